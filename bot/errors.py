@@ -1,0 +1,75 @@
+"""Every error that the bot raises on purpose.
+
+ImagenError
+├── UserError            a person can mend it; `code` names its sentence in bot/ui/texts
+│   ├── InvalidRequest   one field of a request is wrong; raised before anything is stored
+│   ├── Refused          the request is sound but cannot be taken now (queue full, model not offered)
+│   └── JobFailed        the job was taken and cannot be painted (bad adapter file, out of memory)
+├── PaintStopped         control flow: cancelled, past the deadline, shutting down
+├── SettingsError        a setting is wrong; its text is the message
+└── StoreError           the database cannot be used; its text is the message
+
+Anything else that reaches a person becomes an apology with an incident id, and a traceback in the log.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+Param: TypeAlias = str | int | float
+
+
+class ImagenError(Exception):
+    """The root of the tree above."""
+
+
+class UserError(ImagenError):
+    """Shown to the person who asked, as the sentence `code` filled with `params`.
+
+    The prompt is never a parameter: errors are logged, prompts are not.
+    """
+
+    def __init__(self, code: str, **params: Param) -> None:
+        super().__init__(code)
+        self.code = code
+        self.params = params
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.params}" if self.params else self.code
+
+
+class InvalidRequest(UserError):
+    """`field` of a request is wrong. `params` carry the value and what is allowed."""
+
+    def __init__(self, field: str, code: str, **params: Param) -> None:
+        super().__init__(code, field=field, **params)
+        self.field = field
+
+
+class Refused(UserError):
+    """A sound request that cannot be taken now."""
+
+
+class JobFailed(UserError):
+    """An accepted job that cannot be painted or delivered."""
+
+
+class StopReason(StrEnum):
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+
+
+class PaintStopped(ImagenError):
+    """Raised in the engine thread, at a step boundary or between stages, to stop painting."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class SettingsError(ImagenError):
+    """A setting is wrong; the text names the variable and what is allowed, never a secret."""
+
+
+class StoreError(ImagenError):
+    """The database cannot be opened or used; the text says why."""
