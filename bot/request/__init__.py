@@ -1,5 +1,16 @@
 """What a person asks for: the request, its limits and its syntax."""
 
+from bot.request.compose import COUNT_MAX, PROMPT_MAX, Draft, check_offered, compose, draw_seed
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 
-__all__ = ["SEED_MAX", "AdapterUse", "GenerationRequest"]
+__all__ = [
+    "COUNT_MAX",
+    "PROMPT_MAX",
+    "SEED_MAX",
+    "AdapterUse",
+    "Draft",
+    "GenerationRequest",
+    "check_offered",
+    "compose",
+    "draw_seed",
+]

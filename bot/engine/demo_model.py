@@ -1,0 +1,161 @@
+"""The demo model: a tiny untrained network of the SDXL architecture, built on the spot.
+
+It lets everything around a model run without a download. What it paints is a coloured texture.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+from tokenizers import pre_tokenizers
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
+
+VERSION = "demo-v1"
+"""Name of the folder; changes whenever the bytes below would change."""
+
+SEED = 20_261_122
+START, END = "<|startoftext|>", "<|endoftext|>"
+TEXT_WIDTH = 32
+TEXT_LAYERS = 4
+WORDS = (
+    "a the of in on at and with by from to one two three red green blue yellow white black golden "
+    "small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy "
+    "woman man person portrait face eyes hair tree forest mountain river lake ocean sea beach sky "
+    "cloud clouds snow rain fire water light night day sunset sunrise moon star stars space city "
+    "street house castle tower garden flower flowers car ship train bridge field desert island "
+    "painting oil watercolor watercolour photo photograph photorealistic realistic anime style "
+    "drawing sketch digital art artwork illustration cinematic lighting detailed highly masterpiece "
+    "best quality sharp focus low bad anatomy blurry text watermark ugly deformed hands fingers"
+).split()
+
+
+def build(folder: Path) -> None:
+    """Write the model as a diffusers folder, complete or not at all.
+
+    folder: must not exist; its parents are made. The bytes of every weight are the same on every
+        machine and in every call.
+    """
+    draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
+    draft.mkdir(parents=True)
+    try:
+        _write_parts(draft)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_parts(folder: Path) -> None:
+    vocabulary, merges = _vocabulary()
+    for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
+        tokenizer = CLIPTokenizer(
+            vocab=vocabulary, merges=merges, pad_token=pad, model_max_length=77
+        )
+        tokenizer.save_pretrained(folder / name)
+
+    text = {
+        "vocab_size": len(vocabulary),
+        "hidden_size": TEXT_WIDTH,
+        "intermediate_size": 4 * TEXT_WIDTH,
+        "num_hidden_layers": TEXT_LAYERS,
+        "num_attention_heads": 4,
+        "projection_dim": TEXT_WIDTH,
+        "bos_token_id": vocabulary[START],
+        "eos_token_id": vocabulary[END],
+    }
+    unet = UNet2DConditionModel(
+        sample_size=32,
+        block_out_channels=(32, 64, 96),
+        layers_per_block=2,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 2),
+        attention_head_dim=(2, 4, 6),
+        norm_num_groups=16,
+        cross_attention_dim=2 * TEXT_WIDTH,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=TEXT_WIDTH + 6 * 16,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(16, 16, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=256,
+        scaling_factor=0.13025,
+        force_upcast=False,
+    )
+    parts: dict[str, torch.nn.Module] = {
+        "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_act="quick_gelu", **text)),
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(hidden_act="gelu", **text)),
+        "unet": unet,
+        "vae": vae,
+    }
+    for seed, (name, part) in enumerate(parts.items(), SEED):
+        _fill(part, seed)
+        part.save_pretrained(folder / name, safe_serialization=True)
+
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        timestep_spacing="leading",
+        steps_offset=1,
+    )
+    scheduler.save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionXLPipeline",
+        "force_zeros_for_empty_prompt": True,
+        "add_watermarker": None,
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "tokenizer_2": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _fill(part: torch.nn.Module, seed: int) -> None:
+    """Uniform weights of variance 1/fan_in, from integers: `randn` differs between processors."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(part.named_parameters()):
+            if parameter.ndim == 1:
+                parameter.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
+                continue
+            whole = torch.randint(-(2**15), 2**15, parameter.shape, generator=generator)
+            fan_in = 1 if "embedding." in name else parameter[0].numel()
+            parameter.copy_((whole.float() / 2**15) * (3.0 / fan_in) ** 0.5)
+
+
+def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Every byte, and the merges that make one token of each of WORDS, letter by letter."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    merges: list[tuple[str, str]] = []
+    for word in WORDS:
+        left = word[0]
+        for place, letter in enumerate(word[1:], 2):
+            right = f"{letter}</w>" if place == len(word) else letter
+            if (left, right) not in merges:
+                merges.append((left, right))
+                tokens.append(left + right)
+            left += right
+    tokens += [START, END]
+    return {token: number for number, token in enumerate(dict.fromkeys(tokens))}, merges

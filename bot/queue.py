@@ -1,0 +1,65 @@
+"""JobQueue: who is next. It holds only what the store has; the store decides who may enter."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.store import Job, JobState, NewJob, Origin, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An accepted job and its place: 1 is painted now, 2 is next."""
+
+    job: Job
+    position: int
+
+
+class JobQueue:
+    """First come, first served. A job is accepted, then released once its person was told.
+
+    Between the two the consumer leaves it alone, so that no progress overtakes the acknowledgement.
+    """
+
+    def __init__(self, store: Store, *, size: int, per_user: int) -> None:
+        self._store = store
+        self._size = size
+        self._per_user = per_user
+        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._line: dict[str, None] = {}
+
+    async def accept(self, new: NewJob) -> Ticket:
+        """Store `new` as pending; raises Refused when the queue or the user's share is full."""
+        job = await self._store.accept(new, size=self._size, per_user=self._per_user)
+        self._line[job.id] = None
+        return Ticket(job, len(self._line))
+
+    def release(self, job_id: str) -> None:
+        """Let the consumer have it."""
+        self._ready.put_nowait(job_id)
+
+    async def resume(self, origin: Origin) -> tuple[Ticket, ...]:
+        """At start: line up what an earlier run left pending, in its old order, released."""
+        await self._store.recover(origin)
+        tickets = []
+        for job in await self._store.jobs_in(JobState.PENDING, origin):
+            self._line[job.id] = None
+            self.release(job.id)
+            tickets.append(Ticket(job, len(self._line)))
+        return tuple(tickets)
+
+    async def next(self) -> Job:
+        """Wait for the next job and start it: it is *running* when this returns."""
+        while True:
+            job_id = await self._ready.get()
+            job = await self._store.start(job_id)
+            if job is not None:
+                return job
+            self.leave(job_id)
+
+    def leave(self, job_id: str) -> None:
+        """The job has ended; everyone behind it moves up."""
+        self._line.pop(job_id, None)
+
+    def places(self) -> dict[str, int]:
+        """Everyone in line with their place, the running one included."""
+        return {job_id: place for place, job_id in enumerate(self._line, start=1)}

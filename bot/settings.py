@@ -1,0 +1,218 @@
+"""Settings: everything that the owner can set, read from the environment and `.env`, checked at start.
+
+`python -m bot.settings` writes `.env.example` and the README's table from the class below.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import SettingsError
+
+DISCORD_API_URL = "https://discord.com/api/v10"
+
+
+class Settings(BaseSettings):
+    """One field per variable; the field's alias is the variable's name."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    token: SecretStr | None = Field(
+        default=None,
+        alias="DISCORD_TOKEN",
+        description="The bot's token, from https://discord.com/developers/applications. "
+        "Only `run` and `sync` need it.",
+    )
+    api_url: str = Field(
+        default=DISCORD_API_URL,
+        alias="DISCORD_API_URL",
+        description="Where Discord's REST API is; the gateway's address is asked for there.",
+    )
+    proxy: str | None = Field(
+        default=None,
+        alias="DISCORD_PROXY",
+        description="An HTTP proxy for all traffic with Discord, e.g. `http://127.0.0.1:3128`.",
+    )
+    guild_id: int | None = Field(
+        default=None,
+        ge=1,
+        alias="DISCORD_GUILD_ID",
+        description="A server to register the commands in; unset, they are registered everywhere.",
+    )
+    data_dir: Path = Field(
+        default=Path("data"),
+        alias="IMAGEN_DATA_DIR",
+        description="Where the database and the painted images are kept.",
+    )
+    catalog_dir: Path = Field(
+        default=Path("catalog"),
+        alias="IMAGEN_CATALOG_DIR",
+        description="Where `models.toml` and `loras.toml` are.",
+    )
+    models_dir: Path = Field(
+        default=Path("models"),
+        alias="IMAGEN_MODELS_DIR",
+        description="Where local weights are and downloads go: `checkpoints/`, `loras/`, `hub/`.",
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        default="auto",
+        alias="IMAGEN_DEVICE",
+        description="What paints: `auto`, `cuda`, `mps` or `cpu`.",
+    )
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
+        default="auto",
+        alias="IMAGEN_DTYPE",
+        description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
+        "`float16`, `bfloat16` or `float32`.",
+    )
+    job_timeout: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        alias="IMAGEN_JOB_TIMEOUT",
+        description="Seconds that one job may paint (downloads not counted).",
+    )
+    queue_size: int = Field(
+        default=50,
+        ge=1,
+        le=10_000,
+        alias="IMAGEN_QUEUE_SIZE",
+        description="Jobs that may wait or run at once, over all users.",
+    )
+    queue_per_user: int = Field(
+        default=3,
+        ge=1,
+        le=1_000,
+        alias="IMAGEN_QUEUE_PER_USER",
+        description="Jobs that may wait or run at once for one user.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        alias="IMAGEN_LOG_LEVEL",
+        description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _plain_url(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("allowed is an address such as https://discord.com/api/v10")
+        return url.rstrip("/")
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://\S+", url):
+            raise ValueError("allowed is an address such as http://127.0.0.1:3128")
+        return url
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "imagen.sqlite3"
+
+    @property
+    def images_dir(self) -> Path:
+        return self.data_dir / "images"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment and `.env`; raise SettingsError naming every wrong variable."""
+        names = {name for name, _ in _variables()}
+        unknown = sorted(n for n in environ if n.upper().startswith("IMAGEN_") and n not in names)
+        problems = [
+            f"{name}: no such setting; known are {', '.join(names_of())}" for name in unknown
+        ]
+        settings = None
+        try:
+            settings = cls()
+        except ValidationError as error:
+            problems += [_sentence(str(e["loc"][0]), e) for e in error.errors()]
+        if problems or settings is None:
+            raise SettingsError("\n".join(problems))
+        return settings
+
+
+def names_of() -> tuple[str, ...]:
+    return tuple(name for name, _ in _variables())
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    for field in Settings.model_fields.values():
+        yield str(field.alias), str(field.description)
+
+
+SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")
+
+
+def _sentence(name: str, error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        # The value is not shown: the misspelt name may be the token's.
+        return f"{name.upper()}: no such setting; known are {', '.join(names_of())}"
+    reason = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    value = "its value" if name in SECRET else repr(error["input"])
+    return f"{name}: {value} is not possible; {reason}"
+
+
+def _shown_default(alias: str) -> str:
+    field = next(f for f in Settings.model_fields.values() if f.alias == alias)
+    return "" if field.default is None else str(field.default)
+
+
+def env_example() -> str:
+    """The text of `.env.example`: each variable commented, at its default."""
+    lines = ["# Copy this file to .env and set what you need. Every line at its default."]
+    for name, description in _variables():
+        default = _shown_default(name)
+        lines += ["", f"# {description.replace('`', '')}"]
+        lines.append(f"{name}=" if name == "DISCORD_TOKEN" else f"# {name}={default}")
+    return "\n".join(lines) + "\n"
+
+
+def readme_table() -> str:
+    """The settings as a Markdown table."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, description in _variables():
+        default = _shown_default(name)
+        rows.append(f"| `{name}` | {f'`{default}`' if default else '–'} | {description} |")
+    return "\n".join(rows) + "\n"
+
+
+README_MARKS = ("<!-- settings:begin -->\n", "<!-- settings:end -->")
+
+
+def with_table(readme: str) -> str:
+    """`readme` with the table between README_MARKS made anew."""
+    begin, end = README_MARKS
+    head, rest = readme.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    return head + begin + readme_table() + end + tail
+
+
+def write_docs(root: Path) -> None:
+    (root / ".env.example").write_text(env_example(), encoding="utf-8")
+    readme = root / "README.md"
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_docs(Path(__file__).resolve().parent.parent)
+    sys.exit()

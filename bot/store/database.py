@@ -1,0 +1,132 @@
+"""Database: one SQLite file, one writer, numbered migrations.
+
+Writes share one connection and therefore one transaction at a time; `transaction()` is the only way
+to write. Reads use a connection of their own, so they never see what is not committed.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from bot.errors import StoreError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+BUSY_MS = 5_000
+
+Row = sqlite3.Row
+
+
+class Database:
+    """An open database. Use as `async with Database.open(path) as database`."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, migrations: Path = MIGRATIONS) -> AsyncIterator[Self]:
+        """Open or create `path` and bring its schema up to date.
+
+        Raises StoreError when SQLite is too old, the file is from a newer version, or it cannot
+        be opened.
+        """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
+        # aiosqlite's threads outlive the loop unless closed, and then the process never exits.
+        async with AsyncExitStack() as stack:
+            try:
+                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                writer = await stack.enter_async_context(_connect(path))
+                await _migrate(writer, path, migrations)
+                reader = await stack.enter_async_context(_connect(path))
+                await reader.execute("PRAGMA query_only = ON")
+            except (OSError, sqlite3.Error) as error:
+                raise StoreError(f"{path}: the database cannot be used: {error}") from error
+            yield cls(writer, reader)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One write transaction: committed when the block ends, rolled back when it raises.
+
+        Neither BEGIN nor COMMIT nor ROLLBACK is ever left half done by a cancelled caller:
+        aiosqlite runs a statement even if the task that awaited it is gone.
+        """
+        async with self._lock:
+            try:
+                await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
+                yield self._writer
+            except BaseException:
+                if self._writer.in_transaction:
+                    await _undisturbed(self._writer.rollback())
+                raise
+            await _undisturbed(self._writer.commit())
+
+    async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        async with self._reader.execute(sql, parameters) as cursor:
+            return await cursor.fetchone()
+
+    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        async with self._reader.execute(sql, parameters) as cursor:
+            return list(await cursor.fetchall())
+
+
+async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
+    """Await `step` to its end even when cancelled meanwhile, then pass the cancellation on."""
+    task = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+@asynccontextmanager
+async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        connection.row_factory = sqlite3.Row
+        for pragma in (
+            f"busy_timeout = {BUSY_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            await connection.execute(f"PRAGMA {pragma}")
+        yield connection
+
+
+async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
+    scripts = await asyncio.to_thread(_read_scripts, folder)
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = int(row[0]) if row else 0
+    if version > len(scripts):
+        raise StoreError(
+            f"{path}: written by a newer version (schema {version}, this one knows "
+            f"{len(scripts)}); update the bot, or move the file away to start afresh"
+        )
+    for number, sql in enumerate(scripts[version:], start=version + 1):
+        try:
+            await connection.executescript(
+                f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                await connection.rollback()
+            raise
+
+
+def _read_scripts(folder: Path) -> list[str]:
+    """The migrations in order; they are numbered 0001, 0002 … without gaps."""
+    scripts = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    for number, script in enumerate(scripts, start=1):
+        if not script.name.startswith(f"{number:04}_"):
+            raise StoreError(f"{script}: expected migration {number:04} at this place")
+    return [script.read_text(encoding="utf-8") for script in scripts]

@@ -1,0 +1,223 @@
+"""Store: the only door to the database. Every change of a job's state is one fenced UPDATE."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from bot.errors import Refused
+from bot.progress import Notice
+from bot.recipe import Recipe
+from bot.store.database import Database
+from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Origin, new_id, now_ms
+
+
+class Store:
+    """Jobs, images and settings. Use as `async with Store.open(path) as store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path) -> AsyncIterator[Self]:
+        async with Database.open(path) as database:
+            yield cls(database)
+
+    # Accepting
+
+    async def accept(self, new: NewJob, *, size: int, per_user: int) -> Job:
+        """Insert `new` as pending, unless the queue or the user's share of it is full (Refused).
+
+        size, per_user: how many jobs of this origin may wait or run at once. The count and the
+        insert are one transaction, so two requests cannot both take the last place.
+        """
+        job_id = new_id()
+        async with self._database.transaction() as write:
+            everyone, own = await self._count(
+                write,
+                "SELECT count(*), coalesce(sum(user_id = ?), 0) FROM jobs"
+                " WHERE state IN ('pending', 'running') AND origin = ?",
+                (new.user_id, new.origin),
+            )
+            if own >= per_user:
+                raise Refused("queue.user_full", limit=per_user)
+            if everyone >= size:
+                raise Refused("queue.full", limit=size)
+            await write.execute(
+                "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
+                " channel_id, reply_to, locale, upload_limit, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job_id,
+                    new.origin,
+                    new.kind,
+                    new.parent_id,
+                    _json(new.request.to_dict()),
+                    new.user_id,
+                    new.guild_id,
+                    new.channel_id,
+                    new.reply_to,
+                    new.locale,
+                    new.upload_limit,
+                    now_ms(),
+                ),
+            )
+        return await self.job(job_id)
+
+    async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
+        """Remember which message shows the job."""
+        async with self._database.transaction() as write:
+            await write.execute(
+                "UPDATE jobs SET channel_id = ?, message_id = ? WHERE id = ?",
+                (channel_id, message_id, job_id),
+            )
+
+    # Transitions: each returns the job as it is now, or None when it was not in the state expected.
+
+    async def start(self, job_id: str) -> Job | None:
+        """pending → running, as one more attempt."""
+        return await self._transition(
+            job_id,
+            "state = 'running', attempt = attempt + 1, started_at = ? WHERE state = 'pending'",
+            (now_ms(),),
+        )
+
+    async def requeue(self, job: Job) -> Job | None:
+        """running → pending, when a shutdown interrupted this attempt."""
+        return await self._transition(
+            job.id, "state = 'pending' WHERE state = 'running' AND attempt = ?", (job.attempt,)
+        )
+
+    async def finish(
+        self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
+    ) -> Job | None:
+        """running → done: the files are on disk."""
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE jobs SET state = 'done', finished_at = ?, recipe = ?, warnings = ?"
+                " WHERE id = ? AND state = 'running' AND attempt = ?",
+                (
+                    now_ms(),
+                    _json(recipe.to_dict()),
+                    _json([asdict(notice) for notice in notices]),
+                    job.id,
+                    job.attempt,
+                ),
+            )
+            if cursor.rowcount == 0:
+                return None
+            await write.executemany(
+                "INSERT OR REPLACE INTO images (job_id, n, seed, path, bytes, width, height,"
+                " sha256, pixels_sha256)"
+                " VALUES (:job_id, :n, :seed, :path, :bytes, :width, :height, :sha256,"
+                " :pixels_sha256)",
+                [{"job_id": job.id, **asdict(image)} for image in images],
+            )
+        return await self.job(job.id)
+
+    async def deliver(
+        self, job: Job, channel_id: int | None = None, message_id: int | None = None
+    ) -> Job | None:
+        """done → delivered, in that message."""
+        return await self._transition(
+            job.id,
+            "state = 'delivered', delivered_at = ?, channel_id = coalesce(?, channel_id),"
+            " message_id = coalesce(?, message_id) WHERE state = 'done' AND attempt = ?",
+            (now_ms(), channel_id, message_id, job.attempt),
+        )
+
+    async def fail(self, job: Job, failure: Failure) -> Job | None:
+        """pending, running or done → failed."""
+        return await self._transition(
+            job.id,
+            "state = 'failed', finished_at = coalesce(finished_at, ?), error = ?"
+            " WHERE state IN ('pending', 'running', 'done') AND attempt = ?",
+            (now_ms(), _json(asdict(failure)), job.attempt),
+        )
+
+    async def cancel(self, job: Job) -> Job | None:
+        """pending or running → cancelled."""
+        return await self._transition(
+            job.id,
+            "state = 'cancelled', finished_at = ? WHERE state IN ('pending', 'running')"
+            " AND attempt = ?",
+            (now_ms(), job.attempt),
+        )
+
+    async def recover(self, origin: Origin) -> None:
+        """At start, before anything runs: what a crash left running waits again."""
+        async with self._database.transaction() as write:
+            await write.execute(
+                "UPDATE jobs SET state = 'pending' WHERE state = 'running' AND origin = ?",
+                (origin,),
+            )
+
+    # Reading
+
+    async def job(self, job_id: str) -> Job:
+        row = await self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        if row is None:
+            raise LookupError(f"no job {job_id}")
+        return Job.from_row(row)
+
+    async def job_of_message(self, message_id: int) -> Job | None:
+        row = await self._database.row("SELECT * FROM jobs WHERE message_id = ?", (message_id,))
+        return Job.from_row(row) if row else None
+
+    async def jobs_in(self, state: JobState, origin: Origin) -> list[Job]:
+        """All jobs of `origin` in `state`, the oldest first."""
+        rows = await self._database.rows(
+            "SELECT * FROM jobs WHERE state = ? AND origin = ? ORDER BY created_at, rowid",
+            (state.value, origin),
+        )
+        return [Job.from_row(row) for row in rows]
+
+    async def images(self, job_id: str) -> tuple[ImageRecord, ...]:
+        rows = await self._database.rows(
+            "SELECT * FROM images WHERE job_id = ? ORDER BY n", (job_id,)
+        )
+        return tuple(ImageRecord.from_row(row) for row in rows)
+
+    async def setting(self, key: str) -> str | None:
+        row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))
+        return row["value"] if row else None
+
+    async def set_setting(self, key: str, value: str) -> None:
+        async with self._database.transaction() as write:
+            await write.execute(
+                "INSERT INTO settings (key, value) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, value),
+            )
+
+    # Within
+
+    async def _transition(
+        self, job_id: str, change: str, parameters: tuple[Any, ...]
+    ) -> Job | None:
+        """`change` is one of the constant texts above, never a value."""
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                f"UPDATE jobs SET {change} AND id = ?",  # noqa: S608
+                (*parameters, job_id),
+            )
+            if cursor.rowcount == 0:
+                return None
+        return await self.job(job_id)
+
+    @staticmethod
+    async def _count(
+        write: aiosqlite.Connection, sql: str, parameters: tuple[Any, ...]
+    ) -> tuple[int, int]:
+        async with write.execute(sql, parameters) as cursor:
+            row = await cursor.fetchone()
+        return (row[0], row[1]) if row else (0, 0)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
