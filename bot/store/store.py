@@ -159,11 +159,15 @@ class Store:
 
     # Reading
 
-    async def job(self, job_id: str) -> Job:
+    async def find(self, job_id: str) -> Job | None:
         row = await self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        if row is None:
+        return Job.from_row(row) if row else None
+
+    async def job(self, job_id: str) -> Job:
+        """Raises LookupError when there is none of that id."""
+        if (job := await self.find(job_id)) is None:
             raise LookupError(f"no job {job_id}")
-        return Job.from_row(row)
+        return job
 
     async def job_of_message(self, message_id: int) -> Job | None:
         row = await self._database.row("SELECT * FROM jobs WHERE message_id = ?", (message_id,))

@@ -1,0 +1,225 @@
+"""GpuConsumer: the one task that drains the queue, painting in a thread of its own."""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from bot.engine import Painting
+from bot.errors import JobFailed, PaintStopped, StopReason, UserError
+from bot.files import save_images
+from bot.progress import Progress, Stage
+from bot.queue import JobQueue
+from bot.request import GenerationRequest
+from bot.store import Failure, Job, Store
+from catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+GRACE = 3.0
+"""Seconds that a shutdown waits for the running step to end."""
+
+
+class Painter(Protocol):
+    """What the consumer needs of the engine."""
+
+    def warm_up(self) -> None: ...
+
+    def paint(
+        self,
+        request: GenerationRequest,
+        catalog: Catalog,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting: ...
+
+    def close(self) -> None: ...
+
+
+class JobObserver(Protocol):
+    """Who is told what becomes of the jobs. The first two must return at once."""
+
+    def moved(self, places: dict[str, int]) -> None: ...
+
+    def progressed(self, job: Job, progress: Progress) -> None: ...
+
+    async def finished(self, job: Job) -> None: ...
+
+    async def failed(self, job: Job) -> None: ...
+
+
+class _Running:
+    """The job that is being painted, as the loop and the engine thread share it."""
+
+    def __init__(self, job: Job, timeout: float) -> None:
+        self.job = job
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._stop: StopReason | None = None
+
+    def stop(self, reason: StopReason) -> None:
+        self._stop = self._stop or reason
+
+    def downloading(self) -> None:
+        """A download may take as long as it takes; the clock starts after it."""
+        self._deadline = time.monotonic() + self._timeout
+
+    def check(self) -> None:
+        """In the engine thread: raise PaintStopped when it is time to stop."""
+        if self._stop is not None:
+            raise PaintStopped(self._stop)
+        if time.monotonic() > self._deadline:
+            raise PaintStopped(StopReason.TIMEOUT)
+
+
+class GpuConsumer:
+    """Takes the next job, has it painted, stores the files, tells the observer.
+
+    images_dir: where files go when the job has no folder of its own.
+    timeout: seconds that one job may paint.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        store: Store,
+        painter: Painter,
+        catalog: Callable[[], Catalog],
+        observer: JobObserver,
+        images_dir: Path,
+        timeout: float,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._painter = painter
+        self._catalog = catalog
+        self._observer = observer
+        self._images_dir = images_dir
+        self._timeout = timeout
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._running: _Running | None = None
+        self._stopping = False
+        self._latest: Progress | None = None
+        self._notices: set[asyncio.Task[None]] = set()
+
+    def warm_up(self) -> None:
+        """Import torch in the engine thread, before the first job has to wait for it."""
+        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.warm_up)
+
+    async def run(self) -> None:
+        """Paint jobs until `stop`; one at a time, in the queue's order."""
+        while not self._stopping:
+            job = await self._queue.next()
+            try:
+                await self._handle(job)
+            except Exception:
+                log.exception("job %s: could not be concluded", job.id)
+            finally:
+                self._queue.leave(job.id)
+                self._observer.moved(self._queue.places())
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop the running job at its next step, if it is that one."""
+        if self._running is None or self._running.job.id != job_id:
+            return False
+        self._running.stop(StopReason.CANCELLED)
+        return True
+
+    async def stop(self, task: asyncio.Task[None]) -> bool:
+        """End `task`, which runs `run`. Jobs that are not done stay pending in the store.
+
+        Returns whether the engine thread is idle; if not, it is still inside a call that cannot be
+        interrupted, and the process must not wait for it.
+        """
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop(StopReason.SHUTDOWN)
+            await asyncio.wait([task], timeout=GRACE)
+        if running := self._running:
+            await self._store.requeue(running.job)
+        task.cancel()
+        await asyncio.wait([task])
+        if self._notices:
+            await asyncio.wait(self._notices, timeout=GRACE / 2)
+        idle = running is None
+        if idle:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._painter.close)
+        self._thread.shutdown(wait=idle, cancel_futures=True)
+        return idle
+
+    async def _handle(self, job: Job) -> None:
+        log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
+        self._running = running = _Running(job, self._timeout)
+        self._report(job, Progress(Stage.STARTING))
+        try:
+            painting = await self._paint(running)
+            self._report(job, Progress(Stage.SAVING))
+            images = await asyncio.to_thread(save_images, painting, job, self._images_dir)
+            done = await self._store.finish(job, painting.recipe, images, painting.warnings)
+        except PaintStopped as stopped:
+            await self._stopped(job, stopped.reason)
+        except UserError as error:
+            log.info("job %s: %s", job.id, error)
+            await self._fail(job, Failure.of(error))
+        except Exception as error:
+            log.error("job %s: unexpected\n%s", job.id, _without_prompt(error, job.request))
+            await self._fail(job, Failure("job.unexpected", {"id": job.id}))
+        else:
+            if done is not None:
+                log.info("job %s: done in %.1f s", job.id, done.seconds)
+                self._tell(self._observer.finished(done))
+        finally:
+            self._running = None
+
+    async def _paint(self, running: _Running) -> Painting:
+        loop = asyncio.get_running_loop()
+
+        def report(progress: Progress) -> None:
+            if progress.stage is Stage.DOWNLOADING:
+                running.downloading()
+            loop.call_soon_threadsafe(self._report, running.job, progress)
+
+        work = partial(
+            self._painter.paint, running.job.request, self._catalog(), report, running.check
+        )
+        return await loop.run_in_executor(self._thread, work)
+
+    def _report(self, job: Job, progress: Progress) -> None:
+        if self._running is not None and self._running.job.id == job.id:
+            self._observer.progressed(job, progress)
+
+    async def _stopped(self, job: Job, reason: StopReason) -> None:
+        log.info("job %s: stopped (%s)", job.id, reason.value)
+        match reason:
+            case StopReason.SHUTDOWN:
+                await self._store.requeue(job)
+            case StopReason.TIMEOUT:
+                await self._fail(job, Failure("job.timeout", {"seconds": round(self._timeout)}))
+            case StopReason.CANCELLED:
+                if cancelled := await self._store.cancel(job):
+                    self._tell(self._observer.failed(cancelled))
+
+    async def _fail(self, job: Job, failure: Failure) -> None:
+        if failed := await self._store.fail(job, failure):
+            self._tell(self._observer.failed(failed))
+
+    def _tell(self, news: Coroutine[Any, Any, None]) -> None:
+        """Deliver in the background, so that the GPU does not wait for Discord."""
+        task = asyncio.create_task(news)
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+
+def _without_prompt(error: Exception, request: GenerationRequest) -> str:
+    """The traceback, with the prompts blotted out should a message quote them."""
+    text = "".join(traceback.format_exception(error))
+    for prompt in (request.painted_prompt, request.prompt, request.negative):
+        if prompt:
+            text = text.replace(prompt, "[prompt]").replace(repr(prompt)[1:-1], "[prompt]")
+    return text

@@ -1,0 +1,5 @@
+"""From a job to what people see of it: status, result, failure, by whichever way is open."""
+
+from bot.delivery.delivery import Delivery
+
+__all__ = ["Delivery"]

@@ -1,0 +1,44 @@
+"""Pacer: many reports in, few edits out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bot.progress import Progress
+
+Edit = Callable[[Progress], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Pacer:
+    """Shows the latest progress at most once per `interval` seconds; what came between is dropped.
+
+    The acknowledgement counts as the first edit, so a quick job goes from it straight to the result.
+    """
+
+    def __init__(self, edit: Edit, interval: float, sleep: Sleep = asyncio.sleep) -> None:
+        self._edit = edit
+        self._interval = interval
+        self._sleep = sleep
+        self._latest: Progress | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._editing = asyncio.Lock()
+
+    def show(self, progress: Progress) -> None:
+        self._latest = progress
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Nothing more is shown; an edit on its way has arrived when this returns."""
+        self._latest = None
+        async with self._editing:
+            if self._task is not None:
+                self._task.cancel()
+
+    async def _run(self) -> None:
+        await self._sleep(self._interval)
+        while (progress := self._latest) is not None:
+            async with self._editing:
+                self._latest = None
+                await self._edit(progress)
+            await self._sleep(self._interval)

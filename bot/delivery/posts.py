@@ -1,0 +1,127 @@
+"""Posts: the ways to reach one message, and what Discord's refusals mean for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from io import BytesIO
+from typing import Protocol
+
+import aiohttp
+import discord
+
+from bot.delivery.uploads import Upload
+
+NONCE_MAX = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What a message should hold. `mention` is the one user whom it may ping."""
+
+    embed: discord.Embed
+    content: str | None = None
+    uploads: Sequence[Upload] = ()
+    alt_text: str = ""
+    mention: int | None = None
+
+    def files(self) -> list[discord.File]:
+        """Fresh file objects: discord.py closes those that it has sent."""
+        return [
+            discord.File(BytesIO(upload.data), upload.name, description=self.alt_text)
+            for upload in self.uploads
+        ]
+
+    def mentions(self) -> discord.AllowedMentions:
+        return only(self.mention)
+
+
+def only(user_id: int | None) -> discord.AllowedMentions:
+    """Mentions that ping that user and nobody else."""
+    users = [discord.Object(user_id)] if user_id else []
+    return discord.AllowedMentions(everyone=False, roles=False, users=users, replied_user=False)
+
+
+class Post(Protocol):
+    """A message of ours that can be edited. Returns its id; raises what discord.py raises."""
+
+    async def edit(self, parcel: Parcel) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionPost:
+    """The first answer to an interaction: editable for 15 minutes, whatever the permissions."""
+
+    interaction: discord.Interaction
+
+    async def edit(self, parcel: Parcel) -> int:
+        message = await self.interaction.edit_original_response(
+            content=parcel.content,
+            embed=parcel.embed,
+            attachments=parcel.files(),
+            allowed_mentions=parcel.mentions(),
+        )
+        return message.id
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPost:
+    """One of our messages, edited through its channel: for as long as it is there."""
+
+    message: discord.PartialMessage
+
+    async def edit(self, parcel: Parcel) -> int:
+        message = await self.message.edit(
+            content=parcel.content,
+            embed=parcel.embed,
+            attachments=parcel.files(),
+            allowed_mentions=parcel.mentions(),
+        )
+        return message.id
+
+
+async def send(
+    channel: discord.abc.Messageable,
+    parcel: Parcel,
+    *,
+    nonce: str,
+    reply_to: discord.MessageReference | None = None,
+) -> discord.Message:
+    """A new message; with the same `nonce` Discord returns the first one again (docs, message)."""
+    options = {"reference": reply_to} if reply_to else {}
+    return await channel.send(
+        content=parcel.content,
+        embed=parcel.embed,
+        files=parcel.files(),
+        allowed_mentions=parcel.mentions(),
+        nonce=nonce[:NONCE_MAX],
+        **options,  # type: ignore[arg-type]
+    )
+
+
+class Refusal(Enum):
+    CLOSED = auto()  # this way is gone (message deleted, token expired): try the next
+    FORBIDDEN = auto()
+    TOO_LARGE = auto()
+    TRANSIENT = auto()  # the same call may work later
+    REJECTED = auto()  # Discord says that the message itself is wrong
+
+
+def refusal(error: Exception) -> Refusal | None:
+    """What an exception of a Discord call means; None when it is not one of Discord's."""
+    match error:
+        case discord.HTTPException() if error.status == 413 or error.code == 40005:
+            return Refusal.TOO_LARGE
+        case discord.NotFound():
+            return Refusal.CLOSED
+        case discord.Forbidden():
+            return Refusal.FORBIDDEN
+        case discord.HTTPException() if error.status == 401:
+            return Refusal.CLOSED
+        case discord.HTTPException() if error.status >= 500 or error.status == 429:
+            return Refusal.TRANSIENT
+        case discord.HTTPException():
+            return Refusal.REJECTED
+        case discord.RateLimited() | aiohttp.ClientError() | OSError() | TimeoutError():
+            return Refusal.TRANSIENT
+        case _:
+            return None

@@ -1,0 +1,114 @@
+"""What the bits of a picture depend on besides the weights: device, number type, versions, flags."""
+
+import os
+import platform
+import warnings
+
+# Read by the libraries when they are imported, so this stands above their imports. They would
+# otherwise print prompts (a truncated one, at WARNING), progress bars and telemetry.
+os.environ.update(
+    {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_XET": "1",  # its downloads cannot be stopped from a progress callback
+        "HF_HUB_VERBOSITY": "critical",
+        "DIFFUSERS_VERBOSITY": "critical",
+        "TRANSFORMERS_VERBOSITY": "critical",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+)
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+
+import diffusers
+import peft
+import torch
+import transformers
+
+from bot.engine.results import DeviceReport
+from bot.errors import JobFailed
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+class Place:
+    """The device and number type that the engine paints with.
+
+    asked_device: `auto`, `cuda`, `mps` or `cpu`. asked_dtype: `auto` or a key of DTYPES.
+    """
+
+    def __init__(self, asked_device: str, asked_dtype: str) -> None:
+        present = {
+            "cuda": torch.cuda.is_available(),
+            "mps": torch.backends.mps.is_available(),
+            "cpu": True,
+        }
+        best = next(name for name, here in present.items() if here)
+        self.device = best if asked_device == "auto" else asked_device
+        self.present = present.get(self.device, False)
+        automatic = "float32" if self.device == "cpu" else "float16"
+        self.dtype_name = automatic if asked_dtype == "auto" else asked_dtype
+        self.dtype = DTYPES[self.dtype_name]
+
+    def demand(self) -> None:
+        """Raise JobFailed when the device that was asked for is not in this machine."""
+        if not self.present:
+            raise JobFailed("device.absent", device=self.device)
+
+    def empty_cache(self) -> None:
+        """Give unused memory of the device back to the driver."""
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device == "mps":
+            torch.mps.empty_cache()
+
+    def report(self) -> DeviceReport:
+        """What `Engine.device_report` answers."""
+        name, total, free, problem = _processor_name(), None, None, None
+        if not self.present:
+            name = "none"
+            problem = f"IMAGEN_DEVICE is {self.device}, but torch finds no such device here"
+        elif self.device == "cuda":
+            name = torch.cuda.get_device_name()
+            free, total = torch.cuda.mem_get_info()
+        elif self.device == "mps":
+            total = torch.mps.recommended_max_memory()
+            free = total - torch.mps.driver_allocated_memory()
+        return DeviceReport(self.device, name, self.dtype_name, total, free, problem)
+
+    def describe(self) -> dict[str, str]:
+        """Everything of this install that the bits of a picture depend on, for the recipe."""
+        facts = {
+            "torch": str(torch.__version__),
+            "diffusers": diffusers.__version__,
+            "transformers": transformers.__version__,
+            "peft": peft.__version__,
+            "device": self.device,
+            "device_name": self.report().name,
+            "dtype": self.dtype_name,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+            "attention": "torch scaled_dot_product_attention",
+            "noise": "torch.Generator cpu, in the dtype of the text encoder",
+        }
+        if self.device == "cuda":
+            facts["cuda"] = str(torch.version.cuda)
+            facts["cudnn"] = str(torch.backends.cudnn.version())
+        return facts
+
+
+def settle() -> None:
+    """Make torch choose the same kernels every time, and the libraries keep quiet."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity(50)
+        library.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(torch|diffusers|transformers|peft|huggingface_hub)\b")
+
+
+def _processor_name() -> str:
+    return platform.processor() or platform.machine()

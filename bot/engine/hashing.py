@@ -1,0 +1,82 @@
+"""SHA-256 of weights, remembered by path, size and modification time: a checkpoint has gigabytes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+CHUNK: Final = 8 * 2**20
+"""Bytes read at once, and between two calls of `tick`."""
+
+Tick = Callable[[float], None]
+"""Told the fraction done, 0.0–1.0; may raise to stop."""
+
+
+class HashBook:
+    """Digests of files, kept in one JSON file. A lost or broken book only costs time."""
+
+    def __init__(self, book: Path) -> None:
+        self._book = book
+        self._known = self._read()
+
+    def of_file(self, path: Path, tick: Tick) -> str:
+        """Hex digest of the whole file."""
+        return self._digest(path, 0, tick)
+
+    def of_data(self, path: Path, start: int, tick: Tick) -> str:
+        """Hex digest from byte `start` on: the tensors behind a header."""
+        return self._digest(path, start, tick)
+
+    def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
+        """Hex digest of the lines `<digest>  <path below root>`, sorted, as `sha256sum` prints."""
+        paths = list(files)
+        sizes = [path.stat().st_size for path in paths]
+        total, done, lines = max(sum(sizes), 1), 0, []
+        for path, size in zip(paths, sizes, strict=True):
+            share, before = size / total, done / total
+            digest = self.of_file(path, lambda part, s=share, b=before: tick(b + s * part))
+            lines.append(f"{digest}  {path.relative_to(root).as_posix()}\n")
+            done += size
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+    def _digest(self, path: Path, start: int, tick: Tick) -> str:
+        before = path.stat()
+        key = f"{path.absolute()}:{start}"
+        stamp = f"{before.st_size}:{before.st_mtime_ns}"
+        known = self._known.get(key, "").partition("=")
+        if known[0] == stamp:
+            return known[2]
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            file.seek(start)
+            done = start
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                tick(done / max(before.st_size, 1))
+        after = path.stat()
+        if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+            self._known[key] = f"{stamp}={digest.hexdigest()}"
+            self._write()
+        return digest.hexdigest()
+
+    def _read(self) -> dict[str, str]:
+        try:
+            known = json.loads(self._book.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(known, dict):
+            return {}
+        return {key: value for key, value in known.items() if isinstance(value, str)}
+
+    def _write(self) -> None:
+        self._book.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._book.with_name(f"{self._book.name}.{uuid4().hex[:8]}.draft")
+        try:
+            draft.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
+            os.replace(draft, self._book)
+        finally:
+            draft.unlink(missing_ok=True)

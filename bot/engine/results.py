@@ -1,0 +1,49 @@
+"""What the engine gives back. Importing this costs nothing: no torch."""
+
+from dataclasses import dataclass
+
+import PIL.Image
+
+from bot.progress import Notice
+from bot.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedImage:
+    """One picture.
+
+    image: mode RGB, of the request's width and height.
+    pixels_sha256: hex digest of `image.tobytes()`: rows from the top, three bytes a pixel.
+    """
+
+    seed: int
+    image: PIL.Image.Image
+    pixels_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """All pictures of one request, in order, and what made them."""
+
+    images: tuple[PaintedImage, ...]
+    recipe: Recipe
+    warnings: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """Where the engine paints, or why it cannot.
+
+    device: `cuda`, `mps` or `cpu`.
+    name: as the driver or the operating system calls it.
+    dtype: `float16`, `bfloat16` or `float32`.
+    total_memory, free_memory: bytes of the device's own memory; None where it has none of its own.
+    problem: None, or one English sentence.
+    """
+
+    device: str
+    name: str
+    dtype: str
+    total_memory: int | None
+    free_memory: int | None
+    problem: str | None

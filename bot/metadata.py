@@ -1,0 +1,262 @@
+"""What is written into a PNG beside the pixels, and how it is read back from one.
+
+Two text chunks: `parameters`, the line-based form that AUTOMATIC1111, Forge and Civitai read, and
+`imagen`, our recipe as JSON, from which the same bytes can be painted again.
+"""
+
+import io
+import json
+import math
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PureWindowsPath
+from typing import Final
+
+from PIL.Image import Image
+from PIL.PngImagePlugin import PngInfo
+from pydantic import TypeAdapter, ValidationError
+
+from bot import __version__
+from bot.recipe import Recipe
+from bot.request import SEED_MAX
+
+PARAMETERS: Final = "parameters"
+IMAGEN: Final = "imagen"
+TEXT_MAX: Final = 1024 * 1024
+"""Bytes of one text chunk that are read, after decompression."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_NEGATIVE = "Negative prompt:"
+_PROMPT_LINES = "Prompt lines"
+_SCHEDULES = {
+    " Karras": "Karras",
+    # The web UI's name for the spacing that diffusers calls "trailing".
+    " trailing": "SGM Uniform",
+}
+_SETTING_KEY = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
+_QUOTED = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
+_SETTINGS_MIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Infotext:
+    """The three parts of a `parameters` text. settings: by name, in order, e.g. `Steps`, `Seed`."""
+
+    prompt: str = field(repr=False)
+    negative: str = field(repr=False)
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PngMetadata:
+    """What a PNG says about how it was painted; None where it says nothing.
+
+    recipe has sound types, but anyone can write a PNG: check its values as those of any request.
+    """
+
+    parameters: str | None = field(repr=False)
+    recipe: Recipe | None = field(repr=False)
+    seed: int | None
+
+
+def infotext(recipe: Recipe, seed: int) -> str:
+    """The `parameters` text of the image with this seed, as AUTOMATIC1111's web UI writes it.
+
+    `parse_infotext` gives back prompt and negative prompt exactly, whatever they hold.
+    """
+    request = recipe.request
+    tags = "".join(f" <lora:{use.key}:{_number(use.weight)}>" for use in request.adapters)
+    prompt = f"{request.painted_prompt}{tags}"
+    sampler, schedule = _split_scheduler(request.scheduler)
+    hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
+    prompt_lines = prompt.split("\n")
+    unclear = any(_opens_negative(line) for line in prompt_lines)
+    settings = {
+        "Steps": str(request.steps),
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": _number(request.guidance),
+        "Seed": str(seed),
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": recipe.checkpoint.short,
+        "Model": recipe.checkpoint.name,
+        "VAE hash": recipe.vae.short if recipe.vae else "",
+        # The web UI has file names here; a whole path would tell where the owner keeps things.
+        "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
+        "Clip skip": str(request.clip_skip + 1) if request.clip_skip else "",
+        "Lora hashes": hashes,
+        # Ours alone: where the prompt ends, when a line of it looks like the negative prompt.
+        _PROMPT_LINES: str(len(prompt_lines)) if unclear else "",
+        "Version": f"imagen {__version__}",
+    }
+    lines = [prompt]
+    if request.negative:
+        lines.append(f"{_NEGATIVE} {request.negative}")
+    lines.append(", ".join(f"{name}: {_quote(v)}" for name, v in settings.items() if v))
+    return "\n".join(lines)
+
+
+def parse_infotext(text: str) -> Infotext:
+    """Read a `parameters` text of ours, of AUTOMATIC1111's web UI or of Forge. Never raises.
+
+    A text without a line of settings is all prompt.
+    """
+    *lines, last = text.split("\n")
+    settings = dict(_settings(last))
+    if len(settings) < _SETTINGS_MIN:
+        lines, settings = text.split("\n"), {}
+    counted = settings.pop(_PROMPT_LINES, "")
+    first = int(counted) if re.fullmatch(r"[0-9]{1,7}", counted) else 0
+    opening = next((n for n in range(first, len(lines)) if _opens_negative(lines[n])), len(lines))
+    negative = lines[opening:]
+    if negative:
+        negative[0] = negative[0].lstrip()[len(_NEGATIVE) :].removeprefix(" ")
+    return Infotext("\n".join(lines[:opening]), "\n".join(negative), settings)
+
+
+def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
+    """The image as a PNG with its `parameters` and its `imagen` chunk.
+
+    seed: of this image of the job. The same input gives the same bytes.
+    """
+    chunks = PngInfo()
+    # A lone surrogate, which JSON can carry, has no UTF-8; the recipe below escapes it instead.
+    parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
+    chunks.add_text(PARAMETERS, parameters)
+    data = {"seed": seed, "recipe": recipe.to_dict()}
+    chunks.add_text(IMAGEN, json.dumps(data, sort_keys=True, separators=(",", ":")))
+    plain = image.convert("RGB")
+    plain.info = {}  # what an image carries along (profile, dpi) would be written too
+    file = io.BytesIO()
+    plain.save(file, "PNG", pnginfo=chunks, compress_level=6)
+    return file.getvalue()
+
+
+def read_png(data: bytes) -> PngMetadata:
+    """What a PNG, from anywhere, says about how it was painted; pixels are not decoded.
+
+    Raises ValueError, and nothing else, when it is no PNG, is damaged, or when a chunk that
+    concerns us is larger than TEXT_MAX or makes no sense.
+    """
+    texts: dict[str, str] = {}
+    for kind, body in _chunks(data):
+        found = _text(kind, body)
+        if found:
+            texts.setdefault(*found)
+    recipe, seed = _read_recipe(texts[IMAGEN]) if IMAGEN in texts else (None, None)
+    return PngMetadata(texts.get(PARAMETERS), recipe, seed)
+
+
+def _number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")
+
+
+def _split_scheduler(name: str) -> tuple[str, str]:
+    for suffix, schedule in _SCHEDULES.items():
+        if name.endswith(suffix):
+            return name.removesuffix(suffix), schedule
+    return name, ""
+
+
+def _opens_negative(line: str) -> bool:
+    return line.strip().startswith(_NEGATIVE)
+
+
+def _quote(text: str) -> str:
+    plain = not any(c in text for c in ',\n:"') and text == text.strip()
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _settings(line: str) -> Iterator[tuple[str, str]]:
+    """`Key: value` pairs, left to right and without going back: the line may come from anyone."""
+    position = 0
+    while position < len(line):
+        key = _SETTING_KEY.match(line, position)
+        quoted = _QUOTED.match(line, key.end()) if key else None
+        end = quoted.end() if quoted else key.end() if key else position
+        comma = line.find(",", end)
+        comma = len(line) if comma < 0 else comma
+        if key:
+            yield key[1], _unquote(quoted[0]) if quoted else line[key.end() : comma].strip()
+        position = comma + 1
+
+
+def _unquote(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """The text chunks of a PNG, checked against their checksums."""
+    if not data.startswith(_PNG):
+        raise ValueError("not a PNG file")
+    view, position = memoryview(data), len(_PNG)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            break
+        if kind == b"IEND":
+            return
+        if kind in {b"tEXt", b"zTXt", b"iTXt"}:
+            (expected,) = struct.unpack_from(">I", data, end)
+            if zlib.crc32(view[position + 4 : end]) != expected:
+                raise ValueError("damaged PNG file: the checksum of a text chunk is wrong")
+            yield kind, view[position + 8 : end]
+        position = end + 4
+    raise ValueError("damaged PNG file: it ends too early")
+
+
+def _text(kind: bytes, body: memoryview) -> tuple[str, str] | None:
+    """Keyword and text of a chunk, or None when it is not one of ours."""
+    keyword, _, rest = bytes(body[:80]).partition(b"\0")
+    name = keyword.decode("latin-1")
+    if name not in {PARAMETERS, IMAGEN}:
+        return None
+    if len(body) > TEXT_MAX + 256:
+        raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes")
+    rest = bytes(body[len(keyword) + 1 :])
+    if kind == b"tEXt":
+        return name, rest.decode("latin-1")
+    if kind == b"zTXt":
+        return name, _inflate(name, rest[1:]).decode("latin-1")
+    flags, rest = rest[:2], rest[2:]
+    _, _, rest = rest.partition(b"\0")  # language
+    _, _, rest = rest.partition(b"\0")  # translated keyword
+    return name, (_inflate(name, rest) if flags[:1] == b"\x01" else rest).decode("utf-8")
+
+
+def _inflate(name: str, data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(data, TEXT_MAX)
+    except zlib.error:
+        raise ValueError(f"damaged PNG file: the {name} chunk cannot be decompressed") from None
+    if inflater.unconsumed_tail:
+        raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes")
+    return text
+
+
+@cache
+def _recipe_reader() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
+
+
+def _read_recipe(text: str) -> tuple[Recipe, int]:
+    try:
+        data = json.loads(text)
+        seed = data["seed"]
+        recipe = _recipe_reader().validate_json(json.dumps(data["recipe"]), strict=True)
+    except (ValidationError, ValueError, RecursionError, KeyError, TypeError):
+        raise ValueError("the imagen chunk is not a recipe") from None
+    numbers = (recipe.request.guidance, *(use.weight for use in recipe.request.adapters))
+    if type(seed) is not int or not 0 <= seed <= SEED_MAX or not all(map(math.isfinite, numbers)):
+        raise ValueError("the imagen chunk has a number that no recipe has")
+    return recipe, seed

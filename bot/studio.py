@@ -1,0 +1,87 @@
+"""Studio: everything that paints – catalog, store, engine, queue, consumer – and nothing of Discord.
+
+The bot and the command line both build theirs here, so both paint in the same way.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from bot.consumer import GpuConsumer, JobObserver
+from bot.engine import Engine
+from bot.queue import JobQueue
+from bot.settings import Settings
+from bot.store import Store
+from catalog import LiveCatalog
+
+log = logging.getLogger(__name__)
+
+
+def build_engine(settings: Settings) -> Engine:
+    return Engine(
+        models_dir=settings.models_dir.absolute(),
+        hashes_file=settings.data_dir.absolute() / "hashes.json",
+        device=settings.device,
+        dtype=settings.dtype,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """The parts, built in order; `open` closes them in reverse.
+
+    stuck: set after closing when the engine thread could not be stopped, so that the process must
+        not wait for it.
+    """
+
+    catalog: LiveCatalog
+    store: Store
+    engine: Engine
+    queue: JobQueue
+    stuck: asyncio.Event
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Raises StoreError or CatalogError when there is nothing to work with."""
+        catalog = await asyncio.to_thread(
+            LiveCatalog, settings.catalog_dir.absolute(), settings.models_dir.absolute()
+        )
+        for problem in catalog.current.problems:
+            log.warning("catalog: %s", problem)
+        async with Store.open(settings.database.absolute()) as store:
+            yield cls(
+                catalog=catalog,
+                store=store,
+                engine=build_engine(settings),
+                queue=JobQueue(
+                    store, size=settings.queue_size, per_user=settings.queue_per_user
+                ),
+                stuck=asyncio.Event(),
+            )
+
+    @asynccontextmanager
+    async def consuming(
+        self, settings: Settings, observer: JobObserver
+    ) -> AsyncIterator[GpuConsumer]:
+        """Drain the queue for as long as the block lasts; `observer` hears of every job."""
+        consumer = GpuConsumer(
+            queue=self.queue,
+            store=self.store,
+            painter=self.engine,
+            catalog=lambda: self.catalog.current,
+            observer=observer,
+            images_dir=settings.images_dir.absolute(),
+            timeout=settings.job_timeout,
+        )
+        watching = asyncio.create_task(self.catalog.watch())
+        painting = asyncio.create_task(consumer.run())
+        try:
+            yield consumer
+        finally:
+            watching.cancel()
+            if not await consumer.stop(painting):
+                self.stuck.set()

@@ -1,0 +1,125 @@
+"""Pure functions from what happened to what Discord shows: embeds for status, result and failure."""
+
+from collections.abc import Sequence
+
+import discord
+from discord.utils import escape_markdown
+
+from bot.progress import Notice, Progress, Stage
+from bot.store import ImageRecord, Job
+from bot.ui.language import Say
+
+BLURPLE = discord.Colour.blurple()
+GREEN = discord.Colour.green()
+RED = discord.Colour.red()
+YELLOW = discord.Colour.gold()
+
+DESCRIPTION_MAX = 4_096
+FIELD_MAX = 1_024
+ALT_TEXT_MAX = 1_024
+PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
+BAR_CELLS = 20
+
+
+def status_embed(say: Say, job: Job, progress: Progress) -> discord.Embed:
+    """A job that is waiting or being painted."""
+    embed = discord.Embed(
+        title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
+    )
+    embed.add_field(name=status_line(say, progress), value=_facts(job), inline=False)
+    return embed
+
+
+def status_line(say: Say, progress: Progress) -> str:
+    """One line for where the job is, e.g. `Step 12/30 ▰▰▰▱▱ · Image 1 of 2`."""
+    match progress.stage:
+        case Stage.QUEUED if progress.position <= 1:
+            return say("status.next")
+        case Stage.QUEUED:
+            return say("status.queued", position=progress.position)
+        case Stage.PAINTING:
+            line = say("status.painting", step=progress.step, steps=progress.steps)
+            line += " " + bar(progress.step / max(1, progress.steps))
+        case Stage.DOWNLOADING:
+            percent = int(progress.fraction * 100)
+            line = say("status.downloading", subject=progress.subject, percent=percent)
+            line += " " + bar(progress.fraction)
+        case _:
+            line = say(f"status.{progress.stage.value}", subject=progress.subject)
+    if progress.count > 1:
+        line += " · " + say("status.image", image=progress.image, count=progress.count)
+    return line
+
+
+def bar(fraction: float, cells: int = BAR_CELLS) -> str:
+    filled = round(max(0.0, min(1.0, fraction)) * cells)
+    return "▰" * filled + "▱" * (cells - filled)
+
+
+def result_embed(
+    say: Say,
+    job: Job,
+    images: Sequence[ImageRecord],
+    *,
+    model_name: str,
+    notes: Sequence[str] = (),
+) -> discord.Embed:
+    """A finished job. `notes` are sentences: warnings, the verdict of a reroll, a re-encoding."""
+    request = job.request
+    embed = discord.Embed(
+        description=_prompt(request.prompt), colour=YELLOW if job.warnings else GREEN
+    )
+    embed.add_field(name=say("result.model"), value=f"{model_name}\n`{request.model}`")
+    if request.adapters:
+        uses = "\n".join(f"`{use.key}:{use.weight:g}`" for use in request.adapters)
+        embed.add_field(name=say("result.loras"), value=uses)
+    embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
+    embed.add_field(name=say("result.steps"), value=str(request.steps))
+    embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
+    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}"))
+    # A mention inside an embed names the person and pings nobody.
+    embed.add_field(name=say("result.asked_by"), value=f"<@{job.user_id}>")
+    # A line of its own: ten digits wrap in an inline field.
+    seeds = " ".join(f"`{image.seed}`" for image in images)
+    name = say("result.seed") if len(images) == 1 else say("result.seeds")
+    embed.add_field(name=name, value=seeds, inline=False)
+    if request.negative:
+        negative = _shortened(escape_markdown(request.negative), FIELD_MAX)
+        embed.add_field(name=say("result.negative"), value=negative, inline=False)
+    if notes:
+        embed.add_field(name="\u200b", value=_shortened("\n".join(notes), FIELD_MAX), inline=False)
+    embed.set_footer(text=say("result.invitation"))
+    return embed
+
+
+def failure_embed(say: Say, job: Job) -> discord.Embed:
+    """A job that failed, in one kind sentence, with what was asked for."""
+    sentence = say(job.error.code, **job.error.params) if job.error else say("status.cancelled")
+    embed = discord.Embed(title=say("title.failed"), description=sentence, colour=RED)
+    embed.add_field(name=_facts(job), value=_shortened(_prompt(job.request.prompt), FIELD_MAX))
+    return embed
+
+
+def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
+    """Each warning of a result as a sentence."""
+    return [f"⚠️ {say(notice.code, **notice.params)}" for notice in notices]
+
+
+def alt_text(prompt: str) -> str:
+    return _shortened(prompt, ALT_TEXT_MAX)
+
+
+def _facts(job: Job) -> str:
+    """`sdxl-base · 1024×1024 · 30 steps`-like, for the messages that are not the result."""
+    request = job.request
+    parts = [request.model, f"{request.width}×{request.height}", f"seed {request.seed}"]
+    parts += [f"{use.key}:{use.weight:g}" for use in request.adapters]
+    return _shortened(" · ".join(parts), 256)
+
+
+def _prompt(prompt: str) -> str:
+    return _shortened(escape_markdown(prompt, ignore_links=False), PROMPT_SHOWN)
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

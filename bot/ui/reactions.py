@@ -1,0 +1,4 @@
+"""The reactions that a result understands."""
+
+SAME_SEED = "🔁"
+NEW_SEED = "🎲"
