@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.engine import Painting
-from bot.errors import JobFailed, PaintStopped, StopReason, UserError
+from bot.errors import PaintStopped, StopReason, UserError
 from bot.files import save_images
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
@@ -131,27 +131,22 @@ class GpuConsumer:
         self._running.stop(StopReason.CANCELLED)
         return True
 
-    async def stop(self, task: asyncio.Task[None]) -> bool:
-        """End `task`, which runs `run`. Jobs that are not done stay pending in the store.
-
-        Returns whether the engine thread is idle; if not, it is still inside a call that cannot be
-        interrupted, and the process must not wait for it.
-        """
+    async def stop(self, task: asyncio.Task[None]) -> None:
+        """End `task`, which runs `run`. Jobs that are not done stay pending in the store."""
         self._stopping = True
         if self._running is not None:
             self._running.stop(StopReason.SHUTDOWN)
             await asyncio.wait([task], timeout=GRACE)
-        if running := self._running:
-            await self._store.requeue(running.job)
+        if stuck := self._running:
+            log.warning("job %s: still inside one long call; left behind", stuck.job.id)
+            await self._store.requeue(stuck.job)
         task.cancel()
         await asyncio.wait([task])
         if self._notices:
             await asyncio.wait(self._notices, timeout=GRACE / 2)
-        idle = running is None
-        if idle:
+        if stuck is None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._painter.close)
-        self._thread.shutdown(wait=idle, cancel_futures=True)
-        return idle
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)

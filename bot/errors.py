@@ -3,13 +3,13 @@
 ImagenError
 ├── UserError            a person can mend it; `code` names its sentence in bot/ui/texts
 │   ├── InvalidRequest   one field of a request is wrong; raised before anything is stored
-│   ├── Refused          the request is sound but cannot be taken now (queue full, model not offered)
+│   ├── Refused          the request is sound but cannot be taken now (queue full, not offered)
 │   └── JobFailed        the job was taken and cannot be painted (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
 
-Anything else that reaches a person becomes an apology with an incident id, and a traceback in the log.
+Anything else becomes an apology with an incident id, and a traceback in the log.
 """
 
 from enum import StrEnum

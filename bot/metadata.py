@@ -105,7 +105,7 @@ def parse_infotext(text: str) -> Infotext:
 
     A text without a line of settings is all prompt.
     """
-    *lines, last = text.split("\n")
+    *lines, last = text.rstrip().split("\n")
     settings = dict(_settings(last))
     if len(settings) < _SETTINGS_MIN:
         lines, settings = text.split("\n"), {}

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from bot.store import Job, JobState, NewJob, Origin, Store
+from bot.store import Job, JobState, Limits, NewJob, Origin, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,15 @@ class JobQueue:
     Between the two the consumer leaves it alone, so that no progress overtakes the acknowledgement.
     """
 
-    def __init__(self, store: Store, *, size: int, per_user: int) -> None:
+    def __init__(self, store: Store, limits: Limits | None = None) -> None:
         self._store = store
-        self._size = size
-        self._per_user = per_user
+        self._limits = limits
         self._ready: asyncio.Queue[str] = asyncio.Queue()
         self._line: dict[str, None] = {}
 
     async def accept(self, new: NewJob) -> Ticket:
         """Store `new` as pending; raises Refused when the queue or the user's share is full."""
-        job = await self._store.accept(new, size=self._size, per_user=self._per_user)
+        job = await self._store.accept(new, self._limits)
         self._line[job.id] = None
         return Ticket(job, len(self._line))
 
@@ -55,6 +54,11 @@ class JobQueue:
             if job is not None:
                 return job
             self.leave(job_id)
+
+    async def abandon(self, ticket: Ticket) -> None:
+        """Take back an accepted job that was not released, because its person cannot be told."""
+        await self._store.cancel(ticket.job)
+        self.leave(ticket.job.id)
 
     def leave(self, job_id: str) -> None:
         """The job has ended; everyone behind it moves up."""

@@ -1,4 +1,4 @@
-"""Recipe: a request and everything that was resolved to paint it, enough to paint the same bytes again."""
+"""Recipe: a request and everything resolved to paint it, enough to paint the same bytes again."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -55,7 +55,7 @@ class Recipe:
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
-        """Names of what differs from `earlier` apart from the request, e.g. `sdxl-base`, `torch`."""
+        """Names of what differs from `earlier` besides the request, e.g. `sdxl-base`, `torch`."""
         changed = []
         for now, then in (
             (self.checkpoint, earlier.checkpoint),

@@ -1,4 +1,4 @@
-"""Settings: everything that the owner can set, read from the environment and `.env`, checked at start.
+"""Settings: what the owner can set, read from the environment and `.env`, checked at start.
 
 `python -m bot.settings` writes `.env.example` and the README's table from the class below.
 """
@@ -132,6 +132,11 @@ class Settings(BaseSettings):
     @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be read in any log."""
+        token = self.token.get_secret_value() if self.token else ""
+        return tuple(secret for secret in (token, self.proxy or "") if secret)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -1,4 +1,4 @@
-"""Studio: everything that paints – catalog, store, engine, queue, consumer – and nothing of Discord.
+"""Studio: what paints – catalog, store, engine, queue, consumer – and nothing of Discord.
 
 The bot and the command line both build theirs here, so both paint in the same way.
 """
@@ -14,7 +14,7 @@ from bot.consumer import GpuConsumer, JobObserver
 from bot.engine import Engine
 from bot.queue import JobQueue
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import Limits, Store
 from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
@@ -31,22 +31,19 @@ def build_engine(settings: Settings) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """The parts, built in order; `open` closes them in reverse.
-
-    stuck: set after closing when the engine thread could not be stopped, so that the process must
-        not wait for it.
-    """
+    """The parts, built in order; `open` closes them in reverse."""
 
     catalog: LiveCatalog
     store: Store
     engine: Engine
     queue: JobQueue
-    stuck: asyncio.Event
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Raises StoreError or CatalogError when there is nothing to work with."""
+    async def open(cls, settings: Settings, limits: Limits | None = None) -> AsyncIterator[Self]:
+        """limits: of the queue, where several people share it.
+
+        Raises StoreError or CatalogError when there is nothing to work with."""
         catalog = await asyncio.to_thread(
             LiveCatalog, settings.catalog_dir.absolute(), settings.models_dir.absolute()
         )
@@ -57,10 +54,7 @@ class Studio:
                 catalog=catalog,
                 store=store,
                 engine=build_engine(settings),
-                queue=JobQueue(
-                    store, size=settings.queue_size, per_user=settings.queue_per_user
-                ),
-                stuck=asyncio.Event(),
+                queue=JobQueue(store, limits),
             )
 
     @asynccontextmanager
@@ -83,5 +77,4 @@ class Studio:
             yield consumer
         finally:
             watching.cancel()
-            if not await consumer.stop(painting):
-                self.stuck.set()
+            await consumer.stop(painting)

@@ -1,5 +1,6 @@
 """From a job to what people see of it: status, result, failure, by whichever way is open."""
 
 from bot.delivery.delivery import Delivery
+from bot.delivery.posts import only
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "only"]

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 EDIT_INTERVAL = 2.0
 RETRY_AFTER = (2.0, 10.0, 60.0)
-"""Seconds between attempts while Discord cannot be reached; after the last, the next start tries."""
+"""Seconds between attempts while Discord is away; after the last, the next start tries."""
 TRANSIENT_TEXT = "Discord could not be reached"
 
 
@@ -51,8 +51,8 @@ class _Followed:
     job: Job
     say: Say
     post: Post | None
-    pacer: Pacer | None = None
-    shown: str = field(default="")
+    shown: str
+    pacer: Pacer = field(init=False)
 
 
 class Delivery:
@@ -112,10 +112,11 @@ class Delivery:
             content=self._ping(job, user_id),
             mention=user_id,
         )
+        channel = self._channel(job)
         reference = message.to_reference(fail_if_not_exists=False)
-        sent = await send(message.channel, parcel, nonce=f"{job.id}-ack", reply_to=reference)
-        await self._store.set_message(job.id, message.channel.id, sent.id)
-        self._follow(job, ChannelPost(message.channel.get_partial_message(sent.id)), ticket.position)
+        sent = await send(channel, parcel, nonce=f"{job.id}-ack", reply_to=reference)
+        await self._store.set_message(job.id, channel.id, sent.id)
+        self._follow(job, ChannelPost(channel.get_partial_message(sent.id)), ticket.position)
 
     async def resume(self, tickets: tuple[Ticket, ...]) -> None:
         """After a restart: follow what waits, and bring what was painted but not delivered."""
@@ -127,8 +128,8 @@ class Delivery:
 
     def _follow(self, job: Job, post: Post | None, position: int) -> None:
         say = self._texts.speaker(job.locale)
-        followed = _Followed(job, say, post)
-        followed.shown = status_line(say, Progress(Stage.QUEUED, position=position))
+        shown = status_line(say, Progress(Stage.QUEUED, position=position))
+        followed = _Followed(job, say, post, shown)
         followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
         self._followed[job.id] = followed
 
@@ -143,7 +144,7 @@ class Delivery:
 
     async def finished(self, job: Job) -> None:
         """Bring the pictures; the job is then *delivered*, or *failed* when no way is open."""
-        await self._settle(job)
+        post = await self._settle(job)
         say = self._texts.speaker(job.locale)
         images = await self._store.images(job.id)
         entry = self._catalog().models.get(job.request.model)
@@ -167,9 +168,11 @@ class Delivery:
                 mention=job.user_id,
             )
             try:
-                message = await self._bring(job, parcel)
+                message = await self._bring(job, parcel, post)
             except _TooLarge:
-                limit = min(limit, max(len(upload.data) for upload in uploads)) // 2
+                limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
+                if limit == 0:
+                    raise
                 continue
             except JobFailed as error:
                 log.warning("job %s: not delivered: %s", job.id, error)
@@ -185,14 +188,14 @@ class Delivery:
 
     async def failed(self, job: Job) -> None:
         """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
-        await self._settle(job)
+        post = await self._settle(job)
         parcel = Parcel(
             content=self._ping(job, job.user_id) if job.reply_to else None,
             embed=failure_embed(self._texts.speaker(job.locale), job),
             mention=job.user_id,
         )
         try:
-            if await self._bring(job, parcel) is None:
+            if await self._bring(job, parcel, post) is None:
                 log.warning("job %s: failure not told: %s", job.id, TRANSIENT_TEXT)
         except (JobFailed, _TooLarge) as error:
             log.warning("job %s: failure not told: %s", job.id, error)
@@ -201,7 +204,7 @@ class Delivery:
 
     def _show(self, job_id: str, progress: Progress) -> None:
         followed = self._followed.get(job_id)
-        if followed is not None and followed.post is not None and followed.pacer is not None:
+        if followed is not None and followed.post is not None:
             followed.pacer.show(progress)
 
     async def _edit(self, followed: _Followed, progress: Progress) -> None:
@@ -221,24 +224,26 @@ class Delivery:
             if meaning is not Refusal.TRANSIENT:
                 followed.post = None
 
-    async def _settle(self, job: Job) -> None:
-        """Stop editing the status, so that nothing overtakes the result."""
-        followed = self._followed.get(job.id)
-        if followed is not None and followed.pacer is not None:
-            await followed.pacer.close()
+    async def _settle(self, job: Job) -> Post | None:
+        """Stop editing the status, so that nothing overtakes the result; returns its post."""
+        followed = self._followed.pop(job.id, None)
+        if followed is None:
+            return None
+        await followed.pacer.close()
+        return followed.post
 
     # The message at the end
 
-    async def _bring(self, job: Job, parcel: Parcel) -> discord.PartialMessage | None:
+    async def _bring(
+        self, job: Job, parcel: Parcel, post: Post | None
+    ) -> discord.PartialMessage | None:
         """Put `parcel` into the job's message, or into a new one; None when Discord is away.
 
         Raises JobFailed when no way is open and _TooLarge when the files must shrink.
         """
-        followed = self._followed.pop(job.id, None)
-        interaction_post = followed.post if followed else None
         for pause in (*RETRY_AFTER, None):
             try:
-                return await self._try_ways(job, parcel, interaction_post)
+                return await self._try_ways(job, parcel, post)
             except _Away as away:
                 log.info("job %s: Discord is away: %s", job.id, away)
                 if pause is not None:

@@ -12,7 +12,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class Pacer:
     """Shows the latest progress at most once per `interval` seconds; what came between is dropped.
 
-    The acknowledgement counts as the first edit, so a quick job goes from it straight to the result.
+    The acknowledgement counts as the first edit, so a quick job goes straight to the result.
     """
 
     def __init__(self, edit: Edit, interval: float, sleep: Sleep = asyncio.sleep) -> None:

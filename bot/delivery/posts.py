@@ -87,14 +87,14 @@ async def send(
     reply_to: discord.MessageReference | None = None,
 ) -> discord.Message:
     """A new message; with the same `nonce` Discord returns the first one again (docs, message)."""
-    options = {"reference": reply_to} if reply_to else {}
     return await channel.send(
         content=parcel.content,
         embed=parcel.embed,
         files=parcel.files(),
         allowed_mentions=parcel.mentions(),
         nonce=nonce[:NONCE_MAX],
-        **options,  # type: ignore[arg-type]
+        # discord.py's signature says MISSING where it means "none".
+        reference=reply_to or discord.utils.MISSING,
     )
 
 

@@ -6,6 +6,7 @@ It lets everything around a model run without a download. What it paints is a co
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import torch
@@ -15,7 +16,6 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    CLIPTokenizer,
 )
 
 VERSION = "demo-v1"
@@ -25,16 +25,16 @@ SEED = 20_261_122
 START, END = "<|startoftext|>", "<|endoftext|>"
 TEXT_WIDTH = 32
 TEXT_LAYERS = 4
-WORDS = (
-    "a the of in on at and with by from to one two three red green blue yellow white black golden "
-    "small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy "
-    "woman man person portrait face eyes hair tree forest mountain river lake ocean sea beach sky "
-    "cloud clouds snow rain fire water light night day sunset sunrise moon star stars space city "
-    "street house castle tower garden flower flowers car ship train bridge field desert island "
-    "painting oil watercolor watercolour photo photograph photorealistic realistic anime style "
-    "drawing sketch digital art artwork illustration cinematic lighting detailed highly masterpiece "
-    "best quality sharp focus low bad anatomy blurry text watermark ugly deformed hands fingers"
-).split()
+WORDS = """
+a the of in on at and with by from to one two three red green blue yellow white black golden
+small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy
+woman man person portrait face eyes hair tree forest mountain river lake ocean sea beach sky
+cloud clouds snow rain fire water light night day sunset sunrise moon star stars space city
+street house castle tower garden flower flowers car ship train bridge field desert island
+painting oil watercolor watercolour photo photograph photorealistic realistic anime style
+drawing sketch digital art artwork illustration cinematic lighting detailed highly masterpiece
+best quality sharp focus low bad anatomy blurry text watermark ugly deformed hands fingers
+"""
 
 
 def build(folder: Path) -> None:
@@ -55,10 +55,7 @@ def build(folder: Path) -> None:
 def _write_parts(folder: Path) -> None:
     vocabulary, merges = _vocabulary()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
-        tokenizer = CLIPTokenizer(
-            vocab=vocabulary, merges=merges, pad_token=pad, model_max_length=77
-        )
-        tokenizer.save_pretrained(folder / name)
+        _write_tokenizer(folder / name, vocabulary, merges, pad)
 
     text = {
         "vocab_size": len(vocabulary),
@@ -96,7 +93,7 @@ def _write_parts(folder: Path) -> None:
         scaling_factor=0.13025,
         force_upcast=False,
     )
-    parts: dict[str, torch.nn.Module] = {
+    parts: dict[str, Any] = {
         "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_act="quick_gelu", **text)),
         "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(hidden_act="gelu", **text)),
         "unet": unet,
@@ -146,12 +143,31 @@ def _fill(part: torch.nn.Module, seed: int) -> None:
             parameter.copy_((whole.float() / 2**15) * (3.0 / fan_in) ** 0.5)
 
 
+def _write_tokenizer(
+    folder: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]], pad: str
+) -> None:
+    """The files that published SDXL repositories have, which transformers 5 no longer writes."""
+    folder.mkdir()
+    config = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "bos_token": START,
+        "eos_token": END,
+        "unk_token": END,
+        "pad_token": pad,
+    }
+    lines = ["#version: 0.2", *(" ".join(merge) for merge in merges), ""]
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Every byte, and the merges that make one token of each of WORDS, letter by letter."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges: list[tuple[str, str]] = []
-    for word in WORDS:
+    for word in WORDS.split():
         left = word[0]
         for place, letter in enumerate(word[1:], 2):
             right = f"{letter}</w>" if place == len(word) else letter

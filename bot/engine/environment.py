@@ -1,24 +1,10 @@
-"""What the bits of a picture depend on besides the weights: device, number type, versions, flags."""
+"""What the bits of a picture depend on besides the weights: device, dtype, versions, flags."""
 
-import os
 import platform
+import re
 import warnings
-
-# Read by the libraries when they are imported, so this stands above their imports. They would
-# otherwise print prompts (a truncated one, at WARNING), progress bars and telemetry.
-os.environ.update(
-    {
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_XET": "1",  # its downloads cannot be stopped from a progress callback
-        "HF_HUB_VERBOSITY": "critical",
-        "DIFFUSERS_VERBOSITY": "critical",
-        "TRANSFORMERS_VERBOSITY": "critical",
-        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-)
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+from pathlib import Path
+from typing import Any, cast
 
 import diffusers
 import peft
@@ -89,11 +75,11 @@ class Place:
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
             "attention": "torch scaled_dot_product_attention",
-            "noise": "torch.Generator cpu, in the dtype of the text encoder",
+            "noise": f"torch.Generator cpu {self.dtype_name}",
         }
         if self.device == "cuda":
             facts["cuda"] = str(torch.version.cuda)
-            facts["cudnn"] = str(torch.backends.cudnn.version())
+            facts["cudnn"] = str(cast("Any", torch.backends.cudnn).version())
         return facts
 
 
@@ -107,8 +93,25 @@ def settle() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity(50)
         library.utils.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", module=r"(torch|diffusers|transformers|peft|huggingface_hub)\b")
+    for name in ("torch", "diffusers", "transformers", "peft", "huggingface_hub"):
+        warnings.filterwarnings("ignore", module=rf"{name}\b")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that the device or the machine has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU's and Apple's allocators raise a plain RuntimeError.
+    said = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in said or "DefaultCPUAllocator: can't allocate memory" in said
+    )
 
 
 def _processor_name() -> str:
-    return platform.processor() or platform.machine()
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        facts = ""
+    model = re.search(r"^model name\s*:\s*(.+)$", facts, re.MULTILINE)
+    return model[1] if model else platform.processor() or platform.machine()

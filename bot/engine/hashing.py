@@ -1,8 +1,7 @@
-"""SHA-256 of weights, remembered by path, size and modification time: a checkpoint has gigabytes."""
+"""SHA-256 of weights, remembered by path, size and modification time: they have gigabytes."""
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -36,8 +35,11 @@ class HashBook:
         sizes = [path.stat().st_size for path in paths]
         total, done, lines = max(sum(sizes), 1), 0, []
         for path, size in zip(paths, sizes, strict=True):
-            share, before = size / total, done / total
-            digest = self.of_file(path, lambda part, s=share, b=before: tick(b + s * part))
+
+            def part(fraction: float, start: int = done, size: int = size) -> None:
+                tick((start + size * fraction) / total)
+
+            digest = self.of_file(path, part)
             lines.append(f"{digest}  {path.relative_to(root).as_posix()}\n")
             done += size
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
@@ -77,6 +79,6 @@ class HashBook:
         draft = self._book.with_name(f"{self._book.name}.{uuid4().hex[:8]}.draft")
         try:
             draft.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
-            os.replace(draft, self._book)
+            draft.replace(self._book)
         finally:
             draft.unlink(missing_ok=True)

@@ -40,9 +40,7 @@ def encode(pipeline: Any, prompt: str, negative: str | None, clip_skip: int | No
     return Encoded(positive, pooled, other, other_pooled, dropped, other_dropped, limit)
 
 
-def _encode_one(
-    pipeline: Any, text: str, clip_skip: int
-) -> tuple[torch.Tensor, torch.Tensor, int]:
+def _encode_one(pipeline: Any, text: str, clip_skip: int) -> tuple[torch.Tensor, torch.Tensor, int]:
     layers, dropped = [], 0
     for tokenizer, encoder in (
         (pipeline.tokenizer, pipeline.text_encoder),
@@ -57,3 +55,9 @@ def _encode_one(
         layers.append(output.hidden_states[-1 - clip_skip])
     # The second encoder's first output is the projected one that SDXL conditions on.
     return torch.concat(layers, dim=-1), output[0], dropped
+
+
+def deepest_clip_skip(pipeline: Any) -> int:
+    """The largest `clip_skip` that both text encoders have layers for."""
+    encoders = (pipeline.text_encoder, pipeline.text_encoder_2)
+    return min(int(encoder.config.num_hidden_layers) for encoder in encoders)

@@ -15,7 +15,7 @@ _BYTES_OF: Final = {
 }  # fmt: skip
 
 
-class NotSafetensors(Exception):  # noqa: N818
+class NotSafetensors(Exception):
     """The file is something else, cut off or malformed; the text says which."""
 
 

@@ -95,6 +95,8 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
 
 def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     """The offered model of that key or name, in any case."""
+    if not name:
+        raise Refused("model.none")
     entry = _named(catalog.models, name)
     if entry is None:
         near = ", ".join(catalog.nearest_models(name, nsfw=nsfw))
@@ -184,9 +186,7 @@ def _size(text: str | None, model: ModelEntry) -> tuple[int, int]:
     return width, height
 
 
-def _within(
-    name: str, value: Number | None, default: Number, low: Number, high: Number
-) -> Number:
+def _within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
     if value is None:
         return default
     # Written so that NaN is refused too.

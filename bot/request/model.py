@@ -26,7 +26,7 @@ class GenerationRequest:
     trigger_words: words of the adapters that the prompt did not have yet; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
-    clip_skip: None or 1 = SDXL's own (penultimate) layer; 2 = one layer earlier … as diffusers counts.
+    clip_skip: as diffusers counts: None is SDXL's own (penultimate) layer, 1 the one before it …
     """
 
     prompt: str = field(repr=False)

@@ -7,6 +7,7 @@ from bot.store.jobs import (
     Job,
     JobState,
     Kind,
+    Limits,
     NewJob,
     Origin,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Job",
     "JobState",
     "Kind",
+    "Limits",
     "NewJob",
     "Origin",
     "Store",

@@ -21,6 +21,14 @@ DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs may wait or run at once: in all, and for one user."""
+
+    size: int
+    per_user: int
+
+
 class JobState(StrEnum):
     PENDING = "pending"
     RUNNING = "running"

@@ -13,7 +13,17 @@ from bot.errors import Refused
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.database import Database
-from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Origin, new_id, now_ms
+from bot.store.jobs import (
+    Failure,
+    ImageRecord,
+    Job,
+    JobState,
+    Limits,
+    NewJob,
+    Origin,
+    new_id,
+    now_ms,
+)
 
 
 class Store:
@@ -30,24 +40,16 @@ class Store:
 
     # Accepting
 
-    async def accept(self, new: NewJob, *, size: int, per_user: int) -> Job:
+    async def accept(self, new: NewJob, limits: Limits | None = None) -> Job:
         """Insert `new` as pending, unless the queue or the user's share of it is full (Refused).
 
-        size, per_user: how many jobs of this origin may wait or run at once. The count and the
-        insert are one transaction, so two requests cannot both take the last place.
+        The count and the insert are one transaction, so two requests cannot both take the last
+        place.
         """
         job_id = new_id()
         async with self._database.transaction() as write:
-            everyone, own = await self._count(
-                write,
-                "SELECT count(*), coalesce(sum(user_id = ?), 0) FROM jobs"
-                " WHERE state IN ('pending', 'running') AND origin = ?",
-                (new.user_id, new.origin),
-            )
-            if own >= per_user:
-                raise Refused("queue.user_full", limit=per_user)
-            if everyone >= size:
-                raise Refused("queue.full", limit=size)
+            if limits is not None:
+                await self._check(write, new, limits)
             await write.execute(
                 "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
                 " channel_id, reply_to, locale, upload_limit, created_at)"
@@ -215,12 +217,17 @@ class Store:
         return await self.job(job_id)
 
     @staticmethod
-    async def _count(
-        write: aiosqlite.Connection, sql: str, parameters: tuple[Any, ...]
-    ) -> tuple[int, int]:
-        async with write.execute(sql, parameters) as cursor:
-            row = await cursor.fetchone()
-        return (row[0], row[1]) if row else (0, 0)
+    async def _check(write: aiosqlite.Connection, new: NewJob, limits: Limits) -> None:
+        async with write.execute(
+            "SELECT count(*) AS everyone, coalesce(sum(user_id = ?), 0) AS own FROM jobs"
+            " WHERE state IN ('pending', 'running') AND origin = ?",
+            (new.user_id, new.origin),
+        ) as cursor:
+            [row] = await cursor.fetchall()
+        if row["own"] >= limits.per_user:
+            raise Refused("queue.user_full", limit=limits.per_user)
+        if row["everyone"] >= limits.size:
+            raise Refused("queue.full", limit=limits.size)
 
 
 def _json(value: object) -> str:

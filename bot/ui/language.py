@@ -27,8 +27,12 @@ class Texts:
 
     @classmethod
     def read(cls, folder: Path = TEXTS) -> Self:
-        return cls({file.stem: _flatten(tomllib.loads(file.read_text("utf-8"))) for file in
-                    sorted(folder.glob("*.toml"))})
+        return cls(
+            {
+                file.stem: _flatten(tomllib.loads(file.read_text("utf-8")))
+                for file in sorted(folder.glob("*.toml"))
+            }
+        )
 
     def speaker(self, locale: str = ENGLISH) -> Say:
         """How to say things in `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""

@@ -1,4 +1,4 @@
-"""Pure functions from what happened to what Discord shows: embeds for status, result and failure."""
+"""Pure functions from what happened to what Discord shows: status, result, failure."""
 
 from collections.abc import Sequence
 
@@ -76,7 +76,9 @@ def result_embed(
     embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
     embed.add_field(name=say("result.steps"), value=str(request.steps))
     embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
-    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}"))
+    embed.add_field(
+        name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
+    )
     # A mention inside an embed names the person and pings nobody.
     embed.add_field(name=say("result.asked_by"), value=f"<@{job.user_id}>")
     # A line of its own: ten digits wrap in an inline field.

@@ -1,0 +1,1 @@
+"""The command line: what `python main.py …` does besides the bot itself."""

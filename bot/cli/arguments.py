@@ -1,0 +1,39 @@
+"""The command line's grammar. It is a contract: scripts rely on it."""
+
+import argparse
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """Usage errors print to stderr and exit with 2."""
+    top = argparse.ArgumentParser(prog="main.py", description="A Discord bot that paints.")
+    calls = top.add_subparsers(dest="call", metavar="CALL")
+    calls.add_parser("run", help="serve Discord (the default; the only call that needs a token)")
+
+    imagine = calls.add_parser("imagine", help="paint here, through the bot's own queue and engine")
+    imagine.add_argument("prompt", metavar="PROMPT")
+    imagine.add_argument("--model", metavar="M", help="catalog key (default: the catalog's)")
+    imagine.add_argument(
+        "--lora",
+        metavar="NAME[:WEIGHT]",
+        action="append",
+        default=[],
+        help="a LoRA; may be given up to four times",
+    )
+    imagine.add_argument("--negative", metavar="T", help="what to keep out of the picture")
+    imagine.add_argument("--steps", metavar="N", type=int)
+    imagine.add_argument("--guidance", metavar="G", type=float)
+    imagine.add_argument("--seed", metavar="S", type=int)
+    imagine.add_argument("--size", metavar="WxH", help="or a ratio such as 16:9")
+    imagine.add_argument("--count", metavar="N", type=int)
+    imagine.add_argument("--out", metavar="DIR", type=Path, help="also put the files there")
+    imagine.add_argument("--json", action="store_true", help="print one JSON object")
+
+    for name, what in (("models", "models"), ("loras", "LoRAs")):
+        listing = calls.add_parser(name, help=f"list the catalog's {what}")
+        listing.add_argument("--json", action="store_true", help="print a list of JSON objects")
+
+    sync = calls.add_parser("sync", help="register the slash commands with Discord")
+    sync.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
+    calls.add_parser("check", help="find out whether the bot could work, and what to mend")
+    return top

@@ -1,0 +1,140 @@
+"""`main.py check`: could the bot work here? A bad finding says how to mend it."""
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import SettingsError, StoreError
+from bot.settings import Settings
+from bot.store import Store
+from bot.studio import build_engine
+from catalog import Catalog, CatalogError, locate, problems_of, read_catalog
+
+# Three parts, dot-separated, base64url: the id, a timestamp, a signature.
+TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
+ROOM_FOR_A_MODEL = 8 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """mend: what to do about it; `fatal` when the bot could not work as it is."""
+
+    text: str
+    mend: str = ""
+    fatal: bool = False
+
+
+def check() -> int:
+    """Print all findings; 1 when one of them is fatal."""
+    fatal = False
+    for finding in _findings():
+        mark = "✗" if finding.fatal else "!" if finding.mend else "✓"
+        print(f"{mark} {finding.text}" + (f"\n    → {finding.mend}" if finding.mend else ""))
+        sys.stdout.flush()
+        fatal |= finding.fatal
+    print("The bot could not work like this." if fatal else "The bot can work.")
+    return 1 if fatal else 0
+
+
+def _findings() -> Iterator[Finding]:
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            yield Finding(f"settings: {line}", "correct it in .env or the environment", fatal=True)
+        return
+    yield Finding("settings: read")
+    yield _token(settings)
+    yield asyncio.run(_database(settings))
+    yield _device(settings)
+    yield from _catalog(settings)
+
+
+def _token(settings: Settings) -> Finding:
+    if settings.token is None:
+        return Finding(
+            "token: not set",
+            "put DISCORD_TOKEN into .env to serve Discord; `imagine` works without",
+        )
+    if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value()):
+        return Finding(
+            "token: does not look like a bot token (three parts joined by dots)",
+            "copy it anew from https://discord.com/developers/applications, page Bot, Reset Token",
+            fatal=True,
+        )
+    return Finding("token: has the shape of a bot token")
+
+
+async def _database(settings: Settings) -> Finding:
+    path = settings.database.absolute()
+    try:
+        async with Store.open(path) as store:
+            await store.set_setting("checked", "yes")
+    except StoreError as error:
+        return Finding(f"database: {error}", "set IMAGEN_DATA_DIR to a writable folder", fatal=True)
+    return Finding(f"database: writable ({path})")
+
+
+def _device(settings: Settings) -> Finding:
+    report = build_engine(settings).device_report()
+    if report.problem:
+        return Finding(f"device: {report.problem}", "set IMAGEN_DEVICE=auto", fatal=True)
+    text = f"device: {report.device} ({report.name}), {report.dtype}"
+    if report.total_memory is None:
+        if report.device == "cpu":
+            return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")
+        return Finding(text)
+    free = (report.free_memory or 0) / 1024**3
+    text += f", {free:.1f} of {report.total_memory / 1024**3:.1f} GiB free"
+    if free < 8:
+        return Finding(text, "SDXL needs about 11 GiB; close what else uses the GPU")
+    return Finding(text)
+
+
+def _catalog(settings: Settings) -> Iterator[Finding]:
+    models_dir = settings.models_dir.absolute()
+    try:
+        catalog = read_catalog(settings.catalog_dir.absolute(), models_dir)
+    except CatalogError as error:
+        yield Finding(
+            f"catalog: {error}",
+            "start from the repository's folder, or set IMAGEN_CATALOG_DIR",
+            fatal=True,
+        )
+        return
+    for problem in catalog.problems:
+        yield Finding(f"catalog: {problem}", "correct the entry; it is left out until then")
+    if not catalog.default:
+        yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
+    yield from _entries(catalog, models_dir)
+
+
+def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
+    downloads = 0
+    for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
+        for entry in entries.values():
+            if not entry.enabled:
+                continue
+            if problems := problems_of(entry, models_dir):
+                broken = entry.key == catalog.default
+                mend = f"put the file under {models_dir}, or correct the entry"
+                yield Finding(f"{kind} {entry.key}: {'; '.join(problems)}", mend, fatal=broken)
+                continue
+            here = locate(entry.path, models_dir, entry.weight_name).available
+            downloads += kind == "model" and not here
+            yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
+    if downloads:
+        yield _room(models_dir)
+
+
+def _room(models_dir: Path) -> Finding:
+    there = next(folder for folder in (models_dir, *models_dir.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    text = f"disk: {free / 1024**3:.0f} GiB free for downloads in {models_dir}"
+    if free < ROOM_FOR_A_MODEL:
+        return Finding(text, "a model needs about 7 GiB; make room or move IMAGEN_MODELS_DIR")
+    return Finding(text)

@@ -1,0 +1,151 @@
+"""`main.py imagine`: one job through the same queue, consumer, engine and store as the bot's."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bot.client import stop_on_signals
+from bot.errors import InvalidRequest, Refused
+from bot.progress import Progress
+from bot.request import Draft, compose
+from bot.settings import Settings
+from bot.store import ImageRecord, Job, JobState, NewJob, Store
+from bot.studio import Studio
+from bot.ui.language import Say, Texts
+from bot.ui.messages import status_line
+
+DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
+
+
+async def imagine(options: argparse.Namespace, settings: Settings) -> int:
+    """Paint as `options` say; returns the exit code."""
+    say = Texts.read().speaker()
+    stop = stop_on_signals()
+    async with Studio.open(settings) as studio:
+        draft = Draft(
+            prompt=options.prompt,
+            model=options.model,
+            lora=", ".join(options.lora) or None,
+            negative=options.negative,
+            steps=options.steps,
+            guidance=options.guidance,
+            seed=options.seed,
+            size=options.size,
+            count=options.count,
+        )
+        try:
+            request = compose(draft, studio.catalog.current, nsfw=True)
+            ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
+        except (InvalidRequest, Refused) as error:
+            print(say(error.code, **error.params), file=sys.stderr)
+            return BAD_REQUEST
+        watcher = _Watcher(say, bar=sys.stderr.isatty())
+        async with studio.consuming(settings, watcher):
+            studio.queue.release(ticket.job.id)
+            waits = [asyncio.create_task(event.wait()) for event in (watcher.ended, stop)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        job = await _conclude(studio.store, ticket.job.id)
+        images = await studio.store.images(job.id)
+        shown = _placed(images, settings.images_dir.absolute(), options.out, job.id)
+        if options.json:
+            print(json.dumps(_as_json(say, job, images, shown), ensure_ascii=False, indent=2))
+        else:
+            _print(say, job, images, shown)
+        return DONE if job.state is JobState.DELIVERED else JOB_FAILED
+
+
+class _Watcher:
+    """A JobObserver for a terminal; `ended` is set when the job is over."""
+
+    def __init__(self, say: Say, *, bar: bool) -> None:
+        self._say = say
+        self._bar = bar
+        self.ended = asyncio.Event()
+
+    def moved(self, places: dict[str, int]) -> None:
+        """Nobody else is in this line."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        if self._bar:
+            print(f"\r\033[K{status_line(self._say, progress)}", end="", file=sys.stderr)
+
+    async def finished(self, job: Job) -> None:
+        self._end()
+
+    async def failed(self, job: Job) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._bar:
+            print("\r\033[K", end="", file=sys.stderr)
+        self.ended.set()
+
+
+async def _conclude(store: Store, job_id: str) -> Job:
+    """What is painted is delivered to the caller; what was interrupted is cancelled."""
+    job = await store.job(job_id)
+    if job.state is JobState.DONE:
+        return await store.deliver(job) or job
+    return await store.cancel(job) or job
+
+
+def _placed(
+    images: tuple[ImageRecord, ...], folder: Path, out: Path | None, job_id: str
+) -> list[Path]:
+    """Where each file is; with `out`, a copy there that replaces no other picture."""
+    paths = []
+    for image in images:
+        source = folder / image.path
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            target = out.absolute() / source.name
+            if target.exists() and target.read_bytes() != source.read_bytes():
+                target = target.with_stem(f"{target.stem}-{job_id}")
+            source = Path(shutil.copyfile(source, target))
+        paths.append(source)
+    return paths
+
+
+def _as_json(
+    say: Say, job: Job, images: tuple[ImageRecord, ...], paths: list[Path]
+) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "status": "done" if job.state is JobState.DELIVERED else job.state.value,
+        "seconds": job.seconds,
+        "images": [
+            {
+                "path": str(path),
+                "seed": image.seed,
+                "width": image.width,
+                "height": image.height,
+                "sha256": image.sha256,
+            }
+            for image, path in zip(images, paths, strict=True)
+        ],
+        "recipe": job.recipe.to_dict() if job.recipe else None,
+        "warnings": [
+            {**asdict(notice), "text": say(notice.code, **notice.params)} for notice in job.warnings
+        ],
+        "error": job.error
+        and {**asdict(job.error), "text": say(job.error.code, **job.error.params)},
+    }
+
+
+def _print(say: Say, job: Job, images: tuple[ImageRecord, ...], paths: list[Path]) -> None:
+    for notice in job.warnings:
+        print(say(notice.code, **notice.params), file=sys.stderr)
+    for image, path in zip(images, paths, strict=True):
+        seconds = job.seconds / len(images)
+        print(f"{path}  model {job.request.model}  seed {image.seed}  {seconds:.1f} s")
+    if job.error:
+        print(say(job.error.code, **job.error.params), file=sys.stderr)
+    elif job.state is JobState.CANCELLED:
+        print(say("status.cancelled"), file=sys.stderr)

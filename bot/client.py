@@ -1,0 +1,176 @@
+"""ImagenBot: builds the parts in order, loads the cogs, closes in reverse order."""
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiohttp
+import discord
+from discord.ext import commands
+
+from bot.delivery import Delivery
+from bot.errors import SettingsError
+from bot.settings import Settings
+from bot.store import Limits
+from bot.studio import Studio
+from bot.sync import register_if_changed
+from bot.ui.commands import CommandTranslator, put_into_words
+from bot.ui.language import Texts
+from bot.ui.tree import ImagenTree
+
+log = logging.getLogger(__name__)
+
+CLOSE_WITHIN = 4.5
+"""Seconds from a signal to the end of the process, whatever the engine thread is inside of."""
+RETRY_AFTER = (2, 5, 10, 30, 60)
+"""Seconds between attempts to reach Discord."""
+AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
+
+
+class ImagenBot(commands.AutoShardedBot):
+    """The Discord side. Cogs take the parts they need from its attributes in their `setup`."""
+
+    tree: ImagenTree
+
+    def __init__(
+        self, settings: Settings, studio: Studio, texts: Texts, extensions: Sequence[str]
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            tree_cls=ImagenTree,
+            intents=discord.Intents(guilds=True, guild_messages=True, guild_reactions=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_contexts=discord.app_commands.AppCommandContext(guild=True),
+            allowed_installs=discord.app_commands.AppInstallationType(guild=True),
+            proxy=settings.proxy,
+            max_messages=None,
+        )
+        self.tree.texts = texts
+        self.settings = settings
+        self.studio = studio
+        self.texts = texts
+        self.delivery = Delivery(
+            client=self,
+            store=studio.store,
+            texts=texts,
+            catalog=lambda: studio.catalog.current,
+            images_dir=settings.images_dir.absolute(),
+        )
+        self._extensions_to_load = extensions
+        self._warm_up: Callable[[], None] | None = None
+
+    def when_ready(self, warm_up: Callable[[], None]) -> None:
+        """Call `warm_up` once, when the bot is online and nobody waits for it."""
+        self._warm_up = warm_up
+
+    async def on_ready(self) -> None:
+        # Discord may say so more than once.
+        warm_up, self._warm_up = self._warm_up, None
+        log.info("online in %d servers", len(self.guilds))
+        if warm_up is not None:
+            warm_up()
+
+    async def setup_hook(self) -> None:
+        await self.tree.set_translator(CommandTranslator(self.texts))
+        for extension in self._extensions_to_load:
+            await self.load_extension(extension)
+        for command in self.tree.walk_commands():
+            if isinstance(command, discord.app_commands.Command):
+                put_into_words(command, self.texts)
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Messages are not commands here."""
+
+
+def point_at(api_url: str) -> None:
+    """Make discord.py talk to that address; the gateway's is then asked for there."""
+    discord.http.Route.BASE = api_url
+
+
+async def run(settings: Settings, extensions: Sequence[str]) -> None:
+    """Serve Discord until SIGINT or SIGTERM.
+
+    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start.
+    """
+    stop = stop_on_signals()
+    point_at(settings.api_url)
+    texts = Texts.read()
+    limits = Limits(settings.queue_size, settings.queue_per_user)
+    async with (
+        Studio.open(settings, limits) as studio,
+        ImagenBot(settings, studio, texts, extensions) as bot,
+    ):
+        serving = asyncio.create_task(_serve(bot))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if serving.done():
+            serving.result()
+        serving.cancel()
+        await asyncio.wait({serving})
+    log.info("stopped")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event set by SIGINT or SIGTERM, after which the process ends within CLOSE_WITHIN."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(0)
+        log.info("stopping")
+        stop.set()
+        # A thread inside one long call (a model load) cannot be stopped; its job is pending again.
+        deadline = threading.Timer(CLOSE_WITHIN, os._exit, (0,))
+        deadline.daemon = True
+        deadline.start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, asked)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
+    return stop
+
+
+async def _serve(bot: ImagenBot) -> None:
+    """Log in, then connect and paint until cancelled."""
+    token = bot.settings.token
+    if token is None:
+        raise SettingsError("DISCORD_TOKEN: not set")
+    try:
+        await _persistently("log in", lambda: bot.login(token.get_secret_value()))
+    except discord.LoginFailure as error:
+        raise SettingsError(
+            "DISCORD_TOKEN: Discord does not accept it; copy it anew from "
+            "https://discord.com/developers/applications, page Bot"
+        ) from error
+    # Beside the start, not before it: the commands of the last time still work.
+    registering = asyncio.create_task(
+        register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id)
+    )
+    async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
+        bot.when_ready(consumer.warm_up)
+        await bot.delivery.resume(await bot.studio.queue.resume("discord"))
+        await _persistently("connect", bot.connect)
+    await registering
+
+
+async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
+    """Do `action`, again and again while the network or Discord is away."""
+    for pause in (*RETRY_AFTER, *itertools.repeat(RETRY_AFTER[-1])):
+        try:
+            await action()
+        except discord.LoginFailure:
+            raise
+        except AWAY as error:
+            log.warning("cannot %s (%s); trying again in %d s", what, type(error).__name__, pause)
+            await asyncio.sleep(pause)
+        else:
+            break

@@ -1,0 +1,110 @@
+"""Downloads from the Hugging Face hub into the cache below the models' folder."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from bot.engine.owner import Owner
+from bot.progress import Stage
+
+
+class Hub:
+    """One hub and its cache in the layout of huggingface_hub.
+
+    endpoint: base URL of another hub, for tests; None is huggingface.co or `HF_ENDPOINT`.
+    """
+
+    def __init__(self, cache: Path, endpoint: str | None = None) -> None:
+        self._cache = cache
+        self._endpoint = endpoint
+
+    def fetch(
+        self,
+        repository: str,
+        revision: str | None,
+        select: Callable[[Collection[str]], tuple[str, ...]],
+        owner: Owner,
+    ) -> tuple[Path, tuple[str, ...]]:
+        """Download what `select` chooses among the repository's files, unless it is there.
+
+        Returns the snapshot's folder and the chosen names. Every file comes from the one commit
+        that `revision` (default: main) stands for now. Raises JobFailed, or what `select` and
+        `owner.check_stop` raise.
+        """
+        try:
+            found = HfApi(endpoint=self._endpoint).model_info(
+                repository, revision=revision, files_metadata=True
+            )
+            sizes = {file.rfilename: file.size or 0 for file in found.siblings or ()}
+            chosen = select(sizes)
+            commit = str(found.sha)
+            total, done = max(sum(sizes[name] for name in chosen), 1), 0
+            for name in chosen:
+                owner.tick(Stage.DOWNLOADING, done / total)
+                path = hf_hub_download(
+                    repository,
+                    name,
+                    revision=commit,
+                    cache_dir=self._cache,
+                    endpoint=self._endpoint,
+                    tqdm_class=_meter(owner, done, total),
+                )
+                done += sizes[name]
+        except GatedRepoError:
+            raise owner.failed("gated", path=repository) from None
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            raise owner.failed("not_on_hub", path=repository) from None
+        except (
+            httpx2.HTTPError,
+            HfHubHTTPError,
+            LocalEntryNotFoundError,  # what a failed look-up becomes when nothing is cached
+            ConnectionError,
+            TimeoutError,
+        ) as error:
+            raise owner.failed("unreachable", path=repository) from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise owner.failed("download_failed", path=repository, reason=reason) from error
+        snapshot = Path(path).parents[name.count("/")]
+        self._remember(snapshot, revision or "main")
+        return snapshot, chosen
+
+    def _remember(self, snapshot: Path, revision: str) -> None:
+        """Note which snapshot a branch or tag stands for, so that it is found without network."""
+        reference = snapshot.parents[1] / "refs" / revision
+        if revision != snapshot.name and ".." not in revision:
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            reference.write_text(snapshot.name, encoding="ascii")
+
+
+def _meter(owner: Owner, before: int, total: int) -> Any:
+    """A stand-in for tqdm, as `hf_hub_download` wants one, that reports and may stop."""
+
+    class Meter:
+        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
+            self._bytes = initial
+
+        def update(self, count: int) -> None:
+            self._bytes += count
+            owner.tick(Stage.DOWNLOADING, (before + self._bytes) / total)
+
+        def __enter__(self) -> "Meter":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def close(self) -> None:
+            pass
+
+    return Meter

@@ -1,0 +1,211 @@
+"""Which files make up an entry of the catalog, and where they are on this machine."""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bot.engine import demo_model
+from bot.engine.hub import Hub
+from bot.engine.owner import Owner
+from catalog.locate import locate
+from catalog.schema import AdapterEntry, ModelEntry
+
+SDXL_BASE: Final = "stabilityai/stable-diffusion-xl-base-1.0"
+"""Its configuration and tokenizers complete a single-file checkpoint that names no other."""
+
+WEIGHTS: Final = {
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+}
+"""Parts of a pipeline that have weights → how their weight files begin."""
+CONFIGURED: Final = (*WEIGHTS, "scheduler", "tokenizer", "tokenizer_2")
+HALF: Final = "fp16"
+"""The variant of a repository's weight files that has 16 bits a number."""
+
+
+class Unfit(Exception):
+    """A folder or repository lacks something. `code` and `params` as in Owner.failed."""
+
+    def __init__(self, code: str, **params: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.params = params
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of one set of weights.
+
+    root: folder that `files` lie below.
+    files: everything that the loader reads, sorted; one file only for a single-file source.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+
+    @property
+    def single(self) -> Path | None:
+        """The file that holds everything, or None for a folder in diffusers layout."""
+        return self.files[0] if len(self.files) == 1 else None
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        return tuple(path for path in self.files if path.suffix == ".safetensors")
+
+    def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
+        """Path, size and modification time (ns) of every file; changes when the files do."""
+        stats = [(str(path), path.stat()) for path in self.files]
+        return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+Names = Collection[str]
+Select = Callable[[Names], tuple[str, ...]]
+"""From the names below a folder or repository to those that are needed; raises Unfit."""
+
+
+class Sources:
+    """Finds the files of entries, and downloads what is missing.
+
+    half: prefer 16-bit variants where a repository has both.
+    """
+
+    def __init__(self, models_dir: Path, hub: Hub, *, half: bool) -> None:
+        self._models_dir = models_dir
+        self._hub = hub
+        self._half = half
+
+    def checkpoint(self, entry: ModelEntry, owner: Owner) -> Source:
+        """The model itself: a diffusers folder or one file."""
+        return self._find(
+            entry.path,
+            lambda names: checkpoint_files(names, entry.weight_name, half=self._half),
+            owner,
+            entry.weight_name,
+            entry.revision,
+        )
+
+    def vae(self, entry: ModelEntry, owner: Owner) -> Source | None:
+        """The VAE that replaces the checkpoint's own, or None."""
+        if entry.vae_path is None:
+            return None
+        return self._find(entry.vae_path, lambda names: vae_files(names, half=self._half), owner)
+
+    def config(self, entry: ModelEntry, owner: Owner) -> Source:
+        """Configuration and tokenizers for a single-file checkpoint."""
+        return self._find(entry.config or SDXL_BASE, config_files, owner)
+
+    def adapter(self, entry: AdapterEntry, owner: Owner) -> Path:
+        """The adapter's one file."""
+        source = self._find(
+            entry.path,
+            lambda names: single_file(names, entry.weight_name),
+            owner,
+            entry.weight_name,
+            entry.revision,
+        )
+        return source.files[0]
+
+    def _find(
+        self,
+        path: str,
+        select: Select,
+        owner: Owner,
+        weight_name: str | None = None,
+        revision: str | None = None,
+    ) -> Source:
+        place = locate(path, self._models_dir, weight_name, revision)
+        if place.kind == "builtin":
+            folder = self._models_dir / "builtin" / demo_model.VERSION
+            if not folder.is_dir():
+                demo_model.build(folder)
+            return _source(folder, select(_names_below(folder)))
+        if place.kind == "file" and place.path:
+            return Source(place.path.parent, (place.path,))
+        if place.kind == "missing":
+            raise owner.failed("missing", path=path)
+        try:
+            if place.path:
+                # A snapshot of the hub may be cut short: what is missing is then downloaded.
+                try:
+                    return _source(place.path, select(_names_below(place.path)))
+                except Unfit:
+                    if place.kind == "folder":
+                        raise
+            return _source(*self._hub.fetch(path, revision, select, owner))
+        except Unfit as error:
+            raise owner.failed(error.code, path=path, **error.params) from None
+
+
+def checkpoint_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
+    """Of a model: its diffusers layout, or the one single file."""
+    if weight_name is None and "model_index.json" in names:
+        chosen = ["model_index.json", *config_files(names)]
+        for part, base in WEIGHTS.items():
+            chosen += _weight_files(names, f"{part}/", base, half=half)
+        return tuple(sorted(set(chosen)))
+    return single_file(names, weight_name)
+
+
+def config_files(names: Names) -> tuple[str, ...]:
+    """Configurations and tokenizers of a pipeline, without weights."""
+    chosen = ["model_index.json"]
+    for part in CONFIGURED:
+        own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
+        needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}
+        needed = {"scheduler_config.json"} if part == "scheduler" else needed
+        if not needed <= {name.partition("/")[2] for name in own}:
+            raise Unfit("incomplete", part=part)
+        chosen += [name for name in own if ".index." not in name]
+    return tuple(sorted(chosen))
+
+
+def vae_files(names: Names, *, half: bool) -> tuple[str, ...]:
+    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file."""
+    for folder in ("", "vae/"):
+        if f"{folder}config.json" in names:
+            weights = _weight_files(names, folder, WEIGHTS["vae"], half=half)
+            return tuple(sorted((f"{folder}config.json", *weights)))
+    return single_file(names, None)
+
+
+def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
+    """The one file to use: `weight_name`, else the only .safetensors at the top."""
+    if weight_name is not None:
+        if weight_name not in names:
+            raise Unfit("no_such_file", file=weight_name)
+        return (weight_name,)
+    files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
+    if not files:
+        raise Unfit("no_safetensors")
+    if len(files) > 1:
+        raise Unfit("choose_file", files=", ".join(files[:5]))
+    return (files[0],)
+
+
+def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
+    for variant in (f".{HALF}", "") if half else ("", f".{HALF}"):
+        shard = rf"{re.escape(folder + base + variant)}(-\d{{5}}-of-\d{{5}})?\.safetensors"
+        files = [name for name in names if re.fullmatch(shard, name)]
+        if files:
+            index = f"{folder}{base}.safetensors.index{variant}.json"
+            return [*files, index] if index in names else files
+    raise Unfit("no_safetensors") if not folder else Unfit("incomplete", part=folder.rstrip("/"))
+
+
+def variant_of(source: Source, folder: str) -> str | None:
+    """`fp16` when the chosen weights below `folder` of `source` are of that variant, else None."""
+    chosen = [path for path in source.weights if path.parent == source.root / folder]
+    return HALF if any(f".{HALF}" in path.name for path in chosen) else None
+
+
+def _names_below(folder: Path) -> set[str]:
+    files = [*folder.glob("*"), *folder.glob("*/*")]
+    return {path.relative_to(folder).as_posix() for path in files if path.is_file()}
+
+
+def _source(folder: Path, names: tuple[str, ...]) -> Source:
+    return Source(folder, tuple(folder / name for name in names))

@@ -1,0 +1,57 @@
+"""Registering the slash commands: only when their payloads have changed since the last time."""
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+
+
+async def register(
+    tree: app_commands.CommandTree[Any], store: Store, guild_id: int | None
+) -> list[app_commands.AppCommand]:
+    """Register all commands, in one server or everywhere, and remember what was registered.
+
+    Raises discord.HTTPException when Discord refuses.
+    """
+    guild = discord.Object(guild_id) if guild_id else None
+    if guild is not None:
+        tree.copy_global_to(guild=guild)
+    registered = await tree.sync(guild=guild)
+    await store.set_setting(_key(guild_id), await fingerprint(tree))
+    return registered
+
+
+async def register_if_changed(
+    tree: app_commands.CommandTree[Any], store: Store, guild_id: int | None
+) -> None:
+    """As `register`, but not when nothing changed, and never raising: the bot works without."""
+    try:
+        if await store.setting(_key(guild_id)) == await fingerprint(tree):
+            log.info("commands: unchanged, not registered again")
+            return
+        commands = await register(tree, store, guild_id)
+        log.info("commands: registered %s", ", ".join(f"/{command.name}" for command in commands))
+    except Exception as error:
+        log.error("commands: not registered (%s); the bot goes on", type(error).__name__)
+
+
+async def fingerprint(tree: app_commands.CommandTree[Any]) -> str:
+    """Hash of what would be sent to Discord, translations included."""
+    payloads = [
+        await command.get_translated_payload(tree, tree.translator)
+        if tree.translator
+        else command.to_dict(tree)
+        for command in sorted(tree.get_commands(), key=lambda command: command.name)
+    ]
+    return hashlib.sha256(json.dumps(payloads, sort_keys=True).encode()).hexdigest()
+
+
+def _key(guild_id: int | None) -> str:
+    return f"commands:{guild_id or 'global'}"

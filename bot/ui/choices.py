@@ -1,0 +1,74 @@
+"""What autocomplete offers: at most 25 choices of at most 100 characters, from memory only."""
+
+from discord.app_commands import Choice
+
+from bot.errors import InvalidRequest
+from bot.request.syntax import at_ratio, parse_size
+from bot.ui.language import Say
+from catalog import AdapterEntry, Catalog, ModelEntry
+
+CHOICES_MAX = 25
+CHOICE_LENGTH = 100
+RATIOS = ((1, 1), (2, 3), (3, 4), (9, 16), (3, 2), (4, 3), (16, 9), (21, 9))
+
+
+def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
+    """The models that match, by key or name."""
+    found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX)
+    return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
+
+
+def adapter_choices(
+    text: str, catalog: Catalog, *, nsfw: bool, model: str | None
+) -> list[Choice[str]]:
+    """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
+
+    A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
+    """
+    head, comma, last = text.rpartition(",")
+    kept = f"{head.strip()}, " if comma and head.strip() else ""
+    name, colon, weight = last.strip().partition(":")
+    taken = {part.split(":")[0].strip().casefold() for part in head.split(",")}
+    found = catalog.search_adapters(
+        name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX
+    )
+    choices = []
+    for entry in found:
+        value = f"{kept}{entry.key}{colon}{weight.strip()}"
+        if len(value) <= CHOICE_LENGTH:
+            choices.append(Choice(name=_cut(f"{value} · {_hint(entry)}"), value=value))
+    return choices
+
+
+def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
+    """What was typed, when it is a size; then presets at the model's pixel count."""
+    sizes: dict[tuple[int, int], str] = {}
+    try:
+        width, height = parse_size(text, model.size)
+    except InvalidRequest:
+        pass
+    else:
+        sizes[width, height] = f"{width}x{height}"
+    width, height = model.size
+    sizes.setdefault((width, height), say("size.native", width=width, height=height))
+    for across, down in RATIOS:
+        width, height = at_ratio(across, down, model.size)
+        shape = "square" if across == down else "portrait" if across < down else "landscape"
+        label = say(f"size.{shape}", width=width, height=height, ratio=f"{across}:{down}")
+        fits = model.min_side <= min(width, height) <= max(width, height) <= model.max_side
+        if fits and width * height <= model.max_pixels:
+            sizes.setdefault((width, height), label)
+    wanted = text.strip().casefold()
+    return [
+        Choice(name=_cut(label), value=f"{width}x{height}")
+        for n, ((width, height), label) in enumerate(sizes.items())
+        if n == 0 or wanted in label.casefold()
+    ]
+
+
+def _hint(entry: AdapterEntry) -> str:
+    return f"{entry.name} ({entry.default_weight:g})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CHOICE_LENGTH else text[: CHOICE_LENGTH - 1] + "…"

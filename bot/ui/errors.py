@@ -1,0 +1,47 @@
+"""The one error mapper: any exception becomes one sentence, wherever it was raised."""
+
+import logging
+import secrets
+
+import discord
+from discord import app_commands
+
+from bot.errors import UserError
+from bot.ui.language import Say, Texts
+
+log = logging.getLogger(__name__)
+
+
+def sentence(error: BaseException, say: Say) -> str | None:
+    """What to tell the person; None when the error is not theirs to know."""
+    match error:
+        case UserError():
+            return say(error.code, **error.params)
+        case app_commands.CommandOnCooldown():
+            return say("error.cooldown", seconds=f"{error.retry_after:.0f}")
+        case app_commands.CheckFailure():
+            return say("error.permissions")
+        case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
+            return say("error.command")
+        case _:
+            return None
+
+
+async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:
+    """Tell the person privately what went wrong; log it with an id when it is our fault."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    say = texts.speaker(str(interaction.locale))
+    text = sentence(error, say)
+    if text is None:
+        incident = secrets.token_hex(4)
+        log.error("incident %s", incident, exc_info=error)
+        text = say("error.unexpected", id=incident)
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True)
+        else:
+            await interaction.response.send_message(text, ephemeral=True)
+    except (discord.HTTPException, OSError, TimeoutError) as failure:
+        # Nobody is left to tell: the interaction is too old, or Discord is away.
+        log.info("an error could not be answered: %s", type(failure).__name__)

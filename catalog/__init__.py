@@ -1,0 +1,33 @@
+"""The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
+
+from catalog.live import LiveCatalog
+from catalog.locate import Location, locate, problems_of
+from catalog.reader import read_catalog
+from catalog.schema import (
+    SCHEDULERS,
+    WEIGHT_MAX,
+    WEIGHT_MIN,
+    AdapterEntry,
+    FloatRange,
+    IntRange,
+    ModelEntry,
+)
+from catalog.snapshot import Catalog, CatalogError, Problem
+
+__all__ = [
+    "SCHEDULERS",
+    "WEIGHT_MAX",
+    "WEIGHT_MIN",
+    "AdapterEntry",
+    "Catalog",
+    "CatalogError",
+    "FloatRange",
+    "IntRange",
+    "LiveCatalog",
+    "Location",
+    "ModelEntry",
+    "Problem",
+    "locate",
+    "problems_of",
+    "read_catalog",
+]

@@ -1,0 +1,215 @@
+"""Weight files that were dropped into `models_dir`: offered without an entry."""
+
+import json
+import math
+import os
+import re
+import unicodedata
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from catalog.header import HeaderError, read_metadata
+from catalog.schema import (
+    KEY_MAX,
+    NAME_MAX,
+    WEIGHT_MAX,
+    WEIGHT_MIN,
+    AdapterEntry,
+    ModelEntry,
+    explain,
+    one_line,
+)
+from catalog.snapshot import Problem
+
+CHECKPOINTS: Final = "checkpoints"
+LORAS: Final = "loras"
+SIDECAR_MAX: Final = 64 * 1024
+_DESCRIPTION_MAX = 1000
+
+Stamp = tuple[str, int, int]
+"""Path, size and time of change in nanoseconds: a file that has the same is not read again."""
+
+
+@dataclass(slots=True)
+class Headers:
+    """What the headers of weight files said, kept between readings of the catalog."""
+
+    _known: dict[Stamp, str | HeaderError] = field(default_factory=dict)
+
+    def title(self, file: Path) -> str:
+        """`ss_output_name` of a .safetensors file, or ''. Raises HeaderError when it is broken."""
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise HeaderError(f"it cannot be opened ({error.strerror})") from None
+        stamp = (str(file), status.st_size, status.st_mtime_ns)
+        if stamp not in self._known:
+            try:
+                self._known[stamp] = read_metadata(file).get("ss_output_name", "")
+            except HeaderError as error:
+                self._known[stamp] = error
+        known = self._known[stamp]
+        if isinstance(known, HeaderError):
+            raise HeaderError(str(known))
+        return known
+
+    def forget_all_but(self, files: Collection[Path]) -> None:
+        """Drop what is known of every other file."""
+        kept = {str(file) for file in files}
+        self._known = {stamp: said for stamp, said in self._known.items() if stamp[0] in kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the folders hold: sound entries, the files behind them, and what was wrong."""
+
+    models: tuple[ModelEntry, ...]
+    adapters: tuple[AdapterEntry, ...]
+    problems: tuple[Problem, ...]
+
+
+def weight_files(models_dir: Path, folder: str) -> list[Path]:
+    """The .safetensors files and links directly in a drop-in folder, sorted; [] without it."""
+    try:
+        with os.scandir(models_dir / folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(".safetensors") and not entry.name.startswith(".")
+            )
+    except OSError:
+        return []
+    return [models_dir / folder / name for name in names]
+
+
+def find(
+    models_dir: Path,
+    *,
+    claimed: Collection[Path],
+    model_keys: Collection[str],
+    adapter_keys: Collection[str],
+    headers: Headers,
+) -> Found:
+    """Make an entry of every sound file in the drop-in folders.
+
+    claimed: resolved paths that entries of the catalog name; these files are left alone.
+    model_keys, adapter_keys: taken keys, of disabled and broken entries too.
+    headers: what is known already; brought up to date.
+    """
+    models: list[ModelEntry] = []
+    adapters: list[AdapterEntry] = []
+    problems: list[Problem] = []
+    files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
+    for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
+        for file in files[folder]:
+            if file.resolve() in claimed:
+                continue
+            try:
+                title = headers.title(file)
+            except HeaderError as error:
+                problems.append(Problem(str(file), slug(file.stem), f"not offered: {error}"))
+                continue
+            key, wanted = _free_key(file.stem, taken), slug(file.stem)
+            taken.add(key)
+            if key != wanted:
+                problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+            fields: dict[str, Any] = {
+                "key": key,
+                "name": _line(title, NAME_MAX) or _line(file.stem, NAME_MAX) or key,
+                "path": _path(file, models_dir),
+            }
+            try:
+                if folder == CHECKPOINTS:
+                    models.append(ModelEntry(**fields))
+                else:
+                    said, wrong = _sidecar(file.with_suffix(".json"))
+                    problems += [Problem(str(file.with_suffix(".json")), key, w) for w in wrong]
+                    adapters.append(AdapterEntry(**fields, **said))
+            except ValidationError as error:
+                problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
+    headers.forget_all_but([*files[CHECKPOINTS], *files[LORAS]])
+    return Found(tuple(models), tuple(adapters), tuple(problems))
+
+
+def slug(stem: str) -> str:
+    """A key made of a file name. Always the same for the same name; never empty."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    key = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:KEY_MAX].rstrip("-._")
+    return key or f"file-{zlib.crc32(os.fsencode(stem)):08x}"
+
+
+def _free_key(stem: str, taken: Collection[str]) -> str:
+    wanted = slug(stem)
+    return next(key for key in _numbered(wanted) if key not in taken)
+
+
+def _numbered(key: str) -> Iterator[str]:
+    yield key
+    number = 2
+    while True:
+        suffix = f"-{number}"
+        yield key[: KEY_MAX - len(suffix)] + suffix
+        number += 1
+
+
+def _path(file: Path, models_dir: Path) -> str:
+    # A link may lead anywhere, and `locate` refuses a relative path that leaves the folder.
+    if file.resolve().is_relative_to(models_dir.resolve()):
+        return file.relative_to(models_dir).as_posix()
+    return str(file.absolute())
+
+
+def _line(text: str, most: int) -> str:
+    return one_line(text).replace("�", " ").strip()[:most].strip()
+
+
+def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """What AUTOMATIC1111 keeps about a LoRA beside it: fields of the entry, and what was wrong."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(SIDECAR_MAX + 1)
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        return {}, [f"ignored: it cannot be opened ({error.strerror})"]
+    if len(raw) > SIDECAR_MAX:
+        return {}, [f"ignored: it is larger than {SIDECAR_MAX} bytes"]
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}, ["ignored: it is not JSON"]
+    if not isinstance(data, dict):
+        return {}, ["ignored: it is not a JSON object"]
+    fields: dict[str, Any] = {}
+    wrong: list[str] = []
+    text = data.get("activation text") or ""
+    if isinstance(text, str):
+        words = dict.fromkeys(filter(None, (_line(w, len(w)) for w in text.split(","))))
+        fields["trigger_words"] = tuple(words)
+    else:
+        wrong.append('"activation text" ignored: it must be text')
+    weight = data.get("preferred weight") or 0  # the web UI writes 0 for "not set"
+    if type(weight) not in {int, float} or not math.isfinite(weight):
+        wrong.append('"preferred weight" ignored: it must be a number')
+    elif not WEIGHT_MIN <= weight <= WEIGHT_MAX:
+        wrong.append(
+            f'"preferred weight" ignored: it must be from {WEIGHT_MIN:g} to {WEIGHT_MAX:g},'
+            f" got {weight:g}"
+        )
+    elif weight:
+        fields["default_weight"] = float(weight)
+    description = data.get("description") or ""
+    if isinstance(description, str):
+        fields["description"] = description.strip()[:_DESCRIPTION_MAX]
+    else:
+        wrong.append('"description" ignored: it must be text')
+    try:
+        AdapterEntry(key="a", name="a", path="a", **fields)
+    except ValidationError as error:
+        return {}, [*wrong, f"ignored: {explain(error)}"]
+    return fields, wrong

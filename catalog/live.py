@@ -1,0 +1,101 @@
+"""LiveCatalog: the catalog as it is on the disk now, for readers that never wait for the disk."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Never
+
+from catalog import dropins
+from catalog.reader import ADAPTERS_FILE, MODELS_FILE, read_catalog
+from catalog.snapshot import Catalog, CatalogError, Problem
+
+log = logging.getLogger(__name__)
+
+_Stamp = tuple[str, int, int, int]
+
+
+class LiveCatalog:
+    """Holds the last good `Catalog` and swaps in a new one when the files change.
+
+    `current` may be read from any thread; `refresh` belongs to one thread at a time.
+    """
+
+    def __init__(self, catalog_dir: Path, models_dir: Path) -> None:
+        """Read the catalog for the first time, which blocks. Raises CatalogError as it does."""
+        self._catalog_dir = catalog_dir
+        self._models_dir = models_dir
+        self._headers = dropins.Headers()
+        self._seen = self._stamps()
+        self._current = read_catalog(catalog_dir, models_dir, headers=self._headers)
+        _report(self._current.problems, ())
+
+    @property
+    def current(self) -> Catalog:
+        """The last good catalog; never touches the disk."""
+        return self._current
+
+    def refresh(self) -> bool:
+        """Read the catalog again if a file changed. Blocks; True when a new one was swapped in.
+
+        A catalog that cannot be read, or that offers no model any more, is logged once and the
+        last good one stays.
+        """
+        # Taken before reading: what changes meanwhile is seen the next time.
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return False
+        self._seen = stamps
+        try:
+            fresh = read_catalog(self._catalog_dir, self._models_dir, headers=self._headers)
+            if self._current.default and not fresh.default:
+                first = fresh.problems[0] if fresh.problems else "it is empty"
+                raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
+        except CatalogError as error:
+            log.error("The changed catalog cannot be used, the last good one stays: %s", error)
+            return False
+        _report(fresh.problems, self._current.problems)
+        self._current = fresh
+        log.info("Catalog read: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
+        return True
+
+    async def watch(self, interval: float = 2.0) -> Never:
+        """Refresh every `interval` seconds, in a thread, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:
+                # Whatever it is, the bot goes on with the catalog that it has.
+                log.exception("Looking for changes of the catalog failed")
+
+    def _stamps(self) -> tuple[_Stamp, ...]:
+        files = [self._catalog_dir / MODELS_FILE, self._catalog_dir / ADAPTERS_FILE]
+        stamps = [_stamp(file) for file in files]
+        for folder in (dropins.CHECKPOINTS, dropins.LORAS):
+            stamps += _listing(self._models_dir / folder)
+        return tuple(stamps)
+
+
+def _stamp(file: Path) -> _Stamp:
+    try:
+        status = file.stat()
+    except OSError:
+        return (str(file), -1, -1, -1)
+    return (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _listing(folder: Path) -> list[_Stamp]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError:
+        return []
+    return [_stamp(folder / n) for n in names if n.lower().endswith((".safetensors", ".json"))]
+
+
+def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:
+    told = set(known)
+    for problem in problems:
+        if problem not in told:
+            log.warning("Catalog: %s", problem)

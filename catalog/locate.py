@@ -1,0 +1,217 @@
+"""Where the weights of an entry are: on this machine, in the download cache, or on the hub."""
+
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PureWindowsPath
+from typing import Final, Literal, TypeAlias
+
+from catalog.header import HeaderError, read_metadata
+from catalog.schema import AdapterEntry, ModelEntry
+
+BUILTINS: Final = ("builtin:demo",)
+LOCAL_FOLDERS: Final = ("checkpoints", "loras")
+"""Folders of `models_dir` for the owner's own files; never taken for an organisation of the hub."""
+
+Kind: TypeAlias = Literal["builtin", "folder", "file", "cached", "download", "missing"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_MAX_REF_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """What a path of the catalog stands for on this machine.
+
+    kind: builtin (made on the spot), folder, file, cached (a snapshot of the hub), download
+        (fetched from the hub at first use), missing (none of these).
+    path: the folder, the file or the snapshot's folder; None for the others.
+    """
+
+    kind: Kind
+    path: Path | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be used without a download."""
+        return self.kind in {"builtin", "folder", "file", "cached"}
+
+
+_MISSING = Location("missing")
+
+
+def locate(
+    path: str, models_dir: Path, weight_name: str | None = None, revision: str | None = None
+) -> Location:
+    """Find out what `path` of an entry stands for. Reads folder listings only; never raises.
+
+    path: `builtin:demo`; a folder or .safetensors file, absolute, from `~`, or relative to
+        `models_dir`; else a hub id. A relative path that leads out of `models_dir`, by `..` or
+        by a link, is missing; an absolute one may point anywhere: it is the owner's choice.
+    weight_name: the file that a folder or a hub snapshot has to hold.
+    revision: the commit, tag or branch that a hub snapshot has to be of.
+    """
+    try:
+        return _locate(path, models_dir, weight_name, revision)
+    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, an unknown `~user`
+        return _MISSING
+
+
+def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str | None) -> Location:
+    if path in BUILTINS:
+        return Location("builtin")
+    if not path or (weight_name and _leaves(weight_name)):
+        return _MISSING
+    owned = Path(path).expanduser() if path.startswith("~") else Path(path)
+    if owned.is_absolute():
+        return _local(owned, weight_name)
+    if _leaves(path):
+        return _MISSING
+    candidate = models_dir / path
+    if candidate.exists():
+        found = _local(candidate, weight_name)
+        used = candidate / weight_name if found.kind == "folder" and weight_name else candidate
+        return found if used.resolve().is_relative_to(models_dir.resolve()) else _MISSING
+    if is_hub_id(path):
+        snapshot = _snapshot(models_dir / "hub", path, weight_name, revision)
+        return Location("cached", snapshot) if snapshot else Location("download")
+    return _MISSING
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether `path` has the form of a hub id that is not one of our own folders or files."""
+    return (
+        _HUB_ID.fullmatch(path) is not None
+        and ".." not in path
+        and "--" not in path
+        and not path.lower().endswith(".safetensors")
+        and path.split("/")[0] not in LOCAL_FOLDERS
+    )
+
+
+def _leaves(relative: str) -> bool:
+    # Windows rules on every system: a catalog travels, and `\` must never smuggle a `..` past us.
+    path = PureWindowsPath(relative)
+    return bool(path.drive or path.root or ".." in path.parts or "\x00" in relative)
+
+
+def _local(path: Path, weight_name: str | None) -> Location:
+    if path.is_dir():
+        holds = weight_name is None or (path / weight_name).is_file()
+        return Location("folder", path) if holds else _MISSING
+    if path.is_file() and path.suffix.lower() == ".safetensors":
+        return Location("file", path)
+    return _MISSING
+
+
+def _snapshot(
+    hub: Path, repository: str, weight_name: str | None, revision: str | None
+) -> Path | None:
+    """The cached snapshot to use: that of `revision` or of `main`, else any that is whole."""
+    folder = hub / f"models--{repository.replace('/', '--')}"
+    snapshots = folder / "snapshots"
+    if not snapshots.is_dir():
+        return None
+    names = [_commit(folder / "refs" / (revision or "main"))]
+    if revision:
+        names.append(None if _leaves(revision) else revision)
+    others = [] if revision else sorted(p.name for p in snapshots.iterdir())
+    root = hub.resolve()
+    for name in chain(filter(None, names), others):
+        snapshot = snapshots / name
+        used = snapshot / weight_name if weight_name else snapshot
+        whole = used.is_file() if weight_name else used.is_dir() and any(used.iterdir())
+        if whole and used.resolve().is_relative_to(root):
+            return snapshot
+    return None
+
+
+def _commit(ref: Path) -> str | None:
+    if not ref.is_file():
+        return None
+    with ref.open("rb") as file:
+        name = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
+    return name if re.fullmatch(r"[A-Za-z0-9]+", name) else None
+
+
+def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
+    """Why `entry` could not be painted with, one sentence each; empty when nothing is wrong.
+
+    Reads folder listings and the header of a local .safetensors file; never raises.
+    """
+    found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
+    problems = [*_problems_of_path("path", entry.path, models_dir, found, entry.weight_name)]
+    if isinstance(entry, AdapterEntry):
+        if found.kind == "folder" and found.path and entry.weight_name is None:
+            problems += _problems_of_choice(found.path)
+        return tuple(problems)
+    if found.kind == "folder" and found.path and entry.weight_name is None:
+        problems += _problems_of_layout("path", found.path, "model_index.json")
+    if entry.vae_path:
+        vae = locate(entry.vae_path, models_dir)
+        problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
+        if vae.kind == "folder" and vae.path:
+            problems += _problems_of_layout("vae_path", vae.path, "config.json")
+    if entry.config:
+        config = locate(entry.config, models_dir)
+        if config.kind in {"missing", "file", "builtin"}:
+            problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
+        elif config.kind == "folder" and config.path:
+            problems += _problems_of_layout("config", config.path, "model_index.json")
+    return tuple(problems)
+
+
+def _problems_of_path(
+    field: str, path: str, models_dir: Path, found: Location, weight_name: str | None
+) -> list[str]:
+    if found.kind == "missing":
+        return [f"{field} {_why_missing(path, models_dir, weight_name)}"]
+    if found.kind == "file" and found.path:
+        return _problems_of_file(field, found.path)
+    if found.kind == "folder" and found.path and weight_name:
+        return _problems_of_file("weight_name", found.path / weight_name)
+    return []
+
+
+def _problems_of_file(field: str, path: Path) -> list[str]:
+    try:
+        read_metadata(path)
+    except HeaderError as error:
+        return [f"{field} {str(path)!r} cannot be read: {error}"]
+    return []
+
+
+def _problems_of_choice(folder: Path) -> list[str]:
+    try:
+        files = sorted(p.name for p in folder.iterdir() if p.suffix == ".safetensors")
+    except OSError as error:
+        return [f"path {str(folder)!r} cannot be read: {error.strerror}"]
+    if not files:
+        return [f"path {str(folder)!r} holds no .safetensors file"]
+    if len(files) > 1:
+        return [f"weight_name must say which file of {str(folder)!r}: {', '.join(files[:5])}"]
+    return []
+
+
+def _problems_of_layout(field: str, folder: Path, needed: str) -> list[str]:
+    if (folder / needed).is_file():
+        return []
+    return [f"{field} {str(folder)!r} holds no {needed}: it is not in diffusers layout"]
+
+
+def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
+    if path.startswith("builtin:"):
+        return f"must be one of {', '.join(BUILTINS)}, got {path!r}"
+    try:
+        target = models_dir / Path(path).expanduser()
+        if target.is_dir() and weight_name:
+            return f"{str(target)!r} holds no {weight_name!r}"
+        if target.is_file() and target.suffix.lower() != ".safetensors":
+            return f"{str(target)!r} is not a .safetensors file"
+        if target.exists():
+            return f"{path!r} leads out of {str(models_dir)!r}: give the absolute path"
+    except (OSError, ValueError, RuntimeError):
+        pass
+    else:
+        return f"{str(target)!r} does not exist"
+    return f"{path!r} is not a path or a hub id"

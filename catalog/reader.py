@@ -1,0 +1,176 @@
+"""Reading the catalog: two TOML files and the drop-in folders, into one `Catalog`."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from catalog import dropins
+from catalog.locate import locate
+from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.snapshot import Catalog, CatalogError, Problem
+
+MODELS_FILE: Final = "models.toml"
+ADAPTERS_FILE: Final = "loras.toml"
+
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry)
+
+
+@dataclass(slots=True)
+class _Table(Generic[EntryT]):
+    """The sound entries of one file; `tables` are the unread ones, sound or not."""
+
+    entries: dict[str, EntryT] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_catalog(
+    catalog_dir: Path, models_dir: Path, *, headers: dropins.Headers | None = None
+) -> Catalog:
+    """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
+
+    An entry that is wrong becomes a problem and is left out; the rest works. Blocks on the disk.
+    headers: what earlier readings learnt of the weight files, brought up to date.
+    Raises CatalogError when a file is absent, unreadable or not TOML.
+    """
+    file = catalog_dir / MODELS_FILE
+    data = _parse(file)
+    models = _read(file, data, "models", ModelEntry)
+    adapter_file = catalog_dir / ADAPTERS_FILE
+    adapters = _read(adapter_file, _parse(adapter_file), "loras", AdapterEntry)
+    found = dropins.find(
+        models_dir,
+        claimed=_claimed(models_dir, models.tables, adapters.tables),
+        model_keys=models.tables.keys(),
+        adapter_keys=adapters.tables.keys(),
+        headers=headers or dropins.Headers(),
+    )
+    every_model = {**models.entries, **{m.key: m for m in found.models}}
+    every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
+    default, default_problems = _default(file, data, every_model)
+    return Catalog(
+        models=MappingProxyType(every_model),
+        adapters=MappingProxyType(every_adapter),
+        default=default,
+        problems=(
+            *models.problems,
+            *default_problems,
+            *adapters.problems,
+            *_unknown_models(adapter_file, adapters.entries, models.tables, every_model),
+            *found.problems,
+        ),
+    )
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise CatalogError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{file} is not UTF-8 text: byte {error.start}") from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise CatalogError(f"{file} is not TOML: {error}") from None
+
+
+def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -> _Table[EntryT]:
+    result: _Table[EntryT] = _Table()
+    known = {table, "default"} if table == "models" else {table}
+    for key in sorted(data.keys() - known):
+        hint = _nearest(key, known)
+        reason = f"not known here: only {_listed(sorted(known))} may stand at the top level{hint}"
+        result.problems.append(Problem(str(file), key, reason))
+    tables = data.get(table, {})
+    if not isinstance(tables, dict):
+        reason = f"must be tables such as [{table}.my-key], got {tables!r:.40}"
+        result.problems.append(Problem(str(file), table, reason))
+        return result
+    result.tables = tables
+    for key, fields in tables.items():
+        try:
+            result.entries[key] = _entry(key, fields, table, kind)
+        except ValueError as error:
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            result.problems.append(Problem(str(file), key, reason))
+    return result
+
+
+def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
+    if not isinstance(fields, dict):
+        raise ValueError(f"must be a table [{table}.{key}], got {fields!r:.40}")
+    if "key" in fields:
+        raise ValueError("key is not a known field: the key stands in the table's heading")
+    unknown = next((name for name in fields if name not in kind.model_fields), None)
+    if unknown is not None:
+        if isinstance(fields[unknown], dict):
+            raise ValueError(f'a key with a dot needs quotes: [{table}."{key}.{unknown}"]')
+        hint = _nearest(unknown, kind.model_fields)
+        raise ValueError(f"{unknown} is not a known field{hint}")
+    return kind.model_validate({"key": key, **fields})
+
+
+def _nearest(word: str, known: Mapping[str, Any] | set[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(words)
+
+
+def _claimed(models_dir: Path, *tables: Mapping[str, Any]) -> frozenset[Path]:
+    """Files that the tables name, broken entries too: a typo must not offer what they hide."""
+    claimed = set()
+    for fields in (f for table in tables for f in table.values() if isinstance(f, dict)):
+        path, weight_name = fields.get("path"), fields.get("weight_name")
+        if not isinstance(path, str):
+            continue
+        name = weight_name if isinstance(weight_name, str) else None
+        found = locate(path, models_dir, name)
+        if found.path and found.kind in {"file", "folder"}:
+            used = found.path / name if found.kind == "folder" and name else found.path
+            claimed.add(used.resolve())
+    return frozenset(claimed)
+
+
+def _default(
+    file: Path, data: Mapping[str, Any], models: Mapping[str, ModelEntry]
+) -> tuple[str, list[Problem]]:
+    """The key of the default model, and what is wrong with the one that the file names."""
+    offered = [model.key for model in models.values() if model.enabled]
+    instead = offered[0] if offered else ""
+    named = data.get("default")
+    if isinstance(named, str) and named in offered:
+        return named, []
+    if not offered:
+        return "", [Problem(str(file), "default", "no enabled and valid model to offer")]
+    if named is None:
+        why = "default is missing"
+    elif not isinstance(named, str):
+        why = f"default must be the key of a model in quotes, got {named!r:.40}"
+    elif named in models:
+        why = f"default names {named!r}, which is disabled"
+    else:
+        why = f"default must be the key of an enabled and valid model, got {named!r}"
+    return instead, [Problem(str(file), "default", f"{why}; {instead!r} is used")]
+
+
+def _unknown_models(
+    file: Path,
+    adapters: Mapping[str, AdapterEntry],
+    tables: Mapping[str, Any],
+    models: Mapping[str, ModelEntry],
+) -> list[Problem]:
+    return [
+        Problem(str(file), adapter.key, f"models names {key!r}, which is no key of {MODELS_FILE}")
+        for adapter in adapters.values()
+        for key in adapter.models
+        if key not in models and key not in tables
+    ]

@@ -1,0 +1,263 @@
+"""The shape of one catalog entry, and what each of its fields may hold."""
+
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+SCHEDULERS: Final = (
+    "DPM++ 2M Karras",
+    "DPM++ 2M",
+    "DPM++ 2M SDE",
+    "DPM++ 2M SDE Karras",
+    "DPM++ SDE Karras",
+    "Euler",
+    "Euler a",
+    "Euler trailing",
+    "Heun",
+    "UniPC",
+    "DDIM",
+    "LCM",
+    "TCD",
+)
+"""Every scheduler that an entry or a request may name, as AUTOMATIC1111 calls them."""
+
+WEIGHT_MIN: Final = -5.0
+WEIGHT_MAX: Final = 5.0
+NAME_MAX: Final = 80
+KEY_MAX: Final = 48
+TRIGGER_MAX: Final = 100
+BUILTIN_PREFIX: Final = "builtin:"
+
+_KEY = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+
+
+def one_line(text: object) -> str:
+    """`text` without line breaks and control characters, for a log or a table."""
+    return _CONTROL.sub("�", str(text))
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` may be the key of an entry."""
+    return _KEY.fullmatch(text) is not None
+
+
+def _plain(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must be one line without control characters")
+    if text != text.strip():
+        raise ValueError("must not begin or end with a blank")
+    return text
+
+
+def _source(text: str) -> str:
+    if text.lower().endswith(_PICKLES):
+        raise ValueError("must not be a pickle file: only .safetensors is ever loaded")
+    if not PurePosixPath(text).is_absolute() and ".." in PureWindowsPath(text).parts:
+        raise ValueError("must not contain '..': give an absolute path instead")
+    return text
+
+
+def _inside_repository(text: str) -> str:
+    path = PureWindowsPath(text)
+    if path.is_absolute() or path.root or path.drive or ".." in path.parts:
+        raise ValueError("must be the name of a file inside the repository or folder")
+    if not text.lower().endswith(".safetensors"):
+        raise ValueError("must end in .safetensors")
+    return text
+
+
+def _link(text: str) -> str:
+    if text and not text.startswith("https://"):
+        raise ValueError("must be empty or begin with https://")
+    return text
+
+
+def _scheduler(text: str) -> str:
+    if text not in SCHEDULERS:
+        raise ValueError(f"must be one of {', '.join(SCHEDULERS)}")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[Line, Field(min_length=1, max_length=NAME_MAX)]
+Source = Annotated[Line, Field(min_length=1, max_length=1024), AfterValidator(_source)]
+WeightFile = Annotated[
+    Line, Field(min_length=1, max_length=256), AfterValidator(_inside_repository)
+]
+Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]
+Description = Annotated[str, Field(max_length=1000)]
+Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
+Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
+# TOML has lists where we keep tuples: strict only in what they hold.
+Size = Annotated[tuple[int, int], Field(strict=False)]
+Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
+Keys = Annotated[tuple[str, ...], Field(strict=False)]
+Side = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class IntRange(_Part):
+    """What a whole number may be, and what it is when nobody says."""
+
+    min: int = Field(ge=1, le=1000)
+    default: int = Field(ge=1, le=1000)
+    max: int = Field(ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(self.min, self.default, self.max)
+        return self
+
+
+class FloatRange(_Part):
+    """What a number may be, and what it is when nobody says."""
+
+    min: float = Field(ge=0, le=100)
+    default: float = Field(ge=0, le=100)
+    max: float = Field(ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(self.min, self.default, self.max)
+        return self
+
+
+def _check_order(low: float, default: float, high: float) -> None:
+    if not low <= default <= high:
+        raise ValueError(
+            f"must have min <= default <= max, got min={low}, default={default}, max={high}"
+        )
+
+
+class _Entry(_Part):
+    key: str
+    name: Name
+    path: Source
+    weight_name: WeightFile | None = None
+    revision: Revision | None = None
+    description: Description = ""
+    enabled: bool = True
+    nsfw: bool = False
+    licence: Annotated[Line, Field(max_length=200)] = ""
+    url: Link = ""
+
+    @model_validator(mode="after")
+    def _key_is_sound(self) -> Self:
+        if not is_key(self.key):
+            raise ValueError(
+                f"the key must be 1 to {KEY_MAX} of a-z, 0-9, '.', '_', '-'"
+                " and begin with a letter or digit"
+            )
+        return self
+
+
+class ModelEntry(_Entry):
+    """One checkpoint that people can choose.
+
+    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:demo`.
+    weight_name: which checkpoint file of a repository or folder that holds single files.
+    revision: commit, tag or branch of the hub repository.
+    vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
+    config: hub id or folder with the diffusers configuration of a single-file checkpoint.
+    clip_skip: as `bot.request.GenerationRequest.clip_skip`; None is SDXL's own layer.
+    """
+
+    vae_path: Source | None = None
+    config: Source | None = None
+    default_negative: Annotated[str, Field(max_length=2000)] = ""
+    size: Size = (1024, 1024)
+    min_side: Side = 512
+    max_side: Side = 1536
+    max_pixels: int = Field(default=1_600_000, ge=64 * 64, le=4096 * 4096)
+    steps: IntRange = IntRange(min=10, default=30, max=100)
+    guidance: FloatRange = FloatRange(min=1.0, default=7.5, max=30.0)
+    scheduler: Annotated[str, AfterValidator(_scheduler)] = SCHEDULERS[0]
+    clip_skip: Annotated[int, Field(ge=1, le=12)] | None = None
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> Self:
+        if self.min_side > self.max_side:
+            raise ValueError(
+                f"min_side must be at most max_side, got {self.min_side} and {self.max_side}"
+            )
+        width, height = self.size
+        if any(s % 8 or not self.min_side <= s <= self.max_side for s in self.size):
+            raise ValueError(
+                f"size must be multiples of 8 from {self.min_side} to {self.max_side},"
+                f" got {width} and {height}"
+            )
+        if width * height > self.max_pixels:
+            raise ValueError(
+                f"size must hold at most {self.max_pixels} pixels (max_pixels),"
+                f" got {width}×{height}"
+            )
+        return self
+
+
+class AdapterEntry(_Entry):
+    """One LoRA or LyCORIS that people can add to a model.
+
+    path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    models: keys of the models it fits; empty means every one.
+    """
+
+    default_weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
+    trigger_words: Triggers = ()
+    models: Keys = ()
+
+
+def explain(error: ValidationError) -> str:
+    """`error` as one short line: each field, what is allowed, and what it was given."""
+    return one_line("; ".join(_explain_one(dict(detail)) for detail in error.errors()))
+
+
+def _explain_one(detail: dict[str, Any]) -> str:
+    field = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing":
+        return f"{field} is missing"
+    if kind == "extra_forbidden":
+        return f"{field} is not a known field"
+    if kind == "value_error":
+        reason = str(context["error"])
+        return f"{field} {reason}, got {_shown(given)}" if field else reason
+    reason = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    if kind in {"string_too_long", "too_long"}:
+        unit = "characters" if isinstance(given, str) else "items"
+        return f"{field} must have at most {context['max_length']} {unit}, got {_shown(given)}"
+    if kind in {"string_too_short", "too_short"}:
+        return f"{field} must not be empty"
+    if kind == "string_pattern_mismatch":
+        reason = "a commit, tag or branch name"
+    elif kind == "int_type":
+        reason = "a whole number"
+    elif kind == "float_type":
+        reason = "a number"
+    elif kind == "string_type":
+        reason = "text in quotes"
+    elif kind == "bool_type":
+        reason = "true or false"
+    elif kind == "tuple_type":
+        reason = "a list in square brackets"
+    elif kind == "model_type":
+        reason = "a table like {min = 10, default = 30, max = 100}"
+    return f"{field} must be {reason}, got {_shown(given)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,113 @@
+"""Catalog: one reading of the catalog, frozen, with everything prepared to search it."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from catalog.schema import AdapterEntry, ModelEntry, one_line
+from catalog.search import Index
+
+
+class CatalogError(Exception):
+    """The catalog cannot be read at all; the text names the file and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why one entry is left out, or what about it is not as its owner meant.
+
+    file: path of the file it stands in; key: of the entry, empty for the file as a whole.
+    """
+
+    file: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return one_line(": ".join(filter(None, (self.file, self.key, self.reason))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """Every sound entry by key, in the order it is offered, and what was wrong with the others.
+
+    Disabled entries are in `models` and `adapters`, and are never offered, found or suggested.
+    default: key of an enabled model; empty when there is none.
+    """
+
+    models: Mapping[str, ModelEntry]
+    adapters: Mapping[str, AdapterEntry]
+    default: str
+    problems: tuple[Problem, ...] = ()
+    _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
+    _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
+    _model_index: Index = field(init=False, repr=False)
+    _adapter_index: Index = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        models = sorted(
+            (m for m in self.models.values() if m.enabled), key=lambda m: m.key != self.default
+        )
+        adapters = [a for a in self.adapters.values() if a.enabled]
+        object.__setattr__(self, "_models", tuple(models))
+        object.__setattr__(self, "_adapters", tuple(adapters))
+        object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
+        object.__setattr__(self, "_adapter_index", Index((a.key, a.name) for a in adapters))
+
+    def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
+        """The enabled models, the default one first. nsfw: whether such ones may be shown."""
+        return tuple(m for m in self._models if nsfw or not m.nsfw)
+
+    def offered_adapters(self, *, nsfw: bool, model: str | None = None) -> tuple[AdapterEntry, ...]:
+        """The enabled adapters. model: only those that fit the model of this key."""
+        return tuple(a for a in self._adapters if _fits(a, nsfw, model, ()))
+
+    def search_models(self, text: str, *, nsfw: bool, limit: int = 25) -> tuple[ModelEntry, ...]:
+        """The offered models whose key or name matches `text`, best first; memory only."""
+        numbers = self._model_index.search(text, self._accept_model(nsfw), limit)
+        return tuple(self._models[n] for n in numbers)
+
+    def search_adapters(
+        self,
+        text: str,
+        *,
+        nsfw: bool,
+        model: str | None = None,
+        exclude: Collection[str] = (),
+        limit: int = 25,
+    ) -> tuple[AdapterEntry, ...]:
+        """The offered adapters whose key or name matches `text`, best first; memory only.
+
+        exclude: keys that are not wanted, because they are chosen already.
+        """
+        accept = self._accept_adapter(nsfw, model, exclude)
+        numbers = self._adapter_index.search(text, accept, limit)
+        return tuple(self._adapters[n] for n in numbers)
+
+    def nearest_models(self, text: str, n: int = 3, *, nsfw: bool = False) -> tuple[str, ...]:
+        """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
+        numbers = self._model_index.nearest(text, self._accept_model(nsfw), n)
+        return tuple(self._models[i].key for i in numbers)
+
+    def nearest_adapters(
+        self, text: str, n: int = 3, *, nsfw: bool = False, model: str | None = None
+    ) -> tuple[str, ...]:
+        """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
+        accept = self._accept_adapter(nsfw, model, ())
+        numbers = self._adapter_index.nearest(text, accept, n)
+        return tuple(self._adapters[i].key for i in numbers)
+
+    def _accept_model(self, nsfw: bool) -> Callable[[int], bool]:
+        return lambda number: nsfw or not self._models[number].nsfw
+
+    def _accept_adapter(
+        self, nsfw: bool, model: str | None, exclude: Collection[str]
+    ) -> Callable[[int], bool]:
+        return lambda number: _fits(self._adapters[number], nsfw, model, exclude)
+
+
+def _fits(entry: AdapterEntry, nsfw: bool, model: str | None, exclude: Collection[str]) -> bool:
+    return (
+        (nsfw or not entry.nsfw)
+        and (model is None or not entry.models or model in entry.models)
+        and entry.key not in exclude
+    )

@@ -1,0 +1,3 @@
+"""What users can do, one file per capability."""
+
+EXTENSIONS = ("cogs.imagine", "cogs.reroll", "cogs.catalog")

@@ -1,0 +1,125 @@
+"""Reactions on a result: 🔁 paints it again with the same seed, 🎲 with a new one."""
+
+import logging
+from collections.abc import Callable
+
+import discord
+from discord.ext import commands
+
+from bot.client import ImagenBot
+from bot.delivery import Delivery, only
+from bot.errors import UserError
+from bot.queue import JobQueue
+from bot.request import check_offered, draw_seed
+from bot.store import Job, JobState, NewJob, Store
+from bot.ui.errors import sentence
+from bot.ui.language import Texts
+from bot.ui.reactions import NEW_SEED, SAME_SEED
+from catalog import Catalog
+from cogs.places import age_restricted
+
+log = logging.getLogger(__name__)
+
+REFUSAL_SHOWN = 30.0
+"""Seconds that a refusal stays in the channel, where it cannot be private."""
+
+
+class Reroll(commands.Cog):
+    """Looks the result up by its message, so that one from before a restart works too."""
+
+    def __init__(
+        self,
+        bot: ImagenBot,
+        texts: Texts,
+        catalog: Callable[[], Catalog],
+        store: Store,
+        queue: JobQueue,
+        delivery: Delivery,
+    ) -> None:
+        self._bot = bot
+        self._texts = texts
+        self._catalog = catalog
+        self._store = store
+        self._queue = queue
+        self._delivery = delivery
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        if (
+            payload.emoji.name not in (SAME_SEED, NEW_SEED)
+            or payload.guild_id is None
+            or self._by_a_bot(payload)
+        ):
+            return
+        job = await self._store.job_of_message(payload.message_id)
+        if job is None or job.state is not JobState.DELIVERED:
+            return
+        try:
+            await self._paint_again(job, payload)
+        except UserError as error:
+            await self._refuse(job, payload, error)
+        except discord.HTTPException as error:
+            log.warning("job %s: no reroll, status %d (code %d)", job.id, error.status, error.code)
+
+    async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
+        same = payload.emoji.name == SAME_SEED
+        guild = self._bot.get_guild(payload.guild_id or 0)
+        channel = guild and guild.get_channel_or_thread(payload.channel_id)
+        check_offered(job.request, self._catalog(), nsfw=age_restricted(channel))
+        ticket = await self._queue.accept(
+            NewJob(
+                request=job.request if same else job.request.with_seed(draw_seed()),
+                origin="discord",
+                kind="reroll" if same else "vary",
+                user_id=payload.user_id,
+                guild_id=payload.guild_id,
+                channel_id=payload.channel_id,
+                reply_to=payload.message_id,
+                parent_id=job.id,
+                locale=job.locale,
+                upload_limit=guild.filesize_limit if guild else job.upload_limit,
+            )
+        )
+        try:
+            await self._delivery.acknowledge_in_channel(
+                ticket, self._message(payload), payload.user_id
+            )
+        except BaseException:
+            await self._queue.abandon(ticket)
+            raise
+        self._queue.release(ticket.job.id)
+
+    async def _refuse(
+        self, job: Job, payload: discord.RawReactionActionEvent, error: UserError
+    ) -> None:
+        text = sentence(error, self._texts.speaker(job.locale))
+        try:
+            await self._message(payload).channel.send(
+                f"<@{payload.user_id}> {text}",
+                allowed_mentions=only(payload.user_id),
+                delete_after=REFUSAL_SHOWN,
+            )
+        except discord.HTTPException as failure:
+            log.info("job %s: refusal not told, status %d", job.id, failure.status)
+
+    def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
+        channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)
+        return channel.get_partial_message(payload.message_id)
+
+    def _by_a_bot(self, payload: discord.RawReactionActionEvent) -> bool:
+        own = self._bot.user is not None and payload.user_id == self._bot.user.id
+        return own or (payload.member is not None and payload.member.bot)
+
+
+async def setup(bot: ImagenBot) -> None:
+    studio = bot.studio
+    await bot.add_cog(
+        Reroll(
+            bot,
+            bot.texts,
+            lambda: studio.catalog.current,
+            studio.store,
+            studio.queue,
+            bot.delivery,
+        )
+    )

@@ -1,0 +1,51 @@
+"""The command line: `python main.py [run|imagine|models|loras|sync|check]`."""
+
+import argparse
+import asyncio
+import sys
+
+from bot import log
+from bot.cli.arguments import parser
+from bot.errors import SettingsError, StoreError
+from bot.settings import Settings
+from catalog import CatalogError
+from cogs import EXTENSIONS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one call; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return call(options)
+    except (SettingsError, StoreError, CatalogError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def call(options: argparse.Namespace) -> int:
+    """Each call imports what it needs, so that a listing does not wait for Discord or torch."""
+    if options.call == "check":
+        from bot.cli.check import check
+
+        return check()
+    settings = Settings.load()
+    if options.call in (None, "run"):
+        from bot.cli.run import run
+
+        return run(settings, EXTENSIONS)
+    log.set_up("WARNING", settings.secrets())
+    if options.call in ("models", "loras"):
+        from bot.cli.listing import listing
+
+        return listing(options.call, settings, as_json=options.json)
+    if options.call == "sync":
+        from bot.cli.sync import sync
+
+        return asyncio.run(sync(settings, EXTENSIONS, options.guild))
+    from bot.cli.imagine import imagine
+
+    return asyncio.run(imagine(options, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""A stand-in for Discord on loopback.
+
+The unmodified bot process logs in here over real HTTP and WebSocket; tests, or a person at the
+page, use it as they would use Discord. It is the other side of the wire and knows nothing of the
+bot's code.
+"""
+
+from playground.core import Request
+from playground.errors import ClientRefused, NotAcknowledged
+from playground.interactions import Interaction
+from playground.server import Playground
+from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot
+from playground.user import Choice, User
+
+__all__ = [
+    "Attachment",
+    "Channel",
+    "Choice",
+    "ClientRefused",
+    "Guild",
+    "Interaction",
+    "Message",
+    "NotAcknowledged",
+    "Playground",
+    "Request",
+    "Role",
+    "Snapshot",
+    "User",
+]

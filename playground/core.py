@@ -1,0 +1,75 @@
+"""What the parts of the playground share."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from playground.errors import Problem, form_error
+from playground.faults import Faults
+from playground.gateway import Gateway
+from playground.openapi import OpenApi
+from playground.state import Attachment, World
+from playground.waiting import Signal
+
+if TYPE_CHECKING:
+    from playground.interactions import Interaction
+
+
+@dataclass(frozen=True)
+class Request:
+    """One REST request the bot made: when (monotonic), what, and the status it got."""
+
+    time: float
+    method: str
+    path: str
+    body: Any
+    status: int
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came in."""
+
+    filename: str
+    data: bytes
+
+
+@dataclass
+class Core:
+    """The shared state; no part keeps any of this for itself."""
+
+    world: World
+    signal: Signal
+    gateway: Gateway
+    openapi: OpenApi
+    faults: Faults
+    token: str
+    violations: list[str]
+    requests: list[Request] = field(default_factory=list)
+    interactions: dict[str, "Interaction"] = field(default_factory=dict)
+    base_url: str = ""
+    attachment_size_limit: int = 10 * 1024 * 1024
+    ack_deadline: float = 3.0
+    token_life: float = 15 * 60.0
+    typing: list[tuple[float, int]] = field(default_factory=list)
+    # Every file ever uploaded, by its path: an address stays good after an edit.
+    files: dict[str, Attachment] = field(default_factory=dict)
+
+    def violate(self, text: str) -> None:
+        """Record something that should not happen in a good run."""
+        self.violations.append(text)
+        self.signal.notify()
+
+    def demand(self, problems: list[Problem], where: str) -> None:
+        """Record what Discord ignores, refuse what it refuses."""
+        for problem in problems:
+            if not problem.refused:
+                self.violate(f"{where}: {problem}")
+        refused = [problem for problem in problems if problem.refused]
+        if refused:
+            raise form_error(refused)
+
+    def live(self, interaction: "Interaction") -> bool:
+        """Whether the interaction's token is still good."""
+        return not interaction.dead and time.monotonic() - interaction.created < self.token_life

@@ -1,0 +1,112 @@
+"""Answers that a test asks for in advance: failures and rate limits."""
+
+import re
+import time
+from dataclasses import dataclass
+
+from playground.errors import ApiError
+
+
+@dataclass
+class Fault:
+    """The next ``times`` matching requests get ``error``."""
+
+    method: str
+    path: re.Pattern[str]
+    error: ApiError
+    times: int
+
+
+@dataclass
+class Window:
+    """The state of one bucket."""
+
+    limit: int
+    length: float
+    started: float
+    used: int = 0
+
+
+class Faults:
+    """Faults waiting for their request, and the rate limit buckets."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+        # Discord publishes no numbers. Wide by default, so that tests are not slowed down.
+        self._rules: list[tuple[str, re.Pattern[str], int, float]] = [
+            ("*", re.compile(".*"), 100, 1.0)
+        ]
+        self._windows: dict[str, Window] = {}
+
+    def fail(
+        self, method: str, path: str, status: int, code: int, message: str, times: int
+    ) -> None:
+        """Queue a plain failure."""
+        error = ApiError(status, code, message or f"{status}: asked for by the test", expected=True)
+        self._waiting.append(Fault(method.upper(), re.compile(path), error, times))
+
+    def rate_limit(
+        self, method: str, path: str, retry_after: float, times: int, scope: str
+    ) -> None:
+        """Queue a 429; ``scope`` is user, shared or global."""
+        if scope not in ("user", "shared", "global"):
+            raise ValueError(f"scope {scope!r} is unknown; allowed: user, shared, global")
+        error = rate_limited(retry_after, scope, expected=True)
+        self._waiting.append(Fault(method.upper(), re.compile(path), error, times))
+
+    def take(self, method: str, path: str) -> ApiError | None:
+        """The fault that waits for this request, used up."""
+        for fault in self._waiting:
+            if fault.method in ("*", method) and fault.path.search(path):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._waiting.remove(fault)
+                return fault.error
+        return None
+
+    def set_bucket(self, method: str, path: str, limit: int, window: float) -> None:
+        """From now on matching requests share ``limit`` per ``window`` seconds, per channel,
+        guild or webhook token."""
+        self._rules.insert(0, (method.upper(), re.compile(path), limit, window))
+
+    def spend(self, method: str, path: str) -> tuple[dict[str, str], ApiError | None]:
+        """Count one request: the X-RateLimit headers, and a 429 if the bucket is empty."""
+        number, (_, _, limit, length) = next(
+            (i, rule)
+            for i, rule in enumerate(self._rules)
+            if rule[0] in ("*", method) and rule[1].search(path)
+        )
+        parts = path.strip("/").split("/")
+        # /webhooks/{id}/{token} has two major parameters, every other route one.
+        major = "/".join(parts[: 3 if parts[0] == "webhooks" else 2])
+        name = f"{len(self._rules) - number:x}-{method}-{parts[0]}-{len(parts)}"
+        now = time.monotonic()
+        window = self._windows.get(f"{name} {major}")
+        if window is None or now >= window.started + window.length:
+            window = self._windows[f"{name} {major}"] = Window(limit, length, now)
+        window.used += 1
+        after = max(window.started + window.length - now, 0.001)
+        headers = {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(max(limit - window.used, 0)),
+            "X-RateLimit-Reset": f"{time.time() + after:.3f}",
+            "X-RateLimit-Reset-After": f"{after:.3f}",
+            "X-RateLimit-Bucket": name,
+        }
+        error = rate_limited(after, "user") if window.used > limit else None
+        return headers, error
+
+
+def rate_limited(retry_after: float, scope: str, *, expected: bool = False) -> ApiError:
+    """429 as https://docs.discord.com/developers/topics/rate-limits shows it."""
+    headers = {"Retry-After": f"{retry_after:.3f}", "X-RateLimit-Scope": scope}
+    if scope == "global":
+        headers["X-RateLimit-Global"] = "true"
+    return ApiError(
+        429,
+        0,
+        "You are being rate limited.",
+        expected=expected,
+        headers=headers,
+        extra={"retry_after": round(retry_after, 3), "global": scope == "global"},
+    )

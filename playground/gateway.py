@@ -1,0 +1,398 @@
+"""The gateway: https://docs.discord.com/developers/events/gateway.
+
+One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay what was missed.
+"""
+
+import asyncio
+import json
+import secrets
+import zlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from playground import payloads, permissions
+from playground.state import Channel, Guild, World
+from playground.waiting import Signal
+
+JsonObject = dict[str, Any]
+
+GUILDS, GUILD_MEMBERS, PRESENCES = 1 << 0, 1 << 1, 1 << 8
+GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 9, 1 << 10, 1 << 11
+DM_SHIFT = 3  # each of the three has its twin for private channels, three bits up
+MESSAGE_CONTENT = 1 << 15
+KNOWN_INTENTS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
+PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
+MAX_PAYLOAD = 4096
+
+
+class Compressor(Protocol):
+    """Turns one event into the next frame of a compressed stream."""
+
+    def frame(self, text: str) -> bytes: ...
+
+
+class Zlib:
+    """``compress=zlib-stream``: one stream per socket, each event ends on a sync flush."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.compressobj()
+
+    def frame(self, text: str) -> bytes:
+        return self._stream.compress(text.encode()) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+
+
+class Zstd:
+    """``compress=zstd-stream``: one stream per socket, each event ends on a flushed block."""
+
+    def __init__(self, compressobj: Any, flush_block: int) -> None:
+        self._stream = compressobj
+        self._flush_block = flush_block
+
+    def frame(self, text: str) -> bytes:
+        data: bytes = self._stream.compress(text.encode()) + self._stream.flush(self._flush_block)
+        return data
+
+
+def compressor(wanted: str | None) -> Compressor | None:
+    """What the query asked for; None is plain text, which every client also understands."""
+    if wanted == "zlib-stream":
+        return Zlib()
+    if wanted == "zstd-stream":
+        try:
+            import zstandard  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            return None
+        return Zstd(zstandard.ZstdCompressor().compressobj(), zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    return None
+
+
+class Connection:
+    """One socket. All writes pass one queue: a compressed stream must stay in order."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self.socket = socket
+        self.session: Session | None = None
+        self._request = request
+        self._compressor = compressor(request.query.get("compress"))
+        self._queue: asyncio.Queue[JsonObject | int] = asyncio.Queue()
+        self._writer = asyncio.create_task(self._write())
+
+    def send(self, payload: JsonObject) -> None:
+        self._queue.put_nowait(payload)
+
+    def close(self, code: int) -> None:
+        """Close with ``code`` after all that was sent before."""
+        self._queue.put_nowait(code)
+
+    def abort(self) -> None:
+        """Kill the TCP connection without a goodbye."""
+        self._writer.cancel()
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _write(self) -> None:
+        while True:
+            item = await self._queue.get()
+            if isinstance(item, int):
+                await self.socket.close(code=item)
+                return
+            text = json.dumps(item, separators=(",", ":"))
+            try:
+                if self._compressor is None:
+                    await self.socket.send_str(text)
+                else:
+                    await self.socket.send_bytes(self._compressor.frame(text))
+            except (ConnectionError, RuntimeError):
+                return
+
+    async def stop(self) -> None:
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+
+
+class Session:
+    """What one IDENTIFY began."""
+
+    def __init__(self, intents: int, shard: tuple[int, int], connection: Connection) -> None:
+        self.id = secrets.token_hex(16)
+        self.intents = intents
+        self.shard = shard
+        self.connection: Connection | None = connection
+        self.ready = False
+        self.seq = 0
+        self.events: deque[JsonObject] = deque(maxlen=2000)
+
+    def dispatch(self, event: str, data: JsonObject) -> None:
+        """Number an event, keep it for a RESUME, send it if someone listens."""
+        self.seq += 1
+        payload = {"op": 0, "t": event, "s": self.seq, "d": data}
+        self.events.append(payload)
+        if self.connection is not None:
+            self.connection.send(payload)
+
+    def serves(self, guild_id: int | None) -> bool:
+        """Private channels belong to shard 0, a guild to shard (id >> 22) % count."""
+        number, count = self.shard
+        return number == ((guild_id >> 22) % count if guild_id else 0)
+
+
+class Gateway:
+    """All sockets and sessions of the bot."""
+
+    def __init__(self, world: World, token: str, signal: Signal, violate: Callable[[str], None]):
+        self._world = world
+        self._token = token
+        self._signal = signal
+        self._violate = violate
+        self.sessions: dict[str, Session] = {}
+        self.connections: set[Connection] = set()
+        self.identifies = 0
+        self.resumes = 0
+        self.heartbeats = 0
+        self.heartbeat_interval_ms = 41_250
+        self.answer_heartbeats = True
+        self.allowed_privileged = PRIVILEGED
+        self.presence: JsonObject | None = None
+        self.resume_url = ""
+        self.shards = 1
+
+    @property
+    def online(self) -> bool:
+        """Every shard of some identified bot has a live socket and got its READY."""
+        live = [s for s in self.sessions.values() if s.connection is not None and s.ready]
+        return any(
+            {s.shard[0] for s in live if s.shard[1] == count} == set(range(count))
+            for count in {s.shard[1] for s in live}
+        )
+
+    # What the world tells the bot.
+
+    def emit(
+        self,
+        event: str,
+        data: JsonObject,
+        *,
+        guild: Guild | None,
+        intent: int = 0,
+        channel: Channel | None = None,
+    ) -> None:
+        """Send an event to every session that serves the guild, asked for it and may see it."""
+        if channel is not None and not permissions.has(self._world.bot, channel, "view_channel"):
+            return
+        for session in list(self.sessions.values()):
+            if session.serves(guild.id if guild else None) and (
+                not intent or session.intents & intent
+            ):
+                session.dispatch(event, data)
+        self._signal.notify()
+
+    def emit_in(self, event: str, data: JsonObject, channel: Channel, intent: int) -> None:
+        """An event of a channel; ``intent`` is its guild form, its private twin is derived."""
+        wanted = intent if channel.guild else intent << DM_SHIFT
+        self.emit(event, data, guild=channel.guild, intent=wanted, channel=channel)
+
+    def emit_message(self, event: str, message: Any) -> None:
+        """MESSAGE_CREATE or MESSAGE_UPDATE, with content only where it was asked for."""
+        channel: Channel = message.channel
+        wanted = GUILD_MESSAGES if channel.guild else GUILD_MESSAGES << DM_SHIFT
+        if message.ephemeral or not permissions.has(self._world.bot, channel, "view_channel"):
+            return
+        for session in list(self.sessions.values()):
+            if session.intents & wanted and session.serves(
+                channel.guild.id if channel.guild else None
+            ):
+                content = bool(session.intents & MESSAGE_CONTENT)
+                session.dispatch(
+                    event, payloads.message_event(message, self._world, with_content=content)
+                )
+
+    # Faults.
+
+    def drop(self) -> None:
+        """Kill all sockets abruptly; the sessions can be resumed."""
+        for connection in list(self.connections):
+            self._detach(connection)
+            connection.abort()
+
+    def ask_reconnect(self) -> None:
+        """Op 7 to everyone."""
+        for connection in self.connections:
+            connection.send({"op": 7, "d": None})
+
+    def invalidate(self, *, resumable: bool = False) -> None:
+        """Op 9 to everyone; unless ``resumable`` the sessions are gone."""
+        for connection in self.connections:
+            connection.send({"op": 9, "d": resumable})
+        if not resumable:
+            self.sessions.clear()
+
+    def close_all(self, code: int) -> None:
+        """Close every socket with ``code``, as Discord does on its own errors (4000 …)."""
+        for connection in self.connections:
+            connection.close(code)
+
+    # One socket.
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """The WebSocket endpoint."""
+        socket = web.WebSocketResponse(max_msg_size=1 << 20, autoping=True)
+        await socket.prepare(request)
+        connection = Connection(socket, request)
+        self.connections.add(connection)
+        connection.send({"op": 10, "d": {"heartbeat_interval": self.heartbeat_interval_ms}})
+        try:
+            async for received in socket:
+                if received.type is WSMsgType.TEXT:
+                    self._receive(connection, received.data)
+        finally:
+            # A goodbye with 1000 or 1001 ends the session, anything else leaves it resumable.
+            over = socket.close_code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
+            if over and connection.session is not None:
+                self.sessions.pop(connection.session.id, None)
+            self._detach(connection)
+            await connection.stop()
+        return socket
+
+    def _detach(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        session = connection.session
+        if session is not None and session.connection is connection:
+            session.connection = None
+        self._signal.notify()
+
+    def _fail(self, connection: Connection, code: int, why: str, *, expected: bool = False) -> None:
+        if not expected:
+            self._violate(f"gateway: closed with {code}: {why}")
+        connection.close(code)
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        if len(text.encode()) > MAX_PAYLOAD:
+            self._fail(connection, 4002, f"payload of {len(text)} bytes, allowed {MAX_PAYLOAD}")
+            return
+        try:
+            payload = json.loads(text)
+            op, data = payload["op"], payload.get("d")
+        except (ValueError, KeyError, TypeError):
+            self._fail(connection, 4002, f"payload {text[:100]!r} is not an object with op")
+            return
+        if op == 1:
+            self.heartbeats += 1
+            if self.answer_heartbeats:
+                connection.send({"op": 11, "d": None})
+        elif op == 2:
+            self._identify(connection, data)
+        elif op == 6:
+            self._resume(connection, data)
+        elif connection.session is None:
+            self._fail(connection, 4003, f"op {op} before IDENTIFY")
+        elif op == 3:
+            self.presence = data
+        elif op == 8:
+            self._members(connection.session, data)
+        elif op != 4:
+            self._fail(connection, 4001, f"op {op} is unknown")
+
+    def _identify(self, connection: Connection, data: JsonObject) -> None:
+        intents = int(data.get("intents", -1))
+        shard = data.get("shard") or [0, 1]
+        if connection.session is not None:
+            self._fail(connection, 4005, "IDENTIFY on an identified socket")
+        elif data.get("token", "").removeprefix("Bot ") != self._token:
+            self._fail(connection, 4004, "the token is not the bot's")
+        elif not 0 <= shard[0] < shard[1]:
+            self._fail(connection, 4010, f"shard {shard} is not [number, count]")
+        elif intents < 0 or intents & ~KNOWN_INTENTS:
+            self._fail(connection, 4013, f"intents {intents} have unknown bits")
+        elif intents & PRIVILEGED & ~self.allowed_privileged:
+            self._fail(connection, 4014, f"privileged intents {intents & PRIVILEGED} are not on")
+        else:
+            self.identifies += 1
+            session = Session(intents, (shard[0], shard[1]), connection)
+            self.sessions[session.id] = session
+            connection.session = session
+            self._ready(session)
+
+    def _ready(self, session: Session) -> None:
+        world = self._world
+        guilds = [g for g in world.guilds.values() if session.serves(g.id)]
+        ready = {
+            "v": 10,
+            "user": payloads.current_user(world.bot),
+            "guilds": [{"id": str(g.id), "unavailable": True} for g in guilds],
+            "session_id": session.id,
+            "resume_gateway_url": self.resume_url,
+            "shard": list(session.shard),
+            "application": {"id": str(world.application_id), "flags": 1 << 19},
+            "private_channels": [],
+            "relationships": [],
+        }
+        session.dispatch("READY", ready)
+        if session.intents & GUILDS:
+            for guild in guilds:
+                everyone = bool(session.intents & GUILD_MEMBERS)
+                session.dispatch(
+                    "GUILD_CREATE", payloads.guild_create(guild, world.bot, everyone=everyone)
+                )
+        session.ready = True
+        self._signal.notify()
+
+    def _resume(self, connection: Connection, data: JsonObject) -> None:
+        session = self.sessions.get(data.get("session_id", ""))
+        seq = int(data.get("seq") or 0)
+        if data.get("token", "").removeprefix("Bot ") != self._token:
+            self._fail(connection, 4004, "the token is not the bot's")
+            return
+        if session is not None and seq > session.seq:
+            self._fail(connection, 4007, f"seq {seq} was never sent, the last is {session.seq}")
+            return
+        first = session.events[0]["s"] if session and session.events else 1
+        if session is None or seq + 1 < first:
+            connection.send({"op": 9, "d": False})
+            return
+        if session.connection is not None:
+            session.connection.session = None
+            session.connection.close(4000)
+        self.resumes += 1
+        session.connection = connection
+        connection.session = session
+        for payload in list(session.events):
+            if payload["s"] > seq:
+                connection.send(payload)
+        session.dispatch("RESUMED", {"_trace": []})
+        self._signal.notify()
+
+    def _members(self, session: Session, data: JsonObject) -> None:
+        guild = self._world.guilds.get(int(data["guild_id"]))
+        if guild is None:
+            return
+        wanted = data.get("user_ids")
+        ids = (
+            {int(i) for i in (wanted if isinstance(wanted, list) else [wanted])} if wanted else None
+        )
+        query = data.get("query") or ""
+        found = [
+            payloads.member(m)
+            for m in guild.members.values()
+            if (m.account.id in ids if ids is not None else m.account.name.startswith(query))
+        ]
+        if data.get("limit"):
+            found = found[: data["limit"]]
+        chunk: JsonObject = {
+            "guild_id": str(guild.id),
+            "members": found,
+            "chunk_index": 0,
+            "chunk_count": 1,
+            "not_found": [],
+        }
+        if data.get("nonce"):
+            chunk["nonce"] = data["nonce"]
+        session.dispatch("GUILD_MEMBERS_CHUNK", chunk)
+
+    async def stop(self) -> None:
+        """Take every socket down."""
+        for connection in list(self.connections):
+            connection.abort()
+            await connection.stop()

@@ -1,0 +1,201 @@
+"""Creating, editing and deleting messages: https://docs.discord.com/developers/resources/message."""
+
+from typing import Any
+
+from playground import components, limits, mentions, permissions, uploads
+from playground.core import Core, Upload
+from playground.errors import ApiError
+from playground.state import Account, Attachment, Channel, Message, MessageFlag
+
+JsonObject = dict[str, Any]
+CREATE_FLAGS = (
+    MessageFlag.SUPPRESS_EMBEDS | MessageFlag.SUPPRESS_NOTIFICATIONS | MessageFlag.COMPONENTS_V2
+)
+
+
+def check(
+    core: Core, where: str, body: JsonObject, files: dict[int, Upload], message: Message | None
+) -> None:
+    """Refuse a body as Discord would; ``message`` is the one it edits, None for a new one."""
+    names = tuple(_upload_name(n, file, body) for n, file in sorted(files.items()))
+    present: tuple[str, ...] = ()
+    was_v2 = False
+    if message is not None:
+        present = tuple(a.filename for a in message.attachments if _kept(a, body))
+        was_v2 = bool(message.flags & MessageFlag.COMPONENTS_V2)
+    problems = limits.check_message(
+        body,
+        creating=message is None,
+        filenames=names,
+        present=present,
+        was_v2=was_v2,
+    )
+    core.demand(problems, where)
+
+
+def _upload_name(number: int, file: Upload, body: JsonObject) -> str:
+    for entry in body.get("attachments") or []:
+        if str(entry.get("id")) == str(number) and entry.get("filename"):
+            return uploads.safe_name(entry["filename"])
+    return uploads.safe_name(file.filename)
+
+
+def _kept(attachment: Attachment, body: JsonObject) -> bool:
+    if "attachments" not in body:
+        return True
+    return any(str(e.get("id")) == str(attachment.id) for e in body["attachments"] or [])
+
+
+def fill(core: Core, message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
+    """Put what ``body`` names into the message; what it leaves out stays."""
+    message.attachments = uploads.resolve(
+        core, message.channel, body, files, message.attachments, ephemeral=message.ephemeral
+    )
+    if "content" in body:
+        message.content = str(body["content"] or "").strip()
+    if body.get("flags") is not None:
+        changeable = int(MessageFlag.SUPPRESS_EMBEDS)
+        added = int(body["flags"]) & int(MessageFlag.COMPONENTS_V2)
+        message.flags = message.flags & ~changeable | int(body["flags"]) & changeable | added
+    named = {a.filename: a for a in message.attachments}
+
+    def unfurl(url: str) -> JsonObject:
+        attachment = named.get(url.removeprefix("attachment://"))
+        answer: JsonObject = {"id": str(core.world.snowflakes.next()), "url": url, "proxy_url": url}
+        if attachment is not None and url.startswith("attachment://"):
+            answer |= {
+                "url": attachment.url,
+                "proxy_url": attachment.url,
+                "width": attachment.width,
+                "height": attachment.height,
+                "content_type": attachment.content_type,
+                "attachment_id": str(attachment.id),
+            }
+        return answer
+
+    if "embeds" in body:
+        message.embeds = [_embed(embed, named) for embed in body["embeds"] or []]
+    if "components" in body:
+        message.components = components.finish(body["components"] or [], unfurl)
+    message.shown = _shown(message)
+
+
+def _shown(message: Message) -> set[int]:
+    """The attachments that an embed or a component shows; Discord lists them nowhere else."""
+    urls = {
+        (embed.get(part) or {}).get("url")
+        for embed in message.embeds
+        for part in ("image", "thumbnail")
+    }
+    for _, entry in components.walk(message.components):
+        urls |= {item.get("url") for _, item in components.media(entry)}
+    return {a.id for a in message.attachments if a.url in urls}
+
+
+def _embed(embed: JsonObject, named: dict[str, Attachment]) -> JsonObject:
+    done: JsonObject = {"type": "rich"}
+    done |= {k: v for k, v in embed.items() if v is not None and k != "type"}
+    for part in ("image", "thumbnail"):
+        picture = embed.get(part)
+        if not picture or not picture.get("url"):
+            done.pop(part, None)
+            continue
+        url = str(picture["url"])
+        attachment = named.get(url.removeprefix("attachment://"))
+        if url.startswith("attachment://"):
+            if attachment is None:
+                done.pop(part, None)
+                continue
+            url = attachment.url
+        done[part] = {"url": url, "proxy_url": url}
+        if attachment is not None and attachment.width and attachment.height:
+            done[part] |= {"width": attachment.width, "height": attachment.height}
+    if "fields" in done:
+        done["fields"] = [
+            {"name": f["name"], "value": f["value"], "inline": bool(f.get("inline"))}
+            for f in done["fields"]
+        ]
+    return done
+
+
+def new(
+    core: Core,
+    channel: Channel,
+    author: Account,
+    body: JsonObject,
+    files: dict[int, Upload],
+    *,
+    flags: int = 0,
+    kind: int = 0,
+    reference: Message | None = None,
+    interaction: Any = None,
+    viewer: Account | None = None,
+    ping: bool = True,
+) -> Message:
+    """Make a message of a checked body, put it into the channel and tell the bot of it."""
+    message = Message(
+        id=core.world.snowflakes.next(),
+        channel=channel,
+        author=author,
+        flags=flags | int(body.get("flags") or 0) & int(CREATE_FLAGS),
+        type=kind,
+        interaction=interaction,
+        viewer=viewer,
+        nonce=body.get("nonce"),
+    )
+    if reference is not None:
+        message.reference = reference.id
+        message.reference_channel = reference.channel_id
+    fill(core, message, body, files)
+    if ping:
+        set_pings(message, body, reference)
+    channel.messages[message.id] = message
+    core.gateway.emit_message("MESSAGE_CREATE", message)
+    core.signal.notify()
+    return message
+
+
+def set_pings(message: Message, body: JsonObject, reference: Message | None) -> None:
+    """Work out whom a new message pings; edits ping nobody."""
+    texts = [message.content]
+    texts += [str(c.get("content") or "") for _, c in components.walk(message.components)]
+    everyone = permissions.has(message.author, message.channel, "mention_everyone")
+    replied = reference.author if reference is not None else None
+    pings = mentions.pinged(
+        "\n".join(texts), body.get("allowed_mentions"), message.channel, replied, everyone
+    )
+    message.mentions = set(pings.ids) - {message.author.id}
+    message.mention_everyone = pings.everyone
+
+
+def edit(core: Core, message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
+    """Apply a checked edit and tell the bot of it. The first edit of "thinking…" completes it."""
+    was_loading = message.loading
+    fill(core, message, body, files)
+    message.flags &= ~int(MessageFlag.LOADING)
+    if was_loading:
+        set_pings(message, body, None)
+    message.record_edit()
+    core.gateway.emit_message("MESSAGE_UPDATE", message)
+    core.signal.notify()
+
+
+def require_something(body: JsonObject, files: dict[int, Upload]) -> None:
+    """400/50006 for a new message that would show nothing."""
+    names = tuple(file.filename for file in files.values())
+    if limits.is_empty(body, names):
+        raise ApiError(400, 50006, "Cannot send an empty message")
+
+
+def delete(core: Core, message: Message, *, by_test: bool = False) -> None:
+    """Remove a message and tell the bot of it."""
+    message.deleted = True
+    message.channel.messages.pop(message.id, None)
+    if by_test:
+        core.world.removed.add(message.id)
+    data: JsonObject = {"id": str(message.id), "channel_id": str(message.channel_id)}
+    if message.channel.guild is not None:
+        data["guild_id"] = str(message.channel.guild.id)
+    if not message.ephemeral:
+        core.gateway.emit_in("MESSAGE_DELETE", data, message.channel, intent=1 << 9)
+    core.signal.notify()

@@ -1,0 +1,192 @@
+"""The command picker of Discord's client: values in, the ``data`` of the interaction out.
+
+It refuses (ClientRefused) what the client would not let a person send.
+https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-structure
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from playground import payloads, permissions
+from playground.errors import ClientRefused
+from playground.state import Account, Attachment, Channel, Role, World
+
+JsonObject = dict[str, Any]
+SUBCOMMAND, GROUP = 1, 2
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
+BIGGEST = 2**53
+KINDS = {
+    STRING: "text", INTEGER: "a whole number", BOOLEAN: "True or False", USER: "a user",
+    CHANNEL: "a channel", ROLE: "a role", MENTIONABLE: "a user or role", NUMBER: "a number",
+    ATTACHMENT: "a file: (name, bytes)",
+}  # fmt: skip
+
+
+@dataclass
+class Picker:
+    """Builds the data of one command; ``upload`` stores a file and gives its attachment."""
+
+    world: World
+    user: Account
+    channel: Channel
+    upload: Callable[[str, bytes], Attachment]
+    resolved: dict[str, JsonObject] = field(default_factory=dict)
+
+    def find(self, name: str, kind: int) -> JsonObject:
+        """The command as the person can see it here, else ClientRefused."""
+        visible = [c for c in self.world.visible_commands(self.channel.guild) if c["type"] == kind]
+        found = next((c for c in visible if c["name"] == name), None)
+        if found is None:
+            names = ", ".join(sorted(c["name"] for c in visible)) or "none"
+            raise ClientRefused(f"there is no command {name!r} (type {kind}); there is: {names}")
+        self._check_place(found)
+        return found
+
+    def _check_place(self, command: JsonObject) -> None:
+        name, channel = command["name"], self.channel
+        contexts = command.get("contexts")
+        place = 0 if channel.guild else 1
+        if contexts is not None and place not in contexts:
+            raise ClientRefused(f"/{name} is not offered in context {place}; only in {contexts}")
+        if place == 1 and command.get("dm_permission") is False:
+            raise ClientRefused(f"/{name} is not offered in private channels")
+        if command.get("nsfw") and not channel.age_restricted and channel.guild:
+            raise ClientRefused(f"/{name} is only for age-restricted channels, not {channel}")
+        if channel.guild is None:
+            return
+        own = permissions.of(self.user, channel)
+        if not own & permissions.FLAGS["use_application_commands"]:
+            raise ClientRefused(f"{self.user.name} may not use commands in {channel}")
+        needed = command.get("default_member_permissions")
+        # "0" hides it from everyone but administrators.
+        hidden = needed is not None and (int(needed) == 0 or own & int(needed) != int(needed))
+        if hidden and own != permissions.ALL:
+            raise ClientRefused(f"/{name} needs permissions {needed} in {channel}")
+
+    def slash(
+        self, words: str, values: dict[str, Any], focused: tuple[str, Any] | None = None
+    ) -> tuple[JsonObject, JsonObject | None]:
+        """``group sub`` and the option values in; the data, and the focused option, out."""
+        name, *rest = words.split()
+        command = self.find(name, 1)
+        chain: list[JsonObject] = []
+        options: list[JsonObject] = command.get("options") or []
+        for word in rest:
+            inner = [o for o in options if o["type"] in (SUBCOMMAND, GROUP)]
+            chosen = next((o for o in inner if o["name"] == word), None)
+            if chosen is None:
+                names = ", ".join(o["name"] for o in inner) or "none"
+                raise ClientRefused(f"/{words}: there is no {word!r}; there is: {names}")
+            chain.append(chosen)
+            options = chosen.get("options") or []
+        if any(o["type"] in (SUBCOMMAND, GROUP) for o in options):
+            names = ", ".join(o["name"] for o in options)
+            raise ClientRefused(f"/{words} is not complete; go on with one of: {names}")
+        given, focus = self._values(words, options, values, focused)
+        for level in reversed(chain):
+            given = [{"type": level["type"], "name": level["name"], "options": given}]
+        return self._data(command, {"options": given} if given else {}), focus
+
+    def _data(self, command: JsonObject, more: JsonObject) -> JsonObject:
+        data: JsonObject = {"id": command["id"], "name": command["name"], "type": command["type"]}
+        if "guild_id" in command:
+            data["guild_id"] = command["guild_id"]
+        if self.resolved:
+            data["resolved"] = self.resolved
+        return data | more
+
+    def context_menu(self, name: str, target: Any) -> JsonObject:
+        """A context menu command on a message or a user."""
+        kind = 2 if isinstance(target, Account) else 3
+        command = self.find(name, kind)
+        if isinstance(target, Account):
+            self._user(target)
+        else:
+            self._put("messages", target.id, payloads.message(target, self.world))
+        return self._data(command, {"target_id": str(target.id)})
+
+    def _values(
+        self,
+        words: str,
+        options: list[JsonObject],
+        values: dict[str, Any],
+        focused: tuple[str, Any] | None,
+    ) -> tuple[list[JsonObject], JsonObject | None]:
+        known = {o["name"]: o for o in options}
+        given = dict(values)
+        focus: JsonObject | None = None
+        if focused is not None:
+            focus = known.get(focused[0])
+            if focus is None or not focus.get("autocomplete"):
+                offered = ", ".join(o["name"] for o in options if o.get("autocomplete"))
+                raise ClientRefused(
+                    f"/{words}: {focused[0]!r} has no autocomplete; these have: {offered or 'none'}"
+                )
+        if strange := given.keys() - known.keys():
+            allowed = ", ".join(known) or "none"
+            raise ClientRefused(f"/{words} has no option {sorted(strange)}; it has: {allowed}")
+        answer: list[JsonObject] = []
+        for name, option in known.items():
+            if focused is not None and name == focused[0]:
+                # While typing, anything goes, and it is text or a number that is not yet checked.
+                entry = {"type": option["type"], "name": name, "value": focused[1]}
+                answer.append(entry | {"focused": True})
+            elif given.get(name) is not None:
+                value = self._value(f"/{words} {name}", option, given[name])
+                answer.append({"type": option["type"], "name": name, "value": value})
+            elif option.get("required") and focused is None:
+                raise ClientRefused(f"/{words}: the option {name!r} is required")
+        return answer, focus
+
+    def _value(self, where: str, option: JsonObject, value: Any) -> Any:
+        kind: int = option["type"]
+        if choices := option.get("choices"):
+            for choice in choices:
+                if value in (choice["value"], choice["name"]) and not isinstance(value, bool):
+                    return choice["value"]
+            names = ", ".join(repr(c["value"]) for c in choices)
+            raise ClientRefused(f"{where}: {value!r} is no choice; allowed: {names}")
+        if kind == STRING and isinstance(value, str):
+            least, most = option.get("min_length", 0), option.get("max_length", 6000)
+            self._range(where, len(value), least, most, "characters")
+            return value
+        if kind == BOOLEAN and isinstance(value, bool):
+            return value
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if (kind == INTEGER and whole) or (kind == NUMBER and (whole or isinstance(value, float))):
+            least, most = option.get("min_value", -BIGGEST), option.get("max_value", BIGGEST)
+            self._range(where, value, least, most, "as value")
+            return value
+        if kind == ATTACHMENT and isinstance(value, tuple):
+            stored = self.upload(*value)
+            self._put("attachments", stored.id, payloads.attachment(stored))
+            return str(stored.id)
+        if kind in (USER, MENTIONABLE) and isinstance(value, Account):
+            return self._user(value)
+        if kind in (ROLE, MENTIONABLE) and isinstance(value, Role):
+            return self._put("roles", value.id, payloads.role(value))
+        if kind == CHANNEL and isinstance(value, Channel):
+            types = option.get("channel_types")
+            if types and int(value.type) not in types:
+                raise ClientRefused(f"{where}: {value} is of type {int(value.type)}, not {types}")
+            shown = payloads.interaction_channel(value, self.user)
+            return self._put("channels", value.id, shown)
+        raise ClientRefused(f"{where}: {value!r} is not {KINDS[kind]}")
+
+    def _user(self, account: Account) -> str:
+        guild = self.channel.guild
+        if guild is not None and account.id in guild.members:
+            shown = payloads.interaction_member(guild.members[account.id], self.channel)
+            shown = {k: v for k, v in shown.items() if k not in ("user", "deaf", "mute")}
+            self._put("members", account.id, shown)
+        return self._put("users", account.id, payloads.user(account))
+
+    def _put(self, kind: str, identifier: int, shown: JsonObject) -> str:
+        self.resolved.setdefault(kind, {})[str(identifier)] = shown
+        return str(identifier)
+
+    @staticmethod
+    def _range(where: str, value: float, least: float, most: float, unit: str) -> None:
+        if not least <= value <= most:
+            raise ClientRefused(f"{where}: {value} {unit}; allowed: {least} to {most}")

@@ -1,0 +1,361 @@
+"""The world as Discord writes it in JSON.
+
+Sources: https://docs.discord.com/developers/resources and the response schemas of Discord's
+OpenAPI description, against which every answer of the stand-in is checked.
+"""
+
+from typing import Any
+
+from playground import permissions
+from playground.snowflake import created_at, timestamp
+from playground.state import (
+    Account,
+    Attachment,
+    Channel,
+    ChannelType,
+    Guild,
+    Member,
+    Message,
+    Role,
+    World,
+)
+
+JsonObject = dict[str, Any]
+
+
+def user(account: Account) -> JsonObject:
+    """A user object."""
+    return {
+        "id": str(account.id),
+        "username": account.name,
+        "discriminator": "0000" if account.bot else "0",
+        "global_name": None if account.bot else account.name.capitalize(),
+        "avatar": None,
+        "banner": None,
+        "accent_color": None,
+        "avatar_decoration_data": None,
+        "primary_guild": None,
+        "public_flags": 0,
+        "flags": 0,
+        "bot": account.bot,
+    }
+
+
+def current_user(account: Account) -> JsonObject:
+    """The bot as ``/users/@me`` tells it."""
+    return user(account) | {
+        "mfa_enabled": True,
+        "locale": "en-US",
+        "premium_type": 0,
+        "email": None,
+        "verified": True,
+    }
+
+
+def member(entry: Member, *, with_user: bool = True) -> JsonObject:
+    """A guild member; events of messages carry it without its user."""
+    answer: JsonObject = {
+        "avatar": None,
+        "banner": None,
+        "communication_disabled_until": None,
+        "flags": 0,
+        "joined_at": timestamp(entry.joined_at),
+        "nick": entry.nick,
+        "pending": False,
+        "premium_since": None,
+        "roles": [str(role_id) for role_id in entry.role_ids],
+        "mute": False,
+        "deaf": False,
+    }
+    if with_user:
+        answer["user"] = user(entry.account)
+    return answer
+
+
+def role(entry: Role) -> JsonObject:
+    """A role."""
+    return {
+        "id": str(entry.id),
+        "name": entry.name,
+        "permissions": str(entry.permissions),
+        "position": entry.position,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": False,
+        "mentionable": entry.mentionable,
+        "icon": None,
+        "unicode_emoji": None,
+        "flags": 0,
+    }
+
+
+def _last_message_id(entry: Channel) -> str | None:
+    ids = [m.id for m in entry.messages.values() if not m.ephemeral]
+    return str(max(ids)) if ids else None
+
+
+def channel(entry: Channel) -> JsonObject:
+    """A text channel, thread or private channel."""
+    answer: JsonObject = {
+        "id": str(entry.id),
+        "type": int(entry.type),
+        "last_message_id": _last_message_id(entry),
+        "flags": 0,
+    }
+    if entry.type is ChannelType.DM:
+        answer["recipients"] = [user(entry.recipient)] if entry.recipient else []
+        return answer
+    guild_of = entry.guild
+    if guild_of is None:
+        raise ValueError(f"{entry} is of a guild, yet has none")
+    answer |= {
+        "guild_id": str(guild_of.id),
+        "name": entry.name,
+        "parent_id": str(entry.parent.id) if entry.parent else None,
+        "rate_limit_per_user": 0,
+    }
+    if entry.type is ChannelType.THREAD:
+        started = created_at(entry.id)
+        return answer | {
+            "owner_id": str(entry.owner_id),
+            "message_count": len(entry.messages),
+            "member_count": 1,
+            "total_message_sent": len(entry.messages),
+            "thread_metadata": {
+                "archived": False,
+                "archive_timestamp": started,
+                "auto_archive_duration": 1440,
+                "locked": False,
+                "create_timestamp": started,
+            },
+        }
+    return answer | {
+        "topic": None,
+        "position": [*guild_of.channels, entry.id].index(entry.id),
+        "nsfw": entry.nsfw,
+        "permission_overwrites": [
+            {"id": str(o.id), "type": o.type, "allow": str(o.allow), "deny": str(o.deny)}
+            for o in entry.overwrites
+        ],
+    }
+
+
+def guild(entry: Guild) -> JsonObject:
+    """A guild as ``GET /guilds/{id}`` tells it."""
+    return {
+        "id": str(entry.id),
+        "name": entry.name,
+        "icon": None,
+        "description": None,
+        "home_header": None,
+        "splash": None,
+        "discovery_splash": None,
+        "features": [],
+        "banner": None,
+        "owner_id": str(entry.owner_id),
+        "application_id": None,
+        "region": "us-west",
+        "afk_channel_id": None,
+        "afk_timeout": 300,
+        "system_channel_id": None,
+        "system_channel_flags": 0,
+        "widget_enabled": False,
+        "widget_channel_id": None,
+        "verification_level": 0,
+        "roles": [role(r) for r in entry.roles.values()],
+        "default_message_notifications": 0,
+        "mfa_level": 0,
+        "explicit_content_filter": 0,
+        "max_presences": None,
+        "max_members": 500_000,
+        "max_stage_video_channel_users": 50,
+        "max_video_channel_users": 25,
+        "vanity_url_code": None,
+        "premium_tier": 0,
+        "premium_subscription_count": 0,
+        "preferred_locale": "en-US",
+        "rules_channel_id": None,
+        "safety_alerts_channel_id": None,
+        "public_updates_channel_id": None,
+        "premium_progress_bar_enabled": False,
+        "nsfw": False,
+        "nsfw_level": 0,
+        "emojis": [],
+        "stickers": [],
+        "incidents_data": None,
+        "approximate_member_count": len(entry.members),
+        "approximate_presence_count": len(entry.members),
+    }
+
+
+def guild_create(entry: Guild, bot: Account, *, everyone: bool = False) -> JsonObject:
+    """GUILD_CREATE: the guild with its channels and threads, and of its members the bot;
+    ``everyone`` of them with the GUILD_MEMBERS intent."""
+    channels = list(entry.channels.values())
+    return guild(entry) | {
+        "joined_at": timestamp(entry.members[bot.id].joined_at),
+        "large": len(entry.members) > 250,
+        "unavailable": False,
+        "member_count": len(entry.members),
+        "voice_states": [],
+        "members": [member(m) for m in entry.members.values() if everyone or m.account is bot],
+        "channels": [channel(c) for c in channels if c.type is ChannelType.TEXT],
+        "threads": [channel(c) for c in channels if c.type is ChannelType.THREAD],
+        "presences": [],
+        "stage_instances": [],
+        "guild_scheduled_events": [],
+        "soundboard_sounds": [],
+    }
+
+
+def application(world: World) -> JsonObject:
+    """The bot's application, as ``/oauth2/applications/@me`` tells it."""
+    return {
+        "id": str(world.application_id),
+        "name": world.bot.name,
+        "icon": None,
+        "description": "",
+        "type": None,
+        "bot": user(world.bot),
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "integration_types_config": {"0": {}},
+        "verify_key": "0" * 64,
+        "flags": 1 << 19,
+        "flags_new": str(1 << 19),
+        "redirect_uris": [],
+        "interactions_endpoint_url": None,
+        "role_connections_verification_url": None,
+        "owner": user(world.owner),
+        "approximate_guild_count": len(world.guilds),
+        "approximate_user_install_count": 0,
+        "approximate_user_authorization_count": 0,
+        "explicit_content_filter": 0,
+        "team": None,
+        "eligible_oauth2_scopes": [],
+    }
+
+
+def attachment(entry: Attachment) -> JsonObject:
+    """A file of a message."""
+    answer: JsonObject = {
+        "id": str(entry.id),
+        "filename": entry.filename,
+        "size": entry.size,
+        "url": entry.url,
+        "proxy_url": entry.url,
+        "content_type": entry.content_type,
+    }
+    optional = {
+        "description": entry.description,
+        "title": entry.title,
+        "width": entry.width,
+        "height": entry.height,
+        "ephemeral": entry.ephemeral or None,
+    }
+    return answer | {key: value for key, value in optional.items() if value is not None}
+
+
+def emoji(key: str) -> JsonObject:
+    """An emoji as reactions name it: the character, or ``name:id``."""
+    name, _, identifier = key.partition(":")
+    return {"id": identifier or None, "name": name}
+
+
+def message(entry: Message, world: World, *, nested: bool = False) -> JsonObject:
+    """A message; ``nested`` leaves the message it replies to out, as Discord does."""
+    pinged = [world.accounts[i] for i in sorted(entry.mentions) if i in world.accounts]
+    guild_of = entry.channel.guild
+    roles = [i for i in sorted(entry.mentions) if guild_of and i in guild_of.roles]
+    answer: JsonObject = {
+        "id": str(entry.id),
+        "type": entry.type,
+        "channel_id": str(entry.channel_id),
+        "author": user(entry.author),
+        "content": entry.content,
+        "timestamp": created_at(entry.id),
+        "edited_timestamp": timestamp(entry.edited_at) if entry.edited_at else None,
+        "tts": False,
+        "mention_everyone": entry.mention_everyone,
+        "mentions": [user(account) for account in pinged],
+        "mention_roles": [str(i) for i in roles if guild_of and i != guild_of.id],
+        "attachments": [attachment(a) for a in entry.attachments if a.id not in entry.shown],
+        "embeds": entry.embeds,
+        "components": entry.components,
+        "pinned": False,
+        "flags": entry.flags,
+    }
+    if entry.reactions:
+        answer["reactions"] = [
+            {
+                "emoji": emoji(key),
+                "count": len(users),
+                "count_details": {"burst": 0, "normal": len(users)},
+                "burst_colors": [],
+                "me_burst": False,
+                "me": world.bot.id in users,
+            }
+            for key, users in entry.reactions.items()
+        ]
+    if entry.nonce is not None:
+        answer["nonce"] = entry.nonce
+    if entry.reference is not None:
+        channel_id = entry.reference_channel or entry.channel_id
+        answer["message_reference"] = {
+            "type": 0,
+            "channel_id": str(channel_id),
+            "message_id": str(entry.reference),
+        }
+        if guild_of:
+            answer["message_reference"]["guild_id"] = str(guild_of.id)
+        if not nested:
+            target = world.message(channel_id, entry.reference)
+            answer["referenced_message"] = (
+                message(target, world, nested=True) if target and not target.deleted else None
+            )
+    if entry.interaction is not None:
+        answer["application_id"] = str(world.application_id)
+        answer["webhook_id"] = str(world.application_id)
+        answer["interaction_metadata"] = entry.interaction.metadata()
+        if (name := entry.interaction.command_name) is not None:
+            answer["interaction"] = {
+                "id": str(entry.interaction.id),
+                "type": 2,
+                "name": name,
+                "user": user(entry.interaction.user),
+            }
+    return answer
+
+
+def message_event(entry: Message, world: World, *, with_content: bool) -> JsonObject:
+    """MESSAGE_CREATE and MESSAGE_UPDATE: the message, where it is, and without its content where
+    the bot has not asked for it (https://docs.discord.com/developers/events/gateway)."""
+    answer = message(entry, world)
+    guild_of = entry.channel.guild
+    if guild_of is not None:
+        answer["guild_id"] = str(guild_of.id)
+        if entry.author.id in guild_of.members:
+            answer["member"] = member(guild_of.members[entry.author.id], with_user=False)
+    own = (
+        entry.author is world.bot
+        or world.bot.id in entry.mentions
+        or entry.channel.type is ChannelType.DM
+    )
+    if not (with_content or own):
+        answer |= {"content": "", "embeds": [], "attachments": [], "components": []}
+    return answer
+
+
+def interaction_member(entry: Member, where: Channel) -> JsonObject:
+    """The member of an interaction, with the permissions there."""
+    return member(entry) | {"permissions": str(permissions.of(entry.account, where))}
+
+
+def interaction_channel(entry: Channel, who: Account) -> JsonObject:
+    """The partial channel of an interaction."""
+    answer = channel(entry)
+    answer.pop("permission_overwrites", None)
+    if entry.guild is not None:
+        answer["permissions"] = str(permissions.of(who, entry))
+    return answer

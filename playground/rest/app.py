@@ -1,0 +1,116 @@
+"""The way of every request: read, judge, answer, judge the answer."""
+
+import json
+import re
+import time
+from typing import Any
+
+from aiohttp import web
+
+from playground import limits
+from playground.core import Core, Request, Upload
+from playground.errors import ApiError, Problem, form_error, too_large
+from playground.rest import commands, identity, interactions, messages, reactions, webhooks
+from playground.rest.router import Call, Route, Router
+
+JsonObject = dict[str, Any]
+PREFIX = "/api/v10"
+
+
+class Api:
+    """Answers everything under ``/api/v10``."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        parts = (identity, commands, messages, reactions, interactions, webhooks)
+        self._router = Router([route for part in parts for route in part.routes()])
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """One request of the bot in, the answer out; both are recorded and judged."""
+        core, began = self._core, time.monotonic()
+        path = request.raw_path.split("?", 1)[0].removeprefix(PREFIX)
+        call = Call(core, request.method, path, dict(request.query))
+        headers: dict[str, str] = {}
+        answer: Any
+        try:
+            await self._read(request, call)
+            route = self._admit(request, call, headers)
+            answer = await route.handler(call)
+            status = 204 if answer is None else 200
+        except ApiError as error:
+            answer, status = error.body(), error.status
+            headers |= error.headers
+            if not error.expected:
+                core.violate(f"{call.where}: refused with {error}{_details(error)}")
+        for wrong in core.openapi.check_answer(call.method, path, status, answer):
+            core.violate(f"{call.where}: own answer with {status}: {wrong}")
+        names = tuple(file.filename for _, file in sorted(call.files.items()))
+        core.requests.append(Request(began, call.method, path, call.body, status, names))
+        core.signal.notify()
+        # Without Via, discord.py takes a 429 for a ban by Cloudflare.
+        headers["Via"] = "1.1 google"
+        if answer is None:
+            return web.Response(status=status, headers=headers)
+        # Exactly this content type: with a charset discord.py reads a string.
+        headers["Content-Type"] = "application/json"
+        return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
+
+    def _admit(self, request: web.Request, call: Call, headers: dict[str, str]) -> Route:
+        core = self._core
+        found = self._router.find(call.method, call.path)
+        if (found is None or found[0].token) and (
+            request.headers.get("Authorization") != f"Bot {core.token}"
+        ):
+            raise ApiError(401, 0, "401: Unauthorized")
+        spent, limited = core.faults.spend(call.method, call.path)
+        headers |= spent
+        if (fault := core.faults.take(call.method, call.path)) is not None:
+            raise fault
+        if limited is not None:
+            raise limited
+        if found is None:
+            core.violate(f"{call.where}: the playground does not know this route")
+            raise ApiError(404, 0, "404: Not Found", expected=True)
+        core.demand(core.openapi.check_request(call.method, call.path, call.body), call.where)
+        route, call.params = found
+        return route
+
+    async def _read(self, request: web.Request, call: Call) -> None:
+        if (request.content_length or 0) > limits.REQUEST_BYTES:
+            await request.release()
+            raise too_large()
+        if request.content_type == "multipart/form-data":
+            await self._read_multipart(request, call)
+        elif request.can_read_body:
+            raw = await request.read()
+            if raw:
+                call.body = _json(raw.decode())
+
+    async def _read_multipart(self, request: web.Request, call: Call) -> None:
+        total = 0
+        form = await request.post()
+        for name, value in form.items():
+            if isinstance(value, web.FileField):
+                match = re.fullmatch(r"files\[(\d+)\]", name)
+                if match is None:
+                    message = f"part {name!r} is no file; allowed: files[0] to files[9]"
+                    raise form_error([Problem((name,), "BASE_TYPE_BAD_VALUE", message)])
+                data = value.file.read()
+                value.file.close()
+                total += len(data)
+                call.files[int(match[1])] = Upload(value.filename, data)
+            elif name == "payload_json":
+                call.body = _json(str(value))
+        if total > limits.REQUEST_BYTES:
+            raise too_large()
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ApiError(400, 50109, "The request body contains invalid JSON.") from None
+
+
+def _details(error: ApiError) -> str:
+    return f" {json.dumps(error.errors)}" if error.errors else ""

@@ -1,0 +1,123 @@
+"""Reactions: https://docs.discord.com/developers/resources/message#create-reaction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from playground import payloads, permissions
+from playground.core import Core
+from playground.errors import ApiError, missing_permissions, unknown
+from playground.gateway import GUILD_REACTIONS
+from playground.rest.identity import channel_of
+from playground.rest.messages import message_of
+from playground.rest.router import Call, Route
+from playground.state import Account, Message
+
+JsonObject = dict[str, Any]
+MAX_EMOJI = 20
+
+
+def emoji_key(text: str) -> str:
+    """An emoji in, its key out; 400/10014 for what is none."""
+    name, _, identifier = text.partition(":")
+    if identifier:
+        if identifier.isdigit() and name.replace("_", "").isalnum():
+            return text
+    elif text and not text.isascii():
+        return text
+    raise ApiError(400, 10014, "Unknown Emoji")
+
+
+def add(core: Core, account: Account, message: Message, key: str) -> None:
+    """``account`` reacts; the bot is told."""
+    users = message.reactions.setdefault(key, set())
+    if account.id in users:
+        return
+    users.add(account.id)
+    data = _event(account, message, key)
+    guild = message.channel.guild
+    if guild is not None:
+        data["member"] = payloads.member(guild.members[account.id])
+    # message_author_id is optional by the documentation: who relies on it is wrong.
+    core.gateway.emit_in(
+        "MESSAGE_REACTION_ADD", data | {"type": 0}, message.channel, GUILD_REACTIONS
+    )
+    core.signal.notify()
+
+
+def remove(core: Core, account: Account, message: Message, key: str) -> None:
+    """``account`` takes a reaction back; the bot is told."""
+    users = message.reactions.get(key, set())
+    if account.id not in users:
+        return
+    users.discard(account.id)
+    if not users:
+        del message.reactions[key]
+    data = _event(account, message, key) | {"type": 0}
+    core.gateway.emit_in("MESSAGE_REACTION_REMOVE", data, message.channel, GUILD_REACTIONS)
+    core.signal.notify()
+
+
+def _event(account: Account, message: Message, key: str) -> JsonObject:
+    data: JsonObject = {
+        "user_id": str(account.id),
+        "channel_id": str(message.channel_id),
+        "message_id": str(message.id),
+        "emoji": payloads.emoji(key),
+        "burst": False,
+    }
+    if message.channel.guild is not None:
+        data["guild_id"] = str(message.channel.guild.id)
+    return data
+
+
+async def add_own(call: Call) -> None:
+    core = call.core
+    channel = channel_of(call, "read_message_history")
+    message = message_of(call, channel)
+    key = emoji_key(call.params["emoji"])
+    if key not in message.reactions:
+        if not permissions.has(core.world.bot, channel, "add_reactions"):
+            raise missing_permissions()
+        if len(message.reactions) >= MAX_EMOJI:
+            raise ApiError(403, 30010, "Maximum number of reactions reached (20)")
+    add(core, core.world.bot, message, key)
+
+
+async def remove_own(call: Call) -> None:
+    message = message_of(call, channel_of(call))
+    remove(call.core, call.core.world.bot, message, emoji_key(call.params["emoji"]))
+
+
+async def remove_of(call: Call) -> None:
+    message = message_of(call, channel_of(call, "manage_messages"))
+    account = call.core.world.accounts.get(call.id("user_id"))
+    if account is None:
+        raise unknown(10013, "User")
+    remove(call.core, account, message, emoji_key(call.params["emoji"]))
+
+
+async def remove_all(call: Call) -> None:
+    message = message_of(call, channel_of(call, "manage_messages"))
+    message.reactions.clear()
+    data: JsonObject = {"channel_id": str(message.channel_id), "message_id": str(message.id)}
+    if message.channel.guild is not None:
+        data["guild_id"] = str(message.channel.guild.id)
+    call.core.gateway.emit_in("MESSAGE_REACTION_REMOVE_ALL", data, message.channel, GUILD_REACTIONS)
+
+
+async def users_of(call: Call) -> list[JsonObject]:
+    message = message_of(call, channel_of(call, "read_message_history"))
+    ids = message.reactions.get(emoji_key(call.params["emoji"]), set())
+    return [payloads.user(call.core.world.accounts[i]) for i in sorted(ids)]
+
+
+def routes() -> Iterable[Route]:
+    """The routes of this file."""
+    base = "/channels/{channel_id}/messages/{message_id}/reactions"
+    return [
+        Route("DELETE", base, remove_all),
+        Route("GET", base + "/{emoji}", users_of),
+        Route("PUT", base + "/{emoji}/@me", add_own),
+        Route("DELETE", base + "/{emoji}/@me", remove_own),
+        Route("DELETE", base + "/{emoji}/{user_id}", remove_of),
+    ]

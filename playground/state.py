@@ -1,0 +1,274 @@
+"""The world on the other side of the wire: accounts, guilds, channels, messages, commands.
+
+Plain data. How it looks as Discord JSON is in ``payloads``; who may change it in ``rest``.
+"""
+
+import enum
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from playground.snowflake import Snowflakes
+
+JsonObject = dict[str, Any]
+
+
+class ChannelType(enum.IntEnum):
+    """The channel types the stand-in has."""
+
+    TEXT = 0
+    DM = 1
+    THREAD = 11
+
+
+class MessageFlag(enum.IntFlag):
+    """https://docs.discord.com/developers/resources/message#message-object-message-flags"""
+
+    SUPPRESS_EMBEDS = 1 << 2
+    EPHEMERAL = 1 << 6
+    LOADING = 1 << 7
+    SUPPRESS_NOTIFICATIONS = 1 << 12
+    VOICE = 1 << 13
+    COMPONENTS_V2 = 1 << 15
+
+
+@dataclass(eq=False)
+class Account:
+    """A user or the bot."""
+
+    id: int
+    name: str
+    bot: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{'bot' if self.bot else 'user'} {self.name} {self.id}>"
+
+
+@dataclass(eq=False)
+class Role:
+    """A role of a guild; the one with the guild's own id is @everyone."""
+
+    id: int
+    name: str
+    permissions: int
+    position: int = 0
+    mentionable: bool = False
+
+
+@dataclass(eq=False)
+class Overwrite:
+    """What a channel takes from or gives to a role (type 0) or a member (type 1)."""
+
+    id: int
+    type: int
+    allow: int = 0
+    deny: int = 0
+
+
+@dataclass(eq=False)
+class Member:
+    """An account in a guild."""
+
+    account: Account
+    joined_at: float
+    role_ids: list[int] = field(default_factory=list)
+    nick: str | None = None
+
+
+@dataclass(eq=False)
+class Attachment:
+    """A file on a message, stored with its bytes."""
+
+    id: int
+    filename: str
+    data: bytes
+    url: str
+    content_type: str
+    description: str | None = None
+    title: str | None = None
+    width: int | None = None
+    height: int | None = None
+    ephemeral: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        return f"<{self.filename} {self.size} bytes {self.content_type}>"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a message looked like right after an edit."""
+
+    content: str
+    embeds: list[JsonObject]
+    attachments: list[Attachment]
+    components: list[JsonObject]
+
+
+@dataclass(eq=False)
+class Message:
+    """A live message: it changes as the bot edits it.
+
+    ``attachments`` are all its files; Discord leaves those shown by an embed or a component out
+    of the ``attachments`` it reports, and so do the payloads (``shown`` holds their ids).
+    ``mentions`` are the ids that were really pinged: users, roles, and the guild's for @everyone.
+    """
+
+    id: int
+    channel: "Channel"
+    author: Account
+    content: str = ""
+    embeds: list[JsonObject] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    components: list[JsonObject] = field(default_factory=list)
+    flags: int = 0
+    type: int = 0
+    reference: int | None = None
+    reference_channel: int | None = None
+    mentions: set[int] = field(default_factory=set)
+    mention_everyone: bool = False
+    reactions: dict[str, set[int]] = field(default_factory=dict)
+    shown: set[int] = field(default_factory=set)
+    edits: list[tuple[float, Snapshot]] = field(default_factory=list)
+    edited_at: float | None = None
+    nonce: str | int | None = None
+    interaction: Any = None
+    viewer: Account | None = None
+    deleted: bool = False
+
+    @property
+    def channel_id(self) -> int:
+        return self.channel.id
+
+    @property
+    def ephemeral(self) -> bool:
+        return bool(self.flags & MessageFlag.EPHEMERAL)
+
+    @property
+    def loading(self) -> bool:
+        return bool(self.flags & MessageFlag.LOADING)
+
+    def snapshot(self) -> Snapshot:
+        """The present look, frozen."""
+        return Snapshot(
+            self.content, list(self.embeds), list(self.attachments), list(self.components)
+        )
+
+    def record_edit(self) -> None:
+        """Note that it changed just now."""
+        self.edited_at = time.time()
+        self.edits.append((time.monotonic(), self.snapshot()))
+
+    def __repr__(self) -> str:
+        parts = [f"<message {self.id} by {self.author.name}"]
+        if self.deleted:
+            parts.append("DELETED")
+        if self.loading:
+            parts.append("(thinking)")
+        if self.ephemeral:
+            parts.append("(ephemeral)")
+        parts.append(f"content={self.content!r}")
+        if self.embeds:
+            parts.append(f"embeds={self.embeds!r}")
+        if self.attachments:
+            parts.append(f"attachments={self.attachments!r}")
+        if self.components:
+            parts.append(f"components={self.components!r}")
+        return " ".join(parts) + ">"
+
+
+@dataclass(eq=False)
+class Channel:
+    """A text channel, a thread (then with ``parent``) or a private channel (no guild)."""
+
+    id: int
+    type: ChannelType
+    name: str
+    guild: "Guild | None" = None
+    parent: "Channel | None" = None
+    nsfw: bool = False
+    overwrites: list[Overwrite] = field(default_factory=list)
+    messages: dict[int, Message] = field(default_factory=dict)
+    recipient: Account | None = None
+    owner_id: int = 0
+
+    @property
+    def age_restricted(self) -> bool:
+        return self.nsfw or (self.parent is not None and self.parent.nsfw)
+
+    def __repr__(self) -> str:
+        return f"<channel #{self.name} {self.id}>"
+
+
+@dataclass(eq=False)
+class Guild:
+    """A server."""
+
+    id: int
+    name: str
+    owner_id: int
+    roles: dict[int, Role] = field(default_factory=dict)
+    members: dict[int, Member] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<guild {self.name} {self.id}>"
+
+
+class World:
+    """Everything that outlives a connection of the bot."""
+
+    def __init__(self) -> None:
+        self.snowflakes = Snowflakes()
+        now = time.time()
+        self.bot = Account(self.snowflakes.next(at=now - 30 * 86_400), "Imagen", bot=True)
+        self.owner = Account(self.snowflakes.next(at=now - 400 * 86_400), "owner")
+        self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        # None is the global scope, else a guild id; within, by command id.
+        self.commands: dict[int | None, dict[int, JsonObject]] = {None: {}}
+        # Ids that the test removed on purpose: asking for them is no mistake of the bot.
+        self.removed: set[int] = set()
+
+    @property
+    def application_id(self) -> int:
+        return self.bot.id
+
+    def message(self, channel_id: int, message_id: int) -> Message | None:
+        """The message, ephemeral ones included, or None."""
+        channel = self.channels.get(channel_id)
+        return channel.messages.get(message_id) if channel else None
+
+    def visible_commands(self, guild: Guild | None) -> list[JsonObject]:
+        """What the command picker offers: the guild's own commands, then the global ones."""
+        own = list(self.commands.get(guild.id, {}).values()) if guild else []
+        return own + list(self.commands[None].values())
+
+    def private_channel(self, account: Account) -> Channel:
+        """The private channel between the bot and ``account``, made at need."""
+        for channel in self.channels.values():
+            if channel.recipient is account:
+                return channel
+        channel = Channel(self.snowflakes.next(), ChannelType.DM, "", recipient=account)
+        self.channels[channel.id] = channel
+        return channel
+
+    def forget(self, guild: Guild) -> None:
+        """The bot is no longer in the guild."""
+        self.guilds.pop(guild.id, None)
+        self.removed.add(guild.id)
+        for channel in list(guild.channels.values()):
+            self.forget_channel(channel)
+
+    def forget_channel(self, channel: Channel) -> None:
+        """The channel, and the threads below it, are gone."""
+        for other in [*self.channels.values()]:
+            if other is channel or other.parent is channel:
+                self.channels.pop(other.id, None)
+                self.removed.add(other.id)
+                if other.guild is not None:
+                    other.guild.channels.pop(other.id, None)

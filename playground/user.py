@@ -1,0 +1,239 @@
+"""A person at a Discord client, as tests drive one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from playground import components, forms, messages, payloads, uploads
+from playground.core import Core, Upload
+from playground.errors import ClientRefused
+from playground.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL, Interaction
+from playground.options import Picker
+from playground.rest import reactions
+from playground.state import Account, Attachment, Channel, Message, Role
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One suggestion of an autocomplete."""
+
+    name: str
+    value: str | int | float
+
+
+class User(Account):
+    """A person. Every method does what a click or a keystroke does, over the gateway."""
+
+    def __init__(self, core: Core, identifier: int, name: str, home: Channel) -> None:
+        super().__init__(identifier, name)
+        self._core = core
+        self._home = home
+
+    async def slash(
+        self, command: str, /, *, channel: Channel | None = None, **options: Any
+    ) -> Interaction:
+        """Send a slash command (``"group sub"``); returns when it was acknowledged.
+
+        NotAcknowledged after 3 s; ClientRefused for what Discord's client would not send. Options
+        of kind user, role and channel take the objects, a file option ``(name, bytes)``. An option
+        that is itself called ``channel`` can be given with ``slash_options``.
+        """
+        return await self.slash_options(command, options, channel=channel)
+
+    async def slash_options(
+        self, command: str, options: dict[str, Any], *, channel: Channel | None = None
+    ) -> Interaction:
+        """As ``slash``, with the options in a dictionary."""
+        where = self._where(channel)
+        data, _ = self._picker(where).slash(command, options)
+        return await self._begin(Interaction(self._core, COMMAND, self, where, data))
+
+    async def autocomplete(
+        self,
+        command: str,
+        option: str,
+        typed: str | float,
+        /,
+        *,
+        channel: Channel | None = None,
+        **options: Any,
+    ) -> list[Choice]:
+        """Type into an option; the bot's suggestions, or NotAcknowledged after 3 s."""
+        where = self._where(channel)
+        data, focus = self._picker(where).slash(command, options, (option, typed))
+        kind = focus["type"] if focus else 3
+        call = Interaction(self._core, AUTOCOMPLETE, self, where, data, focused_type=kind)
+        await call.start()
+        return [Choice(c["name"], c["value"]) for c in call.choices or []]
+
+    async def context_menu(
+        self, name: str, target: Message | Account, *, channel: Channel | None = None
+    ) -> Interaction:
+        """Use a context menu command on a message or a user."""
+        if isinstance(target, Message):
+            self._must_see(target)
+            channel = target.channel
+        where = self._where(channel)
+        data = self._picker(where).context_menu(name, target)
+        return await self._begin(Interaction(self._core, COMMAND, self, where, data))
+
+    async def click(self, message: Message, button: str) -> Interaction:
+        """Press the button with this custom id, label or emoji."""
+        entry = self._component(message, button, frozenset({components.BUTTON}))
+        if "custom_id" not in entry:
+            raise ClientRefused(f"{button!r} is a link to {entry.get('url')}; it sends nothing")
+        data = {"custom_id": entry["custom_id"], "component_type": entry["type"]}
+        data["id"] = entry["id"]
+        return await self._press(message, data)
+
+    async def select(self, message: Message, custom_id: str, values: list[Any]) -> Interaction:
+        """Choose ``values`` (values or labels; users, roles, channels as objects) in a select."""
+        entry = self._component(message, custom_id, components.SELECTS)
+        least, most = entry.get("min_values", 1), entry.get("max_values", 1)
+        if not least <= len(values) <= most:
+            raise ClientRefused(f"{custom_id!r} takes {least} to {most} values; not {len(values)}")
+        data: JsonObject = {
+            "custom_id": entry["custom_id"],
+            "component_type": entry["type"],
+            "id": entry["id"],
+        }
+        if entry["type"] == components.STRING_SELECT:
+            data["values"] = [self._option(entry, value) for value in values]
+        else:
+            data |= self._resolve(message.channel, values)
+        return await self._press(message, data)
+
+    async def submit(self, call: Interaction, values: dict[str, Any]) -> Interaction:
+        """Fill in the form that ``call`` opened and send it."""
+        if call.modal is None:
+            raise ClientRefused(f"{call} opened no form")
+        if call.user is not self:
+            raise ClientRefused(f"the form was opened for {call.user.name}, not {self.name}")
+        fields = forms.inputs(call.modal)
+        attachments: dict[str, JsonObject] = {}
+        typed = dict(values)
+        for name, value in values.items():
+            if fields.get(name, {}).get("type") == components.FILE_UPLOAD:
+                stored = [self._upload(call.channel, *file) for file in value]
+                attachments |= {str(a.id): payloads.attachment(a) for a in stored}
+                typed[name] = [str(a.id) for a in stored]
+        data: JsonObject = {
+            "custom_id": call.modal["custom_id"],
+            "components": forms.fill(call.modal, typed),
+        }
+        if attachments:
+            data["resolved"] = {"attachments": attachments}
+        submitted = Interaction(
+            self._core, MODAL, self, call.channel, data, source=call.source, parent=call
+        )
+        return await self._begin(submitted)
+
+    async def react(self, message: Message, emoji: str) -> None:
+        """Add a reaction."""
+        self._must_see(message)
+        if message.ephemeral:
+            raise ClientRefused("ephemeral messages take no reactions")
+        reactions.add(self._core, self, message, emoji)
+
+    async def unreact(self, message: Message, emoji: str) -> None:
+        """Take a reaction back."""
+        reactions.remove(self._core, self, message, emoji)
+
+    async def say(
+        self,
+        channel: Channel,
+        text: str,
+        *,
+        reply_to: Message | None = None,
+        files: tuple[tuple[str, bytes], ...] = (),
+    ) -> Message:
+        """Write a message."""
+        uploaded = {n: Upload(name, data) for n, (name, data) in enumerate(files)}
+        kind = 19 if reply_to is not None else 0
+        return messages.new(
+            self._core, channel, self, {"content": text}, uploaded, kind=kind, reference=reply_to
+        )
+
+    # How the client finds things.
+
+    def _where(self, channel: Channel | None) -> Channel:
+        where = channel or self._home
+        if where.id not in self._core.world.channels:
+            raise ClientRefused(f"{where} does not exist any more")
+        if where.guild is not None and self.id not in where.guild.members:
+            raise ClientRefused(f"{self.name} is not in {where.guild}")
+        if where.guild is None and where.recipient is not self:
+            raise ClientRefused(f"{where} is not a private channel of {self.name}")
+        return where
+
+    def _picker(self, where: Channel) -> Picker:
+        def upload(name: str, data: bytes) -> Attachment:
+            return self._upload(where, name, data)
+
+        return Picker(self._core.world, self, where, upload)
+
+    def _upload(self, where: Channel, name: str, data: bytes) -> Attachment:
+        return uploads.store(self._core, where.id, Upload(name, data), ephemeral=True)
+
+    async def _begin(self, call: Interaction) -> Interaction:
+        await call.start()
+        return call
+
+    async def _press(self, message: Message, data: JsonObject) -> Interaction:
+        origin = message.interaction
+        parent = origin if isinstance(origin, Interaction) else None
+        return await self._begin(
+            Interaction(
+                self._core, COMPONENT, self, message.channel, data, source=message, parent=parent
+            )
+        )
+
+    def _must_see(self, message: Message) -> None:
+        if message.deleted or message.id not in message.channel.messages:
+            raise ClientRefused(f"{message} does not exist any more")
+        if message.viewer is not None and message.viewer is not self:
+            raise ClientRefused(f"{message} is only seen by {message.viewer.name}")
+        self._where(message.channel)
+
+    def _component(self, message: Message, wanted: str, kinds: frozenset[int]) -> JsonObject:
+        self._must_see(message)
+        entries = [c for c in components.interactive(message.components) if c["type"] in kinds]
+
+        def matches(entry: JsonObject) -> bool:
+            emoji = (entry.get("emoji") or {}).get("name")
+            label = entry.get("label") or entry.get("placeholder")
+            return wanted in (entry.get("custom_id"), label, emoji, f"{emoji} {label}")
+
+        entry = next((e for e in entries if matches(e)), None)
+        if entry is None:
+            names = "; ".join(components.name_of(e) for e in entries) or "none"
+            raise ClientRefused(f"{message} has no component {wanted!r}; it has: {names}")
+        if entry.get("disabled"):
+            raise ClientRefused(f"{components.name_of(entry)!r} is greyed out")
+        return entry
+
+    @staticmethod
+    def _option(entry: JsonObject, value: str) -> str:
+        for option in entry["options"]:
+            if value in (option["value"], option["label"]):
+                return str(option["value"])
+        allowed = ", ".join(o["value"] for o in entry["options"])
+        raise ClientRefused(f"{entry['custom_id']!r} has no option {value!r}; it has: {allowed}")
+
+    def _resolve(self, channel: Channel, values: list[Any]) -> JsonObject:
+        resolved: dict[str, JsonObject] = {}
+        for value in values:
+            if isinstance(value, Account):
+                resolved.setdefault("users", {})[str(value.id)] = payloads.user(value)
+                if channel.guild is not None and value.id in channel.guild.members:
+                    member = payloads.interaction_member(channel.guild.members[value.id], channel)
+                    resolved.setdefault("members", {})[str(value.id)] = member
+            elif isinstance(value, Role):
+                resolved.setdefault("roles", {})[str(value.id)] = payloads.role(value)
+            elif isinstance(value, Channel):
+                shown = payloads.interaction_channel(value, self)
+                resolved.setdefault("channels", {})[str(value.id)] = shown
+            else:
+                raise ClientRefused(f"{value!r} is no user, role or channel")
+        return {"values": [str(v.id) for v in values], "resolved": resolved}

@@ -1,0 +1,46 @@
+"""Waiting for the state to become so, without polling."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Signal:
+    """Wakes everyone who waits whenever something in the playground changed."""
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def notify(self) -> None:
+        """Let all waiters look again."""
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait_for(
+        self,
+        look: Callable[[], T | None],
+        timeout: float,
+        describe: Callable[[], str],
+    ) -> T:
+        """The first truthy value of ``look``; after ``timeout`` seconds TimeoutError with
+        ``describe()`` as its text."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            found = look()
+            if found:
+                return found
+            left = deadline - loop.time()
+            if left <= 0:
+                raise TimeoutError(describe())
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters.add(waiter)
+            try:
+                await asyncio.wait([waiter], timeout=left)
+            finally:
+                self._waiters.discard(waiter)
+                waiter.cancel()

@@ -1,0 +1,66 @@
+"""A catalog folder and a models folder of its own for one test."""
+
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from catalog import Catalog, read_catalog
+
+ONE_MODEL = 'default = "base"\n[models.base]\nname = "Base"\npath = "org/base"\n'
+
+
+def weights_bytes(metadata: dict[str, Any] | None = None, data: bytes = b"\0\0\0\0") -> bytes:
+    """A whole .safetensors file with one tensor."""
+    header: dict[str, Any] = {
+        "t": {"dtype": "F32", "shape": [1], "data_offsets": [0, len(data)]},
+    }
+    if metadata is not None:
+        header["__metadata__"] = metadata
+    raw = json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + data
+
+
+@dataclass
+class Home:
+    root: Path
+    _clock: "count[int]" = field(default_factory=lambda: count(1_700_000_000))
+
+    def __post_init__(self) -> None:
+        self.catalog_dir = self.root / "catalog"
+        self.models_dir = self.root / "models"
+        for folder in (
+            self.catalog_dir,
+            self.models_dir / "checkpoints",
+            self.models_dir / "loras",
+        ):
+            folder.mkdir(parents=True)
+        self.write()
+
+    def write(self, models: str | bytes = ONE_MODEL, loras: str | bytes = "") -> None:
+        for name, content in (("models.toml", models), ("loras.toml", loras)):
+            file = self.catalog_dir / name
+            raw = content if isinstance(content, bytes) else content.encode()
+            if not file.exists() or file.read_bytes() != raw:
+                self.put(file, raw)
+
+    def put(self, file: Path, raw: bytes) -> Path:
+        """Write a file whose time of change differs from that of every other one."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(raw)
+        now = next(self._clock)
+        os.utime(file, (now, now))
+        return file
+
+    def weights(self, path: str, metadata: dict[str, Any] | None = None) -> Path:
+        """A sound .safetensors file at `path`, seen from the models folder."""
+        return self.put(self.models_dir / path, weights_bytes(metadata))
+
+    def read(self) -> Catalog:
+        return read_catalog(self.catalog_dir, self.models_dir)
+
+    def problems(self) -> list[str]:
+        return [str(problem) for problem in self.read().problems]

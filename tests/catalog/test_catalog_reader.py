@@ -1,0 +1,230 @@
+"""Reading models.toml and loras.toml: what is sound works, what is not is reported."""
+
+from pathlib import Path
+
+import pytest
+
+import catalog
+from catalog import Catalog, CatalogError, Problem, read_catalog
+from tests.catalog.home import ONE_MODEL, Home
+
+SHIPPED = Path(catalog.__file__).parent
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Catalog:
+    return read_catalog(SHIPPED, tmp_path)
+
+
+class TestShipped:
+    def test_it_has_no_problems(self, shipped: Catalog) -> None:
+        assert shipped.problems == ()
+
+    def test_sdxl_base_is_the_default_and_pony_waits_disabled(self, shipped: Catalog) -> None:
+        assert shipped.default == "sdxl-base"
+        base, pony = shipped.models["sdxl-base"], shipped.models["pony-xl-v6"]
+        assert base.vae_path == pony.vae_path == "madebyollin/sdxl-vae-fp16-fix"
+        assert base.default_negative == "low quality, bad anatomy"
+        assert pony.path == "AstraliteHeart/pony-diffusion-v6-xl"
+        assert not pony.enabled
+        assert [m.key for m in shipped.offered_models(nsfw=True)] == [
+            "sdxl-base",
+            "dreamshaper-xl-turbo",
+            "demo",
+        ]
+
+    def test_the_demo_is_small_and_says_what_it_is(self, shipped: Catalog) -> None:
+        demo = shipped.models["demo"]
+        assert demo.path == "builtin:demo"
+        assert demo.size == (256, 256)
+        assert (demo.steps.min, demo.steps.default) == (1, 12)
+        assert "untrained" in demo.name.lower()
+        assert "abstract" in demo.description
+
+    def test_a_distilled_model_takes_few_steps(self, shipped: Catalog) -> None:
+        assert shipped.models["dreamshaper-xl-turbo"].steps.default <= 8
+
+    def test_every_entry_says_what_it_is_for_and_under_which_licence(
+        self, shipped: Catalog
+    ) -> None:
+        entries = [*shipped.models.values(), *shipped.adapters.values()]
+        for entry in entries:
+            assert entry.description, entry.key
+            if entry.path != "builtin:demo":
+                assert entry.licence, entry.key
+                assert entry.url == f"https://huggingface.co/{entry.path}"
+
+    def test_every_lora_names_its_file(self, shipped: Catalog) -> None:
+        assert len(shipped.adapters) >= 6
+        assert all(a.weight_name for a in shipped.adapters.values())
+        anime = shipped.adapters["anime-style"]
+        assert (anime.default_weight, anime.trigger_words) == (0.75, ("anime style", "detailed"))
+
+
+def test_a_bad_entry_is_reported_and_left_out_while_the_rest_works(home: Home) -> None:
+    home.write(
+        ONE_MODEL + '[models.bad]\nname = "Bad"\npath = "a.ckpt"\n',
+        '[loras.good]\nname = "G"\npath = "o/g"\n[loras.bad]\nname = "B"\n',
+    )
+    read = home.read()
+    assert list(read.models) == ["base"]
+    assert list(read.adapters) == ["good"]
+    assert [(Path(p.file).name, p.key) for p in read.problems] == [
+        ("models.toml", "bad"),
+        ("loras.toml", "bad"),
+    ]
+    assert "only .safetensors" in read.problems[0].reason
+    assert read.problems[1].reason == "path is missing"
+
+
+def test_a_problem_is_one_line_with_file_key_and_reason(home: Home) -> None:
+    assert str(Problem("f.toml", "k", "why")) == "f.toml: k: why"
+    home.write(ONE_MODEL + '[models."a\\n2026 ERROR forged"]\nname = "x"\npath = "a/b"\n')
+    (problem,) = home.problems()
+    assert "\n" not in problem
+    assert "the key must be" in problem
+
+
+def test_an_unknown_field_is_answered_with_the_nearest_one(home: Home) -> None:
+    home.write(ONE_MODEL + 'descripton = "x"\n')
+    assert "descripton is not a known field (did you mean description?)" in home.problems()[0]
+
+
+def test_the_key_stands_in_the_heading_only(home: Home) -> None:
+    home.write(ONE_MODEL + 'key = "x"\n')
+    assert "the key stands in the table's heading" in home.problems()[0]
+
+
+def test_a_key_with_a_dot_needs_quotes(home: Home) -> None:
+    home.write(ONE_MODEL + '[models.v1.5]\nname = "x"\npath = "a/b"\n')
+    assert 'a key with a dot needs quotes: [models."v1.5"]' in home.problems()[0]
+    home.write(ONE_MODEL + '[models."v1.5"]\nname = "x"\npath = "a/b"\n')
+    assert "v1.5" in home.read().models
+
+
+def test_an_entry_that_is_no_table_is_reported(home: Home) -> None:
+    home.write(ONE_MODEL, 'loras = {a = "x"}\n')
+    assert "a: must be a table [loras.a], got 'x'" in home.problems()[0]
+    home.write(ONE_MODEL, "loras = 3\n")
+    assert "must be tables such as [loras.my-key], got 3" in home.problems()[0]
+
+
+def test_what_does_not_belong_at_the_top_is_reported(home: Home) -> None:
+    home.write(ONE_MODEL, "default = 1\n[lora.x]\n")
+    said = home.problems()
+    assert len(said) == 2
+    assert "lora: not known here" in said[1]
+    assert "(did you mean loras?)" in said[1]
+
+
+def test_the_same_key_twice_is_not_toml(home: Home) -> None:
+    home.write(ONE_MODEL + "[models.base]\n")
+    with pytest.raises(CatalogError, match=r"models\.toml is not TOML"):
+        home.read()
+
+
+def test_keys_that_differ_in_case_only_cannot_stand_side_by_side(home: Home) -> None:
+    home.write(ONE_MODEL + '[models.BASE]\nname = "x"\npath = "a/b"\n')
+    assert list(home.read().models) == ["base"]
+    assert "BASE: the key must be" in home.problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        ("", "default is missing; 'base' is used"),
+        ("default = 3\n", "default must be the key of a model in quotes, got 3; 'base' is used"),
+        ('default = "off"\n', "default names 'off', which is disabled; 'base' is used"),
+        ('default = "nope"\n', "must be the key of an enabled and valid model, got 'nope'"),
+        ('default = "bad"\n', "must be the key of an enabled and valid model, got 'bad'"),
+    ],
+)
+def test_a_wrong_default_falls_back_to_the_first_enabled_model(
+    home: Home, default: str, said: str
+) -> None:
+    home.write(
+        default
+        + '[models.off]\nname = "x"\npath = "a/b"\nenabled = false\n'
+        + '[models.bad]\nname = ""\npath = "a/b"\n'
+        + '[models.base]\nname = "x"\npath = "a/b"\n'
+    )
+    assert home.read().default == "base"
+    assert any(said in problem for problem in home.problems())
+
+
+def test_without_any_enabled_model_there_is_no_default(home: Home) -> None:
+    home.write("")
+    read = home.read()
+    assert read.default == ""
+    assert "no enabled and valid model" in str(read.problems[0])
+    assert read.offered_models(nsfw=True) == ()
+
+
+def test_a_drop_in_can_be_the_default(home: Home) -> None:
+    home.weights("checkpoints/mine.safetensors")
+    home.write('default = "mine"\n')
+    read = home.read()
+    assert (read.default, read.problems) == ("mine", ())
+
+
+def test_a_lora_for_a_model_that_nobody_knows_is_reported_and_kept(home: Home) -> None:
+    home.write(ONE_MODEL, '[loras.a]\nname = "x"\npath = "a/b"\nmodels = ["base", "bsae"]\n')
+    read = home.read()
+    assert "a" in read.adapters
+    assert "models names 'bsae'" in str(read.problems[0])
+    assert len(read.problems) == 1
+
+
+@pytest.mark.parametrize("name", ["models.toml", "loras.toml"])
+def test_an_absent_file_is_an_error_that_names_it(home: Home, name: str) -> None:
+    (home.catalog_dir / name).unlink()
+    with pytest.raises(CatalogError, match=rf"{name} cannot be read: No such file"):
+        home.read()
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"default = ", "is not TOML"),
+        (b"\xff\xfe", "is not UTF-8 text: byte 0"),
+        (b"a = " + b"[" * 100_000, "is not TOML"),
+        (b"a = 2024-13-45", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_an_error(home: Home, raw: bytes, said: str) -> None:
+    home.write(raw)
+    with pytest.raises(CatalogError, match=said):
+        home.read()
+
+
+def test_a_file_of_windows_notepad_is_read(home: Home) -> None:
+    home.write(b"\xef\xbb\xbf" + ONE_MODEL.replace("\n", "\r\n").encode())
+    assert home.read().problems == ()
+
+
+def test_a_catalog_cannot_be_changed(home: Home) -> None:
+    read = home.read()
+    with pytest.raises(TypeError):
+        read.models["x"] = read.models["base"]  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        read.default = "x"  # type: ignore[misc]
+
+
+def test_the_default_model_is_offered_first_and_nsfw_only_where_allowed(home: Home) -> None:
+    home.write(
+        'default = "b"\n'
+        '[models.a]\nname = "x"\npath = "a/b"\n'
+        '[models.b]\nname = "x"\npath = "a/b"\n'
+        '[models.c]\nname = "x"\npath = "a/b"\nnsfw = true\n'
+        '[models.d]\nname = "x"\npath = "a/b"\nenabled = false\n',
+        '[loras.all]\nname = "x"\npath = "a/b"\n'
+        '[loras.for-a]\nname = "x"\npath = "a/b"\nmodels = ["a"]\n'
+        '[loras.adult]\nname = "x"\npath = "a/b"\nnsfw = true\n'
+        '[loras.off]\nname = "x"\npath = "a/b"\nenabled = false\n',
+    )
+    read = home.read()
+    assert [m.key for m in read.offered_models(nsfw=False)] == ["b", "a"]
+    assert [m.key for m in read.offered_models(nsfw=True)] == ["b", "a", "c"]
+    assert [a.key for a in read.offered_adapters(nsfw=False)] == ["all", "for-a"]
+    assert [a.key for a in read.offered_adapters(nsfw=True)] == ["all", "for-a", "adult"]
+    assert [a.key for a in read.offered_adapters(nsfw=False, model="b")] == ["all"]
