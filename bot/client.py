@@ -164,7 +164,7 @@ async def _serve(bot: ImagenBot) -> None:
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
     """Do `action`, again and again while the network or Discord is away."""
-    for pause in (*RETRY_AFTER, *itertools.repeat(RETRY_AFTER[-1])):
+    for pause in itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1])):
         try:
             await action()
         except discord.LoginFailure:

@@ -36,4 +36,6 @@ def set_up(level: str, secrets: tuple[str, ...] = ()) -> None:
     logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level)), handlers=[handler])
     for name in OURS:
         logging.getLogger(name).setLevel(level)
+    # discord.py warns of voice libraries that a bot without voice does not need.
+    logging.getLogger("discord.client").addFilter(lambda r: "voice will NOT" not in r.getMessage())
     logging.captureWarnings(True)

@@ -234,7 +234,9 @@ def _explain_one(detail: dict[str, Any]) -> str:
         return f"{field} is not a known field"
     if kind == "value_error":
         reason = str(context["error"])
-        return f"{field} {reason}, got {_shown(given)}" if field else reason
+        # A check of several fields together names their values itself.
+        named = not field or ", got " in reason
+        return f"{field} {reason}".strip() + ("" if named else f", got {_shown(given)}")
     reason = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     if kind in {"string_too_long", "too_long"}:
         unit = "characters" if isinstance(given, str) else "items"

@@ -52,7 +52,8 @@ class Reroll(commands.Cog):
         ):
             return
         job = await self._store.job_of_message(payload.message_id)
-        if job is None or job.state is not JobState.DELIVERED:
+        # People are quick: the result is visible a moment before the store says *delivered*.
+        if job is None or job.state not in (JobState.DONE, JobState.DELIVERED):
             return
         try:
             await self._paint_again(job, payload)

@@ -6,14 +6,15 @@ One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay w
 import asyncio
 import json
 import secrets
-import zlib
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from playground import payloads, permissions
+from playground.compression import compressor
 from playground.state import Channel, Guild, World
 from playground.waiting import Signal
 
@@ -26,47 +27,7 @@ MESSAGE_CONTENT = 1 << 15
 KNOWN_INTENTS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
 PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
 MAX_PAYLOAD = 4096
-
-
-class Compressor(Protocol):
-    """Turns one event into the next frame of a compressed stream."""
-
-    def frame(self, text: str) -> bytes: ...
-
-
-class Zlib:
-    """``compress=zlib-stream``: one stream per socket, each event ends on a sync flush."""
-
-    def __init__(self) -> None:
-        self._stream = zlib.compressobj()
-
-    def frame(self, text: str) -> bytes:
-        return self._stream.compress(text.encode()) + self._stream.flush(zlib.Z_SYNC_FLUSH)
-
-
-class Zstd:
-    """``compress=zstd-stream``: one stream per socket, each event ends on a flushed block."""
-
-    def __init__(self, compressobj: Any, flush_block: int) -> None:
-        self._stream = compressobj
-        self._flush_block = flush_block
-
-    def frame(self, text: str) -> bytes:
-        data: bytes = self._stream.compress(text.encode()) + self._stream.flush(self._flush_block)
-        return data
-
-
-def compressor(wanted: str | None) -> Compressor | None:
-    """What the query asked for; None is plain text, which every client also understands."""
-    if wanted == "zlib-stream":
-        return Zlib()
-    if wanted == "zstd-stream":
-        try:
-            import zstandard  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            return None
-        return Zstd(zstandard.ZstdCompressor().compressobj(), zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    return None
+SENDS, SENDS_WINDOW = 120, 60.0
 
 
 class Connection:
@@ -75,6 +36,7 @@ class Connection:
     def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         self.socket = socket
         self.session: Session | None = None
+        self.received: deque[float] = deque(maxlen=SENDS + 1)
         self._request = request
         self._compressor = compressor(request.query.get("compress"))
         self._queue: asyncio.Queue[JsonObject | int] = asyncio.Queue()
@@ -271,6 +233,11 @@ class Gateway:
     def _receive(self, connection: Connection, text: str) -> None:
         if len(text.encode()) > MAX_PAYLOAD:
             self._fail(connection, 4002, f"payload of {len(text)} bytes, allowed {MAX_PAYLOAD}")
+            return
+        now = time.monotonic()
+        connection.received.append(now)
+        if len(connection.received) > SENDS and now - connection.received[0] < SENDS_WINDOW:
+            self._fail(connection, 4008, f"more than {SENDS} sends in {SENDS_WINDOW:g} s")
             return
         try:
             payload = json.loads(text)

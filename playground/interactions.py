@@ -130,7 +130,7 @@ class Interaction:
             "channel_id": str(channel.id),
             "channel": payloads.interaction_channel(channel, self.user),
             "app_permissions": str(permissions.of(core.world.bot, channel)),
-            "locale": "en-US",
+            "locale": self.user.locale,
             "entitlements": [],
             "entitlement_sku_ids": [],
             "authorizing_integration_owners": self.owners(),
@@ -143,8 +143,8 @@ class Interaction:
         else:
             answer |= {
                 "guild_id": str(guild.id),
-                "guild_locale": "en-US",
-                "guild": {"id": str(guild.id), "locale": "en-US", "features": []},
+                "guild_locale": guild.locale,
+                "guild": {"id": str(guild.id), "locale": guild.locale, "features": []},
                 "member": payloads.interaction_member(guild.members[self.user.id], channel),
             }
         if self.source is not None:

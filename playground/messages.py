@@ -170,6 +170,7 @@ def set_pings(message: Message, body: JsonObject, reference: Message | None) -> 
 
 def edit(core: Core, message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
     """Apply a checked edit and tell the bot of it. The first edit of "thinking…" completes it."""
+    require_something_left(message, body, files)
     was_loading = message.loading
     fill(core, message, body, files)
     message.flags &= ~int(MessageFlag.LOADING)
@@ -184,6 +185,19 @@ def require_something(body: JsonObject, files: dict[int, Upload]) -> None:
     """400/50006 for a new message that would show nothing."""
     names = tuple(file.filename for file in files.values())
     if limits.is_empty(body, names):
+        raise ApiError(400, 50006, "Cannot send an empty message")
+
+
+def require_something_left(message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
+    """400/50006 for an edit that would leave nothing to show."""
+    after: JsonObject = {
+        "content": message.content,
+        "embeds": message.embeds,
+        "components": message.components,
+    } | body
+    kept = [a.filename for a in message.attachments if _kept(a, body)]
+    names = (*kept, *(file.filename for file in files.values()))
+    if limits.is_empty(after, names):
         raise ApiError(400, 50006, "Cannot send an empty message")
 
 

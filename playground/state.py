@@ -39,6 +39,7 @@ class Account:
     id: int
     name: str
     bot: bool = False
+    locale: str = "en-US"
 
     def __repr__(self) -> str:
         return f"<{'bot' if self.bot else 'user'} {self.name} {self.id}>"
@@ -210,6 +211,7 @@ class Guild:
     id: int
     name: str
     owner_id: int
+    locale: str = "en-US"
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot import client, log
 from bot.settings import Settings
 
-HOW_TO_GET_A_TOKEN = """\
+FIRST_STEPS = """\
 No DISCORD_TOKEN: create a bot at https://discord.com/developers/applications, page Bot, \
 Reset Token, and put it into .env
 Invite it (page OAuth2, scopes bot + applications.commands) with the permissions View Channels, \
@@ -19,7 +19,7 @@ Without a token, `make demo` paints here and now"""
 def run(settings: Settings, extensions: Sequence[str]) -> int:
     """Serve Discord until interrupted; returns the exit code."""
     if settings.token is None:
-        print(HOW_TO_GET_A_TOKEN, file=sys.stderr)
+        print(FIRST_STEPS, file=sys.stderr)
         return 1
     log.set_up(settings.log_level, settings.secrets())
     asyncio.run(client.run(settings, extensions))

@@ -43,6 +43,10 @@ _FAMILY_BY_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL", 4096: "S
 """Width of the text embeddings that a cross-attention layer reads → base model."""
 
 
+Pairs = dict[str, dict[str, str]]
+"""Name of a module in the file → role (down, up, alpha) → name of a tensor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """One pair of a LoRA: the weight of `target` becomes W + weight · (alpha / rank) · up @ down.
@@ -89,11 +93,12 @@ def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
     """
     header = check_header(path, owner)
     pairs = _pairs(header)
+    family = _family(pairs, header)
     matched = {name: keys for name, keys in pairs.items() if name in known}
     if not matched:
         raise owner.failed("matches_nothing", tensors=len(header.shapes))
     for name, keys in matched.items():
-        _check_shapes(name, keys, header, known[name], owner)
+        _check_shapes(name, keys, header, known[name], family, owner)
     with safe_open(path, framework="pt") as file:
         alphas = _alphas_of_metadata(file.metadata() or {})
         deltas = tuple(
@@ -102,9 +107,9 @@ def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
     return AdapterFile(deltas, len(pairs))
 
 
-def _pairs(header: Header) -> dict[str, dict[str, str]]:
-    """Module name in the file → role (down, up, alpha) → tensor name. A stray tensor is a pair."""
-    pairs: dict[str, dict[str, str]] = {}
+def _pairs(header: Header) -> Pairs:
+    """The pairs of a file; a tensor that belongs to none counts as one."""
+    pairs: Pairs = {}
     for tensor in header.shapes:
         for role, pattern in _ROLES:
             match = pattern.fullmatch(tensor)
@@ -117,7 +122,12 @@ def _pairs(header: Header) -> dict[str, dict[str, str]]:
 
 
 def _check_shapes(
-    name: str, keys: Mapping[str, str], header: Header, target: Target, owner: Owner
+    name: str,
+    keys: Mapping[str, str],
+    header: Header,
+    target: Target,
+    family: str,
+    owner: Owner,
 ) -> None:
     if not {"down", "up"} <= keys.keys():
         raise owner.failed("broken", module=name)
@@ -134,7 +144,7 @@ def _check_shapes(
             module=name,
             found=_spelled((up[0], *down[1:])),
             expected=_spelled(target.shape),
-            family=_family(header),
+            family=family,
         )
 
 
@@ -152,10 +162,11 @@ def _spelled(shape: tuple[int, ...]) -> str:
     return "×".join(str(side) for side in shape)
 
 
-def _family(header: Header) -> str:
-    for name, shape in header.shapes.items():
-        if re.search(r"attn2[._](processor\.)?to[._][kv]", name) and re.search("down|_A", name):
-            return _FAMILY_BY_CONTEXT.get(shape[-1] if len(shape) == 2 else shape[1], "unknown")
+def _family(pairs: Pairs, header: Header) -> str:
+    """The base model that a file was made for, told by its first cross-attention layer."""
+    for name, keys in pairs.items():
+        if "down" in keys and re.search(r"attn2[._](processor\.)?to[._][kv]$", name):
+            return _FAMILY_BY_CONTEXT.get(header.shapes[keys["down"]][1], "unknown")
     return "unknown"
 
 

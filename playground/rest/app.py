@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import traceback
 from typing import Any
 
 from aiohttp import web
@@ -42,6 +43,10 @@ class Api:
             headers |= error.headers
             if not error.expected:
                 core.violate(f"{call.where}: refused with {error}{_details(error)}")
+        except Exception as error:
+            answer, status = {"message": "500: Internal Server Error", "code": 0}, 500
+            trace = "".join(traceback.format_exception(error))
+            core.violate(f"{call.where}: the playground itself failed: {trace}")
         for wrong in core.openapi.check_answer(call.method, path, status, answer):
             core.violate(f"{call.where}: own answer with {status}: {wrong}")
         names = tuple(file.filename for _, file in sorted(call.files.items()))
@@ -77,7 +82,9 @@ class Api:
 
     async def _read(self, request: web.Request, call: Call) -> None:
         if (request.content_length or 0) > limits.REQUEST_BYTES:
-            await request.release()
+            # Read to its end: a client that is still sending would see a reset, not the answer.
+            async for _ in request.content.iter_chunked(1 << 20):
+                pass
             raise too_large()
         if request.content_type == "multipart/form-data":
             await self._read_multipart(request, call)

@@ -133,11 +133,26 @@ def test_a_loop_of_links_is_missing(home: Home) -> None:
 
 
 PIECES = st.sampled_from(
-    ["..", ".", "", "loras", "in", "out", "up", "a.safetensors", "hub", "~", "C:", "x\0", "\\", "..\\"]
+    [
+        "..",
+        ".",
+        "",
+        "loras",
+        "in",
+        "out",
+        "up",
+        "a.safetensors",
+        "hub",
+        "~",
+        "C:",
+        "x\0",
+        "\\",
+        "..\\",
+    ]
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     path=st.lists(PIECES, max_size=6).map("/".join) | st.text(max_size=40),
     weight_name=st.none() | st.lists(PIECES, max_size=4).map("/".join) | st.text(max_size=20),
@@ -156,7 +171,12 @@ def test_locate_never_leaves_the_models_folder(
     root = tmp_path_factory.getbasetemp() / "fuzz"
     models_dir = root / "models"
     if not root.exists():
-        for folder in ("models/in", "models/loras", "out", "models/hub/models--org--name/snapshots"):
+        for folder in (
+            "models/in",
+            "models/loras",
+            "out",
+            "models/hub/models--org--name/snapshots",
+        ):
             (root / folder).mkdir(parents=True)
         for name in ("models/in", "models/loras", "out"):
             (root / name / "a.safetensors").write_bytes(weights_bytes())

@@ -72,16 +72,18 @@ class Bot(commands.AutoShardedBot):
         )
         self.seen: list[tuple[str, Any]] = []
         self.errors: list[BaseException] = []
+        self.news = asyncio.Event()
         self.gate = asyncio.Event()
         self.online = asyncio.Event()
         self.resumed = asyncio.Event()
-        self.group = app_commands.Group(name="model", description="Models")
-        self.tree.add_command(self.group)
-        self.tree.on_error = self._failed  # type: ignore[method-assign,assignment]
+        self.models = app_commands.Group(name="model", description="Models")
+        self.tree.add_command(self.models)
+        self.tree.on_error = self._failed  # type: ignore[method-assign]
         add_commands(self)
 
     async def _failed(self, _: discord.Interaction, error: BaseException) -> None:
         self.errors.append(getattr(error, "original", error))
+        self.see("error", getattr(error, "original", error))
 
     async def setup_hook(self) -> None:
         self.add_view(Panel(timeout=None))
@@ -91,28 +93,43 @@ class Bot(commands.AutoShardedBot):
         self.online.set()
 
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        self.seen.append(("react", (payload.user_id, payload.message_id, str(payload.emoji))))
+        self.see("react", (payload.user_id, payload.message_id, str(payload.emoji)))
 
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        self.seen.append(("unreact", (payload.user_id, payload.message_id, str(payload.emoji))))
+        self.see("unreact", (payload.user_id, payload.message_id, str(payload.emoji)))
 
     async def on_message(self, message: discord.Message) -> None:
-        self.seen.append(("message", message))
+        self.see("message", message)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        self.seen.append(("delete", payload.message_id))
+        self.see("delete", payload.message_id)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.seen.append(("channel_delete", channel.id))
+        self.see("channel_delete", channel.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.seen.append(("guild_remove", guild.id))
+        self.see("guild_remove", guild.id)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        self.see("guild_join", guild.id)
 
     async def on_shard_resumed(self, _: int) -> None:
         self.resumed.set()
 
-    def names(self, kind: str) -> list[Any]:
+    def see(self, kind: str, value: Any) -> None:
+        self.seen.append((kind, value))
+        self.news.set()
+
+    def all(self, kind: str) -> list[Any]:
         return [value for name, value in self.seen if name == kind]
+
+    async def first(self, kind: str) -> Any:
+        """The first event of that kind, awaited."""
+        async with asyncio.timeout(10):
+            while not (found := self.all(kind)):
+                self.news.clear()
+                await self.news.wait()
+        return found[0]
 
 
 def add_commands(bot: Bot) -> None:
@@ -173,7 +190,7 @@ def add_commands(bot: Bot) -> None:
     async def adult(interaction: discord.Interaction) -> None:
         await interaction.response.send_message("ok")
 
-    @bot.group.command(name="info", description="A subcommand")
+    @bot.models.command(name="info", description="A subcommand")
     async def info(interaction: discord.Interaction, name: str) -> None:
         await interaction.response.send_message(f"about {name}")
 

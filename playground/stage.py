@@ -1,0 +1,216 @@
+"""What a test arranges: guilds, channels, people, permissions, and what goes wrong."""
+
+import time
+
+from playground import messages, payloads, permissions
+from playground.core import Core
+from playground.interactions import Interaction
+from playground.state import (
+    Account,
+    Channel,
+    ChannelType,
+    Guild,
+    Member,
+    Message,
+    Overwrite,
+    Role,
+)
+from playground.user import User
+
+
+class Stage:
+    """The part of the playground that changes the world, and breaks it."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.gateway = core.gateway
+        self._world = core.world
+        self._users: dict[str, User] = {}
+        self.guild = self.add_guild("playground")
+        self.channel = self.add_channel("general")
+        self.nsfw_channel = self.add_channel("after-dark", nsfw=True)
+
+    @property
+    def bot(self) -> Account:
+        """The bot's account; its id is the application's too."""
+        return self._world.bot
+
+    # The world.
+
+    def add_guild(self, name: str) -> Guild:
+        """A new guild with the bot and everyone known in it."""
+        world = self._world
+        guild = Guild(world.snowflakes.next(), name, world.owner.id)
+        guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.everyone())
+        world.guilds[guild.id] = guild
+        for account in (world.owner, world.bot, *self._users.values()):
+            guild.members[account.id] = Member(account, time.time())
+        shown = payloads.guild_create(guild, world.bot)
+        # Its absence tells a new guild from one that came back.
+        del shown["unavailable"]
+        self.gateway.emit("GUILD_CREATE", shown, guild=guild, intent=1)
+        return guild
+
+    def add_channel(self, name: str, guild: Guild | None = None, nsfw: bool = False) -> Channel:
+        """A new text channel."""
+        home = guild or self.guild
+        channel = Channel(
+            self._world.snowflakes.next(), ChannelType.TEXT, name, guild=home, nsfw=nsfw
+        )
+        return self._enter(channel, "CHANNEL_CREATE")
+
+    def add_thread(self, channel: Channel, name: str) -> Channel:
+        """A new public thread in ``channel``."""
+        thread = Channel(
+            self._world.snowflakes.next(),
+            ChannelType.THREAD,
+            name,
+            guild=channel.guild,
+            parent=channel,
+            owner_id=self._world.owner.id,
+        )
+        return self._enter(thread, "THREAD_CREATE")
+
+    def _enter(self, channel: Channel, event: str) -> Channel:
+        if channel.guild is not None:
+            channel.guild.channels[channel.id] = channel
+        self._world.channels[channel.id] = channel
+        shown = payloads.channel(channel)
+        self.gateway.emit(event, shown, guild=channel.guild, intent=1, channel=channel)
+        return channel
+
+    def add_role(
+        self, name: str, *grants: str, guild: Guild | None = None, mentionable: bool = False
+    ) -> Role:
+        """A new role that grants the named permissions."""
+        home = guild or self.guild
+        role = Role(
+            self._world.snowflakes.next(),
+            name,
+            permissions.bits(*grants),
+            position=len(home.roles),
+            mentionable=mentionable,
+        )
+        home.roles[role.id] = role
+        shown = {"guild_id": str(home.id), "role": payloads.role(role)}
+        self.gateway.emit("GUILD_ROLE_CREATE", shown, guild=home, intent=1)
+        return role
+
+    def give_role(self, account: Account, role: Role) -> None:
+        """Put ``account`` into ``role``."""
+        for guild in self._world.guilds.values():
+            if role.id in guild.roles:
+                guild.members[account.id].role_ids.append(role.id)
+
+    def dm(self, user: User) -> Channel:
+        """The private channel between ``user`` and the bot."""
+        return self._world.private_channel(user)
+
+    def user(self, name: str, locale: str = "en-US") -> User:
+        """The person of that name, made at need, a member of every guild."""
+        if name not in self._users:
+            world = self._world
+            identifier = world.snowflakes.next()
+            user = User(self.core, identifier, name, self.channel)
+            user.locale = locale
+            self._users[name] = user
+            world.accounts[user.id] = user
+            for guild in world.guilds.values():
+                guild.members[user.id] = Member(user, time.time())
+        return self._users[name]
+
+    # Faults.
+
+    @property
+    def attachment_size_limit(self) -> int:
+        """The largest file accepted, in bytes; told to the bot with every interaction."""
+        return self.core.attachment_size_limit
+
+    @attachment_size_limit.setter
+    def attachment_size_limit(self, size: int) -> None:
+        self.core.attachment_size_limit = size
+
+    def drop_gateway(self) -> None:
+        """Kill all gateway sockets abruptly; their sessions can be resumed."""
+        self.gateway.drop()
+
+    def request_reconnect(self) -> None:
+        """Ask the bot to reconnect (op 7)."""
+        self.gateway.ask_reconnect()
+
+    def invalidate_session(self, *, resumable: bool = False) -> None:
+        """Tell the bot that its session is gone (op 9)."""
+        self.gateway.invalidate(resumable=resumable)
+
+    def fail_next(
+        self,
+        method: str,
+        path_regex: str,
+        status: int,
+        code: int = 0,
+        message: str = "",
+        times: int = 1,
+    ) -> None:
+        """Let the next matching requests fail."""
+        self.core.faults.fail(method, path_regex, status, code, message, times)
+
+    def rate_limit_next(
+        self,
+        method: str,
+        path_regex: str,
+        retry_after: float = 0.3,
+        times: int = 1,
+        scope: str = "user",
+    ) -> None:
+        """Answer the next matching requests with 429."""
+        self.core.faults.rate_limit(method, path_regex, retry_after, times, scope)
+
+    def set_bucket(self, method: str, path_regex: str, limit: int, window: float) -> None:
+        """Give matching requests a real bucket: ``limit`` per ``window`` seconds."""
+        self.core.faults.set_bucket(method, path_regex, limit, window)
+
+    def expire_interactions(self) -> None:
+        """Every interaction token so far is dead from now on."""
+        for interaction in self.core.interactions.values():
+            interaction.dead = True
+
+    def deny(self, channel: Channel, *names: str, account: Account | None = None) -> None:
+        """Take permissions from the bot (or ``account``) in a channel; for a thread, its parent."""
+        self._overwrite(channel, permissions.bits(*names), account or self.bot, deny=True)
+
+    def allow(self, channel: Channel, *names: str, account: Account | None = None) -> None:
+        """Give them back."""
+        self._overwrite(channel, permissions.bits(*names), account or self.bot, deny=False)
+
+    def _overwrite(self, channel: Channel, bits: int, account: Account, *, deny: bool) -> None:
+        place = channel.parent or channel
+        if place.guild is None:
+            raise ValueError(f"{place!r} is private; permissions are a matter of guild channels")
+        mine = next((o for o in place.overwrites if o.id == account.id), None)
+        if mine is None:
+            mine = Overwrite(account.id, 1)
+            place.overwrites.append(mine)
+        mine.deny = mine.deny | bits if deny else mine.deny & ~bits
+        shown = payloads.channel(place)
+        self.gateway.emit("CHANNEL_UPDATE", shown, guild=place.guild, intent=1)
+
+    def delete_message(self, message: Message) -> None:
+        """A moderator removes a message."""
+        messages.delete(self.core, message, by_test=True)
+
+    def delete_channel(self, channel: Channel) -> None:
+        """A moderator removes a channel or thread."""
+        thread = channel.type is ChannelType.THREAD
+        shown = payloads.channel(channel)
+        self._world.forget_channel(channel)
+        event = "THREAD_DELETE" if thread else "CHANNEL_DELETE"
+        self.gateway.emit(event, shown, guild=channel.guild, intent=1)
+
+    def remove_guild(self, guild: Guild) -> None:
+        """The bot is thrown out of a guild."""
+        self._world.forget(guild)
+        self.gateway.emit("GUILD_DELETE", {"id": str(guild.id)}, guild=guild, intent=1)
+
+    def interactions(self) -> list[Interaction]:
+        """Every interaction so far."""
+        return list(self.core.interactions.values())

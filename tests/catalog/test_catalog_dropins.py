@@ -1,0 +1,291 @@
+"""Files that were dropped into the models folder."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog import dropins as dropins_module
+from catalog import locate, problems_of
+from catalog.dropins import SIDECAR_MAX, Headers, slug
+from catalog.header import HEADER_MAX, HeaderError, read_metadata
+from catalog.schema import is_key
+from tests.catalog.home import ONE_MODEL, Home, weights_bytes
+
+
+def test_a_file_is_offered_without_an_entry(home: Home) -> None:
+    home.weights("checkpoints/Juggernaut XL v9.safetensors")
+    home.weights("loras/Ink_Wash.safetensors")
+    read = home.read()
+    model, adapter = read.models["juggernaut-xl-v9"], read.adapters["ink_wash"]
+    assert (model.name, model.path) == (
+        "Juggernaut XL v9",
+        "checkpoints/Juggernaut XL v9.safetensors",
+    )
+    assert (adapter.name, adapter.path) == ("Ink_Wash", "loras/Ink_Wash.safetensors")
+    assert adapter.default_weight == 1.0
+    for entry in (model, adapter):
+        assert locate(entry.path, home.models_dir).kind == "file"
+        assert problems_of(entry, home.models_dir) == ()
+    assert read.problems == ()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'path = "loras/a.safetensors"',
+        'path = "loras/../loras/a.safetensors"\nname = "broken by the dots"',
+        'path = "{models}/loras/a.safetensors"',
+        'path = "{models}/link.safetensors"',
+        'path = "loras"\nweight_name = "a.safetensors"',
+        'path = "loras/a.safetensors"\nenabled = false',
+        'path = "loras/a.safetensors"\nnsfw = "yes, a typo"',
+    ],
+)
+def test_a_file_that_an_entry_names_is_not_offered_twice(home: Home, table: str) -> None:
+    file = home.weights("loras/a.safetensors")
+    (home.models_dir / "link.safetensors").symlink_to(file)
+    name = "" if "name =" in table.replace("weight_name", "") else 'name = "N"\n'
+    home.write(loras=f"[loras.mine]\n{name}{table}\n".replace("{models}", str(home.models_dir)))
+    offered = home.read().adapters
+    if "/../" in table:  # refused as an entry: then the file speaks for itself
+        assert list(offered) == ["a"]
+    else:
+        assert "a" not in offered
+
+
+def test_an_entry_of_the_other_kind_does_not_hide_a_file_of_the_same_name(home: Home) -> None:
+    home.weights("loras/a.safetensors")
+    home.weights("checkpoints/a.safetensors")
+    read = home.read()
+    assert "a" in read.models
+    assert "a" in read.adapters
+    assert read.problems == ()
+
+
+def test_a_taken_key_gets_a_number_and_a_problem(home: Home) -> None:
+    home.write(ONE_MODEL, '[loras.ink]\nname = "x"\npath = "org/ink"\nenabled = false\n')
+    for name in ("Ink", "ink", "INK"):
+        home.weights(f"loras/{name}.safetensors")
+    read = home.read()
+    paths = {key: entry.path for key, entry in read.adapters.items()}
+    assert paths == {
+        "ink": "org/ink",
+        "ink-2": "loras/INK.safetensors",
+        "ink-3": "loras/Ink.safetensors",
+        "ink-4": "loras/ink.safetensors",
+    }
+    assert [p.reason for p in read.problems] == [
+        f"offered as 'ink-{n}': 'ink' is taken" for n in (2, 3, 4)
+    ]
+
+
+@given(st.text(min_size=1, max_size=80))
+def test_a_key_can_be_made_of_every_file_name(stem: str) -> None:
+    assert is_key(slug(stem))
+    assert slug(stem) == slug(stem)
+
+
+@pytest.mark.parametrize(
+    ("stem", "key"),
+    [
+        ("Pokémon Style (v1.5)", "pokemon-style-v1.5"),
+        ("__init__", "init"),
+        ("x" * 60, "x" * 48),
+        ("水彩", "file-"),
+        ("水墨", "file-"),
+    ],
+)
+def test_keys_stay_readable(stem: str, key: str) -> None:
+    assert slug(stem).startswith(key)
+
+
+def test_names_without_latin_letters_get_different_keys() -> None:
+    assert slug("水彩") != slug("水墨")
+
+
+def test_long_names_that_begin_alike_get_different_keys(home: Home) -> None:
+    for end in "ab":
+        home.weights(f"loras/{'x' * 60}{end}.safetensors")
+    assert list(home.read().adapters) == ["x" * 48, "x" * 46 + "-2"]
+
+
+def test_the_title_comes_from_the_file_itself(home: Home) -> None:
+    home.weights("loras/file.safetensors", {"ss_output_name": "Ink Wash\n"})
+    home.weights("loras/long.safetensors", {"ss_output_name": "x" * 500})
+    home.weights("loras/odd.safetensors", {"ss_output_name": 3})
+    home.weights("loras/blank.safetensors", {"ss_output_name": " \0 "})
+    read = home.read()
+    assert [a.name for a in read.adapters.values()] == ["blank", "Ink Wash", "x" * 80, "odd"]
+    assert read.problems == ()
+
+
+def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + data
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "empty or cut off"),
+        (b"\0" * 8, "empty or cut off"),
+        (b"PK\x03\x04" + b"\0" * 100, "not a .safetensors file, or cut off"),
+        (struct.pack("<Q", HEADER_MAX + 1) + b"{}", "not a .safetensors file, or cut off"),
+        (struct.pack("<Q", 2**64 - 1) + b"{}", "not a .safetensors file, or cut off"),
+        (weights_bytes()[:40], "not a .safetensors file, or cut off"),
+        (weights_bytes()[:-1], "it is cut off"),
+        (broken(b"not json"), "its header is not JSON"),
+        (broken(b"\xff\xff\xff"), "its header is not JSON"),
+        (broken(b"[" * 100_000), "its header is not JSON"),
+        (broken([1]), "its header is not a table"),
+        (broken({}), "it holds no tensors"),
+        (broken({"__metadata__": {"ss_output_name": "x"}}), "it holds no tensors"),
+        (broken({"t": {}}), "a tensor has no data_offsets"),
+        (broken({"t": {"data_offsets": [0, "4"]}}), "a tensor has no data_offsets"),
+        (broken({"t": {"data_offsets": [0, True]}}), "a tensor has no data_offsets"),
+        (broken({"t": {"data_offsets": [0, 10**30]}}), "it is cut off"),
+    ],
+)
+def test_a_broken_file_is_a_problem_and_not_offered(home: Home, raw: bytes, said: str) -> None:
+    home.put(home.models_dir / "loras" / "bad.safetensors", raw)
+    home.weights("loras/good.safetensors")
+    read = home.read()
+    assert list(read.adapters) == ["good"]
+    (problem,) = read.problems
+    assert problem.key == "bad"
+    assert problem.file.endswith("bad.safetensors")
+    assert f"not offered: {said}" in str(problem) or said in problem.reason
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_header_reader(tmp_path_factory: Any, raw: bytes) -> None:
+    file = Path(tmp_path_factory.getbasetemp()) / "fuzz.safetensors"
+    file.write_bytes(raw)
+    with pytest.raises(HeaderError):
+        read_metadata(file)
+
+
+def test_metadata_that_is_no_table_is_as_none(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(broken({"t": {"data_offsets": [0, 4]}, "__metadata__": ["x"]}))
+    assert read_metadata(file) == {}
+
+
+def test_links_are_fine_when_they_lead_to_a_file(home: Home, tmp_path: Path) -> None:
+    big = home.put(tmp_path / "disk" / "blob", weights_bytes())
+    inside = home.weights("store/real.safetensors")
+    (home.models_dir / "loras" / "out.safetensors").symlink_to(big)
+    (home.models_dir / "loras" / "in.safetensors").symlink_to(inside)
+    (home.models_dir / "loras" / "dangling.safetensors").symlink_to(tmp_path / "gone")
+    (home.models_dir / "loras" / "folder.safetensors").mkdir()
+    read = home.read()
+    assert list(read.adapters) == ["in", "out"]
+    assert read.adapters["in"].path == "loras/in.safetensors"
+    for entry in read.adapters.values():
+        assert locate(entry.path, home.models_dir).kind == "file"
+    assert sorted(p.key for p in read.problems) == ["dangling", "folder"]
+
+
+def test_only_safetensors_files_directly_in_the_folder_count(home: Home) -> None:
+    for name in ("a.ckpt", "b.safetensors.part", "._c.safetensors", "sub/d.safetensors"):
+        home.put(home.models_dir / "checkpoints" / name, weights_bytes())
+    home.weights("checkpoints/E.SAFETENSORS")
+    assert list(home.read().models) == ["base", "e"]
+
+
+def test_without_the_folders_nothing_is_offered_and_nothing_is_wrong(home: Home) -> None:
+    (home.models_dir / "loras").rmdir()
+    (home.models_dir / "checkpoints").rmdir()
+    home.models_dir.rmdir()
+    assert home.read().problems == ()
+
+
+class TestSidecar:
+    def put(self, home: Home, content: object) -> None:
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        home.weights("loras/ink.safetensors")
+        home.put(home.models_dir / "loras" / "ink.json", raw)
+
+    def test_it_gives_trigger_words_weight_and_description(self, home: Home) -> None:
+        self.put(
+            home,
+            {
+                "description": "Ink.",
+                "activation text": "ink wash, , sumi-e,ink wash",
+                "preferred weight": 0.7,
+                "sd version": "SDXL",
+                "notes": "",
+            },
+        )
+        read = home.read()
+        entry = read.adapters["ink"]
+        assert entry.trigger_words == ("ink wash", "sumi-e")
+        assert (entry.default_weight, entry.description) == (0.7, "Ink.")
+        assert read.problems == ()
+
+    def test_zero_is_how_the_web_ui_writes_no_weight(self, home: Home) -> None:
+        self.put(home, {"preferred weight": 0, "activation text": None})
+        assert home.read().adapters["ink"].default_weight == 1.0
+        assert home.problems() == []
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"{", "ignored: it is not JSON"),
+            (b"[" * 50_000, "ignored: it is not JSON"),
+            (b"\xff", "ignored: it is not JSON"),
+            ([], "ignored: it is not a JSON object"),
+            (b" " * (SIDECAR_MAX + 1), "ignored: it is larger than 65536 bytes"),
+            ({"preferred weight": 9}, '"preferred weight" ignored: it must be from -5 to 5, got 9'),
+            ({"preferred weight": "1"}, '"preferred weight" ignored: it must be a number'),
+            ({"preferred weight": True}, '"preferred weight" ignored: it must be a number'),
+            (b'{"preferred weight": NaN}', '"preferred weight" ignored: it must be a number'),
+            (b'{"preferred weight": 1e999}', '"preferred weight" ignored: it must be a number'),
+            ({"activation text": ["a"]}, '"activation text" ignored: it must be text'),
+            ({"activation text": "x" * 101}, "trigger_words.0 must have at most 100 characters"),
+            ({"description": 3}, '"description" ignored: it must be text'),
+        ],
+    )
+    def test_a_wrong_one_is_reported_and_the_file_still_offered(
+        self, home: Home, content: object, said: str
+    ) -> None:
+        self.put(home, content)
+        read = home.read()
+        assert read.adapters["ink"].trigger_words == ()
+        assert read.adapters["ink"].default_weight == 1.0
+        (problem,) = read.problems
+        assert problem.file.endswith("ink.json")
+        assert said in problem.reason
+
+    def test_a_folder_of_that_name_is_reported(self, home: Home) -> None:
+        home.weights("loras/ink.safetensors")
+        (home.models_dir / "loras" / "ink.json").mkdir()
+        assert "cannot be opened" in home.problems()[0]
+
+
+def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = home.weights("loras/a.safetensors", {"ss_output_name": "One"})
+    bad = home.put(home.models_dir / "loras" / "b.safetensors", b"")
+    reads: list[str] = []
+
+    def counting(file: Path) -> dict[str, str]:
+        reads.append(file.name)
+        return read_metadata(file)
+
+    monkeypatch.setattr(dropins_module, "read_metadata", counting)
+    headers = Headers()
+    for _ in range(3):
+        assert headers.title(good) == "One"
+        with pytest.raises(HeaderError):
+            headers.title(bad)
+    assert reads == ["a.safetensors", "b.safetensors"]
+    home.weights("loras/a.safetensors", {"ss_output_name": "Two"})
+    assert headers.title(good) == "Two"
+    headers.forget_all_but([bad])
+    headers.title(good)
+    assert reads == ["a.safetensors", "b.safetensors", "a.safetensors", "a.safetensors"]

@@ -1,0 +1,184 @@
+"""The catalog follows its files and survives a broken edit."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+
+import pytest
+
+from catalog import CatalogError, LiveCatalog
+from catalog import live as live_module
+from tests.catalog.home import ONE_MODEL, Home
+
+TWO_MODELS = ONE_MODEL + '[models.two]\nname = "Two"\npath = "org/two"\n'
+
+
+@pytest.fixture
+def live(home: Home) -> LiveCatalog:
+    return LiveCatalog(home.catalog_dir, home.models_dir)
+
+
+def test_it_is_there_from_the_start(live: LiveCatalog) -> None:
+    assert list(live.current.models) == ["base"]
+
+
+def test_a_catalog_that_cannot_be_read_stops_the_start(home: Home) -> None:
+    home.write(b"=")
+    with pytest.raises(CatalogError, match=r"models\.toml"):
+        LiveCatalog(home.catalog_dir, home.models_dir)
+
+
+def test_nothing_is_read_while_nothing_changes(
+    live: LiveCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = live.current
+    monkeypatch.setattr(live_module, "read_catalog", None)
+    assert not live.refresh()
+    assert live.current is before
+
+
+def test_an_edit_is_taken_over(home: Home, live: LiveCatalog) -> None:
+    before = live.current
+    home.write(TWO_MODELS)
+    assert live.current is before
+    assert live.refresh()
+    assert list(live.current.models) == ["base", "two"]
+    assert list(before.models) == ["base"]
+    assert not live.refresh()
+
+
+def test_a_change_of_either_file_counts(home: Home, live: LiveCatalog) -> None:
+    home.write(loras='[loras.a]\nname = "A"\npath = "org/a"\n')
+    assert live.refresh()
+    assert list(live.current.adapters) == ["a"]
+
+
+@pytest.mark.parametrize("broken", [b"default = ", b"\xff", b"", b"[models.base]\n"])
+def test_a_broken_edit_keeps_the_last_good_one_and_is_logged_once(
+    home: Home, live: LiveCatalog, caplog: pytest.LogCaptureFixture, broken: bytes
+) -> None:
+    good = live.current
+    home.write(broken)
+    with caplog.at_level(logging.ERROR):
+        assert not live.refresh()
+        assert not live.refresh()
+        assert not live.refresh()
+    assert live.current is good
+    (record,) = caplog.records
+    assert str(home.catalog_dir / "models.toml") in record.getMessage()
+    home.write(TWO_MODELS)
+    assert live.refresh()
+    assert list(live.current.models) == ["base", "two"]
+
+
+def test_a_second_broken_edit_is_logged_again(
+    home: Home, live: LiveCatalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for broken in (b"a =", b"bb ="):
+        home.write(broken)
+        live.refresh()
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 2
+
+
+def test_a_removed_file_keeps_the_last_good_one(home: Home, live: LiveCatalog) -> None:
+    good = live.current
+    (home.catalog_dir / "loras.toml").unlink()
+    assert not live.refresh()
+    assert live.current is good
+
+
+def test_a_problem_is_logged_when_it_is_new(
+    home: Home, live: LiveCatalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = ONE_MODEL + '[models.bad]\nname = ""\npath = "a/b"\n'
+    for text in (bad, bad + "# touched\n"):
+        home.write(text)
+        assert live.refresh()
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "bad: name must not be empty" in warnings[0]
+
+
+def test_dropped_removed_and_replaced_files_are_noticed(home: Home, live: LiveCatalog) -> None:
+    file = home.weights("loras/ink.safetensors", {"ss_output_name": "One"})
+    assert live.refresh()
+    assert live.current.adapters["ink"].name == "One"
+    home.weights("loras/ink.safetensors", {"ss_output_name": "Two"})
+    assert live.refresh()
+    assert live.current.adapters["ink"].name == "Two"
+    home.put(file.with_suffix(".json"), b'{"activation text": "sumi-e"}')
+    assert live.refresh()
+    assert live.current.adapters["ink"].trigger_words == ("sumi-e",)
+    file.unlink()
+    assert live.refresh()
+    assert "ink" not in live.current.adapters
+
+
+def test_a_file_that_is_still_being_copied_is_offered_when_it_is_whole(
+    home: Home, live: LiveCatalog
+) -> None:
+    whole = home.weights("checkpoints/new.safetensors").read_bytes()
+    file = home.models_dir / "checkpoints" / "new.safetensors"
+    home.put(file, whole[:-2])
+    assert live.refresh()
+    assert "new" not in live.current.models
+    home.put(file, whole)
+    assert live.refresh()
+    assert "new" in live.current.models
+
+
+def test_an_unrelated_file_changes_nothing(home: Home, live: LiveCatalog) -> None:
+    home.put(home.models_dir / "loras" / "preview.png", b"x")
+    home.put(home.models_dir / "hub" / "x", b"x")
+    assert not live.refresh()
+
+
+def test_reading_current_and_searching_never_touch_the_disk(
+    live: LiveCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the disk was touched")
+
+    for name in ("open", "stat", "iterdir", "exists", "read_bytes", "resolve"):
+        monkeypatch.setattr(Path, name, forbidden)
+    monkeypatch.setattr("os.scandir", forbidden)
+    read = live.current
+    assert read.search_models("base", nsfw=False)
+    assert read.nearest_models("bsae") == ("base",)
+    assert read.offered_models(nsfw=False)
+
+
+async def until(check: "asyncio.Event") -> None:
+    async with asyncio.timeout(5):
+        await check.wait()
+
+
+async def test_watching_takes_edits_over_and_survives_surprises(
+    home: Home,
+    live: LiveCatalog,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    failed, swapped = asyncio.Event(), asyncio.Event()
+    refresh = live.refresh
+
+    def watched() -> bool:
+        if not failed.is_set():
+            loop.call_soon_threadsafe(failed.set)
+            raise RuntimeError("a surprise")
+        if changed := refresh():
+            loop.call_soon_threadsafe(swapped.set)
+        return changed
+
+    monkeypatch.setattr(live, "refresh", watched)
+    home.write(TWO_MODELS)
+    task = asyncio.create_task(live.watch(0))
+    await until(failed)
+    await until(swapped)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert list(live.current.models) == ["base", "two"]
+    assert "a surprise" in caplog.text

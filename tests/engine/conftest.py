@@ -1,0 +1,36 @@
+"""One engine and one demo model for all of these tests: importing torch alone takes 5 s."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.engine import Engine
+from tests.engine import factories
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds `demo` (builtin), `other` (same shape, other weights), nothing from the hub."""
+    Engine(models_dir=Path(), hashes_file=Path()).warm_up()
+    import torch
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    factories.build_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(models_dir: Path) -> Iterator[Engine]:
+    engine = Engine(models_dir=models_dir, hashes_file=models_dir / "hashes.json")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def fresh(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that no other test has touched."""
+    engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "hashes.json")
+    yield engine
+    engine.close()

@@ -1,0 +1,388 @@
+"""LoRA files: what they do to the weights, in which order, and every way to refuse one."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from bot.errors import JobFailed
+from bot.progress import Notice
+from catalog import AdapterEntry
+from tests.engine.factories import (
+    CONTEXT,
+    CONVOLUTION,
+    DEMO,
+    OUT,
+    QUERY,
+    SHAPES,
+    TEXT_SHAPES,
+    catalog,
+    digests,
+    kohya,
+    kohya_lora,
+    paint,
+    pair,
+    request,
+    save,
+)
+
+SGM = {
+    QUERY: "input_blocks_4_1_transformer_blocks_0_attn1_to_q",
+    OUT: "input_blocks_4_1_transformer_blocks_0_attn1_to_out_0",
+    CONTEXT: "output_blocks_1_1_transformer_blocks_0_attn2_to_k",
+    CONVOLUTION: "input_blocks_7_0_in_layers_2",
+}
+
+
+def refused(engine: Engine, path: Path | AdapterEntry) -> JobFailed:
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, request(("bad", 1.0)), catalog(bad=path))
+    assert failure.value.params["adapter"] == "bad"
+    return failure.value
+
+
+def diffusers_lora(path: Path, *, old: bool, alpha: bool = False) -> Path:
+    """As diffusers writes it: `lora_A/B` today, `processor.to_q_lora.down` before 0.22."""
+    tensors: dict[str, Any] = {}
+    modules = {
+        **{f"unet.{name}": shape for name, shape in SHAPES.items() if not old or "attn" in name},
+    }
+    for encoder in ("text_encoder", "text_encoder_2"):
+        for name, shape in TEXT_SHAPES.items():
+            if not old or "self_attn" in name:
+                modules[f"{encoder}.{name}"] = shape
+    for number, (module, shape) in enumerate(modules.items()):
+        down, up = pair(shape, seed=number)
+        if old:
+            module = module.replace("attn1.", "attn1.processor.").replace(
+                "attn2.", "attn2.processor."
+            )
+            module = module.replace("q_proj", "to_q").replace("out_proj", "to_out")
+            module = module.removesuffix(".0")
+            names = (f"{module}_lora.down.weight", f"{module}_lora.up.weight")
+        else:
+            names = (f"{module}.lora_A.weight", f"{module}.lora_B.weight")
+        tensors |= dict(zip(names, (down, up), strict=True))
+    config = {f"{part}.lora_alpha": 2 for part in ("unet", "text_encoder", "text_encoder_2")}
+    config |= {f"{part}.r": 4 for part in ("unet", "text_encoder", "text_encoder_2")}
+    return save(path, tensors, {"lora_adapter_metadata": json.dumps(config)} if alpha else None)
+
+
+def sgm_lora(path: Path) -> Path:
+    """As kohya's trainer writes it for SDXL with Stability's UNet: the usual file on Civitai."""
+    tensors: dict[str, Any] = {}
+    for number, (module, name) in enumerate(SGM.items()):
+        tensors |= kohya(f"lora_unet_{name}", SHAPES[module], seed=number, rank=2 + number)
+    for module, shape in TEXT_SHAPES.items():
+        tensors |= kohya(f"lora_te1_{module.replace('.', '_')}", shape, seed=9, alpha=1.0)
+        tensors |= kohya(f"lora_te2_{module.replace('.', '_')}", shape, seed=8)
+    return save(path, tensors)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        kohya_lora,
+        lambda path: kohya_lora(path, text=False),
+        sgm_lora,
+        lambda path: diffusers_lora(path, old=False),
+        lambda path: diffusers_lora(path, old=True),
+    ],
+    ids=["kohya", "kohya without text encoders", "kohya sgm", "peft", "old diffusers"],
+)
+def test_paints_what_diffusers_paints_with_it(
+    engine: Engine, models_dir: Path, tmp_path: Path, make: Any
+) -> None:
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    path = make(tmp_path / "lora.safetensors")
+    painting = paint(engine, request(("lora", 0.7)), catalog(lora=path))
+    plain = StableDiffusionXLPipeline.from_pretrained(models_dir / DEMO, local_files_only=True)
+    plain.set_progress_bar_config(disable=True)
+    plain.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora")
+    plain.set_adapters("lora", 0.7)
+    expected = plain(
+        "a fox in the snow",
+        negative_prompt="",
+        num_inference_steps=2,
+        guidance_scale=5.0,
+        width=64,
+        height=64,
+        generator=torch.Generator().manual_seed(11),
+    ).images[0]
+    assert painting.warnings == ()
+    assert painting.images[0].image.tobytes() == expected.tobytes()
+    assert digests(painting) != digests(paint(engine, request()))
+
+
+@pytest.mark.parametrize("module", [QUERY, CONVOLUTION])
+def test_the_weight_becomes_w_plus_weight_alpha_over_rank_times_up_down(
+    engine: Engine, tmp_path: Path, module: str
+) -> None:
+    import torch
+
+    shape, name = SHAPES[module], f"lora_unet_{module.replace('.', '_')}"
+    path = save(tmp_path / "one.safetensors", kohya(name, shape, alpha=3.0, rank=4))
+    down, up = pair(shape, rank=4)
+    paint(engine, request(("one", -0.5)), catalog(one=path))
+    layer = resident(engine).pipeline.unet.get_submodule(module)
+    inside = torch.randn(2, shape[1], *([6, 6] if len(shape) == 4 else []))
+    product = torch.einsum("or,ri...->oi...", up.flatten(1), down)
+    whole = layer.base_layer.weight + -0.5 * (3.0 / 4) * product
+    if len(shape) == 4:
+        expected = torch.nn.functional.conv2d(inside, whole, layer.base_layer.bias, padding=1)
+    else:
+        expected = torch.nn.functional.linear(inside, whole, layer.base_layer.bias)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(inside), expected, rtol=1e-4, atol=1e-4)
+
+
+def resident(engine: Engine) -> Any:
+    painter: Any = engine._painter
+    return painter._residency.resident
+
+
+def test_alphas_beside_the_tensors_count(engine: Engine, tmp_path: Path) -> None:
+    """diffusers ≥ 0.35 keeps them in the file's metadata; half the alpha is half the weight."""
+    full = diffusers_lora(tmp_path / "full.safetensors", old=False)
+    half = diffusers_lora(tmp_path / "half.safetensors", old=False, alpha=True)
+    offered = catalog(full=full, half=half)
+    assert digests(paint(engine, request(("half", 1.0)), offered)) == digests(
+        paint(engine, request(("full", 0.5)), offered)
+    )
+
+
+def test_the_order_counts_and_leaves_no_trace(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    offered = catalog(
+        a=kohya_lora(tmp_path / "a.safetensors", seed=1),
+        b=kohya_lora(tmp_path / "b.safetensors", seed=2, text=False),
+    )
+    plain = request()
+    asked = [
+        request(("a", 0.8), ("b", 0.6)),
+        request(("b", 0.6), ("a", 0.8)),
+        request(("b", 0.9)),
+        plain,
+        request(("b", 0.6), ("a", 0.3)),
+        request(("b", 0.6), ("a", 0.8)),
+        plain,
+    ]
+    one_after_another = [digests(paint(engine, wanted, offered)) for wanted in asked]
+    for wanted, got in zip(asked, one_after_another, strict=True):
+        new = Engine(models_dir=models_dir, hashes_file=tmp_path / "hashes.json")
+        assert digests(paint(new, wanted, offered)) == got
+    assert one_after_another[3] == one_after_another[6] == digests(paint(engine, plain))
+
+
+def test_weight_zero_is_no_adapter(engine: Engine, tmp_path: Path) -> None:
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    assert digests(paint(engine, request(("a", 0.0)), offered)) == digests(
+        paint(engine, request(), offered)
+    )
+
+
+def test_the_same_set_is_not_loaded_again(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import adapters
+
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    strong = digests(paint(engine, request(("a", 1.0)), offered))
+    calls: list[int] = []
+    monkeypatch.setattr(adapters, "apply", lambda *_: calls.append(1))
+    assert digests(paint(engine, request(("a", 1.0)), offered)) == strong
+    assert digests(paint(engine, request(("a", 0.5)), offered)) != strong
+    assert calls == []
+
+
+def test_a_changed_file_is_read_again(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    offered = catalog(a=kohya_lora(path, seed=1))
+    first = paint(engine, request(("a", 1.0)), offered)
+    kohya_lora(path, seed=2, text=False)
+    second = paint(engine, request(("a", 1.0)), offered)
+    assert digests(first) != digests(second)
+    assert first.recipe.adapters != second.recipe.adapters
+
+
+def test_the_recipe_names_it_as_civitai_does(engine: Engine, tmp_path: Path) -> None:
+    import hashlib
+
+    path = kohya_lora(tmp_path / "a.safetensors")
+    raw = path.read_bytes()
+    (weights,) = paint(engine, request(("a", 1.0)), catalog(a=path)).recipe.adapters
+    start = 8 + int.from_bytes(raw[:8], "little")
+    assert weights.name == "a"
+    assert weights.sha256 == hashlib.sha256(raw).hexdigest()
+    assert weights.short == hashlib.sha256(raw[start:]).hexdigest()[:12]
+
+
+def test_a_partial_match_is_applied_and_said(engine: Engine, tmp_path: Path) -> None:
+    tensors = kohya("lora_unet_" + SGM[QUERY], SHAPES[QUERY])
+    tensors |= kohya("lora_unet_input_blocks_8_1_transformer_blocks_9_attn1_to_q", (96, 96))
+    path = save(tmp_path / "half.safetensors", tensors)
+    said = (Notice("adapter.partial", {"adapter": "half", "matched": 1, "total": 2}),)
+    for _ in range(2):
+        painting = paint(engine, request(("half", 1.0)), catalog(half=path))
+        assert painting.warnings == said
+    assert digests(painting) != digests(paint(engine, request()))
+
+
+def one(name: str, *shape: int) -> dict[str, Any]:
+    import torch
+
+    return {name: torch.ones(shape or (4, 4))}
+
+
+NAME = f"lora_unet_{SGM[QUERY]}"
+
+
+@pytest.mark.parametrize(
+    ("extra", "kind"),
+    [
+        (f"{NAME}.dora_scale", "DoRA"),
+        (f"unet.{QUERY}.lora_magnitude_vector", "DoRA"),
+        (f"{NAME}.hada_w1_a", "LoHa"),
+        (f"{NAME}.lokr_w1", "LoKr"),
+        (f"{NAME}.diff", "full difference"),
+        (f"{NAME}.diff_b", "full difference"),
+        (f"{NAME}.oft_blocks", "OFT"),
+        (f"{NAME}.on_input", "IA3"),
+        (f"{NAME}.a1.weight", "GLoRA"),
+        (f"{NAME}.w_norm", "trained norms"),
+        (f"{NAME}.lora_mid.weight", "Tucker LoRA"),
+        (f"unet.{QUERY}.lora_B.bias", "LoRA with biases"),
+        ("bundle_emb.x.string_to_param.*", "textual inversion"),
+    ],
+)
+def test_other_kinds_are_named_not_dropped(
+    engine: Engine, tmp_path: Path, extra: str, kind: str
+) -> None:
+    tensors = {**kohya(NAME, SHAPES[QUERY]), **one(extra)}
+    failure = refused(engine, save(tmp_path / "x.safetensors", tensors))
+    assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", kind)
+
+
+def test_a_file_for_another_model_is_refused(engine: Engine, tmp_path: Path) -> None:
+    tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", (64, 64))
+    failure = refused(engine, save(tmp_path / "flux.safetensors", tensors))
+    assert (failure.code, failure.params["tensors"]) == ("adapter.matches_nothing", 3)
+
+
+@pytest.mark.parametrize(("width", "family"), [(768, "SD 1.5"), (1024, "SD 2"), (48, "unknown")])
+def test_other_shapes_are_refused(
+    engine: Engine, tmp_path: Path, width: int, family: str
+) -> None:
+    name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    failure = refused(engine, save(tmp_path / "x.safetensors", kohya(name, (64, width))))
+    assert failure.code == "adapter.other_shape"
+    assert failure.params["module"] == name
+    assert failure.params["found"] == f"64×{width}"
+    assert failure.params["expected"] == "64×64"
+    assert failure.params["family"] == family
+
+
+def test_numbers_that_are_none_are_refused(engine: Engine, tmp_path: Path) -> None:
+    tensors = kohya(NAME, SHAPES[QUERY])
+    tensors[f"{NAME}.lora_up.weight"][3, 1] = float("nan")
+    failure = refused(engine, save(tmp_path / "nan.safetensors", tensors))
+    assert (failure.code, failure.params["module"]) == ("adapter.not_finite", NAME)
+
+
+def test_half_a_pair_is_broken(engine: Engine, tmp_path: Path) -> None:
+    tensors = kohya(NAME, SHAPES[QUERY])
+    del tensors[f"{NAME}.lora_up.weight"]
+    assert refused(engine, save(tmp_path / "x.safetensors", tensors)).code == "adapter.broken"
+
+
+def test_an_absurd_rank_is_refused(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import adapter_file
+
+    monkeypatch.setattr(adapter_file, "RANK_LIMIT", 3)
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPES[QUERY], rank=4))
+    failure = refused(engine, path)
+    assert (failure.code, failure.params["rank"]) == ("adapter.rank_too_high", 4)
+    monkeypatch.setattr(adapter_file, "FILE_LIMIT", 100)
+    assert refused(engine, path).code == "adapter.too_large"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 a zip, as torch.save writes",
+        b"\x80\x02}q\x00.",
+        struct.pack("<Q", 2**40) + b"{}",
+        struct.pack("<Q", 4) + b"nope",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 70)
+        + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(70)
+        + bytes(8),
+    ],
+    ids=["empty", "zip", "pickle", "endless header", "no json", "no table", "cut off"],
+)
+def test_what_is_no_safetensors_is_never_loaded(
+    engine: Engine, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    assert refused(engine, path).code == "adapter.not_safetensors"
+
+
+def test_a_folder_needs_one_file_or_a_name(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "loras"
+    folder.mkdir()
+    assert refused(engine, folder).code == "adapter.no_safetensors"
+    kohya_lora(folder / "one.safetensors")
+    painted = paint(engine, request(("a", 1.0)), catalog(a=folder))
+    kohya_lora(folder / "two.safetensors", seed=5)
+    failure = refused(engine, folder)
+    assert failure.code == "adapter.choose_file"
+    assert failure.params["files"] == "one.safetensors, two.safetensors"
+    entry = AdapterEntry(key="a", name="a", path=str(folder), weight_name="one.safetensors")
+    assert digests(paint(engine, request(("a", 1.0)), catalog(a=entry))) == digests(painted)
+
+
+def test_a_missing_file_is_named(engine: Engine, tmp_path: Path) -> None:
+    failure = refused(engine, tmp_path / "gone.safetensors")
+    assert failure.code == "adapter.missing"
+    assert failure.params["path"] == str(tmp_path / "gone.safetensors")
+
+
+def test_a_failure_leaves_the_model_clean(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a file is refused before or in the middle of putting it on."""
+    from bot.engine import adapters
+
+    expected = digests(paint(engine, request()))
+    good = kohya_lora(tmp_path / "good.safetensors")
+    bad = save(tmp_path / "bad.safetensors", kohya("lora_unet_nothing", (4, 4)))
+    offered = catalog(good=good, bad=bad)
+    for _ in range(2):
+        with pytest.raises(JobFailed):
+            paint(engine, request(("good", 1.0), ("bad", 1.0)), offered)
+        assert digests(paint(engine, request(), offered)) == expected
+
+    real = adapters._inject
+
+    def fails_in_the_text_encoder(model: Any, *args: Any) -> None:
+        real(model, *args)
+        if model is resident(engine).pipeline.text_encoder:
+            raise ZeroDivisionError
+
+    pipeline = resident(engine).pipeline
+    with monkeypatch.context() as patch:
+        patch.setattr(adapters, "_inject", fails_in_the_text_encoder)
+        with pytest.raises(ZeroDivisionError):
+            paint(engine, request(("good", 1.0)), offered)
+    assert not [name for name, _ in pipeline.unet.named_modules() if "lora" in name]
+    assert digests(paint(engine, request(), offered)) == expected

@@ -1,0 +1,225 @@
+"""Weights from the hub: what is downloaded, what is said meanwhile, what happens without it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.progress import Progress, Stage
+from catalog import AdapterEntry
+from tests.engine.factories import (
+    DEMO,
+    catalog,
+    configs_only,
+    digests,
+    kohya_lora,
+    model,
+    paint,
+    request,
+    single_file,
+)
+from tests.engine.hub_server import COMMIT, HubServer, contents, hub_server
+
+REMOTE = model("remote", "org/model")
+ASKED = request(model="remote")
+
+
+@pytest.fixture
+def hub(models_dir: Path) -> Iterator[HubServer]:
+    """`org/model` is the demo model among files that must not be touched."""
+    with hub_server() as server:
+        files = contents(models_dir / DEMO)
+        for name in ("unet/diffusion_pytorch_model.bin", "model.ckpt", "README.md", "x.onnx"):
+            files[name] = b"never downloaded"
+        files["unet/diffusion_pytorch_model.fp16.safetensors"] = b"never downloaded on the CPU"
+        server.repositories["org/model"] = files
+        yield server
+
+
+@pytest.fixture
+def own(tmp_path: Path, hub: HubServer) -> Iterator[Engine]:
+    """An engine with an empty models folder and the hub above."""
+    engine = engine_with(tmp_path, hub.url)
+    yield engine
+    engine.close()
+
+
+def engine_with(tmp_path: Path, url: str) -> Engine:
+    return Engine(
+        models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json", hub_endpoint=url
+    )
+
+
+def failure_of(engine: Engine, wanted: Any = ASKED, **adapters: Any) -> JobFailed:
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, wanted, catalog([REMOTE], **adapters))
+    return failure.value
+
+
+def test_a_repository_is_downloaded_once_with_progress(
+    own: Engine, hub: HubServer, engine: Engine, tmp_path: Path
+) -> None:
+    seen: list[Progress] = []
+    painted = paint(own, ASKED, catalog([REMOTE]), seen.append)
+    assert digests(painted) == digests(paint(engine, request()))
+    downloading = [p.fraction for p in seen if p.stage is Stage.DOWNLOADING]
+    assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote"}
+    assert downloading == sorted(downloading)
+    assert downloading[0] == 0.0
+    assert downloading[-1] == 1.0
+    assert max(n for n, p in enumerate(seen) if p.stage is Stage.DOWNLOADING) < min(
+        n for n, p in enumerate(seen) if p.stage is Stage.PAINTING
+    )
+    fetched = hub.fetched()
+    assert set(fetched) == set(contents_wanted(hub))
+    before = len(hub.asked)
+    paint(own, ASKED, catalog([REMOTE]))
+    assert len(hub.asked) == before
+    offline = engine_with(tmp_path, "http://127.0.0.1:9")
+    assert digests(paint(offline, ASKED, catalog([REMOTE]))) == digests(painted)
+
+
+def contents_wanted(hub: HubServer) -> list[str]:
+    kept = (".json", ".txt", "model.safetensors")
+    return [name for name in hub.repositories["org/model"] if name.endswith(kept)]
+
+
+def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> None:
+    from bot.engine.sources import checkpoint_files
+
+    names = hub.repositories["org/model"]
+    half = checkpoint_files(names, None, half=True)
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in half
+    assert "unet/diffusion_pytorch_model.safetensors" not in half
+    assert "vae/diffusion_pytorch_model.safetensors" in half
+
+
+def test_a_stop_during_the_download_leaves_no_half_model(own: Engine, hub: HubServer) -> None:
+    seen: list[Progress] = []
+
+    def stop_at_half() -> None:
+        if seen and seen[-1].fraction > 0.5:
+            raise PaintStopped(StopReason.CANCELLED)
+
+    with pytest.raises(PaintStopped):
+        paint(own, ASKED, catalog([REMOTE]), seen.append, stop_at_half)
+    interrupted = len(hub.fetched())
+    assert 0 < interrupted < len(contents_wanted(hub))
+    assert digests(paint(own, ASKED, catalog([REMOTE])))
+    assert len(hub.fetched()) <= len(contents_wanted(hub)) + 1
+
+
+def test_without_network_the_model_and_its_folder_are_named(tmp_path: Path) -> None:
+    failure = failure_of(engine_with(tmp_path, "http://127.0.0.1:9"))
+    assert failure.code == "model.unreachable"
+    assert failure.params == {
+        "model": "remote",
+        "path": "org/model",
+        "dir": str(tmp_path / "models"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("refused", "code"),
+    [
+        (None, "model.not_on_hub"),
+        ((401, "GatedRepo"), "model.gated"),
+        ((403, "GatedRepo"), "model.gated"),
+        ((404, "RevisionNotFound"), "model.not_on_hub"),
+        ((500, ""), "model.unreachable"),
+    ],
+)
+def test_the_hubs_refusals_are_told_apart(
+    own: Engine, hub: HubServer, refused: tuple[int, str] | None, code: str
+) -> None:
+    hub.repositories.clear()
+    if refused:
+        hub.refused["org/model"] = refused
+    assert failure_of(own).code == code
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"model.ckpt": b"x", "README.md": b"x"}, "model.no_safetensors"),
+        ({"a.safetensors": b"x", "b.safetensors": b"x"}, "model.choose_file"),
+        ({"model_index.json": b"{}"}, "model.incomplete"),
+    ],
+)
+def test_a_repository_that_does_not_fit_is_not_downloaded(
+    own: Engine, hub: HubServer, files: dict[str, bytes], code: str
+) -> None:
+    hub.repositories["org/model"] = files
+    assert failure_of(own).code == code
+    assert hub.fetched() == []
+
+
+def test_one_file_of_a_repository_with_the_configuration_of_another(
+    own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    checkpoint = single_file(models_dir / DEMO, tmp_path / "x" / "big.safetensors")
+    hub.repositories["org/files"] = {
+        "big.safetensors": checkpoint.read_bytes(),
+        "small.safetensors": b"never downloaded",
+    }
+    entry = model("remote", "org/files", weight_name="big.safetensors", config="org/model")
+    painted = paint(own, ASKED, catalog([entry]))
+    assert digests(painted) == digests(paint(engine, request()))
+    assert not [name for name in hub.fetched()[1:] if name.endswith(".safetensors")]
+
+
+def test_an_adapter_and_a_vae_from_the_hub(
+    own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    lora = kohya_lora(tmp_path / "l.safetensors")
+    hub.repositories["org/lora"] = {"l.safetensors": lora.read_bytes(), "x.bin": b"no"}
+    hub.repositories["org/vae"] = contents(models_dir / "other" / "vae")
+    entry = model("remote", "org/model", vae_path="org/vae")
+    local = model("local", "builtin:demo", vae_path=str(models_dir / "other" / "vae"))
+    seen: list[Progress] = []
+    asked = request(("l", 1.0), model="remote")
+    adapter = AdapterEntry(key="l", name="l", path="org/lora", revision=COMMIT)
+    painted = paint(own, asked, catalog([entry], l=adapter), seen.append)
+    expected = paint(engine, request(("l", 1.0), model="local"), catalog([local], l=lora))
+    assert digests(painted) == digests(expected)
+    assert painted.recipe.vae
+    assert painted.recipe.vae.name == "org/vae"
+    assert painted.recipe.vae.sha256 == getattr(expected.recipe.vae, "sha256", None)
+    assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote", "l"}
+
+
+def test_a_cache_filled_by_hand_is_used_without_network(
+    tmp_path: Path, engine: Engine, models_dir: Path
+) -> None:
+    snapshot = tmp_path / "models" / "hub" / "models--org--model" / "snapshots" / COMMIT
+    shutil.copytree(models_dir / DEMO, snapshot)
+    offline = engine_with(tmp_path, "http://127.0.0.1:9")
+    painted = paint(offline, ASKED, catalog([REMOTE]))
+    assert digests(painted) == digests(paint(engine, request()))
+
+
+def test_a_cache_that_was_cut_short_is_completed(
+    own: Engine, hub: HubServer, tmp_path: Path, models_dir: Path
+) -> None:
+    snapshot = tmp_path / "models" / "hub" / "models--org--model" / "snapshots" / COMMIT
+    configs_only(models_dir / DEMO, snapshot)
+    assert digests(paint(own, ASKED, catalog([REMOTE])))
+    assert sorted(hub.fetched()) == sorted(
+        name for name in contents_wanted(hub) if name.endswith(".safetensors")
+    )
+
+
+def test_a_download_cut_off_by_the_server_is_no_model(own: Engine, hub: HubServer) -> None:
+    class Shorter(bytes):
+        def __len__(self) -> int:
+            return super().__len__() + 5
+
+    name = "model_index.json"
+    files = dict(hub.repositories["org/model"])
+    hub.repositories["org/model"] = {**files, name: Shorter(files[name])}
+    assert failure_of(own).code in {"model.unreachable", "model.download_failed"}
+    assert own.loaded is None
