@@ -24,7 +24,7 @@ async def register(
     if guild is not None:
         tree.copy_global_to(guild=guild)
     registered = await tree.sync(guild=guild)
-    await store.set_setting(_key(guild_id), await fingerprint(tree))
+    await store.set_setting(_key(tree, guild_id), await fingerprint(tree))
     return registered
 
 
@@ -33,7 +33,7 @@ async def register_if_changed(
 ) -> None:
     """As `register`, but not when nothing changed, and never raising: the bot works without."""
     try:
-        if await store.setting(_key(guild_id)) == await fingerprint(tree):
+        if await store.setting(_key(tree, guild_id)) == await fingerprint(tree):
             log.info("commands: unchanged, not registered again")
             return
         commands = await register(tree, store, guild_id)
@@ -53,5 +53,5 @@ async def fingerprint(tree: app_commands.CommandTree[Any]) -> str:
     return hashlib.sha256(json.dumps(payloads, sort_keys=True).encode()).hexdigest()
 
 
-def _key(guild_id: int | None) -> str:
-    return f"commands:{guild_id or 'global'}"
+def _key(tree: app_commands.CommandTree[Any], guild_id: int | None) -> str:
+    return f"commands:{tree.client.application_id}:{guild_id or 'global'}"

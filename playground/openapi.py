@@ -95,6 +95,13 @@ class OpenApi:
         self._validator = jsonschema.Draft202012Validator
         self._answers: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         self._requests: JsonObject = copy.deepcopy(self._answers)
+        # Described as numbers; documented, and sent, as words:
+        # https://docs.discord.com/developers/reference#error-messages.
+        self._answers["components"]["schemas"]["InnerErrors"]["properties"]["_errors"]["items"] = {
+            "type": "object",
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+            "required": ["code", "message"],
+        }
         # Documented as "snowflake or number", and discord.py sends numbers.
         self._requests["components"]["schemas"]["SnowflakeType"] = {"type": ["string", "integer"]}
 

@@ -249,7 +249,7 @@ async def test_private_channel_thread_and_locale(pg: Playground, bot: Bot) -> No
 
 async def test_late_answer(pg: Playground, bot: Bot, ada: User) -> None:
     pg.core.ack_deadline = 0.05
-    with pytest.raises(NotAcknowledged, match="did not answer within 0.05 s; the bot is online"):
+    with pytest.raises(NotAcknowledged, match=r"did not answer within 0\.05 s; the bot is online"):
         await ada.slash("slow")
     bot.gate.set()
     error = await bot.first("error")

@@ -1,0 +1,43 @@
+# make demo · make test · make run        (the same without make: see README.md)
+PYTHON ?= python3
+BIN := .venv/bin
+PROMPT := a red fox asleep in fresh snow
+SEED := 7
+
+.PHONY: demo test run check docs bench
+
+demo: .venv/installed
+	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
+	@echo "It shows that everything works, not what SDXL paints; for that choose --model sdxl-base."
+	@$(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)
+	@echo 'Paint the same picture again, byte for byte:'
+	@echo '  $(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)'
+
+run: .venv/installed
+	@$(BIN)/python main.py run
+
+# One thread each: two OpenMP threads beside the bot under test are slower than one.
+test: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# .env.example and the README's table of settings, from the settings class
+docs: .venv/installed
+	$(BIN)/python -m bot.settings
+
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks.responsiveness
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
