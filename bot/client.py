@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
 import discord
+import yarl
 from discord.ext import commands
 
 from bot.delivery import Delivery
 from bot.errors import SettingsError
-from bot.settings import Settings
+from bot.settings import DISCORD_API_URL, Settings
 from bot.store import Limits
 from bot.studio import Studio
 from bot.sync import register_if_changed
@@ -151,6 +152,10 @@ async def _serve(bot: ImagenBot) -> None:
             "DISCORD_TOKEN: Discord does not accept it; copy it anew from "
             "https://discord.com/developers/applications, page Bot"
         ) from error
+    if bot.settings.api_url != DISCORD_API_URL:
+        # Reconnecting after an invalid session, discord.py goes to Discord's own gateway.
+        found = await bot.http.request(discord.http.Route("GET", "/gateway"))
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
     # Beside the start, not before it: the commands of the last time still work.
     registering = asyncio.create_task(
         register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id)

@@ -208,7 +208,12 @@ class GpuConsumer:
         """Deliver in the background, so that the GPU does not wait for Discord."""
         task = asyncio.create_task(news)
         self._notices.add(task)
-        task.add_done_callback(self._notices.discard)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._notices.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an observer failed", exc_info=error)
 
 
 def _without_prompt(error: Exception, request: GenerationRequest) -> str:

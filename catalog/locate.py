@@ -110,11 +110,9 @@ def _snapshot(
     """The cached snapshot to use: that of `revision` or of `main`, else any that is whole."""
     folder = hub / f"models--{repository.replace('/', '--')}"
     snapshots = folder / "snapshots"
-    if not snapshots.is_dir():
+    if not snapshots.is_dir() or (revision and _leaves(revision)):
         return None
-    names = [_commit(folder / "refs" / (revision or "main"))]
-    if revision:
-        names.append(None if _leaves(revision) else revision)
+    names = [_commit(folder / "refs" / (revision or "main")), revision]
     others = [] if revision else sorted(p.name for p in snapshots.iterdir())
     root = hub.resolve()
     for name in chain(filter(None, names), others):

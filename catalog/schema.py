@@ -220,6 +220,18 @@ class AdapterEntry(_Entry):
     models: Keys = ()
 
 
+# What pydantic's error types ask for, in the words of somebody who edits TOML.
+_EXPECTED: Final = {
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "model_type": "a table like {min = 10, default = 30, max = 100}",
+    "string_pattern_mismatch": "a commit, tag or branch name",
+    "string_type": "text in quotes",
+    "tuple_type": "a list in square brackets",
+}
+
+
 def explain(error: ValidationError) -> str:
     """`error` as one short line: each field, what is allowed, and what it was given."""
     return one_line("; ".join(_explain_one(dict(detail)) for detail in error.errors()))
@@ -237,27 +249,13 @@ def _explain_one(detail: dict[str, Any]) -> str:
         # A check of several fields together names their values itself.
         named = not field or ", got " in reason
         return f"{field} {reason}".strip() + ("" if named else f", got {_shown(given)}")
-    reason = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     if kind in {"string_too_long", "too_long"}:
         unit = "characters" if isinstance(given, str) else "items"
         return f"{field} must have at most {context['max_length']} {unit}, got {_shown(given)}"
     if kind in {"string_too_short", "too_short"}:
         return f"{field} must not be empty"
-    if kind == "string_pattern_mismatch":
-        reason = "a commit, tag or branch name"
-    elif kind == "int_type":
-        reason = "a whole number"
-    elif kind == "float_type":
-        reason = "a number"
-    elif kind == "string_type":
-        reason = "text in quotes"
-    elif kind == "bool_type":
-        reason = "true or false"
-    elif kind == "tuple_type":
-        reason = "a list in square brackets"
-    elif kind == "model_type":
-        reason = "a table like {min = 10, default = 30, max = 100}"
-    return f"{field} must be {reason}, got {_shown(given)}"
+    expected = _EXPECTED.get(kind) or detail["msg"].removeprefix("Input should be ")
+    return f"{field} must be {expected}, got {_shown(given)}"
 
 
 def _shown(value: object) -> str:

@@ -35,6 +35,7 @@ class Index:
         self._names = [name for _, name in pairs]
         # A line break parts the two and opens each: "\nanime" finds a prefix, " style" a word.
         self._texts = [f"\n{key}\n{name}" for key, name in pairs]
+        self._letters = [_letters(text) for text in self._texts]
         self._words = _Vocabulary(pairs)
 
     def __len__(self) -> int:
@@ -84,18 +85,18 @@ class Index:
                 hits = [n for n in hits if word in texts[n]]
             yield hits
         yield self._misspelt(words, query)
-        letters = _in_order(query)
-        yield [n for n, key in enumerate(self._keys) if letters(key) or letters(self._names[n])]
+        needed, in_order = _letters("".join(words)), _in_order(query)
+        having = (n for n, letters in enumerate(self._letters) if letters & needed == needed)
+        yield [n for n in having if in_order(texts[n])]
 
     def _misspelt(self, words: list[str], query: str) -> list[int]:
         near = dict.fromkeys(self._words.near(query, _tolerance(query)))
-        if len(words) > 1:
-            both: set[int] | None = None
+        if len(words) > 1 and any(map(_tolerance, words)):
+            every = set(range(len(self)))
             for word in words:
-                some = set(self._words.near(word, _tolerance(word)))
-                some.update(n for n, text in enumerate(self._texts) if word in text)
-                both = some if both is None else both & some
-            near.update(dict.fromkeys(sorted(both or ())))
+                alike = self._words.near(word, _tolerance(word))
+                every &= {n for n in every if word in self._texts[n]}.union(alike)
+            near.update(dict.fromkeys(sorted(every)))
         return list(near)
 
 
@@ -143,9 +144,9 @@ def _letters(word: str) -> int:
 
 
 def _in_order(query: str) -> Callable[[str], object]:
-    # "[^a]*a[^b]*b": the letters in this order; each step has one way to go, so it cannot explode.
+    # "[^a]*+a[^b]*+b" within one line: nothing is ever tried twice, so it cannot explode.
     letters = [re.escape(c) for c in query if c != " "]
-    return re.compile("".join(f"[^{c}]*{c}" for c in letters)).match
+    return re.compile("\n" + "".join(f"[^{c}\n]*+{c}" for c in letters)).search
 
 
 def _distance(one: str, other: str, most: int) -> int:

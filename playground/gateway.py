@@ -247,6 +247,7 @@ class Gateway:
             return
         if op == 1:
             self.heartbeats += 1
+            self._signal.notify()
             if self.answer_heartbeats:
                 connection.send({"op": 11, "d": None})
         elif op == 2:
@@ -257,6 +258,7 @@ class Gateway:
             self._fail(connection, 4003, f"op {op} before IDENTIFY")
         elif op == 3:
             self.presence = data
+            self._signal.notify()
         elif op == 8:
             self._members(connection.session, data)
         elif op != 4:

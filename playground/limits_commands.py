@@ -162,7 +162,7 @@ def check_command(command: JsonObject, path: Path = ()) -> Iterator[Problem]:
                 "APPLICATION_COMMAND_CONTEXT_MENU_OPTIONS_NOT_ALLOWED",
                 "Context menu commands cannot have options",
             )
-    yield from _options(options, path, depth=0)
+    yield from _options(options, path, parent=None)
     total = _text(command)
     if total > TOTAL:
         yield Problem(
@@ -208,7 +208,7 @@ def _locales(path: Path, localized: JsonObject) -> Iterator[Problem]:
         )
 
 
-def _options(options: list[JsonObject], path: Path, depth: int) -> Iterator[Problem]:
+def _options(options: list[JsonObject], path: Path, parent: int | None) -> Iterator[Problem]:
     if len(options) > OPTIONS:
         yield Problem(
             (*path, "options"),
@@ -238,10 +238,10 @@ def _options(options: list[JsonObject], path: Path, depth: int) -> Iterator[Prob
                 "Required options must be placed before non-required options",
             )
         optional = optional or not option.get("required")
-        yield from _option(option, where, depth)
+        yield from _option(option, where, parent)
 
 
-def _option(option: JsonObject, path: Path, depth: int) -> Iterator[Problem]:
+def _option(option: JsonObject, path: Path, parent: int | None) -> Iterator[Problem]:
     kind = int(option.get("type") or 0)
     for key in option.keys() - OPTION_KEYS:
         yield Problem((*path, key), "PLAYGROUND_UNKNOWN_KEY", f"Discord ignores {key!r}", False)
@@ -249,12 +249,16 @@ def _option(option: JsonObject, path: Path, depth: int) -> Iterator[Problem]:
     yield from _description(path, option)
     if not SUBCOMMAND <= kind <= ATTACHMENT:
         yield Problem((*path, "type"), "BASE_TYPE_CHOICES", f"{kind} is no option type (1 to 11)")
+    # A command holds groups and sub-commands, a group only sub-commands, those only values.
+    misplaced = kind != SUBCOMMAND if parent == GROUP else parent and kind in (SUBCOMMAND, GROUP)
+    if misplaced:
+        yield Problem(
+            (*path, "type"),
+            "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID",
+            f"type {kind} cannot be inside type {parent}",
+        )
     if kind in (SUBCOMMAND, GROUP):
-        deepest = 1 if kind == SUBCOMMAND else 0
-        if depth > deepest:
-            yield Problem((*path, "type"), "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID",
-                          "Sub-commands nest at most: command, group, sub-command")  # fmt: skip
-        yield from _options(option.get("options") or [], path, depth + 1)
+        yield from _options(option.get("options") or [], path, kind)
     choices = option.get("choices") or []
     if choices and option.get("autocomplete"):
         yield Problem((*path, "autocomplete"), "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_CHOICES",

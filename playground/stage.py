@@ -130,6 +130,15 @@ class Stage:
     def attachment_size_limit(self, size: int) -> None:
         self.core.attachment_size_limit = size
 
+    @property
+    def ack_deadline(self) -> float:
+        """Seconds the bot has to acknowledge an interaction; Discord gives 3."""
+        return self.core.ack_deadline
+
+    @ack_deadline.setter
+    def ack_deadline(self, seconds: float) -> None:
+        self.core.ack_deadline = seconds
+
     def drop_gateway(self) -> None:
         """Kill all gateway sockets abruptly; their sessions can be resumed."""
         self.gateway.drop()

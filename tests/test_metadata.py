@@ -250,6 +250,8 @@ class TestPng:
         carried.info = {"dpi": (72, 72), "icc_profile": b"x", "parameters": "other"}
         assert encode_png(carried, RECIPE, 1) == encode_png(image(), RECIPE, 1)
         assert carried.info["dpi"] == (72, 72)
+        turned = replace(RECIPE, scheduler=dict(reversed(RECIPE.scheduler.items())))
+        assert encode_png(image(), turned, 1) == encode_png(image(), RECIPE, 1)
         assert encode_png(image(), RECIPE, 1) != encode_png(image(), RECIPE, 2)
 
     @settings(max_examples=100)

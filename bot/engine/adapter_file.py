@@ -199,8 +199,10 @@ def _delta(
     rank = int(down.shape[0])
     by_metadata = alphas.get(f"{target.part}.{target.path}", alphas.get(target.part, float(rank)))
     alpha = float(file.get_tensor(keys["alpha"]).item()) if "alpha" in keys else by_metadata
-    finite = math.isfinite(alpha) and bool(down.isfinite().all()) and bool(up.isfinite().all())
-    if not finite:
+    if not (down.is_floating_point() and up.is_floating_point()):
+        raise owner.failed("broken", module=name)
+    numbers = (torch.tensor(alpha), down.float(), up.float())  # isfinite knows no 8-bit numbers
+    if not all(bool(tensor.isfinite().all()) for tensor in numbers):
         raise owner.failed("not_finite", module=name)
     wanted_down, wanted_up = _wanted(target, rank)
     return Delta(target, down.reshape(wanted_down), up.reshape(wanted_up), alpha)

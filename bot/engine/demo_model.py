@@ -23,8 +23,8 @@ VERSION = "demo-v1"
 
 SEED = 20_261_122
 START, END = "<|startoftext|>", "<|endoftext|>"
-TEXT_WIDTH = 32
-TEXT_LAYERS = 4
+TEXT_WIDTHS = (32, 48)
+"""Of the two text encoders. They must differ: diffusers tells them apart by it in a single file."""
 WORDS = """
 a the of in on at and with by from to one two three red green blue yellow white black golden
 small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy
@@ -40,14 +40,17 @@ best quality sharp focus low bad anatomy blurry text watermark ugly deformed han
 def build(folder: Path) -> None:
     """Write the model as a diffusers folder, complete or not at all.
 
-    folder: must not exist; its parents are made. The bytes of every weight are the same on every
-        machine and in every call.
+    folder: its parents are made; when it is there already nothing happens. The bytes of every
+        weight are the same on every machine and in every call.
     """
     draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
     draft.mkdir(parents=True)
     try:
         _write_parts(draft)
         draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process built the same model meanwhile
+            raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -57,16 +60,19 @@ def _write_parts(folder: Path) -> None:
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
         _write_tokenizer(folder / name, vocabulary, merges, pad)
 
-    text = {
-        "vocab_size": len(vocabulary),
-        "hidden_size": TEXT_WIDTH,
-        "intermediate_size": 4 * TEXT_WIDTH,
-        "num_hidden_layers": TEXT_LAYERS,
-        "num_attention_heads": 4,
-        "projection_dim": TEXT_WIDTH,
-        "bos_token_id": vocabulary[START],
-        "eos_token_id": vocabulary[END],
-    }
+    first, second = (
+        {
+            "vocab_size": len(vocabulary),
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "projection_dim": width,
+            "bos_token_id": vocabulary[START],
+            "eos_token_id": vocabulary[END],
+        }
+        for width in TEXT_WIDTHS
+    )
     unet = UNet2DConditionModel(
         sample_size=32,
         block_out_channels=(32, 64, 96),
@@ -76,11 +82,11 @@ def _write_parts(folder: Path) -> None:
         transformer_layers_per_block=(1, 1, 2),
         attention_head_dim=(2, 4, 6),
         norm_num_groups=16,
-        cross_attention_dim=2 * TEXT_WIDTH,
+        cross_attention_dim=sum(TEXT_WIDTHS),
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=16,
-        projection_class_embeddings_input_dim=TEXT_WIDTH + 6 * 16,
+        projection_class_embeddings_input_dim=TEXT_WIDTHS[1] + 6 * 16,
     )
     vae = AutoencoderKL(
         block_out_channels=(16, 16, 32, 32),
@@ -94,8 +100,8 @@ def _write_parts(folder: Path) -> None:
         force_upcast=False,
     )
     parts: dict[str, Any] = {
-        "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_act="quick_gelu", **text)),
-        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(hidden_act="gelu", **text)),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_act="quick_gelu", **first)),
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(hidden_act="gelu", **second)),
         "unet": unet,
         "vae": vae,
     }

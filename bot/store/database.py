@@ -63,11 +63,12 @@ class Database:
             try:
                 await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
                 yield self._writer
+                await _undisturbed(self._writer.commit())
             except BaseException:
+                # A commit that failed (a full disk) leaves its transaction open too.
                 if self._writer.in_transaction:
                     await _undisturbed(self._writer.rollback())
                 raise
-            await _undisturbed(self._writer.commit())
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         async with self._reader.execute(sql, parameters) as cursor:
@@ -79,13 +80,18 @@ class Database:
 
 
 async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
-    """Await `step` to its end even when cancelled meanwhile, then pass the cancellation on."""
+    """Await `step` to its end, however often cancelled meanwhile, then pass the cancellation on."""
     task = asyncio.ensure_future(step)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # seen, or asyncio would log it
+        raise cancelled
+    task.result()
 
 
 @asynccontextmanager
@@ -104,9 +110,7 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
     scripts = await asyncio.to_thread(_read_scripts, folder)
-    async with connection.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    version = int(row[0]) if row else 0
+    version = await _version(connection)
     if version > len(scripts):
         raise StoreError(
             f"{path}: written by a newer version (schema {version}, this one knows "
@@ -120,7 +124,15 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
         except sqlite3.Error:
             if connection.in_transaction:
                 await connection.rollback()
-            raise
+            # Another process that started at the same time may have done it.
+            if await _version(connection) < number:
+                raise
+
+
+async def _version(connection: aiosqlite.Connection) -> int:
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _read_scripts(folder: Path) -> list[str]:

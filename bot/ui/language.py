@@ -1,7 +1,7 @@
 """The bot's sentences: one TOML file per language in bot/ui/texts, looked up by code.
 
 A code is the dotted path in the file (`status.queued`). A language may lack a sentence; English has
-them all, and is what a locale without a file gets.
+them all (a test sees to it), and is what a locale without a file gets.
 """
 
 import tomllib
@@ -40,7 +40,7 @@ class Texts:
         own = self._languages.get(locale) or self._languages.get(locale.split("-")[0]) or english
 
         def say(code: str, /, **params: object) -> str:
-            return (own.get(code) or english[code]).format(**params)
+            return (own.get(code) or english.get(code) or code).format(**params)
 
         return say
 

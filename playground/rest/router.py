@@ -30,8 +30,8 @@ class Call:
 
     @property
     def where(self) -> str:
-        """For messages: the method and path."""
-        return f"{self.method} {self.path}"
+        """For messages: the method and path, long tokens left out."""
+        return f"{self.method} {re.sub(r'/[A-Za-z0-9_-]{60,}', '/<token>', self.path)}"
 
     def object(self) -> JsonObject:
         """The JSON body, {} if there is none."""

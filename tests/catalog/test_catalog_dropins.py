@@ -1,6 +1,7 @@
 """Files that were dropped into the models folder."""
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,14 @@ def test_no_bytes_break_the_header_reader(tmp_path_factory: Any, raw: bytes) -> 
     file = Path(tmp_path_factory.getbasetemp()) / "fuzz.safetensors"
     file.write_bytes(raw)
     with pytest.raises(HeaderError):
+        read_metadata(file)
+
+
+def test_a_header_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(struct.pack("<Q", HEADER_MAX + 1))
+    os.truncate(file, HEADER_MAX * 2)  # sparse: takes no room on the disk
+    with pytest.raises(HeaderError, match=r"not a \.safetensors file, or cut off"):
         read_metadata(file)
 
 

@@ -77,7 +77,13 @@ def test_of_several_snapshots_main_is_used_unless_another_revision_is_named(home
     assert locate("org/name", home.models_dir, revision="aaa").path == first
     assert locate("org/name", home.models_dir, revision="main").path == second
     assert locate("org/name", home.models_dir, revision="ccc") == Location("download")
-    assert locate("org/name", home.models_dir, revision="../../x") == Location("download")
+
+
+def test_a_revision_does_not_lead_to_another_repository(home: Home) -> None:
+    snapshot(home, "org/name", "aaa", "a.safetensors")
+    snapshot(home, "org/other", "bbb", "a.safetensors")
+    there = "../../models--org--other/snapshots/bbb"
+    assert locate("org/name", home.models_dir, revision=there) == Location("download")
 
 
 def test_the_download_cache_may_be_a_link_to_another_disk(home: Home, tmp_path: Path) -> None:
@@ -109,6 +115,7 @@ def test_a_relative_path_does_not_climb_out(home: Home, tmp_path: Path, name: st
     (home.models_dir / "x").mkdir()
     assert locate(name, home.models_dir).kind == "missing"
     assert locate("x", home.models_dir, name).kind == "missing"
+    assert locate(str(home.models_dir), home.models_dir, name).kind == "missing"
 
 
 def test_a_link_does_not_lead_a_relative_path_out(home: Home, tmp_path: Path) -> None:

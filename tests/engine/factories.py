@@ -18,14 +18,19 @@ QUERY = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
 OUT = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0"
 CONTEXT = "up_blocks.0.attentions.1.transformer_blocks.0.attn2.to_k"
 CONVOLUTION = "down_blocks.2.resnets.0.conv1"
-SHAPES = {QUERY: (64, 64), OUT: (64, 64), CONTEXT: (96, 64), CONVOLUTION: (96, 64, 3, 3)}
+SHAPES = {QUERY: (64, 64), OUT: (64, 64), CONTEXT: (96, 80), CONVOLUTION: (96, 64, 3, 3)}
 """Modules of the demo UNet that the LoRAs below change."""
-TEXT_SHAPES = {
-    "text_model.encoder.layers.1.self_attn.q_proj": (32, 32),
-    "text_model.encoder.layers.1.self_attn.out_proj": (32, 32),
-    "text_model.encoder.layers.2.mlp.fc1": (128, 32),
-}
-"""And of both its text encoders."""
+TEXT_WIDTHS = {"te1": 32, "te2": 48}
+
+
+def text_shapes(width: int) -> dict[str, tuple[int, int]]:
+    """Modules of a text encoder that the LoRAs below change."""
+    return {
+        "text_model.encoder.layers.1.self_attn.q_proj": (width, width),
+        "text_model.encoder.layers.1.self_attn.out_proj": (width, width),
+        "text_model.encoder.layers.2.mlp.fc1": (4 * width, width),
+    }
+
 
 Pair = tuple[Any, Any]
 
@@ -122,8 +127,8 @@ def kohya_lora(path: Path, *, text: bool = True, seed: int = 0, **options: Any) 
     for number, (module, shape) in enumerate(SHAPES.items()):
         name = f"lora_unet_{module.replace('.', '_')}"
         tensors |= kohya(name, shape, seed=seed + number, **options)
-    for encoder in ("te1", "te2") if text else ():
-        for module, shape in TEXT_SHAPES.items():
+    for encoder, width in TEXT_WIDTHS.items() if text else ():
+        for module, shape in text_shapes(width).items():
             name = f"lora_{encoder}_{module.replace('.', '_')}"
             tensors |= kohya(name, shape, seed=seed + len(name), **options)
     return save(path, tensors)
@@ -226,6 +231,4 @@ def _renamed(name: str) -> str:
 
 def configs_only(folder: Path, target: Path) -> Path:
     """A copy of a pipeline's folder without its weights."""
-    return Path(
-        shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.safetensors"))
-    )
+    return Path(shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.safetensors")))

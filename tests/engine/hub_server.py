@@ -13,7 +13,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class HubServer(ThreadingHTTPServer):
-    """repositories: id → name of a file → its content. refused: id → status of every answer."""
+    """repositories: id → name of a file → its content. refused: id → status and
+    X-Error-Code of every answer. overstated: bytes that are announced and do not come.
+    """
 
     daemon_threads = True
 
@@ -22,6 +24,7 @@ class HubServer(ThreadingHTTPServer):
         self.repositories: dict[str, Mapping[str, bytes]] = {}
         self.refused: dict[str, tuple[int, str]] = {}
         self.asked: list[str] = []
+        self.overstated = 0
 
     @property
     def url(self) -> str:
@@ -37,10 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: HubServer
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(body=False)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(body=True)
 
     def log_message(self, *_: Any) -> None:
@@ -77,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        announced = len(content) + (0 if body else self.server.overstated)
+        self.send_header("Content-Length", str(announced))
         self.end_headers()
         if body:
             self.wfile.write(content)

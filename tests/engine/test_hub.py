@@ -49,9 +49,7 @@ def own(tmp_path: Path, hub: HubServer) -> Iterator[Engine]:
 
 
 def engine_with(tmp_path: Path, url: str) -> Engine:
-    return Engine(
-        models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json", hub_endpoint=url
-    )
+    return Engine(models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json", hub_endpoint=url)
 
 
 def failure_of(engine: Engine, wanted: Any = ASKED, **adapters: Any) -> JobFailed:
@@ -74,8 +72,9 @@ def test_a_repository_is_downloaded_once_with_progress(
     assert max(n for n, p in enumerate(seen) if p.stage is Stage.DOWNLOADING) < min(
         n for n, p in enumerate(seen) if p.stage is Stage.PAINTING
     )
-    fetched = hub.fetched()
-    assert set(fetched) == set(contents_wanted(hub))
+    files = hub.repositories["org/model"]
+    wanted = {files[name] for name in contents_wanted(hub)}  # equal files are stored once
+    assert {files[name] for name in hub.fetched()} == wanted
     before = len(hub.asked)
     paint(own, ASKED, catalog([REMOTE]))
     assert len(hub.asked) == before
@@ -172,6 +171,18 @@ def test_one_file_of_a_repository_with_the_configuration_of_another(
     assert not [name for name in hub.fetched()[1:] if name.endswith(".safetensors")]
 
 
+def test_a_single_file_without_network_says_what_it_lacks(tmp_path: Path, models_dir: Path) -> None:
+    checkpoint = single_file(models_dir / DEMO, tmp_path / "alone.safetensors")
+    with pytest.raises(JobFailed) as failure:
+        paint(
+            engine_with(tmp_path, "http://127.0.0.1:9"),
+            ASKED,
+            catalog([model("remote", str(checkpoint))]),
+        )
+    assert failure.value.code == "model.unreachable"
+    assert failure.value.params["path"] == "stabilityai/stable-diffusion-xl-base-1.0"
+
+
 def test_an_adapter_and_a_vae_from_the_hub(
     own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -214,12 +225,8 @@ def test_a_cache_that_was_cut_short_is_completed(
 
 
 def test_a_download_cut_off_by_the_server_is_no_model(own: Engine, hub: HubServer) -> None:
-    class Shorter(bytes):
-        def __len__(self) -> int:
-            return super().__len__() + 5
-
-    name = "model_index.json"
-    files = dict(hub.repositories["org/model"])
-    hub.repositories["org/model"] = {**files, name: Shorter(files[name])}
-    assert failure_of(own).code in {"model.unreachable", "model.download_failed"}
+    hub.overstated = 5
+    failure = failure_of(own)
+    assert failure.code == "model.download_failed"
+    assert failure.params["reason"] == "OSError"
     assert own.loaded is None

@@ -2,9 +2,11 @@
 
 import asyncio
 import io
+import sys
 from typing import Any
 
 import discord
+import yarl
 from discord import app_commands
 from discord.ext import commands
 
@@ -84,6 +86,9 @@ class Bot(commands.AutoShardedBot):
     async def _failed(self, _: discord.Interaction, error: BaseException) -> None:
         self.errors.append(getattr(error, "original", error))
         self.see("error", getattr(error, "original", error))
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Without discord.py's five seconds of politeness between two IDENTIFYs."""
 
     async def setup_hook(self) -> None:
         self.add_view(Panel(timeout=None))
@@ -201,3 +206,16 @@ def add_commands(bot: Bot) -> None:
     @tree.context_menu(name="Gallery")
     async def gallery(interaction: discord.Interaction, user: discord.User) -> None:
         await interaction.response.send_message(f"of {user.name}", ephemeral=True)
+
+
+def main(api_url: str, gateway_url: str, token: str) -> None:
+    """As a process of its own: it needs no more than the addresses and the token."""
+    discord.http.Route.BASE = api_url
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+    bot = Bot()
+    bot.gate.set()
+    bot.run(token, log_handler=None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

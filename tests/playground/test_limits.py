@@ -230,6 +230,8 @@ COMMANDS: list[tuple[list[Json], str | None]] = [
     ([command(options=[option(kind=12)])], "BASE_TYPE_CHOICES"),
     ([command(options=[option(), sub("s", 1)])], "OPTIONS_TYPE_INVALID"),
     ([command(options=[sub("s", 1, sub("t", 1))])], "OPTIONS_TYPE_INVALID"),
+    ([command(options=[sub("g", 2, sub("h", 2))])], "OPTIONS_TYPE_INVALID"),
+    ([command(options=[sub("g", 2, option())])], "OPTIONS_TYPE_INVALID"),
     (
         [command(options=[option(choices=[{"name": str(n), "value": "v"} for n in range(26)])])],
         "BASE_TYPE_MAX_LENGTH",
@@ -321,7 +323,9 @@ def test_the_shape_of_a_refusal() -> None:
 
 
 def test_components_are_completed() -> None:
-    (done,) = finish([row(button(emoji={"name": "x", "id": None}), button("b", id=7))], dict)
+    (done,) = finish(
+        [row(button(emoji={"name": "x", "id": None}), button("b", id=7))], lambda url: {"url": url}
+    )
     assert [c["id"] for c in done["components"]] == [2, 7]
     assert done["components"][0]["emoji"] == {"name": "x"}
 

@@ -1,7 +1,7 @@
 """Login, sync and interactions, as the real discord.py does them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import discord
 import pytest
@@ -14,7 +14,7 @@ Start = Callable[..., Awaitable[Bot]]
 
 
 @pytest.fixture(autouse=True)
-def _clean(pg: Playground) -> object:
+def _clean(pg: Playground) -> Iterator[None]:
     """A good run leaves no violations; tests of refusals clear them after looking."""
     yield
     assert pg.violations == []
@@ -132,8 +132,7 @@ async def test_autocomplete(bot: Bot, ada: User) -> None:
 
 async def test_deferred_answer_is_filled_in(pg: Playground, bot: Bot, ada: User) -> None:
     call = await ada.slash("paint", prompt="a fox")
-    assert call.message is None
-    assert call.deferred
+    assert (call.message, call.deferred) == (None, True)
     bot.gate.set()
     message = await call.wait(lambda m: bool(m.attachments), timeout=5)
     assert call.message is message
@@ -248,7 +247,7 @@ async def test_private_channel_thread_and_locale(pg: Playground, bot: Bot) -> No
 
 
 async def test_late_answer(pg: Playground, bot: Bot, ada: User) -> None:
-    pg.core.ack_deadline = 0.05
+    pg.ack_deadline = 0.05
     with pytest.raises(NotAcknowledged, match=r"did not answer within 0\.05 s; the bot is online"):
         await ada.slash("slow")
     bot.gate.set()
@@ -307,7 +306,7 @@ async def test_token_of_fifteen_minutes(pg: Playground, bot: Bot, ada: User) -> 
 
 
 async def test_the_bot_cannot_use_a_wrong_callback(pg: Playground, bot: Bot, ada: User) -> None:
-    pg.core.ack_deadline = 0.2
+    pg.ack_deadline = 0.2
 
     @bot.tree.command(description="Updates a message that is not there")
     async def update(interaction: discord.Interaction) -> None:

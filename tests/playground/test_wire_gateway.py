@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import aiohttp
 import discord
@@ -18,7 +18,7 @@ Json = dict[str, object]
 
 
 @pytest.fixture(autouse=True)
-def _clean(pg: Playground) -> object:
+def _clean(pg: Playground) -> Iterator[None]:
     yield
     assert pg.violations == []
 
@@ -85,6 +85,12 @@ async def test_intents_filter(pg: Playground, start: Start, ada: User) -> None:
     await ada.react(said, "🦊")
     await bot.first("react")
     assert bot.all("message") == []
+    deaf = await start(Bot(discord.Intents(guilds=True, guild_messages=True)))
+    await ada.unreact(said, "🦊")
+    await ada.react(said, "🦊")
+    await ada.say(pg.channel, "heard")
+    await deaf.first("message")
+    assert deaf.all("react") == []
 
 
 async def test_members_are_chunked(pg: Playground, start: Start, ada: User) -> None:
@@ -98,12 +104,20 @@ async def test_members_are_chunked(pg: Playground, start: Start, ada: User) -> N
 
 async def test_two_shards(pg: Playground, start: Start, ada: User) -> None:
     pg.gateway.shards = 2
+    guilds = [pg.guild]
+    while len({(guild.id >> 22) % 2 for guild in guilds}) < 2:
+        guilds.append(pg.add_guild("more"))
+    channels = [pg.add_channel("here", guild) for guild in guilds]
     bot = await start()
     assert pg.gateway_identifies == 2
     assert pg.online
     assert {s.shard for s in pg.gateway.sessions.values()} == {(0, 2), (1, 2)}
-    assert bot.guilds[0].shard_id == (pg.guild.id >> 22) % 2
-    assert (await ada.slash("panel")).message is not None
+    for session in pg.gateway.sessions.values():
+        told = [int(e["d"]["id"]) for e in session.events if e["t"] == "GUILD_CREATE"]
+        assert told == [g.id for g in guilds if (g.id >> 22) % 2 == session.shard[0]]
+    assert {g.id: g.shard_id for g in bot.guilds} == {g.id: (g.id >> 22) % 2 for g in guilds}
+    for channel in channels:
+        assert (await ada.slash("panel", channel=channel)).message is not None
 
 
 async def test_429_is_honoured(pg: Playground, bot: Bot) -> None:
@@ -176,8 +190,9 @@ class Raw:
         await self.socket.send_json({"op": 2, "d": data})
 
     async def until_close(self) -> int | None:
-        async for _ in self.socket:
-            pass
+        async with asyncio.timeout(5):
+            async for _ in self.socket:
+                pass
         return self.socket.close_code
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Iterator
 
 import discord
 import pytest
@@ -11,7 +12,7 @@ from tests.playground.inline_bot import PNG, Bot, picture
 
 
 @pytest.fixture(autouse=True)
-def _clean(pg: Playground) -> object:
+def _clean(pg: Playground) -> Iterator[None]:
     yield
     assert pg.violations == []
 

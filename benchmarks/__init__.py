@@ -1,0 +1,1 @@
+"""The README's figures, as scripts that anyone can run."""

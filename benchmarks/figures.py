@@ -1,0 +1,190 @@
+"""What was measured, and the table of it that the README shows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.lag import Lags
+from benchmarks.spread import Spread
+
+MARKS = ("<!-- responsiveness:begin -->\n", "<!-- responsiveness:end -->")
+
+START_GOAL = 2.0
+ANSWER_GOAL = 100.0
+STALL_GOAL = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from the process's start until …; torch: whether it was in the process then."""
+
+    online: float
+    answered: float
+    autocomplete_ms: float
+    torch: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Medians of several starts with a catalog of `entries` LoRAs; torch: in any of them."""
+
+    entries: int
+    online: float
+    answered: float
+    autocomplete_ms: float
+    torch: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Of one bot with a catalog of `entries` LoRAs; the plain ones while it painted.
+
+    own_stall_ms: how late the measuring process itself was at worst. pictures: finished meanwhile.
+    slowest: milliseconds of autocompletes and what was typed.
+    """
+
+    entries: int
+    idle_ack: Spread
+    ack: Spread
+    idle_autocomplete: Spread
+    autocomplete: Spread
+    own_stall_ms: float
+    pictures: int
+    slowest: list[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; met is None where there is no goal, or nothing was measured."""
+
+    what: str
+    measured: str
+    goal: str
+    compared: str
+    met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures of one run."""
+
+    machine: str
+    load_average: float | None
+    threads: str
+    rate: float
+    start: Starts
+    small_start: Starts
+    bare_start: Starts
+    latencies: Latencies
+    small_latencies: Latencies
+    lags: Lags
+
+    def rows(self) -> Iterator[Row]:
+        """The table, line by line."""
+        yield from self._starting()
+        yield from self._answering()
+        yield from self._looping()
+
+    def _starting(self) -> Iterator[Row]:
+        start, small, bare = self.start, self.small_start, self.bare_start
+        yield Row(
+            f"Process start to first command answered, {start.entries:,} LoRAs",
+            f"{start.answered:.2f} s",
+            f"≤ {START_GOAL:g} s",
+            f"{start.answered / bare.answered:.1f} × an empty discord.py bot"
+            f" ({bare.answered:.2f} s)",
+            start.answered <= START_GOAL,
+        )
+        yield Row(
+            f"… with {small.entries} LoRAs",
+            f"{small.answered:.2f} s",
+            f"≤ {START_GOAL:g} s",
+            f"{small.answered / bare.answered:.1f} × the same",
+            small.answered <= START_GOAL,
+        )
+        torch = {None: "not measured here", True: "yes", False: "no"}[start.torch]
+        yield Row("… is torch imported before that", torch, "no", "", _not(start.torch))
+        yield Row(
+            "First autocomplete after it",
+            f"{start.autocomplete_ms:.1f} ms",
+            f"≤ {ANSWER_GOAL:g} ms",
+            f"{start.autocomplete_ms / small.autocomplete_ms:.1f} × with {small.entries} LoRAs",
+            start.autocomplete_ms <= ANSWER_GOAL,
+        )
+
+    def _answering(self) -> Iterator[Row]:
+        many, few = self.latencies, self.small_latencies
+        goal = f"p99 ≤ {ANSWER_GOAL:g} ms"
+        yield Row(
+            f"`/imagine` acknowledged while painting, p50 / p99 / max of {many.ack.count}",
+            str(many.ack),
+            goal,
+            f"p99 {many.ack.p99 / many.idle_ack.p99:.1f} × idle ({many.idle_ack.p99:.1f} ms)",
+            many.ack.p99 <= ANSWER_GOAL,
+        )
+        auto, small = many.autocomplete, few.autocomplete
+        yield Row(
+            f"Autocomplete over {many.entries:,} LoRAs while painting,"
+            f" p50 / p99 / max of {auto.count}",
+            str(auto),
+            goal,
+            f"p99 {auto.p99 / many.idle_autocomplete.p99:.1f} × idle"
+            f" ({many.idle_autocomplete.p99:.1f} ms),"
+            f" {auto.p99 / small.p99:.1f} × with {few.entries} LoRAs ({small.p99:.1f} ms)",
+            auto.p99 <= ANSWER_GOAL,
+        )
+
+    def _looping(self) -> Iterator[Row]:
+        lags = self.lags
+        idle = lags.idle.max
+
+        def row(what: str, longest: float, goal: float | None = None) -> Row:
+            return Row(
+                what,
+                f"{longest:.1f} ms",
+                f"≤ {goal:g} ms" if goal else "",
+                f"{longest / idle:.1f} × an idle loop ({idle:.1f} ms)",
+                longest <= goal if goal else None,
+            )
+
+        yield row(
+            f"Longest stall of the event loop while painting, in {lags.painting.seconds:.0f} s",
+            lags.painting.max,
+            STALL_GOAL,
+        )
+        yield row("… during the first picture, with the model's loading", lags.first_job.max)
+        yield row(
+            f"… while a changed catalog of {self.start.entries:,} LoRAs is read again",
+            lags.rereading.max,
+        )
+        yield row("… during the one-off import of torch, once online", lags.importing.max)
+
+
+def _not(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def table(report: Report) -> str:
+    """Markdown: the table, and what it was measured on."""
+    lines = ["| | measured | goal | compared with |", "|---|---|---|---|"]
+    for row in report.rows():
+        missed = " **(missed)**" if row.met is False else ""
+        lines.append(f"| {row.what} | {row.measured}{missed} | {row.goal} | {row.compared} |")
+    load = "" if report.load_average is None else f" Load before: {report.load_average:.2f}."
+    lines += [
+        "",
+        f"Measured on {report.machine}.{load} The bot paints with its demo model on the CPU"
+        f" (OMP_NUM_THREADS={report.threads}) and talks to `playground/` on the same machine;"
+        f" {report.rate:g} calls a second; {report.latencies.pictures} pictures were finished"
+        f" meanwhile. The measuring process itself was late by at most"
+        f" {report.latencies.own_stall_ms:.0f} ms.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_readme(report: Report, readme: Path) -> None:
+    """Put the table between MARKS."""
+    begin, end = MARKS
+    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    readme.write_text(head + begin + table(report) + end + tail, encoding="utf-8")

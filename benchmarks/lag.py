@@ -1,0 +1,184 @@
+"""How late the event loop of the bot's own parts is: idle, importing torch, painting.
+
+`python -m benchmarks.lag` runs the product's studio, queue, consumer and engine, as its environment
+says, with a ticker on the same loop, and prints one JSON object. `benchmarks.responsiveness` starts
+it as a process of its own, so that torch is not imported yet.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self, cast
+
+from benchmarks.spread import percentile
+from bot.engine import Engine, Painting
+from bot.progress import Progress
+from bot.request import Draft, GenerationRequest, compose
+from bot.settings import Settings
+from bot.store import Job, NewJob
+from bot.studio import Studio
+from catalog import Catalog
+
+TICK = 0.005
+QUIET = 1.0
+"""Seconds before the first phase: what the loop does at its start is nobody's stall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Milliseconds by which a ticker was woken too late, in one phase of `seconds`."""
+
+    seconds: float
+    ticks: int
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """first_job: loading the model is in it. rereading: of a changed catalog, while painting."""
+
+    idle: Lag
+    importing: Lag
+    first_job: Lag
+    painting: Lag
+    rereading: Lag
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**{name: Lag(**fields) for name, fields in json.loads(text).items()})
+
+
+class Ticker:
+    """Asks to be woken every TICK seconds, and notes how much later that happens."""
+
+    def __init__(self) -> None:
+        self._lags: list[tuple[float, float]] = []
+
+    async def run(self) -> None:
+        while True:
+            due = time.perf_counter() + TICK
+            await asyncio.sleep(TICK)
+            now = time.perf_counter()
+            self._lags.append((now, (now - due) * 1000))
+
+    def between(self, begin: float, end: float) -> Lag:
+        """A stall counts where it ended."""
+        lags = [lag for at, lag in self._lags if begin <= at <= end + 2 * TICK]
+        return Lag(end - begin, len(lags), percentile(lags, 0.5), percentile(lags, 0.99), max(lags))
+
+
+class TimedEngine:
+    """The engine, which tells when it imported torch."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self.importing: asyncio.Future[tuple[float, float]] = self._loop.create_future()
+
+    def warm_up(self) -> None:
+        begin = time.perf_counter()
+        self._engine.warm_up()
+        spent = (begin, time.perf_counter())
+        self._loop.call_soon_threadsafe(self.importing.set_result, spent)
+
+    def paint(
+        self,
+        request: GenerationRequest,
+        catalog: Catalog,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting:
+        return self._engine.paint(request, catalog, report, check_stop)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+class Audience:
+    """A JobObserver that waits for each job's end."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Queue[Job] = asyncio.Queue()
+
+    def moved(self, places: dict[str, int]) -> None:
+        """Nobody is told."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Nobody is told."""
+
+    async def finished(self, job: Job) -> None:
+        self.ended.put_nowait(job)
+
+    async def failed(self, job: Job) -> None:
+        self.ended.put_nowait(job)
+
+
+async def measure(settings: Settings, seconds: float) -> Lags:
+    """Every phase lasts `seconds` or a little more, but for what happens only once."""
+    ticker, audience = Ticker(), Audience()
+    ticking = asyncio.create_task(ticker.run())
+    async with Studio.open(settings) as opened:
+        engine = TimedEngine(opened.engine)
+        studio = replace(opened, engine=cast("Engine", engine))
+        async with studio.consuming(settings, audience) as consumer:
+            await asyncio.sleep(QUIET)
+            marks = [time.perf_counter()]
+            await asyncio.sleep(seconds)
+            marks.append(time.perf_counter())
+
+            consumer.warm_up()
+            importing = await engine.importing
+
+            marks.append(time.perf_counter())
+            await _paint(studio, audience)
+            marks.append(time.perf_counter())
+            while time.perf_counter() < marks[-1] + seconds:
+                await _paint(studio, audience)
+            marks.append(time.perf_counter())
+
+            before = studio.catalog.current
+            _touch(settings.catalog_dir / "loras.toml")
+            while studio.catalog.current is before:
+                await _paint(studio, audience)
+            marks.append(time.perf_counter())
+            await asyncio.sleep(4 * TICK)
+    ticking.cancel()
+    return Lags(
+        idle=ticker.between(marks[0], marks[1]),
+        importing=ticker.between(*importing),
+        first_job=ticker.between(marks[2], marks[3]),
+        painting=ticker.between(marks[3], marks[4]),
+        rereading=ticker.between(marks[4], marks[5]),
+    )
+
+
+async def _paint(studio: Studio, audience: Audience) -> None:
+    draft = Draft(prompt="a lighthouse in heavy rain", model="demo", steps=25)
+    request = compose(draft, studio.catalog.current, nsfw=False)
+    ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
+    studio.queue.release(ticket.job.id)
+    job = await audience.ended.get()
+    if job.error:
+        raise SystemExit(f"The benchmark's job failed: {job.error}")
+
+
+def _touch(file: Path) -> None:
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write("\n# changed\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15, help="of each phase")
+    options = parser.parse_args(arguments)
+    print(json.dumps(asdict(asyncio.run(measure(Settings.load(), options.seconds)))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The machine that figures were taken on, in words."""
+
+import os
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+
+def load_average() -> float | None:
+    """Of the last minute, all processes; None where the system does not keep one."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def describe() -> str:
+    """Cores, processor, memory, system, Python, torch (which is not imported for it)."""
+    return ", ".join(
+        [
+            f"{_cores()} CPU cores ({_processor()})",
+            *_memory(),
+            _system(),
+            f"Python {platform.python_version()}",
+            f"torch {version('torch')}",
+            f"discord.py {version('discord.py')}",
+        ]
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        facts = ""
+    model = re.search(r"^model name\s*:\s*(.+)$", facts, re.MULTILINE)
+    return model[1] if model else platform.processor() or platform.machine()
+
+
+def _memory() -> list[str]:
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return []
+    return [f"{total / 1024**3:.0f} GiB of memory"]
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"

@@ -1,0 +1,318 @@
+"""How quickly the bot answers: its start, and commands and autocomplete while the CPU paints.
+
+`python -m benchmarks.responsiveness` starts the real bot process against a stand-in for Discord on
+127.0.0.1 (`playground/`), several times and with two catalogs, and prints a table. Latencies are
+taken at the stand-in, from sending the interaction to having its answer: both sides of the wire
+are in them, and that the stand-in shares the processor with the bot.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.bot_process import ROOT, Home, bot_process, playground, write_catalog
+from benchmarks.figures import Latencies, Report, Start, Starts, table, write_readme
+from benchmarks.lag import Lags
+from benchmarks.spread import Spread
+from playground import Interaction, Message, Playground, User
+
+FEW_ENTRIES = 10
+RATE = 20.0
+"""Calls per second, begun whether or not the earlier ones were answered."""
+IDLE_ACKS = 50
+LONG_JOB: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "model": "demo", "steps": 100}
+LONG_JOB_SECONDS = 4
+"""At least as long as one takes on a fast CPU, so that there are enough of them."""
+ROOMY = {"IMAGEN_QUEUE_SIZE": "10000", "IMAGEN_QUEUE_PER_USER": "1000"}
+BARE_BOT = str(Path(__file__).with_name("bare_bot.py"))
+
+Call = Callable[[int], Coroutine[Any, Any, float]]
+"""Makes the n-th call and returns how many milliseconds it took."""
+
+
+# Starting
+
+
+async def starts(folder: Path, catalog: Path, entries: int, count: int, *command: str) -> Starts:
+    """`count` starts, each as on the first day, after one that fills the file cache.
+
+    command: another program than the bot.
+    """
+    found = [
+        await _start(Home(folder / str(number), catalog), *command) for number in range(count + 1)
+    ][1:]
+    imported = [start.torch for start in found]
+    return Starts(
+        entries=entries,
+        online=median(start.online for start in found),
+        answered=median(start.answered for start in found),
+        autocomplete_ms=median(start.autocomplete_ms for start in found),
+        torch=None if None in imported else any(imported),
+    )
+
+
+async def _start(home: Home, *command: str) -> Start:
+    async with playground() as pg:
+        begin = time.perf_counter()
+        async with bot_process(pg, home, *command) as process:
+            await pg.wait_online(timeout=60)
+            online = time.perf_counter() - begin
+            await pg.wait_commands("models", timeout=60)
+            await pg.user("ada").slash("models")
+            answered = time.perf_counter() - begin
+            torch = _has_torch(process.pid)
+            begin = time.perf_counter()
+            if not command:
+                await pg.user("ada").autocomplete("imagine", "lora", "wat")
+            return Start(online, answered, (time.perf_counter() - begin) * 1000, torch)
+
+
+def _has_torch(pid: int) -> bool | None:
+    """Whether torch's library is in that process; None where the system does not tell."""
+    try:
+        return "libtorch" in Path(f"/proc/{pid}/maps").read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+# Answering
+
+
+async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
+    """Of one bot, idle first, then while it paints jobs of other people."""
+    draw = random.Random(20_261_122)
+    texts = typed_texts(keys, calls, draw)
+    async with playground() as pg, bot_process(pg, home, **ROOMY):
+        users = [pg.user(f"user-{number}") for number in range(20)]
+
+        async def autocomplete(number: int) -> float:
+            begin = time.perf_counter()
+            await users[number % 20].autocomplete("imagine", "lora", texts[number])
+            return (time.perf_counter() - begin) * 1000
+
+        async def acknowledge(number: int) -> float:
+            return await _imagine(users[number % 20], number, keys)
+
+        await pg.wait_online(timeout=60)
+        await pg.wait_commands("imagine", timeout=60)
+        # The first one imports torch and makes the model.
+        idle_acks = [await _one_picture(pg, users[0]) for _ in range(1 + min(calls, IDLE_ACKS))]
+        idle_autocomplete = await _at_a_steady_rate(autocomplete, calls)
+        async with _painting(pg, calls), _own_stall() as own_stall:
+            before = _pictures(pg)
+            loaded_autocomplete = await _at_a_steady_rate(autocomplete, calls)
+            loaded_acks = await _at_a_steady_rate(acknowledge, calls)
+            pictures = _pictures(pg) - before
+        if pg.violations:
+            raise SystemExit(f"The stand-in complains: {pg.violations[:3]}")
+    slowest = sorted(zip(loaded_autocomplete, texts, strict=True), reverse=True)
+    return Latencies(
+        entries=len(keys),
+        idle_ack=Spread.of(idle_acks[1:]),
+        ack=Spread.of(loaded_acks),
+        idle_autocomplete=Spread.of(idle_autocomplete),
+        autocomplete=Spread.of(loaded_autocomplete),
+        own_stall_ms=max(own_stall),
+        pictures=pictures,
+        slowest=slowest[:10],
+    )
+
+
+def typed_texts(keys: Sequence[str], count: int, draw: random.Random) -> list[str]:
+    """What people type into `lora`, a letter at a time: hits, misspelt words, nothing, lists."""
+    texts: list[str] = []
+    while len(texts) < count:
+        key = draw.choice(keys)
+        word = key.split("-")[draw.randrange(2)]
+        kinds = (
+            key[: draw.randint(1, len(key))],  # the start of a key
+            draw.choice("aeiostxyz"),  # one letter, in nearly all or in few
+            word[1:-1],  # the middle of a word
+            word[:2] + word[3:] + "s",  # misspelt
+            key.replace("-", " ").title(),  # as a name
+            f"{word} {draw.choice(keys).split('-')[0]}",  # two words of different entries
+            "qqq no such thing qqq"[: draw.randint(3, 21)],  # in none
+            f"{draw.choice(keys)}:0.6, {word[:4]}",  # the second of a list
+            "",
+        )
+        texts.append(kinds[len(texts) % len(kinds)])
+    return texts
+
+
+async def _imagine(user: User, number: int, keys: Sequence[str]) -> float:
+    """A long job, asked for in one of the ways there are; it must be accepted."""
+    key, other = keys[number % len(keys)], keys[-1 - number % len(keys)]
+    ways: tuple[dict[str, Any], ...] = (
+        {},
+        {"lora": f"{key}:0.6"},
+        {"negative": "fog", "guidance": 6.5, "seed": number, "size": "3:4", "count": 2},
+        {"lora": f"{key}, {other}:0.4", "seed": number},
+    )
+    if key == other:
+        ways = ways[:-1]
+    call = await user.slash("imagine", **LONG_JOB, **ways[number % len(ways)])
+    return _accepted(call)
+
+
+def _accepted(call: Interaction) -> float:
+    if call.ephemeral or call.ack_ms is None:
+        raise SystemExit(f"Not accepted: {call}")
+    return call.ack_ms
+
+
+async def _one_picture(pg: Playground, user: User) -> float:
+    """Ask for the quickest picture there is, and wait until nothing is left to be done for it."""
+    call = await user.slash("imagine", prompt="a lamp", model="demo", steps=1, size="64x64")
+    took = _accepted(call)
+    message = await call.wait(lambda message: bool(message.attachments), timeout=120)
+    await pg.wait_for(lambda: len(message.reactions) == 2)
+    await asyncio.sleep(0.05)
+    return took
+
+
+@contextlib.asynccontextmanager
+async def _painting(pg: Playground, calls: int) -> AsyncIterator[None]:
+    """Within, long jobs of other people are painted, enough of them for two series of calls."""
+    others = [pg.user(f"painter-{number}") for number in range(5)]
+    for number in range(3 + round(2 * calls / RATE / LONG_JOB_SECONDS)):
+        _accepted(await others[number % 5].slash("imagine", **LONG_JOB))
+    await pg.wait_message(_shows_a_step, timeout=120)
+    yield
+    if not any(_shows_a_step(message) for message in pg.messages()):
+        raise SystemExit("Nothing was being painted at the end: these figures would be wrong.")
+
+
+def _shows_a_step(message: Message) -> bool:
+    names = [field["name"] for embed in message.embeds for field in embed.get("fields", [])]
+    return any(name.startswith("Step ") for name in names)
+
+
+def _pictures(pg: Playground) -> int:
+    return sum(bool(message.attachments) for message in pg.messages())
+
+
+async def _at_a_steady_rate(call: Call, count: int) -> list[float]:
+    """Milliseconds of `count` calls, begun RATE times a second however slow the answers are."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    tasks: list[asyncio.Task[float]] = []
+    for number in range(count):
+        await asyncio.sleep(begin + number / RATE - loop.time())
+        tasks.append(asyncio.create_task(call(number)))
+    return await asyncio.gather(*tasks)
+
+
+@contextlib.asynccontextmanager
+async def _own_stall() -> AsyncIterator[list[float]]:
+    """Milliseconds by which this process's own loop was late: part of what is measured here."""
+    lags = [0.0]
+
+    async def tick() -> None:
+        while True:
+            due = time.perf_counter() + 0.005
+            await asyncio.sleep(0.005)
+            lags.append((time.perf_counter() - due) * 1000)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield lags
+    finally:
+        ticking.cancel()
+
+
+# The event loop
+
+
+async def loop_lags(home: Home, seconds: float) -> Lags:
+    """Measured inside a process of its own, made of the product's parts: see `lag`."""
+    home.folder.mkdir(parents=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.lag", "--seconds", str(seconds)),
+        env=home.environment(PYTHONPATH=str(ROOT)),
+        cwd=home.folder,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), 120 + 10 * seconds)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise SystemExit(f"benchmarks.lag ended with {process.returncode}")
+    return Lags.from_json(output.decode())
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> Report:
+    """Everything, one after the other."""
+    load = machine.load_average()
+    many, few = folder / "many", folder / "few"
+    many_keys, few_keys = write_catalog(many, options.entries), write_catalog(few, FEW_ENTRIES)
+    homes = (folder / f"home-{number}" for number in itertools.count())
+
+    _say(f"starts: {options.starts} of each kind")
+    bot = await starts(next(homes), many, options.entries, options.starts)
+    small = await starts(next(homes), few, FEW_ENTRIES, options.starts)
+    bare = await starts(next(homes), few, 0, options.starts, BARE_BOT)
+    _say(f"latencies: {options.calls} calls of each kind, {options.entries} LoRAs")
+    loaded = await latencies(Home(next(homes), many), many_keys, options.calls)
+    _say(f"latencies: the same with {FEW_ENTRIES} LoRAs")
+    light = await latencies(Home(next(homes), few), few_keys, options.calls)
+    _say(f"the event loop: {options.seconds:g} s of each kind")
+    lags = await loop_lags(Home(next(homes), many), options.seconds)
+    return Report(
+        machine=machine.describe(),
+        load_average=load,
+        threads=os.environ.get("OMP_NUM_THREADS", "1"),
+        rate=RATE,
+        start=bot,
+        small_start=small,
+        bare_start=bare,
+        latencies=loaded,
+        small_latencies=light,
+        lags=lags,
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Exit 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=500, help="of each kind (default 500)")
+    parser.add_argument("--entries", type=int, default=10_000, help="LoRAs (default 10000)")
+    parser.add_argument("--starts", type=int, default=5, help="of each kind (default 5)")
+    parser.add_argument("--seconds", type=float, default=15, help="per phase of the event loop")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="imagen-bench-") as folder:
+        report = asyncio.run(measure(options, Path(folder)))
+    print(table(report))
+    if options.json:
+        options.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    if options.write_readme:
+        write_readme(report, ROOT / "README.md")
+    missed = [row.what for row in report.rows() if row.met is False]
+    for what in missed:
+        _say(f"MISSED: {what}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

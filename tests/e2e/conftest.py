@@ -1,0 +1,53 @@
+"""One bot process serves most of the tests: starting one costs the import of torch."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from playground import Playground, User
+from tests.e2e.home import WIDTH, Bot, Home, write_lora
+
+CANARY = "canarybird"
+"""In every prompt of these tests, and in no log."""
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared by all bots: the built-in model is written once."""
+    folder = tmp_path_factory.mktemp("models")
+    write_lora(folder / "loras/ember.safetensors", seed=1)
+    write_lora(folder / "loras/frost.safetensors", seed=2)
+    write_lora(folder / "loras/old.safetensors", seed=3, width=WIDTH - 16)
+    return folder
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
+    home = Home(tmp_path_factory.mktemp("shared"), models_dir, more_loras=500)
+    limits = {"IMAGEN_QUEUE_SIZE": "6", "IMAGEN_QUEUE_PER_USER": "3"}
+    async with Playground() as playground, Bot(home, playground, **limits) as bot:
+        yield bot
+        assert CANARY not in bot.log
+        assert playground.token not in bot.log
+
+
+@pytest.fixture
+def home(tmp_path: Path, models_dir: Path) -> Home:
+    """For a test that starts a bot of its own."""
+    return Home(tmp_path / "home", models_dir)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def playground(shared: Bot) -> AsyncIterator[Playground]:
+    """The shared bot's Discord; nothing that either side says may be wrong."""
+    yield shared.playground
+    assert shared.playground.violations == []
+
+
+@pytest.fixture
+def ada(playground: Playground, request: pytest.FixtureRequest) -> User:
+    """A fresh person for each test, so that nobody meets another's limits."""
+    return playground.user(f"ada-{request.node.name[:20]}")
+

@@ -1,0 +1,183 @@
+"""A home for the bot under test: its folders, catalog and tiny weights, and its process."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from playground import Playground
+from tests.engine.factories import QUERY, SHAPES
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = """
+default = "demo"
+[models.demo]
+name = "Demo"
+path = "builtin:demo"
+size = [64, 64]
+min_side = 64
+max_side = 512
+default_negative = "blurry"
+steps = {min = 1, default = 4, max = 100}
+[models.second]
+name = "Second model"
+path = "builtin:demo"
+size = [64, 64]
+min_side = 64
+scheduler = "Euler a"
+[models.adults]
+name = "For adults"
+path = "builtin:demo"
+nsfw = true
+[models.pony-xl-v6]
+name = "Pony"
+path = "org/pony"
+enabled = false
+"""
+LORAS = """
+[loras.ember]
+name = "Ember glow"
+path = "loras/ember.safetensors"
+default_weight = 0.75
+trigger_words = ["glowing embers"]
+[loras.frost]
+name = "Frost"
+path = "loras/frost.safetensors"
+[loras.old]
+name = "Made for SD 1.5"
+path = "loras/old.safetensors"
+"""
+WIDTH = SHAPES[QUERY][0]
+
+
+def write_lora(path: Path, *, seed: int, width: int = WIDTH) -> None:
+    """A LoRA in kohya's format, strong enough to change the picture."""
+    noise = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = f"lora_unet_{QUERY.replace('.', '_')}"
+    tensors = {
+        f"{name}.lora_down.weight": noise.normal(size=(4, width)).astype(np.float32),
+        f"{name}.lora_up.weight": noise.normal(size=(width, 4)).astype(np.float32),
+        f"{name}.alpha": np.array(4.0, dtype=np.float32),
+    }
+    save_file(tensors, path)
+
+
+class Home:
+    """One bot's folders. `environment` is all that its process gets."""
+
+    def __init__(self, folder: Path, models_dir: Path, *, more_loras: int = 0) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.catalog_dir = folder / "catalog"
+        self.models_dir = models_dir
+        self.catalog_dir.mkdir(parents=True)
+        (self.catalog_dir / "models.toml").write_text(MODELS, encoding="utf-8")
+        many = "".join(
+            f'[loras.style-{n:03}]\nname = "Style {n}"\npath = "org/style-{n}"\n'
+            for n in range(more_loras)
+        )
+        (self.catalog_dir / "loras.toml").write_text(LORAS + many, encoding="utf-8")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = ("PATH", "HOME", "LANG", "SYSTEMROOT", "COVERAGE_PROCESS_START")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            "IMAGEN_DATA_DIR": str(self.data_dir),
+            "IMAGEN_CATALOG_DIR": str(self.catalog_dir),
+            "IMAGEN_MODELS_DIR": str(self.models_dir),
+            "IMAGEN_DEVICE": "cpu",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read the database beside the running bot."""
+        connection = sqlite3.connect(f"file:{self.data_dir / 'imagen.sqlite3'}?mode=ro", uri=True)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    def states(self) -> list[str]:
+        return [state for (state,) in self.rows("SELECT state FROM jobs ORDER BY created_at")]
+
+
+class Bot:
+    """The real process: `python main.py run`, talking to a playground."""
+
+    def __init__(self, home: Home, playground: Playground, **settings: str) -> None:
+        self.home = home
+        self.playground = playground
+        self.log_file = home.folder / "bot.log"
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def start(self, *, online: bool = True) -> None:
+        environment = {
+            **self.home.environment,
+            "DISCORD_TOKEN": self.playground.token,
+            "DISCORD_API_URL": self.playground.api_url,
+            "IMAGEN_LOG_LEVEL": "DEBUG",
+            **self._settings,
+        }
+        with self.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(ROOT / "main.py"),
+                "run",
+                cwd=self.home.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        if online:
+            await self.playground.wait_online()
+            await self.playground.wait_commands("imagine", "models", "loras")
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        code = await self._process.wait()
+        await self.playground.wait_offline()
+        return code
+
+    async def wait(self) -> int:
+        assert self._process is not None
+        return await self._process.wait()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+
+async def call(home: Home, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """`python main.py arguments…`: exit code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "main.py"),
+        *arguments,
+        cwd=home.folder,
+        env={**home.environment, **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()

@@ -1,0 +1,176 @@
+"""Schedulers, hashes, headers, the demo model: each alone."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine.hashing import HashBook
+from bot.engine.safetensors_file import NotSafetensors, read_header
+from catalog import SCHEDULERS
+from tests.engine.factories import DEMO
+
+SDXL = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+}
+
+
+def test_the_catalog_offers_exactly_what_the_engine_has(models_dir: Path) -> None:
+    from bot.engine import sampling
+
+    assert set(SCHEDULERS) == set(sampling.SCHEDULERS)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("steps", [1, 4, 7, 30, 51, 100])
+def test_every_scheduler_takes_the_steps_asked_for(models_dir: Path, name: str, steps: int) -> None:
+    from bot.engine import sampling
+
+    scheduler = sampling.build(name, SDXL, steps)
+    scheduler.set_timesteps(steps)
+    evaluations = len(scheduler.timesteps)
+    assert scheduler.order == (2 if name == "Heun" else 1)
+    assert evaluations == (2 * steps - 1 if name == "Heun" else steps)
+    text = json.dumps(sampling.describe(scheduler), allow_nan=False)
+    assert json.loads(text)["beta_schedule"] == "scaled_linear"
+
+
+def test_a_models_own_sampler_does_not_leak_into_the_one_asked_for(models_dir: Path) -> None:
+    from bot.engine import sampling
+
+    own = {**SDXL, "use_karras_sigmas": True, "algorithm_type": "sde-dpmsolver++"}
+    own |= {"prediction_type": "v_prediction", "clip_sample": True}
+    for name in SCHEDULERS:
+        config = sampling.build(name, own, 8).config
+        assert config["prediction_type"] == "v_prediction"
+        assert bool(config.get("use_karras_sigmas")) == name.endswith("Karras")
+        assert ("sde" in config.get("algorithm_type", "")) == ("SDE" in name)
+        assert not config.get("clip_sample")
+    assert sampling.build("Euler trailing", own, 8).config.timestep_spacing == "trailing"
+    assert sampling.build("Euler", own, 8).config.timestep_spacing == "leading"
+
+
+def never(_: float) -> None:
+    raise AssertionError("hashed again")
+
+
+def ignore(_: float) -> None:
+    pass
+
+
+def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path) -> None:
+    file, book = tmp_path / "weights", tmp_path / "deep" / "hashes.json"
+    file.write_bytes(b"first")
+    fractions: list[float] = []
+    digest = HashBook(book).of_file(file, fractions.append)
+    assert digest == hashlib.sha256(b"first").hexdigest()
+    assert fractions == [1.0]
+    assert HashBook(book).of_file(file, never) == digest
+    file.write_bytes(b"other bytes")
+    assert HashBook(book).of_file(file, ignore) == hashlib.sha256(b"other bytes").hexdigest()
+    assert [path.name for path in book.parent.iterdir()] == ["hashes.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', "\x00"])
+def test_a_broken_book_only_costs_time(tmp_path: Path, content: str) -> None:
+    file, book = tmp_path / "weights", tmp_path / "hashes.json"
+    file.write_bytes(b"first")
+    book.write_text(content)
+    assert HashBook(book).of_file(file, ignore) == hashlib.sha256(b"first").hexdigest()
+    assert HashBook(book).of_file(file, never)
+
+
+def test_a_folder_is_hashed_as_sha256sum_prints_it(tmp_path: Path) -> None:
+    names = ["b", "sub/a"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    lines = [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in names]
+    fractions: list[float] = []
+    book = HashBook(tmp_path / "hashes.json")
+    digest = book.of_files(tmp_path, [tmp_path / name for name in names], fractions.append)
+    assert digest == hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_hashing_can_be_stopped(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"first")
+    with pytest.raises(AssertionError):
+        HashBook(tmp_path / "hashes.json").of_file(file, never)
+    assert not (tmp_path / "hashes.json").exists()
+
+
+def test_a_header_is_read(models_dir: Path) -> None:
+    path = models_dir / DEMO / "vae" / "diffusion_pytorch_model.safetensors"
+    header = read_header(path)
+    assert header.shapes["post_quant_conv.weight"] == (4, 4, 1, 1)
+    assert header.data_start == 8 + int.from_bytes(path.read_bytes()[:8], "little")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
+        {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": [True, 2], "data_offsets": [0, 8]},
+        {"dtype": "F33", "shape": [2], "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": [2], "data_offsets": [0]},
+        {"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]},
+        [],
+        None,
+    ],
+)
+def test_a_header_that_lies_is_refused(tmp_path: Path, tensor: Any) -> None:
+    text = json.dumps({"a": tensor}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
+    with pytest.raises(NotSafetensors):
+        read_header(path)
+
+
+def test_another_suffix_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(NotSafetensors):
+        read_header(tmp_path / "does-not-even-exist.ckpt")
+
+
+def test_the_demo_model_is_always_the_same(models_dir: Path, tmp_path: Path) -> None:
+    import torch
+
+    from bot.engine import demo_model
+
+    torch.manual_seed(99)
+    demo_model.build(tmp_path / "again")
+    digests = [
+        hashlib.sha256((folder / "unet/diffusion_pytorch_model.safetensors").read_bytes())
+        for folder in (models_dir / DEMO, tmp_path / "again")
+    ]
+    assert digests[0].hexdigest() == digests[1].hexdigest()
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_a_demo_model_that_fails_leaves_nothing(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import demo_model
+
+    monkeypatch.setattr(demo_model, "_fill", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        demo_model.build(tmp_path / "demo")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_model_knows_words(models_dir: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(models_dir / DEMO / "tokenizer")
+    assert len(tokenizer("a fox in the snow").input_ids) == 2 + 5

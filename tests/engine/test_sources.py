@@ -1,0 +1,213 @@
+"""Where weights come from on this machine, and which files are never opened."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from bot.errors import JobFailed
+from catalog import ModelEntry
+from tests.engine.factories import (
+    DEMO,
+    catalog,
+    configs_only,
+    digests,
+    model,
+    paint,
+    request,
+    save,
+    single_file,
+)
+
+ASKED = request(model="x")
+
+
+def painted(engine: Engine, entry: ModelEntry) -> list[str]:
+    return digests(paint(engine, ASKED, catalog([entry])))
+
+
+def refused(engine: Engine, entry: ModelEntry) -> JobFailed:
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, ASKED, catalog([entry]))
+    assert failure.value.params["model"] == "x"
+    return failure.value
+
+
+@pytest.fixture
+def checkpoint(models_dir: Path, tmp_path: Path) -> Path:
+    return single_file(models_dir / DEMO, tmp_path / "checkpoint.safetensors")
+
+
+def test_one_file_is_the_same_model(
+    engine: Engine, models_dir: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    config = configs_only(models_dir / DEMO, tmp_path / "config")
+    entry = model("x", str(checkpoint), config=str(config))
+    expected = paint(engine, request())
+    painting = paint(engine, ASKED, catalog([entry]))
+    assert digests(painting) == digests(expected)
+    assert painting.recipe.scheduler == expected.recipe.scheduler
+    import hashlib
+
+    whole = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert painting.recipe.checkpoint.sha256 == whole
+
+
+def test_a_file_below_the_models_folder_is_found_by_its_relative_path(
+    engine: Engine, models_dir: Path, checkpoint: Path
+) -> None:
+    shutil.copy(checkpoint, models_dir / "dropped.safetensors")
+    entry = model("x", "dropped.safetensors", config="builtin:demo")
+    assert painted(engine, entry) == digests(paint(engine, request()))
+    named = model("x", str(checkpoint.parent), weight_name=checkpoint.name, config="builtin:demo")
+    assert painted(engine, named) == digests(paint(engine, request()))
+
+
+@pytest.mark.parametrize("layout", ["folder", "pipeline", "file"])
+def test_a_vae_of_its_own_replaces_the_checkpoints(
+    engine: Engine, models_dir: Path, tmp_path: Path, layout: str
+) -> None:
+    from safetensors.torch import load_file
+
+    folder = models_dir / "other"
+    path = {"folder": folder / "vae", "pipeline": folder}.get(layout)
+    if path is None:
+        both = load_file(single_file(folder, tmp_path / "both.safetensors", vae_prefix=""))
+        outer = ("model.", "conditioner.")
+        alone = {name: tensor for name, tensor in both.items() if not name.startswith(outer)}
+        path = save(tmp_path / "vae.safetensors", alone)
+    mixed = shutil.copytree(models_dir / DEMO, tmp_path / "mixed")
+    shutil.rmtree(mixed / "vae")
+    shutil.copytree(folder / "vae", mixed / "vae")
+    painting = paint(engine, ASKED, catalog([model("x", "builtin:demo", vae_path=str(path))]))
+    assert digests(painting) == painted(engine, model("x", str(mixed)))
+    assert painting.recipe.vae
+    assert painting.recipe.vae.name == str(path)
+    assert painting.recipe.vae.short == painting.recipe.vae.sha256[:10]
+
+
+def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    fragile = shutil.copytree(models_dir / DEMO / "vae", tmp_path / "vae")
+    config = json.loads((fragile / "config.json").read_text(encoding="utf-8"))
+    (fragile / "config.json").write_text(json.dumps({**config, "force_upcast": True}))
+    engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="float16")
+    kept = {}
+    for key, vae in (("plain", None), ("x", str(fragile))):
+        entry = model(key, "builtin:demo", vae_path=vae)
+        paint(engine, request(model=key), catalog([entry]))
+        painter: Any = engine._painter
+        pipeline = painter._residency.resident.pipeline
+        kept[key] = (pipeline.unet.dtype, pipeline.vae.dtype)
+    assert kept == {
+        "plain": (torch.float16, torch.float16),
+        "x": (torch.float16, torch.float32),
+    }
+
+
+def half_of(folder: Path, target: Path) -> Path:
+    """A copy whose UNet exists as a 16-bit variant only."""
+    copy = shutil.copytree(folder, target)
+    unet = copy / "unet"
+    (unet / "diffusion_pytorch_model.safetensors").rename(
+        unet / "diffusion_pytorch_model.fp16.safetensors"
+    )
+    return Path(copy)
+
+
+def test_a_variant_is_used_where_there_is_no_other(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    folder = half_of(models_dir / DEMO, tmp_path / "half")
+    assert painted(engine, model("x", str(folder))) == digests(paint(engine, request()))
+
+
+def test_weights_in_several_files_are_read(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    from diffusers import UNet2DConditionModel
+
+    folder = shutil.copytree(models_dir / DEMO, tmp_path / "sharded")
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True)
+    shutil.rmtree(folder / "unet")
+    unet.save_pretrained(folder / "unet", max_shard_size="8MB")
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    assert painted(engine, model("x", str(folder))) == digests(paint(engine, request()))
+
+
+class Trap:
+    """Deletes the witness when it is unpickled."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> Any:
+        return (Path.unlink, (self.witness,))
+
+
+@pytest.mark.parametrize("place", ["checkpoint", "unet", "vae"])
+def test_a_pickle_is_never_opened_whatever_its_name(
+    engine: Engine, models_dir: Path, tmp_path: Path, place: str
+) -> None:
+    witness = tmp_path / "witness"
+    witness.touch()
+    trap = pickle.dumps(Trap(witness))
+    folder = shutil.copytree(models_dir / DEMO, tmp_path / "trapped")
+    (tmp_path / "trap.safetensors").write_bytes(trap)
+    if place == "unet":
+        (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(trap)
+    fields = {
+        "checkpoint": {"path": str(tmp_path / "trap.safetensors"), "config": "builtin:demo"},
+        "unet": {"path": str(folder)},
+        "vae": {"path": "builtin:demo", "vae_path": str(tmp_path / "trap.safetensors")},
+    }[place]
+    failure = refused(engine, model("x", **fields))
+    assert failure.code == "model.not_safetensors"
+    assert failure.params["file"]
+    assert witness.exists()
+
+
+def test_a_folder_of_pickles_only_is_no_model(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    folder = configs_only(models_dir / DEMO, tmp_path / "bin")
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"x")
+    failure = refused(engine, model("x", str(folder)))
+    assert (failure.code, failure.params["part"]) == ("model.incomplete", "text_encoder")
+
+
+def test_another_architecture_is_said(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    tensors = load_file(models_dir / DEMO / "vae" / "diffusion_pytorch_model.safetensors")
+    old = {f"model.diffusion_model.{name}": tensor for name, tensor in tensors.items()}
+    path = save(tmp_path / "sd15.safetensors", old)
+    failure = refused(engine, model("x", str(path), config="builtin:demo"))
+    assert failure.code == "model.not_sdxl"
+
+
+def test_weights_that_do_not_fit_their_configuration_are_said(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    expected = digests(paint(engine, request()))
+    folder = shutil.copytree(models_dir / DEMO, tmp_path / "wrong")
+    shutil.copy(folder / "text_encoder" / "config.json", folder / "text_encoder_2")
+    failure = refused(engine, model("x", str(folder)))
+    assert failure.code == "model.unreadable"
+    assert failure.__cause__ is not None
+    assert engine.loaded is None
+    assert digests(paint(engine, request())) == expected
+
+
+def test_a_missing_file_is_named(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
+    failure = refused(engine, model("x", str(tmp_path / "gone.safetensors")))
+    assert failure.code == "model.missing"
+    assert failure.params["path"] == str(tmp_path / "gone.safetensors")
+    assert failure.params["dir"] == str(models_dir)

@@ -1,0 +1,149 @@
+"""What Discord refuses comes back over the wire, and is on record; so is what is wrong here."""
+
+import aiohttp
+import discord
+import pytest
+from discord import app_commands
+
+from playground import NotAcknowledged, Playground, User, openapi, payloads
+from tests.playground.inline_bot import Bot, picture
+
+
+@pytest.fixture
+def channel(pg: Playground, bot: Bot) -> discord.TextChannel:
+    found = bot.get_channel(pg.channel.id)
+    assert isinstance(found, discord.TextChannel)
+    return found
+
+
+async def test_a_good_run_leaves_nothing(
+    pg: Playground, bot: Bot, channel: discord.TextChannel
+) -> None:
+    await channel.send("fine", embed=discord.Embed(title="x" * 256))
+    assert pg.violations == []
+
+
+async def test_invalid_bodies(pg: Playground, bot: Bot, channel: discord.TextChannel) -> None:
+    for title in ("x" * 257, "x" * 300):
+        with pytest.raises(discord.HTTPException) as refused:
+            await channel.send(embed=discord.Embed(title=title))
+        assert (refused.value.status, refused.value.code) == (400, 50035)
+        assert "embeds" in refused.value.text
+    with pytest.raises(discord.HTTPException) as refused:
+        await channel.send("x" * 2001)
+    assert refused.value.code == 50035
+    with pytest.raises(discord.HTTPException) as refused:
+        await channel.send(" ")
+    assert refused.value.code == 50006
+    assert pg.messages() == []
+    assert len(pg.violations) == 4
+    assert all("refused with 400" in violation for violation in pg.violations)
+    assert "embeds" in pg.violations[0]
+
+
+@pytest.mark.skipif(openapi.reason() is not None, reason=str(openapi.reason()))
+async def test_only_the_description_refuses_this(pg: Playground, bot: Bot) -> None:
+    route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=pg.channel.id)
+    with pytest.raises(discord.HTTPException) as refused:
+        await bot.http.request(route, json={"content": "x", "flags": "many"})
+    assert refused.value.code == 50035
+    assert "flags: 'many' is not of type" in refused.value.text.replace("In flags", "flags")
+    assert "flags" in pg.violations[0]
+
+
+async def test_an_edit_cannot_leave_nothing(
+    pg: Playground, bot: Bot, channel: discord.TextChannel
+) -> None:
+    sent = await channel.send("x", file=picture())
+    await sent.edit(content=None)
+    with pytest.raises(discord.HTTPException) as refused:
+        await sent.edit(attachments=[])
+    assert refused.value.code == 50006
+    (message,) = pg.messages()
+    assert len(message.attachments) == 1
+
+
+async def test_an_attachment_of_another_message(
+    pg: Playground, bot: Bot, channel: discord.TextChannel
+) -> None:
+    other = await channel.send("x", file=picture())
+    sent = await channel.send("y")
+    with pytest.raises(discord.HTTPException) as refused:
+        await sent.edit(attachments=other.attachments)
+    assert "ATTACHMENT_NOT_FOUND" in pg.violations[0]
+    assert refused.value.code == 50035
+
+
+async def test_an_invalid_command(pg: Playground, bot: Bot) -> None:
+    @app_commands.command(name="fine", description="d")
+    async def fine(interaction: discord.Interaction) -> None:
+        raise AssertionError
+
+    fine.description = "x" * 101
+    bot.tree.add_command(fine)
+    with pytest.raises((discord.HTTPException, app_commands.CommandSyncFailure)):
+        await bot.tree.sync()
+    assert "fine" not in pg.commands
+    assert "description" in pg.violations[0]
+
+
+async def test_too_many_choices(pg: Playground, bot: Bot, ada: User) -> None:
+    pg.ack_deadline = 0.2
+
+    @bot.tree.command(description="Offers too much")
+    async def greedy(interaction: discord.Interaction, word: str) -> None:
+        raise AssertionError
+
+    @greedy.autocomplete("word")
+    async def word(_: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return [app_commands.Choice(name=str(n), value=str(n)) for n in range(int(typed))]
+
+    await bot.tree.sync()
+    assert len(await ada.autocomplete("greedy", "word", "25")) == 25
+    with pytest.raises(NotAcknowledged, match="choices"):
+        await ada.autocomplete("greedy", "word", "26")
+
+
+async def test_pings_are_seen(pg: Playground, bot: Bot, ada: User) -> None:
+    channel = bot.get_partial_messageable(pg.channel.id)
+    text = f"<@{ada.id}>"
+    await channel.send(text)
+    assert pg.messages()[-1].mentions == {ada.id}
+    await channel.send(text, allowed_mentions=discord.AllowedMentions.none())
+    assert pg.messages()[-1].mentions == set()
+    bot.gate.set()
+    call = await ada.slash("paint", prompt=text)
+    assert (await call.wait(timeout=5)).mentions == {ada.id}
+
+
+async def test_what_the_bot_sends_beside_the_rules_is_on_record(
+    pg: Playground, bot: Bot, channel: discord.TextChannel
+) -> None:
+    sent = await channel.send(embed=discord.Embed(title="x").set_image(url="attachment://no.png"))
+    assert sent.embeds[0].image.url is None
+    assert "'attachment://no.png' names no file of this message" in pg.violations[0]
+
+
+@pytest.mark.skipif(openapi.reason() is not None, reason=str(openapi.reason()))
+async def test_own_answers_are_judged_too(
+    pg: Playground, bot: Bot, monkeypatch: pytest.MonkeyPatch, channel: discord.TextChannel
+) -> None:
+    right = payloads.attachment
+    monkeypatch.setattr(payloads, "attachment", lambda a: right(a) | {"size": "big"})
+    await channel.send("x", file=picture())
+    assert pg.violations
+    assert all("own answer with 200: attachments.0.size" in v for v in pg.violations)
+
+
+async def test_a_bug_of_the_playground_is_no_silence(
+    pg: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payloads, "guild", None)
+    url = f"{pg.api_url}/guilds/{pg.guild.id}"
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bot {pg.token}"}) as session:
+        pg.fail_next("GET", "/guilds/", 418)
+        assert (await session.get(url)).status == 418
+        # What the test asked for is no violation.
+        assert pg.violations == []
+        assert (await session.get(url)).status == 500
+    assert "the playground itself failed" in pg.violations[0]

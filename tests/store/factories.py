@@ -1,0 +1,93 @@
+"""Jobs, requests and paintings to test with; no torch."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bot.engine import PaintedImage, Painting
+from bot.progress import Notice
+from bot.recipe import Recipe, Weights
+from bot.request import AdapterUse, GenerationRequest
+from bot.store import ImageRecord, Job, NewJob, Store
+
+CANARY = "canary-prompt-7f3a"
+"""A prompt that must never be read in a log."""
+
+REQUEST = GenerationRequest(
+    prompt=CANARY,
+    negative="low quality",
+    model="demo",
+    adapters=(AdapterUse("ink", 0.6),),
+    trigger_words=("ink wash",),
+    steps=10,
+    guidance=7.5,
+    seed=42,
+    width=64,
+    height=48,
+    scheduler="Euler",
+)
+
+
+def request(**fields: Any) -> GenerationRequest:
+    return replace(REQUEST, **fields)
+
+
+def recipe(asked: GenerationRequest = REQUEST) -> Recipe:
+    return Recipe(
+        request=asked,
+        checkpoint=Weights("demo", "a" * 64, "a" * 10),
+        adapters=(Weights("ink", "c" * 64, "c" * 12),),
+        scheduler={"class": "Euler", "betas": [0.1, 2], "lower": "-inf"},
+        environment={"torch": "2.13.0"},
+    )
+
+
+def new_job(**fields: Any) -> NewJob:
+    values: dict[str, Any] = {"request": REQUEST, "origin": "discord", "user_id": 7, **fields}
+    return NewJob(**values)
+
+
+def in_channel(**fields: Any) -> NewJob:
+    return new_job(**{"guild_id": 1, "channel_id": 20, **fields})
+
+
+def painting(asked: GenerationRequest = REQUEST, *warnings: Notice) -> Painting:
+    images = []
+    for n in range(asked.count):
+        seed = asked.image_seed(n)
+        noise = hashlib.shake_256(str(seed).encode()).digest(asked.width * asked.height * 3)
+        image = Image.frombytes("RGB", (asked.width, asked.height), noise)
+        images.append(PaintedImage(seed, image, hashlib.sha256(image.tobytes()).hexdigest()))
+    return Painting(tuple(images), recipe(asked), warnings)
+
+
+def record(n: int = 0, path: Path | str = "x/demo-42.png", **fields: Any) -> ImageRecord:
+    values: dict[str, Any] = {
+        "n": n,
+        "seed": 42 + n,
+        "path": str(path),
+        "bytes": 1,
+        "width": 64,
+        "height": 48,
+        "sha256": "e" * 64,
+        "pixels_sha256": "f" * 64,
+        **fields,
+    }
+    return ImageRecord(**values)
+
+
+async def running(store: Store, new: NewJob | None = None) -> Job:
+    accepted = await store.accept(new or new_job())
+    job = await store.start(accepted.id)
+    assert job is not None
+    return job
+
+
+async def done(store: Store, new: NewJob | None = None) -> Job:
+    job = await running(store, new)
+    finished = await store.finish(job, recipe(job.request), [record()], [])
+    assert finished is not None
+    return finished

@@ -1,0 +1,367 @@
+"""The database: its settings, its migrations, and transactions that nothing can tear."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import coroutine
+from typing import Any
+
+import pytest
+
+from bot.errors import StoreError
+from bot.store import Store, database as database_module
+from bot.store.database import MIGRATIONS, Database
+
+FIRST = "CREATE TABLE t (x INTEGER UNIQUE) STRICT;"
+
+
+def migrations(folder: Path, *scripts: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, script in enumerate(scripts, start=1):
+        (folder / f"{number:04}_step.sql").write_text(script)
+    return folder
+
+
+def tables(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        return {name for (name,) in rows}
+    finally:
+        connection.close()
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()
+
+
+async def numbers(database: Database) -> list[int]:
+    return [row["x"] for row in await database.rows("SELECT x FROM t ORDER BY x")]
+
+
+async def add(database: Database, number: int) -> None:
+    async with database.transaction() as write:
+        await write.execute("INSERT INTO t VALUES (?)", (number,))
+
+
+class TestOpening:
+    @pytest.mark.parametrize(
+        ("pragma", "value"),
+        [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)],
+    )
+    async def test_the_connection_is_set_for_durability(
+        self, database: Database, pragma: str, value: object
+    ) -> None:
+        async with (
+            database.transaction() as write,
+            write.execute(f"PRAGMA {pragma}") as cursor,
+        ):
+            row = await cursor.fetchone()
+        assert row is not None
+        assert row[0] == value
+
+    async def test_reads_cannot_write(self, database: Database) -> None:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database.row("INSERT INTO t VALUES (1)")
+
+    async def test_every_table_is_strict(self, tmp_path: Path) -> None:
+        async with Database.open(tmp_path / "x.sqlite3") as opened:
+            rows = await opened.rows("SELECT name, strict FROM pragma_table_list WHERE type='table'")
+        ours = {row["name"]: row["strict"] for row in rows if not row["name"].startswith("sqlite_")}
+        assert set(ours) == {"jobs", "images", "settings"}
+        assert set(ours.values()) == {1}
+
+    async def test_foreign_keys_are_enforced(self, tmp_path: Path) -> None:
+        async with Database.open(tmp_path / "x.sqlite3") as opened:
+            with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+                async with opened.transaction() as write:
+                    await write.execute(
+                        "INSERT INTO images VALUES ('none', 0, 1, 'p', 1, 1, 1, 's', 'p')"
+                    )
+
+    async def test_a_folder_that_is_not_there_is_made(self, tmp_path: Path) -> None:
+        async with Store.open(tmp_path / "a" / "b" / "x.sqlite3"):
+            assert (tmp_path / "a" / "b" / "x.sqlite3").is_file()
+
+    @pytest.mark.parametrize("content", [b"not a database at all, but long enough" * 30, None])
+    async def test_what_is_no_database_is_a_store_error_and_leaves_no_thread(
+        self, tmp_path: Path, content: bytes | None
+    ) -> None:
+        path = tmp_path / "x.sqlite3"
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        before = threading.active_count()
+        with pytest.raises(StoreError, match=r"x\.sqlite3"):
+            async with Database.open(path):
+                pass
+        await gone(before)
+
+    async def test_a_data_folder_that_is_a_file_is_a_store_error(self, tmp_path: Path) -> None:
+        (tmp_path / "data").write_text("")
+        with pytest.raises(StoreError, match="cannot be used"):
+            async with Database.open(tmp_path / "data" / "x.sqlite3"):
+                pass
+
+    async def test_an_old_sqlite_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database_module, "OLDEST_SQLITE", (99, 0, 0))
+        with pytest.raises(StoreError, match="too old"):
+            async with Database.open(tmp_path / "x.sqlite3"):
+                pass
+        assert not (tmp_path / "x.sqlite3").exists()
+
+    async def test_closing_ends_its_threads(self, tmp_path: Path) -> None:
+        before = threading.active_count()
+        with pytest.raises(LookupError):
+            async with Database.open(tmp_path / "x.sqlite3"):
+                raise LookupError
+        await gone(before)
+
+    async def test_two_may_open_a_fresh_file_at_the_same_time(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.sqlite3"
+
+        async def open_and_write(key: str) -> None:
+            async with Store.open(path) as store:
+                await store.set_setting(key, "1")
+
+        await asyncio.gather(*(open_and_write(str(n)) for n in range(6)))
+        assert version(path) == len(list(MIGRATIONS.glob("*.sql")))
+
+
+async def gone(before: int) -> None:
+    """Wait until no more threads run than before; the test's own pool thread may stay."""
+    while threading.active_count() > before:
+        extra = [t for t in threading.enumerate() if "_connection_worker_thread" in t.name]
+        if not extra:
+            return
+        await asyncio.sleep(0)
+
+
+class TestMigrations:
+    async def test_every_older_version_comes_to_the_newest(self, tmp_path: Path) -> None:
+        scripts = (FIRST, "CREATE TABLE u (x) STRICT;".replace("x", "x ANY"), "CREATE INDEX i ON t (x);")
+        for start in range(len(scripts) + 1):
+            path, folder = tmp_path / f"{start}.sqlite3", tmp_path / f"m{start}"
+            async with Database.open(path, migrations(folder, *scripts[:start])):
+                pass
+            assert version(path) == start
+            async with Database.open(path, migrations(folder, *scripts)):
+                pass
+            assert version(path) == len(scripts)
+            assert {"t", "u"} <= tables(path)
+
+    async def test_data_survives_reopening(self, tmp_path: Path) -> None:
+        folder = migrations(tmp_path / "m", FIRST)
+        async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
+            await add(opened, 5)
+        async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
+            assert await numbers(opened) == [5]
+
+    async def test_a_file_from_a_newer_version_is_refused_and_left_alone(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "x.sqlite3"
+        async with Database.open(path, migrations(tmp_path / "new", FIRST, "SELECT 1;")):
+            pass
+        with pytest.raises(StoreError, match=r"schema 2, this one knows 1"):
+            async with Database.open(path, migrations(tmp_path / "old", FIRST)):
+                pass
+        assert version(path) == 2
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            "CREATE TABLE u (x INTEGER) STRICT; CREATE TABLE t (x INTEGER) STRICT;",
+            "CREATE TABLE u (x INTEGER) STRICT; THIS IS NOT SQL;",
+            "CREATE TABLE u (x INTEGER) STRICT; INSERT INTO u VALUES ('text');",
+        ],
+    )
+    async def test_a_broken_script_is_rolled_back_whole(self, tmp_path: Path, broken: str) -> None:
+        path = tmp_path / "x.sqlite3"
+        with pytest.raises(StoreError):
+            async with Database.open(path, migrations(tmp_path / "m", FIRST, broken)):
+                pass
+        assert version(path) == 1
+        assert tables(path) == {"t"}
+        mended = migrations(tmp_path / "m", FIRST, "CREATE TABLE u (x INTEGER) STRICT;")
+        async with Database.open(path, mended):
+            assert tables(path) == {"t", "u"}
+
+    async def test_a_gap_in_the_numbers_is_refused(self, tmp_path: Path) -> None:
+        folder = migrations(tmp_path / "m", FIRST)
+        (folder / "0003_step.sql").write_text("SELECT 1;")
+        with pytest.raises(StoreError, match="0002"):
+            async with Database.open(tmp_path / "x.sqlite3", folder):
+                pass
+
+
+class TestTransactions:
+    async def test_it_commits_at_the_end(self, database: Database) -> None:
+        await add(database, 1)
+        assert await numbers(database) == [1]
+
+    async def test_it_rolls_back_on_any_exception(self, database: Database) -> None:
+        with pytest.raises(KeyError):
+            async with database.transaction() as write:
+                await write.execute("INSERT INTO t VALUES (1)")
+                raise KeyError
+        assert await numbers(database) == []
+        await add(database, 2)
+        assert await numbers(database) == [2]
+
+    async def test_what_is_not_committed_is_not_read(self, database: Database) -> None:
+        async with database.transaction() as write:
+            await write.execute("INSERT INTO t VALUES (1)")
+            assert await numbers(database) == []
+
+    async def test_one_coroutine_does_not_undo_or_commit_what_another_wrote(
+        self, database: Database
+    ) -> None:
+        """The second trap of aiosqlite: coroutines that share a connection share a transaction."""
+        inside, go_on = asyncio.Event(), asyncio.Event()
+
+        async def fails() -> None:
+            async with database.transaction() as write:
+                await write.execute("INSERT INTO t VALUES (1)")
+                inside.set()
+                await go_on.wait()
+                raise KeyError
+
+        failing = asyncio.create_task(fails())
+        await inside.wait()
+        succeeding = asyncio.create_task(add(database, 2))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not succeeding.done()
+        go_on.set()
+        with pytest.raises(KeyError):
+            await failing
+        await succeeding
+        assert await numbers(database) == [2]
+
+    async def test_a_commit_that_fails_leaves_no_open_transaction(self, tmp_path: Path) -> None:
+        """A deferred constraint fails at COMMIT, as a full disk would."""
+        folder = migrations(
+            tmp_path / "m",
+            "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;"
+            "CREATE TABLE c (x INTEGER REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED) STRICT;",
+        )
+        async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
+            with pytest.raises(sqlite3.IntegrityError):
+                async with opened.transaction() as write:
+                    await write.execute("INSERT INTO c VALUES (9)")
+            await add(opened, 1)
+            assert await numbers(opened) == [1]
+            assert await opened.rows("SELECT * FROM c") == []
+
+    async def test_a_statement_that_another_process_blocks_leaves_no_open_transaction(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        async with database.transaction() as write:
+            await write.execute("PRAGMA busy_timeout = 1")
+        other = sqlite3.connect(tmp_path / "t.sqlite3", isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                await add(database, 1)
+            other.execute("ROLLBACK")
+        finally:
+            other.close()
+        await add(database, 2)
+        assert await numbers(database) == [2]
+
+
+class Steps:
+    """Runs a coroutine step by step, so that it can be cancelled at each await in turn."""
+
+    def __init__(self, cancel_at: int, times: int) -> None:
+        self.seen = 0
+        self._cancel_at = range(cancel_at, cancel_at + times)
+
+    @coroutine
+    def run(self, work: Any) -> Any:
+        """Await `work`; at the chosen awaits raise CancelledError into it instead of resuming."""
+        steps = work.__await__()
+        send: Callable[[], Any] = lambda: next(steps)  # noqa: E731
+        while True:
+            try:
+                awaited = send()
+            except StopIteration as stop:
+                return stop.value
+            cancel_now = self.seen in self._cancel_at
+            self.seen += 1
+            if cancel_now:
+                if awaited is not None:
+                    awaited._asyncio_future_blocking = False
+                send = lambda: steps.throw(asyncio.CancelledError())  # noqa: E731
+            else:
+                yield awaited
+                send = lambda: next(steps)  # noqa: E731
+
+
+async def cancelled_at(work: Awaitable[None], step: int, times: int) -> tuple[bool, int]:
+    """Run `work` with cancellations from await number `step` on; (finished, awaits seen)."""
+    steps = Steps(step, times)
+    try:
+        await steps.run(work)
+    except asyncio.CancelledError:
+        return False, steps.seen
+    return True, steps.seen
+
+
+class TestCancellation:
+    """The third trap: a cancelled `await execute` still executes."""
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    async def test_at_every_await_all_or_nothing_is_written(
+        self, database: Database, times: int
+    ) -> None:
+        async def two_rows(number: int) -> None:
+            async with database.transaction() as write:
+                await write.execute("INSERT INTO t VALUES (?)", (number,))
+                await write.execute("INSERT INTO t VALUES (?)", (-number,))
+
+        outcomes = []
+        for step in range(1, 60):
+            finished, seen = await cancelled_at(two_rows(step), step - 1, times)
+            written = {x for x in await numbers(database) if abs(x) == step}
+            assert written in (set(), {step, -step})
+            assert not finished or written
+            outcomes.append(bool(written))
+            # No transaction was left open, and the lock is free.
+            await add(database, 1000 + step)
+            assert 1000 + step in await numbers(database)
+            if seen < step:
+                break
+        assert seen < step, "the transaction has more awaits than were tried"
+        assert True in outcomes[:-1], "no cancellation fell on or after the commit"
+        assert False in outcomes
+
+    async def test_a_real_cancel_while_it_writes(self, database: Database) -> None:
+        """The same with Task.cancel after n turns of the loop, twice."""
+
+        async def two_rows(number: int) -> None:
+            async with database.transaction() as write:
+                await write.execute("INSERT INTO t VALUES (?)", (number,))
+                await write.execute("INSERT INTO t VALUES (?)", (-number,))
+
+        for turns in range(1, 40):
+            task = asyncio.create_task(two_rows(turns))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            written = {x for x in await numbers(database) if abs(x) == turns}
+            assert written in (set(), {turns, -turns})
+            await add(database, 1000 + turns)

@@ -1,0 +1,281 @@
+"""The store: what is accepted, every transition and its fence, and what is read back."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from bot.errors import InvalidRequest, Refused
+from bot.progress import Notice
+from bot.store import Failure, Job, JobState, Limits, Store
+from tests.store.factories import (
+    CANARY,
+    REQUEST,
+    done,
+    in_channel,
+    new_job,
+    recipe,
+    record,
+    request,
+    running,
+)
+
+S = JobState
+FAILURE = Failure("job.timeout", {"seconds": 600})
+
+
+class TestAccepting:
+    async def test_a_job_is_kept_whole(self, store: Store) -> None:
+        new = new_job(
+            guild_id=1, channel_id=2, reply_to=3, locale="de", upload_limit=99, kind="imagine"
+        )
+        job = await store.accept(new)
+        assert job == await store.job(job.id)
+        assert (job.state, job.attempt) == (S.PENDING, 0)
+        assert job.request == REQUEST
+        assert (job.user_id, job.guild_id, job.channel_id, job.reply_to) == (7, 1, 2, 3)
+        assert (job.locale, job.upload_limit, job.origin, job.kind) == (
+            "de",
+            99,
+            "discord",
+            "imagine",
+        )
+        assert job.message_id is job.error is job.recipe is job.started_at is None
+        assert job.warnings == ()
+        assert job.seconds == 0.0
+
+    async def test_a_parent_must_be_there(self, store: Store) -> None:
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.accept(new_job(kind="reroll", parent_id="nobody"))
+        parent = await store.accept(new_job())
+        child = await store.accept(new_job(kind="reroll", parent_id=parent.id))
+        assert child.parent_id == parent.id
+
+    async def test_a_user_at_the_limit_is_refused(self, store: Store) -> None:
+        limits = Limits(size=10, per_user=2)
+        for _ in range(2):
+            await store.accept(new_job(), limits)
+        with pytest.raises(Refused) as refused:
+            await store.accept(new_job(), limits)
+        assert (refused.value.code, refused.value.params) == ("queue.user_full", {"limit": 2})
+        await store.accept(new_job(user_id=8), limits)
+
+    async def test_a_full_queue_is_refused(self, store: Store) -> None:
+        limits = Limits(size=2, per_user=2)
+        for user in (1, 2):
+            await store.accept(new_job(user_id=user), limits)
+        with pytest.raises(Refused) as refused:
+            await store.accept(new_job(user_id=3), limits)
+        assert (refused.value.code, refused.value.params) == ("queue.full", {"limit": 2})
+
+    async def test_only_what_waits_or_runs_counts_and_only_of_its_origin(
+        self, store: Store
+    ) -> None:
+        limits = Limits(size=1, per_user=1)
+        await store.accept(new_job(origin="cli", user_id=7))
+        await done(store)
+        await store.fail(await running(store), FAILURE)
+        await store.cancel(await running(store))
+        job = await store.accept(new_job(), limits)
+        await store.start(job.id)
+        with pytest.raises(Refused):
+            await store.accept(new_job(), limits)
+
+    @pytest.mark.parametrize(
+        ("users", "limits", "taken"),
+        [(50, Limits(7, 3), 7), (1, Limits(50, 3), 3), (2, Limits(50, 4), 8), (5, Limits(9, 2), 9)],
+    )
+    async def test_the_limits_hold_when_fifty_ask_at_once(
+        self, store: Store, users: int, limits: Limits, taken: int
+    ) -> None:
+        asked = await asyncio.gather(
+            *(store.accept(new_job(user_id=n % users), limits) for n in range(50)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(answer, Job) for answer in asked) == taken
+        assert {type(answer) for answer in asked} <= {Job, Refused}
+        assert len(await store.jobs_in(S.PENDING, "discord")) == taken
+
+    async def test_ids_are_short_and_easily_read(self, store: Store) -> None:
+        ids = {(await store.accept(new_job())).id for _ in range(20)}
+        assert len(ids) == 20
+        assert all(len(job_id) == 10 and not set(job_id) & set("01ilo") for job_id in ids)
+
+
+Change = Callable[[Store, Job], Awaitable[Job | None]]
+CHANGES: dict[str, tuple[Change, set[JobState], JobState]] = {
+    "start": (lambda store, job: store.start(job.id), {S.PENDING}, S.RUNNING),
+    "requeue": (lambda store, job: store.requeue(job), {S.RUNNING}, S.PENDING),
+    "finish": (
+        lambda store, job: store.finish(job, recipe(), [record()], []),
+        {S.RUNNING},
+        S.DONE,
+    ),
+    "deliver": (lambda store, job: store.deliver(job, 20, 30), {S.DONE}, S.DELIVERED),
+    "fail": (
+        lambda store, job: store.fail(job, FAILURE),
+        {S.PENDING, S.RUNNING, S.DONE},
+        S.FAILED,
+    ),
+    "cancel": (lambda store, job: store.cancel(job), {S.PENDING, S.RUNNING}, S.CANCELLED),
+}
+
+
+async def brought_to(store: Store, state: JobState) -> Job:
+    job = await store.accept(in_channel())
+    if state is S.PENDING:
+        return job
+    if state is S.CANCELLED:
+        return await store.cancel(job) or job
+    job = await store.start(job.id) or job
+    if state is S.FAILED:
+        return await store.fail(job, FAILURE) or job
+    if state in (S.DONE, S.DELIVERED):
+        job = await store.finish(job, recipe(), [record()], []) or job
+    if state is S.DELIVERED:
+        job = await store.deliver(job) or job
+    return job
+
+
+class TestTransitions:
+    @pytest.mark.parametrize(("state", "name"), list(product(S, CHANGES)))
+    async def test_each_is_taken_from_its_states_only(
+        self, store: Store, state: JobState, name: str
+    ) -> None:
+        change, allowed, into = CHANGES[name]
+        job = await brought_to(store, state)
+        assert job.state is state
+        changed = await change(store, job)
+        after = await store.job(job.id)
+        if state in allowed:
+            assert changed == after
+            assert after.state is into
+        else:
+            assert changed is None
+            assert after == job
+
+    @pytest.mark.parametrize("name", [name for name in CHANGES if name != "start"])
+    async def test_a_stale_worker_changes_nothing(self, store: Store, name: str) -> None:
+        change, allowed, _ = CHANGES[name]
+        for state in allowed:
+            job = await brought_to(store, state)
+            for attempt in (job.attempt - 1, job.attempt + 1):
+                assert await change(store, replace(job, attempt=attempt)) is None
+            assert await store.job(job.id) == job
+            assert await store.images(job.id) == ((record(),) if state is S.DONE else ())
+
+    async def test_a_change_of_one_job_leaves_the_others(self, store: Store) -> None:
+        other = await store.accept(new_job())
+        for state in S:
+            await brought_to(store, state)
+        assert await store.job(other.id) == other
+
+    async def test_each_start_is_one_more_attempt(self, store: Store) -> None:
+        job = await running(store)
+        assert job.attempt == 1
+        await store.requeue(job)
+        again = await store.start(job.id)
+        assert again is not None
+        assert again.attempt == 2
+        assert again.request == job.request
+
+    async def test_of_many_that_start_one_job_one_wins(self, store: Store) -> None:
+        job = await store.accept(new_job())
+        started = await asyncio.gather(*(store.start(job.id) for _ in range(20)))
+        assert sum(one is not None for one in started) == 1
+
+    async def test_finishing_keeps_recipe_warnings_and_images(self, store: Store) -> None:
+        job = await running(store, new_job(request=request(count=2)))
+        notices = [Notice("prompt.truncated", {"dropped": 5, "limit": 75})]
+        finished = await store.finish(job, recipe(), [record(0), record(1)], notices)
+        assert finished is not None
+        assert finished.recipe == recipe()
+        assert finished.warnings == tuple(notices)
+        assert await store.images(job.id) == (record(0), record(1))
+        assert finished.seconds >= 0
+
+    async def test_finishing_that_fails_halfway_leaves_it_running(self, store: Store) -> None:
+        job = await running(store)
+        unsound = replace(record(), seed=None)  # type: ignore[arg-type]
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.finish(job, recipe(), [record(), replace(unsound, n=1)], [])
+        assert (await store.job(job.id)).state is S.RUNNING
+        assert await store.images(job.id) == ()
+
+    async def test_delivering_remembers_the_message(self, store: Store) -> None:
+        job = await done(store, in_channel())
+        delivered = await store.deliver(job, 21, 31)
+        assert delivered is not None
+        assert (delivered.channel_id, delivered.message_id) == (21, 31)
+        assert await store.job_of_message(31) == delivered
+
+    async def test_delivering_without_a_message_keeps_the_known_one(self, store: Store) -> None:
+        job = await done(store, in_channel())
+        await store.set_message(job.id, 20, 30)
+        delivered = await store.deliver(job)
+        assert delivered is not None
+        assert (delivered.channel_id, delivered.message_id) == (20, 30)
+
+    async def test_a_failure_is_kept(self, store: Store) -> None:
+        failed = await store.fail(await running(store), FAILURE)
+        assert failed is not None
+        assert failed.error == FAILURE
+        assert failed.finished_at is not None
+
+    def test_a_failure_is_made_of_an_error(self) -> None:
+        failure = Failure.of(InvalidRequest("steps", "number.range", value=5))
+        assert failure == Failure("number.range", {"field": "steps", "value": 5})
+
+    async def test_what_a_crash_left_running_waits_again(self, store: Store) -> None:
+        crashed, ended = await running(store), await done(store)
+        other = await running(store, new_job(origin="cli"))
+        await store.recover("discord")
+        assert (await store.job(crashed.id)).state is S.PENDING
+        assert (await store.job(ended.id)).state is S.DONE
+        assert (await store.job(other.id)).state is S.RUNNING
+        # The worker of before the crash has no say any more once it is started again.
+        await store.start(crashed.id)
+        assert await store.finish(crashed, recipe(), [record()], []) is None
+
+
+class TestReading:
+    async def test_jobs_come_oldest_first(self, store: Store) -> None:
+        ids = [(await store.accept(new_job())).id for _ in range(5)]
+        assert [job.id for job in await store.jobs_in(S.PENDING, "discord")] == ids
+        assert await store.jobs_in(S.PENDING, "cli") == []
+
+    async def test_what_is_not_there(self, store: Store) -> None:
+        assert await store.find("nothing") is None
+        assert await store.job_of_message(1) is None
+        assert await store.images("nothing") == ()
+        assert await store.setting("nothing") is None
+        with pytest.raises(LookupError, match="nothing"):
+            await store.job("nothing")
+
+    async def test_a_message_shows_one_job(self, store: Store) -> None:
+        one, other = await store.accept(new_job()), await store.accept(new_job())
+        await store.set_message(one.id, 1, 2)
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.set_message(other.id, 1, 2)
+
+    async def test_settings_are_replaced(self, store: Store) -> None:
+        for value in ("a", "b"):
+            await store.set_setting("key", value)
+            assert await store.setting("key") == value
+
+    async def test_a_job_does_not_show_its_prompt(self, store: Store) -> None:
+        assert CANARY not in repr(await store.accept(new_job()))
+
+    async def test_all_of_it_is_there_after_reopening(self, tmp_path: Path) -> None:
+        path = tmp_path / "again.sqlite3"
+        async with Store.open(path) as store:
+            job = await done(store, in_channel(locale="pt-BR"))
+            await store.set_setting("key", "value")
+        async with Store.open(path) as store:
+            assert await store.job(job.id) == job
+            assert await store.images(job.id) == (record(),)
+            assert await store.setting("key") == "value"
