@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -16,14 +17,18 @@ from playground.openapi import OpenApi
 ROOT = Path(__file__).resolve().parent.parent
 MAIN = ROOT / "main.py"
 CLOSE_WITHIN = 10.0
-WORDS = (
-    "amber anime arctic autumn baroque bright bronze carnival ceramic cinema clay cloud comic copper "
-    "coral crystal cyber dark dawn deco desert detail dream dust ember enamel fabric fantasy film "
-    "forest frost gentle ghost glass gothic grain harbor heavy ink iron ivory jade lantern layered "
-    "light linen lunar marble mecha minimal mist mosaic neon noir ocean oil opal paper pastel pixel "
-    "portrait print quiet retro risograph rustic sable sketch slate soft steel storm street sumi "
-    "texture tinted vapor velvet vintage vivid watercolor wax wild winter wood woven zinc "
-).split()
+WORDS = re.findall(
+    r"\w+",
+    """
+    amber anime arctic autumn baroque bright bronze carnival ceramic cinema clay cloud comic
+    copper coral crystal cyber dark dawn deco desert detail dream dust ember enamel fabric
+    fantasy film forest frost gentle ghost glass gothic grain harbor heavy ink iron ivory jade
+    lantern layered light linen lunar marble mecha minimal mist mosaic neon noir ocean oil opal
+    paper pastel pixel portrait print quiet retro risograph rustic sable sketch slate soft steel
+    storm street sumi texture tinted vapor velvet vintage vivid watercolor wax wild winter wood
+    woven zinc
+    """,
+)
 
 
 def playground() -> Playground:

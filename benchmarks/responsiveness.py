@@ -291,8 +291,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    """Exit 1 when a goal was missed."""
+def grammar() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=500, help="of each kind (default 500)")
     parser.add_argument("--entries", type=int, default=10_000, help="LoRAs (default 10000)")
@@ -300,7 +299,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="per phase of the event loop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--write-readme", action="store_true", help="put the table there")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Returns 1 when a goal was missed."""
+    options = grammar().parse_args()
     with tempfile.TemporaryDirectory(prefix="imagen-bench-") as folder:
         report = asyncio.run(measure(options, Path(folder)))
     print(table(report))

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 GRACE = 3.0
 """Seconds that a shutdown waits for the running step to end."""
+PAUSE = 1.0
+"""Seconds until the next try when the store cannot be used (locked, disk full)."""
 
 
 class Painter(Protocol):
@@ -105,7 +107,6 @@ class GpuConsumer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._running: _Running | None = None
         self._stopping = False
-        self._latest: Progress | None = None
         self._notices: set[asyncio.Task[None]] = set()
 
     def warm_up(self) -> None:
@@ -115,14 +116,19 @@ class GpuConsumer:
     async def run(self) -> None:
         """Paint jobs until `stop`; one at a time, in the queue's order."""
         while not self._stopping:
-            job = await self._queue.next()
+            try:
+                job = await self._queue.next()
+            except Exception:
+                log.exception("the next job could not be started")
+                await asyncio.sleep(PAUSE)
+                continue
             try:
                 await self._handle(job)
             except Exception:
                 log.exception("job %s: could not be concluded", job.id)
             finally:
                 self._queue.leave(job.id)
-                self._observer.moved(self._queue.places())
+                self._observe(self._observer.moved, self._queue.places())
 
     def cancel(self, job_id: str) -> bool:
         """Stop the running job at its next step, if it is that one."""
@@ -142,10 +148,16 @@ class GpuConsumer:
             await self._store.requeue(stuck.job)
         task.cancel()
         await asyncio.wait([task])
-        if self._notices:
-            await asyncio.wait(self._notices, timeout=GRACE / 2)
+        last: set[asyncio.Future[None]] = {*self._notices}
         if stuck is None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._painter.close)
+            loop = asyncio.get_running_loop()
+            last.add(loop.run_in_executor(self._thread, self._painter.close))
+        if last:
+            _, late = await asyncio.wait(last, timeout=GRACE / 2)
+            for future in late:
+                future.cancel()
+            if late:
+                await asyncio.wait(late)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
@@ -187,7 +199,14 @@ class GpuConsumer:
 
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:
-            self._observer.progressed(job, progress)
+            self._observe(self._observer.progressed, job, progress)
+
+    def _observe(self, tell: Callable[..., None], *news: Any) -> None:
+        """An observer's own fault does not stop the painting."""
+        try:
+            tell(*news)
+        except Exception:
+            log.exception("an observer failed")
 
     async def _stopped(self, job: Job, reason: StopReason) -> None:
         log.info("job %s: stopped (%s)", job.id, reason.value)

@@ -50,7 +50,17 @@ class JobQueue:
         """Wait for the next job and start it: it is *running* when this returns."""
         while True:
             job_id = await self._ready.get()
-            job = await self._store.start(job_id)
+            starting = asyncio.ensure_future(self._store.start(job_id))
+            try:
+                job = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Nobody is left to paint it: it waits again.
+                if (started := await starting) is not None:
+                    await self._store.requeue(started)
+                raise
+            except Exception:
+                self.release(job_id)
+                raise
             if job is not None:
                 return job
             self.leave(job_id)

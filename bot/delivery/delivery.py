@@ -42,6 +42,10 @@ EDIT_INTERVAL = 2.0
 RETRY_AFTER = (2.0, 10.0, 60.0)
 """Seconds between attempts while Discord is away; after the last, the next start tries."""
 TRANSIENT_TEXT = "Discord could not be reached"
+NO_WAY = {
+    Refusal.FORBIDDEN: "delivery.forbidden",
+    Refusal.REJECTED: "delivery.rejected",
+}
 
 
 @dataclass(slots=True)
@@ -91,7 +95,9 @@ class Delivery:
                 embed=self._status(job, Progress(Stage.QUEUED, position=ticket.position)),
                 allowed_mentions=only(None),
             )
-        except (discord.HTTPException, OSError, TimeoutError) as error:
+        except Exception as error:
+            if refusal(error) is None:
+                raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, _short(error))
         else:
             post = InteractionPost(interaction)
@@ -121,14 +127,19 @@ class Delivery:
     async def resume(self, tickets: tuple[Ticket, ...]) -> None:
         """After a restart: follow what waits, and bring what was painted but not delivered."""
         for ticket in tickets:
-            self._follow(ticket.job, self._channel_post(ticket.job), ticket.position)
+            self._follow(ticket.job, self._channel_post(ticket.job))
             self._show(ticket.job.id, Progress(Stage.QUEUED, position=ticket.position))
         for job in await self._store.jobs_in(JobState.DONE, "discord"):
-            await self.finished(job)
+            try:
+                await self.finished(job)
+            except Exception:
+                # One that cannot be brought must not keep the bot from starting.
+                log.exception("job %s: could not be brought", job.id)
 
-    def _follow(self, job: Job, post: Post | None, position: int) -> None:
+    def _follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
+        """position: what the message shows now; None where that is not known."""
         say = self._texts.speaker(job.locale)
-        shown = status_line(say, Progress(Stage.QUEUED, position=position))
+        shown = status_line(say, Progress(Stage.QUEUED, position=position)) if position else ""
         followed = _Followed(job, say, post, shown)
         followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
         self._followed[job.id] = followed
@@ -153,7 +164,13 @@ class Delivery:
             notes.append(await self._verdict(say, job, images))
         limit = job.upload_limit
         while True:
-            uploads, remarks = await asyncio.to_thread(self._uploads, say, job, images, limit)
+            try:
+                uploads, remarks = await asyncio.to_thread(self._uploads, say, job, images, limit)
+            except (OSError, ValueError) as error:
+                log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
+                if failed := await self._store.fail(job, Failure("delivery.files_gone", {})):
+                    await self.failed(failed)
+                return
             parcel = Parcel(
                 content=self._ping(job, job.user_id) if job.reply_to else None,
                 embed=result_embed(
@@ -172,7 +189,9 @@ class Delivery:
             except _TooLarge:
                 limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
                 if limit == 0:
-                    raise
+                    log.error("job %s: not delivered: even its words are too large", job.id)
+                    await self._store.fail(job, Failure("delivery.rejected", {}))
+                    return
                 continue
             except JobFailed as error:
                 log.warning("job %s: not delivered: %s", job.id, error)
@@ -222,7 +241,13 @@ class Delivery:
                 raise
             log.info("job %s: status not shown: %s", followed.job.id, _short(error))
             if meaning is not Refusal.TRANSIENT:
-                followed.post = None
+                followed.post = await self._other_post(followed)
+
+    async def _other_post(self, followed: _Followed) -> Post | None:
+        """Past its 15 minutes an interaction is closed; its message is still in the channel."""
+        if not isinstance(followed.post, InteractionPost):
+            return None
+        return self._channel_post(await self._store.job(followed.job.id))
 
     async def _settle(self, job: Job) -> Post | None:
         """Stop editing the status, so that nothing overtakes the result; returns its post."""
@@ -269,9 +294,7 @@ class Delivery:
             sent = await send(channel, mention, nonce=job.id, reply_to=self._reference(job))
         except Exception as error:
             meaning = self._weigh(job, error)
-            raise JobFailed(
-                "delivery.forbidden" if meaning is Refusal.FORBIDDEN else "delivery.gone"
-            ) from error
+            raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
         return channel.get_partial_message(sent.id)
 
     def _weigh(self, job: Job, error: Exception) -> Refusal:

@@ -22,15 +22,18 @@ class Pacer:
         self._latest: Progress | None = None
         self._task: asyncio.Task[None] | None = None
         self._editing = asyncio.Lock()
+        self._closed = False
 
     def show(self, progress: Progress) -> None:
+        if self._closed:
+            return
         self._latest = progress
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Nothing more is shown; an edit on its way has arrived when this returns."""
-        self._latest = None
+        self._closed, self._latest = True, None
         async with self._editing:
             if self._task is not None:
                 self._task.cancel()

@@ -75,7 +75,7 @@ class Painter:
             self._sources.config(entry, model) if checkpoint.single else None,
         )
         paths = [self._sources.adapter(catalog.adapters[o.key], o) for o in owners]
-        weights = self._weigh(files, entry.vae_path, model)
+        checkpoint_weights, vae_weights = self._weigh(files, entry.vae_path, model)
         adapter_weights = tuple(
             self._weigh_adapter(path, owner) for path, owner in zip(paths, owners, strict=True)
         )
@@ -94,8 +94,8 @@ class Painter:
                 images.append(image)
         recipe = Recipe(
             request=request,
-            checkpoint=weights[0],
-            vae=weights[1],
+            checkpoint=checkpoint_weights,
+            vae=vae_weights,
             adapters=adapter_weights,
             scheduler=sampling.describe(scheduler),
             environment=self._place.describe(),
@@ -134,8 +134,12 @@ class Painter:
 
     def _put_on(self, resident: Resident, paths: list[Path], owners: list[Owner]) -> list[Notice]:
         """Make the adapters of `paths`, in that order, the ones on the pipeline, at weight 1."""
-        wanted = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-        if wanted == tuple(resident.adapters):
+        stats = [path.stat() for path in paths]
+        wanted = tuple(
+            (owner.key, str(path), stat.st_size, stat.st_mtime_ns)
+            for owner, path, stat in zip(owners, paths, stats, strict=True)
+        )
+        if wanted == resident.adapters:
             return list(resident.notices)
         adapters.remove(resident.pipeline)
         resident.adapters, resident.notices = (), ()

@@ -50,7 +50,7 @@ class Resident:
 
     pipeline: StableDiffusionXLPipeline on the device, in evaluation mode.
     scheduler_config: of the scheduler that the model was published with.
-    targets: names of its modules for adapters. adapters: fingerprints of those applied, in order;
+    targets: names of its modules for adapters. adapters: keys and fingerprints of those applied;
         notices: what there is to say about them.
     """
 
@@ -110,7 +110,6 @@ def _load(files: ModelFiles, place: Place, owner: Owner) -> Any:
                 _check_single(names, owner)
     described = (files.config or files.checkpoint).root
     vae = _load_vae(files.vae, described, place) if files.vae else None
-    owner.check_stop()
     load = _load_single if files.checkpoint.single else _load_folder
     pipeline = load(files, place, vae, owner)
     unet = pipeline.unet.config
@@ -162,11 +161,10 @@ def _load_folder(files: ModelFiles, place: Place, vae: Any, owner: Owner) -> Any
 
 
 def _load_single(files: ModelFiles, place: Place, vae: Any, owner: Owner) -> Any:
-    if files.config is None:
-        raise owner.failed("incomplete", part="config")
+    owner.check_stop()
     pipeline = StableDiffusionXLPipeline.from_single_file(
         str(files.checkpoint.single),
-        config=str(files.config.root),
+        config=str((files.config or files.checkpoint).root),
         torch_dtype=place.dtype,
         local_files_only=True,
         add_watermarker=False,

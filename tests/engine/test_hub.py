@@ -87,6 +87,16 @@ def contents_wanted(hub: HubServer) -> list[str]:
     return [name for name in hub.repositories["org/model"] if name.endswith(kept)]
 
 
+def test_a_branch_is_found_again_without_network(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    offered = catalog([model("remote", "org/model", revision="a-branch")])
+    painted = paint(own, ASKED, offered)
+    assert any(path.endswith("/revision/a-branch?blobs=true") for path in hub.asked), hub.asked
+    offline = engine_with(tmp_path, "http://127.0.0.1:9")
+    assert digests(paint(offline, ASKED, offered)) == digests(painted)
+
+
 def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> None:
     from bot.engine.sources import checkpoint_files
 

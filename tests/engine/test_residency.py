@@ -59,6 +59,8 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     offered = catalog([model("mine", str(folder))])
     first = paint(engine, request(model="mine"), offered)
     weights = "unet/diffusion_pytorch_model.safetensors"
+    # Not over the old file: on the CPU the loaded weights are that file, mapped into memory.
+    (folder / weights).unlink()
     shutil.copy(models_dir / "other" / weights, folder / weights)
     second = paint(engine, request(model="mine"), offered)
     assert digests(first) != digests(second)

@@ -2,17 +2,12 @@
 
 import asyncio
 import contextlib
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import discord
 import pytest
 import pytest_asyncio
 import yarl
-
-with warnings.catch_warnings():
-    # discord.py 2.7.1 imports audioop, which Python 3.11 announces the end of.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import discord
 
 from playground import Playground, User
 from tests.playground.inline_bot import Bot

@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
-from playground import forms, limits, limits_commands, openapi, options, uploads
+from playground import forms, limits, limits_commands, options, uploads
 from playground.components import finish
 from playground.errors import ClientRefused, Problem, form_error
 from playground.faults import Faults
-from playground.mentions import pinged
-from playground.state import Channel, ChannelType, Guild, Member, Role, World
 from tests.playground.inline_bot import PNG
 
 Json = dict[str, Any]
@@ -330,72 +328,6 @@ def test_components_are_completed() -> None:
     assert done["components"][0]["emoji"] == {"name": "x"}
 
 
-# Mentions.
-
-
-@pytest.fixture
-def place() -> tuple[World, Channel]:
-    world = World()
-    guild = Guild(
-        10, "g", world.owner.id, roles={10: Role(10, "@everyone", 0), 11: Role(11, "r", 0)}
-    )
-    guild.roles[12] = Role(12, "open", 0, mentionable=True)
-    for account in (world.owner, world.bot):
-        guild.members[account.id] = Member(account, 0.0)
-    return world, Channel(1, ChannelType.TEXT, "c", guild=guild)
-
-
-NOTHING: Json = {"parse": []}
-
-
-@pytest.mark.parametrize(
-    ("said", "allowed", "expected"),
-    [
-        ("<@{owner}> <@!{owner}>", None, {"owner"}),
-        ("`<@{owner}>` ```\n<@{owner}>```", None, set()),
-        ("<@999>", None, set()),
-        ("<@{owner}>", NOTHING, set()),
-        ("<@{owner}>", {}, set()),
-        ("<@{owner}>", {"parse": ["users"]}, {"owner"}),
-        ("<@{owner}>", {"parse": ["roles", "everyone"]}, set()),
-        ("<@{owner}>", {"parse": [], "users": ["{owner}"]}, {"owner"}),
-        ("<@{owner}>", {"parse": [], "users": ["5"]}, set()),
-        ("nobody named", {"parse": [], "users": ["{owner}"]}, set()),
-        ("<@&11>", None, set()),
-        ("<@&12>", None, {"12"}),
-        ("<@&12>", NOTHING, set()),
-        ("<@&12>", {"roles": ["12"]}, {"12"}),
-        ("@everyone @here", None, set()),
-    ],
-)
-def test_who_is_pinged(
-    place: tuple[World, Channel], said: str, allowed: Json | None, expected: set[str]
-) -> None:
-    world, channel = place
-    owner = str(world.owner.id)
-    if allowed and allowed.get("users") == ["{owner}"]:
-        allowed = allowed | {"users": [owner]}
-    wanted = {world.owner.id if e == "owner" else int(e) for e in expected}
-    found = pinged(said.replace("{owner}", owner), allowed, channel, None, False)
-    assert found.ids == wanted
-    assert not found.everyone
-
-
-def test_everyone_and_replies(place: tuple[World, Channel]) -> None:
-    world, channel = place
-    everyone = pinged("@everyone", None, channel, None, True)
-    assert everyone.everyone
-    assert everyone.ids == {10}
-    assert not pinged("@everyone", NOTHING, channel, None, True).everyone
-    assert pinged("x", None, channel, world.owner, True).ids == {world.owner.id}
-    assert pinged("x", NOTHING, channel, world.owner, True).ids == set()
-    named: Json = {"parse": [], "replied_user": True}
-    assert pinged("x", named, channel, world.owner, True).ids == {world.owner.id}
-
-
-# Files, buckets, and the description itself.
-
-
 def test_file_names_types_and_sizes() -> None:
     assert uploads.safe_name("a b/ü.png") == "a_b__.png"
     assert uploads.content_type("x.bin", PNG) == "image/png"
@@ -415,80 +347,3 @@ def test_faults_name_what_is_allowed() -> None:
 
 def test_option_kinds_are_discords() -> None:
     assert (options.STRING, options.MENTIONABLE, options.ATTACHMENT) == (3, 9, 11)
-
-
-def test_without_the_description(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISCORD_OPENAPI", "/nowhere.json")
-    assert openapi.reason() == "DISCORD_OPENAPI names '/nowhere.json', which is not a file"
-    described = openapi.load()
-    assert not described.available
-    assert described.check_request("POST", "/channels/1/messages", {"content": 5}) == []
-    assert described.check_answer("POST", "/channels/1/messages", 200, {}) == []
-
-
-described_only = pytest.mark.skipif(openapi.reason() is not None, reason=str(openapi.reason()))
-
-
-@described_only
-@pytest.mark.parametrize(
-    ("method", "path", "body", "where", "code"),
-    [
-        ("POST", "/channels/1/messages", {"content": 5}, "content", "BAD_TYPE"),
-        ("POST", "/channels/1/messages", embed(title="x" * 257), "embeds.0.title", "MAX_LENGTH"),
-        (
-            "PATCH",
-            "/webhooks/1/t/messages/@original",
-            {"content": "x" * 2001},
-            "content",
-            "MAX_LENGTH",
-        ),
-        (
-            "POST",
-            "/interactions/1/t/callback",
-            {"type": 4, "data": {"content": "x" * 2001}},
-            "data.content",
-            "MAX_LENGTH",
-        ),
-        (
-            "POST",
-            "/interactions/1/t/callback",
-            {"type": 9, "data": {"title": "x" * 46, "custom_id": "c", "components": [text()]}},
-            "data.title",
-            "MAX_LENGTH",
-        ),
-        ("PUT", "/applications/1/commands", [command(name="x" * 33)], "0.name", "MAX_LENGTH"),
-        (
-            "POST",
-            "/channels/1/messages",
-            {"components": [row(button(label="x" * 81))]},
-            "components.0.components.0.label",
-            "MAX_LENGTH",
-        ),
-        ("POST", "/channels/1/messages", {"components": [{"type": 1}]}, "", "REQUIRED"),
-    ],
-)
-def test_the_description_judges_requests(
-    method: str, path: str, body: object, where: str, code: str
-) -> None:
-    (problem,) = openapi.load().check_request(method, path, body)
-    assert ".".join(map(str, problem.path)).startswith(where)
-    assert code in problem.code
-
-
-@described_only
-def test_the_description_takes_numbers_for_snowflakes_from_the_bot_only() -> None:
-    described = openapi.load()
-    body = {"content": "x", "message_reference": {"message_id": 5}, "attachments": [{"id": 0}]}
-    assert described.check_request("POST", "/channels/1/messages", body) == []
-    wrong = described.check_answer("GET", "/gateway", 200, {"url": 5})
-    assert wrong == ["url: 5 is not of type 'string' (BASE_TYPE_BAD_TYPE)"]
-    assert described.check_answer("GET", "/users/5", 404, {"code": 10013, "message": "x"}) == []
-    assert described.check_answer("GET", "/users/5", 404, {"message": "x"}) != []
-    assert described.check_answer("GET", "/gateway", 204, None) != []
-
-
-@described_only
-def test_original_is_no_message_id() -> None:
-    found = openapi.load().operation("PATCH", "/webhooks/1/t/messages/@original")
-    assert found is not None
-    assert found[0].endswith("@original")

@@ -1,5 +1,7 @@
 """What Discord refuses comes back over the wire, and is on record; so is what is wrong here."""
 
+from collections.abc import Awaitable
+
 import aiohttp
 import discord
 import pytest
@@ -47,7 +49,7 @@ async def test_only_the_description_refuses_this(pg: Playground, bot: Bot) -> No
     with pytest.raises(discord.HTTPException) as refused:
         await bot.http.request(route, json={"content": "x", "flags": "many"})
     assert refused.value.code == 50035
-    assert "flags: 'many' is not of type" in refused.value.text.replace("In flags", "flags")
+    assert "'many' is not of type" in refused.value.text
     assert "flags" in pg.violations[0]
 
 
@@ -79,12 +81,16 @@ async def test_an_invalid_command(pg: Playground, bot: Bot) -> None:
     async def fine(interaction: discord.Interaction) -> None:
         raise AssertionError
 
-    fine.description = "x" * 101
     bot.tree.add_command(fine)
-    with pytest.raises((discord.HTTPException, app_commands.CommandSyncFailure)):
-        await bot.tree.sync()
-    assert "fine" not in pg.commands
-    assert "description" in pg.violations[0]
+    before = pg.commands
+    # The length is in the description, the characters of a name only in the own checks.
+    for key, value in (("description", "x" * 101), ("name", "two words")):
+        setattr(fine, key, value)
+        with pytest.raises((discord.HTTPException, app_commands.CommandSyncFailure)):
+            await bot.tree.sync()
+        assert pg.commands == before
+        assert key in pg.violations[-1]
+        fine.description = "d"
 
 
 async def test_too_many_choices(pg: Playground, bot: Bot, ada: User) -> None:
@@ -102,6 +108,19 @@ async def test_too_many_choices(pg: Playground, bot: Bot, ada: User) -> None:
     assert len(await ada.autocomplete("greedy", "word", "25")) == 25
     with pytest.raises(NotAcknowledged, match="choices"):
         await ada.autocomplete("greedy", "word", "26")
+    pg.violations.clear()
+
+    @bot.tree.command(description="Offers words for a number")
+    async def confused(interaction: discord.Interaction, number: int) -> None:
+        raise AssertionError
+
+    @confused.autocomplete("number")
+    async def number(_: discord.Interaction, typed: str) -> list[app_commands.Choice[int]]:
+        return [app_commands.Choice(name="x", value="one")]  # type: ignore[arg-type]
+
+    await bot.tree.sync()
+    with pytest.raises(NotAcknowledged, match="does not fit an option of type 4"):
+        await ada.autocomplete("confused", "number", "1")
 
 
 async def test_pings_are_seen(pg: Playground, bot: Bot, ada: User) -> None:
@@ -147,3 +166,57 @@ async def test_a_bug_of_the_playground_is_no_silence(
         assert pg.violations == []
         assert (await session.get(url)).status == 500
     assert "the playground itself failed" in pg.violations[0]
+
+
+async def test_the_same_rules_on_every_way_to_send(pg: Playground, bot: Bot, ada: User) -> None:
+    # Only the playground's own check knows the sum of all embeds.
+    wrong = [discord.Embed(description="x" * 3001) for _ in range(2)]
+    refused: list[str] = []
+
+    async def attempt(name: str, sending: Awaitable[object]) -> None:
+        with pytest.raises(discord.HTTPException) as error:
+            await sending
+        if error.value.code == 50035 and "MAX_EMBED_SIZE_EXCEEDED" in pg.violations[-1]:
+            refused.append(name)
+
+    class Wrong(discord.ui.View):
+        @discord.ui.button(label="Wrong", custom_id="wrong")
+        async def wrong(self, interaction: discord.Interaction, _: object) -> None:
+            await attempt("update", interaction.response.edit_message(embeds=wrong))
+            await interaction.response.defer()
+
+    @bot.tree.command(description="Sends too much")
+    async def much(interaction: discord.Interaction) -> None:
+        await attempt("reply", interaction.response.send_message(embeds=wrong))
+        await interaction.response.send_message("x", view=Wrong())
+        await attempt("original", interaction.edit_original_response(embeds=wrong))
+        await attempt("followup", interaction.followup.send(embeds=wrong))
+        channel = interaction.channel
+        assert isinstance(channel, discord.TextChannel)
+        await attempt("send", channel.send(embeds=wrong))
+        sent = await channel.send("x")
+        await attempt("edit", sent.edit(embeds=wrong))
+        bot.see("done", None)
+
+    await bot.tree.sync()
+    message = await (await ada.slash("much")).wait(timeout=5)
+    await bot.first("done")
+    await ada.click(message, "Wrong")
+    assert refused == ["reply", "original", "followup", "send", "edit", "update"]
+    assert message.embeds == []
+
+
+async def test_a_form_with_a_name_twice(pg: Playground, bot: Bot, ada: User) -> None:
+    pg.ack_deadline = 0.2
+
+    class Twice(discord.ui.Modal, title="Twice"):
+        one: discord.ui.TextInput["Twice"] = discord.ui.TextInput(label="1", custom_id="a")
+        two: discord.ui.TextInput["Twice"] = discord.ui.TextInput(label="2", custom_id="a")
+
+    @bot.tree.command(description="Opens a form")
+    async def ask(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Twice())
+
+    await bot.tree.sync()
+    with pytest.raises(NotAcknowledged, match="COMPONENT_CUSTOM_ID_DUPLICATED"):
+        await ada.slash("ask")

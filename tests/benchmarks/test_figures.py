@@ -1,0 +1,93 @@
+"""The parts of the benchmarks that decide what the README says."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bot_process import write_catalog
+from benchmarks.figures import MARKS, Latencies, Report, Starts, table, write_readme
+from benchmarks.lag import Lag, Lags
+from benchmarks.responsiveness import typed_texts
+from benchmarks.spread import Spread, percentile
+from catalog import read_catalog
+
+
+def report(*, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0) -> Report:
+    start = Starts(entries=10_000, online=1.0, answered=1.2, autocomplete_ms=5.0, torch=torch)
+    spread = Spread(count=500, p50=8.0, p99=ack, max=40.0)
+    latencies = Latencies(
+        entries=10_000,
+        idle_ack=spread,
+        ack=spread,
+        idle_autocomplete=spread,
+        autocomplete=spread,
+        own_stall_ms=7.0,
+        pictures=3,
+        slowest=[(40.0, "a")],
+    )
+    lag = Lag(seconds=15.0, ticks=3000, p50=0.1, p99=1.0, max=stall)
+    return Report(
+        machine="a machine",
+        load_average=0.25,
+        threads="1",
+        rate=20.0,
+        start=start,
+        small_start=start,
+        bare_start=start,
+        latencies=latencies,
+        small_latencies=latencies,
+        lags=Lags(idle=lag, importing=lag, first_job=lag, painting=lag, rereading=lag),
+    )
+
+
+def missed(found: Report) -> list[str]:
+    return [row.what for row in found.rows() if row.met is False]
+
+
+def test_the_percentile_is_a_measured_value() -> None:
+    values = [float(n) for n in range(1, 501)]
+    assert percentile(values, 0.5) == 250
+    assert percentile(values, 0.99) == 495
+    assert percentile([3.0], 0.99) == 3.0
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(count=3, p50=2.0, p99=3.0, max=3.0)
+
+
+def test_a_missed_goal_is_said() -> None:
+    assert missed(report()) == []
+    assert any("stall" in what for what in missed(report(stall=50.1)))
+    assert any("/imagine" in what for what in missed(report(ack=100.1)))
+    assert any("torch" in what for what in missed(report(torch=True)))
+    assert "**(missed)**" in table(report(stall=50.1))
+    assert "**(missed)**" not in table(report())
+
+
+def test_what_was_not_measured_is_not_claimed() -> None:
+    assert missed(report(torch=None)) == []
+    assert "not measured here" in table(report(torch=None))
+
+
+def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{MARKS[0]}old\n{MARKS[1]}\nbelow\n", encoding="utf-8")
+    for _ in range(2):
+        write_readme(report(), readme)
+        assert readme.read_text("utf-8") == f"above\n{MARKS[0]}{table(report())}{MARKS[1]}\nbelow\n"
+
+
+def test_the_catalog_for_measuring_is_sound(tmp_path: Path) -> None:
+    keys = write_catalog(tmp_path / "catalog", 300)
+    catalog = read_catalog(tmp_path / "catalog", tmp_path / "models")
+    assert catalog.problems == ()
+    assert list(catalog.adapters) == keys
+    assert catalog.models["demo"].enabled
+
+
+@pytest.mark.parametrize("entries", [10, 300])
+def test_what_is_typed_is_of_many_kinds(tmp_path: Path, entries: int) -> None:
+    keys = write_catalog(tmp_path / "catalog", entries)
+    texts = typed_texts(keys, 500, random.Random(1))
+    assert len(texts) == 500
+    assert len(set(texts)) > 100
+    assert all(len(text) <= 100 for text in texts)
+    assert "" in texts

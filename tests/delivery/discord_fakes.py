@@ -1,0 +1,137 @@
+"""A Discord of a few classes: it remembers what it was told and refuses what it is asked to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import discord
+
+CHANNEL = 20
+
+
+def http_error(status: int, code: int = 0) -> discord.HTTPException:
+    kinds: dict[int, type[discord.HTTPException]] = {
+        403: discord.Forbidden,
+        404: discord.NotFound,
+        503: discord.DiscordServerError,
+    }
+    response: Any = SimpleNamespace(status=status, reason="said the fake")
+    return kinds.get(status, discord.HTTPException)(response, {"code": code, "message": "no"})
+
+
+@dataclass
+class Call:
+    """way: `ack`, `interaction`, `edit`, `send` or `reaction`."""
+
+    way: str
+    message_id: int
+    sent: dict[str, Any]
+
+    @property
+    def embed(self) -> discord.Embed:
+        embed = self.sent["embed"]
+        assert isinstance(embed, discord.Embed)
+        return embed
+
+    @property
+    def files(self) -> list[discord.File]:
+        return [*self.sent.get("attachments", ()), *self.sent.get("files", ())]
+
+
+@dataclass
+class World:
+    """refusals: by way, what the next calls raise; None for one that works."""
+
+    calls: list[Call] = field(default_factory=list)
+    refusals: dict[str, list[Exception | None]] = field(default_factory=dict)
+    before: Callable[[Call], Any] | None = None
+    next_id: int = 500
+
+    def refuse(self, way: str, *errors: Exception | None) -> None:
+        self.refusals.setdefault(way, []).extend(errors)
+
+    async def take(self, way: str, message_id: int, sent: dict[str, Any]) -> None:
+        call = Call(way, message_id, sent)
+        self.calls.append(call)
+        if self.before is not None:
+            await self.before(call)
+        waiting = self.refusals.get(way)
+        error = waiting.pop(0) if waiting else None
+        if error is not None:
+            raise error
+
+    def new_id(self) -> int:
+        self.next_id += 1
+        return self.next_id
+
+    def ways(self) -> list[str]:
+        return [call.way for call in self.calls if call.way != "reaction"]
+
+    @property
+    def reactions(self) -> list[str]:
+        return [call.sent["emoji"] for call in self.calls if call.way == "reaction"]
+
+
+@dataclass
+class FakeMessage:
+    world: World
+    channel: "FakeChannel"
+    id: int
+
+    async def edit(self, **sent: Any) -> "FakeMessage":
+        await self.world.take("edit", self.id, sent)
+        return self
+
+    async def add_reaction(self, emoji: str) -> None:
+        await self.world.take("reaction", self.id, {"emoji": emoji})
+
+    def to_reference(self, *, fail_if_not_exists: bool) -> discord.MessageReference:
+        return discord.MessageReference(
+            message_id=self.id, channel_id=self.channel.id, fail_if_not_exists=fail_if_not_exists
+        )
+
+
+@dataclass
+class FakeChannel:
+    world: World
+    id: int
+
+    def get_partial_message(self, message_id: int) -> FakeMessage:
+        return FakeMessage(self.world, self, message_id)
+
+    async def send(self, **sent: Any) -> FakeMessage:
+        message_id = self.world.new_id()
+        await self.world.take("send", message_id, sent)
+        return FakeMessage(self.world, self, message_id)
+
+
+@dataclass
+class FakeClient:
+    world: World
+
+    def get_partial_messageable(self, channel_id: int, *, guild_id: int | None) -> FakeChannel:
+        return FakeChannel(self.world, channel_id)
+
+
+@dataclass
+class FakeInteraction:
+    world: World
+    channel_id: int = CHANNEL
+    message_id: int = 400
+    expired: bool = False
+
+    @property
+    def response(self) -> "FakeInteraction":
+        return self
+
+    async def send_message(self, **sent: Any) -> Any:
+        await self.world.take("ack", self.message_id, sent)
+        return SimpleNamespace(message_id=self.message_id)
+
+    def is_expired(self) -> bool:
+        return self.expired
+
+    async def edit_original_response(self, **sent: Any) -> Any:
+        await self.world.take("interaction", self.message_id, sent)
+        return SimpleNamespace(id=self.message_id)

@@ -1,0 +1,126 @@
+"""The command line's contract, as a script relies on it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.metadata import read_png
+from tests.e2e.home import Home, call
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_imagine_as_json_twice_is_the_same_to_the_byte(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [
+        "imagine",
+        "a quiet lake, <lora:frost:0.5>",
+        *("--model", "demo", "--lora", "ember", "--negative", "noise", "--steps", "3"),
+        *("--guidance", "4.5", "--seed", "12", "--size", "64x80", "--count", "2"),
+        *("--out", str(out), "--json"),
+    ]
+    code, text, err = await call(home, *arguments)
+    assert (code, err) == (0, "")
+    result = json.loads(text)
+    assert result["status"] == "done"
+    assert result["warnings"] == []
+    assert [(i["seed"], i["width"], i["height"]) for i in result["images"]] == [
+        (12, 64, 80),
+        (13, 64, 80),
+    ]
+    files = [Path(image["path"]) for image in result["images"]]
+    assert [file.parent for file in files] == [out, out]
+    request = result["recipe"]["request"]
+    assert request["adapters"] == [
+        {"key": "frost", "weight": 0.5},
+        {"key": "ember", "weight": 0.75},
+    ]
+    first = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    assert read_png(files[0].read_bytes()).seed == 12
+
+    code, text, _ = await call(home, *arguments)
+    again = json.loads(text)
+    assert again["job_id"] != result["job_id"]
+    assert [image["sha256"] for image in again["images"]] == first
+    assert home.states() == ["delivered", "delivered"]
+
+
+async def test_imagine_prints_a_line_per_image(home: Home) -> None:
+    code, out, err = await call(home, "imagine", "x", "--seed", "1", "--steps", "1", "--count", "2")
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) == 2
+    for seed, line in zip((1, 2), lines, strict=True):
+        path, rest = line.split("  ", 1)
+        assert Path(path).is_file()
+        assert f"model demo  seed {seed}" in rest
+        assert rest.endswith(" s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--steps", "101"], ["steps", "101", "1 to 100"]),
+        (["--guidance", "nan"], ["guidance", "nan", "1.0 to 30.0"]),
+        (["--seed", "-1"], ["seed", "-1", "0 to 4294967295"]),
+        (["--model", "no"], ["model", "no", "demo"]),
+        (["--lora", "embr"], ["LoRA", "embr", "ember"]),
+        (["--size", "63x64"], ["Size 63x64", "64 to 512"]),
+        (["--count", "5"], ["count", "5", "1 to 4"]),
+        (["--steps", "many"], ["--steps", "many"]),
+    ],
+)
+async def test_a_bad_request_exits_with_2_and_says_why(
+    home: Home, arguments: list[str], parts: list[str]
+) -> None:
+    code, out, err = await call(home, "imagine", "x", *arguments)
+    assert (code, out) == (2, "")
+    for part in parts:
+        assert part in err
+    assert "Traceback" not in err
+
+
+async def test_a_failed_job_exits_with_1(home: Home) -> None:
+    code, text, _ = await call(home, "imagine", "x", "--lora", "old", "--json")
+    assert code == 1
+    result = json.loads(text)
+    assert result["status"] == "failed"
+    assert result["images"] == []
+    assert "old" in result["error"]["text"]
+
+
+async def test_listings(home: Home) -> None:
+    code, text, _ = await call(home, "models", "--json")
+    assert code == 0
+    rows = {row["key"]: row for row in json.loads(text)}
+    assert rows["demo"]["available"]
+    assert rows["demo"]["name"] == "Demo"
+    assert not rows["pony-xl-v6"]["enabled"]
+    code, text, _ = await call(home, "loras")
+    assert code == 0
+    assert "Ember glow" in text
+
+    (home.catalog_dir / "loras.toml").write_text('[loras.bad]\nname = "Bad"\npath = "bad.ckpt"\n')
+    code, text, _ = await call(home, "loras", "--json")
+    [bad] = [row for row in json.loads(text) if row["key"] == "bad"]
+    assert bad["problems"]
+    assert not bad["available"]
+
+
+async def test_check_tells_what_to_mend(home: Home) -> None:
+    code, out, _ = await call(home, "check", DISCORD_TOKEN="not-a-token")
+    assert code == 1
+    assert "token: does not look like" in out
+    assert "not-a-token" not in out
+    code, out, _ = await call(home, "check", IMAGEN_DEVICE="cuda")
+    assert code == 1
+    code, out, _ = await call(home, "check")
+    assert code == 0
+    assert "model demo: found" in out
+    blocked = home.folder / "file"
+    blocked.write_text("")
+    code, out, _ = await call(home, "check", IMAGEN_DATA_DIR=str(blocked))
+    assert code == 1
+    assert "IMAGEN_DATA_DIR" in out

@@ -1,0 +1,141 @@
+"""What goes wrong between the bot and Discord, made to go wrong."""
+
+import pytest
+
+from playground import Playground, User
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import Bot
+from tests.e2e.test_imagine import painted
+from tests.e2e.test_reroll import answer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SLOW = {"size": "256x256", "steps": 40}
+
+
+async def test_a_killed_gateway_connection_resumes(playground: Playground, ada: User) -> None:
+    identified, resumed = playground.gateway_identifies, playground.gateway_resumes
+    call = await ada.slash("imagine", prompt=CANARY, **SLOW)
+    playground.drop_gateway()
+    missed = await playground.wait_message(lambda m: m.id == call.message.id)  # type: ignore[union-attr]
+    await playground.wait_for(lambda: playground.gateway_resumes > resumed)
+    assert playground.gateway_identifies == identified
+    await playground.wait_message(lambda m: m.id == missed.id and bool(m.attachments), timeout=60)
+    await ada.react(missed, "🎲")
+    await answer(playground, missed)
+
+
+async def test_an_invalid_session_identifies_anew(playground: Playground, ada: User) -> None:
+    identified = playground.gateway_identifies
+    playground.invalidate_session()
+    await playground.wait_for(lambda: playground.gateway_identifies > identified)
+    await playground.wait_online()
+    await painted(ada, prompt=CANARY)
+
+
+async def test_an_expired_token_falls_back_to_the_channel(
+    playground: Playground, ada: User
+) -> None:
+    call = await ada.slash("imagine", prompt=CANARY, **SLOW)
+    assert call.message is not None
+    playground.expire_interactions()
+    message = await playground.wait_message(
+        lambda m: m.id == call.message.id and bool(m.attachments),  # type: ignore[union-attr]
+        timeout=60,
+    )
+    assert "Seed" in str(message.embeds)
+
+
+async def test_a_deleted_status_gets_a_new_message(playground: Playground, ada: User) -> None:
+    call = await ada.slash("imagine", prompt=CANARY, **SLOW)
+    assert call.message is not None
+    playground.delete_message(call.message)
+    message = await playground.wait_message(
+        lambda m: f"<@{ada.id}>" in m.content and bool(m.attachments), timeout=60
+    )
+    assert message.mentions == {ada.id}
+    await ada.react(message, "🎲")
+    await answer(playground, message)
+
+
+async def test_a_deleted_channel_and_missing_permissions_end_the_job_quietly(
+    shared: Bot, playground: Playground, ada: User
+) -> None:
+    gone = playground.add_channel("gone")
+    call = await ada.slash("imagine", prompt=CANARY, channel=gone, **SLOW)
+    playground.expire_interactions()
+    playground.delete_channel(gone)
+    closed = playground.add_channel("closed")
+    second = await ada.slash("imagine", prompt=CANARY, channel=closed, **SLOW)
+    playground.deny(closed, "send_messages", "attach_files", "view_channel")
+    playground.expire_interactions()
+    await painted(ada, prompt=CANARY)
+    assert call.message is not None
+    assert second.message is not None
+    told = shared.home.rows(
+        "SELECT json_extract(error, '$.code') FROM jobs WHERE state = 'failed'"
+        f" AND message_id IN ({call.message.id}, {second.message.id}) ORDER BY created_at"
+    )
+    assert [code for (code,) in told] == ["delivery.gone", "delivery.forbidden"]
+    assert "Traceback" not in shared.log
+
+
+async def test_without_permission_to_react_the_result_still_comes(
+    playground: Playground, ada: User
+) -> None:
+    quiet = playground.add_channel("quiet")
+    playground.deny(quiet, "add_reactions")
+    call = await ada.slash("imagine", prompt=CANARY, channel=quiet)
+    await call.wait(lambda m: bool(m.attachments), timeout=60)
+
+
+async def test_over_the_limit_it_is_sent_as_webp_and_says_so(
+    shared: Bot, playground: Playground, ada: User
+) -> None:
+    original = await painted(ada, prompt=CANARY, seed=5, size="128x128")
+    assert original.attachments[0].filename.endswith(".png")
+    usual = playground.attachment_size_limit
+    playground.attachment_size_limit = original.attachments[0].size // 8
+    try:
+        small = await painted(ada, prompt=CANARY, seed=5, size="128x128")
+    finally:
+        playground.attachment_size_limit = usual
+    assert small.attachments[0].filename == "demo-5.webp"
+    assert small.attachments[0].size <= original.attachments[0].size // 8
+    assert "Sent as WebP" in str(small.embeds)
+    [(path,)] = shared.home.rows("SELECT path FROM images ORDER BY rowid DESC LIMIT 1")
+    kept = (shared.home.data_dir / "images" / path).read_bytes()
+    assert kept == await playground.download(original.attachments[0])
+
+
+async def test_too_large_for_discord_after_all_is_shrunk(playground: Playground, ada: User) -> None:
+    playground.fail_next("PATCH", r"/webhooks/.+/messages/@original", 413, 40005, "too large")
+    message = await painted(ada, prompt=CANARY, size="128x128")
+    assert message.attachments[0].filename.endswith(".webp")
+
+
+async def test_rate_limits_and_hiccups_delay_but_lose_nothing(
+    playground: Playground, ada: User
+) -> None:
+    playground.rate_limit_next("PATCH", r"/webhooks/.+/messages/@original", retry_after=0.2)
+    await painted(ada, prompt=CANARY)
+    playground.fail_next("PATCH", r"/webhooks/.+/messages/@original", 503)
+    await painted(ada, prompt=CANARY)
+
+
+async def test_a_lost_acknowledgement_loses_no_job(playground: Playground, ada: User) -> None:
+    playground.fail_next("POST", r"/interactions/.+/callback", 404, 10062, "Unknown interaction")
+    with pytest.raises(Exception, match="ack"):
+        await ada.slash("imagine", prompt=f"{CANARY} nevertheless")
+    message = await playground.wait_message(
+        lambda m: "nevertheless" in str(m.embeds) and bool(m.attachments), timeout=60
+    )
+    assert message.mentions == {ada.id}
+
+
+async def test_pings_in_a_prompt_ping_nobody(playground: Playground, ada: User) -> None:
+    bea = playground.user("bea-pinged")
+    original = await painted(ada, prompt=f"{CANARY} @everyone <@{bea.id}> <@&{playground.guild.id}>")
+    assert original.mentions == set()
+    await ada.react(original, "🔁")
+    assert (await answer(playground, original)).mentions == {ada.id}

@@ -1,0 +1,171 @@
+"""Starting, stopping, dying and coming back: each test has a bot of its own."""
+
+import asyncio
+import signal
+
+import pytest
+
+from playground import Playground
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import Bot, Home, call
+from tests.e2e.test_imagine import fields, painted
+from tests.e2e.test_reroll import answer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
+    home: Home,
+) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        ada = playground.user("ada")
+        old = await painted(ada, prompt=CANARY, seed=3)
+        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=100, seed=4)
+        waiting = await ada.slash("imagine", prompt=CANARY, seed=5)
+        await slow.wait(lambda m: "Step" in str(m.embeds), timeout=60)
+        assert await bot.end(signal.SIGTERM) == 0
+        assert home.states() == ["delivered", "pending", "pending"]
+
+        playground.expire_interactions()
+        await bot.start()
+        for interrupted in (slow, waiting):
+            message = interrupted.message
+            assert message is not None
+            found = message.id
+            await playground.wait_message(
+                lambda m, found=found: m.id == found and bool(m.attachments),  # type: ignore[misc]
+                timeout=90,
+            )
+        assert fields(slow.message)["Seed"] == "`4`"  # type: ignore[arg-type]
+        assert fields(waiting.message)["Seed"] == "`5`"  # type: ignore[arg-type]
+        await ada.react(old, "🔁")
+        again = await answer(playground, old)
+        assert "Identical to the original" in str(again.embeds)
+
+        # Killed without a word, in the middle of a job.
+        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=100, seed=6)
+        await slow.wait(lambda m: "Step" in str(m.embeds), timeout=60)
+        await bot.end(signal.SIGKILL)
+        assert home.states()[-1] == "running"
+        await bot.start()
+        await slow.wait(lambda m: bool(m.attachments), timeout=90)
+        assert await bot.end(signal.SIGINT) == 0
+        assert "Traceback" not in bot.log
+        assert playground.violations == []
+
+
+async def test_commands_are_registered_once_and_again_when_they_change(home: Home) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        assert registrations(playground) == 1
+        await bot.end()
+        await bot.start()
+        await bot.end()
+        assert registrations(playground) == 1
+        code, out, _ = await call(
+            home,
+            "sync",
+            "--guild",
+            str(playground.guild.id),
+            DISCORD_TOKEN=playground.token,
+            DISCORD_API_URL=playground.api_url,
+        )
+        assert code == 0
+        assert "/imagine, /models, /loras" in out
+        assert registrations(playground) == 2
+        assert playground.violations == []
+
+
+def registrations(playground: Playground) -> int:
+    return sum(r.method == "PUT" and r.path.endswith("/commands") for r in playground.requests)
+
+
+async def test_a_failed_registration_does_not_stop_the_bot(home: Home) -> None:
+    async with Playground() as playground:
+        playground.fail_next("PUT", r"/applications/\d+/commands", 400, 50035, "Invalid Form Body")
+        async with Bot(home, playground) as bot:
+            pass
+        bot = Bot(home, playground)
+        try:
+            await bot.start(online=False)
+            await playground.wait_online()
+            await playground.wait_commands("imagine")
+            assert await bot.end() == 0
+        finally:
+            await bot.__aexit__()
+
+
+async def test_the_guild_setting_registers_there_at_once(home: Home) -> None:
+    async with Playground() as playground:
+        guild = str(playground.guild.id)
+        async with Bot(home, playground, DISCORD_GUILD_ID=guild) as bot:
+            puts = [r.path for r in playground.requests if r.method == "PUT"]
+            assert any(f"/guilds/{guild}/commands" in path for path in puts)
+            assert await bot.end() == 0
+
+
+async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> None:
+    async with Playground() as playground:
+        bot = Bot(home, playground, DISCORD_TOKEN="MTIz.abcdef.a-token-that-nobody-knows-12345")
+        await bot.start(online=False)
+        assert await bot.wait() == 1
+        assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
+        assert "a-token-that-nobody-knows" not in bot.log
+        assert "Traceback" not in bot.log
+
+
+async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
+    async with Playground() as playground:
+        playground.fail_next("GET", r"/users/@me$", 502, times=6)
+        async with Bot(home, playground) as bot:
+            assert await bot.end() == 0
+
+
+async def test_wrong_settings_end_the_start(home: Home) -> None:
+    for settings, expected in (
+        ({"IMAGEN_JOB_TIMEOUT": "soon"}, "IMAGEN_JOB_TIMEOUT: 'soon'"),
+        ({"IMAGEN_QUEUE": "5"}, "IMAGEN_QUEUE: no such setting"),
+    ):
+        code, _, err = await call(home, "run", **settings)
+        assert code != 0
+        assert expected in err
+        assert "Traceback" not in err
+
+
+async def test_without_a_token_three_lines_say_what_to_do(home: Home) -> None:
+    code, out, err = await call(home, "run")
+    assert code == 1
+    assert out == ""
+    assert len(err.strip().splitlines()) == 3
+    for needed in ("DISCORD_TOKEN", "View Channels", "Add Reactions", "no privileged", "make demo"):
+        assert needed in err
+
+
+async def test_a_broken_catalog_edit_keeps_the_bot_painting(home: Home) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        ada = playground.user("ada")
+        file = home.catalog_dir / "loras.toml"
+        good = file.read_text(encoding="utf-8")
+        file.write_text(good + '\n[loras.newest]\nname = "Newest"\npath = "org/newest"\n')
+        await eventually_offers(playground, "newest")
+        file.write_text(good + "\n[loras.broken\n")
+        await until(lambda: "loras.toml" in bot.log)
+        assert await ada.autocomplete("imagine", "lora", "newest")
+        assert await bot.end() == 0
+
+
+async def eventually_offers(playground: Playground, key: str) -> None:
+    user = playground.user("watcher")
+    for _ in range(200):
+        if [choice for choice in await user.autocomplete("imagine", "lora", key)]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{key} was never offered")
+
+
+async def until(condition: "object") -> None:
+    assert callable(condition)
+    for _ in range(200):
+        if condition():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never came true")

@@ -1,0 +1,519 @@
+"""The consumer, with a painter that does as it is told."""
+
+import asyncio
+import hashlib
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import consumer as consumer_module
+from bot.consumer import GpuConsumer
+from bot.engine import Painting
+from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.progress import Notice, Progress, Stage
+from bot.queue import JobQueue
+from bot.request import GenerationRequest
+from bot.store import Failure, Job, JobState, NewJob, Store
+from catalog import Catalog
+from tests.store.factories import CANARY, new_job, painting, request
+
+S = JobState
+Report = Callable[[Progress], None]
+CheckStop = Callable[[], None]
+Work = Callable[[GenerationRequest, Report, CheckStop], Painting]
+
+
+def paint_at_once(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+    check_stop()
+    return painting(asked)
+
+
+class FakePainter:
+    """`work` is what the next paint does, in the engine thread."""
+
+    def __init__(self, work: Work = paint_at_once) -> None:
+        self.work = work
+        self.threads: list[str] = []
+        self.closed = self.warm = False
+
+    def warm_up(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.warm = True
+
+    def paint(
+        self, asked: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
+    ) -> Painting:
+        self.threads.append(threading.current_thread().name)
+        return self.work(asked, report, check_stop)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Watcher:
+    """A JobObserver that remembers everything."""
+
+    finished_jobs: list[Job] = field(default_factory=list)
+    failed_jobs: list[Job] = field(default_factory=list)
+    reports: list[tuple[str, Progress]] = field(default_factory=list)
+    places: list[dict[str, int]] = field(default_factory=list)
+    threads: set[int] = field(default_factory=set)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def moved(self, places: dict[str, int]) -> None:
+        self.places.append(places)
+        self.news.set()
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self.threads.add(threading.get_ident())
+        self.reports.append((job.id, progress))
+        self.news.set()
+
+    async def finished(self, job: Job) -> None:
+        self.finished_jobs.append(job)
+        self.news.set()
+
+    async def failed(self, job: Job) -> None:
+        self.failed_jobs.append(job)
+        self.news.set()
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not happened():
+                self.news.clear()
+                await self.news.wait()
+
+
+@dataclass
+class Bench:
+    store: Store
+    queue: JobQueue
+    consumer: GpuConsumer
+    painter: FakePainter
+    watcher: Watcher
+    images: Path
+    task: asyncio.Task[None]
+
+    async def take(self, new: NewJob | None = None) -> str:
+        ticket = await self.queue.accept(new or new_job())
+        self.queue.release(ticket.job.id)
+        return ticket.job.id
+
+    async def ended(self, job_id: str) -> Job:
+        """Wait until its observer was told and it left the queue."""
+
+        def told() -> bool:
+            ended = [*self.watcher.finished_jobs, *self.watcher.failed_jobs]
+            return job_id in {job.id for job in ended} and job_id not in self.queue.places()
+
+        await self.watcher.until(told)
+        return await self.store.job(job_id)
+
+
+Build = Callable[..., Any]
+
+
+@pytest.fixture
+async def build(tmp_path: Path) -> AsyncIterator[Build]:
+    """An async context manager that makes a running Bench."""
+
+    @asynccontextmanager
+    async def open_bench(
+        work: Work = paint_at_once, timeout: float = 600, watcher: Any = None
+    ) -> AsyncIterator[Bench]:
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            queue, painter = JobQueue(store), FakePainter(work)
+            observer = watcher or Watcher()
+            consumer = GpuConsumer(
+                queue=queue,
+                store=store,
+                painter=painter,
+                catalog=lambda: Catalog({}, {}, ""),
+                observer=observer,
+                images_dir=tmp_path / "images",
+                timeout=timeout,
+            )
+            task = asyncio.create_task(consumer.run())
+            bench = Bench(store, queue, consumer, painter, observer, tmp_path / "images", task)
+            try:
+                yield bench
+            finally:
+                if not task.done():
+                    await consumer.stop(task)
+
+    yield open_bench
+
+
+class Gate:
+    """Work that says when it began and waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        self.began.set()
+        assert self.go_on.wait(30)
+        check()
+        return painting(asked)
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self.began.wait, 20)
+
+
+class TestPainting:
+    async def test_a_job_ends_done_with_its_files(self, build: Build) -> None:
+        notice = Notice("prompt.truncated", {"dropped": 1, "limit": 75})
+        async with build(lambda asked, *_: painting(asked, notice)) as bench:
+            job = await bench.ended(await bench.take(new_job(request=request(count=2))))
+            images = await bench.store.images(job.id)
+        assert job.state is S.DONE
+        assert job.warnings == (notice,)
+        assert len(images) == 2
+        for image in images:
+            data = (bench.images / image.path).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == image.sha256
+        assert [done.id for done in bench.watcher.finished_jobs] == [job.id]
+        assert bench.watcher.failed_jobs == []
+
+    async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
+        seeds: list[int] = []
+
+        def work(asked: GenerationRequest, *_: Any) -> Painting:
+            seeds.append(asked.seed)
+            return painting(asked)
+
+        async with build(work) as bench:
+            bench.consumer.warm_up()
+            ids = [await bench.take(new_job(request=request(seed=n))) for n in range(5)]
+            for job_id in ids:
+                await bench.ended(job_id)
+        assert seeds == [0, 1, 2, 3, 4]
+        assert [done.id for done in bench.watcher.finished_jobs] == ids
+        assert len(set(bench.painter.threads)) == 1
+        assert bench.painter.threads[0].startswith("engine")
+        assert bench.painter.warm
+
+    async def test_everyone_is_told_their_new_place(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            first, second, third = [await bench.take() for _ in range(3)]
+            await gate.entered()
+            assert bench.queue.places() == {first: 1, second: 2, third: 3}
+            gate.go_on.set()
+            await bench.ended(third)
+        assert bench.watcher.places == [{second: 1, third: 2}, {third: 1}, {}]
+
+    async def test_progress_arrives_on_the_loop_in_order(self, build: Build) -> None:
+        def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:
+            for step in range(1, 6):
+                report(Progress(Stage.PAINTING, step=step, steps=5))
+            return painting(asked)
+
+        async with build(work) as bench:
+            job_id = await bench.take()
+            await bench.ended(job_id)
+        assert bench.watcher.threads == {threading.get_ident()}
+        assert {job for job, _ in bench.watcher.reports} == {job_id}
+        stages = [progress.stage for _, progress in bench.watcher.reports]
+        assert stages == [Stage.STARTING, *[Stage.PAINTING] * 5, Stage.SAVING]
+        steps = [p.step for _, p in bench.watcher.reports if p.stage is Stage.PAINTING]
+        assert steps == [1, 2, 3, 4, 5]
+
+    async def test_a_report_after_the_end_is_dropped(self, build: Build) -> None:
+        kept: list[Report] = []
+
+        def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:
+            kept.append(report)
+            return painting(asked)
+
+        async with build(work) as bench:
+            await bench.ended(await bench.take())
+            before = list(bench.watcher.reports)
+            kept[0](Progress(Stage.PAINTING, step=9))
+            await asyncio.sleep(0)
+            assert bench.watcher.reports == before
+
+
+class TestStopping:
+    async def test_a_job_past_its_time_fails(self, build: Build) -> None:
+        def forever(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            while True:
+                check()
+
+        async with build(forever, timeout=0.01) as bench:
+            job = await bench.ended(await bench.take())
+            assert (job.state, job.error) == (S.FAILED, Failure("job.timeout", {"seconds": 0}))
+            bench.painter.work = paint_at_once
+            assert (await bench.store.job(await bench.take())).state is not S.FAILED
+
+    async def test_the_clock_starts_after_a_download(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1000.0
+
+        class Clock:
+            @staticmethod
+            def monotonic() -> float:
+                return now
+
+        def work(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            nonlocal now
+            for _ in range(3):
+                now += 599
+                report(Progress(Stage.DOWNLOADING, fraction=0.5))
+                check()
+            now += 599
+            check()
+            return painting(asked)
+
+        monkeypatch.setattr(consumer_module, "time", Clock)
+        async with build(work, timeout=600) as bench:
+            assert (await bench.ended(await bench.take())).state is S.DONE
+            bench.painter.work = lambda asked, report, check: late(check)
+
+            def late(check: CheckStop) -> Painting:
+                nonlocal now
+                now += 601
+                check()
+                raise AssertionError
+
+            assert (await bench.ended(await bench.take())).state is S.FAILED
+
+    async def test_the_running_job_can_be_cancelled(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            assert not bench.consumer.cancel(waiting)
+            assert not bench.consumer.cancel("nobody")
+            assert bench.consumer.cancel(running)
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.CANCELLED
+            assert (await bench.ended(waiting)).state is S.DONE
+            assert [job.id for job in bench.watcher.failed_jobs] == [running]
+            assert bench.watcher.failed_jobs[0].error is None
+            assert not bench.consumer.cancel(running)
+
+
+class TestFailing:
+    async def test_a_user_error_is_a_failure_with_its_code(self, build: Build) -> None:
+        def work(*_: Any) -> Painting:
+            raise JobFailed("memory.out", width=64, height=48)
+
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take())
+        assert job.state is S.FAILED
+        assert job.error == Failure("memory.out", {"width": 64, "height": 48})
+        assert bench.watcher.failed_jobs == [job]
+        assert bench.watcher.finished_jobs == []
+
+    @pytest.mark.parametrize(
+        "prompt", [CANARY, f"{CANARY} 'quoted' \"twice\"\nand two lines", f"été {CANARY} 日本"]
+    )
+    async def test_anything_else_is_logged_with_the_id_and_without_the_prompt(
+        self, build: Build, prompt: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        asked = request(prompt=prompt, negative=f"no {CANARY}")
+
+        def work(*_: Any) -> Painting:
+            try:
+                raise KeyError(asked.prompt)
+            except KeyError as error:
+                words = f"{asked.painted_prompt} | {asked.negative!r} | {[asked.prompt]}"
+                raise RuntimeError(words) from error
+
+        caplog.set_level(logging.DEBUG)
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take(new_job(request=asked)))
+            assert job.error == Failure("job.unexpected", {"id": job.id})
+            bench.painter.work = paint_at_once
+            assert (await bench.ended(await bench.take())).state is S.DONE
+        ours = "\n".join(
+            caplog.handler.format(record)
+            for record in caplog.records
+            if record.name.startswith("bot")
+        )
+        assert job.id in ours
+        assert "RuntimeError" in ours
+        assert "KeyError" in ours
+        assert CANARY not in ours
+
+    async def test_files_that_cannot_be_written_fail_the_job(self, build: Build) -> None:
+        async with build() as bench:
+            bench.images.write_text("a file where a folder should be")
+            job = await bench.ended(await bench.take())
+            assert job.error == Failure("job.unexpected", {"id": job.id})
+
+
+class Raising(Watcher):
+    """An observer with faults of its own."""
+
+    def moved(self, places: dict[str, int]) -> None:
+        super().moved(places)
+        raise RuntimeError("moved")
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        super().progressed(job, progress)
+        raise RuntimeError("progressed")
+
+    async def finished(self, job: Job) -> None:
+        await super().finished(job)
+        raise RuntimeError("finished")
+
+    async def failed(self, job: Job) -> None:
+        await super().failed(job)
+        raise RuntimeError("failed")
+
+
+class TestRobustness:
+    async def test_an_observer_that_raises_does_not_stop_the_consumer(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with build(watcher=Raising()) as bench:
+            for _ in range(3):
+                job = await bench.ended(await bench.take())
+                assert job.state is S.DONE
+            bench.painter.work = raise_job_failed
+            assert (await bench.ended(await bench.take())).state is S.FAILED
+            assert not bench.task.done()
+        for what in ("moved", "progressed", "finished", "failed"):
+            assert f"RuntimeError: {what}" in caplog.text
+
+    async def test_a_database_that_is_locked_for_a_while_does_not_stop_the_consumer(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "PAUSE", 0.0)
+        async with build() as bench:
+            really, failures = bench.store.start, iter([True, True])
+
+            async def start(job_id: str) -> Job | None:
+                if next(failures, False):
+                    raise sqlite3.OperationalError("database is locked")
+                return await really(job_id)
+
+            monkeypatch.setattr(bench.store, "start", start)
+            assert (await bench.ended(await bench.take())).state is S.DONE
+
+
+def raise_job_failed(*_: Any) -> Painting:
+    raise JobFailed("memory.out")
+
+
+class TestShutdown:
+    async def test_an_idle_consumer_ends(self, build: Build) -> None:
+        async with build() as bench:
+            await bench.consumer.stop(bench.task)
+            assert bench.task.done()
+            assert bench.painter.closed
+
+    async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            gate.go_on.set()
+            await stopping
+            for job_id in (running, waiting):
+                assert (await bench.store.job(job_id)).state is S.PENDING
+            assert bench.painter.closed
+            assert bench.watcher.failed_jobs == bench.watcher.finished_jobs == []
+
+    async def test_a_painter_that_never_returns_is_left_behind(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        gate = Gate()
+        try:
+            async with build(gate) as bench:
+                job_id = await bench.take()
+                await gate.entered()
+                await bench.consumer.stop(bench.task)
+                assert bench.task.done()
+                assert (await bench.store.job(job_id)).state is S.PENDING
+                assert not bench.painter.closed
+        finally:
+            gate.go_on.set()
+
+    async def test_a_warm_up_that_never_returns_is_left_behind(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        go_on = threading.Event()
+        try:
+            async with build() as bench:
+                monkeypatch.setattr(bench.painter, "warm_up", lambda: go_on.wait(30))
+                bench.consumer.warm_up()
+                async with asyncio.timeout(10):
+                    await bench.consumer.stop(bench.task)
+        finally:
+            go_on.set()
+
+    async def test_a_painting_that_is_being_saved_is_kept(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        saving, go_on = threading.Event(), threading.Event()
+        really = consumer_module.save_images
+
+        def slow(*arguments: Any) -> Any:
+            saving.set()
+            assert go_on.wait(30)
+            return really(*arguments)
+
+        monkeypatch.setattr(consumer_module, "save_images", slow)
+        async with build() as bench:
+            job_id = await bench.take()
+            assert await asyncio.to_thread(saving.wait, 20)
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            go_on.set()
+            await stopping
+            assert (await bench.store.job(job_id)).state is S.DONE
+            assert [job.id for job in bench.watcher.finished_jobs] == [job_id]
+
+    async def test_a_notice_on_its_way_is_waited_for_but_not_for_ever(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.02)
+        never = asyncio.Event()
+
+        class Slow(Watcher):
+            async def finished(self, job: Job) -> None:
+                await super().finished(job)
+                await never.wait()
+
+        async with build(watcher=Slow()) as bench:
+            await bench.ended(await bench.take())
+            async with asyncio.timeout(10):
+                await bench.consumer.stop(bench.task)
+            # It does not outlive the store, either.
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not [task for task in others if "finished" in repr(task)]
+
+    async def test_the_order_of_stopping_does_not_matter(self, build: Build) -> None:
+        """A stop that comes n turns of the loop after the release, wherever that is."""
+        for turns in range(0, 60, 3):
+            async with build() as bench:
+                job_id = await bench.take()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await bench.consumer.stop(bench.task)
+                state = (await bench.store.job(job_id)).state
+                assert state in (S.PENDING, S.DONE)
+                # Nobody is left that thinks it runs.
+                assert await bench.store.jobs_in(S.RUNNING, "discord") == []
+
+
+def test_the_reasons_to_stop_are_told_apart() -> None:
+    for reason in StopReason:
+        assert PaintStopped(reason).reason is reason
