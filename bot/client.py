@@ -16,7 +16,7 @@ from discord.ext import commands
 from bot.delivery import Delivery
 from bot.errors import SettingsError
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import Limits
+from bot.store import JobState, Limits
 from bot.studio import Studio
 from bot.sync import register_if_changed
 from bot.ui.commands import CommandTranslator, put_into_words
@@ -156,15 +156,21 @@ async def _serve(bot: ImagenBot) -> None:
         # Reconnecting after an invalid session, discord.py goes to Discord's own gateway.
         found = await bot.http.request(discord.http.Route("GET", "/gateway"))
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
-    # Beside the start, not before it: the commands of the last time still work.
-    registering = asyncio.create_task(
-        register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id)
-    )
+    # Before anything runs: what is *done* now was painted by an earlier run.
+    tickets, given_up = await bot.studio.queue.resume("discord")
+    painted = await bot.studio.store.jobs_in(JobState.DONE, "discord")
+    bot.delivery.resume(tickets)
     async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
         bot.when_ready(consumer.warm_up)
-        await bot.delivery.resume(await bot.studio.queue.resume("discord"))
-        await _persistently("connect", bot.connect)
-    await registering
+        # Beside the connection, not before it: the commands of the last time still work.
+        beside = asyncio.gather(
+            register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
+            bot.delivery.bring((*given_up, *painted)),
+        )
+        try:
+            await _persistently("connect", bot.connect)
+        finally:
+            beside.cancel()
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:

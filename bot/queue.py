@@ -3,7 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
-from bot.store import Job, JobState, Limits, NewJob, Origin, Store
+from bot.store import Failure, Job, JobState, Limits, NewJob, Origin, Store
+
+CRASHES_MAX = 3
+"""Times that one job may take the process with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,22 @@ class JobQueue:
         """Let the consumer have it."""
         self._ready.put_nowait(job_id)
 
-    async def resume(self, origin: Origin) -> tuple[Ticket, ...]:
-        """At start: line up what an earlier run left pending, in its old order, released."""
+    async def resume(self, origin: Origin) -> tuple[tuple[Ticket, ...], tuple[Job, ...]]:
+        """At start: line up what an earlier run left pending, in its old order, released.
+
+        Returns those tickets, and the jobs given up because the process died of them too often.
+        """
         await self._store.recover(origin)
-        tickets = []
+        tickets, given_up = [], []
         for job in await self._store.jobs_in(JobState.PENDING, origin):
+            if job.crashes >= CRASHES_MAX:
+                failed = await self._store.fail(job, Failure("job.interrupted", {}))
+                given_up += [failed] if failed else []
+                continue
             self._line[job.id] = None
             self.release(job.id)
             tickets.append(Ticket(job, len(self._line)))
-        return tuple(tickets)
+        return tuple(tickets), tuple(given_up)
 
     async def next(self) -> Job:
         """Wait for the next job and start it: it is *running* when this returns."""

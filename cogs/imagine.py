@@ -81,7 +81,11 @@ class Imagine(commands.Cog):
                 upload_limit=interaction.filesize_limit,
             )
         )
-        await self._delivery.acknowledge(interaction, ticket)
+        try:
+            await self._delivery.acknowledge(interaction, ticket)
+        except Exception:
+            await self._queue.abandon(ticket)
+            raise
         self._queue.release(ticket.job.id)
 
     @imagine.autocomplete("model")

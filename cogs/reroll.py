@@ -85,7 +85,7 @@ class Reroll(commands.Cog):
             await self._delivery.acknowledge_in_channel(
                 ticket, self._message(payload), payload.user_id
             )
-        except BaseException:
+        except Exception:
             await self._queue.abandon(ticket)
             raise
         self._queue.release(ticket.job.id)

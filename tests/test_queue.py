@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.errors import Refused
-from bot.queue import JobQueue
-from bot.store import Job, JobState, Limits, Store
+from bot.queue import CRASHES_MAX, JobQueue
+from bot.store import Failure, Job, JobState, Limits, Store
 from tests.store.factories import done, new_job, running
 
 
@@ -111,12 +111,40 @@ async def test_a_restart_lines_up_what_waited_and_what_ran(store: Store) -> None
     await done(store)
     other = await store.accept(new_job(origin="cli"))
     queue = JobQueue(store)
-    tickets = await queue.resume("discord")
+    tickets, given_up = await queue.resume("discord")
     assert [(t.job.id, t.position) for t in tickets] == [(crashed.id, 1), (waiting.id, 2)]
     first, second = await queue.next(), await queue.next()
     assert (first.id, first.attempt) == (crashed.id, 2)
     assert (second.id, second.attempt) == (waiting.id, 1)
     assert await state(store, other.id) is JobState.PENDING
+    assert given_up == ()
+
+
+async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store) -> None:
+    job = await running(store)
+    for crashes in range(1, CRASHES_MAX):
+        tickets, given_up = await JobQueue(store).resume("discord")
+        assert [(ticket.job.id, ticket.job.crashes) for ticket in tickets] == [(job.id, crashes)]
+        assert given_up == ()
+        assert await store.start(job.id)
+    queue = JobQueue(store)
+    tickets, given_up = await queue.resume("discord")
+    assert tickets == ()
+    assert [(failed.id, failed.error) for failed in given_up] == [
+        (job.id, Failure("job.interrupted", {}))
+    ]
+    assert queue.places() == {}
+
+
+async def test_a_shutdown_is_no_crash(store: Store) -> None:
+    job = await running(store)
+    for _ in range(CRASHES_MAX + 2):
+        assert await store.requeue(job)
+        await JobQueue(store).resume("discord")
+        started = await store.start(job.id)
+        assert started is not None
+        job = started
+    assert job.crashes == 0
 
 
 class FailingOnce(Store):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,16 +124,18 @@ class Delivery:
         await self._store.set_message(job.id, channel.id, sent.id)
         self._follow(job, ChannelPost(channel.get_partial_message(sent.id)), ticket.position)
 
-    async def resume(self, tickets: tuple[Ticket, ...]) -> None:
-        """After a restart: follow what waits, and bring what was painted but not delivered."""
+    def resume(self, tickets: tuple[Ticket, ...]) -> None:
+        """After a restart: follow what waits."""
         for ticket in tickets:
             self._follow(ticket.job, self._channel_post(ticket.job))
             self._show(ticket.job.id, Progress(Stage.QUEUED, position=ticket.position))
-        for job in await self._store.jobs_in(JobState.DONE, "discord"):
+
+    async def bring(self, jobs: Sequence[Job]) -> None:
+        """After a restart: bring what was painted but not delivered; tell what was given up."""
+        for job in jobs:
             try:
-                await self.finished(job)
+                await (self.finished(job) if job.state is JobState.DONE else self.failed(job))
             except Exception:
-                # One that cannot be brought must not keep the bot from starting.
                 log.exception("job %s: could not be brought", job.id)
 
     def _follow(self, job: Job, post: Post | None, position: int | None = None) -> None:

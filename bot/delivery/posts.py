@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from io import BytesIO
 from typing import Protocol
 
@@ -87,15 +88,15 @@ async def send(
     reply_to: discord.MessageReference | None = None,
 ) -> discord.Message:
     """A new message; with the same `nonce` Discord returns the first one again (docs, message)."""
-    return await channel.send(
+    post = partial(
+        channel.send,
         content=parcel.content,
         embed=parcel.embed,
         files=parcel.files(),
         allowed_mentions=parcel.mentions(),
         nonce=nonce[:NONCE_MAX],
-        # discord.py's signature says MISSING where it means "none".
-        reference=reply_to or discord.utils.MISSING,
     )
+    return await (post(reference=reply_to) if reply_to else post())
 
 
 class Refusal(Enum):

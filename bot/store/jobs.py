@@ -93,6 +93,7 @@ class Job:
     kind: Kind
     state: JobState
     attempt: int
+    crashes: int
     parent_id: str | None
     request: GenerationRequest
     user_id: int

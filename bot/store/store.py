@@ -155,7 +155,8 @@ class Store:
         """At start, before anything runs: what a crash left running waits again."""
         async with self._database.transaction() as write:
             await write.execute(
-                "UPDATE jobs SET state = 'pending' WHERE state = 'running' AND origin = ?",
+                "UPDATE jobs SET state = 'pending', crashes = crashes + 1"
+                " WHERE state = 'running' AND origin = ?",
                 (origin,),
             )
 

@@ -359,7 +359,7 @@ class TestTheResult:
         await desk.delivery.finished(job)
         assert len(desk.world.ways()) == 1 + 4
         assert await desk.state(job) is S.DONE
-        await desk.delivery.resume(())
+        await desk.delivery.bring(await desk.store.jobs_in(S.DONE, "discord"))
         assert desk.world.ways()[5:] == ["edit"]
         assert await desk.state(job) is S.DELIVERED
 
@@ -524,32 +524,40 @@ class TestAfterARestart:
     async def test_what_waits_is_followed_through_its_channel(self, desk: Desk) -> None:
         ticket = await desk.accepted()
         await desk.store.set_message(ticket.job.id, CHANNEL, 77)
-        tickets = await JobQueue(desk.store).resume("discord")
-        await desk.delivery.resume(tickets)
+        tickets, _ = await JobQueue(desk.store).resume("discord")
+        desk.delivery.resume(tickets)
         await until_edited(desk, 1)
         assert desk.last("edit").message_id == 77
 
     async def test_what_was_painted_is_brought(self, desk: Desk) -> None:
         job = await desk.painted((await desk.accepted()).job.id)
-        await desk.delivery.resume(())
+        await desk.delivery.bring([job])
         assert desk.world.ways() == ["send"]
         assert await desk.state(job) is S.DELIVERED
 
+    async def test_what_was_given_up_is_told(self, desk: Desk) -> None:
+        job = (await desk.accepted()).job
+        failed = await desk.store.fail(job, Failure("job.interrupted", {}))
+        assert failed is not None
+        await desk.delivery.bring([failed])
+        assert "restarted too often" in (desk.last("send").embed.description or "")
+
     async def test_one_whose_files_are_gone_does_not_stop_the_others(self, desk: Desk) -> None:
-        """Or the bot would not start any more."""
         lost = await desk.painted((await desk.accepted()).job.id)
         kept = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
         [image] = await desk.store.images(lost.id)
         (desk.images / image.path).unlink()
-        await desk.delivery.resume(())
+        await desk.delivery.bring([lost, kept])
         assert await desk.state(kept) is S.DELIVERED
-        assert await desk.state(lost) is not S.DELIVERED
+        failed = await desk.store.job(lost.id)
+        assert (failed.state, failed.error) == (S.FAILED, Failure("delivery.files_gone", {}))
+        assert "gone from the disk" in (desk.world.calls[0].embed.description or "")
 
     async def test_a_fault_of_ours_with_one_does_not_stop_the_others(self, desk: Desk) -> None:
         first = await desk.painted((await desk.accepted()).job.id)
         second = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
         desk.world.refuse("send", RuntimeError("not Discord's"))
-        await desk.delivery.resume(())
+        await desk.delivery.bring([first, second])
         assert await desk.state(first) is S.DONE
         assert await desk.state(second) is S.DELIVERED
 

@@ -65,7 +65,7 @@ async def test_imagine_prints_a_line_per_image(home: Home) -> None:
         (["--steps", "101"], ["steps", "101", "1 to 100"]),
         (["--guidance", "nan"], ["guidance", "nan", "1.0 to 30.0"]),
         (["--seed", "-1"], ["seed", "-1", "0 to 4294967295"]),
-        (["--model", "no"], ["model", "no", "demo"]),
+        (["--model", "no"], ["model “no”"]),
         (["--lora", "embr"], ["LoRA", "embr", "ember"]),
         (["--size", "63x64"], ["Size 63x64", "64 to 512"]),
         (["--count", "5"], ["count", "5", "1 to 4"]),

@@ -192,9 +192,7 @@ def test_no_black_square_is_returned(
     assert digests(paint(engine, request())) == expected
 
 
-def test_half_precision_paints_and_keeps_a_fragile_vae_whole(
-    models_dir: Path, tmp_path: Path
-) -> None:
+def test_another_number_type_is_used_and_recorded(models_dir: Path, tmp_path: Path) -> None:
     import torch
 
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")

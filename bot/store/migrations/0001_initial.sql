@@ -7,6 +7,7 @@ CREATE TABLE jobs (
     state        TEXT NOT NULL DEFAULT 'pending'
                  CHECK (state IN ('pending', 'running', 'done', 'delivered', 'failed', 'cancelled')),
     attempt      INTEGER NOT NULL DEFAULT 0,  -- times it was started; fences a stale worker
+    crashes      INTEGER NOT NULL DEFAULT 0,  -- times the process died while it was running
     parent_id    TEXT REFERENCES jobs (id),   -- the job that a reroll repeats
     request      TEXT NOT NULL,               -- GenerationRequest
     user_id      INTEGER NOT NULL,            -- 0: the command line
