@@ -9,6 +9,7 @@ are in them, and that the stand-in shares the processor with the bot.
 import argparse
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,17 +47,37 @@ Call = Callable[[int], Coroutine[Any, Any, float]]
 # Starting
 
 
-async def starts(folder: Path, catalog: Path, entries: int, count: int, *command: str) -> Starts:
-    """`count` starts, each as on the first day, after one that fills the file cache.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is started: the bot with a catalog of `entries` LoRAs, or another command."""
 
-    command: another program than the bot.
+    entries: int
+    catalog: Path
+    command: tuple[str, ...] = ()
+
+
+async def starts(folder: Path, kinds: Sequence[Kind], count: int) -> list[Starts]:
+    """`count` starts of each kind in turn, each as on the first day.
+
+    One more of each goes before them and is not counted: it fills the file cache.
     """
-    found = [
-        await _start(Home(folder / str(number), catalog), *command) for number in range(count + 1)
-    ][1:]
+    rounds = [
+        [
+            await _start(Home(folder / f"{turn}-{n}", kind.catalog), kind)
+            for n, kind in enumerate(kinds)
+        ]
+        for turn in range(count + 1)
+    ]
+    return [
+        _medians(kind, found)
+        for kind, found in zip(kinds, zip(*rounds[1:], strict=True), strict=True)
+    ]
+
+
+def _medians(kind: Kind, found: Sequence[Start]) -> Starts:
     imported = [start.torch for start in found]
     return Starts(
-        entries=entries,
+        entries=kind.entries,
         online=median(start.online for start in found),
         answered=median(start.answered for start in found),
         autocomplete_ms=median(start.autocomplete_ms for start in found),
@@ -64,10 +85,10 @@ async def starts(folder: Path, catalog: Path, entries: int, count: int, *command
     )
 
 
-async def _start(home: Home, *command: str) -> Start:
+async def _start(home: Home, kind: Kind) -> Start:
     async with playground() as pg:
         begin = time.perf_counter()
-        async with bot_process(pg, home, *command) as process:
+        async with bot_process(pg, home, *kind.command) as process:
             await pg.wait_online(timeout=60)
             online = time.perf_counter() - begin
             await pg.wait_commands("models", timeout=60)
@@ -75,7 +96,7 @@ async def _start(home: Home, *command: str) -> Start:
             answered = time.perf_counter() - begin
             torch = _has_torch(process.pid)
             begin = time.perf_counter()
-            if not command:
+            if not kind.command:
                 await pg.user("ada").autocomplete("imagine", "lora", "wat")
             return Start(online, answered, (time.perf_counter() - begin) * 1000, torch)
 
@@ -108,6 +129,7 @@ async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
 
         await pg.wait_online(timeout=60)
         await pg.wait_commands("imagine", timeout=60)
+        gc.freeze()  # or this process's own collections would be counted as the bot's
         # The first one imports torch and makes the model.
         idle_acks = [await _one_picture(pg, users[0]) for _ in range(1 + min(calls, IDLE_ACKS))]
         idle_autocomplete = await _at_a_steady_rate(autocomplete, calls)
@@ -264,9 +286,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> Report:
     homes = (folder / f"home-{number}" for number in itertools.count())
 
     _say(f"starts: {options.starts} of each kind")
-    bot = await starts(next(homes), many, options.entries, options.starts)
-    small = await starts(next(homes), few, FEW_ENTRIES, options.starts)
-    bare = await starts(next(homes), few, 0, options.starts, BARE_BOT)
+    bot, small, bare = await starts(
+        next(homes),
+        (
+            Kind(options.entries, many),
+            Kind(FEW_ENTRIES, few),
+            Kind(0, few, (BARE_BOT,)),
+        ),
+        options.starts,
+    )
     _say(f"latencies: {options.calls} calls of each kind, {options.entries} LoRAs")
     loaded = await latencies(Home(next(homes), many), many_keys, options.calls)
     _say(f"latencies: the same with {FEW_ENTRIES} LoRAs")

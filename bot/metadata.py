@@ -87,7 +87,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "VAE hash": recipe.vae.short if recipe.vae else "",
         # The web UI has file names here; a whole path would tell where the owner keeps things.
         "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
-        "Clip skip": str(request.clip_skip + 1) if request.clip_skip else "",
+        "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
         # Ours alone: where the prompt ends, when a line of it looks like the negative prompt.
         _PROMPT_LINES: str(len(prompt_lines)) if unclear else "",

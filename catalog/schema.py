@@ -173,7 +173,7 @@ class ModelEntry(_Entry):
     revision: commit, tag or branch of the hub repository.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
-    clip_skip: as `bot.request.GenerationRequest.clip_skip`; None is SDXL's own layer.
+    clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own (penultimate) layer.
     """
 
     vae_path: Source | None = None
@@ -186,7 +186,7 @@ class ModelEntry(_Entry):
     steps: IntRange = IntRange(min=10, default=30, max=100)
     guidance: FloatRange = FloatRange(min=1.0, default=7.5, max=30.0)
     scheduler: Annotated[str, AfterValidator(_scheduler)] = SCHEDULERS[0]
-    clip_skip: Annotated[int, Field(ge=1, le=12)] | None = None
+    clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:

@@ -162,12 +162,15 @@ def _spelled(shape: tuple[int, ...]) -> str:
     return "×".join(str(side) for side in shape)
 
 
+OTHER_FAMILY = "another base model"
+
+
 def _family(pairs: Pairs, header: Header) -> str:
     """The base model that a file was made for, told by its first cross-attention layer."""
     for name, keys in pairs.items():
         if "down" in keys and re.search(r"attn2[._](processor\.)?to[._][kv]$", name):
-            return _FAMILY_BY_CONTEXT.get(header.shapes[keys["down"]][1], "unknown")
-    return "unknown"
+            return _FAMILY_BY_CONTEXT.get(header.shapes[keys["down"]][1], OTHER_FAMILY)
+    return OTHER_FAMILY
 
 
 def _alphas_of_metadata(metadata: Mapping[str, str]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import PIL.Image
@@ -14,7 +14,7 @@ from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner
-from bot.engine.prompt import Encoded
+from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.residency import ModelFiles, Residency, Resident
 from bot.engine.results import PaintedImage, Painting
 from bot.engine.sources import Source, Sources
@@ -112,7 +112,7 @@ class Painter:
         vae = self._digest(files.vae, owner) if files.vae else None
         return (
             Weights(owner.key, checkpoint, checkpoint[:10]),
-            Weights(str(vae_path), vae, vae[:10]) if vae else None,
+            Weights(_public(str(vae_path)), vae, vae[:10]) if vae else None,
         )
 
     def _digest(self, source: Source, owner: Owner) -> str:
@@ -165,7 +165,7 @@ class Painter:
 
     def _encode(self, request: GenerationRequest, resident: Resident) -> Encoded:
         depth = prompt.deepest_clip_skip(resident.pipeline)
-        if (request.clip_skip or 1) > depth:
+        if (request.clip_skip or SDXL_LAYER) > depth:
             raise JobFailed("model.clip_skip", model=resident.key, max=depth)
         # Guidance 1.0 is the prompt alone: diffusers then never looks at the negative one.
         negative = request.negative if request.guidance > 1.0 else None
@@ -214,6 +214,11 @@ class Painter:
         image = decode(pipeline, latents, resident.key)
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         return PaintedImage(seed, image, digest), pipeline.scheduler
+
+
+def _public(path: str) -> str:
+    """`path` without the owner's folders: recipes are posted inside the pictures."""
+    return PurePath(path).name if path.startswith(("/", "~")) or PurePath(path).drive else path
 
 
 def decode(pipeline: Any, latents: torch.Tensor, model: str) -> PIL.Image.Image:

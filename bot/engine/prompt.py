@@ -5,6 +5,9 @@ from typing import Any
 
 import torch
 
+SDXL_LAYER = 2
+"""SDXL was trained on the penultimate layer; AUTOMATIC1111 calls it "Clip skip: 2"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -29,18 +32,18 @@ def encode(pipeline: Any, prompt: str, negative: str | None, clip_skip: int | No
     """Encode the words of one job.
 
     negative: None when guidance is off, else text, possibly empty.
-    clip_skip: None or 1 = SDXL's own (penultimate) layer, 2 = the one before it, …; like
-        diffusers, for the prompt only.
+    clip_skip: which layer counted from the last, None = SDXL_LAYER; like diffusers, for the
+        prompt only.
     """
-    positive, pooled, dropped = _encode_one(pipeline, prompt, clip_skip or 1)
+    positive, pooled, dropped = _encode_one(pipeline, prompt, clip_skip or SDXL_LAYER)
     other, other_pooled, other_dropped = (
-        (None, None, 0) if negative is None else _encode_one(pipeline, negative, 1)
+        (None, None, 0) if negative is None else _encode_one(pipeline, negative, SDXL_LAYER)
     )
     limit = pipeline.tokenizer.model_max_length - 2
     return Encoded(positive, pooled, other, other_pooled, dropped, other_dropped, limit)
 
 
-def _encode_one(pipeline: Any, text: str, clip_skip: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+def _encode_one(pipeline: Any, text: str, layer: int) -> tuple[torch.Tensor, torch.Tensor, int]:
     layers, dropped = [], 0
     for tokenizer, encoder in (
         (pipeline.tokenizer, pipeline.text_encoder),
@@ -52,7 +55,7 @@ def _encode_one(pipeline: Any, text: str, clip_skip: int) -> tuple[torch.Tensor,
             text, padding="max_length", max_length=room, truncation=True, return_tensors="pt"
         )
         output = encoder(tokens.input_ids.to(encoder.device), output_hidden_states=True)
-        layers.append(output.hidden_states[-1 - clip_skip])
+        layers.append(output.hidden_states[-layer])
     # The second encoder's first output is the projected one that SDXL conditions on.
     return torch.concat(layers, dim=-1), output[0], dropped
 

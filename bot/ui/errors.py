@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.errors import UserError
-from bot.ui.language import Say, Texts
+from bot.ui.language import Say, Texts, plain
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ def sentence(error: BaseException, say: Say) -> str | None:
     """What to tell the person; None when the error is not theirs to know."""
     match error:
         case UserError():
-            return say(error.code, **error.params)
+            return say(error.code, **plain(error.params))
         case app_commands.CommandOnCooldown():
             return say("error.cooldown", seconds=f"{error.retry_after:.0f}")
         case app_commands.CheckFailure():

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from discord.utils import escape_markdown
+
 TEXTS = Path(__file__).parent / "texts"
 ENGLISH = "en"
 
@@ -17,6 +19,14 @@ class Say(Protocol):
     """Gives the sentence `code` in one language, its {placeholders} filled from `params`."""
 
     def __call__(self, code: str, /, **params: object) -> str: ...
+
+
+def plain(params: Mapping[str, object]) -> dict[str, object]:
+    """`params` for a sentence that Discord renders: file names and the like without Markdown."""
+    return {
+        name: escape_markdown(value) if isinstance(value, str) else value
+        for name, value in params.items()
+    }
 
 
 class Texts:

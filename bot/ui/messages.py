@@ -7,7 +7,7 @@ from discord.utils import escape_markdown
 
 from bot.progress import Notice, Progress, Stage
 from bot.store import ImageRecord, Job
-from bot.ui.language import Say
+from bot.ui.language import Say, plain
 
 BLURPLE = discord.Colour.blurple()
 GREEN = discord.Colour.green()
@@ -96,7 +96,9 @@ def result_embed(
 
 def failure_embed(say: Say, job: Job) -> discord.Embed:
     """A job that failed, in one kind sentence, with what was asked for."""
-    sentence = say(job.error.code, **job.error.params) if job.error else say("status.cancelled")
+    sentence = (
+        say(job.error.code, **plain(job.error.params)) if job.error else say("status.cancelled")
+    )
     embed = discord.Embed(title=say("title.failed"), description=sentence, colour=RED)
     embed.add_field(name=_facts(job), value=_shortened(_prompt(job.request.prompt), FIELD_MAX))
     return embed
@@ -104,7 +106,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
 
 def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
     """Each warning of a result as a sentence."""
-    return [f"⚠️ {say(notice.code, **notice.params)}" for notice in notices]
+    return [f"⚠️ {say(notice.code, **plain(notice.params))}" for notice in notices]
 
 
 def alt_text(prompt: str) -> str:

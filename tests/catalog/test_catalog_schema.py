@@ -100,7 +100,7 @@ def test_entries_are_frozen() -> None:
             "guidance.min must be a finite number",
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
-        ({"clip_skip": 0}, "clip_skip must be greater than or equal to 1, got 0"),
+        ({"clip_skip": 1}, "clip_skip must be greater than or equal to 2, got 1"),
         ({"url": "javascript:alert(1)"}, "url must be empty or begin with https://"),
         ({"colour": "red"}, "colour is not a known field"),
         ({"key": "Big"}, "the key must be 1 to 48 of a-z, 0-9"),

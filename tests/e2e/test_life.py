@@ -58,8 +58,10 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
 async def test_commands_are_registered_once_and_again_when_they_change(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         assert registrations(playground) == 1
+        await until(lambda: "commands: registered" in bot.log)
         await bot.end()
         await bot.start()
+        await until(lambda: "commands: unchanged" in bot.log)
         await bot.end()
         assert registrations(playground) == 1
         code, out, _ = await call(

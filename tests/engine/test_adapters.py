@@ -278,7 +278,7 @@ def test_a_file_for_another_model_is_refused(engine: Engine, tmp_path: Path) -> 
     assert (failure.code, failure.params["tensors"]) == ("adapter.matches_nothing", 3)
 
 
-@pytest.mark.parametrize(("width", "family"), [(768, "SD 1.5"), (1024, "SD 2"), (48, "unknown")])
+@pytest.mark.parametrize(("width", "family"), [(768, "SD 1.5"), (1024, "SD 2"), (48, "another base model")])
 def test_other_shapes_are_refused(engine: Engine, tmp_path: Path, width: int, family: str) -> None:
     name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
     failure = refused(engine, save(tmp_path / "x.safetensors", kohya(name, (64, width))))

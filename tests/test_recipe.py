@@ -1,0 +1,57 @@
+"""The recipe: it survives JSON, says what has changed, and keeps its prompt to itself."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.recipe import Recipe, Weights
+from tests.store.factories import CANARY, recipe, request
+
+WEIGHTS = st.builds(Weights, st.text(), st.text(), st.text())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+RECIPES = st.builds(
+    Recipe,
+    request=st.builds(request, prompt=st.text(), seed=st.integers(0, 2**32 - 1)),
+    checkpoint=WEIGHTS,
+    vae=st.none() | WEIGHTS,
+    adapters=st.lists(WEIGHTS, max_size=4).map(tuple),
+    scheduler=st.dictionaries(st.text(), JSON, max_size=3),
+    environment=st.dictionaries(st.text(), st.text(), max_size=3),
+)
+
+
+@given(RECIPES)
+def test_it_survives_json(painted: Recipe) -> None:
+    read = Recipe.from_dict(json.loads(json.dumps(painted.to_dict())))
+    assert read == painted
+    assert read.changed_since(painted) == ()
+
+
+@given(RECIPES, RECIPES)
+def test_what_changed_can_always_be_said(now: Recipe, then: Recipe) -> None:
+    assert all(isinstance(name, str) for name in now.changed_since(then))
+
+
+def test_what_changed_is_named() -> None:
+    before = replace(recipe(), vae=Weights("vae", "1", "1"))
+    after = replace(
+        before,
+        checkpoint=Weights("demo", "other", "other"),
+        vae=None,
+        adapters=(Weights("ink", "other", "other"),),
+        scheduler={},
+        environment={"torch": "9.9", "device": "cuda"},
+    )
+    assert after.changed_since(before) == ("demo", "vae", "ink", "scheduler", "device", "torch")
+    # Another seed is another request, not another install.
+    assert replace(before, request=request(seed=1)).changed_since(before) == ()
+
+
+def test_it_does_not_show_its_prompt() -> None:
+    assert CANARY not in repr(recipe())

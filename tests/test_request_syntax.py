@@ -1,0 +1,179 @@
+"""The small languages of a request: whatever is typed, an answer or an InvalidRequest."""
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.errors import InvalidRequest
+from bot.request.syntax import (
+    PIXEL_STEP,
+    AdapterAsk,
+    at_ratio,
+    extract_tags,
+    parse_adapters,
+    parse_size,
+)
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
+WEIGHTS = st.none() | st.floats(-5, 5).map(lambda weight: round(weight, 3))
+ASKS = st.lists(st.builds(AdapterAsk, NAMES, WEIGHTS), max_size=5)
+ANY_TEXT = st.text(max_size=80) | st.text(alphabet="<>loraycx:,.0123456789×/-+ \n\té²٣", max_size=60)
+
+
+def written(ask: AdapterAsk) -> str:
+    return ask.name if ask.weight is None else f"{ask.name}:{ask.weight:f}".rstrip("0").rstrip(".")
+
+
+def refusal_of(text: str) -> tuple[str, str]:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_adapters(text)
+    return refused.value.field, refused.value.code
+
+
+class TestAdapters:
+    @given(asks=ASKS, glue=st.sampled_from([", ", ",", " , ", "\n", ",\n,"]))
+    def test_a_list_is_read_back_as_it_was_written(self, asks: list[AdapterAsk], glue: str) -> None:
+        read = parse_adapters(glue.join(map(written, asks)))
+        assert [ask.name for ask in read] == [ask.name for ask in asks]
+        for ask, wanted in zip(read, asks, strict=True):
+            assert ask.weight == pytest.approx(wanted.weight)
+
+    @given(asks=ASKS.filter(bool))
+    def test_tags_mean_the_same_as_a_list(self, asks: list[AdapterAsk]) -> None:
+        listed = ", ".join(map(written, asks))
+        tagged = " ".join(f"<lora:{written(ask)}>" for ask in asks)
+        assert parse_adapters(tagged) == parse_adapters(listed)
+        assert extract_tags(f"a fox {tagged}") == ("a fox", parse_adapters(listed))
+
+    @pytest.mark.parametrize(
+        ("text", "asks"),
+        [
+            ("", ()),
+            (" , ,\n", ()),
+            ("anime-style:0.6, detail", (AdapterAsk("anime-style", 0.6), AdapterAsk("detail", None))),
+            ("a: .5 ,b:+1., c:-2", (AdapterAsk("a", 0.5), AdapterAsk("b", 1), AdapterAsk("c", -2))),
+            ("a:0.8:0.8", (AdapterAsk("a", 0.8),)),
+            ("a, <lora:b:0.5>", (AdapterAsk("b", 0.5), AdapterAsk("a", None))),
+            ("Anime Detailer:1", (AdapterAsk("Anime Detailer", 1.0),)),
+        ],
+    )
+    def test_examples(self, text: str, asks: tuple[AdapterAsk, ...]) -> None:
+        assert parse_adapters(text) == asks
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            (":0.5", "lora.no_name"),
+            ("<lora:>", "lora.no_name"),
+            ("a:", "lora.bad_weight"),
+            ("a:x", "lora.bad_weight"),
+            ("a:nan", "lora.bad_weight"),
+            ("a:inf", "lora.bad_weight"),
+            ("a:1e3", "lora.bad_weight"),
+            ("a:0,5:b", "lora.bad_weight"),
+            ("a:0.5:x", "lora.bad_weight"),
+            ("a:0.5:0.6", "lora.two_weights"),
+            ("<lora:a:0.5:0.6>", "lora.two_weights"),
+        ],
+    )
+    def test_refusals(self, text: str, code: str) -> None:
+        assert refusal_of(text) == ("lora", code)
+
+    @given(text=ANY_TEXT)
+    @example("<lora:" * 50)
+    @example("a:" + "9" * 400)
+    @example("a:٣")
+    def test_nothing_but_invalid_request_is_raised(self, text: str) -> None:
+        for read in (parse_adapters, extract_tags):
+            try:
+                read(text)
+            except InvalidRequest as refused:
+                assert refused.field == "lora"
+
+
+class TestTags:
+    @pytest.mark.parametrize(
+        ("typed", "left"),
+        [
+            ("a fox", "a fox"),
+            ("a fox, <lora:ink:0.8>, snow", "a fox, snow"),
+            ("<lora:ink> a fox", "a fox"),
+            ("a fox <LoRA:Ink:1>", "a fox"),
+            ("a fox <lyco:ink:1>", "a fox"),
+            ("a <lora:ink>fox", "a fox"),
+            ("<lora:ink>", ""),
+            ("one\ntwo <lora:ink>", "one\ntwo"),
+            ("a < b > c", "a < b > c"),
+            ("<hypernet:x:1>", "<hypernet:x:1>"),
+        ],
+    )
+    def test_a_prompt_without_its_tags(self, typed: str, left: str) -> None:
+        assert extract_tags(typed)[0] == left
+
+    @given(text=st.text(max_size=80).filter(lambda text: "<lo" not in text.lower()))
+    def test_a_prompt_without_tags_is_left_as_it_is(self, text: str) -> None:
+        if "<ly" not in text.lower():
+            assert extract_tags(text) == (text.strip(), ())
+
+
+class TestSizes:
+    @given(width=st.integers(0, 99_999), height=st.integers(0, 99_999), by=st.sampled_from("xX×*"))
+    def test_dimensions_are_read_as_they_are(self, width: int, height: int, by: str) -> None:
+        for text in (f"{width}{by}{height}", f" {width} {by}  {height} "):
+            assert parse_size(text, (1024, 1024)) == (width, height)
+
+    @given(
+        across=st.integers(1, 999),
+        down=st.integers(1, 999),
+        native=st.sampled_from([(1024, 1024), (512, 768), (64, 64), (1536, 1024), (128, 96)]),
+    )
+    def test_a_ratio_keeps_the_shape_and_the_pixel_count(
+        self, across: int, down: int, native: tuple[int, int]
+    ) -> None:
+        for by in ":/":
+            width, height = parse_size(f"{across}{by}{down}", native)
+            assert width > 0
+            assert height > 0
+            assert width % PIXEL_STEP == height % PIXEL_STEP == 0
+            if 1 / 2 <= across / down <= 2:
+                step = 64 if min(native) >= 512 else 8
+                assert abs(math.sqrt(native[0] * native[1] * across / down) - width) <= step / 2
+                assert abs(math.sqrt(native[0] * native[1] * down / across) - height) <= step / 2
+            assert at_ratio(down, across, native) == (height, width)
+
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [
+            ("1:1", (1024, 1024)),
+            ("16:9", (1344, 768)),
+            ("9:16", (768, 1344)),
+            ("3:2", (1280, 832)),
+            ("2:3", (832, 1280)),
+            ("4 / 3", (1152, 896)),
+            ("21:9", (1536, 640)),
+        ],
+    )
+    def test_the_sizes_that_sdxl_was_trained_with(self, text: str, size: tuple[int, int]) -> None:
+        assert parse_size(text, (1024, 1024)) == size
+
+    @pytest.mark.parametrize(
+        "text", ["", "big", "1024", "1024x", "x1024", "1:0", "0:1", "1024x1024x3", "-8x8", "1e3x8"]
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            parse_size(text, (1024, 1024))
+        assert (refused.value.field, refused.value.code) == ("size", "size.form")
+
+    @given(text=ANY_TEXT)
+    @example("²x²")
+    @example("٣x٣")
+    def test_nothing_but_invalid_request_is_raised(self, text: str) -> None:
+        try:
+            width, height = parse_size(text, (1024, 1024))
+        except InvalidRequest as refused:
+            assert refused.field == "size"
+        else:
+            assert width >= 0
+            assert height >= 0
