@@ -12,7 +12,16 @@ from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
 from bot.store import Store
 from bot.studio import build_engine
-from catalog import Catalog, CatalogError, locate, problems_of, read_catalog
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    CatalogError,
+    ModelEntry,
+    locate,
+    problems_of,
+    read_catalog,
+)
+from catalog.header import HeaderError, read_metadata
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
@@ -119,7 +128,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
         for entry in entries.values():
             if not entry.enabled:
                 continue
-            if problems := problems_of(entry, models_dir):
+            problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
+            if problems:
                 broken = entry.key == catalog.default
                 mend = f"put the file under {models_dir}, or correct the entry"
                 yield Finding(f"{kind} {entry.key}: {'; '.join(problems)}", mend, fatal=broken)
@@ -129,6 +139,20 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
     if downloads:
         yield _room(models_dir)
+
+
+def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
+    """Which files of its local folder are not whole; the hub checks its own."""
+    place = locate(entry.path, models_dir, entry.weight_name)
+    if place.path is None or place.kind != "folder":
+        return ()
+    problems = []
+    for file in sorted(place.path.rglob("*.safetensors")):
+        try:
+            read_metadata(file)
+        except HeaderError as error:
+            problems.append(f"{file.name}: {error}")
+    return tuple(problems)
 
 
 def _room(models_dir: Path) -> Finding:

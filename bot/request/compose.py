@@ -99,8 +99,9 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.none")
     entry = _named(catalog.models, name)
     if entry is None:
-        near = ", ".join(catalog.nearest_models(name, nsfw=nsfw))
-        raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
+        if near := ", ".join(catalog.nearest_models(name, nsfw=nsfw)):
+            raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
+        raise InvalidRequest("model", "model.unlike", value=name)
     if not entry.enabled:
         raise Refused("model.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
@@ -112,8 +113,9 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     """The offered LoRA of that key or name, in any case, if it fits `model`."""
     entry = _named(catalog.adapters, name)
     if entry is None:
-        near = ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key))
-        raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
+        if near := ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key)):
+            raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
+        raise InvalidRequest("lora", "lora.unlike", value=name)
     if not entry.enabled:
         raise Refused("lora.disabled", name=entry.key)
     if entry.nsfw and not nsfw:

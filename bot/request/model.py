@@ -26,7 +26,7 @@ class GenerationRequest:
     trigger_words: words of the adapters that the prompt did not have yet; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
-    clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own (penultimate) layer, 3 the one before.
+    clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own layer, 3 the one before.
     """
 
     prompt: str = field(repr=False)

@@ -3,6 +3,7 @@
 import logging
 import secrets
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -42,6 +43,6 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
             await interaction.followup.send(text, ephemeral=True)
         else:
             await interaction.response.send_message(text, ephemeral=True)
-    except (discord.HTTPException, OSError, TimeoutError) as failure:
+    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
         # Nobody is left to tell: the interaction is too old, or Discord is away.
         log.info("an error could not be answered: %s", type(failure).__name__)

@@ -17,6 +17,7 @@ YELLOW = discord.Colour.gold()
 DESCRIPTION_MAX = 4_096
 FIELD_MAX = 1_024
 ALT_TEXT_MAX = 1_024
+NOTES_SHOWN = 1_000
 PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
 BAR_CELLS = 20
 
@@ -66,8 +67,9 @@ def result_embed(
 ) -> discord.Embed:
     """A finished job. `notes` are sentences: warnings, the verdict of a reroll, a re-encoding."""
     request = job.request
+    words = [_prompt(request.prompt), _shortened("\n".join(notes), NOTES_SHOWN)]
     embed = discord.Embed(
-        description=_prompt(request.prompt), colour=YELLOW if job.warnings else GREEN
+        description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
     )
     embed.add_field(name=say("result.model"), value=f"{model_name}\n`{request.model}`")
     if request.adapters:
@@ -88,8 +90,6 @@ def result_embed(
     if request.negative:
         negative = _shortened(escape_markdown(request.negative), FIELD_MAX)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
-    if notes:
-        embed.add_field(name="\u200b", value=_shortened("\n".join(notes), FIELD_MAX), inline=False)
     embed.set_footer(text=say("result.invitation"))
     return embed
 
@@ -99,7 +99,9 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
     sentence = (
         say(job.error.code, **plain(job.error.params)) if job.error else say("status.cancelled")
     )
-    embed = discord.Embed(title=say("title.failed"), description=sentence, colour=RED)
+    embed = discord.Embed(
+        title=say("title.failed"), description=_shortened(sentence, DESCRIPTION_MAX), colour=RED
+    )
     embed.add_field(name=_facts(job), value=_shortened(_prompt(job.request.prompt), FIELD_MAX))
     return embed
 

@@ -50,4 +50,3 @@ async def playground(shared: Bot) -> AsyncIterator[Playground]:
 def ada(playground: Playground, request: pytest.FixtureRequest) -> User:
     """A fresh person for each test, so that nobody meets another's limits."""
     return playground.user(f"ada-{request.node.name[:20]}")
-

@@ -40,5 +40,3 @@ async def test_models_by_key_and_name_and_sizes(playground: Playground, ada: Use
     assert values == ["demo", "second"]
     sizes = await ada.autocomplete("imagine", "size", "16:9", model="demo")
     assert sizes[0].value == "88x48"
-
-

@@ -48,13 +48,13 @@ async def test_imagine_as_json_twice_is_the_same_to_the_byte(home: Home, tmp_pat
 
 
 async def test_imagine_prints_a_line_per_image(home: Home) -> None:
-    code, out, err = await call(home, "imagine", "x", "--seed", "1", "--steps", "1", "--count", "2")
+    code, out, _ = await call(home, "imagine", "x", "--seed", "1", "--steps", "1", "--count", "2")
     assert code == 0
     lines = out.splitlines()
     assert len(lines) == 2
     for seed, line in zip((1, 2), lines, strict=True):
         path, rest = line.split("  ", 1)
-        assert Path(path).is_file()
+        assert path.endswith(f"demo-{seed}-{seed}.png")
         assert f"model demo  seed {seed}" in rest
         assert rest.endswith(" s")
 
@@ -114,13 +114,20 @@ async def test_check_tells_what_to_mend(home: Home) -> None:
     assert code == 1
     assert "token: does not look like" in out
     assert "not-a-token" not in out
-    code, out, _ = await call(home, "check", IMAGEN_DEVICE="cuda")
-    assert code == 1
+
     code, out, _ = await call(home, "check")
     assert code == 0
     assert "model demo: found" in out
+    assert "LoRA ember: found" in out
+
     blocked = home.folder / "file"
-    blocked.write_text("")
-    code, out, _ = await call(home, "check", IMAGEN_DATA_DIR=str(blocked))
+    blocked.write_text("no safetensors at all")
+    with (home.catalog_dir / "loras.toml").open("a", encoding="utf-8") as catalog:
+        catalog.write(f'[loras.cut]\nname = "Cut"\npath = "{blocked}.safetensors"\n')
+    blocked.with_suffix(".safetensors").write_text("no safetensors at all")
+    code, out, _ = await call(home, "check", IMAGEN_DATA_DIR=str(blocked), IMAGEN_DEVICE="cuda")
     assert code == 1
+    assert "LoRA cut: " in out
+    assert "file.safetensors' cannot be read: it is not a .safetensors file" in out
     assert "IMAGEN_DATA_DIR" in out
+    assert "device: " in out

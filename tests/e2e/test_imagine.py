@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,7 +19,7 @@ def fields(message: Message) -> dict[str, str]:
     return {field["name"]: field["value"] for field in message.embeds[0]["fields"]}
 
 
-async def painted(user: User, **options: object) -> Message:
+async def painted(user: User, **options: Any) -> Message:
     call = await user.slash("imagine", **options)
     return await call.wait(lambda message: bool(message.attachments), timeout=60)
 
@@ -128,7 +129,7 @@ async def test_the_result_invites_to_react(playground: Playground, ada: User) ->
     ],
 )
 async def test_a_wrong_value_is_refused_privately_and_stores_nothing(
-    shared: Bot, ada: User, options: dict[str, object], expected: str
+    shared: Bot, ada: User, options: dict[str, Any], expected: str
 ) -> None:
     before = len(shared.home.states())
     call = await ada.slash("imagine", **{"prompt": CANARY, **options})
@@ -140,7 +141,7 @@ async def test_a_wrong_value_is_refused_privately_and_stores_nothing(
 
 @pytest.mark.parametrize("options", [{"seed": 2**32}, {"seed": -1}, {"count": 5}, {"count": 0}])
 async def test_what_depends_on_no_model_is_bounded_by_discord(
-    playground: Playground, ada: User, options: dict[str, object]
+    playground: Playground, ada: User, options: dict[str, Any]
 ) -> None:
     with pytest.raises(ClientRefused):
         await ada.slash("imagine", prompt=CANARY, **options)
@@ -168,7 +169,7 @@ async def test_an_adapter_that_cannot_fit_fails_kindly(playground: Playground, a
 
 
 async def test_full_queue_and_the_share_of_one_user(playground: Playground, ada: User) -> None:
-    slow = {"prompt": CANARY, "size": "128x128", "steps": 100}
+    slow: dict[str, Any] = {"prompt": CANARY, "size": "128x128", "steps": 100}
     calls = [await ada.slash("imagine", **slow) for _ in range(3)]
     lines = [call.message.embeds[0]["fields"][0]["name"] for call in calls if call.message]
     assert lines == ["Starting now", "Queued, **#2** in line", "Queued, **#3** in line"]

@@ -156,7 +156,7 @@ async def test_a_broken_catalog_edit_keeps_the_bot_painting(home: Home) -> None:
 async def eventually_offers(playground: Playground, key: str) -> None:
     user = playground.user("watcher")
     for _ in range(200):
-        if [choice for choice in await user.autocomplete("imagine", "lora", key)]:
+        if await user.autocomplete("imagine", "lora", key):
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"{key} was never offered")

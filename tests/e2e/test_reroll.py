@@ -69,5 +69,6 @@ async def test_a_reaction_over_the_limit_is_refused_in_the_channel(
     for _ in range(3):
         await ada.slash("imagine", prompt=CANARY, size="128x128", steps=100)
     await ada.react(result, "🔁")
-    told = await playground.wait_message(lambda m: f"<@{ada.id}> You already have 3 jobs" in m.content)
+    refusal = f"<@{ada.id}> You already have 3 jobs"
+    told = await playground.wait_message(lambda m: refusal in m.content)
     assert told.mentions == {ada.id}
