@@ -175,9 +175,10 @@ def table(report: Report) -> str:
         "",
         f"Measured on {report.machine}.{load} The bot paints with its demo model on the CPU"
         f" (OMP_NUM_THREADS={report.threads}) and talks to `playground/` on the same machine;"
-        f" {report.rate:g} calls a second; {report.latencies.pictures} pictures were finished"
-        f" meanwhile. The measuring process itself was late by at most"
-        f" {report.latencies.own_stall_ms:.0f} ms.",
+        f" {report.rate:g} calls a second, every `/imagine` accepted, so that"
+        f" {report.latencies.ack.count} more jobs wait at the end; pictures finished meanwhile:"
+        f" {report.latencies.pictures}. The measuring process itself was late by at most"
+        f" {report.latencies.own_stall_ms:.0f} ms, which is in these figures.",
     ]
     return "\n".join(lines) + "\n"
 

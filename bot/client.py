@@ -1,6 +1,7 @@
 """ImagenBot: builds the parts in order, loads the cogs, closes in reverse order."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -171,6 +172,8 @@ async def _serve(bot: ImagenBot) -> None:
             await _persistently("connect", bot.connect)
         finally:
             beside.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beside
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     )
     proxy: str | None = Field(
         default=None,
+        repr=False,
         alias="DISCORD_PROXY",
         description="An HTTP proxy for all traffic with Discord, e.g. `http://127.0.0.1:3128`.",
     )
@@ -151,6 +152,8 @@ class Settings(BaseSettings):
             settings = cls()
         except ValidationError as error:
             problems += [_sentence(str(e["loc"][0]), e) for e in error.errors()]
+        except UnicodeDecodeError:
+            problems.append(".env: it is not UTF-8 text; save it as UTF-8")
         if problems or settings is None:
             raise SettingsError("\n".join(problems))
         return settings

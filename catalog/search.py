@@ -78,6 +78,7 @@ class Index:
             yield [n for n in hits if opening in texts[n]]
             yield [n for n in hits if word in texts[n]]
             yield hits
+            return  # who finds what was typed did not mistype it
         words = query.split(" ")
         if len(words) > 1:
             hits = list(range(len(self)))

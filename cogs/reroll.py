@@ -52,6 +52,9 @@ class Reroll(commands.Cog):
         ):
             return
         job = await self._store.job_of_message(payload.message_id)
+        if job is None:
+            await self._delivery.settled()
+            job = await self._store.job_of_message(payload.message_id)
         # People are quick: the result is visible a moment before the store says *delivered*.
         if job is None or job.state not in (JobState.DONE, JobState.DELIVERED):
             return

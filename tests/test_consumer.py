@@ -17,6 +17,7 @@ from bot import consumer as consumer_module
 from bot.consumer import GpuConsumer
 from bot.engine import Painting
 from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.files import save_images
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
@@ -122,7 +123,7 @@ Build = Callable[..., Any]
 
 
 @pytest.fixture
-async def build(tmp_path: Path) -> AsyncIterator[Build]:
+def build(tmp_path: Path) -> Build:
     """An async context manager that makes a running Bench."""
 
     @asynccontextmanager
@@ -149,7 +150,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
                 if not task.done():
                     await consumer.stop(task)
 
-    yield open_bench
+    return open_bench
 
 
 class Gate:
@@ -398,7 +399,8 @@ class TestRobustness:
             async def start(job_id: str) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                return await really(job_id)
+                started: Job | None = await really(job_id)
+                return started
 
             monkeypatch.setattr(bench.store, "start", start)
             assert (await bench.ended(await bench.take())).state is S.DONE
@@ -463,7 +465,7 @@ class TestShutdown:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         saving, go_on = threading.Event(), threading.Event()
-        really = consumer_module.save_images
+        really = save_images
 
         def slow(*arguments: Any) -> Any:
             saving.set()

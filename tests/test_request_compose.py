@@ -148,7 +148,7 @@ class TestNumbers:
         ],
     )
     def test_limits_at_their_edges(
-        self, field: str, low: float, high: float, below: float, above: float
+        self, field: str, low: Any, high: Any, below: Any, above: Any
     ) -> None:
         for value in (low, high):
             assert getattr(composed(**{field: value}), field) == value
@@ -203,6 +203,12 @@ class TestModels:
         code, params = refused(model="bsae")
         assert code == "model.unknown"
         assert (params["value"], params["nearest"]) == ("bsae", "base")
+
+    def test_one_that_is_like_no_other(self) -> None:
+        strange = "q" * 20
+        code, params = refused(model=strange)
+        assert (code, params) == ("model.unlike", {"field": "model", "value": strange})
+        assert refused(lora=strange)[0] == "lora.unlike"
 
     def test_one_that_is_not_enabled(self) -> None:
         assert refused(Refused, model="pony-xl-v6") == ("model.disabled", {"name": "pony-xl-v6"})
@@ -300,10 +306,10 @@ class TestOfferedStill:
         request = composed(lora="ink")
         check_offered(request, CATALOG, nsfw=False)
         for models, adapters, code in (
-            ({}, CATALOG.adapters, "model.unknown"),
+            ({}, CATALOG.adapters, "model.unlike"),
             ({"base": model("base", enabled=False)}, CATALOG.adapters, "model.disabled"),
             ({"base": model("base", nsfw=True)}, CATALOG.adapters, "model.nsfw"),
-            (CATALOG.models, {}, "lora.unknown"),
+            (CATALOG.models, {}, "lora.unlike"),
             (CATALOG.models, {"ink": adapter("ink", enabled=False)}, "lora.disabled"),
             (CATALOG.models, {"ink": adapter("ink", models=("x",))}, "lora.other_model"),
         ):

@@ -1,6 +1,7 @@
 """Delivery: keeps each job's message up to date and brings the result, by whichever way is open."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ log = logging.getLogger(__name__)
 EDIT_INTERVAL = 2.0
 RETRY_AFTER = (2.0, 10.0, 60.0)
 """Seconds between attempts while Discord is away; after the last, the next start tries."""
+NEAR = 10
+"""Places at the head of the line that are shown exactly."""
+LANES = 2
+"""Edits of waiting messages that may be under way at once."""
+SETTLE = 5.0
+"""Seconds that a reaction waits for a result under way."""
 TRANSIENT_TEXT = "Discord could not be reached"
 NO_WAY = {
     Refusal.FORBIDDEN: "delivery.forbidden",
@@ -79,6 +86,8 @@ class Delivery:
         self._images_dir = images_dir
         self._interval = interval
         self._followed: dict[str, _Followed] = {}
+        self._lanes = asyncio.Semaphore(LANES)
+        self._posting: set[asyncio.Future[None]] = set()
 
     # Acknowledging
 
@@ -150,13 +159,29 @@ class Delivery:
 
     def moved(self, places: dict[str, int]) -> None:
         for job_id, place in places.items():
-            self._show(job_id, Progress(Stage.QUEUED, position=place))
+            # Far back in a long line every tenth place will do: each edit is a request.
+            if place <= NEAR or place % NEAR == 0:
+                self._show(job_id, Progress(Stage.QUEUED, position=place))
 
     def progressed(self, job: Job, progress: Progress) -> None:
         self._show(job.id, progress)
 
     async def finished(self, job: Job) -> None:
         """Bring the pictures; the job is then *delivered*, or *failed* when no way is open."""
+        posting = asyncio.get_running_loop().create_future()
+        self._posting.add(posting)
+        try:
+            await self._finish(job)
+        finally:
+            self._posting.discard(posting)
+            posting.set_result(None)
+
+    async def settled(self) -> None:
+        """Wait until every result that is visible by now is recorded with its message."""
+        if self._posting:
+            await asyncio.wait({*self._posting}, timeout=SETTLE)
+
+    async def _finish(self, job: Job) -> None:
         post = await self._settle(job)
         say = self._texts.speaker(job.locale)
         images = await self._store.images(job.id)
@@ -234,8 +259,10 @@ class Delivery:
             return
         embed = status_embed(followed.say, followed.job, progress)
         ping = self._ping(followed.job, followed.job.user_id) if followed.job.reply_to else None
+        lane = self._lanes if progress.stage is Stage.QUEUED else contextlib.nullcontext()
         try:
-            await followed.post.edit(Parcel(embed=embed, content=ping))
+            async with lane:
+                await followed.post.edit(Parcel(embed=embed, content=ping))
             followed.shown = line
         except Exception as error:
             meaning = refusal(error)

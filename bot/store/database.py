@@ -71,12 +71,13 @@ class Database:
                 raise
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        async with self._reader.execute(sql, parameters) as cursor:
-            return await cursor.fetchone()
+        rows = await self.rows(sql, parameters)
+        return rows[0] if rows else None
 
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        async with self._reader.execute(sql, parameters) as cursor:
-            return list(await cursor.fetchall())
+        # In one hop: a cursor that another coroutine has read halfway would keep this connection
+        # on its old snapshot, and a row just committed would not be there.
+        return list(await self._reader.execute_fetchall(sql, parameters))
 
 
 async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:

@@ -1,5 +1,6 @@
 """A Discord of a few classes: it remembers what it was told and refuses what it is asked to."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -47,6 +48,12 @@ class World:
     refusals: dict[str, list[Exception | None]] = field(default_factory=dict)
     before: Callable[[Call], Any] | None = None
     next_id: int = 500
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def called(self) -> None:
+        """Wait for the next call."""
+        self.news.clear()
+        await self.news.wait()
 
     def refuse(self, way: str, *errors: Exception | None) -> None:
         self.refusals.setdefault(way, []).extend(errors)
@@ -54,6 +61,7 @@ class World:
     async def take(self, way: str, message_id: int, sent: dict[str, Any]) -> None:
         call = Call(way, message_id, sent)
         self.calls.append(call)
+        self.news.set()
         if self.before is not None:
             await self.before(call)
         waiting = self.refusals.get(way)

@@ -106,10 +106,16 @@ def pinged(call: Call) -> list[int]:
     return [user.id for user in allowed.users]
 
 
+def words(embed: discord.Embed) -> str:
+    """All that an embed says."""
+    said = [embed.description, *(part for one in embed.fields for part in (one.name, one.value))]
+    return "\n".join(part for part in said if part)
+
+
 async def until_edited(desk: Desk, count: int) -> None:
     async with asyncio.timeout(10):
         while len(desk.world.ways()) < count:
-            await asyncio.sleep(0)
+            await desk.world.called()
 
 
 class TestAcknowledging:
@@ -125,7 +131,13 @@ class TestAcknowledging:
 
     @pytest.mark.parametrize(
         "error",
-        [http_error(404, 10062), AWAY, OSError(), TimeoutError(), aiohttp.ServerDisconnectedError()],
+        [
+            http_error(404, 10062),
+            AWAY,
+            OSError(),
+            TimeoutError(),
+            aiohttp.ServerDisconnectedError(),
+        ],
     )
     async def test_a_lost_acknowledgement_does_not_lose_the_job(
         self, desk: Desk, error: Exception
@@ -270,8 +282,7 @@ class TestTheResult:
         ticket = await desk.accepted()
         warning = Notice("prompt.truncated", {"dropped": 5, "limit": 75})
         await desk.delivery.finished(await desk.painted(ticket.job.id, warning))
-        notes = [field.value or "" for field in desk.last("send").embed.fields]
-        assert any("last 5 tokens" in note for note in notes)
+        assert "last 5 tokens" in words(desk.last("send").embed)
 
     @pytest.mark.parametrize("refused", [GONE, FORBIDDEN, EXPIRED, REJECTED])
     async def test_when_the_interaction_refuses_the_channel_is_edited(
@@ -331,7 +342,9 @@ class TestTheResult:
         assert desk.world.reactions == []
 
     async def test_a_job_without_a_channel_fails(self, desk: Desk) -> None:
-        job = await desk.painted((await desk.accepted(replace(in_channel(), channel_id=None))).job.id)
+        job = await desk.painted(
+            (await desk.accepted(replace(in_channel(), channel_id=None))).job.id
+        )
         await desk.delivery.finished(job)
         assert await desk.state(job) is S.FAILED
 
@@ -398,7 +411,7 @@ class TestTooLarge:
         [file] = result.files
         assert file.filename == "demo-42.webp"
         assert len(file.fp.read()) <= 5_000
-        assert "Sent as WebP" in "".join(field.value or "" for field in result.embed.fields)
+        assert "Sent as WebP" in words(result.embed)
         [image] = await desk.store.images(job.id)
         assert (desk.images / image.path).read_bytes().startswith(b"\x89PNG")
 
@@ -423,7 +436,7 @@ class TestTooLarge:
         await desk.delivery.finished(job)
         result = desk.last("interaction")
         assert result.files == []
-        assert "too large" in "".join(field.value or "" for field in result.embed.fields)
+        assert "too large" in words(result.embed)
         assert await desk.state(job) is S.DELIVERED
 
     async def test_even_words_that_are_too_large_end_the_job(self, desk: Desk) -> None:
@@ -442,8 +455,7 @@ class TestVerdicts:
 
     async def said(self, desk: Desk, job: Job) -> str:
         await desk.delivery.finished(job)
-        fields = desk.last("send").embed.fields
-        return "\n".join(field.value or "" for field in fields)
+        return words(desk.last("send").embed)
 
     async def test_the_same_pixels(self, desk: Desk) -> None:
         parent = await desk.asked_and_painted(in_channel(request=request(count=2)))
@@ -486,7 +498,11 @@ class TestVerdicts:
 
         async def other(job_id: str) -> Any:
             found = await Store.images(store, job_id)
-            return tuple(replace(i, pixels_sha256=pixels) for i in found) if job_id == job.id else found
+            return (
+                tuple(replace(i, pixels_sha256=pixels) for i in found)
+                if job_id == job.id
+                else found
+            )
 
         store.images = other  # type: ignore[method-assign]
         assert images
@@ -515,9 +531,7 @@ class TestFailures:
             desk.world.refuse(way, *refused)
         failed = await desk.store.fail(ticket.job, Failure("memory.out", {"adapters": 0}))
         assert failed is not None
-        await desk.delivery.failed(
-            replace(failed, error=Failure("job.timeout", {"seconds": 1}))
-        )
+        await desk.delivery.failed(replace(failed, error=Failure("job.timeout", {"seconds": 1})))
 
 
 class TestAfterARestart:

@@ -1,6 +1,7 @@
 """The pacer, by a clock that only the test moves."""
 
 import asyncio
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,7 +97,7 @@ def test_never_more_than_one_edit_in_an_interval(pauses: list[float]) -> None:
         for _ in range(3):
             await clock.move(2.0)
         times = [at for at, _ in edits.shown]
-        assert all(later - earlier >= 2.0 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= 2.0 for earlier, later in pairwise(times))
         numbers = [number for _, number in edits.shown]
         assert numbers == sorted(set(numbers))
         assert numbers[-1] == len(pauses) - 1, "the last report was not shown"

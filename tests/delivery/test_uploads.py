@@ -72,9 +72,9 @@ def test_a_shrunk_picture_still_says_how_it_was_painted() -> None:
     for limit in (len(png()) // 2, len(png(SMOOTH)) - 1):
         source = png() if limit == len(png()) // 2 else png(SMOOTH)
         upload = fitting("demo-42.png", source, limit)
-        comment = opened(upload.data).getexif().get_ifd(ExifTags.IFD.Exif)[
-            ExifTags.Base.UserComment
-        ]
+        comment = (
+            opened(upload.data).getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]
+        )
         assert comment.startswith(b"UNICODE\0")
         text = comment.removeprefix(b"UNICODE\0").decode("utf-16-be")
         assert text == read_png(source).parameters

@@ -31,6 +31,9 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
         yield bot
         assert CANARY not in bot.log
         assert playground.token not in bot.log
+        tokens = [interaction.token for interaction in playground.interactions()]
+        assert tokens
+        assert not [token for token in tokens if token in bot.log]
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -128,6 +130,15 @@ class Bot:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    @asynccontextmanager
+    async def starting(self) -> AsyncIterator[Self]:
+        """As `async with bot`, without waiting for it to come online."""
+        await self.start(online=False)
+        try:
+            yield self
+        finally:
+            await self.__aexit__()
 
     async def start(self, *, online: bool = True) -> None:
         environment = {

@@ -21,7 +21,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")
         old = await painted(ada, prompt=CANARY, seed=3)
-        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=100, seed=4)
+        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=50, seed=4)
         waiting = await ada.slash("imagine", prompt=CANARY, seed=5)
         await slow.wait(lambda m: "Step" in str(m.embeds), timeout=60)
         assert await bot.end(signal.SIGTERM) == 0
@@ -44,7 +44,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert "Identical to the original" in str(again.embeds)
 
         # Killed without a word, in the middle of a job.
-        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=100, seed=6)
+        slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=50, seed=6)
         await slow.wait(lambda m: "Step" in str(m.embeds), timeout=60)
         await bot.end(signal.SIGKILL)
         assert home.states()[-1] == "running"
@@ -85,11 +85,10 @@ def registrations(playground: Playground) -> int:
 async def test_a_failed_registration_does_not_stop_the_bot(home: Home) -> None:
     async with Playground() as playground:
         playground.fail_next("PUT", r"/applications/\d+/commands", 400, 50035, "Invalid Form Body")
-        bot = Bot(home, playground)
-        await bot.start(online=False)
-        await playground.wait_online()
-        await until(lambda: "commands: not registered" in bot.log)
-        assert await bot.end() == 0
+        async with Bot(home, playground).starting() as bot:
+            await playground.wait_online()
+            await until(lambda: "commands: not registered" in bot.log)
+            assert await bot.end() == 0
         async with bot:  # the next start tries again
             assert await bot.end() == 0
 
@@ -106,8 +105,8 @@ async def test_the_guild_setting_registers_there_at_once(home: Home) -> None:
 async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> None:
     async with Playground() as playground:
         bot = Bot(home, playground, DISCORD_TOKEN="MTIz.abcdef.a-token-that-nobody-knows-12345")
-        await bot.start(online=False)
-        assert await bot.wait() == 1
+        async with bot.starting():
+            assert await bot.wait() == 1
         assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
         assert "a-token-that-nobody-knows" not in bot.log
         assert "Traceback" not in bot.log
@@ -115,7 +114,7 @@ async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> Non
 
 async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
     async with Playground() as playground:
-        playground.fail_next("GET", r"/users/@me$", 502, times=6)
+        playground.fail_next("GET", r"/users/@me$", 502, times=5)
         async with Bot(home, playground) as bot:
             assert await bot.end() == 0
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bot.errors import StoreError
-from bot.store import Store, database as database_module
+from bot.store import Store
+from bot.store import database as database_module
 from bot.store.database import MIGRATIONS, Database
 
 FIRST = "CREATE TABLE t (x INTEGER UNIQUE) STRICT;"
@@ -72,7 +73,9 @@ class TestOpening:
 
     async def test_every_table_is_strict(self, tmp_path: Path) -> None:
         async with Database.open(tmp_path / "x.sqlite3") as opened:
-            rows = await opened.rows("SELECT name, strict FROM pragma_table_list WHERE type='table'")
+            rows = await opened.rows(
+                "SELECT name, strict FROM pragma_table_list WHERE type='table'"
+            )
         ours = {row["name"]: row["strict"] for row in rows if not row["name"].startswith("sqlite_")}
         assert set(ours) == {"jobs", "images", "settings"}
         assert set(ours.values()) == {1}
@@ -148,7 +151,11 @@ async def gone(before: int) -> None:
 
 class TestMigrations:
     async def test_every_older_version_comes_to_the_newest(self, tmp_path: Path) -> None:
-        scripts = (FIRST, "CREATE TABLE u (x) STRICT;".replace("x", "x ANY"), "CREATE INDEX i ON t (x);")
+        scripts = (
+            FIRST,
+            "CREATE TABLE u (x) STRICT;".replace("x", "x ANY"),
+            "CREATE INDEX i ON t (x);",
+        )
         for start in range(len(scripts) + 1):
             path, folder = tmp_path / f"{start}.sqlite3", tmp_path / f"m{start}"
             async with Database.open(path, migrations(folder, *scripts[:start])):
@@ -210,10 +217,13 @@ class TestTransactions:
         assert await numbers(database) == [1]
 
     async def test_it_rolls_back_on_any_exception(self, database: Database) -> None:
-        with pytest.raises(KeyError):
+        async def fails() -> None:
             async with database.transaction() as write:
                 await write.execute("INSERT INTO t VALUES (1)")
                 raise KeyError
+
+        with pytest.raises(KeyError):
+            await fails()
         assert await numbers(database) == []
         await add(database, 2)
         assert await numbers(database) == [2]

@@ -44,7 +44,7 @@ class TestAccepting:
             "discord",
             "imagine",
         )
-        assert job.message_id is job.error is job.recipe is job.started_at is None
+        assert (job.message_id, job.error, job.recipe, job.started_at) == (None,) * 4
         assert job.warnings == ()
         assert job.seconds == 0.0
 

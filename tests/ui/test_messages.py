@@ -31,7 +31,7 @@ KEYS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,47}", fullmatch=True)
 REQUESTS = st.builds(
     GenerationRequest,
     prompt=LONG.map(lambda text: text[:2000]).filter(str.strip),
-    negative=LONG.map(lambda text: text[:2000]),
+    negative=LONG.map(lambda text: text[:2000].strip()),
     model=KEYS,
     adapters=st.lists(st.builds(AdapterUse, KEYS, st.floats(-5, 5)), max_size=4).map(tuple),
     trigger_words=st.just(()),
@@ -146,7 +146,7 @@ class TestLimits:
             )
             for key, name in zip(keys, names, strict=True)
         ]
-        states = {key: "not available: " + "x" * 900 for key in keys}
+        states = dict.fromkeys(keys, "not available: " + "x" * 900)
         embed, _, _ = models_page(
             SAY, models, page, default=keys[0], loaded=keys[-1], states=states
         )
@@ -196,14 +196,13 @@ class TestWords:
             SAY, job(asked), [record(0), record(1)], model_name="Demo", notes=["Note."]
         )
         shown = fields(embed)
-        assert embed.description == r"a \*red\* fox"
+        assert embed.description == r"a \*red\* fox" + "\n\nNote."
         assert shown["Model"] == "Demo\n`demo`"
         assert shown["LoRAs"] == "`ink:0.6`"
         assert (shown["Size"], shown["Steps"], shown["Guidance"]) == ("64×48", "10", "7.5")
         assert shown["Seeds"] == "`42` `43`"
         assert shown["Time"] == "2.5 s"
         assert shown["Asked by"] == f"<@{2**63 - 1}>"
-        assert shown["\u200b"] == "Note."
         assert "Negative prompt" not in shown
         assert "🔁" in (embed.footer.text or "")
 

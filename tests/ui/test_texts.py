@@ -12,7 +12,7 @@ import pytest
 
 from bot.progress import Stage
 from bot.store import Kind
-from bot.ui.language import Texts, _flatten
+from bot.ui.language import Texts, _flatten, plain
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -140,7 +140,14 @@ USES = list(asked_for())
 
 def test_the_search_finds_what_is_known_to_be_there() -> None:
     codes = {use.code for use in USES}
-    assert {"queue.full", "size.form", "status.painting", "status.saving", "title.vary", "memory.out"} <= codes
+    assert {
+        "queue.full",
+        "size.form",
+        "status.painting",
+        "status.saving",
+        "title.vary",
+        "memory.out",
+    } <= codes
     assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
     assert "adapter.incomplete" not in codes
     assert "prompt.truncated" in literals()
@@ -211,3 +218,10 @@ class TestSpeaking:
 
     def test_tables_become_dotted_paths(self) -> None:
         assert _flatten({"a": {"b": {"c": "x"}, "d": "y"}}) == {"a.b.c": "x", "a.d": "y"}
+
+    def test_values_are_shown_without_markdown_and_not_at_any_length(self) -> None:
+        shown = plain({"a": "*x*_y_", "n": 5, "long": "x" * 6000})
+        assert shown["a"] == r"\*x\*\_y\_"
+        assert shown["n"] == 5
+        assert str(shown["long"]).startswith("xxx")
+        assert len(str(shown["long"])) <= 400

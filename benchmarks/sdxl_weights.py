@@ -1,0 +1,278 @@
+"""Random weights in the architecture of SDXL base 1.0, its LoRAs, and a catalog that offers them.
+
+The configurations are those that `stabilityai/stable-diffusion-xl-base-1.0` publishes; what is left
+out is the libraries' default and the same. The names in the files are the published ones too:
+`text_model.` before the text encoders' weights, `.fp16.` in the file names, kohya's in the LoRAs.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from bot.engine import demo_model
+
+VOCABULARY: Final = 49_408
+"""Rows of the token embeddings; the last two are the marks for the start and the end."""
+RANK: Final = 32
+ALPHA: Final = 16.0
+LORAS: Final = ("true-lora-a", "true-lora-b")
+MODELS: Final = ("true-sdxl", "true-sdxl-other")
+"""Keys of the catalog. The second differs from the first in one text encoder."""
+SEED: Final = 20_261_122
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How wide the model is. Depth, number of modules and of heads are SDXL's in each.
+
+    narrow: what every width of SDXL is divided by. side: of the picture that it is made for.
+    """
+
+    name: str
+    narrow: int
+    side: int
+
+    def width(self, of_sdxl: int) -> int:
+        return of_sdxl // self.narrow
+
+    def parts(self) -> dict[str, Callable[[], Any]]:
+        """Name of each part → makes its module, untouched by weights if on the meta device."""
+        return {
+            "text_encoder": lambda: CLIPTextModel(self._text("quick_gelu", 768, 12, 12)),
+            "text_encoder_2": lambda: CLIPTextModelWithProjection(self._text("gelu", 1280, 20, 32)),
+            "unet": self._unet,
+            "vae": self._vae,
+        }
+
+    def _text(self, activation: str, width: int, heads: int, layers: int) -> Any:
+        return CLIPTextConfig(
+            vocab_size=VOCABULARY,
+            hidden_act=activation,
+            hidden_size=self.width(width),
+            intermediate_size=self.width(4 * width),
+            projection_dim=self.width(width),
+            num_attention_heads=heads,
+            num_hidden_layers=layers,
+            max_position_embeddings=77,
+            bos_token_id=0,  # as published; with 2 for the end, CLIP looks for the highest token
+            eos_token_id=2,
+            pad_token_id=1,
+        )
+
+    def _unet(self) -> Any:
+        return UNet2DConditionModel(
+            sample_size=self.side // 8,
+            block_out_channels=tuple(self.width(width) for width in (320, 640, 1280)),
+            layers_per_block=2,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            norm_num_groups=32 if self.narrow == 1 else 8,
+            cross_attention_dim=self.width(768) + self.width(1280),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=self.width(256),
+            projection_class_embeddings_input_dim=self.width(1280) + 6 * self.width(256),
+        )
+
+    def _vae(self) -> Any:
+        return AutoencoderKL(
+            block_out_channels=tuple(self.width(width) for width in (128, 256, 512, 512)),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            latent_channels=4,
+            norm_num_groups=32 if self.narrow == 1 else 8,
+            sample_size=self.side,
+            scaling_factor=0.13025,
+            force_upcast=True,
+        )
+
+    def adapted(self) -> dict[str, tuple[int, int]]:
+        """Name of each module in a kohya LoRA of SDXL → (out, in) of its weight."""
+        modules: dict[str, tuple[int, int]] = {}
+        wide, wider = self.width(640), self.width(1280)
+        context = self.width(768) + self.width(1280)
+        places = {f"input_blocks_{n}_1": (wide, 2) for n in (4, 5)}
+        places |= {f"input_blocks_{n}_1": (wider, 10) for n in (7, 8)}
+        places |= {"middle_block_1": (wider, 10)}
+        places |= {f"output_blocks_{n}_1": (wider, 10) for n in (0, 1, 2)}
+        places |= {f"output_blocks_{n}_1": (wide, 2) for n in (3, 4, 5)}
+        for place, (width, depth) in places.items():
+            outer = f"lora_unet_{place}"
+            modules |= {f"{outer}_proj_{end}": (width, width) for end in ("in", "out")}
+            for layer in range(depth):
+                block = f"{outer}_transformer_blocks_{layer}"
+                for attention, read in (("attn1", width), ("attn2", context)):
+                    for kind in ("to_q", "to_k", "to_v", "to_out_0"):
+                        reads = read if kind in {"to_k", "to_v"} else width
+                        modules[f"{block}_{attention}_{kind}"] = (width, reads)
+                modules[f"{block}_ff_net_0_proj"] = (8 * width, width)
+                modules[f"{block}_ff_net_2"] = (width, 4 * width)
+        for encoder, width, depth in (("te1", self.width(768), 12), ("te2", wider, 32)):
+            for layer in range(depth):
+                block = f"lora_{encoder}_text_model_encoder_layers_{layer}"
+                for kind in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                    modules[f"{block}_self_attn_{kind}"] = (width, width)
+                modules[f"{block}_mlp_fc1"] = (4 * width, width)
+                modules[f"{block}_mlp_fc2"] = (width, 4 * width)
+        return modules
+
+
+TRUE: Final = Shape("sdxl-true-v1", narrow=1, side=1024)
+QUICK: Final = Shape("sdxl-quick-v1", narrow=8, side=128)
+
+
+def on_meta(make: Callable[[], Any]) -> Any:
+    """The module with shapes and without memory for its weights."""
+    with torch.device("meta"):
+        return make()
+
+
+def write_model(folder: Path, shape: Shape) -> None:
+    """Write the diffusers folder, complete or not at all; an existing one is left as it is."""
+    if folder.is_dir():
+        return
+    draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
+    draft.mkdir(parents=True)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            demo = Path(temporary) / "demo"
+            demo_model.build(demo)
+            for name in ("tokenizer", "tokenizer_2"):
+                shutil.copytree(demo / name, draft / name)
+                _move_marks(draft / name / "vocab.json")
+            shutil.copy(demo / "model_index.json", draft)
+        scheduler = EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            timestep_spacing="leading",
+            steps_offset=1,
+        )
+        scheduler.save_pretrained(draft / "scheduler")
+        for seed, (name, make) in enumerate(shape.parts().items(), SEED):
+            _write_part(draft / name, make, seed)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_other(folder: Path, original: Path, shape: Shape) -> None:
+    """The model of `original` with another text encoder; the rest are links to the same bytes."""
+    if folder.is_dir():
+        return
+    draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
+    try:
+        shutil.copytree(
+            original, draft, copy_function=os.link, ignore=shutil.ignore_patterns("text_encoder")
+        )
+        _write_part(draft / "text_encoder", shape.parts()["text_encoder"], SEED + 100)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_lora(file: Path, shape: Shape, seed: int) -> None:
+    """A LoRA as kohya's trainer saves it, every module changed a little."""
+    if file.is_file():
+        return
+    generator = torch.Generator().manual_seed(seed)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, (out, read) in shape.adapted().items():
+        tensors[f"{name}.alpha"] = torch.tensor(ALPHA, dtype=torch.float16)
+        tensors[f"{name}.lora_down.weight"] = _uniform((RANK, read), read**-0.5, generator)
+        tensors[f"{name}.lora_up.weight"] = _uniform((out, RANK), 0.02, generator)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    save_file(tensors, draft, metadata={"ss_network_module": "networks.lora"})
+    draft.rename(file)
+
+
+def write_catalog(folder: Path, weights: Path, shape: Shape) -> None:
+    """weights: folder in which `model_folder` and `lora_file` lie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    side = shape.side
+    models = [f'default = "{MODELS[0]}"\n']
+    models += [
+        f"[models.{key}]\n"
+        f'name = "{key} (random weights)"\n'
+        f"path = {json.dumps(str(model_folder(weights, shape, key)))}\n"
+        f"size = [{side}, {side}]\n"
+        f"min_side = {side // 2}\n"
+        f"max_side = {side * 3 // 2}\n"
+        "steps = {min = 1, default = 30, max = 100}\n"
+        "guidance = {min = 1.0, default = 7.5, max = 30.0}\n"
+        for key in MODELS
+    ]
+    loras = [
+        f'[loras.{key}]\nname = "{key}"\npath = {json.dumps(str(lora_file(weights, shape, key)))}\n'
+        for key in LORAS
+    ]
+    (folder / "models.toml").write_text("\n".join(models), encoding="utf-8")
+    (folder / "loras.toml").write_text("\n".join(loras), encoding="utf-8")
+
+
+def model_folder(weights: Path, shape: Shape, key: str) -> Path:
+    return weights / shape.name / key
+
+
+def lora_file(weights: Path, shape: Shape, key: str) -> Path:
+    return weights / shape.name / f"{key}.safetensors"
+
+
+def _move_marks(file: Path) -> None:
+    """Give the marks the numbers that they have in CLIP's vocabulary, whose size this is not."""
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary |= {demo_model.START: VOCABULARY - 2, demo_model.END: VOCABULARY - 1}
+    file.write_text(json.dumps(vocabulary), encoding="utf-8")
+
+
+def _write_part(folder: Path, make: Callable[[], Any], seed: int) -> None:
+    """Only this part's weights, in 16 bits, are in memory meanwhile."""
+    part = on_meta(make)
+    text = "text_encoder" in folder.name
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {name: tuple(tensor.shape) for name, tensor in sorted(part.state_dict().items())}
+    tensors = {
+        _published(name) if text else name: _tensor(name, shapes, generator) for name in shapes
+    }
+    part.config.save_pretrained(folder) if text else part.save_config(folder)
+    base = "model" if text else "diffusion_pytorch_model"
+    save_file(tensors, folder / f"{base}.fp16.safetensors", metadata={"format": "pt"})
+
+
+def _published(name: str) -> str:
+    """transformers 5 keeps some layers at the top; the published files do not."""
+    return name if name.startswith("text_") else f"text_model.{name}"
+
+
+def _tensor(
+    name: str, shapes: dict[str, tuple[int, ...]], generator: torch.Generator
+) -> torch.Tensor:
+    """As torch and CLIP initialise them, only that a bell's width is filled evenly."""
+    module, _, kind = name.rpartition(".")
+    last = module.rpartition(".")[2]
+    shape = shapes[name]
+    if "norm" in last:
+        return torch.full(shape, float(kind == "weight"), dtype=torch.float16)
+    if last.endswith("_embedding"):
+        return _uniform(shape, 0.02 * 3**0.5, generator)
+    fan_in = torch.Size(shapes[f"{module}.weight"][1:]).numel()
+    return _uniform(shape, fan_in**-0.5, generator)
+
+
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator).half()

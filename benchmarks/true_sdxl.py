@@ -1,0 +1,408 @@
+"""Paints through the command line with a model of SDXL's true size and random weights.
+
+`python -m benchmarks.true_sdxl` writes 6.9 GB of fp16 weights in the layout and architecture of
+SDXL base 1.0 and two kohya LoRAs of 986 modules (`benchmarks/sdxl_weights.py`), then lets `main.py
+imagine … --json` paint the same picture twice, each time as a process of its own. It prints seconds
+per stage, the recipe's hashes and device, and peak memory; and it returns 1 if painting failed, if
+the two files differ in a byte, or if the picture is black or flat. On CUDA, and with `--switch`,
+one more process paints with the model, with another one, and with the first again: the pictures
+must be those that a fresh process paints.
+
+In: starting Python, hashing, loading, LoRAs, every step, decoding, PNG. Stages are what a terminal
+is shown, read from a pseudo-terminal and timed here; so "Loading" holds hashing and loading, and
+the last LoRA or loading stage holds the text encoders. Out: downloads, Discord, and what trained
+weights look like – the pictures are noise. The first painting hashes all weights, the second
+remembers the hashes. Weights that were just written are in the system's file cache.
+
+The owner's IMAGEN_DEVICE and IMAGEN_DTYPE count; other settings are the benchmark's own. On a CPU,
+fp32 needs about 14 GB of memory and a step minutes: `--steps 1 --guidance 1 --lora 0` will do, and
+IMAGEN_DTYPE=bfloat16 halves the memory. `--quick` (an eighth as wide) tests this script. Needs
+Linux or macOS.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+import resource
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import PIL.Image
+import PIL.ImageStat
+
+from benchmarks import machine, sdxl_weights
+from benchmarks.sdxl_weights import LORAS, MODELS, Shape
+from bot.progress import Progress, Stage
+from bot.request import Draft, compose
+from bot.settings import Settings
+from bot.studio import build_engine
+from catalog import read_catalog
+
+MAIN: Final = Path(__file__).resolve().parent.parent / "main.py"
+PROMPT: Final = "a red fox asleep in fresh snow"
+SEED: Final = 7
+FLAT: Final = 2.0
+"""A picture whose channels all have a smaller standard deviation than this (of 255) is flat."""
+SAMPLE_SECONDS: Final = 0.5
+OWNERS: Final = ("IMAGEN_DEVICE", "IMAGEN_DTYPE")
+NOT_MEASURED: Final = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One process, seen from outside.
+
+    stages: label → seconds at each text that was shown under it, in order of appearance.
+    rss, anonymous: peak bytes, with and without the files that are mapped; the second is sampled.
+    """
+
+    code: int
+    output: str
+    stages: list[tuple[str, list[float]]]
+    seconds: float
+    rss: int
+    anonymous: int | None
+    gpu_bytes: int | None
+
+
+def stages_of(shown: Sequence[tuple[float, str]], end: float) -> list[tuple[str, list[float]]]:
+    """Texts with the second at which each appeared → label and seconds; neighbours are joined.
+
+    The label is the text before its first digit or bar: steps of one picture belong together.
+    """
+    stages: list[tuple[str, list[float]]] = []
+    times = [*(at for at, _ in shown[1:]), end]
+    last = None
+    for (at, text), until in zip(shown, times, strict=True):
+        label = re.split(r"[\d▰▱]", text, maxsplit=1)[0].strip()
+        if not stages or stages[-1][0] != label:
+            stages.append((label, []))
+            last = None
+        if text == last:
+            stages[-1][1][-1] += until - at
+        else:
+            stages[-1][1].append(until - at)
+        last = text
+    return stages
+
+
+class _Sampler(threading.Thread):
+    """Looks at a process's memory every SAMPLE_SECONDS."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._over = threading.Event()
+        self._smi = shutil.which("nvidia-smi")
+        self.anonymous: int | None = None
+        self.gpu_bytes: int | None = None
+
+    def run(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            self.anonymous = _larger(self.anonymous, self._anonymous())
+            self.gpu_bytes = _larger(self.gpu_bytes, self._gpu_bytes())
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _anonymous(self) -> int | None:
+        try:
+            status = Path(f"/proc/{self._pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        found = re.search(r"^RssAnon:\s*(\d+) kB", status, re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
+
+    def _gpu_bytes(self) -> int | None:
+        if self._smi is None:
+            return None
+        query = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+        said = subprocess.run([self._smi, *query], capture_output=True, text=True, check=False)
+        found = re.search(rf"^{self._pid}, (\d+)$", said.stdout, re.MULTILINE)
+        return int(found[1]) * 2**20 if found else None
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return max((n for n in (one, other) if n is not None), default=None)
+
+
+def watch(command: Sequence[str], environment: dict[str, str], folder: Path) -> Watched:
+    """Run `command` in `folder` with a terminal on its standard error."""
+    terminal, its_end = os.openpty()
+    begin = time.monotonic()
+    with (folder / "stdout").open("w+", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=its_end,
+        )
+        os.close(its_end)
+        sampler = _Sampler(process.pid)
+        sampler.start()
+        shown = [(begin, "starting Python"), *_texts(terminal)]
+        os.close(terminal)
+        _, status, usage = os.wait4(process.pid, 0)
+        end = time.monotonic()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        sampler.end()
+        out.seek(0)
+        return Watched(
+            code=process.returncode,
+            output=out.read(),
+            stages=stages_of(shown, end),
+            seconds=end - begin,
+            rss=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            anonymous=sampler.anonymous,
+            gpu_bytes=sampler.gpu_bytes,
+        )
+
+
+def _texts(terminal: int) -> list[tuple[float, str]]:
+    """What is shown until the other end closes, and when; whole lines are messages for us."""
+    shown: list[tuple[float, str]] = []
+    while True:
+        select.select([terminal], [], [])
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            data = b""
+        if not data:
+            return shown
+        now = time.monotonic()
+        for piece in data.decode(errors="replace").split("\r\033[K"):
+            if "\n" in piece:
+                sys.stderr.write(piece)
+            elif piece.strip():
+                shown.append((now, piece.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """One painting of several in one process; seconds from the request on."""
+
+    model: str
+    ready: float
+    total: float
+    pixels: str
+
+
+def switch(
+    home: Path, environment: dict[str, str], drafts: Sequence[Draft]
+) -> tuple[list[Switched], int, int | None]:
+    """In a process of its own: paint `drafts`; also peak RSS and, on CUDA, what torch reserved."""
+    os.chdir(home)
+    os.environ.clear()
+    os.environ.update(environment)
+    settings = Settings.load()
+    catalog = read_catalog(settings.catalog_dir, settings.models_dir)
+    engine = build_engine(settings)
+    engine.warm_up()
+    paintings = []
+    for draft in drafts:
+        begin = time.monotonic()
+        ready: list[float] = []
+
+        def report(progress: Progress, since: float = begin, ready: list[float] = ready) -> None:
+            if progress.stage is Stage.PAINTING:
+                ready.append(time.monotonic() - since)
+
+        request = compose(draft, catalog, nsfw=True)
+        painting = engine.paint(request, catalog, report, lambda: None)
+        total = time.monotonic() - begin
+        pixels = painting.images[0].pixels_sha256
+        paintings.append(Switched(request.model, ready[0], total, pixels))
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    import torch
+
+    reserved = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
+    return paintings, rss * (1 if sys.platform == "darwin" else 1024), reserved
+
+
+def problem_of(picture: PIL.Image.Image) -> str | None:
+    """Why `picture` shows nothing, or None."""
+    spread = max(PIL.ImageStat.Stat(picture).stddev)
+    if not picture.getbbox():
+        return "the picture is black"
+    return f"the picture is flat: standard deviation {spread:.2f}" if spread < FLAT else None
+
+
+class Benchmark:
+    """All of it in order; `faults` are the checks that failed."""
+
+    def __init__(self, options: argparse.Namespace, shape: Shape, weights: Path, home: Path):
+        self.faults: list[str] = []
+        self._on_cuda = False
+        self._options = options
+        self._shape = shape
+        self._weights = weights
+        self._home = home
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in OWNERS or not name.upper().startswith(("DISCORD_", "IMAGEN_"))
+        }
+        self._environment = {
+            **kept,
+            "IMAGEN_CATALOG_DIR": str(home / "catalog"),
+            "IMAGEN_DATA_DIR": str(home / "data"),
+            "IMAGEN_MODELS_DIR": str(home / "models"),
+            "IMAGEN_JOB_TIMEOUT": "86400",
+        }
+        side = shape.side
+        self._draft = Draft(
+            prompt=PROMPT,
+            model=MODELS[0],
+            lora=", ".join(LORAS[: options.lora]) or None,
+            steps=options.steps,
+            guidance=options.guidance,
+            seed=SEED,
+            size=options.size or f"{side}x{side}",
+        )
+
+    def run(self) -> None:
+        print(f"machine: {machine.describe()}")
+        self._write_weights()
+        files = [self._paint(number) for number in (1, 2)]
+        pictures = [file for file in files if file is not None]
+        if len(pictures) < 2:
+            return
+        same = pictures[0].read_bytes() == pictures[1].read_bytes()
+        print(f"the two PNG files: {'byte-identical' if same else 'DIFFERENT'}")
+        if not same:
+            self.faults.append("the two PNG files differ")
+        with PIL.Image.open(pictures[0]) as picture:
+            found = problem_of(picture)
+            spread = ", ".join(f"{s:.1f}" for s in PIL.ImageStat.Stat(picture).stddev)
+            pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+        print(f"the picture: standard deviations of its channels {spread} of 255")
+        if found:
+            self.faults.append(found)
+        if self._on_cuda or self._options.switch:
+            self._switch(pixels)
+
+    def _write_weights(self) -> None:
+        first, other = (
+            sdxl_weights.model_folder(self._weights, self._shape, key) for key in MODELS
+        )
+        begin = time.monotonic()
+        sdxl_weights.write_model(first, self._shape)
+        sdxl_weights.write_other(other, first, self._shape)
+        for number, key in enumerate(LORAS):
+            file = sdxl_weights.lora_file(self._weights, self._shape, key)
+            sdxl_weights.write_lora(file, self._shape, number)
+        sdxl_weights.write_catalog(self._home / "catalog", self._weights, self._shape)
+        seconds = time.monotonic() - begin
+        size = sum(file.stat().st_size for file in first.rglob("*.safetensors")) / 1e9
+        print(f"weights: {size:.3f} GB in {first}, there after {seconds:.1f} s")
+
+    def _paint(self, number: int) -> Path | None:
+        draft = self._draft
+        command = [sys.executable, str(MAIN), "imagine", draft.prompt, "--json"]
+        command += ["--model", str(draft.model), "--seed", str(draft.seed)]
+        command += ["--steps", str(draft.steps), "--guidance", str(draft.guidance)]
+        command += ["--size", str(draft.size)]
+        for key in LORAS[: self._options.lora]:
+            command += ["--lora", key]
+        print(f"painting {number}: {draft.size}, steps {draft.steps}, guidance {draft.guidance:g},")
+        print(f"  LoRAs: {draft.lora or 'none'}", flush=True)
+        watched = watch(command, self._environment, self._home)
+        _print_watched(watched)
+        if watched.code:
+            self.faults.append(f"painting {number}: main.py ended with {watched.code}")
+        try:
+            said = json.loads(watched.output)
+        except ValueError:
+            return None
+        if said["error"]:
+            print(f"  error: {said['error']['text']}")
+        if said["status"] != "done":
+            return None
+        environment = said["recipe"]["environment"]
+        self._on_cuda = environment["device"] == "cuda"
+        print(f"  seconds that main.py says: {said['seconds']}")
+        hashed = (said["recipe"]["checkpoint"], *said["recipe"]["adapters"])
+        for weights in hashed:
+            print(f"  sha256 of {weights['name']}: {weights['sha256']}")
+        for name in ("device", "device_name", "dtype", "torch", "threads"):
+            print(f"  {name}: {environment[name]}")
+        return Path(said["images"][0]["path"])
+
+    def _switch(self, pixels: str) -> None:
+        drafts = [replace(self._draft, model=key) for key in (*MODELS, MODELS[0])]
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            job = pool.submit(switch, self._home, self._environment, drafts)
+            paintings, rss, reserved = job.result()
+        print("model switch, one process, seconds from the request on:")
+        for painting in paintings:
+            print(
+                f"  {painting.model}: first step begins after {painting.ready:.2f} s,"
+                f" painted after {painting.total:.2f} s"
+            )
+        print(f"  peak RSS {_gib(rss)}; GPU memory that torch reserved {_gib(reserved)}")
+        first, other, again = (painting.pixels for painting in paintings)
+        if {first, again} != {pixels}:
+            self.faults.append("after a switch the pictures are not those of a fresh process")
+        if other == pixels:
+            self.faults.append("the other model painted the first one's picture")
+
+
+def _print_watched(watched: Watched) -> None:
+    for label, parts in watched.stages:
+        each = f"  ({', '.join(f'{part:.1f}' for part in parts)})" if len(parts) > 1 else ""
+        print(f"  {sum(parts):8.1f} s  {label}{each}")
+    print(f"  {watched.seconds:8.1f} s  in all")
+    print(f"  peak RSS {_gib(watched.rss)}, mapped weight files counted;", end=" ")
+    print(f"without them {_gib(watched.anonymous)} (sampled)")
+    print(f"  GPU memory by nvidia-smi, torch's and CUDA's own: {_gib(watched.gpu_bytes)}")
+
+
+def _gib(count: int | None) -> str:
+    return NOT_MEASURED if count is None else f"{count / 2**30:.2f} GiB"
+
+
+def grammar() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--guidance", type=float, default=7.5)
+    parser.add_argument("--size", metavar="WxH", help="(default 1024x1024)")
+    parser.add_argument("--lora", type=int, choices=range(len(LORAS) + 1), default=1, help="count")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="write weights there, or use them")
+    parser.add_argument("--quick", action="store_true", help="an eighth as wide, 128x128")
+    parser.add_argument("--switch", action="store_true", help="the switch test off CUDA, too")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 1 when something is not as it should be."""
+    options = grammar().parse_args(arguments)
+    shape = sdxl_weights.QUICK if options.quick else sdxl_weights.TRUE
+    with tempfile.TemporaryDirectory(prefix="imagen-sdxl-") as folder:
+        weights = (options.keep or Path(folder) / "weights").absolute()
+        benchmark = Benchmark(options, shape, weights, Path(folder))
+        benchmark.run()
+    for fault in benchmark.faults:
+        print(f"FAILED: {fault}")
+    return 1 if benchmark.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

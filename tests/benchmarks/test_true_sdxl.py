@@ -1,0 +1,74 @@
+"""The parts of the true-size benchmark that need neither weights nor minutes."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import PIL.Image
+import pytest
+
+from benchmarks import sdxl_weights, true_sdxl
+from bot.engine import adapter_names
+from catalog import read_catalog
+
+PUBLISHED = {
+    "text_encoder": 123_060_480,
+    "text_encoder_2": 694_659_840,
+    "unet": 2_567_463_684,
+    "vae": 83_653_863,
+}
+"""Numbers in the parts of stabilityai/stable-diffusion-xl-base-1.0."""
+
+
+def test_every_part_has_as_many_numbers_as_the_published_one() -> None:
+    parts = {name: sdxl_weights.on_meta(make) for name, make in sdxl_weights.TRUE.parts().items()}
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    assert counts == PUBLISHED
+    assert round(2 * sum(counts.values()) / 1e9, 3) == 6.938  # GB in 16 bits
+
+
+@pytest.mark.parametrize("shape", [sdxl_weights.TRUE, sdxl_weights.QUICK], ids=lambda s: s.name)
+def test_the_loras_change_986_modules_that_the_model_has(shape: sdxl_weights.Shape) -> None:
+    parts = {name: sdxl_weights.on_meta(make) for name, make in shape.parts().items()}
+    known = adapter_names.targets(SimpleNamespace(**parts))
+    adapted = shape.adapted()
+    assert len(adapted) == 986
+    assert len([name for name in adapted if name.startswith("lora_unet_")]) == 722
+    assert {name: known[name].shape for name in adapted} == adapted
+
+
+def test_the_catalog_is_sound_and_allows_one_step(tmp_path: Path) -> None:
+    for shape in (sdxl_weights.TRUE, sdxl_weights.QUICK):
+        sdxl_weights.write_catalog(tmp_path / shape.name, tmp_path / "weights", shape)
+        catalog = read_catalog(tmp_path / shape.name, tmp_path / "models")
+        # The weights are not there: it says so, and nothing else.
+        assert all("path" in problem.reason for problem in catalog.problems)
+        assert tuple(catalog.models) == sdxl_weights.MODELS
+        assert tuple(catalog.adapters) == sdxl_weights.LORAS
+        assert catalog.models[sdxl_weights.MODELS[0]].steps.min == 1
+        assert catalog.models[sdxl_weights.MODELS[0]].size == (shape.side, shape.side)
+
+
+def test_what_the_terminal_shows_becomes_seconds_per_stage() -> None:
+    shown = [
+        (0.0, "starting Python"),
+        (1.0, "Loading true-sdxl"),
+        (2.0, "Loading true-sdxl"),
+        (4.0, "Step 0/2 ▱▱"),
+        (7.0, "Step 1/2 ▰▱"),
+        (12.0, "Step 2/2 ▰▰"),
+        (12.5, "Saving"),
+    ]
+    assert true_sdxl.stages_of(shown, 13.0) == [
+        ("starting Python", [1.0]),
+        ("Loading true-sdxl", [3.0]),
+        ("Step", [3.0, 5.0, 0.5]),
+        ("Saving", [0.5]),
+    ]
+
+
+def test_black_and_flat_pictures_are_found() -> None:
+    assert true_sdxl.problem_of(PIL.Image.new("RGB", (64, 64))) == "the picture is black"
+    grey = PIL.Image.new("RGB", (64, 64), (90, 91, 92))
+    assert "flat" in (true_sdxl.problem_of(grey) or "")
+    grey.paste((200, 10, 10), (0, 0, 32, 64))
+    assert true_sdxl.problem_of(grey) is None

@@ -1,0 +1,43 @@
+"""What has to be quick to start does not wait for torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cogs import EXTENSIONS
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate")
+CALLS = sorted(
+    f"bot.cli.{file.stem}"
+    for file in (ROOT / "bot" / "cli").glob("*.py")
+    if file.stem != "__init__"
+)
+
+
+def loaded_by(modules: list[str]) -> set[str]:
+    """The top-level packages in memory after importing `modules` in a fresh process."""
+    code = (
+        f"import sys, {', '.join(modules)}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_coming_online_does_not_import_torch() -> None:
+    loaded = loaded_by(["main", "bot.client", "bot.engine", *EXTENSIONS, *CALLS])
+    assert {"discord", "aiosqlite"} <= loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["bot.store", "bot.request", "bot.queue", "catalog"])
+def test_the_inner_parts_do_not_import_discord(module: str) -> None:
+    assert "discord" not in loaded_by([module])
+
+
+def test_reading_the_command_line_imports_neither() -> None:
+    assert loaded_by(["main"]).isdisjoint({*HEAVY, "discord"})
