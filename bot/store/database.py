@@ -99,14 +99,23 @@ async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
 async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         connection.row_factory = sqlite3.Row
-        for pragma in (
-            f"busy_timeout = {BUSY_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            await connection.execute(f"PRAGMA {pragma}")
+        await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        await _write_ahead(connection)
+        await connection.execute("PRAGMA synchronous = FULL")
+        await connection.execute("PRAGMA foreign_keys = ON")
         yield connection
+
+
+async def _write_ahead(connection: aiosqlite.Connection) -> None:
+    """Of two that do this to a new file at once, SQLite refuses one instead of making it wait."""
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8, None):
+        try:
+            async with connection.execute("PRAGMA journal_mode = WAL"):
+                return
+        except sqlite3.OperationalError:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
 
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:

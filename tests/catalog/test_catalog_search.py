@@ -30,9 +30,13 @@ def find(read: Catalog, text: str, **fields: Any) -> list[str]:
     return keys(read.search_adapters(text, nsfw=True, **fields))
 
 
-def test_exact_comes_before_prefix_word_substring_and_letters() -> None:
+def test_exact_comes_before_prefix_word_and_substring() -> None:
     read = catalog("dark-ink", "drinking", "i-n-k", "inkwell", "ink", "oil", "think")
-    assert find(read, "ink") == ["ink", "inkwell", "dark-ink", "think", "drinking", "i-n-k"]
+    assert find(read, "ink") == ["ink", "inkwell", "dark-ink", "think", "drinking"]
+
+
+def test_letters_in_order_do_where_nothing_else_is_found() -> None:
+    assert find(catalog("dark-ink", "oil"), "dnk") == ["dark-ink"]
 
 
 def test_names_count_as_keys_do() -> None:

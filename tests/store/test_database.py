@@ -140,6 +140,25 @@ class TestOpening:
         assert version(path) == len(list(MIGRATIONS.glob("*.sql")))
 
 
+async def test_who_comes_second_leaves_the_schema_to_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have seen an empty file; the other has made its tables meanwhile."""
+    path, really = tmp_path / "x.sqlite3", database_module._version
+    async with Store.open(path) as store:
+        await store.set_setting("key", "value")
+    seen = iter([0])
+
+    async def at_first_empty(connection: Any) -> int:
+        for version in seen:
+            return version
+        return await really(connection)
+
+    monkeypatch.setattr(database_module, "_version", at_first_empty)
+    async with Store.open(path) as store:
+        assert await store.setting("key") == "value"
+
+
 async def gone(before: int) -> None:
     """Wait until no more threads run than before; the test's own pool thread may stay."""
     while threading.active_count() > before:

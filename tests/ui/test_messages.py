@@ -98,6 +98,21 @@ class TestLimits:
         check_limits(result_embed(SAY, job(asked), images, model_name=name, notes=notes))
         assert 1 <= len(alt_text(asked.prompt)) <= 1024
 
+    def test_the_longest_result(self) -> None:
+        """Every character of it needs a backslash."""
+        asked = request(
+            prompt="*" * 2000,
+            negative="_" * 2000,
+            model="m" * 48,
+            adapters=tuple(AdapterUse(f"{'k' * 47}{n}", -1.2345678) for n in range(4)),
+            count=4,
+        )
+        images = [record(n, seed=2**32 - 1) for n in range(4)]
+        notes = ["x" * 1000] * 4
+        check_limits(result_embed(SAY, job(asked), images, model_name="n" * 80, notes=notes))
+        check_limits(status_embed(SAY, job(asked), Progress(Stage.QUEUED, position=9)))
+        check_limits(failure_embed(SAY, job(asked)))
+
     @settings(max_examples=60)
     @given(
         asked=REQUESTS,
