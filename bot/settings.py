@@ -136,7 +136,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be read in any log."""
-        token = self.token.get_secret_value() if self.token else ""
+        # discord.py strips it, and so it would be logged.
+        token = self.token.get_secret_value().strip() if self.token else ""
         return tuple(secret for secret in (token, self.proxy or "") if secret)
 
     @classmethod

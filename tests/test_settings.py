@@ -200,6 +200,11 @@ class TestSecrets:
         assert TOKEN not in settings.model_dump_json()
         assert settings.secrets() == (TOKEN, PROXY)
 
+    def test_a_token_with_a_line_break_is_hidden_as_discord_uses_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert load(monkeypatch, {"DISCORD_TOKEN": f" {TOKEN}\n"}).secrets() == (TOKEN,)
+
     @pytest.mark.parametrize("name", ["DISCORD_PROXY", "DISCORD_TOKEN"])
     def test_a_wrong_value_of_one_is_not_quoted(
         self, monkeypatch: pytest.MonkeyPatch, name: str

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from bot.errors import JobFailed, Param
 from bot.progress import Progress, Stage
+
+
+def public(path: str) -> str:
+    """`path` of the catalog without the owner's folders: it is shown to people."""
+    return PurePath(path).name if path.startswith(("/", "~")) or PurePath(path).drive else path
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -13,7 +13,7 @@ from bot.engine import adapter_file, adapters, prompt, sampling
 from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
-from bot.engine.owner import Owner
+from bot.engine.owner import Owner, public
 from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.residency import ModelFiles, Residency, Resident
 from bot.engine.results import PaintedImage, Painting
@@ -112,7 +112,7 @@ class Painter:
         vae = self._digest(files.vae, owner) if files.vae else None
         return (
             Weights(owner.key, checkpoint, checkpoint[:10]),
-            Weights(_public(str(vae_path)), vae, vae[:10]) if vae else None,
+            Weights(public(str(vae_path)), vae, vae[:10]) if vae else None,
         )
 
     def _digest(self, source: Source, owner: Owner) -> str:
@@ -214,11 +214,6 @@ class Painter:
         image = decode(pipeline, latents, resident.key)
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         return PaintedImage(seed, image, digest), pipeline.scheduler
-
-
-def _public(path: str) -> str:
-    """`path` without the owner's folders: recipes are posted inside the pictures."""
-    return PurePath(path).name if path.startswith(("/", "~")) or PurePath(path).drive else path
 
 
 def decode(pipeline: Any, latents: torch.Tensor, model: str) -> PIL.Image.Image:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.engine import demo_model
 from bot.engine.hub import Hub
-from bot.engine.owner import Owner
+from bot.engine.owner import Owner, public
 from catalog.locate import locate
 from catalog.schema import AdapterEntry, ModelEntry
 
@@ -126,7 +126,7 @@ class Sources:
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
-            raise owner.failed("missing", path=path)
+            raise owner.failed("missing", path=public(path))
         try:
             if place.path:
                 # A snapshot of the hub may be cut short: what is missing is then downloaded.
@@ -137,7 +137,7 @@ class Sources:
                         raise
             return _source(*self._hub.fetch(path, revision, select, owner))
         except Unfit as error:
-            raise owner.failed(error.code, path=path, **error.params) from None
+            raise owner.failed(error.code, path=public(path), **error.params) from None
 
 
 def checkpoint_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
