@@ -18,7 +18,7 @@ run: .venv/installed
 
 # One thread each: two OpenMP threads beside the bot under test are slower than one.
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from bot.engine import Painting
 from bot.errors import PaintStopped, StopReason, UserError
 from bot.files import save_images
+from bot.log import traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
@@ -175,7 +175,8 @@ class GpuConsumer:
             log.info("job %s: %s", job.id, error)
             await self._fail(job, Failure.of(error))
         except Exception as error:
-            log.error("job %s: unexpected\n%s", job.id, _without_prompt(error, job.request))
+            prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+            log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
             await self._fail(job, Failure("job.unexpected", {"id": job.id}))
         else:
             if done is not None:
@@ -233,12 +234,3 @@ class GpuConsumer:
         self._notices.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("an observer failed", exc_info=error)
-
-
-def _without_prompt(error: Exception, request: GenerationRequest) -> str:
-    """The traceback, with the prompts blotted out should a message quote them."""
-    text = "".join(traceback.format_exception(error))
-    for prompt in (request.painted_prompt, request.prompt, request.negative):
-        if prompt:
-            text = text.replace(prompt, "[prompt]").replace(repr(prompt)[1:-1], "[prompt]")
-    return text

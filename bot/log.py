@@ -1,8 +1,11 @@
 """Logging without secrets: the token and interaction tokens never pass, whoever logs them."""
 
+import json
 import logging
 import re
 import sys
+import traceback
+from collections.abc import Iterable
 
 OURS = ("bot", "cogs", "catalog")
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -24,6 +27,19 @@ class RedactingFormatter(logging.Formatter):
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return TOKEN_SHAPE.sub(HIDDEN, TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text))
+
+
+def traceback_without(error: BaseException, texts: Iterable[str]) -> str:
+    """The traceback of `error`, with `texts` blotted out should a message quote them.
+
+    Texts of a letter or two are left: blotting them would leave nothing to read.
+    """
+    written = "".join(traceback.format_exception(error))
+    for text in sorted(texts, key=len, reverse=True):
+        for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1]):
+            if len(text) > 2:
+                written = written.replace(form, HIDDEN)
+    return written
 
 
 def set_up(level: str, secrets: tuple[str, ...] = ()) -> None:

@@ -121,6 +121,11 @@ class Settings(BaseSettings):
             raise ValueError("allowed is an address such as http://127.0.0.1:3128")
         return url
 
+    @field_validator("data_dir", "catalog_dir", "models_dir")
+    @classmethod
+    def _from_home(cls, path: Path) -> Path:
+        return path.expanduser()
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, level: object) -> object:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+import aiohttp
 import discord
 from discord.ext import commands
 
@@ -62,8 +63,8 @@ class Reroll(commands.Cog):
             await self._paint_again(job, payload)
         except UserError as error:
             await self._refuse(job, payload, error)
-        except discord.HTTPException as error:
-            log.warning("job %s: no reroll, status %d (code %d)", job.id, error.status, error.code)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("job %s: no reroll: %s", job.id, type(error).__name__)
 
     async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
         same = payload.emoji.name == SAME_SEED

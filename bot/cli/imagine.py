@@ -25,6 +25,9 @@ DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 async def imagine(options: argparse.Namespace, settings: Settings) -> int:
     """Paint as `options` say; returns the exit code."""
     say = Texts.read().speaker()
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        print(f"--out: {options.out} is a file; give a folder", file=sys.stderr)
+        return BAD_REQUEST
     stop = stop_on_signals()
     async with Studio.open(settings) as studio:
         draft = Draft(

@@ -2,12 +2,14 @@
 
 import logging
 import secrets
+from typing import Any
 
 import aiohttp
 import discord
 from discord import app_commands
 
 from bot.errors import UserError
+from bot.log import traceback_without
 from bot.ui.language import Say, Texts, plain
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,12 @@ def sentence(error: BaseException, say: Say) -> str | None:
             return None
 
 
+def _typed(interaction: discord.Interaction) -> list[str]:
+    """What the person typed into the options of a command: it stays out of the log."""
+    data: dict[str, Any] = {**(interaction.data or {})}
+    return [str(option.get("value", "")) for option in data.get("options", ())]
+
+
 async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:
     """Tell the person privately what went wrong; log it with an id when it is our fault."""
     if isinstance(error, app_commands.CommandInvokeError):
@@ -36,7 +44,7 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)
-        log.error("incident %s", incident, exc_info=error)
+        log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
         text = say("error.unexpected", id=incident)
     try:
         if interaction.response.is_done():

@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 
 from benchmarks import sdxl_weights, true_sdxl
+from benchmarks.watched import stages_of
 from bot.engine import adapter_names
 from catalog import read_catalog
 
@@ -58,7 +59,7 @@ def test_what_the_terminal_shows_becomes_seconds_per_stage() -> None:
         (12.0, "Step 2/2 ▰▰"),
         (12.5, "Saving"),
     ]
-    assert true_sdxl.stages_of(shown, 13.0) == [
+    assert stages_of(shown, 13.0) == [
         ("starting Python", [1.0]),
         ("Loading true-sdxl", [3.0]),
         ("Step", [3.0, 5.0, 0.5]),

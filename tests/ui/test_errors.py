@@ -23,6 +23,7 @@ class FakeInteraction:
 
     def __init__(self, *, done: bool = False, error: Exception | None = None) -> None:
         self.locale = "en-US"
+        self.data = {"options": [{"name": "prompt", "value": "canarybird"}, {"name": "model"}]}
         self.told: list[tuple[str, str]] = []
         self._done = done
         self._error = error
@@ -93,12 +94,13 @@ class TestAnswering:
     async def test_anything_else_is_logged_with_the_id_that_is_told(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        text = await answered(invoked(RuntimeError("inner fault")))
+        text = await answered(invoked(RuntimeError("inner fault in canarybird")))
         assert "inner fault" not in text
         incident = text.split("`")[1]
         [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
         assert incident in record.getMessage()
         assert "inner fault" in caplog.text
+        assert "canarybird" not in caplog.text
         assert text.split("`")[1] != (await answered(RuntimeError())).split("`")[1]
 
     @pytest.mark.parametrize(("done", "way"), [(False, "response"), (True, "followup")])
