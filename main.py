@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import sys
 
 from bot import log
@@ -14,6 +15,10 @@ from cogs import EXTENSIONS
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one call; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows has an old code page, which knows neither ✓ nor most prompts.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
         return call(options)

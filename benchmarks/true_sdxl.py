@@ -142,15 +142,15 @@ class Benchmark:
     def run(self) -> None:
         print(f"machine: {machine.describe()}")
         self._write_weights()
-        files = [self._paint(number) for number in (1, 2)]
-        pictures = [file for file in files if file is not None]
-        if len(pictures) < 2:
+        first = self._paint(1)
+        second = first and self._paint(2)
+        if not first or not second:
             return
-        same = pictures[0].read_bytes() == pictures[1].read_bytes()
+        same = first.read_bytes() == second.read_bytes()
         print(f"the two PNG files: {'byte-identical' if same else 'DIFFERENT'}")
         if not same:
             self.faults.append("the two PNG files differ")
-        with PIL.Image.open(pictures[0]) as picture:
+        with PIL.Image.open(first) as picture:
             found = problem_of(picture)
             spread = ", ".join(f"{s:.1f}" for s in PIL.ImageStat.Stat(picture).stddev)
             pixels = hashlib.sha256(picture.tobytes()).hexdigest()

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+CLEARED: Final = "\r\033[K"
+"""What the command line writes before each text that replaces the one shown."""
 SAMPLE_SECONDS: Final = 0.5
 RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 """Bytes in which the system counts `ru_maxrss`."""
@@ -146,7 +148,9 @@ def _texts(terminal: int) -> list[tuple[float, str]]:
         if not data:
             return shown
         now = time.monotonic()
-        for piece in data.decode(errors="replace").split("\r\033[K"):
+        message, *pieces = data.decode(errors="replace").split(CLEARED)
+        sys.stderr.write(message)
+        for piece in pieces:
             if "\n" in piece:
                 sys.stderr.write(piece)
             elif piece.strip():

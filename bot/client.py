@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
@@ -17,6 +14,7 @@ from discord.ext import commands
 from bot.delivery import Delivery
 from bot.errors import SettingsError
 from bot.settings import DISCORD_API_URL, Settings
+from bot.signals import stop_on_signals
 from bot.store import JobState, Limits
 from bot.studio import Studio
 from bot.sync import register_if_changed
@@ -26,8 +24,12 @@ from bot.ui.tree import ImagenTree
 
 log = logging.getLogger(__name__)
 
-CLOSE_WITHIN = 4.5
-"""Seconds from a signal to the end of the process, whatever the engine thread is inside of."""
+REFUSED_LOGIN = (
+    "DISCORD_TOKEN: Discord does not accept it; copy it anew from "
+    "https://discord.com/developers/applications, page Bot"
+)
+AUTHENTICATION_FAILED = 4004
+"""Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
 RETRY_AFTER = (2, 5, 10, 30, 60)
 """Seconds between attempts to reach Discord."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
@@ -118,29 +120,6 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
     log.info("stopped")
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event set by SIGINT or SIGTERM, after which the process ends within CLOSE_WITHIN."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def asked() -> None:
-        if stop.is_set():
-            os._exit(0)
-        log.info("stopping")
-        stop.set()
-        # A thread inside one long call (a model load) cannot be stopped; its job is pending again.
-        deadline = threading.Timer(CLOSE_WITHIN, os._exit, (0,))
-        deadline.daemon = True
-        deadline.start()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, asked)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
-    return stop
-
-
 async def _serve(bot: ImagenBot) -> None:
     """Log in, then connect and paint until cancelled."""
     token = bot.settings.token
@@ -149,10 +128,7 @@ async def _serve(bot: ImagenBot) -> None:
     try:
         await _persistently("log in", lambda: bot.login(token.get_secret_value()))
     except discord.LoginFailure as error:
-        raise SettingsError(
-            "DISCORD_TOKEN: Discord does not accept it; copy it anew from "
-            "https://discord.com/developers/applications, page Bot"
-        ) from error
+        raise SettingsError(REFUSED_LOGIN) from error
     if bot.settings.api_url != DISCORD_API_URL:
         # Reconnecting after an invalid session, discord.py goes to Discord's own gateway.
         found = await bot.http.request(discord.http.Route("GET", "/gateway"))
@@ -170,6 +146,10 @@ async def _serve(bot: ImagenBot) -> None:
         )
         try:
             await _persistently("connect", bot.connect)
+        except discord.ConnectionClosed as closed:
+            if closed.code == AUTHENTICATION_FAILED:
+                raise SettingsError(REFUSED_LOGIN) from closed
+            raise SettingsError(f"Discord closed the connection for good: {closed}") from closed
         finally:
             beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):

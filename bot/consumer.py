@@ -179,9 +179,11 @@ class GpuConsumer:
             log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
             await self._fail(job, Failure("job.unexpected", {"id": job.id}))
         else:
-            if done is not None:
-                log.info("job %s: done in %.1f s", job.id, done.seconds)
-                self._tell(self._observer.finished(done))
+            if done is None:
+                log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
+                return
+            log.info("job %s: done in %.1f s", job.id, done.seconds)
+            self._tell(self._observer.finished(done))
         finally:
             self._running = None
 

@@ -6,7 +6,8 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
@@ -146,10 +147,10 @@ class Settings(BaseSettings):
         return tuple(secret for secret in (token, self.proxy or "") if secret)
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def load(cls) -> Self:
         """Read the environment and `.env`; raise SettingsError naming every wrong variable."""
         names = {name for name, _ in _variables()}
-        unknown = sorted(n for n in environ if n.upper().startswith("IMAGEN_") and n not in names)
+        unknown = sorted(n for n in os.environ if n.upper() not in names and _meant_for_us(n))
         problems = [
             f"{name}: no such setting; known are {', '.join(names_of())}" for name in unknown
         ]
@@ -172,6 +173,12 @@ def names_of() -> tuple[str, ...]:
 def _variables() -> Iterator[tuple[str, str]]:
     for field in Settings.model_fields.values():
         yield str(field.alias), str(field.description)
+
+
+def _meant_for_us(name: str) -> bool:
+    """Whether a variable of the environment is ours by its prefix, or nearly one of ours."""
+    name = name.upper()
+    return name.startswith("IMAGEN_") or bool(get_close_matches(name, names_of(), 1, 0.8))
 
 
 SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")

@@ -1,10 +1,11 @@
 """The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
 
 from catalog.live import LiveCatalog
-from catalog.locate import Location, locate, problems_of
+from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.reader import read_catalog
 from catalog.schema import (
     SCHEDULERS,
+    SDXL_CONFIG,
     WEIGHT_MAX,
     WEIGHT_MIN,
     AdapterEntry,
@@ -16,6 +17,7 @@ from catalog.snapshot import Catalog, CatalogError, Problem
 
 __all__ = [
     "SCHEDULERS",
+    "SDXL_CONFIG",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
@@ -28,6 +30,7 @@ __all__ = [
     "ModelEntry",
     "Problem",
     "locate",
+    "locate_entry",
     "problems_of",
     "read_catalog",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
 from catalog.header import HeaderError, read_metadata
-from catalog.schema import AdapterEntry, ModelEntry
+from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
 
 BUILTINS: Final = ("builtin:demo",)
 LOCAL_FOLDERS: Final = ("checkpoints", "loras")
@@ -130,6 +130,25 @@ def _commit(ref: Path) -> str | None:
     with ref.open("rb") as file:
         name = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
     return name if re.fullmatch(r"[A-Za-z0-9]+", name) else None
+
+
+def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location:
+    """Where all that `entry` needs is: its weights, and of a model its VAE and configuration.
+
+    The location is that of the weights, unless something else still has to be downloaded or is
+    missing.
+    """
+    weights = locate(entry.path, models_dir, entry.weight_name, entry.revision)
+    others = []
+    if isinstance(entry, ModelEntry):
+        single = weights.kind == "file" or entry.weight_name is not None
+        needed = [entry.vae_path, (entry.config or SDXL_CONFIG) if single else None]
+        others = [locate(path, models_dir) for path in needed if path]
+    for kind in ("missing", "download"):
+        for found in (weights, *others):
+            if found.kind == kind:
+                return found
+    return weights
 
 
 def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:

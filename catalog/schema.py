@@ -36,6 +36,8 @@ NAME_MAX: Final = 80
 KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
 BUILTIN_PREFIX: Final = "builtin:"
+SDXL_CONFIG: Final = "stabilityai/stable-diffusion-xl-base-1.0"
+"""Whose configuration and tokenizers go with a single-file checkpoint that names none."""
 
 _KEY = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

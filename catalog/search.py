@@ -12,7 +12,7 @@ from heapq import nsmallest
 from typing import Final
 
 QUERY_MAX: Final = 100
-COMPARED_MAX: Final = 200
+COMPARED_MAX: Final = 60
 """Words that a misspelt one is compared with letter by letter, most alike first."""
 _SEPARATORS = re.compile(r"[\s._/-]+")
 

@@ -17,7 +17,7 @@ from bot.ui.choices import model_choices
 from bot.ui.language import Say, Texts
 from bot.ui.pages import loras_page, models_page
 from bot.ui.tree import guarded
-from catalog import LiveCatalog, ModelEntry, locate, problems_of
+from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
 from cogs.places import age_restricted
 
 Interaction = discord.Interaction[ImagenBot]
@@ -88,7 +88,7 @@ class CatalogCog(commands.Cog, name="Catalog"):
         for entry in models:
             if problems := problems_of(entry, self._models_dir):
                 states[entry.key] = say("models.missing", problems="; ".join(problems))
-            elif not locate(entry.path, self._models_dir, entry.weight_name).available:
+            elif not locate_entry(entry, self._models_dir).available:
                 states[entry.key] = say("models.untried")
         return states
 

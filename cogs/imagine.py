@@ -15,7 +15,7 @@ from bot.request import COUNT_MAX, SEED_MAX, Draft, compose, find_model
 from bot.store import NewJob
 from bot.ui.choices import adapter_choices, model_choices, size_choices
 from bot.ui.language import Texts
-from catalog import Catalog
+from catalog import Catalog, ModelEntry
 from cogs.places import age_restricted
 
 Interaction = discord.Interaction[ImagenBot]
@@ -96,18 +96,23 @@ class Imagine(commands.Cog):
     async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         catalog = self._catalog()
         nsfw = age_restricted(interaction.channel)
-        chosen = interaction.namespace.model or catalog.default
-        return adapter_choices(text, catalog, nsfw=nsfw, model=chosen)
+        model = self._chosen(interaction, catalog)
+        return adapter_choices(text, catalog, nsfw=nsfw, model=model.key if model else None)
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         catalog = self._catalog()
-        chosen = interaction.namespace.model or catalog.default
-        try:
-            model = find_model(catalog, chosen, nsfw=True)
-        except UserError:
+        model = self._chosen(interaction, catalog)
+        if model is None:
             return []
         return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
+
+    def _chosen(self, interaction: Interaction, catalog: Catalog) -> ModelEntry | None:
+        """The model that is typed so far, by key or name; None when there is none of that name."""
+        try:
+            return find_model(catalog, interaction.namespace.model or catalog.default, nsfw=True)
+        except UserError:
+            return None
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -32,6 +32,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
+        self._lost: list[Fault] = []
         # Discord publishes no numbers. Wide by default, so that tests are not slowed down.
         self._rules: list[tuple[str, re.Pattern[str], int, float]] = [
             ("*", re.compile(".*"), 100, 1.0)
@@ -45,6 +46,15 @@ class Faults:
         error = ApiError(status, code, message or f"{status}: asked for by the test", expected=True)
         self._waiting.append(Fault(method.upper(), re.compile(path), error, times))
 
+    def lose_answer(self, method: str, path: str, times: int) -> None:
+        """Queue a request that is carried out and then answered 502."""
+        error = ApiError(502, 0, "502: the answer was lost", expected=True)
+        self._lost.append(Fault(method.upper(), re.compile(path), error, times))
+
+    def take_lost(self, method: str, path: str) -> ApiError | None:
+        """The loss that waits for the answer to this request, used up."""
+        return self._take(self._lost, method, path)
+
     def rate_limit(
         self, method: str, path: str, retry_after: float, times: int, scope: str
     ) -> None:
@@ -56,11 +66,15 @@ class Faults:
 
     def take(self, method: str, path: str) -> ApiError | None:
         """The fault that waits for this request, used up."""
-        for fault in self._waiting:
+        return self._take(self._waiting, method, path)
+
+    @staticmethod
+    def _take(faults: list[Fault], method: str, path: str) -> ApiError | None:
+        for fault in faults:
             if fault.method in ("*", method) and fault.path.search(path):
                 fault.times -= 1
                 if fault.times <= 0:
-                    self._waiting.remove(fault)
+                    faults.remove(fault)
                 return fault.error
         return None
 

@@ -163,6 +163,10 @@ class Stage:
         """Let the next matching requests fail."""
         self.core.faults.fail(method, path_regex, status, code, message, times)
 
+    def lose_answer_next(self, method: str, path_regex: str, times: int = 1) -> None:
+        """Carry out the next matching requests, but answer 502 as if the answer had been lost."""
+        self.core.faults.lose_answer(method, path_regex, times)
+
     def rate_limit_next(
         self,
         method: str,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from catalog import (
     Catalog,
     CatalogError,
     ModelEntry,
-    locate,
+    locate_entry,
     problems_of,
     read_catalog,
 )
@@ -68,6 +69,7 @@ def _token(settings: Settings) -> Finding:
         return Finding(
             "token: not set",
             "put DISCORD_TOKEN into .env to serve Discord; `imagine` works without",
+            fatal=True,
         )
     if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value()):
         return Finding(
@@ -83,13 +85,17 @@ async def _database(settings: Settings) -> Finding:
     try:
         async with Store.open(path) as store:
             await store.set_setting("checked", "yes")
-    except StoreError as error:
+    except (StoreError, sqlite3.Error) as error:
         return Finding(f"database: {error}", "set IMAGEN_DATA_DIR to a writable folder", fatal=True)
     return Finding(f"database: writable ({path})")
 
 
 def _device(settings: Settings) -> Finding:
-    report = build_engine(settings).device_report()
+    try:
+        report = build_engine(settings).device_report()
+    except (ImportError, OSError) as error:
+        mend = "install torch anew, with the build for this machine (see README)"
+        return Finding(f"device: torch cannot be imported ({error})", mend, fatal=True)
     if report.problem:
         return Finding(f"device: {report.problem}", "set IMAGEN_DEVICE=auto", fatal=True)
     text = f"device: {report.device} ({report.name}), {report.dtype}"
@@ -134,7 +140,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
                 mend = f"put the file under {models_dir}, or correct the entry"
                 yield Finding(f"{kind} {entry.key}: {'; '.join(problems)}", mend, fatal=broken)
                 continue
-            here = locate(entry.path, models_dir, entry.weight_name).available
+            here = locate_entry(entry, models_dir).available
             downloads += kind == "model" and not here
             yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
     if downloads:
@@ -143,7 +149,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
 
 def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
     """Which files of its local folder are not whole; the hub checks its own."""
-    place = locate(entry.path, models_dir, entry.weight_name)
+    place = locate_entry(entry, models_dir)
     if place.path is None or place.kind != "folder":
         return ()
     problems = []

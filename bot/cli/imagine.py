@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bot.client import stop_on_signals
 from bot.errors import InvalidRequest, Refused
 from bot.progress import Progress
 from bot.request import Draft, compose
 from bot.settings import Settings
+from bot.signals import stop_on_signals
 from bot.store import ImageRecord, Job, JobState, NewJob, Store
 from bot.studio import Studio
 from bot.ui.language import Say, Texts
@@ -25,10 +25,13 @@ DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 async def imagine(options: argparse.Namespace, settings: Settings) -> int:
     """Paint as `options` say; returns the exit code."""
     say = Texts.read().speaker()
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        print(f"--out: {options.out} is a file; give a folder", file=sys.stderr)
-        return BAD_REQUEST
-    stop = stop_on_signals()
+    if options.out is not None:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
+            return BAD_REQUEST
+    stop = stop_on_signals(exit_code=JOB_FAILED)
     async with Studio.open(settings) as studio:
         draft = Draft(
             prompt=options.prompt,
@@ -48,12 +51,13 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST
         watcher = _Watcher(say, bar=sys.stderr.isatty())
-        async with studio.consuming(settings, watcher):
+        async with studio.consuming(settings, watcher) as consumer:
             studio.queue.release(ticket.job.id)
             waits = [asyncio.create_task(event.wait()) for event in (watcher.ended, stop)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+            consumer.cancel(ticket.job.id)
         job = await _conclude(studio.store, ticket.job.id)
         images = await studio.store.images(job.id)
         shown = _placed(images, settings.images_dir.absolute(), options.out, job.id)
@@ -107,7 +111,6 @@ def _placed(
     for image in images:
         source = folder / image.path
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
             target = out.absolute() / source.name
             if target.exists() and target.read_bytes() != source.read_bytes():
                 target = target.with_stem(f"{target.stem}-{job_id}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot.settings import Settings
-from catalog import AdapterEntry, ModelEntry, locate, problems_of, read_catalog
+from catalog import AdapterEntry, ModelEntry, locate_entry, problems_of, read_catalog
 
 
 def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bool) -> int:
@@ -41,7 +41,7 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
 
 
 def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, default: bool) -> dict[str, Any]:
-    location = locate(entry.path, models_dir, entry.weight_name)
+    location = locate_entry(entry, models_dir)
     problems = problems_of(entry, models_dir)
     row = {
         **entry.model_dump(mode="json"),

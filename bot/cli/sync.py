@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.client import ImagenBot, point_at
+from bot.client import AWAY, REFUSED_LOGIN, ImagenBot, point_at
 from bot.errors import SettingsError
 from bot.settings import Settings
 from bot.studio import Studio
@@ -27,9 +27,12 @@ async def sync(settings: Settings, extensions: Sequence[str], guild: int | None)
             await bot.login(settings.token.get_secret_value())
             commands = await register(bot.tree, studio.store, target)
         except discord.LoginFailure as error:
-            raise SettingsError("DISCORD_TOKEN: Discord does not accept it") from error
+            raise SettingsError(REFUSED_LOGIN) from error
         except discord.HTTPException as error:
             print(f"Discord refused: {error.status} (code {error.code})", file=sys.stderr)
+            return 1
+        except AWAY as error:
+            print(f"Discord cannot be reached: {type(error).__name__}", file=sys.stderr)
             return 1
         where = f"in server {target}" if target else "everywhere"
         print(f"registered {where}: {', '.join('/' + command.name for command in commands)}")

@@ -108,10 +108,14 @@ class Delivery:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, _short(error))
+            message_id = None
+            if not isinstance(error, discord.NotFound):
+                # Only its answer may have been lost; then the message is there to be edited.
+                post = InteractionPost(interaction)
         else:
-            post = InteractionPost(interaction)
-            if response.message_id and interaction.channel_id:
-                await self._store.set_message(job.id, interaction.channel_id, response.message_id)
+            post, message_id = InteractionPost(interaction), response.message_id
+        if message_id and interaction.channel_id:
+            await self._store.set_message(job.id, interaction.channel_id, message_id)
         self._follow(job, post, ticket.position)
 
     async def acknowledge_in_channel(
@@ -195,8 +199,7 @@ class Delivery:
                 uploads, remarks = await asyncio.to_thread(self._uploads, say, job, images, limit)
             except (OSError, ValueError) as error:
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
-                if failed := await self._store.fail(job, Failure("delivery.files_gone", {})):
-                    await self.failed(failed)
+                await self._give_up(job, Failure("delivery.files_gone", {}), post)
                 return
             parcel = Parcel(
                 content=self._ping(job, job.user_id) if job.reply_to else None,
@@ -216,13 +219,11 @@ class Delivery:
             except _TooLarge:
                 limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
                 if limit == 0:
-                    log.error("job %s: not delivered: even its words are too large", job.id)
-                    await self._store.fail(job, Failure("delivery.rejected", {}))
+                    await self._give_up(job, Failure("delivery.rejected", {}), post)
                     return
                 continue
             except JobFailed as error:
-                log.warning("job %s: not delivered: %s", job.id, error)
-                await self._store.fail(job, Failure.of(error))
+                await self._give_up(job, Failure.of(error), post)
                 return
             break
         if message is None:
@@ -232,9 +233,16 @@ class Delivery:
         log.info("job %s: delivered", job.id)
         await self._invite(job, message)
 
+    async def _give_up(self, job: Job, failure: Failure, post: Post | None) -> None:
+        log.warning("job %s: not delivered: %s", job.id, failure.code)
+        if failed := await self._store.fail(job, failure):
+            await self._tell_failure(failed, post)
+
     async def failed(self, job: Job) -> None:
         """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
-        post = await self._settle(job)
+        await self._tell_failure(job, await self._settle(job))
+
+    async def _tell_failure(self, job: Job, post: Post | None) -> None:
         parcel = Parcel(
             content=self._ping(job, job.user_id) if job.reply_to else None,
             embed=failure_embed(self._texts.speaker(job.locale), job),

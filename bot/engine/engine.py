@@ -93,14 +93,11 @@ class Engine:
                 painter.free()
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
+        loading = painter.loaded != request.model
         painter.free()
-        raise JobFailed(
-            "memory.out",
-            width=request.width,
-            height=request.height,
-            count=request.count,
-            adapters=len(request.adapters),
-        )
+        if loading:
+            raise JobFailed("memory.model", model=request.model)
+        raise JobFailed("memory.out", width=request.width, height=request.height)
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""

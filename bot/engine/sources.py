@@ -10,9 +10,8 @@ from bot.engine import demo_model
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
 from catalog.locate import locate
-from catalog.schema import AdapterEntry, ModelEntry
+from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
 
-SDXL_BASE: Final = "stabilityai/stable-diffusion-xl-base-1.0"
 """Its configuration and tokenizers complete a single-file checkpoint that names no other."""
 
 WEIGHTS: Final = {
@@ -96,7 +95,7 @@ class Sources:
 
     def config(self, entry: ModelEntry, owner: Owner) -> Source:
         """Configuration and tokenizers for a single-file checkpoint."""
-        return self._find(entry.config or SDXL_BASE, config_files, owner)
+        return self._find(entry.config or SDXL_CONFIG, config_files, owner)
 
     def adapter(self, entry: AdapterEntry, owner: Owner) -> Path:
         """The adapter's one file."""

@@ -18,6 +18,7 @@ Number = TypeVar("Number", int, float)
 PROMPT_MAX = 2_000
 COUNT_MAX = 4
 ADAPTERS_MAX = 4
+NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     if entry is None:
         if near := ", ".join(catalog.nearest_models(name, nsfw=nsfw)):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
-        raise InvalidRequest("model", "model.unlike", value=name)
+        offered = ", ".join(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
+        raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
     if not entry.enabled:
         raise Refused("model.disabled", name=entry.key)
     if entry.nsfw and not nsfw:

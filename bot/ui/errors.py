@@ -10,7 +10,8 @@ from discord import app_commands
 
 from bot.errors import UserError
 from bot.log import traceback_without
-from bot.ui.language import Say, Texts, plain
+from bot.ui.language import Say, Texts
+from bot.ui.markdown import plain
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +21,6 @@ def sentence(error: BaseException, say: Say) -> str | None:
     match error:
         case UserError():
             return say(error.code, **plain(error.params))
-        case app_commands.CommandOnCooldown():
-            return say("error.cooldown", seconds=f"{error.retry_after:.0f}")
         case app_commands.CheckFailure():
             return say("error.permissions")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():

@@ -9,32 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from discord.utils import escape_markdown
-
 TEXTS = Path(__file__).parent / "texts"
 ENGLISH = "en"
-VALUE_SHOWN = 200
 
 
 class Say(Protocol):
     """Gives the sentence `code` in one language, its {placeholders} filled from `params`."""
 
     def __call__(self, code: str, /, **params: object) -> str: ...
-
-
-def plain(params: Mapping[str, object]) -> dict[str, object]:
-    """`params` for a sentence that Discord renders: file names and the like without Markdown.
-
-    Long ones are cut: an option may have 6,000 characters, an answer that quotes it 2,000.
-    """
-    return {
-        name: escape_markdown(_cut(value)) if isinstance(value, str) else value
-        for name, value in params.items()
-    }
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= VALUE_SHOWN else value[: VALUE_SHOWN - 1] + "…"
 
 
 class Texts:

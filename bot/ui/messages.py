@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.progress import Notice, Progress, Stage
 from bot.store import ImageRecord, Job
-from bot.ui.language import Say, plain
+from bot.ui.language import Say
+from bot.ui.markdown import plain, shortened, shown
 
 BLURPLE = discord.Colour.blurple()
 GREEN = discord.Colour.green()
@@ -67,7 +67,7 @@ def result_embed(
 ) -> discord.Embed:
     """A finished job. `notes` are sentences: warnings, the verdict of a reroll, a re-encoding."""
     request = job.request
-    words = [_prompt(request.prompt), _shortened("\n".join(notes), NOTES_SHOWN)]
+    words = [_prompt(request.prompt), shortened("\n".join(notes), NOTES_SHOWN)]
     embed = discord.Embed(
         description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
     )
@@ -88,7 +88,7 @@ def result_embed(
     name = say("result.seed") if len(images) == 1 else say("result.seeds")
     embed.add_field(name=name, value=seeds, inline=False)
     if request.negative:
-        negative = _shortened(escape_markdown(request.negative), FIELD_MAX)
+        negative = shown(request.negative, FIELD_MAX)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
     embed.set_footer(text=say("result.invitation"))
     return embed
@@ -100,9 +100,9 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
         say(job.error.code, **plain(job.error.params)) if job.error else say("status.cancelled")
     )
     embed = discord.Embed(
-        title=say("title.failed"), description=_shortened(sentence, DESCRIPTION_MAX), colour=RED
+        title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
     )
-    embed.add_field(name=_facts(job), value=_shortened(_prompt(job.request.prompt), FIELD_MAX))
+    embed.add_field(name=_facts(job), value=shortened(_prompt(job.request.prompt), FIELD_MAX))
     return embed
 
 
@@ -112,7 +112,7 @@ def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
 
 
 def alt_text(prompt: str) -> str:
-    return _shortened(prompt, ALT_TEXT_MAX)
+    return shortened(prompt, ALT_TEXT_MAX)
 
 
 def _facts(job: Job) -> str:
@@ -120,12 +120,8 @@ def _facts(job: Job) -> str:
     request = job.request
     parts = [request.model, f"{request.width}×{request.height}", f"seed {request.seed}"]
     parts += [f"{use.key}:{use.weight:g}" for use in request.adapters]
-    return _shortened(" · ".join(parts), 256)
+    return shortened(" · ".join(parts), 256)
 
 
 def _prompt(prompt: str) -> str:
-    return _shortened(escape_markdown(prompt, ignore_links=False), PROMPT_SHOWN)
-
-
-def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shown(prompt, PROMPT_SHOWN)

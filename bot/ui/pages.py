@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import discord
-from discord.utils import escape_markdown
 
 from bot.ui.language import Say
+from bot.ui.markdown import escaped
 from bot.ui.messages import BLURPLE
 from catalog import AdapterEntry, ModelEntry
 
@@ -78,7 +78,7 @@ def _add(embed: discord.Embed, name: str, lines: Sequence[str]) -> None:
     value = "\n".join(line for line in lines if line)
     if len(value) > VALUE_MAX:
         value = value[: VALUE_MAX - 1] + "…"
-    embed.add_field(name=escape_markdown(name), value=value, inline=False)
+    embed.add_field(name=escaped(name), value=value, inline=False)
 
 
 def _sign(embed: discord.Embed, say: Say, hint: str, page: int, pages: int) -> None:

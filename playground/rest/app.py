@@ -37,6 +37,8 @@ class Api:
             await self._read(request, call)
             route = self._admit(request, call, headers)
             answer = await route.handler(call)
+            if (lost := core.faults.take_lost(call.method, path)) is not None:
+                raise lost
             status = 204 if answer is None else 200
         except ApiError as error:
             answer, status = error.body(), error.status

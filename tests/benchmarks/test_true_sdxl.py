@@ -1,5 +1,7 @@
 """The parts of the true-size benchmark that need neither weights nor minutes."""
 
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import PIL.Image
 import pytest
 
 from benchmarks import sdxl_weights, true_sdxl
-from benchmarks.watched import stages_of
+from benchmarks.watched import stages_of, watch
 from bot.engine import adapter_names
 from catalog import read_catalog
 
@@ -65,6 +67,23 @@ def test_what_the_terminal_shows_becomes_seconds_per_stage() -> None:
         ("Step", [3.0, 5.0, 0.5]),
         ("Saving", [0.5]),
     ]
+
+
+def test_a_process_is_watched_to_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "import sys\n"
+        "print('a log line', file=sys.stderr)\n"
+        "for text in ('Loading', 'Step 0/1', 'Step 1/1', ''):\n"
+        "    print('\\r\\033[K' + text, end='', file=sys.stderr)\n"
+        "print('{}')\n"
+        "sys.exit(3)\n"
+    )
+    watched = watch([sys.executable, "-c", program], dict(os.environ), tmp_path)
+    assert (watched.code, watched.output) == (3, "{}\n")
+    assert [label for label, _ in watched.stages] == ["starting Python", "Loading", "Step"]
+    assert sum(sum(parts) for _, parts in watched.stages) == pytest.approx(watched.seconds)
+    assert watched.rss > 2**20
+    assert "a log line" in capfd.readouterr().err
 
 
 def test_black_and_flat_pictures_are_found() -> None:

@@ -82,6 +82,17 @@ async def test_a_bad_request_exits_with_2_and_says_why(
     assert "Traceback" not in err
 
 
+async def test_old_code_pages_and_bad_folders_do_not_matter(home: Home) -> None:
+    arguments = ["imagine", "雪の狐", "--steps", "1", "--json"]
+    code, out, err = await call(home, *arguments, PYTHONIOENCODING="cp1252")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["recipe"]["request"]["prompt"] == "雪の狐"
+    (home.folder / "file").write_text("")
+    code, _, err = await call(home, "imagine", "x", "--out", str(home.folder / "file/below"))
+    assert code == 2
+    assert "--out" in err
+
+
 async def test_a_failed_job_exits_with_1(home: Home) -> None:
     code, text, _ = await call(home, "imagine", "x", "--lora", "old", "--json")
     assert code == 1
@@ -115,8 +126,10 @@ async def test_check_tells_what_to_mend(home: Home) -> None:
     assert "token: does not look like" in out
     assert "not-a-token" not in out
 
-    code, out, _ = await call(home, "check")
+    token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.abcdef.0123456789012345678901234567"
+    code, out, _ = await call(home, "check", DISCORD_TOKEN=token)
     assert code == 0
+    assert token not in out
     assert "model demo: found" in out
     assert "LoRA ember: found" in out
 

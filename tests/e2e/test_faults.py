@@ -135,6 +135,40 @@ async def test_a_lost_acknowledgement_loses_no_job(playground: Playground, ada: 
     assert message.mentions == {ada.id}
 
 
+async def test_a_lost_answer_to_the_acknowledgement_makes_no_second_message(
+    playground: Playground, ada: User
+) -> None:
+    before = len(playground.messages(playground.channel))
+    playground.lose_answer_next("POST", r"/interactions/.+/callback")
+    message = await painted(ada, prompt=CANARY)
+    assert len(playground.messages(playground.channel)) == before + 1
+    await ada.react(message, "🔁")
+    await answer(playground, message)
+    # discord.py asked a second time; the stand-in calls that a double acknowledgement.
+    assert all("40060" in violation for violation in playground.violations)
+    playground.violations.clear()
+
+
+async def test_a_message_that_discord_rejects_is_told_in_its_place(
+    playground: Playground, ada: User
+) -> None:
+    for method, path in (
+        ("PATCH", r"/webhooks/.+/messages/@original"),
+        ("PATCH", r"/channels/\d+/messages/\d+$"),
+        ("POST", r"/channels/\d+/messages$"),
+    ):
+        playground.fail_next(method, path, 400, 50035, "Invalid Form Body")
+    call = await ada.slash("imagine", prompt=CANARY)
+    message = await call.wait(lambda m: m.embeds[0].get("color") == 0xE74C3C, timeout=60)
+    assert "Discord did not take the message" in str(message.embeds)
+
+
+async def test_a_long_row_of_brackets_holds_nobody_up(playground: Playground, ada: User) -> None:
+    text = "[" * 700 + "](" * 640
+    message = await painted(ada, prompt=f"{CANARY} {text}", negative=text)
+    assert message.embeds[0]["description"].endswith("…")
+
+
 async def test_pings_in_a_prompt_ping_nobody(playground: Playground, ada: User) -> None:
     bea = playground.user("bea-pinged")
     original = await painted(ada, prompt=f"{CANARY} @everyone <@{bea.id}>")

@@ -112,6 +112,14 @@ async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> Non
         assert "Traceback" not in bot.log
 
 
+async def test_a_token_reset_ends_the_bot_with_a_sentence(home: Home) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        playground.gateway.close_all(4004)
+        assert await bot.wait() == 1
+        assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
+        assert "Traceback" not in bot.log
+
+
 async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
     async with Playground() as playground:
         playground.fail_next("GET", r"/users/@me$", 502, times=5)

@@ -12,7 +12,8 @@ import pytest
 
 from bot.progress import Stage
 from bot.store import Kind
-from bot.ui.language import Texts, _flatten, plain
+from bot.ui.language import Texts, _flatten
+from bot.ui.markdown import plain
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()

@@ -1,0 +1,44 @@
+"""Stopping on SIGINT and SIGTERM: soon, whatever a thread is inside of."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+
+log = logging.getLogger(__name__)
+
+CLOSE_WITHIN = 4.5
+"""Seconds from a signal to the end of the process."""
+
+
+def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
+    """An event set by the first signal; the process then ends within CLOSE_WITHIN, or at a second.
+
+    exit_code: of a process that had to be ended because a thread is inside one long call, such as
+        a model load. It loses nothing: its job is pending in the store again.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def end() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(exit_code)
+
+    def asked() -> None:
+        if stop.is_set():
+            end()
+        log.info("stopping")
+        stop.set()
+        deadline = threading.Timer(CLOSE_WITHIN, end)
+        deadline.daemon = True
+        deadline.start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, asked)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
+    return stop
