@@ -158,7 +158,8 @@ class TestFiles:
         assert _placed((record(),), folder, None, "id") == [folder / "x" / "demo-42.png"]
 
     def test_with_one_they_are_copied_and_replace_no_other_picture(self, tmp_path: Path) -> None:
-        folder, out = self.images(tmp_path), tmp_path / "a" / "out"
+        folder, out = self.images(tmp_path), tmp_path / "out"
+        out.mkdir()
         for _ in range(2):
             [path] = _placed((record(),), folder, out, "id")
             assert path == out / "demo-42.png"

@@ -132,13 +132,23 @@ class TestAcknowledging:
     @pytest.mark.parametrize(
         "error",
         [
-            http_error(404, 10062),
+            http_error(400, 40060),  # asked twice: the first answer was lost
             AWAY,
             OSError(),
             TimeoutError(),
             aiohttp.ServerDisconnectedError(),
         ],
     )
+    async def test_an_acknowledgement_whose_answer_was_lost_is_edited(
+        self, desk: Desk, error: Exception
+    ) -> None:
+        desk.world.refuse("ack", error)
+        job = await desk.asked_and_painted()
+        await desk.delivery.finished(job)
+        assert desk.world.ways() == ["ack", "interaction"]
+        assert await desk.state(job) is S.DELIVERED
+
+    @pytest.mark.parametrize("error", [http_error(404, 10062)])
     async def test_a_lost_acknowledgement_does_not_lose_the_job(
         self, desk: Desk, error: Exception
     ) -> None:

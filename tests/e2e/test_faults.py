@@ -166,7 +166,7 @@ async def test_a_message_that_discord_rejects_is_told_in_its_place(
 async def test_a_long_row_of_brackets_holds_nobody_up(playground: Playground, ada: User) -> None:
     text = "[" * 700 + "](" * 640
     message = await painted(ada, prompt=f"{CANARY} {text}", negative=text)
-    assert message.embeds[0]["description"].endswith("…")
+    assert "…" in message.embeds[0]["description"]
 
 
 async def test_pings_in_a_prompt_ping_nobody(playground: Playground, ada: User) -> None:

@@ -63,10 +63,6 @@ class TestSentences:
                 "steps: 5 is not possible; allowed is 10 to 100.",
             ),
             (JobFailed("delivery.gone"), "The channel is gone."),
-            (
-                app_commands.CommandOnCooldown(app_commands.Cooldown(1, 9.0), 4.4),
-                "Please wait 4 s.",
-            ),
             (app_commands.MissingPermissions(["administrator"]), "You may not use this here."),
             (app_commands.CheckFailure(), "You may not use this here."),
             (app_commands.CommandNotFound("gone", []), "That command has changed."),
