@@ -24,9 +24,8 @@ def test_markdown_is_switched_off(text: str, expected: str) -> None:
 
 @given(MARKDOWN)
 def test_nothing_else_is_changed(text: str) -> None:
-    kept, characters = [], iter(escaped(text))
-    for character in characters:
-        kept.append(next(characters) if character == "\\" else character)
+    characters = iter(escaped(text))
+    kept = [next(characters) if character == "\\" else character for character in characters]
     assert "".join(kept) == text
 
 
