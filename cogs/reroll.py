@@ -8,7 +8,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import ImagenBot
-from bot.delivery import Delivery, only
+from bot.delivery import Delivery, mention, only
 from bot.errors import UserError
 from bot.queue import JobQueue
 from bot.request import check_offered, draw_seed
@@ -86,9 +86,7 @@ class Reroll(commands.Cog):
             )
         )
         try:
-            await self._delivery.acknowledge_in_channel(
-                ticket, self._message(payload), payload.user_id
-            )
+            await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
         except Exception:
             await self._queue.abandon(ticket)
             raise
@@ -100,7 +98,7 @@ class Reroll(commands.Cog):
         text = sentence(error, self._texts.speaker(job.locale))
         try:
             await self._message(payload).channel.send(
-                f"<@{payload.user_id}> {text}",
+                f"{mention(payload.user_id)} {text}",
                 allowed_mentions=only(payload.user_id),
                 delete_after=REFUSAL_SHOWN,
             )

@@ -36,6 +36,11 @@ class Parcel:
         return only(self.mention)
 
 
+def mention(user_id: int) -> str:
+    """How a message names a user; whether it pings is `only`'s to say."""
+    return f"<@{user_id}>"
+
+
 def only(user_id: int | None) -> discord.AllowedMentions:
     """Mentions that ping that user and nobody else."""
     users = [discord.Object(user_id)] if user_id else []
@@ -126,3 +131,10 @@ def refusal(error: Exception) -> Refusal | None:
             return Refusal.TRANSIENT
         case _:
             return None
+
+
+def short(error: BaseException) -> str:
+    """One line for the log, without what a message body may quote."""
+    if isinstance(error, discord.HTTPException):
+        return f"{type(error).__name__} {error.status} (code {error.code})"
+    return type(error).__name__

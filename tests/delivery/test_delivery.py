@@ -12,7 +12,7 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery import delivery as delivery_module
+from bot.delivery import courier as courier_module
 from bot.delivery.posts import NONCE_MAX, Refusal, only, refusal
 from bot.files import save_images
 from bot.progress import Notice, Progress, Stage
@@ -81,7 +81,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.setattr(delivery_module, "RETRY_AFTER", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(courier_module, "RETRY_AFTER", (0.0, 0.0, 0.0))
     world = World()
     async with Store.open(tmp_path / "x.sqlite3") as store:
         delivery = Delivery(
@@ -165,7 +165,7 @@ class TestAcknowledging:
     ) -> None:
         ticket = await desk.accepted(in_channel(user_id=9, reply_to=300))
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
-        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message), 9)
+        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
         sent = desk.last("send")
         assert (sent.sent["content"], pinged(sent)) == ("<@9>", [9])
         assert sent.sent["reference"].message_id == 300
@@ -177,7 +177,7 @@ class TestAcknowledging:
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
         desk.world.refuse("send", FORBIDDEN)
         with pytest.raises(discord.Forbidden):
-            await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message), 7)
+            await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
 
 
 class TestFollowing:
@@ -624,7 +624,7 @@ class TestRefusals:
         """Else a result would come back as its own acknowledgement."""
         ticket = await desk.accepted(in_channel(reply_to=300))
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
-        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message), 7)
+        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
         desk.world.refuse("edit", GONE)
         await desk.delivery.finished(await desk.painted(ticket.job.id))
         nonces = [call.sent["nonce"] for call in desk.world.calls if call.way == "send"]

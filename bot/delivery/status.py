@@ -1,0 +1,107 @@
+"""StatusBoard: the messages of jobs that wait or run, kept up to date."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+
+from bot.delivery.courier import Courier
+from bot.delivery.pacing import Pacer
+from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
+from bot.progress import Progress, Stage
+from bot.store import Job, Store
+from bot.ui.language import Say, Texts
+from bot.ui.messages import status_embed, status_line
+
+log = logging.getLogger(__name__)
+
+EDIT_INTERVAL = 2.0
+"""Seconds between two edits of one message."""
+NEAR = 10
+"""Places at the head of the line that are shown exactly."""
+LANES = 2
+"""Edits of waiting messages that may be under way at once."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """post: how the message is reached; None when it no longer is. shown: its line now."""
+
+    job: Job
+    say: Say
+    post: Post | None
+    shown: str
+    pacer: Pacer = field(init=False)
+
+
+class StatusBoard:
+    """Follows jobs from their acknowledgement until they are settled."""
+
+    def __init__(
+        self, *, store: Store, texts: Texts, courier: Courier, interval: float = EDIT_INTERVAL
+    ) -> None:
+        self._store = store
+        self._texts = texts
+        self._courier = courier
+        self._interval = interval
+        self._followed: dict[str, _Followed] = {}
+        self._lanes = asyncio.Semaphore(LANES)
+
+    def parcel(self, job: Job, progress: Progress) -> Parcel:
+        """What the message of `job` says at `progress`. A reply goes on naming who reacted."""
+        return Parcel(
+            embed=status_embed(self._texts.speaker(job.locale), job, progress),
+            content=mention(job.user_id) if job.reply_to else None,
+        )
+
+    def follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
+        """position: what the message shows now; None where that is not known."""
+        say = self._texts.speaker(job.locale)
+        shown = status_line(say, Progress(Stage.QUEUED, position=position)) if position else ""
+        followed = _Followed(job, say, post, shown)
+        followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
+        self._followed[job.id] = followed
+
+    def moved(self, places: dict[str, int]) -> None:
+        """The line has moved; see JobObserver."""
+        for job_id, place in places.items():
+            # Far back in a long line every tenth place will do: each edit is a request.
+            if place <= NEAR or place % NEAR == 0:
+                self.show(job_id, Progress(Stage.QUEUED, position=place))
+
+    def show(self, job_id: str, progress: Progress) -> None:
+        """Show `progress` soon, unless something newer comes first."""
+        followed = self._followed.get(job_id)
+        if followed is not None and followed.post is not None:
+            followed.pacer.show(progress)
+
+    async def settle(self, job: Job) -> Post | None:
+        """Stop editing, so that nothing overtakes the result; how the message is reached."""
+        followed = self._followed.pop(job.id, None)
+        if followed is None:
+            return None
+        await followed.pacer.close()
+        return followed.post
+
+    async def _edit(self, followed: _Followed, progress: Progress) -> None:
+        line = status_line(followed.say, progress)
+        if followed.post is None or line == followed.shown:
+            return
+        lane = self._lanes if progress.stage is Stage.QUEUED else contextlib.nullcontext()
+        try:
+            async with lane:
+                await followed.post.edit(self.parcel(followed.job, progress))
+            followed.shown = line
+        except Exception as error:
+            meaning = refusal(error)
+            if meaning is None:
+                raise
+            log.info("job %s: status not shown: %s", followed.job.id, short(error))
+            if meaning is not Refusal.TRANSIENT:
+                followed.post = await self._other_post(followed)
+
+    async def _other_post(self, followed: _Followed) -> Post | None:
+        """Past its 15 minutes an interaction is closed; its message is still in the channel."""
+        if not isinstance(followed.post, InteractionPost):
+            return None
+        return self._courier.channel_post(await self._store.job(followed.job.id))
