@@ -74,14 +74,17 @@ class _Watcher:
     def __init__(self, say: Say, *, bar: bool) -> None:
         self._say = say
         self._bar = bar
+        self._shown = ""
         self.ended = asyncio.Event()
 
     def moved(self, places: dict[str, int]) -> None:
         """Nobody else is in this line."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        if self._bar:
-            print(f"\r\033[K{status_line(self._say, progress)}", end="", file=sys.stderr)
+        line = status_line(self._say, progress)
+        if self._bar and line != self._shown:
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            self._shown = line
 
     async def finished(self, job: Job) -> None:
         self._end()
