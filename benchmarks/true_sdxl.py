@@ -15,7 +15,7 @@ weights look like – the pictures are noise. The first painting hashes all weig
 remembers the hashes. Weights that were just written are in the system's file cache.
 
 The owner's IMAGEN_DEVICE and IMAGEN_DTYPE count; other settings are the benchmark's own. On a CPU,
-fp32 takes 18.5 GiB of memory at its peak (the weights have 13) and a step minutes: there
+fp32 took up to 19.5 GiB of memory (the weights have 13) and a step took minutes: there
 `--steps 1 --guidance 1 --lora 0` will do. `--quick` (an eighth as wide) tests this script. Needs
 Linux or macOS.
 """
