@@ -82,7 +82,7 @@ class _Running:
 class GpuConsumer:
     """Takes the next job, has it painted, stores the files, tells the observer.
 
-    images_dir: where files go when the job has no folder of its own.
+    images_dir: files go into a folder of it that is named after the job.
     timeout: seconds that one job may paint.
     """
 

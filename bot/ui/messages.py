@@ -27,7 +27,7 @@ def status_embed(say: Say, job: Job, progress: Progress) -> discord.Embed:
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
-    embed.add_field(name=status_line(say, progress), value=_facts(job), inline=False)
+    embed.add_field(name=status_line(say, progress), value=_facts(say, job), inline=False)
     return embed
 
 
@@ -102,7 +102,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
     embed = discord.Embed(
         title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
     )
-    embed.add_field(name=_facts(job), value=shortened(_prompt(job.request.prompt), FIELD_MAX))
+    embed.add_field(name=_facts(say, job), value=shortened(_prompt(job.request.prompt), FIELD_MAX))
     return embed
 
 
@@ -115,10 +115,14 @@ def alt_text(prompt: str) -> str:
     return shortened(prompt, ALT_TEXT_MAX)
 
 
-def _facts(job: Job) -> str:
+def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · 30 steps`-like, for the messages that are not the result."""
     request = job.request
-    parts = [request.model, f"{request.width}×{request.height}", f"seed {request.seed}"]
+    parts = [
+        request.model,
+        f"{request.width}×{request.height}",
+        f"{say('result.seed')} {request.seed}",
+    ]
     parts += [f"{use.key}:{use.weight:g}" for use in request.adapters]
     return shortened(" · ".join(parts), 256)
 
