@@ -224,7 +224,7 @@ class TestWords:
     def test_a_failure_says_why_and_what_was_asked(self) -> None:
         embed = failure_embed(SAY, job(error=Failure("job.timeout", {"seconds": 600})))
         assert "600 seconds" in (embed.description or "")
-        assert fields(embed) == {"demo · 64×48 · seed 42 · ink:0.6": request().prompt}
+        assert fields(embed) == {"demo · 64×48 · Seed 42 · ink:0.6": request().prompt}
         assert failure_embed(SAY, job()).description == "Cancelled"
 
     def test_warnings_are_sentences(self) -> None:
