@@ -116,7 +116,7 @@ def alt_text(prompt: str) -> str:
 
 
 def _facts(say: Say, job: Job) -> str:
-    """`sdxl-base · 1024×1024 · 30 steps`-like, for the messages that are not the result."""
+    """`sdxl-base · 1024×1024 · Seed 42`, for the messages that are not the result."""
     request = job.request
     parts = [
         request.model,
