@@ -4,7 +4,6 @@ The bot and the command line both build theirs here, so both paint in the same w
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from bot.queue import JobQueue
 from bot.settings import Settings
 from bot.store import Limits, Store
 from catalog import LiveCatalog
-
-log = logging.getLogger(__name__)
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -43,12 +40,11 @@ class Studio:
     async def open(cls, settings: Settings, limits: Limits | None = None) -> AsyncIterator[Self]:
         """limits: of the queue, where several people share it.
 
-        Raises StoreError or CatalogError when there is nothing to work with."""
+        Raises StoreError or CatalogError when there is nothing to work with.
+        """
         catalog = await asyncio.to_thread(
             LiveCatalog, settings.catalog_dir.absolute(), settings.models_dir.absolute()
         )
-        for problem in catalog.current.problems:
-            log.warning("catalog: %s", problem)
         async with Store.open(settings.database.absolute()) as store:
             yield cls(
                 catalog=catalog,

@@ -35,7 +35,6 @@ WEIGHT_MAX: Final = 5.0
 NAME_MAX: Final = 80
 KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
-BUILTIN_PREFIX: Final = "builtin:"
 SDXL_CONFIG: Final = "stabilityai/stable-diffusion-xl-base-1.0"
 """Whose configuration and tokenizers go with a single-file checkpoint that names none."""
 
@@ -211,7 +210,7 @@ class ModelEntry(_Entry):
 
 
 class AdapterEntry(_Entry):
-    """One LoRA or LyCORIS that people can add to a model.
+    """One LoRA that people can add to a model.
 
     path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
     models: keys of the models it fits; empty means every one.

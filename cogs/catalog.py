@@ -86,8 +86,9 @@ class CatalogCog(commands.Cog, name="Catalog"):
         """What to say of the files that are not simply there. Looks at the disk."""
         states = {}
         for entry in models:
-            if problems := problems_of(entry, self._models_dir):
-                states[entry.key] = say("models.missing", problems="; ".join(problems))
+            if problems_of(entry, self._models_dir):
+                # Which ones is the owner's to know, from the log and `main.py check`.
+                states[entry.key] = say("models.missing")
             elif not locate_entry(entry, self._models_dir).available:
                 states[entry.key] = say("models.untried")
         return states

@@ -21,6 +21,7 @@ from cogs.places import age_restricted
 
 log = logging.getLogger(__name__)
 
+CANNOT_TELL = (discord.HTTPException, aiohttp.ClientError, OSError)
 REFUSAL_SHOWN = 30.0
 """Seconds that a refusal stays in the channel, where it cannot be private."""
 
@@ -63,7 +64,7 @@ class Reroll(commands.Cog):
             await self._paint_again(job, payload)
         except UserError as error:
             await self._refuse(job, payload, error)
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        except CANNOT_TELL as error:
             log.warning("job %s: no reroll: %s", job.id, type(error).__name__)
 
     async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
@@ -102,8 +103,8 @@ class Reroll(commands.Cog):
                 allowed_mentions=only(payload.user_id),
                 delete_after=REFUSAL_SHOWN,
             )
-        except discord.HTTPException as failure:
-            log.info("job %s: refusal not told, status %d", job.id, failure.status)
+        except CANNOT_TELL as failure:
+            log.info("job %s: refusal not told: %s", job.id, type(failure).__name__)
 
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)

@@ -16,7 +16,7 @@ import pytest
 from bot import consumer as consumer_module
 from bot.consumer import GpuConsumer
 from bot.engine import Painting
-from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.errors import JobFailed
 from bot.files import save_images
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
@@ -514,8 +514,3 @@ class TestShutdown:
                 assert state in (S.PENDING, S.DONE)
                 # Nobody is left that thinks it runs.
                 assert await bench.store.jobs_in(S.RUNNING, "discord") == []
-
-
-def test_the_reasons_to_stop_are_told_apart() -> None:
-    for reason in StopReason:
-        assert PaintStopped(reason).reason is reason

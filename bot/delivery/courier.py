@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from itertools import chain, repeat
 
 import discord
 
@@ -23,7 +24,7 @@ from bot.store import Job
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = (2.0, 10.0, 60.0)
-"""Seconds between attempts while Discord is away."""
+"""Seconds between attempts while Discord is away; the last one again and again."""
 NO_WAY = {
     Refusal.FORBIDDEN: "delivery.forbidden",
     Refusal.REJECTED: "delivery.rejected",
@@ -56,23 +57,20 @@ class Courier:
             return None
         return ChannelPost(self.channel(job).get_partial_message(job.message_id))
 
-    async def bring(
-        self, job: Job, parcel: Parcel, post: Post | None
-    ) -> discord.PartialMessage | None:
-        """Put `parcel` into the job's message, or into a new one; None when Discord is away.
+    async def bring(self, job: Job, parcel: Parcel, post: Post | None) -> discord.PartialMessage:
+        """Put `parcel` into the job's message, or into a new one; try for as long as it takes.
 
         post: how the message was reached while the job ran.
         Raises JobFailed when no way is open and TooLarge when the files must shrink.
         """
-        for pause in (*RETRY_AFTER, None):
+        pauses = chain(RETRY_AFTER, repeat(RETRY_AFTER[-1]))
+        while True:
             try:
                 return await self._try_ways(job, parcel, post)
             except _Away as away:
-                log.info("job %s: Discord is away: %s", job.id, away)
-                if pause is not None:
-                    await asyncio.sleep(pause)
-        log.warning("job %s: Discord could not be reached; the next start tries again", job.id)
-        return None
+                pause = next(pauses)
+                log.warning("job %s: Discord is away (%s); again in %d s", job.id, away, pause)
+                await asyncio.sleep(pause)
 
     async def _try_ways(
         self, job: Job, parcel: Parcel, post: Post | None

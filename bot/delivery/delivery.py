@@ -14,6 +14,7 @@ from bot.delivery.posts import (
     InteractionPost,
     Parcel,
     Post,
+    Refusal,
     mention,
     only,
     refusal,
@@ -91,18 +92,26 @@ class Delivery:
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
         """Reply to `message` with the job's place in line, mentioning who asked.
 
-        Raises what discord.py raises when that is not possible.
+        Raises what discord.py raises when that is not allowed.
         """
         job = ticket.job
         channel = self._courier.channel(job)
-        sent = await send(
-            channel,
-            replace(self._board.parcel(job, _waiting(ticket)), mention=job.user_id),
-            nonce=f"{job.id}-ack",
-            reply_to=message.to_reference(fail_if_not_exists=False),
-        )
-        await self._store.set_message(job.id, channel.id, sent.id)
-        post = ChannelPost(channel.get_partial_message(sent.id))
+        post = None
+        try:
+            sent = await send(
+                channel,
+                replace(self._board.parcel(job, _waiting(ticket)), mention=job.user_id),
+                nonce=f"{job.id}-ack",
+                reply_to=message.to_reference(fail_if_not_exists=False),
+            )
+        except Exception as error:
+            if refusal(error) is not Refusal.TRANSIENT:
+                raise
+            # It may have arrived: going on loses nothing, and the result is a reply of its own.
+            log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
+        else:
+            post = ChannelPost(channel.get_partial_message(sent.id))
+            await self._store.set_message(job.id, channel.id, sent.id)
         self._board.follow(job, post, ticket.position)
 
     def resume(self, tickets: tuple[Ticket, ...]) -> None:
@@ -113,11 +122,12 @@ class Delivery:
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
-        for job in jobs:
-            try:
-                await (self.finished(job) if job.state is JobState.DONE else self.failed(job))
-            except Exception:
-                log.exception("job %s: could not be brought", job.id)
+        news = [self.finished(j) if j.state is JobState.DONE else self.failed(j) for j in jobs]
+        for job, outcome in zip(
+            jobs, await asyncio.gather(*news, return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, Exception):
+                log.error("job %s: could not be brought", job.id, exc_info=outcome)
 
     # JobObserver
 
@@ -153,7 +163,7 @@ class Delivery:
         limit = job.upload_limit
         while True:
             try:
-                uploads, remarks = await asyncio.to_thread(self._uploads, say, job, images, limit)
+                uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
             except (OSError, ValueError) as error:
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}), post)
@@ -183,8 +193,6 @@ class Delivery:
                 await self._give_up(job, Failure.of(error), post)
                 return
             break
-        if message is None:
-            return
         await self._store.deliver(job, message.channel.id, message.id)
         log.info("job %s: delivered", job.id)
         await self._invite(job, message)
@@ -233,7 +241,7 @@ class Delivery:
         return say("result.differs", changed=changed)
 
     def _uploads(
-        self, say: Say, job: Job, images: tuple[ImageRecord, ...], limit: int
+        self, say: Say, images: tuple[ImageRecord, ...], limit: int
     ) -> tuple[list[Upload], list[str]]:
         """The files within `limit` bytes each, and what must be said about them. Blocking."""
         limit = share([image.bytes for image in images], limit)

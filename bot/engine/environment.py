@@ -105,11 +105,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that the device or the machine has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The CPU's and Apple's allocators raise a plain RuntimeError.
+    # The CPU's and Apple's allocators, cuBLAS and cuDNN raise a plain RuntimeError.
     said = str(error)
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in said or "DefaultCPUAllocator: can't allocate memory" in said
+    signs = (
+        "out of memory",
+        "DefaultCPUAllocator: can't allocate memory",
+        "_STATUS_ALLOC_FAILED",
     )
+    return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
 def _processor_name() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Literal
 
 from bot.errors import JobFailed, Param
@@ -23,13 +23,12 @@ class Owner:
 
     kind: Literal["model", "adapter"]
     key: str
-    models_dir: Path
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
 
     def failed(self, code: str, **params: Param) -> JobFailed:
-        """The error `<kind>.<code>` that names this entry and the models' folder."""
-        named: dict[str, Param] = {self.kind: self.key, "dir": str(self.models_dir)}
+        """The error `<kind>.<code>` that names this entry."""
+        named: dict[str, Param] = {self.kind: self.key}
         return JobFailed(f"{self.kind}.{code}", **named, **params)
 
     def tick(self, stage: Stage, fraction: float) -> None:

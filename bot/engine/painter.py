@@ -32,7 +32,6 @@ class Painter:
     """Paints one request after another with one resident model."""
 
     def __init__(self, models_dir: Path, hashes_file: Path, place: Place, hub: Hub) -> None:
-        self._models_dir = models_dir
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashBook(hashes_file)
@@ -103,7 +102,7 @@ class Painter:
         return Painting(tuple(images), recipe, (*notices, *_truncations(encoded)))
 
     def _owner(self, kind: Any, key: str, report: Report, check_stop: CheckStop) -> Owner:
-        return Owner(kind, key, self._models_dir, report, check_stop)
+        return Owner(kind, key, report, check_stop)
 
     def _weigh(
         self, files: ModelFiles, vae_path: str | None, owner: Owner
@@ -219,7 +218,7 @@ class Painter:
 def decode(pipeline: Any, latents: torch.Tensor, model: str) -> PIL.Image.Image:
     """Latents, shape (1, 4, height/8, width/8), to an RGB picture; JobFailed if it is black."""
     if not bool(latents.isfinite().all()):
-        raise JobFailed("image.not_finite", model=model, part="unet")
+        raise JobFailed("image.diverged", model=model)
     vae = pipeline.vae
     latents = latents.to(vae.dtype)
     if vae.config.latents_mean is not None and vae.config.latents_std is not None:
@@ -232,7 +231,7 @@ def decode(pipeline: Any, latents: torch.Tensor, model: str) -> PIL.Image.Image:
         latents = latents / vae.config.scaling_factor
     pixels = vae.decode(latents, return_dict=False)[0]
     if not bool(pixels.isfinite().all()):
-        raise JobFailed("image.not_finite", model=model, part="vae")
+        raise JobFailed("image.not_finite", model=model)
     image: PIL.Image.Image = pipeline.image_processor.postprocess(pixels, output_type="pil")[0]
     if not image.getbbox():  # nothing but zeros
         raise JobFailed("image.black", model=model)

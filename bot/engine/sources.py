@@ -12,8 +12,6 @@ from bot.engine.owner import Owner, public
 from catalog.locate import locate
 from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
 
-"""Its configuration and tokenizers complete a single-file checkpoint that names no other."""
-
 WEIGHTS: Final = {
     "text_encoder": "model",
     "text_encoder_2": "model",

@@ -7,7 +7,7 @@ import discord
 from bot.progress import Notice, Progress, Stage
 from bot.store import ImageRecord, Job
 from bot.ui.language import Say
-from bot.ui.markdown import plain, shortened, shown
+from bot.ui.markdown import escaped, plain, shortened, shown
 
 BLURPLE = discord.Colour.blurple()
 GREEN = discord.Colour.green()
@@ -71,7 +71,7 @@ def result_embed(
     embed = discord.Embed(
         description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
     )
-    embed.add_field(name=say("result.model"), value=f"{model_name}\n`{request.model}`")
+    embed.add_field(name=say("result.model"), value=f"{escaped(model_name)}\n`{request.model}`")
     if request.adapters:
         uses = "\n".join(f"`{use.key}:{use.weight:g}`" for use in request.adapters)
         embed.add_field(name=say("result.loras"), value=uses)
@@ -102,7 +102,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
     embed = discord.Embed(
         title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
     )
-    embed.add_field(name=_facts(say, job), value=shortened(_prompt(job.request.prompt), FIELD_MAX))
+    embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
     return embed
 
 

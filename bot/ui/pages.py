@@ -48,7 +48,8 @@ def models_page(
             steps=entry.steps.default,
             guidance=f"{entry.guidance.default:g}",
         )
-        lines = [" · ".join([f"`{entry.key}`", *marks]), entry.description, f"-# {native}"]
+        key = " · ".join([f"`{entry.key}`", *marks])
+        lines = [key, escaped(entry.description), f"-# {native}"]
         _add(embed, entry.name, lines)
     _sign(embed, say, say("models.hint"), page, pages)
     return embed, page, pages
@@ -65,7 +66,7 @@ def loras_page(
         embed.description = say("loras.empty")
     for entry in shown:
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
-        lines = [f"`{entry.key}` · {weight}", entry.description]
+        lines = [f"`{entry.key}` · {weight}", escaped(entry.description)]
         if entry.trigger_words:
             words = ", ".join(f"`{word}`" for word in entry.trigger_words)
             lines.append(say("loras.triggers", words=words))

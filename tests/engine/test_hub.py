@@ -128,7 +128,6 @@ def test_without_network_the_model_and_its_folder_are_named(tmp_path: Path) -> N
     assert failure.params == {
         "model": "remote",
         "path": "org/model",
-        "dir": str(tmp_path / "models"),
     }
 
 

@@ -176,7 +176,7 @@ def broken(engine: Engine, monkeypatch: pytest.MonkeyPatch, part: str, value: fl
     [
         ("vae", float("nan"), "image.not_finite"),
         ("vae", -9.0, "image.black"),
-        ("unet", float("inf"), "image.not_finite"),
+        ("unet", float("inf"), "image.diverged"),
     ],
 )
 def test_no_black_square_is_returned(

@@ -210,4 +210,3 @@ def test_a_missing_file_is_named(engine: Engine, models_dir: Path, tmp_path: Pat
     failure = refused(engine, model("x", str(tmp_path / "gone.safetensors")))
     assert failure.code == "model.missing"
     assert failure.params["path"] == "gone.safetensors"
-    assert failure.params["dir"] == str(models_dir)

@@ -114,7 +114,7 @@ def asked_for() -> Iterator[Use]:
                 for kind in KINDS_OF_OWNER[file.name]:
                     if kind == "adapter" and code in MODELS_ONLY:
                         continue
-                    full = None if params is None else params | more | {kind, "dir"}
+                    full = None if params is None else params | more | {kind}
                     yield Use(f"{kind}.{code}", full, where)
 
 
