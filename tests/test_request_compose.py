@@ -211,6 +211,10 @@ class TestModels:
         assert params == {"field": "model", "value": strange, "offered": "base, fast"}
         assert refused(lora=strange)[0] == "lora.unlike"
 
+    def test_a_decimal_comma_is_told_as_the_weight_it_was_meant_to_be(self) -> None:
+        code, params = refused(lora="ink:0,6, oil")
+        assert (code, params["name"], params["value"]) == ("lora.bad_weight", "ink", "0,6")
+
     def test_one_that_is_not_enabled(self) -> None:
         assert refused(Refused, model="pony-xl-v6") == ("model.disabled", {"name": "pony-xl-v6"})
 

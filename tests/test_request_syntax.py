@@ -178,15 +178,3 @@ class TestSizes:
             width, height = parse_size(text, (1024, 1024))
             assert width >= 0
             assert height >= 0
-
-
-def test_a_decimal_comma_is_a_weight_that_is_not_one() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        parse_adapters("anime-style:0,6, detail")
-    assert refused.value.code == "lora.bad_weight"
-    assert refused.value.params["value"] == "0,6"
-    assert [ask.name for ask in parse_adapters("anime-style:1, 2b, 50mm")] == [
-        "anime-style",
-        "2b",
-        "50mm",
-    ]

@@ -5,6 +5,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 from bot.errors import InvalidRequest, Refused
@@ -141,6 +142,12 @@ def _adapters(
 ) -> list[tuple[AdapterEntry, float]]:
     if len(asks) > ADAPTERS_MAX:
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=ADAPTERS_MAX)
+    for ask, following in pairwise(asks):
+        # 0,6 as half of Europe writes it.
+        digits = following.weight is None and following.name.isdecimal()
+        if ask.weight is not None and digits and _named(catalog.adapters, following.name) is None:
+            value = f"{ask.weight:g},{following.name}"
+            raise InvalidRequest("lora", "lora.bad_weight", name=ask.name, value=value)
     chosen: dict[str, tuple[AdapterEntry, float]] = {}
     for ask in asks:
         entry = find_adapter(catalog, ask.name, model=model, nsfw=nsfw)

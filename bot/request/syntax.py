@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bot.errors import InvalidRequest
 
@@ -30,11 +29,6 @@ def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
     """`anime-style:0.6, detail` → two asks. Tags are read too. Raises InvalidRequest."""
     rest, asks = extract_tags(text)
     parts = [part.strip() for part in re.split(r"[,\n]", rest)]
-    for before, part in pairwise(parts):
-        # 0,6 as half of Europe writes it.
-        if part.isdecimal() and (weight := re.fullmatch(r"(.+):\s*(\d+)", before)):
-            value = f"{weight[2]},{part}"
-            raise InvalidRequest("lora", "lora.bad_weight", name=weight[1], value=value)
     return (*asks, *(_ask(part) for part in parts if part))
 
 
