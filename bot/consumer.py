@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +40,10 @@ class Painter(Protocol):
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting: ...
+
+    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None: ...
+
+    def rest(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -84,6 +89,7 @@ class GpuConsumer:
 
     images_dir: files go into a folder of it that is named after the job.
     timeout: seconds that one job may paint.
+    idle: seconds without a job after which the painter may rest; None is never.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class GpuConsumer:
         observer: JobObserver,
         images_dir: Path,
         timeout: float,
+        idle: float | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -104,7 +111,9 @@ class GpuConsumer:
         self._observer = observer
         self._images_dir = images_dir
         self._timeout = timeout
+        self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._running: _Running | None = None
         self._stopping = False
         self._notices: set[asyncio.Task[None]] = set()
@@ -115,9 +124,18 @@ class GpuConsumer:
 
     async def run(self) -> None:
         """Paint jobs until `stop`; one at a time, in the queue's order."""
+        fetching = asyncio.create_task(self._fetch_ahead())
+        try:
+            await self._drain()
+        finally:
+            fetching.cancel()
+            await asyncio.wait([fetching])
+
+    async def _drain(self) -> None:
         while not self._stopping:
             try:
-                job = await self._queue.next()
+                with self._resting_when_idle():
+                    job = await self._queue.next()
             except Exception:
                 log.exception("the next job could not be started")
                 await asyncio.sleep(PAUSE)
@@ -129,6 +147,34 @@ class GpuConsumer:
             finally:
                 self._queue.leave(job.id)
                 self._observe(self._observer.moved, self._queue.places())
+
+    @contextmanager
+    def _resting_when_idle(self) -> Iterator[None]:
+        """Let the painter give the GPU's memory back when the block lasts long."""
+        loop = asyncio.get_running_loop()
+
+        def rest() -> None:
+            log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
+            loop.run_in_executor(self._thread, self._painter.rest)
+
+        timer = loop.call_later(self._idle, rest) if self._idle else None
+        try:
+            yield
+        finally:
+            if timer:
+                timer.cancel()
+
+    async def _fetch_ahead(self) -> None:
+        """Have what waiting jobs need read from disk while another one is painted."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if job := await self._queue.newcomer():
+                    work = partial(self._painter.prefetch, job.request, self._catalog())
+                    await loop.run_in_executor(self._reader, work)
+            except Exception:
+                # It only costs the time it would have saved.
+                log.exception("nothing could be read ahead")
 
     def cancel(self, job_id: str) -> bool:
         """Stop the running job at its next step, if it is that one."""
@@ -158,7 +204,8 @@ class GpuConsumer:
                 future.cancel()
             if late:
                 await asyncio.wait(late)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._reader):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)

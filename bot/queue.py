@@ -28,6 +28,7 @@ class JobQueue:
         self._limits = limits
         self._ready: asyncio.Queue[str] = asyncio.Queue()
         self._line: dict[str, None] = {}
+        self._newcomers: asyncio.Queue[str] = asyncio.Queue()
 
     async def accept(self, new: NewJob) -> Ticket:
         """Store `new` as pending; raises Refused when the queue or the user's share is full."""
@@ -38,6 +39,12 @@ class JobQueue:
     def release(self, job_id: str) -> None:
         """Let the consumer have it."""
         self._ready.put_nowait(job_id)
+        self._newcomers.put_nowait(job_id)
+
+    async def newcomer(self) -> Job | None:
+        """Wait for the next job that is released; None if its turn came at once."""
+        job = await self._store.find(await self._newcomers.get())
+        return job if job and job.state is JobState.PENDING else None
 
     async def resume(self, origin: Origin) -> tuple[tuple[Ticket, ...], tuple[Job, ...]]:
         """At start: line up what an earlier run left pending, in its old order, released.

@@ -81,6 +81,34 @@ class Settings(BaseSettings):
         description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
         "`float16`, `bfloat16` or `float32`.",
     )
+    memory: Literal["auto", "full", "11gb", "8gb"] = Field(
+        default="auto",
+        alias="IMAGEN_MEMORY",
+        description="How much of a model may stay on the GPU: `auto` (by the card's size), "
+        "`full`, `11gb` or `8gb`.",
+    )
+    model_cache: float | None = Field(
+        default=None,
+        ge=0,
+        le=4096,
+        alias="IMAGEN_MODEL_CACHE",
+        description="GiB of RAM for models that are not in use, so that switching is quick; "
+        "unset, half of the RAM (on a CPU nothing).",
+    )
+    adapter_cache: float = Field(
+        default=1,
+        ge=0,
+        le=1024,
+        alias="IMAGEN_ADAPTER_CACHE",
+        description="GiB of RAM for LoRAs that were used before.",
+    )
+    idle_minutes: float = Field(
+        default=30,
+        ge=0,
+        le=100_000,
+        alias="IMAGEN_IDLE_MINUTES",
+        description="Minutes without a job after which the GPU's memory is given back; 0 is never.",
+    )
     job_timeout: float = Field(
         default=600,
         gt=0,

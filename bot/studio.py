@@ -16,6 +16,8 @@ from bot.settings import Settings
 from bot.store import Limits, Store
 from catalog import LiveCatalog
 
+GIB = 2**30
+
 
 def build_engine(settings: Settings) -> Engine:
     return Engine(
@@ -23,6 +25,9 @@ def build_engine(settings: Settings) -> Engine:
         hashes_file=settings.data_dir.absolute() / "hashes.json",
         device=settings.device,
         dtype=settings.dtype,
+        memory=settings.memory,
+        model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
+        adapter_cache=int(settings.adapter_cache * GIB),
     )
 
 
@@ -66,6 +71,7 @@ class Studio:
             observer=observer,
             images_dir=settings.images_dir.absolute(),
             timeout=settings.job_timeout,
+            idle=settings.idle_minutes * 60 or None,
         )
         watching = asyncio.create_task(self.catalog.watch())
         painting = asyncio.create_task(consumer.run())

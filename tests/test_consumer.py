@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -43,6 +44,8 @@ class FakePainter:
         self.work = work
         self.threads: list[str] = []
         self.closed = self.warm = False
+        self.rested = threading.Event()
+        self.fetched: Queue[tuple[str, int]] = Queue()
 
     def warm_up(self) -> None:
         self.threads.append(threading.current_thread().name)
@@ -53,6 +56,13 @@ class FakePainter:
     ) -> Painting:
         self.threads.append(threading.current_thread().name)
         return self.work(asked, report, check_stop)
+
+    def prefetch(self, asked: GenerationRequest, catalog: Catalog) -> None:
+        self.fetched.put((threading.current_thread().name, asked.seed))
+
+    def rest(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.rested.set()
 
     def close(self) -> None:
         self.closed = True
@@ -128,7 +138,10 @@ def build(tmp_path: Path) -> Build:
 
     @asynccontextmanager
     async def open_bench(
-        work: Work = paint_at_once, timeout: float = 600, watcher: Any = None
+        work: Work = paint_at_once,
+        timeout: float = 600,
+        watcher: Any = None,
+        idle: float | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             queue, painter = JobQueue(store), FakePainter(work)
@@ -141,6 +154,7 @@ def build(tmp_path: Path) -> Build:
                 observer=observer,
                 images_dir=tmp_path / "images",
                 timeout=timeout,
+                idle=idle,
             )
             task = asyncio.create_task(consumer.run())
             bench = Bench(store, queue, consumer, painter, observer, tmp_path / "images", task)
@@ -202,6 +216,45 @@ class TestPainting:
         assert len(set(bench.painter.threads)) == 1
         assert bench.painter.threads[0].startswith("engine")
         assert bench.painter.warm
+
+    async def test_what_a_waiting_job_needs_is_read_meanwhile(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            await bench.take(new_job(request=request(seed=1)))
+            await gate.entered()
+            ids = [await bench.take(new_job(request=request(seed=n))) for n in (2, 3)]
+            seed = 0
+            while seed != 3:
+                thread, seed = await asyncio.to_thread(bench.painter.fetched.get, timeout=20)
+                assert thread.startswith("reader")
+            assert not bench.watcher.finished_jobs
+            gate.go_on.set()
+            await bench.ended(ids[-1])
+
+    async def test_reading_ahead_that_fails_costs_nothing(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        gate, tried = Gate(), threading.Event()
+
+        def fail(*_: Any) -> None:
+            tried.set()
+            raise OSError("the disk is gone")
+
+        async with build(gate) as bench:
+            monkeypatch.setattr(bench.painter, "prefetch", fail)
+            await bench.take()
+            await gate.entered()
+            job_id = await bench.take()
+            assert await asyncio.to_thread(tried.wait, 20)
+            gate.go_on.set()
+            assert (await bench.ended(job_id)).state is S.DONE
+        assert "nothing could be read ahead" in caplog.text
+
+    async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:
+        async with build(idle=0.02) as bench:
+            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
+            assert bench.painter.threads[0].startswith("engine")
+            assert (await bench.ended(await bench.take())).state is S.DONE
 
     async def test_everyone_is_told_their_new_place(self, build: Build) -> None:
         gate = Gate()

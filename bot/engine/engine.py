@@ -1,20 +1,26 @@
 """The engine as the rest of the bot sees it: one object, used from one thread."""
 
 import gc
+import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.engine.results import DeviceReport, Painting
 from bot.errors import ImagenError, JobFailed
-from bot.progress import Progress
+from bot.progress import Notice, Progress
 from bot.request import GenerationRequest
 from catalog import Catalog
 
 if TYPE_CHECKING:
     from bot.engine.environment import Place
+    from bot.engine.memory import Profile
     from bot.engine.painter import Painter
+
+log = logging.getLogger(__name__)
 
 LIBRARY_SETTINGS: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -38,6 +44,10 @@ class Engine:
     hashes_file: where digests of weights are remembered.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
+    memory: `auto`, or how much of a model may stay on the device: `full`, `11gb` or `8gb`.
+    model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
+        half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
+    adapter_cache: bytes of RAM for adapters that were read.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
 
@@ -48,12 +58,18 @@ class Engine:
         hashes_file: Path,
         device: str = "auto",
         dtype: str = "auto",
+        memory: str = "auto",
+        model_cache: int | None = None,
+        adapter_cache: int = 2**30,
         hub_endpoint: str | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._hashes_file = hashes_file
         self._device = device
         self._dtype = dtype
+        self._memory = memory
+        self._model_cache = model_cache
+        self._adapter_cache = adapter_cache
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
 
@@ -84,8 +100,30 @@ class Engine:
         as if nothing had happened.
         """
         painter = self._ready()
+        profile = painter.profile
+        painting = self._attempt(painter, profile, request, catalog, report, check_stop)
+        if painting is None and profile.sparing:
+            log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
+            painting = self._attempt(painter, profile.sparing, request, catalog, report, check_stop)
+            if painting:
+                notice = Notice("memory.lowered", {"profile": profile.sparing.value})
+                return replace(painting, warnings=(*painting.warnings, notice))
+        if painting is None:
+            raise JobFailed("memory.out", width=request.width, height=request.height)
+        return painting
+
+    def _attempt(
+        self,
+        painter: "Painter",
+        profile: "Profile",
+        request: GenerationRequest,
+        catalog: Catalog,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting | None:
+        """None when the memory did not suffice, though the model itself had room."""
         try:
-            return painter.paint(request, catalog, report, check_stop)
+            return painter.paint(request, catalog, report, check_stop, profile)
         except ImagenError:
             raise
         except Exception as error:
@@ -97,16 +135,30 @@ class Engine:
         painter.free()
         if loading:
             raise JobFailed("memory.model", model=request.model)
-        raise JobFailed("memory.out", width=request.width, height=request.height)
+        return None
+
+    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
+        """Read what a waiting job will need from disk, from any other thread than the engine's.
+
+        It never raises JobFailed: what is wrong is said when the job's turn comes.
+        """
+        if self._painter:
+            with suppress(JobFailed):
+                self._painter.prefetch(request, catalog)
+
+    def rest(self) -> None:
+        """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
+        if self._painter:
+            self._painter.free()
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""
         return self._place().report()
 
     def close(self) -> None:
-        """Free the model; a later `paint` loads it again."""
-        if self._painter:
-            self._painter.free()
+        """Let go of everything; a later `paint` loads it again."""
+        self.rest()
+        self._painter = None
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
@@ -119,7 +171,9 @@ class Engine:
         if self._painter is None:
             place = self._place()
             from bot.engine.hub import Hub
+            from bot.engine.memory import profile_for
             from bot.engine.painter import Painter
+            from bot.engine.weights import Shelf
 
             # The libraries' half a million objects stay for ever. Unfrozen, each collection walks
             # them all and holds the interpreter, and with it the bot's event loop, for 0.2 s.
@@ -127,5 +181,18 @@ class Engine:
                 gc.collect()
                 gc.freeze()
             hub = Hub(self._models_dir / "hub", self._hub_endpoint)
-            self._painter = Painter(self._models_dir, self._hashes_file, place, hub)
+            self._painter = Painter(
+                self._models_dir,
+                self._hashes_file,
+                place,
+                hub,
+                profile=profile_for(self._memory, place.total_memory),
+                shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
+                adapters_limit=self._adapter_cache,
+            )
         return self._painter
+
+    def _shelf_limit(self, place: "Place") -> int:
+        if self._model_cache is not None:
+            return self._model_cache
+        return 0 if place.device == "cpu" else place.ram // 2

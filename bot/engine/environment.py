@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import diffusers
 import peft
+import psutil
 import torch
 import transformers
 
@@ -37,6 +38,18 @@ class Place:
         automatic = "float32" if self.device == "cpu" else "float16"
         self.dtype_name = automatic if asked_dtype == "auto" else asked_dtype
         self.dtype = DTYPES[self.dtype_name]
+
+    @property
+    def total_memory(self) -> int | None:
+        """Bytes of the device's own memory; None where it has none of its own."""
+        if self.device == "cuda" and self.present:
+            return int(torch.cuda.get_device_properties().total_memory)
+        return None
+
+    @property
+    def ram(self) -> int:
+        """Bytes of the machine's memory."""
+        return int(psutil.virtual_memory().total)
 
     def demand(self) -> None:
         """Raise JobFailed when the device that was asked for is not in this machine."""

@@ -44,6 +44,19 @@ class HashBook:
             done += size
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
+    def of_contents(self, paths: Iterable[Path], name: str, measure: Callable[[], str]) -> str:
+        """What `measure` says of the part `name` of these files; asked only when they changed."""
+        files = [(path, path.stat()) for path in paths]
+        key = "|".join(str(path.absolute()) for path, _ in files) + f":{name}"
+        stamp = "|".join(f"{stat.st_size}:{stat.st_mtime_ns}" for _, stat in files)
+        known = self._known.get(key, "").partition("=")
+        if known[0] == stamp:
+            return known[2]
+        digest = measure()
+        self._known[key] = f"{stamp}={digest}"
+        self._write()
+        return digest
+
     def _digest(self, path: Path, start: int, tick: Tick) -> str:
         before = path.stat()
         key = f"{path.absolute()}:{start}"

@@ -1,199 +1,191 @@
-"""Which model is in memory: loading it, keeping it, and really letting go of it."""
+"""Which model is on the device: bringing it there, keeping it, and really letting go of it."""
 
 import gc
 import json
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    EulerDiscreteScheduler,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTokenizer
 
-from bot.engine import adapter_names
-from bot.engine.adapter_names import Target
+from bot.engine import networks
 from bot.engine.environment import Place, is_out_of_memory
+from bot.engine.hashing import HashBook
+from bot.engine.networks import NETWORKS, ModelFiles, Tensors
 from bot.engine.owner import Owner
-from bot.engine.safetensors_file import NotSafetensors, read_header
-from bot.engine.sources import Source, variant_of
+from bot.engine.patches import Change, Target, targets
+from bot.engine.weights import Contents, Part, Shelf
+from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
-from bot.progress import Notice, Stage
+from bot.progress import Stage
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """Everything that a model is loaded from.
-
-    vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
-    """
-
-    checkpoint: Source
-    vae: Source | None
-    config: Source | None
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        sources = (self.checkpoint, self.vae, self.config)
-        return tuple(source and source.fingerprint() for source in sources)
+PATCHED = ("unet", "text_encoder", "text_encoder_2")
+"""The networks that adapters change."""
 
 
 @dataclass(slots=True)
 class Resident:
-    """A loaded model.
+    """The model that the networks hold now.
 
-    pipeline: StableDiffusionXLPipeline on the device, in evaluation mode.
     scheduler_config: of the scheduler that the model was published with.
-    targets: names of its modules for adapters. adapters: keys and fingerprints of those applied;
-        notices: what there is to say about them.
+    targets: names that adapter files use for its modules.
     """
 
     key: str
     files: tuple[Any, ...]
-    pipeline: Any
+    parts: Mapping[str, Part]
+    tokenizer: Any
+    tokenizer_2: Any
     scheduler_config: dict[str, Any]
-    targets: dict[str, Target]
-    adapters: tuple[Any, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    targets: Mapping[str, Target]
+
+    @property
+    def unet(self) -> Any:
+        return self.parts["unet"].module
+
+    @property
+    def vae(self) -> Any:
+        return self.parts["vae"].module
+
+    @property
+    def text_encoder(self) -> Any:
+        return self.parts["text_encoder"].module
+
+    @property
+    def text_encoder_2(self) -> Any:
+        return self.parts["text_encoder_2"].module
+
+    def park(self, *names: str) -> None:
+        """Give the device's memory of these networks back until `wake`."""
+        for name in names:
+            self.parts[name].park()
+
+    def wake(self, check_stop: Callable[[], None], *names: str) -> None:
+        """Have these networks on the device, with the adapters that they are to wear."""
+        for name in names:
+            self.parts[name].wake(check_stop)
+
+    def wear(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
+        """Put on these adapters and no others, as each network wakes.
+
+        adapters: weight in the UNet, weight in the text encoders, changes; the order counts.
+        """
+        wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in PATCHED}
+        for unet_weight, text_weight, changes in adapters:
+            for change in changes:
+                weight = unet_weight if change.part == "unet" else text_weight
+                if weight:
+                    wanted[change.part].setdefault(change.parameter, []).append((weight, change))
+        for name, changed in wanted.items():
+            self.parts[name].wear(changed)
 
 
 class Residency:
-    """Holds at most one model."""
+    """Holds one model on the device, in networks that outlive it where the next one is alike.
 
-    def __init__(self, place: Place) -> None:
+    targets: names that adapter files use for the modules of the networks; empty without a model.
+    """
+
+    def __init__(self, place: Place, shelf: Shelf, hashes: HashBook) -> None:
         self._place = place
+        self._shelf = shelf
+        self._hashes = hashes
+        self._parts: dict[str, tuple[str, Part]] = {}
+        self.targets: Mapping[str, Target] = {}
+        self._tokenizers: dict[tuple[Any, ...], Any] = {}
         self.resident: Resident | None = None
 
-    def bring(self, files: ModelFiles, owner: Owner) -> Resident:
-        """The model made of `files`, loaded unless it is the one already here."""
+    def bring(self, files: ModelFiles, owner: Owner, at_once: Sequence[str]) -> Resident:
+        """The model made of `files`, with the networks `at_once` on the device.
+
+        Raises JobFailed, or what `owner.check_stop` raises.
+        """
         fingerprint = files.fingerprint()
-        if self.resident and self.resident.files == fingerprint:
-            self.resident.key = owner.key
-            return self.resident
-        self.free()
-        owner.tick(Stage.LOADING, 0.0)
-        try:
-            pipeline = _load(files, self._place, owner)
-        except Exception as error:
-            if isinstance(error, ImagenError | MemoryError) or is_out_of_memory(error):
-                raise
-            log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
-            raise owner.failed("unreadable", reason=type(error).__name__) from error
-        root = (files.config or files.checkpoint).root
-        text = (root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
-        self.resident = Resident(
-            owner.key, fingerprint, pipeline, json.loads(text), adapter_names.targets(pipeline)
-        )
-        return self.resident
+        here = self.resident
+        self.resident = None
+        if here is None or here.files != fingerprint:
+            try:
+                here = self._load(files, fingerprint, owner)
+            except Exception as error:
+                if isinstance(error, ImagenError | MemoryError) or is_out_of_memory(error):
+                    raise
+                log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
+                raise owner.failed("unreadable", reason=type(error).__name__) from error
+        here.key = owner.key
+        here.wake(owner.check_stop, *at_once)
+        self.resident = here
+        return here
 
     def free(self) -> None:
-        """Drop the model and give its memory back."""
+        """Give the device's memory back; what is kept in RAM stays there."""
         self.resident = None
+        self._parts = {}
         gc.collect()
         self._place.empty_cache()
 
-
-def _load(files: ModelFiles, place: Place, owner: Owner) -> Any:
-    for source in (files.checkpoint, files.vae):
-        for path in source.weights if source else ():
-            try:
-                names = read_header(path).shapes
-            except NotSafetensors as error:
-                raise owner.failed("not_safetensors", file=path.name, reason=str(error)) from None
-            if path == files.checkpoint.single:
-                _check_single(names, owner)
-    described = (files.config or files.checkpoint).root
-    vae = _load_vae(files.vae, described, place) if files.vae else None
-    load = _load_single if files.checkpoint.single else _load_folder
-    pipeline = load(files, place, vae, owner)
-    unet = pipeline.unet.config
-    if unet.addition_embed_type != "text_time" or unet.in_channels != 4:
-        raise owner.failed("not_sdxl")
-    pipeline.set_progress_bar_config(disable=True)
-    # Stock SDXL VAEs overflow in 16 bits and say so in their configuration.
-    if place.dtype == torch.float16 and pipeline.vae.config.force_upcast:
-        pipeline.vae.to(torch.float32)
-    return pipeline
-
-
-def _check_single(names: dict[str, Any], owner: Owner) -> None:
-    """An SDXL checkpoint in one file holds a UNet and two text encoders under these names."""
-    for part in ("model.diffusion_model.", "conditioner.embedders.0.", "conditioner.embedders.1."):
-        if not any(name.startswith(part) for name in names):
-            raise owner.failed("not_sdxl")
-
-
-def _load_folder(files: ModelFiles, place: Place, vae: Any, owner: Owner) -> Any:
-    source = files.checkpoint
-
-    def part(kind: Any, name: str) -> Any:
-        owner.check_stop()
-        return _on_device(
-            kind.from_pretrained(
-                source.root / name,
-                dtype=place.dtype,
-                variant=variant_of(source, name),
-                use_safetensors=True,
-                local_files_only=True,
-            ),
-            place,
+    def _load(self, files: ModelFiles, fingerprint: tuple[Any, ...], owner: Owner) -> Resident:
+        owner.tick(Stage.LOADING, 0.0)
+        names = networks.check(files, owner)
+        self._build(files, owner)
+        for name, (_, part) in self._parts.items():
+            part.hold(self._contents(name, part, files, owner))
+        text = (files.root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
+        return Resident(
+            key=owner.key,
+            files=fingerprint,
+            parts={name: part for name, (_, part) in self._parts.items()},
+            tokenizer=self._tokenizer(files, "tokenizer"),
+            tokenizer_2=self._tokenizer(files, "tokenizer_2"),
+            scheduler_config={**json.loads(text), **networks.prediction_of(names)},
+            targets=self.targets,
         )
 
-    def tokenizer(name: str) -> Any:
-        return CLIPTokenizer.from_pretrained(source.root / name, local_files_only=True)
+    def _build(self, files: ModelFiles, owner: Owner) -> None:
+        """Have a network of the right shape for each part; only those that differ are new."""
+        changed = False
+        for name in NETWORKS:
+            config = files.config_of(name)
+            if name == "unet" and (
+                config.get("addition_embed_type") != "text_time" or config.get("in_channels") != 4
+            ):
+                raise owner.failed("not_sdxl")
+            dtype = self._place.dtype
+            # Stock SDXL VAEs overflow in 16 bits and say so in their configuration.
+            if name == "vae" and dtype == torch.float16 and config.get("force_upcast", True):
+                dtype = torch.float32
+            shape = json.dumps([networks.essence(config), str(dtype)], sort_keys=True)
+            if name not in self._parts or self._parts[name][0] != shape:
+                self._parts.pop(name, None)
+                self._place.empty_cache()
+                module = networks.build(name, config)
+                self._parts[name] = (shape, Part(module, dtype, self._place.device))
+                changed = True
+        if changed:
+            self.targets = targets({name: self._parts[name][1].module for name in PATCHED})
 
-    return StableDiffusionXLPipeline(
-        unet=part(UNet2DConditionModel, "unet"),
-        text_encoder=part(CLIPTextModel, "text_encoder"),
-        text_encoder_2=part(CLIPTextModelWithProjection, "text_encoder_2"),
-        vae=vae or part(AutoencoderKL, "vae"),
-        tokenizer=tokenizer("tokenizer"),
-        tokenizer_2=tokenizer("tokenizer_2"),
-        scheduler=EulerDiscreteScheduler(),
-        add_watermarker=False,
-    )
+    def _contents(self, name: str, part: Part, files: ModelFiles, owner: Owner) -> Contents:
+        @cache
+        def read() -> Tensors:
+            return networks.read(name, part.module, part.layout, files, owner)
 
+        def tick(fraction: float) -> None:
+            owner.tick(Stage.LOADING, fraction)
 
-def _load_single(files: ModelFiles, place: Place, vae: Any, owner: Owner) -> Any:
-    owner.check_stop()
-    pipeline = StableDiffusionXLPipeline.from_single_file(
-        str(files.checkpoint.single),
-        config=str((files.config or files.checkpoint).root),
-        torch_dtype=place.dtype,
-        local_files_only=True,
-        add_watermarker=False,
-        **({"vae": vae} if vae else {}),
-    )
-    return _on_device(pipeline, place)
-
-
-def _load_vae(source: Source, config: Path, place: Place) -> Any:
-    """config: folder of the pipeline that the VAE is for; it describes a single-file VAE."""
-    if source.single:
-        vae = AutoencoderKL.from_single_file(
-            str(source.single),
-            config=str(config),
-            subfolder="vae",
-            torch_dtype=place.dtype,
-            local_files_only=True,
+        digest = self._hashes.of_contents(
+            files.holding(name), name, lambda: networks.digest(read(), tick)
         )
-    else:
-        folder = source.weights[0].parent
-        vae = AutoencoderKL.from_pretrained(
-            folder,
-            dtype=place.dtype,
-            variant=variant_of(source, folder.relative_to(source.root).as_posix()),
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    return _on_device(vae, place)
+        return self._shelf.take(digest, part.layout, read, owner.check_stop)
 
-
-def _on_device(model: Any, place: Place) -> Any:
-    return model.to(place.device)
+    def _tokenizer(self, files: ModelFiles, name: str) -> Any:
+        folder = files.root / name
+        stats = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
+        key = tuple(stats)
+        if key not in self._tokenizers:
+            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            self._tokenizers[key] = tokenizer
+        return self._tokenizers[key]

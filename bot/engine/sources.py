@@ -106,6 +106,17 @@ class Sources:
         )
         return source.files[0]
 
+    def adapter_here(self, entry: AdapterEntry) -> Path | None:
+        """The adapter's one file, if it is on this machine."""
+        place = locate(entry.path, self._models_dir, entry.weight_name, entry.revision)
+        if place.kind == "file" or not place.path:
+            return place.path
+        try:
+            names = single_file(_names_below(place.path), entry.weight_name)
+        except Unfit:
+            return None
+        return place.path / names[0]
+
     def _find(
         self,
         path: str,

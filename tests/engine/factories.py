@@ -86,6 +86,12 @@ def paint(
     return engine.paint(wanted, offered or catalog(), report, check_stop)
 
 
+def resident(engine: Engine) -> Any:
+    """The model in the engine."""
+    painter: Any = engine._painter
+    return painter._residency.resident
+
+
 def digests(painting: Painting) -> list[str]:
     return [image.pixels_sha256 for image in painting.images]
 
@@ -227,6 +233,25 @@ def _renamed(name: str) -> str:
     for ours, theirs in _OPENCLIP_NAMES:
         name = name.replace(ours, theirs)
     return name
+
+
+def plain_pipeline(folder: Path) -> Any:
+    """The model of a diffusers folder in diffusers alone."""
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    # Mapped from a file, numbers lie at odd addresses, where the CPU's kernels round otherwise.
+    for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        for module in getattr(pipeline, name).modules():
+            for leaf, parameter in module._parameters.items():
+                if parameter is not None:
+                    clone = torch.nn.Parameter(parameter.detach().clone(), requires_grad=False)
+                    module._parameters[leaf] = clone
+    return pipeline
 
 
 def configs_only(folder: Path, target: Path) -> Path:

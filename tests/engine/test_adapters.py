@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import ImageChops
 
 from bot.engine import Engine
-from bot.errors import JobFailed
+from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice
 from catalog import AdapterEntry
 from tests.engine.factories import (
@@ -25,7 +26,9 @@ from tests.engine.factories import (
     kohya_lora,
     paint,
     pair,
+    plain_pipeline,
     request,
+    resident,
     save,
     text_shapes,
 )
@@ -98,12 +101,10 @@ def test_paints_what_diffusers_paints_with_it(
     engine: Engine, models_dir: Path, tmp_path: Path, make: Any
 ) -> None:
     import torch
-    from diffusers import StableDiffusionXLPipeline
 
     path = make(tmp_path / "lora.safetensors")
     painting = paint(engine, request(("lora", 0.7)), catalog(lora=path))
-    plain = StableDiffusionXLPipeline.from_pretrained(models_dir / DEMO, local_files_only=True)
-    plain.set_progress_bar_config(disable=True)
+    plain = plain_pipeline(models_dir / DEMO)
     plain.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora")
     plain.set_adapters("lora", 0.7)
     expected = plain(
@@ -116,8 +117,15 @@ def test_paints_what_diffusers_paints_with_it(
         generator=torch.Generator().manual_seed(11),
     ).images[0]
     assert painting.warnings == ()
-    assert painting.images[0].image.tobytes() == expected.tobytes()
-    assert digests(painting) != digests(paint(engine, request()))
+    # peft multiplies by both matrices at every step; we add their product to the weight once.
+    assert farthest(painting.images[0].image, expected) <= 1
+    assert farthest(painting.images[0].image, paint(engine, request()).images[0].image) > 10
+
+
+def farthest(one: Any, other: Any) -> int:
+    """The greatest difference of a pixel's channel, 0–255."""
+    bands = ImageChops.difference(one, other).split()
+    return max(int(band.getextrema()[1]) for band in bands)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("module", [QUERY, CONVOLUTION])
@@ -130,21 +138,12 @@ def test_the_weight_becomes_w_plus_weight_alpha_over_rank_times_up_down(
     path = save(tmp_path / "one.safetensors", kohya(name, shape, alpha=3.0, rank=4))
     down, up = pair(shape, rank=4)
     paint(engine, request(("one", -0.5)), catalog(one=path))
-    layer = resident(engine).pipeline.unet.get_submodule(module)
-    inside = torch.randn(2, shape[1], *([6, 6] if len(shape) == 4 else []))
+    patched = resident(engine).unet.get_submodule(module).weight.clone()
+    paint(engine, request())
+    pristine = resident(engine).unet.get_submodule(module).weight
     product = torch.einsum("or,ri...->oi...", up.flatten(1), down)
-    whole = layer.base_layer.weight + -0.5 * (3.0 / 4) * product
-    if len(shape) == 4:
-        expected = torch.nn.functional.conv2d(inside, whole, layer.base_layer.bias, padding=1)
-    else:
-        expected = torch.nn.functional.linear(inside, whole, layer.base_layer.bias)
-    with torch.no_grad():
-        torch.testing.assert_close(layer(inside), expected, rtol=1e-4, atol=1e-4)
-
-
-def resident(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._residency.resident
+    expected = pristine + -0.5 * (3.0 / 4) * product
+    torch.testing.assert_close(patched, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_alphas_beside_the_tensors_count(engine: Engine, tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ def test_alphas_beside_the_tensors_count(engine: Engine, tmp_path: Path) -> None
     )
 
 
-def test_the_order_counts_and_leaves_no_trace(
+def test_what_was_worn_before_leaves_no_trace(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
     offered = catalog(
@@ -178,9 +177,9 @@ def test_the_order_counts_and_leaves_no_trace(
     for wanted, got in list(zip(asked, after_another, strict=True))[:4]:
         new = Engine(models_dir=models_dir, hashes_file=models_dir / "hashes.json")
         assert digests(paint(new, wanted, offered)) == got
+        new.close()
     assert after_another[5] == after_another[1]
     assert after_another[6] == after_another[3]
-    assert after_another[0] != after_another[1], "floats do not commute here either"
 
 
 def test_weight_zero_is_no_adapter(engine: Engine, tmp_path: Path) -> None:
@@ -190,18 +189,25 @@ def test_weight_zero_is_no_adapter(engine: Engine, tmp_path: Path) -> None:
     )
 
 
-def test_the_same_set_is_not_loaded_again(
+def test_the_same_set_is_not_put_on_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import adapters
+    from bot.engine.weights import Contents
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     strong = digests(paint(engine, request(("a", 1.0)), offered))
-    calls: list[int] = []
-    monkeypatch.setattr(adapters, "apply", lambda *_: calls.append(1))
+    copied: list[str] = []
+    real = Contents.tensor
+
+    def counted(contents: Contents, name: str) -> Any:
+        copied.append(name)
+        return real(contents, name)
+
+    monkeypatch.setattr(Contents, "tensor", counted)
     assert digests(paint(engine, request(("a", 1.0)), offered)) == strong
+    assert copied == []
     assert digests(paint(engine, request(("a", 0.5)), offered)) != strong
-    assert calls == []
+    assert len(copied) == len(SHAPES) + 3 * len(TEXT_WIDTHS)
 
 
 def test_a_changed_file_is_read_again(engine: Engine, tmp_path: Path) -> None:
@@ -361,11 +367,9 @@ def test_a_missing_file_is_named(engine: Engine, tmp_path: Path) -> None:
     assert failure.params["path"] == "gone.safetensors"  # people see it: no folders
 
 
-def test_a_failure_leaves_the_model_clean(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether a file is refused before or in the middle of putting it on."""
-    from bot.engine import adapters
+def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> None:
+    """Whether a file is refused before, or the job is stopped in the middle of putting it on."""
+    import torch
 
     expected = digests(paint(engine, request()))
     good = kohya_lora(tmp_path / "good.safetensors")
@@ -376,17 +380,15 @@ def test_a_failure_leaves_the_model_clean(
             paint(engine, request(("good", 1.0), ("bad", 1.0)), offered)
         assert digests(paint(engine, request(), offered)) == expected
 
-    real = adapters._inject
+    unet = resident(engine).unet
 
-    def fails_in_the_text_encoder(model: Any, *args: Any) -> None:
-        real(model, *args)
-        if model is resident(engine).pipeline.text_encoder:
-            raise ZeroDivisionError
+    def stops_half_way() -> None:
+        if not torch.equal(unet.get_submodule(QUERY).weight, query):
+            raise PaintStopped(StopReason.CANCELLED)
 
-    pipeline = resident(engine).pipeline
-    with monkeypatch.context() as patch:
-        patch.setattr(adapters, "_inject", fails_in_the_text_encoder)
-        with pytest.raises(ZeroDivisionError):
-            paint(engine, request(("good", 1.0)), offered)
-    assert not [name for name, _ in pipeline.unet.named_modules() if "lora" in name]
+    query = unet.get_submodule(QUERY).weight.clone()
+    with pytest.raises(PaintStopped):
+        paint(engine, request(("good", 1.0)), offered, check_stop=stops_half_way)
+    assert resident(engine).unet is unet, "nothing is built anew"
     assert digests(paint(engine, request(), offered)) == expected
+    assert torch.equal(unet.get_submodule(QUERY).weight, query)

@@ -10,7 +10,16 @@ from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from tests.engine.factories import DEMO, catalog, digests, model, paint, request
+from tests.engine.factories import (
+    DEMO,
+    catalog,
+    digests,
+    model,
+    paint,
+    plain_pipeline,
+    request,
+    resident,
+)
 
 LONG = ", ".join(["fox"] * 60)
 
@@ -18,13 +27,7 @@ LONG = ", ".join(["fox"] * 60)
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
     """The same model in diffusers alone."""
-    from diffusers import StableDiffusionXLPipeline
-
-    pipeline = StableDiffusionXLPipeline.from_pretrained(
-        models_dir / DEMO, use_safetensors=True, local_files_only=True
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return plain_pipeline(models_dir / DEMO)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
@@ -160,8 +163,7 @@ def test_the_cpu_is_reported(engine: Engine) -> None:
 
 def broken(engine: Engine, monkeypatch: pytest.MonkeyPatch, part: str, value: float) -> None:
     """Make `part` of the loaded model answer with `value` everywhere."""
-    painter: Any = engine._painter
-    module = getattr(painter._residency.resident.pipeline, part)
+    module = getattr(resident(engine), part)
     method = "decode" if part == "vae" else "forward"
     real = getattr(module, method)
 
@@ -198,8 +200,7 @@ def test_another_number_type_is_used_and_recorded(models_dir: Path, tmp_path: Pa
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
     painting = paint(engine, request())
     assert painting.recipe.environment["dtype"] == "bfloat16"
-    painter: Any = engine._painter
-    assert painter._residency.resident.pipeline.unet.dtype == torch.bfloat16
+    assert resident(engine).unet.dtype == torch.bfloat16
 
 
 def test_a_long_prompt_reaches_no_error_text(engine: Engine) -> None:

@@ -1,6 +1,7 @@
-"""One model at a time: switching, letting go, running out of memory."""
+"""Models in the same buffers: switching, adapters, parking, letting go, running out of memory."""
 
 import gc
+import random
 import shutil
 import weakref
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed
+from bot.progress import Notice
 from tests.engine.factories import (
     DEMO,
     catalog,
@@ -18,13 +20,15 @@ from tests.engine.factories import (
     model,
     paint,
     request,
+    resident,
+    single_file,
 )
+
+NETWORKS = ("unet", "text_encoder", "text_encoder_2", "vae")
 
 
 def modules(engine: Engine) -> list[weakref.ref[Any]]:
-    painter: Any = engine._painter
-    pipeline = painter._residency.resident.pipeline
-    parts = (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2)
+    parts = [getattr(resident(engine), name) for name in NETWORKS]
     return [weakref.ref(module) for part in parts for module in part.modules()]
 
 
@@ -32,26 +36,55 @@ def alive(references: list[weakref.ref[Any]]) -> int:
     return sum(reference() is not None for reference in references)
 
 
-def test_switching_frees_every_module_of_the_old_model(engine: Engine, tmp_path: Path) -> None:
+def addresses(engine: Engine) -> list[int]:
+    """Where every parameter of the model lies."""
+    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    return [parameter.data_ptr() for part in parts for parameter in part.parameters()]
+
+
+def bits(engine: Engine) -> list[bytes]:
+    """Every number of the model."""
+    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    return [p.detach().numpy().tobytes() for part in parts for p in part.parameters()]
+
+
+def test_switching_models_and_adapters_moves_nothing(engine: Engine, tmp_path: Path) -> None:
+    """Compiled code and captured graphs hold addresses: they must outlive every switch."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     first = digests(paint(engine, request(("a", 1.0)), offered))
-    old = modules(engine)
-    assert alive(old) == len(old) > 500
+    where, built = addresses(engine), modules(engine)
     paint(engine, request(("a", 1.0), model="other"), offered)
     assert engine.loaded == "other"
-    assert alive(old) == 0
+    paint(engine, request(model="other"), offered)
     assert digests(paint(engine, request(("a", 1.0)), offered)) == first
-    old = modules(engine)
-    engine.close()
-    assert alive(old) == 0
+    assert addresses(engine) == where
+    assert alive(built) == len(built) > 500
+
+
+def test_letting_go_frees_every_module(engine: Engine) -> None:
+    before = digests(paint(engine, request()))
+    built = modules(engine)
+    engine.rest()
+    assert alive(built) == 0
     assert engine.loaded is None
+    assert digests(paint(engine, request())) == before
 
 
-def test_the_model_stays_between_jobs(engine: Engine) -> None:
+def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
+    """Fusing and unfusing would leave half of the weights changed by then."""
+    from tests.engine.sets import wear
+
     paint(engine, request())
-    before = modules(engine)
-    paint(engine, request(seed=5))
-    assert alive(before) == len(before)
+    pristine = bits(engine)
+    files = [kohya_lora(tmp_path / f"{n}.safetensors", seed=20 * n) for n in range(6)]
+    chance, seen = random.Random(1), set()
+    for _ in range(100):
+        chosen = chance.sample(files, chance.randrange(1, 5))
+        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+        seen.add(b"".join(bits(engine)))
+    assert len(seen) == 100
+    wear(engine, [])
+    assert bits(engine) == pristine
 
 
 def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
@@ -59,12 +92,91 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     offered = catalog([model("mine", str(folder))])
     first = paint(engine, request(model="mine"), offered)
     weights = "unet/diffusion_pytorch_model.safetensors"
-    # Not over the old file: on the CPU the loaded weights are that file, mapped into memory.
+    # Not over the old file: what is not in RAM is that file, mapped into memory.
     (folder / weights).unlink()
     shutil.copy(models_dir / "other" / weights, folder / weights)
     second = paint(engine, request(model="mine"), offered)
     assert digests(first) != digests(second)
     assert first.recipe.checkpoint.sha256 != second.recipe.checkpoint.sha256
+
+
+def shelf_of(engine: Engine) -> Any:
+    painter: Any = engine._painter
+    return painter._residency._shelf
+
+
+@pytest.fixture
+def keeping(models_dir: Path, tmp_path: Path) -> Any:
+    """Makes an engine that keeps so many bytes of checkpoints in RAM."""
+    engines: list[Engine] = []
+
+    def make(limit: int, **options: Any) -> Engine:
+        hashes = tmp_path / "hashes.json"
+        engine = Engine(models_dir=models_dir, hashes_file=hashes, model_cache=limit, **options)
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+MODEL = 22_000_000
+"""Bytes that the demo model takes, generously."""
+
+
+def test_a_model_in_ram_needs_no_file(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import networks
+
+    expected = [digests(paint(engine, request(model=key))) for key in ("demo", "other")]
+    kept = keeping(3 * MODEL)
+    assert [digests(paint(kept, request(model=key))) for key in ("demo", "other")] == expected
+    monkeypatch.setattr(networks, "read", lambda *_: pytest.fail("read again"))
+    assert [digests(paint(kept, request(model=key))) for key in ("demo", "other")] == expected
+    kept.rest()
+    assert digests(paint(kept, request())) == expected[0]
+
+
+def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> None:
+    expected = [digests(paint(engine, request(model=key))) for key in ("demo", "other")]
+    small = keeping(MODEL)
+    for _ in range(2):
+        assert [digests(paint(small, request(model=key))) for key in ("demo", "other")] == expected
+        assert 0 < shelf_of(small).nbytes <= MODEL
+
+
+def test_networks_that_are_the_same_are_kept_once(
+    keeping: Any, models_dir: Path, tmp_path: Path
+) -> None:
+    """In a folder, in another folder, and in a single file with other names."""
+    twin = shutil.copytree(models_dir / DEMO, tmp_path / "twin")
+    single = single_file(models_dir / DEMO, tmp_path / "single.safetensors")
+    kept = keeping(9 * MODEL)
+    pictures = [digests(paint(kept, request()))]
+    once = shelf_of(kept).nbytes
+    for path, config in ((twin, None), (single, "builtin:demo")):
+        entry = model("x", str(path), config=config)
+        pictures.append(digests(paint(kept, request(model="x"), catalog([entry]))))
+    assert shelf_of(kept).nbytes == once
+    assert pictures[0] == pictures[1] == pictures[2]
+
+
+@pytest.mark.parametrize("profile", ["11gb", "8gb"])
+def test_a_small_card_paints_the_same_picture(
+    keeping: Any, engine: Engine, tmp_path: Path, profile: str
+) -> None:
+    """What is parked meanwhile costs time, never a bit."""
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    small = keeping(3 * MODEL, memory=profile)
+    for wanted in (request(("a", 0.7), count=2), request(), request(("a", 0.7), model="other")):
+        expected = paint(engine, wanted, offered)
+        assert digests(paint(small, wanted, offered)) == digests(expected)
+        held = {name: resident(small).parts[name].present for name in NETWORKS}
+        assert held == {
+            "unet": profile == "11gb", "text_encoder": False, "text_encoder_2": False, "vae": True
+        }  # fmt: skip
 
 
 def out_of_memory(*_: Any, **__: Any) -> Any:
@@ -80,37 +192,26 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("place", "fails"),
     [
-        ("step", out_of_memory),
-        ("step", no_more_ram),
-        ("decode", out_of_memory),
-        ("load", out_of_memory),
-        ("adapter", out_of_memory),
+        ("bot.engine.painter.denoise", out_of_memory),
+        ("bot.engine.painter.denoise", no_more_ram),
+        ("bot.engine.pixels.decode", out_of_memory),
+        ("bot.engine.weights.contents.Contents.copy_into", out_of_memory),
+        ("bot.engine.patches.Library.get", out_of_memory),
     ],
 )
 def test_out_of_memory_is_said_and_forgotten(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fails: Any
 ) -> None:
-    from bot.engine import adapters
-
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     expected = digests(paint(engine, request()))
     old = modules(engine)
-    wanted = request(("a", 1.0), count=2, model="other" if place == "load" else "demo")
+    loading = place.endswith("copy_into")
+    wanted = request(("a", 1.0), count=2, model="other" if loading else "demo")
     with monkeypatch.context() as patch:
-        painter: Any = engine._painter
-        pipeline = painter._residency.resident.pipeline
-        if place == "step":
-            patch.setattr(pipeline.unet, "forward", fails)
-        elif place == "decode":
-            patch.setattr(pipeline.vae, "decode", fails)
-        elif place == "load":
-            patch.setattr("bot.engine.residency.UNet2DConditionModel.from_pretrained", fails)
-        else:
-            patch.setattr(adapters, "set_peft_model_state_dict", fails)
-        del pipeline, painter
+        patch.setattr(place, fails)
         with pytest.raises(JobFailed) as failure:
             paint(engine, wanted, offered)
-    if place == "load":
+    if loading:
         assert failure.value.code == "memory.model"
         assert failure.value.params == {"model": "other"}
     else:
@@ -118,9 +219,32 @@ def test_out_of_memory_is_said_and_forgotten(
         assert failure.value.params == {"width": 64, "height": 64}
     assert failure.value.__context__ is None
     assert engine.loaded is None
-    gc.collect()  # the test's own patches held the modules until here
+    gc.collect()
     assert alive(old) == 0
     assert digests(paint(engine, request(), offered)) == expected
+
+
+def test_out_of_memory_is_tried_once_with_less(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import memory, pixels
+
+    expected = paint(engine, request())
+    real, tried = pixels.decode, []
+
+    def needs_tiles(*args: Any, tiled: bool) -> Any:
+        tried.append(tiled)
+        return real(*args, tiled=tiled) if tiled else out_of_memory()
+
+    monkeypatch.setattr(pixels, "decode", needs_tiles)
+    monkeypatch.setitem(memory._WHOLE, memory.Profile.GB11, 0)
+    painting = paint(engine, request())
+    assert tried == [False, True]
+    assert painting.warnings == (Notice("memory.lowered", {"profile": "11gb"}),)
+    assert painting.recipe.environment["memory"] == "11gb"
+    assert painting.recipe.environment["decoding"] == "tiled"
+    assert expected.recipe.environment["decoding"] == "whole"
+    assert "memory" in painting.recipe.changed_since(expected.recipe)
 
 
 def test_an_unexpected_error_is_passed_on_and_forgotten(
@@ -145,11 +269,11 @@ def test_a_gpus_memory_is_given_back(models_dir: Path, tmp_path: Path) -> None:
         pytest.skip("needs a CUDA device")
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", device="cuda")
     paint(engine, request())
-    engine.close()
+    engine.rest()
     floor = torch.cuda.memory_allocated()  # cuBLAS keeps a workspace of its own
     first = digests(paint(engine, request()))
     assert torch.cuda.memory_allocated() > floor
     paint(engine, request(model="other"))
     assert digests(paint(engine, request())) == first
-    engine.close()
+    engine.rest()
     assert torch.cuda.memory_allocated() == floor

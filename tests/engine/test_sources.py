@@ -19,6 +19,7 @@ from tests.engine.factories import (
     model,
     paint,
     request,
+    resident,
     save,
     single_file,
 )
@@ -103,9 +104,7 @@ def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
     for key, vae in (("plain", None), ("x", str(fragile))):
         entry = model(key, "builtin:demo", vae_path=vae)
         paint(engine, request(model=key), catalog([entry]))
-        painter: Any = engine._painter
-        pipeline = painter._residency.resident.pipeline
-        kept[key] = (pipeline.unet.dtype, pipeline.vae.dtype)
+        kept[key] = (resident(engine).unet.dtype, resident(engine).vae.dtype)
     assert kept == {
         "plain": (torch.float16, torch.float16),
         "x": (torch.float16, torch.float32),
@@ -201,7 +200,7 @@ def test_weights_that_do_not_fit_their_configuration_are_said(
     shutil.copy(folder / "text_encoder" / "config.json", folder / "text_encoder_2")
     failure = refused(engine, model("x", str(folder)))
     assert failure.code == "model.unreadable"
-    assert failure.__cause__ is not None
+    assert "text_encoder_2.text_model.embeddings" in str(failure.params["reason"])
     assert engine.loaded is None
     assert digests(paint(engine, request())) == expected
 

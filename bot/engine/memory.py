@@ -1,0 +1,68 @@
+"""How much of a model stays on the device while a picture is painted.
+
+Chosen from settings, the card's size and the picture's, never from the memory that happens to be
+free: tiling changes bits, and the same request must give the same ones.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+GIB: Final = 2**30
+MEGAPIXEL: Final = 1_000_000
+
+
+class Profile(StrEnum):
+    """What the memory of a card allows, named after the card."""
+
+    FULL = "full"
+    GB11 = "11gb"
+    GB8 = "8gb"
+
+    @property
+    def sparing(self) -> "Profile | None":
+        """The next one that needs less, or None."""
+        return {Profile.FULL: Profile.GB11, Profile.GB11: Profile.GB8}.get(self)
+
+
+def profile_for(asked: str, total_memory: int | None) -> Profile:
+    """asked: `auto` or a profile. total_memory: bytes of the card; None where it has none."""
+    if asked != "auto":
+        return Profile(asked)
+    if total_memory is None or total_memory >= 15 * GIB:
+        return Profile.FULL
+    return Profile.GB11 if total_memory >= 9.5 * GIB else Profile.GB8
+
+
+_WHOLE: Final = {
+    Profile.FULL: 2.5 * MEGAPIXEL,
+    Profile.GB11: 1.1 * MEGAPIXEL,
+    Profile.GB8: 1.1 * MEGAPIXEL,
+}
+"""Pixels up to which the VAE decodes in one piece. In fp16 1024×1024 takes up to 4.3 GiB, and it
+grows with the pixels; 1216×832 is still below 1.1 million."""
+
+TILE: Final = 512
+"""Pixels a side of a tile: 0.4 GiB in fp16, at some 50 % more arithmetic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do for one picture.
+
+    park_text_encoders: after encoding the prompt (1.5 GiB). park_unet: before decoding (4.8 GiB).
+    tiled: decode in tiles; the only one of the three that changes bits.
+    """
+
+    park_text_encoders: bool
+    park_unet: bool
+    tiled: bool
+
+
+def plan(profile: Profile, width: int, height: int) -> Plan:
+    """For a picture of that size in pixels."""
+    return Plan(
+        park_text_encoders=profile is not Profile.FULL,
+        park_unet=profile is Profile.GB8,
+        tiled=width * height > _WHOLE[profile],
+    )

@@ -1,0 +1,119 @@
+"""What a network is filled with: in RAM where there is room, else in its files."""
+
+import gc
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bot.engine.weights.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+class HostMemory:
+    """A buffer in RAM; pinned, if a GPU is to copy from it at the full speed of the bus.
+
+    Registered rather than taken from torch's pinned allocator, which rounds each block up to a
+    power of two: 8 GiB for a UNet of 4.8.
+    """
+
+    def __init__(self, size: int, *, pinned: bool) -> None:
+        self.buffer = torch.empty(size, dtype=torch.uint8)
+        self._pinned = pinned and self._register(size)
+
+    def _register(self, size: int) -> bool:
+        runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        code = int(runtime.cudaHostRegister(self.buffer.data_ptr(), size, 0))
+        if code:
+            log.warning("%d MB could not be pinned (CUDA error %d)", size >> 20, code)
+        return code == 0
+
+    def __del__(self) -> None:
+        if getattr(self, "_pinned", False):
+            runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+            runtime.cudaHostUnregister(self.buffer.data_ptr())
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The pristine parameters of one network; nobody ever writes to them.
+
+    digest: tells contents apart. layout: what they are for.
+    memory: all of them in the layout, or None: then `tensors` are read from their files when
+        they are needed, in the files' own number type.
+    """
+
+    digest: str
+    layout: Layout
+    memory: HostMemory | None
+    tensors: Mapping[str, torch.Tensor]
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One parameter on the CPU, of the layout's dtype or yet to be rounded to it."""
+        if self.memory:
+            return self.layout.view(self.memory.buffer, name)
+        return self.tensors[name]
+
+    def copy_into(self, buffer: torch.Tensor, check_stop: Callable[[], None]) -> None:
+        """Fill `buffer`, of the layout's size on any device. `check_stop` may raise meanwhile."""
+        check_stop()
+        if self.memory:
+            buffer.copy_(self.memory.buffer, non_blocking=True)
+            return
+        for name in self.layout.slots:
+            check_stop()
+            self.layout.view(buffer, name).copy_(self.tensors[name])
+
+
+class Shelf:
+    """Contents kept in RAM, the least recently used dropped when `limit` bytes are full.
+
+    Two models whose text encoders are the same, number for number, share them here.
+    """
+
+    def __init__(self, limit: int, *, pinned: bool) -> None:
+        self._limit = limit
+        self._pinned = pinned
+        self._kept: OrderedDict[tuple[str, torch.dtype], Contents] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(contents.layout.size for contents in self._kept.values())
+
+    def take(
+        self,
+        digest: str,
+        layout: Layout,
+        read: Callable[[], Mapping[str, torch.Tensor]],
+        check_stop: Callable[[], None],
+    ) -> Contents:
+        """The contents of that digest; read, and kept if they fit, unless they are here.
+
+        read: gives every parameter of `layout` by name, mapped from its file.
+        """
+        key = (digest, layout.dtype)
+        if kept := self._kept.get(key):
+            self._kept.move_to_end(key)
+            return kept
+        from_files = Contents(digest, layout, None, read())
+        if layout.size > self._limit:
+            return from_files
+        self._make_room(layout.size)
+        try:
+            memory = HostMemory(layout.size, pinned=self._pinned)
+        except RuntimeError:  # the machine has less to give than the setting says
+            log.warning("no memory to keep %d MB of weights", layout.size >> 20)
+            return from_files
+        from_files.copy_into(memory.buffer, check_stop)
+        contents = Contents(digest, layout, memory, {})
+        self._kept[key] = contents
+        return contents
+
+    def _make_room(self, size: int) -> None:
+        while self._kept and self.nbytes + size > self._limit:
+            self._kept.popitem(last=False)
+        gc.collect()

@@ -1,0 +1,119 @@
+"""One network on the device: filled, patched by adapters, restored – always the same buffer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from bot.engine.patches import Change
+from bot.engine.weights.contents import Contents
+from bot.engine.weights.layout import Layout
+
+Weighted = tuple[float, Change]
+"""A change and the weight that it is applied with."""
+Changes = Mapping[str, Sequence[Weighted]]
+"""Parameter → what changes it, in the order of the adapters."""
+
+
+class Part:
+    """A network whose parameters are views of one buffer.
+
+    Filling it with another checkpoint or another set of adapters copies numbers into the buffer:
+    no module is built, no address changes. What the network holds depends on its contents and
+    its changes alone, never on what it held before: a patched parameter is computed from the
+    pristine one, and restoring copies the pristine one back.
+
+    `hold` and `wear` say what it is to be; `wake` makes it so, with as little copying as it takes.
+
+    module: built on the meta device, its own small buffers aside.
+    """
+
+    def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
+        self.module = module.eval().requires_grad_(False).to(dtype=dtype)
+        self.layout = Layout.of(module, dtype)
+        self._device = device
+        self._buffer: torch.Tensor | None = None
+        self._contents: Contents | None = None
+        self._changes: Changes = {}
+        # What the buffer holds; None while that is neither one thing nor the other.
+        self._filled: Contents | None = None
+        self._patched: Changes = {}
+
+    @property
+    def present(self) -> bool:
+        """Whether it is on the device."""
+        return self._buffer is not None
+
+    def hold(self, contents: Contents) -> None:
+        """To be filled with `contents`, and changed by nothing."""
+        self._contents, self._changes = contents, {}
+
+    def wear(self, changes: Changes) -> None:
+        """To be changed by `changes` and by no others.
+
+        Each parameter becomes pristine + Σ weight · delta(pristine), summed in fp32 in the order
+        given, rounded once.
+        """
+        self._changes = changes
+
+    def park(self) -> None:
+        """Give the device's memory back. The module cannot be used until `wake`."""
+        self._buffer = self._filled = None
+        self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
+
+    @torch.no_grad()
+    def wake(self, check_stop: Callable[[], None]) -> None:
+        """Be on the device what `hold` and `wear` said.
+
+        Raises what `check_stop` raises; the next call then begins with what is certain.
+        """
+        contents = self._contents
+        if contents is None:
+            raise RuntimeError("a network is woken before it was told what to hold")
+        if self._buffer is None:
+            self._buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
+            self._assign(partial(self.layout.view, self._buffer))
+            self.module.to(self._device)
+        fits = self._filled is not None and self._filled.digest == contents.digest
+        self._filled = None
+        if not fits:
+            contents.copy_into(self._buffer, check_stop)
+            self._patched = {}
+        self._patch(self._buffer, contents, check_stop)
+        self._filled = contents
+
+    def _patch(
+        self, buffer: torch.Tensor, contents: Contents, check_stop: Callable[[], None]
+    ) -> None:
+        def pristine(name: str) -> torch.Tensor:
+            tensor = contents.tensor(name).to(self._device, non_blocking=True)
+            return tensor.to(self.layout.dtype)
+
+        for name in self._patched.keys() - self._changes.keys():
+            self.layout.view(buffer, name).copy_(pristine(name))
+        for name, weighted in self._changes.items():
+            check_stop()
+            if _same(self._patched.get(name, ()), weighted):
+                continue
+            parameter = self.layout.view(buffer, name)
+            # What nothing has changed yet need not travel from RAM again.
+            base = (pristine(name) if name in self._patched else parameter).float()
+            total = base.clone()
+            for weight, change in weighted:
+                total.add_(change.delta(base), alpha=weight)
+            parameter.copy_(total)
+        self._patched = self._changes
+
+    def _assign(self, tensor: Callable[[str], torch.Tensor]) -> None:
+        for name in self.layout.slots:
+            path, _, leaf = name.rpartition(".")
+            parameter = torch.nn.Parameter(tensor(name), requires_grad=False)
+            setattr(self.module.get_submodule(path), leaf, parameter)
+
+
+def _same(some: Sequence[Weighted], others: Sequence[Weighted]) -> bool:
+    return len(some) == len(others) and all(
+        weight == other_weight and change is other
+        for (weight, change), (other_weight, other) in zip(some, others, strict=True)
+    )
