@@ -185,7 +185,7 @@ def write_other(folder: Path, original: Path, shape: Shape) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_lora(file: Path, shape: Shape, seed: int) -> None:
+def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
     """A LoRA as kohya's trainer saves it, every module changed a little."""
     if file.is_file():
         return
@@ -193,8 +193,8 @@ def write_lora(file: Path, shape: Shape, seed: int) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for name, (out, read) in shape.adapted().items():
         tensors[f"{name}.alpha"] = torch.tensor(ALPHA, dtype=torch.float16)
-        tensors[f"{name}.lora_down.weight"] = _uniform((RANK, read), read**-0.5, generator)
-        tensors[f"{name}.lora_up.weight"] = _uniform((out, RANK), 0.02, generator)
+        tensors[f"{name}.lora_down.weight"] = _uniform((rank, read), read**-0.5, generator)
+        tensors[f"{name}.lora_up.weight"] = _uniform((out, rank), 0.02, generator)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(".draft")
     save_file(tensors, draft, metadata={"ss_network_module": "networks.lora"})

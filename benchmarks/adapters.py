@@ -1,0 +1,250 @@
+"""Adapters: ours patched into the weights, against diffusers and peft, in one process, in turns.
+
+`python -m benchmarks.adapters` writes a model of SDXL's true architecture with random weights and
+kohya LoRAs of 986 modules each, loads it in our engine and in a plain StableDiffusionXLPipeline,
+and measures on both: the first use of one LoRA (its file in the system's cache) until the model is
+ready, a set of four for the first time and again, one UNet step with four against none, the memory
+that four of rank 128 take, and how many bits of the weights differ after a hundred sets. It prints
+a table and returns 1 when bits of ours differ.
+
+Plain is `load_lora_weights` and `set_adapters`; in the hundred sets, `fuse_lora` and `unfuse_lora`.
+Times are medians of `--repeat` runs after a warm-up. `--quick` is an eighth as wide with the same
+986 modules: there the figures are those of the programs rather than of the numbers they move.
+"""
+
+import argparse
+import gc
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import bench_model, machine
+from benchmarks.bench_model import Bench
+from benchmarks.side_by_side import Line, alternate, of_pair, seconds, table
+from bot.engine import patches
+from bot.engine.owner import Owner
+
+SETS = 100
+WEIGHT = 0.8
+
+
+def wear(bench: Bench, files: Sequence[Path], library: Any, weight: float = WEIGHT) -> None:
+    """What our engine does between a request and its first step."""
+    owner = Owner("adapter", "benchmark", lambda _: None, lambda: None)
+    read = [library.get(file, bench.resident.targets, owner) for file in files]
+    bench.resident.wear([(weight, weight, file.changes) for file in read])
+    bench.resident.wake(lambda: None, "unet", "text_encoder", "text_encoder_2")
+
+
+def load(pipeline: Any, files: Sequence[Path]) -> None:
+    """The same by diffusers and peft."""
+    for file in files:
+        pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
+    pipeline.set_adapters([_name(file) for file in files], [WEIGHT] * len(files))
+
+
+def _name(file: Path) -> str:
+    return file.stem.replace("-", "_")
+
+
+def first_use(bench: Bench, pipeline: Any, count: int, repeat: int) -> Line:
+    """`count` LoRAs that neither has seen, on a model without any."""
+    files = [bench.lora(number) for number in range(count)]
+
+    def ours() -> None:
+        wear(bench, files, patches.Library(2**33))
+
+    def bare() -> None:
+        wear(bench, (), patches.Library(0))
+        pipeline.unload_lora_weights()
+
+    pair = alternate(ours, lambda: load(pipeline, files), repeat, bare)
+    bare()
+    what = "first use of one LoRA" if count == 1 else f"a set of {count}, first use"
+    goal = "≤ 0.15 s and ≥ 20× faster" if count == 1 else "≤ 0.5 s"
+    most = 0.15 if count == 1 else 0.5
+    on_gpu = bench.device == "cuda"
+    met = pair.seconds[0] <= most and (count > 1 or pair.ratio <= 1 / 20) if on_gpu else None
+    line = of_pair(f"{what} (rank 32, 986 modules)", pair, goal=goal)
+    return Line(line.what, line.ours, line.plain, line.ratio, line.goal, met)
+
+
+def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
+    """From no LoRA to a set of four that both have read before."""
+    files = [bench.lora(number) for number in range(4)]
+    library = patches.Library(2**33)
+    wear(bench, files, library)
+    load(pipeline, files)
+    names = [_name(file) for file in files]
+
+    def bare() -> None:
+        wear(bench, (), library)
+        pipeline.disable_lora()
+
+    def switch() -> None:
+        pipeline.enable_lora()
+        pipeline.set_adapters(names, [WEIGHT] * 4)
+
+    pair = alternate(lambda: wear(bench, files, library), switch, repeat, bare)
+    bare()
+    pipeline.unload_lora_weights()
+    met = pair.seconds[0] <= 0.25 if bench.device == "cuda" else None
+    line = of_pair("the same set again (plain keeps it in the model)", pair, goal="≤ 0.25 s")
+    return Line(line.what, line.ours, line.plain, line.ratio, line.goal, met)
+
+
+def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
+    """One evaluation of the UNet with four LoRAs ÷ with none, in each program."""
+    files = [bench.lora(number) for number in range(4)]
+    library = patches.Library(2**33)
+
+    def evaluate(unet: Any) -> None:
+        with torch.inference_mode():
+            unet(
+                torch.zeros(2, 4, side, side, device=bench.device, dtype=bench.dtype),
+                torch.tensor(500.0),
+                encoder_hidden_states=torch.zeros(
+                    2, 77, unet.config.cross_attention_dim, device=bench.device, dtype=bench.dtype
+                ),
+                added_cond_kwargs={
+                    "text_embeds": torch.zeros(2, pooled, device=bench.device, dtype=bench.dtype),
+                    "time_ids": torch.zeros(2, 6, device=bench.device, dtype=bench.dtype),
+                },
+                return_dict=False,
+            )
+
+    side = bench.shape.side // 8
+    pooled = bench.resident.text_encoder_2.config.projection_dim
+    times: dict[tuple[str, bool], list[float]] = {}
+    for number in range(repeat + 1):
+        for worn in (False, True):
+            wear(bench, files if worn else (), library)
+            if worn:
+                load(pipeline, files)
+            for name, unet in (("ours", bench.resident.unet), ("plain", pipeline.unet)):
+                evaluate(unet)
+                taken = min(seconds(lambda unet=unet: evaluate(unet)) for _ in range(3))
+                times.setdefault((name, worn), []).extend([taken] * (number > 0))
+        pipeline.unload_lora_weights()
+    wear(bench, (), library)
+    median = {key: sorted(values)[len(values) // 2] for key, values in times.items()}
+    ratio = {name: median[name, True] / median[name, False] for name in ("ours", "plain")}
+    met = ratio["ours"] <= 1.01 if bench.device == "cuda" else None
+    return [
+        Line(
+            "one step with 4 LoRAs ÷ with none",
+            f"{ratio['ours']:.3f}×",
+            f"{ratio['plain']:.3f}×",
+            "",
+            "≤ 1.01",
+            met,
+        )
+    ]
+
+
+def memory(bench: Bench, pipeline: Any) -> Line:
+    """What four LoRAs of rank 128 add to the device's memory."""
+    files = [bench.lora(number, rank=128) for number in range(4)]
+    library = patches.Library(0)
+    before = _held(bench, bench.resident.parts.values())
+    wear(bench, files, library)
+    ours = _held(bench, bench.resident.parts.values()) - before
+    wear(bench, (), library)
+    modules = (pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2)
+    before = _held(bench, modules)
+    load(pipeline, files)
+    plain = _held(bench, modules) - before
+    pipeline.unload_lora_weights()
+    met = ours <= 64 * 2**20
+    return Line("memory added by 4 LoRAs of rank 128", _mib(ours), _mib(plain), "", "≤ 64 MiB", met)
+
+
+def _held(bench: Bench, holders: Any) -> int:
+    """Bytes: on CUDA what torch has given out, else what the parameters take."""
+    gc.collect()
+    if bench.device == "cuda":
+        return int(torch.cuda.memory_allocated())
+    modules = [getattr(holder, "module", holder) for holder in holders]
+    return sum(p.nbytes for module in modules for p in module.parameters())
+
+
+def _mib(number: int) -> str:
+    return f"{number / 2**20:.0f} MiB"
+
+
+def drift(bench: Bench, pipeline: Any) -> tuple[Line, bool]:
+    """Weights that differ from the checkpoint's after a hundred sets; and whether ours do."""
+    files = [bench.lora(number) for number in range(4)]
+    library, chance = patches.Library(2**33), random.Random(1)
+    pristine = [_copy(bench.resident.unet), _copy(pipeline.unet)]
+    for file in files:
+        pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
+    for _ in range(SETS):
+        chosen = chance.sample(files, chance.randrange(1, 5))
+        weight = chance.uniform(-1, 1)
+        wear(bench, chosen, library, weight)
+        pipeline.fuse_lora(
+            components=["unet"], adapter_names=[_name(f) for f in chosen], lora_scale=weight
+        )
+        pipeline.unfuse_lora(components=["unet"])
+    wear(bench, (), library)
+    pipeline.unload_lora_weights()
+    ours, plain = (
+        _differing(before, unet)
+        for before, unet in zip(pristine, (bench.resident.unet, pipeline.unet), strict=True)
+    )
+    line = Line(
+        f"UNet weights that differ after {SETS} random sets",
+        f"{ours:.1%}" if ours else "0",
+        f"{plain:.1%}" if plain else "0",
+        "",
+        "0",
+        ours == 0,
+    )
+    return line, ours == 0
+
+
+def _copy(module: Any) -> dict[str, torch.Tensor]:
+    return {name: p.detach().to("cpu", copy=True) for name, p in module.named_parameters()}
+
+
+def _differing(before: dict[str, torch.Tensor], module: Any) -> float:
+    """Share of the numbers in two-dimensional weights, which the LoRAs change."""
+    pairs = [(before[n], p.detach().cpu()) for n, p in module.named_parameters() if p.ndim == 2]
+    return sum(int((a != b).sum()) for a, b in pairs) / sum(a.numel() for a, _ in pairs)
+
+
+def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
+    """All lines, and whether our weights came back to the bit."""
+    with bench_model.opened(options) as bench:
+        bench.paint(bench.request(steps=1))
+        pipeline = bench.plain()
+        # Other programs' weights lie where a file was mapped, and take their time at first touch.
+        lines = [
+            first_use(bench, pipeline, 1, options.repeat),
+            first_use(bench, pipeline, 4, options.repeat),
+            again(bench, pipeline, options.repeat),
+            *step(bench, pipeline, options.repeat),
+            memory(bench, pipeline),
+        ]
+        last, exact = drift(bench, pipeline)
+        return [*lines, last], exact
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    options = bench_model.arguments(str(__doc__)).parse_args()
+    if options.quick:
+        torch.set_num_threads(1)
+    lines, exact = run(options)
+    print(f"{machine.describe()}{', --quick' if options.quick else ''}\n")
+    print(table(lines))
+    return 0 if exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

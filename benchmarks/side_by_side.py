@@ -1,0 +1,115 @@
+"""Ours against plain diffusers: measured in turns, in one process, on the same work."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Seconds of each run, in turns; the first of each, a warm-up, is not among them."""
+
+    ours: Sequence[float]
+    plain: Sequence[float]
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """Medians: ours, plain."""
+        return statistics.median(self.ours), statistics.median(self.plain)
+
+    @property
+    def ratio(self) -> float:
+        """Ours ÷ plain."""
+        ours, plain = self.seconds
+        return ours / plain
+
+
+def seconds(work: Work) -> float:
+    """How long `work` takes, everything that it gave the GPU to do included."""
+    _synchronise()
+    began = time.perf_counter()
+    work()
+    _synchronise()
+    return time.perf_counter() - began
+
+
+def alternate(
+    ours: Work, plain: Work, repeat: int, before: Callable[[], Any] = lambda: None
+) -> Pair:
+    """Run both in turns, `repeat` times after one warm-up; `before` each run, and not timed."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeat + 1):
+        for work, taken in zip((ours, plain), times, strict=True):
+            before()
+            taken.append(seconds(work))
+    return Pair(times[0][1:], times[1][1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table. met: None where there is no goal on this machine."""
+
+    what: str
+    ours: str
+    plain: str
+    ratio: str = ""
+    goal: str = ""
+    met: bool | None = None
+
+
+def of_pair(what: str, pair: Pair, *, most: float | None = None, goal: str = "") -> Line:
+    """most: the highest ratio that meets the goal."""
+    ours, plain = pair.seconds
+    met = None if most is None else pair.ratio <= most
+    return Line(what, _shown(ours), _shown(plain), f"{pair.ratio:.3f}×", goal, met)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """In Markdown."""
+    rows = [
+        "| what | ours | plain diffusers | ours ÷ plain | goal | met |",
+        "|---|---|---|---|---|---|",
+    ]
+    mark = {True: "yes", False: "**no**", None: "–"}
+    rows += [
+        f"| {line.what} | {line.ours} | {line.plain} | {line.ratio or '–'} | {line.goal or '–'} "
+        f"| {mark[line.met]} |"
+        for line in lines
+    ]
+    return "\n".join(rows)
+
+
+def capped(gibibytes: float | None) -> AbstractContextManager[None]:
+    """On CUDA: let torch reserve no more than this. Nothing without a number."""
+    if gibibytes is None:
+        return nullcontext()
+    return _Cap(gibibytes)
+
+
+class _Cap(AbstractContextManager[None]):
+    def __init__(self, gibibytes: float) -> None:
+        self._share = gibibytes * 2**30 / torch.cuda.get_device_properties().total_memory
+
+    def __enter__(self) -> None:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.set_per_process_memory_fraction(min(self._share, 1.0))
+
+    def __exit__(self, *_: object) -> None:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _shown(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.1f} ms"
