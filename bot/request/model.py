@@ -39,12 +39,17 @@ class Hires:
     """A second pass over the finished picture, enlarged.
 
     scale: of both sides. strength: share of the steps that is painted again, 0.05–1.0.
-    steps: of the whole schedule; `steps * strength` of them are taken.
+    steps: of the whole schedule; `taken` of them are painted.
     """
 
     scale: float
     strength: float
     steps: int
+
+    @property
+    def taken(self) -> int:
+        """The last steps of the schedule, as diffusers counts them, one at least."""
+        return max(1, int(self.steps * self.strength))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,12 @@ class GenerationRequest:
         return (self.seed + n) % (SEED_MAX + 1)
 
     def with_seed(self, seed: int) -> Self:
-        return replace(self, seed=seed)
+        """The same with another seed, which no earlier picture's bytes have to be met with."""
+        return replace(self, seed=seed, kernels=None)
+
+    def with_kernels(self, kernels: str | None) -> Self:
+        """The same, to be painted as an earlier picture was: "eager", "compiled" or None."""
+        return replace(self, kernels=kernels)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; `from_dict` reads it back."""
