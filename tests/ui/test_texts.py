@@ -103,7 +103,7 @@ def asked_for() -> Iterator[Use]:
                 yield Use(code, params, where)
         elif name == "InvalidRequest" and len(call.args) == 2:
             for code in codes_in(call.args[1]):
-                yield Use(code, params and params | {"field"}, where)
+                yield Use(code, None if params is None else params | {"field"}, where)
         elif name in {"Notice", "Failure"} and len(call.args) == 2:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
