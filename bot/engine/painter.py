@@ -99,7 +99,7 @@ class Painter:
             scheduler=sampling.describe(scheduler),
             environment=self._place.describe(),
         )
-        return Painting(tuple(images), recipe, (*notices, *_truncations(encoded)))
+        return Painting(tuple(images), recipe, tuple(notices))
 
     def _owner(self, kind: Any, key: str, report: Report, check_stop: CheckStop) -> Owner:
         return Owner(kind, key, report, check_stop)
@@ -236,15 +236,3 @@ def decode(pipeline: Any, latents: torch.Tensor, model: str) -> PIL.Image.Image:
     if not image.getbbox():  # nothing but zeros
         raise JobFailed("image.black", model=model)
     return image
-
-
-def _truncations(encoded: Encoded) -> list[Notice]:
-    counted = (
-        ("prompt.truncated", encoded.dropped),
-        ("negative.truncated", encoded.negative_dropped),
-    )
-    return [
-        Notice(code, {"dropped": dropped, "limit": encoded.limit})
-        for code, dropped in counted
-        if dropped > 0
-    ]

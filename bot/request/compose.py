@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from bot.errors import InvalidRequest, Refused
+from bot.request import emphasis
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.syntax import PIXEL_STEP, AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
@@ -65,7 +66,7 @@ def compose(
         (*tagged, *parse_adapters(draft.lora or "")), catalog, model=model, nsfw=nsfw
     )
     width, height = _size(draft.size, model)
-    return GenerationRequest(
+    request = GenerationRequest(
         prompt=prompt,
         negative=model.default_negative if negative is None else negative,
         model=model.key,
@@ -86,6 +87,9 @@ def compose(
         scheduler=model.scheduler,
         clip_skip=model.clip_skip,
     )
+    _check_weights("prompt", request.painted_prompt)
+    _check_weights("negative", request.negative)
+    return request
 
 
 def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
@@ -163,13 +167,30 @@ def _adapters(
 
 
 def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
-    """Trigger words that the prompt does not have as whole words, each once, in any case."""
+    """Trigger words that the prompt does not have as whole words, each once, in any case.
+
+    Weights do not matter, nor whether the brackets of a word are escaped in the prompt.
+    """
+    said = emphasis.plain(prompt)
     words: dict[str, str] = {}
     for entry in entries:
         for word in entry.trigger_words:
-            if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE):
+            forms = f"{re.escape(emphasis.plain(word))}|{re.escape(word)}"
+            if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
                 words.setdefault(word.casefold(), word)
     return tuple(words.values())
+
+
+def _check_weights(name: str, text: str) -> None:
+    for span in emphasis.parse(text):
+        if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
+            raise InvalidRequest(
+                name,
+                "prompt.weight",
+                value=round(span.weight, 2),
+                min=emphasis.WEIGHT_MIN,
+                max=emphasis.WEIGHT_MAX,
+            )
 
 
 def _size(text: str | None, model: ModelEntry) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from bot.request import emphasis
+
 SEED_MAX = 2**32 - 1
 """Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
 
@@ -45,8 +47,11 @@ class GenerationRequest:
 
     @property
     def painted_prompt(self) -> str:
-        """What the text encoders see: the prompt, then the trigger words it lacked."""
-        return ", ".join((self.prompt, *self.trigger_words))
+        """What the text encoders see: the prompt, then the trigger words it lacked.
+
+        A bracket left open in the prompt does not reach them.
+        """
+        return emphasis.join((self.prompt, *self.trigger_words))
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; past SEED_MAX it starts again at 0."""
