@@ -154,12 +154,13 @@ def test_a_mean_near_nothing_is_left_alone(models_dir: Path) -> None:
     assert torch.equal(weigh(zeros, [2.0, 1.0, 1.0, 1.0]), zeros)
 
 
-def test_weights_are_limited(models_dir: Path) -> None:
+def test_weights_are_limited_and_those_of_one_touch_nothing(models_dir: Path) -> None:
     import torch
 
     from bot.engine.prompt.encoding import weigh
 
     states = torch.rand(1, 3, 8)
+    assert weigh(states, [1.0, 1.0, 1.0]) is states
     assert torch.equal(weigh(states, [1e6, 1.0, -1e6]), weigh(states, [10.0, 1.0, -10.0]))
 
 
