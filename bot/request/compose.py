@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from bot.errors import InvalidRequest
-from bot.request import pictures
+from bot.request import emphasis, pictures
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within
@@ -112,6 +112,8 @@ def compose(
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
     pictures.check_final_size(request)
+    _check_weights("prompt", request.painted_prompt)
+    _check_weights("negative", request.negative)
     return request
 
 
@@ -173,13 +175,30 @@ def _adapters(
 
 
 def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
-    """Trigger words that the prompt does not have as whole words, each once, in any case."""
+    """Trigger words that the prompt does not have as whole words, each once, in any case.
+
+    Weights do not matter, nor whether the brackets of a word are escaped in the prompt.
+    """
+    said = emphasis.plain(prompt)
     words: dict[str, str] = {}
     for entry in entries:
         for word in entry.trigger_words:
-            if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE):
+            forms = f"{re.escape(emphasis.plain(word))}|{re.escape(word)}"
+            if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
                 words.setdefault(word.casefold(), word)
     return tuple(words.values())
+
+
+def _check_weights(name: str, text: str) -> None:
+    for span in emphasis.parse(text):
+        if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
+            raise InvalidRequest(
+                name,
+                "prompt.weight",
+                value=round(span.weight, 2),
+                min=emphasis.WEIGHT_MIN,
+                max=emphasis.WEIGHT_MAX,
+            )
 
 
 def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[int, int]:

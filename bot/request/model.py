@@ -11,6 +11,8 @@ AYS: Final = "AYS"
 FINAL_STEP: Final = 8
 """Both sides of a second pass are multiples of it: the VAE's scale."""
 
+from bot.request import emphasis
+
 SEED_MAX = 2**32 - 1
 """Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
 
@@ -115,8 +117,11 @@ class GenerationRequest:
 
     @property
     def painted_prompt(self) -> str:
-        """What the text encoders see: the prompt, then the trigger words it lacked."""
-        return ", ".join((self.prompt, *self.trigger_words))
+        """What the text encoders see: the prompt, then the trigger words it lacked.
+
+        A bracket left open in the prompt does not reach them.
+        """
+        return emphasis.join((self.prompt, *self.trigger_words))
 
     @property
     def final_size(self) -> tuple[int, int]:

@@ -308,9 +308,9 @@ class TestTheResult:
 
     async def test_a_warning_is_said(self, desk: Desk) -> None:
         ticket = await desk.accepted()
-        warning = Notice("prompt.truncated", {"dropped": 5, "limit": 75})
+        warning = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         await desk.delivery.finished(await desk.painted(ticket.job.id, warning))
-        assert "last 5 tokens" in words(desk.last("send").embed)
+        assert "5 of its 9 modules" in words(desk.last("send").embed)
 
     @pytest.mark.parametrize("refused", [GONE, FORBIDDEN, EXPIRED, REJECTED])
     async def test_when_the_interaction_refuses_the_channel_is_edited(

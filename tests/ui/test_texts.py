@@ -151,7 +151,7 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
     } <= codes
     assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
     assert "adapter.incomplete" not in codes
-    assert "prompt.truncated" in literals()
+    assert "delivery.forbidden" in literals()
     assert len(USES) > 100
 
 
