@@ -143,6 +143,7 @@ async def _serve(bot: ImagenBot) -> None:
         beside = asyncio.gather(
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
             bot.delivery.bring((*given_up, *painted)),
+            bot.studio.tidy(),
         )
         try:
             await _persistently("connect", bot.connect)

@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import PureWindowsPath
 from typing import Final
@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
 from bot.recipe import Recipe
-from bot.request import SEED_MAX
+from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest
 
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
@@ -37,6 +37,7 @@ _SCHEDULES = {
     # The web UI's name for the spacing that diffusers calls "trailing".
     " trailing": "SGM Uniform",
 }
+_ALIGNED = "Align Your Steps"
 _SETTING_KEY = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
 _SETTINGS_MIN = 3
@@ -69,7 +70,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     `parse_infotext` gives back prompt and negative prompt exactly, whatever they hold.
     """
     request = recipe.request
-    tags = "".join(f" <lora:{use.key}:{_number(use.weight)}>" for use in request.adapters)
+    tags = "".join(f" <lora:{use.key}:{_weights(use)}>" for use in request.adapters)
     prompt = f"{request.painted_prompt}{tags}"
     sampler, schedule = _split_scheduler(request.scheduler)
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
@@ -78,7 +79,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     settings = {
         "Steps": str(request.steps),
         "Sampler": sampler,
-        "Schedule type": schedule,
+        "Schedule type": _ALIGNED if request.spacing == AYS else schedule,
         "CFG scale": _number(request.guidance),
         "Seed": str(seed),
         "Size": f"{request.width}x{request.height}",
@@ -87,9 +88,13 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "VAE hash": recipe.vae.short if recipe.vae else "",
         # The web UI has file names here; a whole path would tell where the owner keeps things.
         "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
+        **_passes(request),
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
-        # Ours alone: where the prompt ends, when a line of it looks like the negative prompt.
+        # Ours alone, like all that follows but the version.
+        "Preset": request.preset or "",
+        "Reference weight": _number(request.reference.weight) if request.reference else "",
+        # Where the prompt ends, when a line of it looks like the negative prompt.
         _PROMPT_LINES: str(len(prompt_lines)) if unclear else "",
         "Version": f"imagen {__version__}",
     }
@@ -127,6 +132,9 @@ def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
     # A lone surrogate, which JSON can carry, has no UTF-8; the recipe below escapes it instead.
     parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
     chunks.add_text(PARAMETERS, parameters)
+    # As it was painted: whoever paints it again has to use these kernels, asked for or not.
+    kernels = recipe.environment.get("kernels")
+    recipe = replace(recipe, request=recipe.request.with_kernels(kernels))
     data = {"seed": seed, "recipe": recipe.to_dict()}
     chunks.add_text(IMAGEN, json.dumps(data, sort_keys=True, separators=(",", ":")))
     plain = image.convert("RGB")
@@ -153,6 +161,25 @@ def read_png(data: bytes) -> PngMetadata:
 
 def _number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
+
+
+def _weights(use: AdapterUse) -> str:
+    """`0.8`, or with the web UI's names, because it has the two in the other order than we."""
+    if use.text_weight in (None, use.weight):
+        return _number(use.weight)
+    return f"te={_number(use.text_weight or 0.0)}:unet={_number(use.weight)}"
+
+
+def _passes(request: GenerationRequest) -> dict[str, str]:
+    """What the web UI writes of img2img and of the second pass; it has no two together."""
+    passes = {}
+    if denoised := request.init_image or request.hires:
+        passes["Denoising strength"] = _number(denoised.strength)
+    if request.hires:
+        passes["Hires upscale"] = _number(request.hires.scale)
+        # The web UI counts the steps that are taken, whatever the strength.
+        passes["Hires steps"] = str(request.hires.taken)
+    return passes
 
 
 def _split_scheduler(name: str) -> tuple[str, str]:
@@ -256,7 +283,12 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
         recipe = _recipe_reader().validate_json(json.dumps(data["recipe"]), strict=True)
     except (ValidationError, ValueError, RecursionError, KeyError, TypeError):
         raise ValueError("the imagen chunk is not a recipe") from None
-    numbers = (recipe.request.guidance, *(use.weight for use in recipe.request.adapters))
+    request = recipe.request
+    numbers = [request.guidance]
+    numbers += [n for use in request.adapters for n in (use.weight, use.text_weight or 0.0)]
+    numbers += [n for part in (request.hires,) if part for n in (part.scale, part.strength)]
+    numbers += [part.strength for part in (request.init_image,) if part]
+    numbers += [part.weight for part in (request.reference,) if part]
     if type(seed) is not int or not 0 <= seed <= SEED_MAX or not all(map(math.isfinite, numbers)):
         raise ValueError("the imagen chunk has a number that no recipe has")
     return recipe, seed

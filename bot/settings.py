@@ -58,7 +58,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("data"),
         alias="IMAGEN_DATA_DIR",
-        description="Where the database and the painted images are kept.",
+        description="Where the database, the painted images and the pictures that people give "
+        "are kept.",
     )
     catalog_dir: Path = Field(
         default=Path("catalog"),
@@ -130,6 +131,13 @@ class Settings(BaseSettings):
         alias="IMAGEN_QUEUE_PER_USER",
         description="Jobs that may wait or run at once for one user.",
     )
+    max_adapters: int = Field(
+        default=4,
+        ge=1,
+        le=8,
+        alias="IMAGEN_MAX_ADAPTERS",
+        description="LoRAs that one request may combine.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
         alias="IMAGEN_LOG_LEVEL",
@@ -167,6 +175,10 @@ class Settings(BaseSettings):
     @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
+
+    @property
+    def inputs_dir(self) -> Path:
+        return self.data_dir / "inputs"
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be read in any log."""

@@ -11,6 +11,7 @@ from typing import Self
 
 from bot.consumer import GpuConsumer, JobObserver
 from bot.engine import Engine
+from bot.inputs import Inputs
 from bot.queue import JobQueue
 from bot.settings import Settings
 from bot.store import Limits, Store
@@ -39,6 +40,7 @@ class Studio:
     store: Store
     engine: Engine
     queue: JobQueue
+    inputs: Inputs
 
     @classmethod
     @asynccontextmanager
@@ -56,7 +58,12 @@ class Studio:
                 store=store,
                 engine=build_engine(settings),
                 queue=JobQueue(store, limits),
+                inputs=Inputs(settings.inputs_dir.absolute()),
             )
+
+    async def tidy(self) -> None:
+        """Delete the pictures that people gave and no job refers to."""
+        await self.inputs.sweep(await self.store.inputs())
 
     @asynccontextmanager
     async def consuming(

@@ -4,18 +4,24 @@ from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.reader import read_catalog
 from catalog.schema import (
+    FAST_GUIDANCE,
+    FAST_STEPS,
     SCHEDULERS,
     SDXL_CONFIG,
     WEIGHT_MAX,
     WEIGHT_MIN,
     AdapterEntry,
+    FastPreset,
     FloatRange,
     IntRange,
     ModelEntry,
+    ReferenceEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
 
 __all__ = [
+    "FAST_GUIDANCE",
+    "FAST_STEPS",
     "SCHEDULERS",
     "SDXL_CONFIG",
     "WEIGHT_MAX",
@@ -23,12 +29,14 @@ __all__ = [
     "AdapterEntry",
     "Catalog",
     "CatalogError",
+    "FastPreset",
     "FloatRange",
     "IntRange",
     "LiveCatalog",
     "Location",
     "ModelEntry",
     "Problem",
+    "ReferenceEntry",
     "locate",
     "locate_entry",
     "problems_of",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from catalog import dropins
 from catalog.locate import locate
-from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Catalog, CatalogError, Problem
 
 MODELS_FILE: Final = "models.toml"
@@ -54,13 +54,17 @@ def read_catalog(
     every_model = {**models.entries, **{m.key: m for m in found.models}}
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     default, default_problems = _default(file, data, every_model)
+    reference, reference_problems = _reference(file, data)
     return Catalog(
         models=MappingProxyType(every_model),
         adapters=MappingProxyType(every_adapter),
         default=default,
+        reference=reference,
         problems=(
             *models.problems,
             *default_problems,
+            *reference_problems,
+            *_unknown_adapters(file, models.entries, adapters.tables, every_adapter),
             *adapters.problems,
             *_unknown_models(adapter_file, adapters.entries, models.tables, every_model),
             *found.problems,
@@ -82,7 +86,7 @@ def _parse(file: Path) -> dict[str, Any]:
 
 def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -> _Table[EntryT]:
     result: _Table[EntryT] = _Table()
-    known = {table, "default"} if table == "models" else {table}
+    known = {table, "default", "reference"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
         hint = _nearest(key, known)
         reason = f"not known here: only {_listed(sorted(known))} may stand at the top level{hint}"
@@ -160,6 +164,30 @@ def _default(
     else:
         why = f"default must be the key of an enabled and valid model, got {named!r}"
     return instead, [Problem(str(file), "default", f"{why}; {instead!r} is used")]
+
+
+def _reference(file: Path, data: Mapping[str, Any]) -> tuple[ReferenceEntry | None, list[Problem]]:
+    fields = data.get("reference")
+    if fields is None:
+        return None, []
+    try:
+        return ReferenceEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "reference", explain(error))]
+
+
+def _unknown_adapters(
+    file: Path,
+    models: Mapping[str, ModelEntry],
+    tables: Mapping[str, Any],
+    adapters: Mapping[str, AdapterEntry],
+) -> list[Problem]:
+    named = [(model.key, model.fast.adapter) for model in models.values() if model.fast]
+    return [
+        Problem(str(file), key, f"fast names {adapter!r}, which is no key of {ADAPTERS_FILE}")
+        for key, adapter in named
+        if adapter is not None and adapter not in adapters and adapter not in tables
+    ]
 
 
 def _unknown_models(

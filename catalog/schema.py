@@ -32,6 +32,9 @@ SCHEDULERS: Final = (
 
 WEIGHT_MIN: Final = -5.0
 WEIGHT_MAX: Final = 5.0
+FAST_STEPS: Final = (1, 12)
+FAST_GUIDANCE: Final = (1.0, 4.0)
+"""What the preset "fast" allows, whatever the model: more of either undoes the distillation."""
 NAME_MAX: Final = 80
 KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
@@ -78,6 +81,13 @@ def _inside_repository(text: str) -> str:
     return text
 
 
+def _folder_inside(text: str) -> str:
+    path = PureWindowsPath(text)
+    if path.is_absolute() or path.root or path.drive or ".." in path.parts:
+        raise ValueError("must be the name of a folder inside the repository or folder")
+    return text
+
+
 def _link(text: str) -> str:
     if text and not text.startswith("https://"):
         raise ValueError("must be empty or begin with https://")
@@ -96,10 +106,13 @@ Source = Annotated[Line, Field(min_length=1, max_length=1024), AfterValidator(_s
 WeightFile = Annotated[
     Line, Field(min_length=1, max_length=256), AfterValidator(_inside_repository)
 ]
+Subfolder = Annotated[Line, Field(min_length=1, max_length=256), AfterValidator(_folder_inside)]
 Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]
 Description = Annotated[str, Field(max_length=1000)]
 Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
+Scheduler = Annotated[str, AfterValidator(_scheduler)]
+Licence = Annotated[Line, Field(max_length=200)]
 # TOML has lists where we keep tuples: strict only in what they hold.
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
@@ -144,6 +157,34 @@ def _check_order(low: float, default: float, high: float) -> None:
         )
 
 
+class FastPreset(_Part):
+    """How a model paints in a few steps.
+
+    adapter: key of the distilled LoRA that makes it possible; None: the model is itself distilled.
+    """
+
+    adapter: str | None = None
+    weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
+    steps: int = Field(ge=FAST_STEPS[0], le=FAST_STEPS[1])
+    guidance: float = Field(ge=FAST_GUIDANCE[0], le=FAST_GUIDANCE[1])
+    scheduler: Scheduler
+
+
+class ReferenceEntry(_Part):
+    """The IP-Adapter that lets a picture guide the painting; one for all models.
+
+    path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it that
+    holds the image encoder, in transformers' layout. revision: commit, tag or branch on the hub.
+    """
+
+    path: Source
+    weight_name: WeightFile
+    encoder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class _Entry(_Part):
     key: str
     name: Name
@@ -153,7 +194,7 @@ class _Entry(_Part):
     description: Description = ""
     enabled: bool = True
     nsfw: bool = False
-    licence: Annotated[Line, Field(max_length=200)] = ""
+    licence: Licence = ""
     url: Link = ""
 
     @model_validator(mode="after")
@@ -175,6 +216,7 @@ class ModelEntry(_Entry):
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
     clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own (penultimate) layer.
+    fast: what the preset of that name sets; None: the model does not offer it.
     """
 
     vae_path: Source | None = None
@@ -186,8 +228,9 @@ class ModelEntry(_Entry):
     max_pixels: int = Field(default=1_600_000, ge=64 * 64, le=4096 * 4096)
     steps: IntRange = IntRange(min=10, default=30, max=100)
     guidance: FloatRange = FloatRange(min=1.0, default=7.5, max=30.0)
-    scheduler: Annotated[str, AfterValidator(_scheduler)] = SCHEDULERS[0]
+    scheduler: Scheduler = SCHEDULERS[0]
     clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
+    fast: FastPreset | None = None
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
@@ -226,11 +269,17 @@ _EXPECTED: Final = {
     "bool_type": "true or false",
     "float_type": "a number",
     "int_type": "a whole number",
-    "model_type": "a table like {min = 10, default = 30, max = 100}",
     "string_pattern_mismatch": "a commit, tag or branch name",
     "string_type": "text in quotes",
     "tuple_type": "a list in square brackets",
 }
+
+
+_TABLES: Final = {
+    "FastPreset": '{steps = 6, guidance = 1.5, scheduler = "LCM"}',
+    "ReferenceEntry": '{path = "…", weight_name = "….safetensors", encoder = "…"}',
+}
+_RANGE: Final = "{min = 10, default = 30, max = 100}"
 
 
 def explain(error: ValidationError) -> str:
@@ -255,6 +304,9 @@ def _explain_one(detail: dict[str, Any]) -> str:
         return f"{field} must have at most {context['max_length']} {unit}, got {_shown(given)}"
     if kind in {"string_too_short", "too_short"}:
         return f"{field} must not be empty"
+    if kind == "model_type":
+        table = _TABLES.get(context["class_name"], _RANGE)
+        return f"{field} must be a table like {table}, got {_shown(given)}".strip()
     expected = _EXPECTED.get(kind) or detail["msg"].removeprefix("Input should be ")
     return f"{field} must be {expected}, got {_shown(given)}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from catalog.schema import AdapterEntry, ModelEntry, one_line
+from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, one_line
 from catalog.search import Index
 
 
@@ -32,12 +32,14 @@ class Catalog:
 
     Disabled entries are in `models` and `adapters`, and are never offered, found or suggested.
     default: key of an enabled model; empty when there is none.
+    reference: what lets a picture guide the painting; None when that is not offered.
     """
 
     models: Mapping[str, ModelEntry]
     adapters: Mapping[str, AdapterEntry]
     default: str
     problems: tuple[Problem, ...] = ()
+    reference: ReferenceEntry | None = None
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
     _model_index: Index = field(init=False, repr=False)

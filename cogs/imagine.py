@@ -1,7 +1,12 @@
 """/imagine: a picture from words."""
 
+import asyncio
+import logging
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.app_commands import Choice
@@ -9,28 +14,57 @@ from discord.ext import commands
 
 from bot.client import ImagenBot
 from bot.delivery import Delivery
-from bot.errors import UserError
+from bot.errors import InvalidRequest, UserError
+from bot.inputs import Inputs, check_file
 from bot.queue import JobQueue
-from bot.request import COUNT_MAX, SEED_MAX, Draft, compose, find_model
+from bot.request import (
+    COUNT_MAX,
+    HIRES_SCALES,
+    REFERENCE_WEIGHT,
+    SEED_MAX,
+    STRENGTH,
+    Draft,
+    GenerationRequest,
+    Picture,
+    compose,
+    find_model,
+)
 from bot.store import NewJob
-from bot.ui.choices import adapter_choices, model_choices, size_choices
+from bot.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.ui.language import Texts
 from catalog import Catalog, ModelEntry
 from cogs.places import age_restricted
 
+log = logging.getLogger(__name__)
+
 Interaction = discord.Interaction[ImagenBot]
+
+DOWNLOAD_TIMEOUT = 60.0
+"""Seconds that fetching one attachment may take."""
+DOWNLOADS = 4
+"""Attachments that are fetched at once: each may be 20 MB in memory."""
 
 
 class Imagine(commands.Cog):
     """Turns the command's options into a job."""
 
     def __init__(
-        self, texts: Texts, catalog: Callable[[], Catalog], queue: JobQueue, delivery: Delivery
+        self,
+        *,
+        texts: Texts,
+        catalog: Callable[[], Catalog],
+        queue: JobQueue,
+        delivery: Delivery,
+        inputs: Inputs,
+        adapters_max: int,
     ) -> None:
         self._texts = texts
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
+        self._inputs = inputs
+        self._adapters_max = adapters_max
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -43,7 +77,15 @@ class Imagine(commands.Cog):
         seed="command.imagine.seed",
         size="command.imagine.size",
         count="command.imagine.count",
+        scheduler="command.imagine.scheduler",
+        preset="command.imagine.preset",
+        hires="command.imagine.hires",
+        image="command.imagine.image",
+        strength="command.imagine.strength",
+        reference="command.imagine.reference",
+        reference_weight="command.imagine.reference_weight",
     )
+    @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
     @app_commands.guild_only()
     async def imagine(
         self,
@@ -57,6 +99,15 @@ class Imagine(commands.Cog):
         seed: app_commands.Range[int, 0, SEED_MAX] | None = None,
         size: str | None = None,
         count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
+        scheduler: str | None = None,
+        preset: Literal["draft", "fast"] | None = None,
+        hires: float | None = None,
+        image: discord.Attachment | None = None,
+        strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
+        reference: discord.Attachment | None = None,
+        reference_weight: (
+            app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
+        ) = None,
     ) -> None:
         draft = Draft(
             prompt=prompt,
@@ -68,8 +119,24 @@ class Imagine(commands.Cog):
             seed=seed,
             size=size,
             count=count,
+            scheduler=scheduler,
+            preset=preset,
+            hires=hires,
+            image=_promised("image", image),
+            strength=strength,
+            reference=_promised("reference", reference),
+            reference_weight=reference_weight,
         )
-        request = compose(draft, self._catalog(), nsfw=age_restricted(interaction.channel))
+        request = self._compose(interaction, draft)
+        if image is not None or reference is not None:
+            # Fetching them may take longer than the three seconds that an answer may.
+            await interaction.response.defer(thinking=True)
+            draft = replace(
+                draft,
+                image=await self._keep("image", image),
+                reference=await self._keep("reference", reference),
+            )
+            request = self._compose(interaction, draft)
         ticket = await self._queue.accept(
             NewJob(
                 request=request,
@@ -87,6 +154,27 @@ class Imagine(commands.Cog):
             await self._queue.abandon(ticket)
             raise
         self._queue.release(ticket.job.id)
+
+    def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
+        return compose(
+            draft,
+            self._catalog(),
+            nsfw=age_restricted(interaction.channel),
+            adapters_max=self._adapters_max,
+        )
+
+    async def _keep(self, field: str, attachment: discord.Attachment | None) -> Picture | None:
+        """Fetch and keep an attachment. Raises InvalidRequest."""
+        if attachment is None:
+            return None
+        try:
+            async with self._downloads, asyncio.timeout(DOWNLOAD_TIMEOUT):
+                data = await attachment.read()
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("an attachment could not be fetched: %s", type(error).__name__)
+            raise InvalidRequest(field, "picture.unreachable") from error
+        sha256 = await self._inputs.keep(data, field)
+        return Picture(sha256, *await self._inputs.size(sha256))
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
@@ -107,6 +195,10 @@ class Imagine(commands.Cog):
             return []
         return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
 
+    @imagine.autocomplete("scheduler")
+    async def _complete_scheduler(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        return scheduler_choices(text)
+
     def _chosen(self, interaction: Interaction, catalog: Catalog) -> ModelEntry | None:
         """The model that is typed so far, by key or name; None when there is none of that name."""
         try:
@@ -115,6 +207,33 @@ class Imagine(commands.Cog):
             return None
 
 
+def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
+    """The picture as Discord describes it, to check everything else before it is fetched.
+
+    Raises InvalidRequest when that alone is too much.
+    """
+    if attachment is None:
+        return None
+    width, height = attachment.width, attachment.height
+    check_file(
+        field,
+        size=attachment.size,
+        content_type=attachment.content_type,
+        width=width,
+        height=height,
+    )
+    return Picture("", width or 1, height or 1)
+
+
 async def setup(bot: ImagenBot) -> None:
-    catalog = bot.studio.catalog
-    await bot.add_cog(Imagine(bot.texts, lambda: catalog.current, bot.studio.queue, bot.delivery))
+    studio = bot.studio
+    await bot.add_cog(
+        Imagine(
+            texts=bot.texts,
+            catalog=lambda: studio.catalog.current,
+            queue=studio.queue,
+            delivery=bot.delivery,
+            inputs=studio.inputs,
+            adapters_max=bot.settings.max_adapters,
+        )
+    )

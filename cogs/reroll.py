@@ -11,7 +11,7 @@ from bot.client import ImagenBot
 from bot.delivery import Delivery, mention, only
 from bot.errors import UserError
 from bot.queue import JobQueue
-from bot.request import check_offered, draw_seed
+from bot.request import GenerationRequest, check_offered, draw_seed
 from bot.store import Job, JobState, NewJob, Store
 from bot.ui.errors import sentence
 from bot.ui.language import Texts
@@ -74,7 +74,7 @@ class Reroll(commands.Cog):
         check_offered(job.request, self._catalog(), nsfw=age_restricted(channel))
         ticket = await self._queue.accept(
             NewJob(
-                request=job.request if same else job.request.with_seed(draw_seed()),
+                request=_repeated(job) if same else job.request.with_seed(draw_seed()),
                 origin="discord",
                 kind="reroll" if same else "vary",
                 user_id=payload.user_id,
@@ -113,6 +113,12 @@ class Reroll(commands.Cog):
     def _by_a_bot(self, payload: discord.RawReactionActionEvent) -> bool:
         own = self._bot.user is not None and payload.user_id == self._bot.user.id
         return own or (payload.member is not None and payload.member.bot)
+
+
+def _repeated(job: Job) -> GenerationRequest:
+    """The request of `job`, to be painted with the same kernels: others round otherwise."""
+    kernels = job.recipe.environment.get("kernels") if job.recipe else None
+    return job.request.with_kernels(kernels)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -79,7 +79,7 @@ class TestGrammar:
 
 class TestOutput:
     async def test_json_is_the_contract(self, tmp_path: Path) -> None:
-        notice = Notice("prompt.truncated", {"dropped": 5, "limit": 75})
+        notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         job = await finished(tmp_path, warnings=(notice,))
         images = (record(0), record(1))
         paths = [Path("/a/1.png"), Path("/a/2.png")]
@@ -97,8 +97,8 @@ class TestOutput:
             for n in range(2)
         ]
         assert Recipe.from_dict(said["recipe"]) == recipe(job.request)
-        assert said["warnings"][0]["code"] == "prompt.truncated"
-        assert "last 5 tokens" in said["warnings"][0]["text"]
+        assert said["warnings"][0]["code"] == "adapter.partial"
+        assert "5 of its 9 modules" in said["warnings"][0]["text"]
         assert said["error"] is None
 
     async def test_json_of_a_failure(self, tmp_path: Path) -> None:

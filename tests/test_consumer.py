@@ -186,7 +186,7 @@ class Gate:
 
 class TestPainting:
     async def test_a_job_ends_done_with_its_files(self, build: Build) -> None:
-        notice = Notice("prompt.truncated", {"dropped": 1, "limit": 75})
+        notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))
             images = await bench.store.images(job.id)

@@ -18,6 +18,8 @@ from bot import __version__
 from bot.metadata import TEXT_MAX, encode_png, infotext, parse_infotext, read_png
 from bot.recipe import Recipe, Weights
 from bot.request import SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.emphasis import Span, parse
+from bot.request.syntax import extract_tags
 
 REQUEST = GenerationRequest(
     prompt="a red fox",
@@ -228,6 +230,19 @@ class TestParse:
         text = "a\nNegative prompt: b\nSteps: 1, Seed: 2, Size: 3x3, Prompt lines: 99999"
         assert parse_infotext(text).prompt == "a\nNegative prompt: b"
         assert parse_infotext(text.replace("99999", "9" * 5000)).negative == "b"
+
+    @pytest.mark.parametrize(
+        "prompt",
+        [r"(a:1.2), [b] \(c\), (d BREAK e", "([a\nBREAK\n:) b", "a (fox\\", "Steps: (1:2"],
+    )
+    def test_weights_come_back_as_they_were_typed(self, prompt: str) -> None:
+        recipe = with_request(prompt=prompt, negative=prompt)
+        read = parse_infotext(infotext(recipe, 1))
+        bare, tags = extract_tags(read.prompt)
+        assert parse(bare) == parse(recipe.request.painted_prompt)
+        assert parse(bare)[-1] == Span(" anime style", 1.0, prompt.count("BREAK"))
+        assert [tag.name for tag in tags] == ["anime-style", "ink"]
+        assert read.negative == prompt
 
 
 class TestPng:

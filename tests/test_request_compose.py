@@ -19,6 +19,7 @@ from bot.request import (
     compose,
     draw_seed,
 )
+from bot.request.emphasis import Span, parse
 from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 
 
@@ -282,6 +283,28 @@ class TestAdapters:
         assert composed(model="fast", lora="fast-only").adapters
 
 
+class TestPromptWeights:
+    @pytest.mark.parametrize("prompt", ["(fox:10)", "(fox:-10)", "(fox:nan)", "((fox:5):2)"])
+    def test_up_to_ten(self, prompt: str) -> None:
+        request = composed(prompt, negative=prompt)
+        assert (request.prompt, request.negative) == (prompt, prompt)
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("(fox:10.5)", 10.5),
+            ("(fox:-11)", -11),
+            ("((fox:4):4)", 16),
+            ("(" * 26 + "fox", 11.92),
+            ("(fox:99999999999)", 1e6),
+        ],
+    )
+    def test_not_beyond(self, text: str, value: float) -> None:
+        limits = {"value": value, "min": -10, "max": 10}
+        assert refused(prompt=text) == ("prompt.weight", {"field": "prompt"} | limits)
+        assert refused(negative=text) == ("prompt.weight", {"field": "negative"} | limits)
+
+
 class TestTriggerWords:
     @pytest.mark.parametrize(
         ("prompt", "lora", "added"),
@@ -296,6 +319,10 @@ class TestTriggerWords:
             ("a fox", "pixel", ("c++ (pixel)",)),
             ("C++ (PIXEL) fox", "pixel", ()),
             ("a fox", "grain", ()),
+            ("(anime (style:1.2)), INK [wash]", "anime", ()),
+            ("anime BREAK style, ink wash", "anime", ("anime style",)),
+            (r"c++ \(pixel\) fox", "pixel", ()),
+            (r"(c++ \(pixel\):1.3)", "pixel", ()),
         ],
     )
     def test_each_once_and_only_if_missing(
@@ -304,6 +331,12 @@ class TestTriggerWords:
         request = composed(prompt, lora=lora)
         assert request.trigger_words == added
         assert request.painted_prompt == ", ".join((prompt, *added))
+
+    @pytest.mark.parametrize("prompt", ["a (fox", "a (fox:1.3", "a [[fox", "a (fox\\"])
+    def test_an_open_bracket_does_not_reach_them(self, prompt: str) -> None:
+        painted = composed(prompt, lora="ink").painted_prompt
+        assert parse(painted)[-1] == Span(" ink wash, Sumi-e", 1.0)
+        assert parse(painted)[:-1] == parse(f"{prompt},")
 
 
 class TestOfferedStill:

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
+from bot.request import AdapterUse
 from bot.request.syntax import (
     PIXEL_STEP,
     AdapterAsk,
@@ -20,6 +21,7 @@ from bot.request.syntax import (
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 WEIGHTS = st.none() | st.floats(-5, 5).map(lambda weight: round(weight, 3))
 ASKS = st.lists(st.builds(AdapterAsk, NAMES, WEIGHTS), max_size=5)
+GIVEN = st.floats(-5, 5).map(lambda weight: round(weight, 3))
 ANY_TEXT = st.text(max_size=80) | st.text(
     alphabet="<>loraycx:,.0123456789×/-+ \n\té²٣", max_size=60
 )
@@ -61,6 +63,13 @@ class TestAdapters:
             ),
             ("a: .5 ,b:+1., c:-2", (AdapterAsk("a", 0.5), AdapterAsk("b", 1), AdapterAsk("c", -2))),
             ("a:0.8:0.8", (AdapterAsk("a", 0.8),)),
+            ("a:0.8:0.5, b", (AdapterAsk("a", 0.8, 0.5), AdapterAsk("b", None))),
+            ("a:1:0", (AdapterAsk("a", 1.0, 0.0),)),
+            ("<lora:a:te=0.5:unet=0.8>", (AdapterAsk("a", 0.8, 0.5),)),
+            ("<lora:a:UNET = 0.8:TE = 0.5>", (AdapterAsk("a", 0.8, 0.5),)),
+            ("<lora:a:0.8:te=0.5>", (AdapterAsk("a", 0.8, 0.5),)),
+            ("a:te=0.5", (AdapterAsk("a", None, 0.5),)),
+            ("a:unet=0.5", (AdapterAsk("a", 0.5),)),
             ("a, <lora:b:0.5>", (AdapterAsk("b", 0.5), AdapterAsk("a", None))),
             ("Anime Detailer:1", (AdapterAsk("Anime Detailer", 1.0),)),
         ],
@@ -80,12 +89,29 @@ class TestAdapters:
             ("a:1e3", "lora.bad_weight"),
             ("a:0,5:b", "lora.bad_weight"),
             ("a:0.5:x", "lora.bad_weight"),
-            ("a:0.5:0.6", "lora.two_weights"),
-            ("<lora:a:0.5:0.6>", "lora.two_weights"),
+            ("a:0.5:0.6:0.7", "lora.bad_weight"),
+            ("a:0.5:0.5:0.5", "lora.bad_weight"),
+            ("a:0.5:unet=0.6", "lora.bad_weight"),
+            ("a:te=0.5:te=0.5", "lora.bad_weight"),
+            ("a:te=", "lora.bad_weight"),
+            ("a:te=x:unet=1", "lora.bad_weight"),
+            ("<lora:a:1:dyn=4>", "lora.bad_weight"),
         ],
     )
     def test_refusals(self, text: str, code: str) -> None:
         assert refusal_of(text) == ("lora", code)
+
+    @given(name=NAMES, unet=GIVEN, text=GIVEN, swapped=st.booleans())
+    def test_two_weights_mean_the_same_in_order_and_by_name(
+        self, name: str, unet: float, text: float, swapped: bool
+    ) -> None:
+        [ask] = parse_adapters(f"{name}:{unet:f}:{text:f}")
+        assert (ask.name, ask.weight) == (name, pytest.approx(unet))
+        assert ask.text_weight == (None if unet == text else pytest.approx(text))
+        names = [f"unet={unet:f}", f"te={text:f}"]
+        by_name = ":".join(reversed(names) if swapped else names)
+        assert extract_tags(f"<lora:{name}:{by_name}>") == ("", (ask,))
+        assert parse_adapters(str(AdapterUse(name, unet, text))) == (ask,)
 
     @given(text=ANY_TEXT)
     @example("<lora:" * 50)

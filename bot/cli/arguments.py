@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+HIRES = 1.5
+
 
 def parser() -> argparse.ArgumentParser:
     """Usage errors print to stderr and exit with 2."""
@@ -15,10 +17,10 @@ def parser() -> argparse.ArgumentParser:
     imagine.add_argument("--model", metavar="M", help="catalog key (default: the catalog's)")
     imagine.add_argument(
         "--lora",
-        metavar="NAME[:WEIGHT]",
+        metavar="NAME[:WEIGHT[:TEXT_WEIGHT]]",
         action="append",
         default=[],
-        help="a LoRA; may be given up to four times",
+        help="a LoRA; may be given up to four times (IMAGEN_MAX_ADAPTERS)",
     )
     imagine.add_argument("--negative", metavar="T", help="what to keep out of the picture")
     imagine.add_argument("--steps", metavar="N", type=int)
@@ -26,6 +28,24 @@ def parser() -> argparse.ArgumentParser:
     imagine.add_argument("--seed", metavar="S", type=int)
     imagine.add_argument("--size", metavar="WxH", help="or a ratio such as 16:9")
     imagine.add_argument("--count", metavar="N", type=int)
+    imagine.add_argument("--scheduler", metavar="NAME", help="such as 'Euler a'")
+    imagine.add_argument("--preset", metavar="P", help="draft or fast")
+    imagine.add_argument(
+        "--hires",
+        metavar="SCALE",
+        type=float,
+        nargs="?",
+        const=HIRES,
+        help=f"a second, larger pass: 1.25, 1.5 or 2 times (default {HIRES})",
+    )
+    imagine.add_argument("--image", metavar="FILE", type=Path, help="a picture to paint over")
+    imagine.add_argument(
+        "--strength", metavar="X", type=float, help="how much of it is painted anew: 0.05 to 1"
+    )
+    imagine.add_argument("--reference", metavar="FILE", type=Path, help="a picture to be guided by")
+    imagine.add_argument(
+        "--reference-weight", metavar="X", type=float, help="how much it guides: 0 to 1.5"
+    )
     imagine.add_argument("--out", metavar="DIR", type=Path, help="also put the files there")
     imagine.add_argument("--json", action="store_true", help="print one JSON object")
 

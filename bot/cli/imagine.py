@@ -5,13 +5,14 @@ import asyncio
 import json
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bot.errors import InvalidRequest, Refused
+from bot.inputs import Inputs, check_file
 from bot.progress import Progress
-from bot.request import Draft, compose
+from bot.request import Draft, Picture, compose
 from bot.settings import Settings
 from bot.signals import stop_on_signals
 from bot.store import ImageRecord, Job, JobState, NewJob, Store
@@ -43,12 +44,27 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             seed=options.seed,
             size=options.size,
             count=options.count,
+            scheduler=options.scheduler,
+            preset=options.preset,
+            hires=options.hires,
+            strength=options.strength,
+            reference_weight=options.reference_weight,
         )
         try:
-            request = compose(draft, studio.catalog.current, nsfw=True)
+            draft = replace(
+                draft,
+                image=await _picture(studio.inputs, "image", options.image),
+                reference=await _picture(studio.inputs, "reference", options.reference),
+            )
+            request = compose(
+                draft, studio.catalog.current, nsfw=True, adapters_max=settings.max_adapters
+            )
             ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
         except (InvalidRequest, Refused) as error:
             print(say(error.code, **error.params), file=sys.stderr)
+            return BAD_REQUEST
+        except OSError as error:
+            print(f"{error.filename}: it cannot be read: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
         watcher = _Watcher(say, bar=sys.stderr.isatty())
         async with studio.consuming(settings, watcher) as consumer:
@@ -66,6 +82,20 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
         else:
             _print(say, job, images, shown)
         return DONE if job.state is JobState.DELIVERED else JOB_FAILED
+
+
+async def _picture(inputs: Inputs, field: str, file: Path | None) -> Picture | None:
+    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be read."""
+    if file is None:
+        return None
+    sha256 = await inputs.keep(await asyncio.to_thread(_read, field, file), field)
+    return Picture(sha256, *await inputs.size(sha256))
+
+
+def _read(field: str, file: Path) -> bytes:
+    # Its size first: nothing too large need be read.
+    check_file(field, size=file.stat().st_size)
+    return file.read_bytes()
 
 
 class _Watcher:

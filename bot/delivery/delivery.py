@@ -66,25 +66,35 @@ class Delivery:
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
         """Answer a command with the job's place in line, and follow the job from there.
 
+        interaction: not answered yet, or deferred.
+
         An answer that comes too late or gets lost does not lose the job: its result is then sent
         to the channel.
         """
         job = ticket.job
         post: Post | None = None
+        embed = self._board.parcel(job, _waiting(ticket)).embed
+        message_id: int | None = None
         try:
-            response = await interaction.response.send_message(
-                embed=self._board.parcel(job, _waiting(ticket)).embed, allowed_mentions=only(None)
-            )
+            if interaction.response.is_done():
+                answer = await interaction.edit_original_response(
+                    embed=embed, allowed_mentions=only(None)
+                )
+                message_id = answer.id
+            else:
+                response = await interaction.response.send_message(
+                    embed=embed, allowed_mentions=only(None)
+                )
+                message_id = response.message_id
         except Exception as error:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
-            message_id = None
             if not isinstance(error, discord.NotFound):
                 # Only its answer may have been lost; then the message is there to be edited.
                 post = InteractionPost(interaction)
         else:
-            post, message_id = InteractionPost(interaction), response.message_id
+            post = InteractionPost(interaction)
         if message_id and interaction.channel_id:
             await self._store.set_message(job.id, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.position)

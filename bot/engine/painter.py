@@ -192,7 +192,7 @@ class Painter:
             owner.tick(Stage.ADAPTERS, 0.0)
             read.append(self._library.get(path, job.resident.targets, owner))
         sets = [
-            (use.weight, use.weight, file.changes)
+            (use.weight, use.weight if use.text_weight is None else use.text_weight, file.changes)
             for use, file in zip(job.request.adapters, read, strict=True)
         ]
         job.resident.wear(sets)

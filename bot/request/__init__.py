@@ -1,25 +1,43 @@
 """What a person asks for: the request, its limits and its syntax."""
 
-from bot.request.compose import (
-    COUNT_MAX,
-    PROMPT_MAX,
-    Draft,
-    check_offered,
-    compose,
-    draw_seed,
-    find_model,
+from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
+from bot.request.model import (
+    AYS,
+    DRAFT,
+    FAST,
+    PRESETS,
+    SEED_MAX,
+    AdapterUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Reference,
 )
-from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.offers import check_offered, find_model, find_scheduler
+from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 
 __all__ = [
+    "ADAPTERS_MAX",
+    "AYS",
     "COUNT_MAX",
+    "DRAFT",
+    "FAST",
+    "HIRES_SCALES",
+    "PRESETS",
     "PROMPT_MAX",
+    "REFERENCE_WEIGHT",
     "SEED_MAX",
+    "STRENGTH",
     "AdapterUse",
     "Draft",
     "GenerationRequest",
+    "Hires",
+    "InitImage",
+    "Picture",
+    "Reference",
     "check_offered",
     "compose",
     "draw_seed",
     "find_model",
+    "find_scheduler",
 ]

@@ -3,30 +3,34 @@
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import Final
 
-from bot.errors import InvalidRequest, Refused
+from bot.errors import InvalidRequest
+from bot.request import emphasis, pictures
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.offers import find_adapter, find_model, find_scheduler, named
+from bot.request.pictures import Picture, within
+from bot.request.presets import Preset, find_preset
 from bot.request.syntax import PIXEL_STEP, AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
-Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
-Number = TypeVar("Number", int, float)
+Chosen = tuple[AdapterEntry, AdapterUse]
 
-PROMPT_MAX = 2_000
-COUNT_MAX = 4
-ADAPTERS_MAX = 4
-NAMES_SHOWN = 10
+PROMPT_MAX: Final = 2_000
+COUNT_MAX: Final = 4
+ADAPTERS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A request as typed; None where nothing was given.
 
-    lora: `anime-style:0.6, detail`, or tags. size: `832x1216` or `16:9`.
+    lora: `anime-style:0.6, detail:0.8:0.5`, or tags. size: `832x1216` or `16:9`.
+    hires: scale of a second pass. image: to paint over, with `strength`; reference: to be guided
+    by, with `reference_weight`.
     """
 
     prompt: str = field(repr=False)
@@ -38,6 +42,13 @@ class Draft:
     seed: int | None = None
     size: str | None = None
     count: int | None = None
+    scheduler: str | None = None
+    preset: str | None = None
+    hires: float | None = None
+    image: Picture | None = None
+    strength: float | None = None
+    reference: Picture | None = None
+    reference_weight: float | None = None
 
 
 def draw_seed() -> int:
@@ -45,11 +56,17 @@ def draw_seed() -> int:
 
 
 def compose(
-    draft: Draft, catalog: Catalog, *, nsfw: bool, draw: Callable[[], int] = draw_seed
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    draw: Callable[[], int] = draw_seed,
 ) -> GenerationRequest:
     """Resolve and check `draft`.
 
     nsfw: whether entries marked so may be used where the answer will be shown.
+    adapters_max: how many LoRAs a person may combine; one that a preset needs comes on top.
     Raises InvalidRequest (a field's value is wrong) or Refused (the model or LoRA is not offered).
     """
     prompt, tagged = extract_tags(_clean(draft.prompt))
@@ -61,120 +78,132 @@ def compose(
             raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
 
     model = find_model(catalog, draft.model or catalog.default, nsfw=nsfw)
-    adapters = _adapters(
-        (*tagged, *parse_adapters(draft.lora or "")), catalog, model=model, nsfw=nsfw
-    )
-    width, height = _size(draft.size, model)
-    return GenerationRequest(
+    preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
+    asks = (*tagged, *parse_adapters(draft.lora or ""))
+    adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
+    if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
+        adapters.append(preset.adapter)
+    width, height = _size(draft.size, draft.image, model)
+    steps = _steps(draft.steps, preset)
+    request = GenerationRequest(
         prompt=prompt,
         negative=model.default_negative if negative is None else negative,
         model=model.key,
-        adapters=tuple(AdapterUse(entry.key, weight) for entry, weight in adapters),
+        adapters=tuple(use for _, use in adapters),
         trigger_words=_missing_words(prompt, [entry for entry, _ in adapters]),
-        steps=_within("steps", draft.steps, model.steps.default, model.steps.min, model.steps.max),
-        guidance=_within(
+        steps=steps,
+        guidance=within(
             "guidance",
             draft.guidance,
-            model.guidance.default,
-            model.guidance.min,
-            model.guidance.max,
+            preset.guidance.default,
+            preset.guidance.min,
+            preset.guidance.max,
         ),
-        seed=draw() if draft.seed is None else _within("seed", draft.seed, 0, 0, SEED_MAX),
+        seed=draw() if draft.seed is None else within("seed", draft.seed, 0, 0, SEED_MAX),
         width=width,
         height=height,
-        count=_within("count", draft.count, 1, 1, COUNT_MAX),
-        scheduler=model.scheduler,
+        count=within("count", draft.count, 1, 1, COUNT_MAX),
+        scheduler=_scheduler(draft.scheduler, preset),
         clip_skip=model.clip_skip,
+        preset=preset.name,
+        spacing=preset.spacing,
+        hires=pictures.hires(draft.hires, steps),
+        init_image=pictures.init_image(draft.image, draft.strength),
+        reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
+    pictures.check_final_size(request)
+    _check_weights("prompt", request.painted_prompt)
+    _check_weights("negative", request.negative)
+    return request
 
 
-def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
-    """Raise if the model or a LoRA of an earlier request is no longer offered here."""
-    model = find_model(catalog, request.model, nsfw=nsfw)
-    for use in request.adapters:
-        find_adapter(catalog, use.key, model=model, nsfw=nsfw)
-
-
-def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
-    """The offered model of that key or name, in any case."""
-    if not name:
-        raise Refused("model.none")
-    entry = _named(catalog.models, name)
-    if entry is None:
-        if near := ", ".join(catalog.nearest_models(name, nsfw=nsfw)):
-            raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
-        offered = ", ".join(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
-        raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
-    if not entry.enabled:
-        raise Refused("model.disabled", name=entry.key)
-    if entry.nsfw and not nsfw:
-        raise Refused("model.nsfw", name=entry.key)
-    return entry
-
-
-def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) -> AdapterEntry:
-    """The offered LoRA of that key or name, in any case, if it fits `model`."""
-    entry = _named(catalog.adapters, name)
-    if entry is None:
-        if near := ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key)):
-            raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
-        raise InvalidRequest("lora", "lora.unlike", value=name)
-    if not entry.enabled:
-        raise Refused("lora.disabled", name=entry.key)
-    if entry.nsfw and not nsfw:
-        raise Refused("lora.nsfw", name=entry.key)
-    if entry.models and model.key not in entry.models:
-        raise Refused(
-            "lora.other_model", name=entry.key, model=model.key, models=", ".join(entry.models)
+def _steps(asked: int | None, preset: Preset) -> int:
+    bounds = preset.steps
+    if asked is not None and preset.name and bounds.min == bounds.max != asked:
+        raise InvalidRequest(
+            "steps", "preset.steps", value=asked, preset=preset.name, steps=bounds.default
         )
-    return entry
+    return within("steps", asked, bounds.default, bounds.min, bounds.max)
 
 
-def _named(entries: Mapping[str, Entry], name: str) -> Entry | None:
-    wanted = name.strip().casefold()
-    if wanted in entries:
-        return entries[wanted]
-    return next((entry for entry in entries.values() if entry.name.casefold() == wanted), None)
+def _scheduler(asked: str | None, preset: Preset) -> str:
+    if asked is None or not asked.strip():
+        return preset.scheduler
+    scheduler = find_scheduler(asked)
+    if preset.schedulers and scheduler not in preset.schedulers:
+        allowed = ", ".join(preset.schedulers)
+        raise InvalidRequest(
+            "scheduler",
+            "preset.scheduler",
+            value=scheduler,
+            preset=preset.name or "",
+            allowed=allowed,
+        )
+    return scheduler
 
 
 def _adapters(
-    asks: Sequence[AdapterAsk], catalog: Catalog, *, model: ModelEntry, nsfw: bool
-) -> list[tuple[AdapterEntry, float]]:
-    if len(asks) > ADAPTERS_MAX:
-        raise InvalidRequest("lora", "lora.many", value=len(asks), max=ADAPTERS_MAX)
+    asks: Sequence[AdapterAsk], catalog: Catalog, *, model: ModelEntry, nsfw: bool, most: int
+) -> list[Chosen]:
+    if len(asks) > most:
+        raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
         # 0,6 as half of Europe writes it.
-        digits = following.weight is None and following.name.isdecimal()
-        if ask.weight is not None and digits and _named(catalog.adapters, following.name) is None:
+        digits = following.name.isdecimal() and named(catalog.adapters, following.name) is None
+        if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
             raise InvalidRequest("lora", "lora.bad_weight", name=ask.name, value=value)
-    chosen: dict[str, tuple[AdapterEntry, float]] = {}
+    chosen: dict[str, Chosen] = {}
     for ask in asks:
         entry = find_adapter(catalog, ask.name, model=model, nsfw=nsfw)
         if entry.key in chosen:
             raise InvalidRequest("lora", "lora.twice", value=entry.key)
         weight = entry.default_weight if ask.weight is None else ask.weight
-        if not WEIGHT_MIN <= weight <= WEIGHT_MAX:
-            raise InvalidRequest(
-                "lora", "lora.weight", name=entry.key, value=weight, min=WEIGHT_MIN, max=WEIGHT_MAX
-            )
-        chosen[entry.key] = (entry, weight)
+        text_weight = None if ask.text_weight == weight else ask.text_weight
+        for number in (weight, 0.0 if text_weight is None else text_weight):
+            if not WEIGHT_MIN <= number <= WEIGHT_MAX:
+                raise InvalidRequest(
+                    "lora",
+                    "lora.weight",
+                    name=entry.key,
+                    value=number,
+                    min=WEIGHT_MIN,
+                    max=WEIGHT_MAX,
+                )
+        chosen[entry.key] = (entry, AdapterUse(entry.key, weight, text_weight))
     return list(chosen.values())
 
 
 def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
-    """Trigger words that the prompt does not have as whole words, each once, in any case."""
+    """Trigger words that the prompt does not have as whole words, each once, in any case.
+
+    Weights do not matter, nor whether the brackets of a word are escaped in the prompt.
+    """
+    said = emphasis.plain(prompt)
     words: dict[str, str] = {}
     for entry in entries:
         for word in entry.trigger_words:
-            if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE):
+            forms = f"{re.escape(emphasis.plain(word))}|{re.escape(word)}"
+            if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
                 words.setdefault(word.casefold(), word)
     return tuple(words.values())
 
 
-def _size(text: str | None, model: ModelEntry) -> tuple[int, int]:
+def _check_weights(name: str, text: str) -> None:
+    for span in emphasis.parse(text):
+        if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
+            raise InvalidRequest(
+                name,
+                "prompt.weight",
+                value=round(span.weight, 2),
+                min=emphasis.WEIGHT_MIN,
+                max=emphasis.WEIGHT_MAX,
+            )
+
+
+def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[int, int]:
     if text is None or not text.strip():
-        return model.size
+        return pictures.size_like(image, model) if image else model.size
     width, height = parse_size(text, model.size)
     for side in (width, height):
         if not model.min_side <= side <= model.max_side or side % PIXEL_STEP:
@@ -195,15 +224,6 @@ def _size(text: str | None, model: ModelEntry) -> tuple[int, int]:
             max=f"{model.max_pixels / 1e6:.2f}",
         )
     return width, height
-
-
-def _within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
-    if value is None:
-        return default
-    # Written so that NaN is refused too.
-    if not low <= value <= high:
-        raise InvalidRequest(name, "number.range", value=value, min=low, max=high)
-    return value
 
 
 def _clean(text: str) -> str:

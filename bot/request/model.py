@@ -1,7 +1,17 @@
 """GenerationRequest: everything that one painted job depends on, besides the weights on disk."""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Final, Self
+
+DRAFT: Final = "draft"
+FAST: Final = "fast"
+PRESETS: Final = (DRAFT, FAST)
+AYS: Final = "AYS"
+"""Timesteps as in "Align Your Steps" (arXiv 2404.14507), whose table for SDXL has ten steps."""
+FINAL_STEP: Final = 8
+"""Both sides of a second pass are multiples of it: the VAE's scale."""
+
+from bot.request import emphasis
 
 SEED_MAX = 2**32 - 1
 """Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
@@ -9,9 +19,61 @@ SEED_MAX = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class AdapterUse:
-    """One LoRA of a request: its catalog key and the weight it is applied with."""
+    """One LoRA of a request: its catalog key and the weights it is applied with.
+
+    weight: of what it changes in the UNet. text_weight: in the text encoders; None: as `weight`.
+    """
 
     key: str
+    weight: float
+    text_weight: float | None = None
+
+    def __str__(self) -> str:
+        """As it is typed: `anime-style:0.8`, or `anime-style:0.8:0.5` with a text weight apart."""
+        weights = [self.weight]
+        if self.text_weight not in (None, self.weight):
+            weights.append(self.text_weight or 0.0)
+        return ":".join([self.key, *(f"{weight:g}" for weight in weights)])
+
+
+@dataclass(frozen=True, slots=True)
+class Hires:
+    """A second pass over the finished picture, enlarged.
+
+    scale: of both sides. strength: share of the steps that is painted again, 0.05–1.0.
+    steps: of the whole schedule; `taken` of them are painted.
+    """
+
+    scale: float
+    strength: float
+    steps: int
+
+    @property
+    def taken(self) -> int:
+        """The last steps of the schedule, as diffusers counts them, one at least."""
+        return max(1, int(self.steps * self.strength))
+
+
+@dataclass(frozen=True, slots=True)
+class InitImage:
+    """A picture to paint over (img2img).
+
+    sha256: 64 hex digits, of the PNG that bot.inputs keeps. strength: how much of it is painted
+    anew, 0.05–1.0; at 1.0 only its size is left.
+    """
+
+    sha256: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A picture whose content and style guide the painting (IP-Adapter, arXiv 2308.06721).
+
+    sha256: as of InitImage. weight: 0–1.5 of the cross-attention to it.
+    """
+
+    sha256: str
     weight: float
 
 
@@ -27,6 +89,10 @@ class GenerationRequest:
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
     clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own layer, 3 the one before.
+    preset: which of PRESETS filled in what the person left open; what it set is set here too.
+    spacing: AYS, or None for the scheduler's own timesteps.
+    hires, init_image, reference: None where none was asked for.
+    kernels: "eager" or "compiled", as the picture that this repeats was painted; None: either.
     """
 
     prompt: str = field(repr=False)
@@ -42,18 +108,44 @@ class GenerationRequest:
     count: int = 1
     scheduler: str
     clip_skip: int | None = None
+    preset: str | None = None
+    spacing: str | None = None
+    hires: Hires | None = None
+    init_image: InitImage | None = None
+    reference: Reference | None = None
+    kernels: str | None = None
 
     @property
     def painted_prompt(self) -> str:
-        """What the text encoders see: the prompt, then the trigger words it lacked."""
-        return ", ".join((self.prompt, *self.trigger_words))
+        """What the text encoders see: the prompt, then the trigger words it lacked.
+
+        A bracket left open in the prompt does not reach them.
+        """
+        return emphasis.join((self.prompt, *self.trigger_words))
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """Width and height of the finished picture: after the second pass, if there is one."""
+        if self.hires is None:
+            return self.width, self.height
+        return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """sha256 of each picture that bot.inputs has to keep for this request."""
+        return tuple(part.sha256 for part in (self.init_image, self.reference) if part)
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; past SEED_MAX it starts again at 0."""
         return (self.seed + n) % (SEED_MAX + 1)
 
     def with_seed(self, seed: int) -> Self:
-        return replace(self, seed=seed)
+        """The same with another seed, which no earlier picture's bytes have to be met with."""
+        return replace(self, seed=seed, kernels=None)
+
+    def with_kernels(self, kernels: str | None) -> Self:
+        """The same, to be painted as an earlier picture was: "eager", "compiled" or None."""
+        return replace(self, kernels=kernels)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; `from_dict` reads it back."""
@@ -61,6 +153,17 @@ class GenerationRequest:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        adapters = tuple(AdapterUse(**use) for use in data["adapters"])
-        words = tuple(data["trigger_words"])
-        return cls(**{**data, "adapters": adapters, "trigger_words": words})
+        """Of any age: a field that was not yet known then has its default."""
+        parts: dict[str, Any] = {
+            "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
+            "trigger_words": tuple(data["trigger_words"]),
+        }
+        for name, kind in (("hires", Hires), ("init_image", InitImage), ("reference", Reference)):
+            if data.get(name) is not None:
+                parts[name] = kind(**data[name])
+        return cls(**{**data, **parts})
+
+
+def enlarged(side: int, scale: float) -> int:
+    """`side` pixels × `scale`, to the nearest multiple of FINAL_STEP."""
+    return round(side * scale / FINAL_STEP) * FINAL_STEP

@@ -8,6 +8,7 @@ from bot.errors import InvalidRequest
 
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
 DIMENSIONS = re.compile(r"(\d{1,5})\s*[x×*]\s*(\d{1,5})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
 
@@ -19,21 +20,25 @@ BUCKET_STEP = 64
 
 @dataclass(frozen=True, slots=True)
 class AdapterAsk:
-    """A LoRA as it was typed; `weight` is None where none was given."""
+    """A LoRA as it was typed; a weight is None where none was given.
+
+    text_weight: of the text encoders; None when it is the same as `weight`.
+    """
 
     name: str
     weight: float | None
+    text_weight: float | None = None
 
 
 def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
-    """`anime-style:0.6, detail` → two asks. Tags are read too. Raises InvalidRequest."""
+    """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are read too. Raises InvalidRequest."""
     rest, asks = extract_tags(text)
     parts = [part.strip() for part in re.split(r"[,\n]", rest)]
     return (*asks, *(_ask(part) for part in parts if part))
 
 
 def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
-    """Take AUTOMATIC1111's `<lora:name:weight>` tags out of a prompt.
+    """Take `<lora:name:weight>` tags, which AUTOMATIC1111 made known, out of a prompt.
 
     Returns the prompt without them, tidied where they stood, and the asks in their order.
     """
@@ -47,17 +52,24 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
 
 
 def _ask(text: str) -> AdapterAsk:
-    name, *weights = (part.strip() for part in text.split(":"))
+    """`name`, `name:unet`, `name:unet:text`; also, as AUTOMATIC1111 has it, `name:te=…:unet=…`.
+
+    Without names the web UI has the two in the other order; the names mean the same in both.
+    """
+    name, *typed = (part.strip() for part in text.split(":"))
     if not name:
         raise InvalidRequest("lora", "lora.no_name", value=text)
-    if not weights:
-        return AdapterAsk(name, None)
-    if not all(NUMBER.fullmatch(weight) for weight in weights):
-        raise InvalidRequest("lora", "lora.bad_weight", name=name, value=":".join(weights))
-    if len({float(weight) for weight in weights}) > 1:
-        # A1111's <lora:name:te:unet>
-        raise InvalidRequest("lora", "lora.two_weights", name=name, value=":".join(weights))
-    return AdapterAsk(name, float(weights[0]))
+    given: dict[str, float] = {}
+    in_order = iter(("unet", "te"))
+    for part in typed:
+        named = NAMED_WEIGHT.fullmatch(part)
+        which = named[1].lower() if named else next(in_order, "")
+        number = named[2] if named else part
+        if not which or which in given or not NUMBER.fullmatch(number):
+            raise InvalidRequest("lora", "lora.bad_weight", name=name, value=":".join(typed))
+        given[which] = float(number)
+    weight, text_weight = given.get("unet"), given.get("te")
+    return AdapterAsk(name, weight, None if text_weight == weight else text_weight)
 
 
 def parse_size(text: str, native: tuple[int, int]) -> tuple[int, int]:

@@ -190,6 +190,14 @@ class Store:
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
 
+    async def inputs(self) -> frozenset[str]:
+        """sha256 of every picture that a job refers to; see bot.inputs."""
+        rows = await self._database.rows(
+            "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
+            " UNION SELECT json_extract(request, '$.reference.sha256') FROM jobs"
+        )
+        return frozenset(row["sha256"] for row in rows if row["sha256"])
+
     async def setting(self, key: str) -> str | None:
         row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))
         return row["value"] if row else None

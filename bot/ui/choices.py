@@ -5,7 +5,7 @@ from discord.app_commands import Choice
 from bot.errors import InvalidRequest
 from bot.request.syntax import at_ratio, parse_size
 from bot.ui.language import Say
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -38,6 +38,13 @@ def adapter_choices(
         if len(value) <= CHOICE_LENGTH:
             choices.append(Choice(name=_cut(f"{value} · {_hint(entry)}"), value=value))
     return choices
+
+
+def scheduler_choices(text: str) -> list[Choice[str]]:
+    """The schedulers whose name holds what was typed; all of them while it is none's."""
+    wanted = text.strip().casefold()
+    found = [name for name in SCHEDULERS if wanted in name.casefold()] or SCHEDULERS
+    return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
 
 
 def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:

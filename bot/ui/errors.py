@@ -1,5 +1,6 @@
 """The one error mapper: any exception becomes one sentence, wherever it was raised."""
 
+import contextlib
 import logging
 import secrets
 from typing import Any
@@ -46,6 +47,10 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
         text = say("error.unexpected", id=incident)
     try:
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            # Everyone sees that the bot is thinking, and would see what takes that message's place.
+            with contextlib.suppress(discord.NotFound):
+                await interaction.delete_original_response()
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.progress import Notice, Progress, Stage
+from bot.request import GenerationRequest
 from bot.store import ImageRecord, Job
 from bot.ui.language import Say
 from bot.ui.markdown import escaped, plain, shortened, shown
@@ -73,11 +74,14 @@ def result_embed(
     )
     embed.add_field(name=say("result.model"), value=f"{escaped(model_name)}\n`{request.model}`")
     if request.adapters:
-        uses = "\n".join(f"`{use.key}:{use.weight:g}`" for use in request.adapters)
+        uses = "\n".join(f"`{use}`" for use in request.adapters)
         embed.add_field(name=say("result.loras"), value=uses)
     embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
     embed.add_field(name=say("result.steps"), value=str(request.steps))
     embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
+    embed.add_field(name=say("result.scheduler"), value=request.scheduler)
+    for name, value in _extras(say, request):
+        embed.add_field(name=name, value=value)
     embed.add_field(
         name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
     )
@@ -115,6 +119,25 @@ def alt_text(prompt: str) -> str:
     return shortened(prompt, ALT_TEXT_MAX)
 
 
+def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
+    """Name and value of what only some requests have."""
+    extras = []
+    if request.preset:
+        extras.append((say("result.preset"), request.preset))
+    if request.hires:
+        width, height = request.final_size
+        scale = f"{request.hires.scale:g}"
+        size = say("result.hires_size", scale=scale, width=width, height=height)
+        extras.append((say("result.hires"), size))
+    if request.init_image:
+        strength = say("result.strength", strength=f"{request.init_image.strength:g}")
+        extras.append((say("result.image"), strength))
+    if request.reference:
+        weight = say("result.weight", weight=f"{request.reference.weight:g}")
+        extras.append((say("result.reference"), weight))
+    return extras
+
+
 def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for the messages that are not the result."""
     request = job.request
@@ -123,7 +146,7 @@ def _facts(say: Say, job: Job) -> str:
         f"{request.width}×{request.height}",
         f"{say('result.seed')} {request.seed}",
     ]
-    parts += [f"{use.key}:{use.weight:g}" for use in request.adapters]
+    parts += [str(use) for use in request.adapters]
     return shortened(" · ".join(parts), 256)
 
 

@@ -128,6 +128,7 @@ class FakeInteraction:
     channel_id: int = CHANNEL
     message_id: int = 400
     expired: bool = False
+    deferred: bool = False
 
     @property
     def response(self) -> "FakeInteraction":
@@ -136,6 +137,9 @@ class FakeInteraction:
     async def send_message(self, **sent: Any) -> Any:
         await self.world.take("ack", self.message_id, sent)
         return SimpleNamespace(message_id=self.message_id)
+
+    def is_done(self) -> bool:
+        return self.deferred
 
     def is_expired(self) -> bool:
         return self.expired

@@ -129,6 +129,24 @@ class TestAcknowledging:
         job = await desk.store.job(ticket.job.id)
         assert (job.channel_id, job.message_id) == (CHANNEL, 400)
 
+    async def test_a_deferred_command_is_answered_in_the_same_message(self, desk: Desk) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(deferred=True), ticket)
+        [ack] = desk.world.calls
+        assert (ack.way, pinged(ack)) == ("interaction", [])
+        assert ack.embed.fields[0].name == "Starting now"
+        job = await desk.store.job(ticket.job.id)
+        assert (job.channel_id, job.message_id) == (CHANNEL, 400)
+
+    async def test_a_deferred_command_whose_message_is_gone_does_not_lose_the_job(
+        self, desk: Desk
+    ) -> None:
+        desk.world.refuse("interaction", GONE)
+        job = await desk.asked_and_painted(deferred=True)
+        await desk.delivery.finished(job)
+        assert desk.world.ways() == ["interaction", "send"]
+        assert await desk.state(job) is S.DELIVERED
+
     @pytest.mark.parametrize(
         "error",
         [
@@ -290,9 +308,9 @@ class TestTheResult:
 
     async def test_a_warning_is_said(self, desk: Desk) -> None:
         ticket = await desk.accepted()
-        warning = Notice("prompt.truncated", {"dropped": 5, "limit": 75})
+        warning = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         await desk.delivery.finished(await desk.painted(ticket.job.id, warning))
-        assert "last 5 tokens" in words(desk.last("send").embed)
+        assert "5 of its 9 modules" in words(desk.last("send").embed)
 
     @pytest.mark.parametrize("refused", [GONE, FORBIDDEN, EXPIRED, REJECTED])
     async def test_when_the_interaction_refuses_the_channel_is_edited(

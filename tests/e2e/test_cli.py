@@ -34,8 +34,8 @@ async def test_imagine_as_json_twice_is_the_same_to_the_byte(home: Home, tmp_pat
     assert [file.parent for file in files] == [out, out]
     request = result["recipe"]["request"]
     assert request["adapters"] == [
-        {"key": "frost", "weight": 0.5},
-        {"key": "ember", "weight": 0.75},
+        {"key": "frost", "weight": 0.5, "text_weight": None},
+        {"key": "ember", "weight": 0.75, "text_weight": None},
     ]
     first = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert read_png(files[0].read_bytes()).seed == 12

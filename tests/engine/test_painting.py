@@ -8,7 +8,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
-from bot.progress import Notice, Progress, Stage
+from bot.progress import Progress, Stage
 from bot.recipe import Recipe
 from tests.engine.factories import (
     DEMO,
@@ -91,15 +91,20 @@ def test_the_recipe_is_complete_json_and_repeats(engine: Engine, fresh: Engine) 
     assert {"torch", "diffusers", "device", "dtype", "noise"} <= recipe.environment.keys()
 
 
-def test_what_clip_cannot_see_is_counted_and_never_quoted(engine: Engine) -> None:
-    painting = paint(engine, request(prompt=LONG, negative=LONG))
-    assert painting.warnings == (
-        Notice("prompt.truncated", {"dropped": 44, "limit": 75}),
-        Notice("negative.truncated", {"dropped": 44, "limit": 75}),
-    )
-    assert paint(engine, request(prompt=", ".join(["fox"] * 38))).warnings == ()
-    without_guidance = paint(engine, request(prompt="fox", negative=LONG, guidance=1.0))
-    assert without_guidance.warnings == ()
+def test_all_of_a_long_prompt_is_painted(engine: Engine) -> None:
+    asked = request(prompt=LONG, negative=LONG)
+    painting = paint(engine, asked)
+    assert painting.warnings == ()
+    for changed in ({"prompt": f"{LONG}, snow"}, {"negative": f"{LONG}, snow"}):
+        other = request(**{"prompt": LONG, "negative": LONG} | changed)
+        assert digests(paint(engine, other)) != digests(painting)
+    assert digests(paint(engine, asked)) == digests(painting)
+
+
+def test_weights_change_the_picture_and_a_weight_of_one_does_not(engine: Engine) -> None:
+    plain = digests(paint(engine, request(prompt="a fox in the snow")))
+    assert digests(paint(engine, request(prompt="a (fox:1.0) in the snow"))) == plain
+    assert digests(paint(engine, request(prompt="a (fox:1.5) in the snow"))) != plain
 
 
 def test_a_stop_ends_at_the_next_step_and_leaves_nothing_behind(engine: Engine) -> None:

@@ -190,7 +190,7 @@ class TestTransitions:
 
     async def test_finishing_keeps_recipe_warnings_and_images(self, store: Store) -> None:
         job = await running(store, new_job(request=request(count=2)))
-        notices = [Notice("prompt.truncated", {"dropped": 5, "limit": 75})]
+        notices = [Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})]
         finished = await store.finish(job, recipe(), [record(0), record(1)], notices)
         assert finished is not None
         assert finished.recipe == recipe()

@@ -21,14 +21,26 @@ SAY = TEXTS.speaker()
 class FakeInteraction:
     """Remembers what it was told; raises `error` instead when there is one."""
 
-    def __init__(self, *, done: bool = False, error: Exception | None = None) -> None:
+    def __init__(
+        self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
+    ) -> None:
         self.locale = "en-US"
         self.data = {"options": [{"name": "prompt", "value": "canarybird"}, {"name": "model"}]}
         self.told: list[tuple[str, str]] = []
         self._done = done
         self._error = error
-        self.response = SimpleNamespace(is_done=lambda: done, send_message=self._tell("response"))
+        types = discord.InteractionResponseType
+        self.response = SimpleNamespace(
+            is_done=lambda: done or deferred,
+            type=types.deferred_channel_message if deferred else None,
+            send_message=self._tell("response"),
+        )
         self.followup = SimpleNamespace(send=self._tell("followup"))
+
+    async def delete_original_response(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self.told.append(("delete", ""))
 
     def _tell(self, way: str) -> Any:
         async def tell(text: str, *, ephemeral: bool) -> None:
@@ -105,6 +117,13 @@ class TestAnswering:
         await answered(Refused("model.none"), interaction)
         assert interaction.told[0][0] == way
 
+    async def test_what_everyone_sees_is_taken_away_first(self) -> None:
+        """What follows a deferred answer takes its place, and would be as public as it was."""
+        interaction: Any = FakeInteraction(deferred=True)
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+        assert [way for way, _ in interaction.told] == ["delete", "followup"]
+
+    @pytest.mark.parametrize("deferred", [False, True])
     @pytest.mark.parametrize(
         "failure",
         [
@@ -114,8 +133,10 @@ class TestAnswering:
             aiohttp.ServerDisconnectedError(),
         ],
     )
-    async def test_when_nobody_can_be_told_nothing_is_raised(self, failure: Exception) -> None:
-        interaction: Any = FakeInteraction(error=failure)
+    async def test_when_nobody_can_be_told_nothing_is_raised(
+        self, failure: Exception, deferred: bool
+    ) -> None:
+        interaction: Any = FakeInteraction(deferred=deferred, error=failure)
         await answer_error(interaction, Refused("model.none"), TEXTS)
 
     async def test_what_a_button_raises_comes_to_the_same_place(self) -> None:

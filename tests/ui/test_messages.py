@@ -228,8 +228,10 @@ class TestWords:
         assert failure_embed(SAY, job()).description == "Cancelled"
 
     def test_warnings_are_sentences(self) -> None:
-        [said] = sentences(SAY, [Notice("prompt.truncated", {"dropped": 5, "limit": 75})])
-        assert "last 5 tokens" in said
+        [said] = sentences(
+            SAY, [Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})]
+        )
+        assert "5 of its 9 modules" in said
 
 
 class TestPages:

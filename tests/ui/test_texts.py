@@ -103,7 +103,7 @@ def asked_for() -> Iterator[Use]:
                 yield Use(code, params, where)
         elif name == "InvalidRequest" and len(call.args) == 2:
             for code in codes_in(call.args[1]):
-                yield Use(code, params and params | {"field"}, where)
+                yield Use(code, None if params is None else params | {"field"}, where)
         elif name in {"Notice", "Failure"} and len(call.args) == 2:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
@@ -151,7 +151,7 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
     } <= codes
     assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
     assert "adapter.incomplete" not in codes
-    assert "prompt.truncated" in literals()
+    assert "delivery.forbidden" in literals()
     assert len(USES) > 100
 
 

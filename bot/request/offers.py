@@ -1,0 +1,91 @@
+"""What the catalog offers here: finding the model, the LoRA and the scheduler that were meant."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from bot.errors import InvalidRequest, Refused
+from bot.request.model import GenerationRequest
+from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
+
+Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
+
+NAMES_SHOWN: Final = 10
+_SCHEDULER_WORDS: Final = (("++", "pp"), ("ancestral", "a"), ("sgm_uniform", "trailing"))
+"""What other programs write, and what AUTOMATIC1111 does; see `_plain`."""
+
+
+def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
+    """Raise if what an earlier request needs is no longer offered here."""
+    model = find_model(catalog, request.model, nsfw=nsfw)
+    for use in request.adapters:
+        find_adapter(catalog, use.key, model=model, nsfw=nsfw)
+    if request.reference is not None:
+        check_reference(catalog)
+
+
+def check_reference(catalog: Catalog) -> None:
+    """Raise if no picture can guide the painting here."""
+    if catalog.reference is None:
+        raise Refused("reference.none")
+
+
+def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
+    """The offered model of that key or name, in any case."""
+    if not name:
+        raise Refused("model.none")
+    entry = named(catalog.models, name)
+    if entry is None:
+        if near := ", ".join(catalog.nearest_models(name, nsfw=nsfw)):
+            raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
+        offered = ", ".join(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
+        raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
+    if not entry.enabled:
+        raise Refused("model.disabled", name=entry.key)
+    if entry.nsfw and not nsfw:
+        raise Refused("model.nsfw", name=entry.key)
+    return entry
+
+
+def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) -> AdapterEntry:
+    """The offered LoRA of that key or name, in any case, if it fits `model`."""
+    entry = named(catalog.adapters, name)
+    if entry is None:
+        if near := ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key)):
+            raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
+        raise InvalidRequest("lora", "lora.unlike", value=name)
+    if not entry.enabled:
+        raise Refused("lora.disabled", name=entry.key)
+    if entry.nsfw and not nsfw:
+        raise Refused("lora.nsfw", name=entry.key)
+    if entry.models and model.key not in entry.models:
+        raise Refused(
+            "lora.other_model", name=entry.key, model=model.key, models=", ".join(entry.models)
+        )
+    return entry
+
+
+def find_scheduler(name: str) -> str:
+    """The one of catalog.SCHEDULERS that is meant, however it is spelt: `dpmpp_2m` is DPM++ 2M."""
+    known = {_plain(scheduler): scheduler for scheduler in SCHEDULERS}
+    if found := known.get(_plain(name)):
+        return found
+    near = [known[match] for match in difflib.get_close_matches(_plain(name), known, n=3)]
+    if near:
+        raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=", ".join(near))
+    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=", ".join(SCHEDULERS))
+
+
+def named(entries: Mapping[str, Entry], name: str) -> Entry | None:
+    """The entry of that key or name, in any case, offered or not."""
+    wanted = name.strip().casefold()
+    if wanted in entries:
+        return entries[wanted]
+    return next((entry for entry in entries.values() if entry.name.casefold() == wanted), None)
+
+
+def _plain(scheduler: str) -> str:
+    text = scheduler.casefold()
+    for theirs, ours in _SCHEDULER_WORDS:
+        text = text.replace(theirs, ours)
+    return "".join(c for c in text if c.isalnum())

@@ -1,0 +1,106 @@
+"""Pictures in a request: one to paint over, one to be guided by, and a second, larger pass."""
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bot.errors import InvalidRequest
+from bot.request.model import GenerationRequest, Hires, InitImage, Reference
+from bot.request.offers import check_reference
+from bot.request.syntax import PIXEL_STEP, at_ratio
+from catalog import Catalog, ModelEntry
+
+Number = TypeVar("Number", int, float)
+
+STRENGTH: Final = (0.05, 0.6, 1.0)
+REFERENCE_WEIGHT: Final = (0.0, 0.6, 1.5)
+"""Least, default, most."""
+HIRES_SCALES: Final = (1.25, 1.5, 2.0)
+HIRES_STRENGTH: Final = 0.4
+"""Enough to draw what the larger picture has room for, too little to change what is in it."""
+HIRES_PIXELS_MAX: Final = 2048 * 2048
+HIRES_SIDE_MAX: Final = 3072
+"""Of the finished picture: twice SDXL's 1024² and its longest side, which a card of 11 GB holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that a person gave. sha256: where bot.inputs has it. width, height: upright."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+def within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
+    """`value` of the field `name`, or its default; InvalidRequest when it is out of bounds."""
+    if value is None:
+        return default
+    # Written so that NaN is refused too.
+    if not low <= value <= high:
+        raise InvalidRequest(name, "number.range", value=value, min=low, max=high)
+    return value
+
+
+def hires(scale: float | None, steps: int) -> Hires | None:
+    """The second pass, with as many steps as the first."""
+    if scale is None:
+        return None
+    if scale not in HIRES_SCALES:
+        scales = ", ".join(f"{scale:g}" for scale in HIRES_SCALES)
+        raise InvalidRequest("hires", "hires.scale", value=scale, scales=scales)
+    return Hires(scale, HIRES_STRENGTH, steps)
+
+
+def init_image(picture: Picture | None, strength: float | None) -> InitImage | None:
+    """The picture to paint over."""
+    low, default, high = STRENGTH
+    checked = within("strength", strength, default, low, high)
+    if picture is not None:
+        return InitImage(picture.sha256, checked)
+    if strength is not None:
+        raise InvalidRequest("strength", "picture.without", value=strength, needed="image")
+    return None
+
+
+def reference(picture: Picture | None, weight: float | None, catalog: Catalog) -> Reference | None:
+    """The picture to be guided by."""
+    low, default, high = REFERENCE_WEIGHT
+    checked = within("reference_weight", weight, default, low, high)
+    if picture is not None:
+        check_reference(catalog)
+        return Reference(picture.sha256, checked)
+    if weight is not None:
+        raise InvalidRequest(
+            "reference_weight", "picture.without", value=weight, needed="reference"
+        )
+    return None
+
+
+def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
+    """The size of the picture's shape at the model's pixel count, as far as the model goes."""
+    sides = at_ratio(picture.width, picture.height, model.size)
+    width, height = (min(max(side, model.min_side), model.max_side) for side in sides)
+    while width * height > model.max_pixels:
+        # Rounded up, or a side was below the least: the longer one gives way.
+        if width >= height:
+            width -= PIXEL_STEP
+        else:
+            height -= PIXEL_STEP
+    return width, height
+
+
+def check_final_size(request: GenerationRequest) -> None:
+    """Raise if a second pass would make the picture too large."""
+    width, height = request.final_size
+    if request.hires is None:
+        return
+    if width * height > HIRES_PIXELS_MAX or max(width, height) > HIRES_SIDE_MAX:
+        raise InvalidRequest(
+            "hires",
+            "hires.size",
+            value=f"{request.hires.scale:g}",
+            width=width,
+            height=height,
+            megapixels=f"{HIRES_PIXELS_MAX / 1e6:.1f}",
+            side=HIRES_SIDE_MAX,
+        )
