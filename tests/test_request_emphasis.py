@@ -78,6 +78,7 @@ def test_the_documented_examples(text: str, spans: Said) -> None:
         ("(a:0)", [("a", 0.0)]),
         ("[a", [("a", 1 / 1.1)]),
         ("a (b [c", [("a ", 1.0), ("b ", 1.1), ("c", 1.0)]),
+        (f"((a:{'9' * 400}):0)", [("a", 0.0)]),
         # What is no number is text.
         ("(a:nan)", [("a:nan", 1.1)]),
         ("(a:1e9)", [("a:1e9", 1.1)]),
@@ -169,6 +170,15 @@ def test_no_text_breaks_it(text: str) -> None:
     assert all((a.weight, a.part) != (b.weight, b.part) for a, b in pairwise(spans))
     rest = iter(text)
     assert all(char in rest for span in spans for char in span.text), "something was made up"
+
+
+@pytest.mark.parametrize(
+    "piece", ["(a", "[a", "(:", "a)", "(a:1.1)", "((a))", " ", ": ", ":1 ", "\\", " BREAK "]
+)
+def test_no_text_makes_it_slow(piece: str) -> None:
+    """Each character is looked at a bounded number of times; otherwise this never ends."""
+    parse(piece * (200_000 // len(piece)))
+    join([piece * (200_000 // len(piece)), "a"])
 
 
 @given(st.text(st.characters(exclude_characters="()[]\\")))
