@@ -14,7 +14,7 @@ brackets is painted as a word, here it breaks.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -34,7 +34,7 @@ _PIECE = re.compile(
     |   [^\\()\[\]:]+ | :""",
     re.VERBOSE,
 )
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,79 +49,114 @@ class Span:
     part: int = 0
 
 
+@dataclass(slots=True)
+class _Bracket:
+    """A pair of brackets: its factor holds for the pieces from `start` up to `end`, if it ends."""
+
+    start: int
+    factor: float
+    end: int | None = None
+
+
+class _Kind:
+    """The brackets of one kind, in the order of their opening: they nest."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.all: list[_Bracket] = []
+        self.open: list[_Bracket] = []
+
+    def begin(self, start: int) -> None:
+        bracket = _Bracket(start, self.factor)
+        self.all.append(bracket)
+        self.open.append(bracket)
+
+    def finish(self, end: int, factor: float | None = None) -> None:
+        bracket = self.open.pop()
+        bracket.end = end
+        bracket.factor = self.factor if factor is None else factor
+
+    def products(self, count: int) -> Iterator[float]:
+        """For each of `count` pieces, the factors of the brackets around it multiplied."""
+        brackets = iter([bracket for bracket in self.all if bracket.end != bracket.start])
+        following = next(brackets, None)
+        around: list[tuple[int | None, float]] = [(None, 1.0)]
+        for index in range(count):
+            while around[-1][0] is not None and around[-1][0] <= index:
+                around.pop()
+            while following is not None and following.start == index:
+                around.append((following.end, _near(around[-1][1] * following.factor)))
+                following = next(brackets, None)
+            yield around[-1][1]
+
+
 class _Reading:
-    """The spans so far, and where the brackets opened that are still open."""
+    """A text taken to pieces, each with the part it is in, and its brackets."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.texts: list[str] = []
-        self.weights: list[float] = []
         self.parts: list[int] = []
-        self.part = 0
-        self.round: list[int] = []
-        self.square: list[int] = []
-
-    def write(self, text: str) -> None:
-        for number, piece in enumerate(_BREAK.split(text)):
-            self.part += number > 0
-            self.literal(piece)
-
-    def literal(self, text: str) -> None:
-        self.texts.append(text)
-        self.weights.append(1.0)
-        self.parts.append(self.part)
-
-    def multiply(self, start: int, factor: float) -> None:
-        """Multiply the weight of everything since span `start`."""
-        for index in range(start, len(self.weights)):
-            product = self.weights[index] * factor
-            self.weights[index] = max(-_FAR, min(product, _FAR))
-
-    def bracket(self, bracket: str) -> None:
-        match bracket:
-            case "(":
-                self.round.append(len(self.texts))
-            case "[":
-                self.square.append(len(self.texts))
-            case ")" if self.round:
-                self.multiply(self.round.pop(), _STEP)
-            case "]" if self.square:
-                self.multiply(self.square.pop(), 1 / _STEP)
-            case _:
-                self.literal(bracket)
-
-    def read(self, text: str) -> None:
+        self.round = _Kind(_STEP)
+        self.square = _Kind(1 / _STEP)
+        self._part = 0
         for piece in _PIECE.finditer(text):
             if piece["escaped"]:
-                self.literal(piece["escaped"])
-            elif piece["weight"] and self.round:
-                factor = max(-_FAR, min(float(piece["weight"]), _FAR))
-                self.multiply(self.round.pop(), factor)
+                self._literal(piece["escaped"])
+            elif piece["weight"] and self.round.open:
+                self.round.finish(len(self.texts), _near(float(piece["weight"])))
             elif piece["bracket"]:
-                self.bracket(piece["bracket"])
+                self._bracket(piece["bracket"])
             elif not piece["stray"]:
-                self.write(piece[0])
+                self._words(piece[0])
+
+    def _literal(self, text: str) -> None:
+        self.texts.append(text)
+        self.parts.append(self._part)
+
+    def _bracket(self, bracket: str) -> None:
+        match bracket:
+            case "(":
+                self.round.begin(len(self.texts))
+            case "[":
+                self.square.begin(len(self.texts))
+            case ")" if self.round.open:
+                self.round.finish(len(self.texts))
+            case "]" if self.square.open:
+                self.square.finish(len(self.texts))
+            case _:
+                self._literal(bracket)
+
+    def _words(self, text: str) -> None:
+        first, *others = _BREAK.split(text)
+        self._literal(first.rstrip() if others else first)
+        for number, piece in enumerate(others, 1):
+            self._part += 1
+            self._literal(piece.lstrip() if number == len(others) else piece.strip())
 
 
 def parse(text: str) -> tuple[Span, ...]:
     """The stretches of `text` in their order, none of them empty, neighbours different.
 
-    The weights are finite but not bounded by WEIGHT_MIN and WEIGHT_MAX.
+    The weights are finite but not bounded by WEIGHT_MIN and WEIGHT_MAX. Takes time linear in the
+    length of `text`: it runs on the event loop.
     """
-    reading = _Reading()
-    reading.read(text)
-    for start in reading.round:
-        reading.multiply(start, _STEP)
-    for start in reading.square:
-        reading.multiply(start, 1 / _STEP)
-    filled = (
-        (text, (weight, part))
-        for text, weight, part in zip(reading.texts, reading.weights, reading.parts, strict=True)
-        if text
+    reading = _Reading(text)
+    count = len(reading.texts)
+    weights = (
+        one * other
+        for one, other in zip(
+            reading.round.products(count), reading.square.products(count), strict=True
+        )
     )
+    pieces = zip(reading.texts, zip(weights, reading.parts, strict=True), strict=True)
     return tuple(
         Span("".join(text for text, _ in same), weight, part)
-        for (weight, part), same in groupby(filled, lambda each: each[1])
+        for (weight, part), same in groupby((p for p in pieces if p[0]), lambda each: each[1])
     )
+
+
+def _near(weight: float) -> float:
+    return max(-_FAR, min(weight, _FAR))
 
 
 def plain(text: str) -> str:
@@ -140,6 +175,5 @@ def join(prompts: Sequence[str]) -> str:
 
 
 def _closing(text: str) -> str:
-    reading = _Reading()
-    reading.read(text)
-    return ")" * len(reading.round) + "]" * len(reading.square)
+    reading = _Reading(text)
+    return ")" * len(reading.round.open) + "]" * len(reading.square.open)

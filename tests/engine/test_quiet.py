@@ -28,7 +28,7 @@ words = ", ".join(["canary"] * 90)
 offered = catalog(a=a, b=b)
 wanted = request(("a", 1.0), ("b", 0.5), prompt=words, negative=words)
 painting = paint(engine, wanted, offered)
-assert painting.warnings == ()
+assert painting.warnings == (), painting.warnings
 assert painting.images[0].image.getcolors(16) is None, "a flat picture"
 assert "canary" not in repr(painting)
 """
