@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
 
+from catalog.facts import AdapterFacts, Misfit
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.reader import read_catalog
@@ -21,12 +22,14 @@ __all__ = [
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
+    "AdapterFacts",
     "Catalog",
     "CatalogError",
     "FloatRange",
     "IntRange",
     "LiveCatalog",
     "Location",
+    "Misfit",
     "ModelEntry",
     "Problem",
     "locate",
