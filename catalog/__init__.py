@@ -1,6 +1,6 @@
 """The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
 
-from catalog.facts import AdapterFacts, Misfit
+from catalog.facts import UNKNOWN, AdapterFacts, Misfit
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.reader import read_catalog
@@ -19,6 +19,7 @@ from catalog.snapshot import Catalog, CatalogError, Problem
 __all__ = [
     "SCHEDULERS",
     "SDXL_CONFIG",
+    "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",

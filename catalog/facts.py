@@ -104,8 +104,10 @@ class AdapterFacts:
     @property
     def candidates(self) -> tuple[str, ...]:
         """Words that may trigger it, those of the author first; few enough to be shown."""
-        words = {word.casefold(): word for word in reversed((*self.phrase, *self.tags))}
-        return tuple(reversed(words.values()))[: training.WORDS_MAX]
+        words: dict[str, str] = {}
+        for word in (*self.phrase, *self.tags):
+            words.setdefault(word.casefold(), word)
+        return tuple(words.values())[: training.WORDS_MAX]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,9 @@ class Misfit:
         return ", ".join(SDXL_CLASS if self.kind == "base" else POSSIBLE)
 
     def __str__(self) -> str:
-        what = "made for" if self.kind == "base" else "of the family"
-        return f"{what} {self.found}, which fits no model here; allowed: {self.allowed}"
+        if self.kind == "base":
+            return f"made for {self.found}, which fits no model here"
+        return f"of the kind {self.found}, which cannot be applied"
 
 
 def misfit(facts: AdapterFacts, *, vouched: bool) -> Misfit | None:
@@ -152,7 +155,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         if part in _WRAPPERS:
             module, _, part = module.rpartition(".")
         if part not in _FAMILY_OF_PART:
-            module, part = _unusual(module, part)
+            module, part = _unusual(name, module, part)
             if part not in _FAMILY_OF_PART:
                 continue
         family = _FAMILY_OF_PART[part]
@@ -181,13 +184,13 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     )
 
 
-def _unusual(module: str, part: str) -> tuple[str, str]:
-    """Split a name whose end is not of the common forms: module and part, both as elsewhere."""
+def _unusual(name: str, module: str, part: str) -> tuple[str, str]:
+    """Module and part, both as elsewhere, of a name whose end is not of the common forms."""
     if part in {"down", "up"} and module.endswith(("lora", "lora_linear_layer")):
         return module, f"lora_{part}"  # diffusers before peft: `attn2.processor.to_k_lora.down`
     if part.isdecimal() or part in _WRAPPERS:
         head, _, tail = module.rpartition(".")
-        if part.isdecimal() and tail in {"lora_A", "lora_B"}:
+        if tail in {"lora_A", "lora_B"} and name.endswith(f".{part}") and part.isdecimal():
             return head, "up_list"  # kohya's DyLoRA, before its ranks are joined
         return head, tail
     return module, part

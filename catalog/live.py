@@ -82,8 +82,12 @@ class LiveCatalog:
 
     def _changed(self) -> tuple[dropins.Stamp, ...]:
         """Adapter files that entries name elsewhere and that are no longer as they were read."""
-        listed = str(self._models_dir / dropins.LORAS) + os.sep
-        known = [stamp for stamp in self._headers.adapter_stamps if not stamp[0].startswith(listed)]
+        listed = str(self._models_dir / dropins.LORAS)
+        known = [
+            stamp
+            for stamp in self._headers.adapter_stamps
+            if stamp[0].rpartition(os.sep)[0] != listed
+        ]
         now = [_stamp(Path(path))[:3] for path, _, _ in known]
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 

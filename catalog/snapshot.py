@@ -105,6 +105,18 @@ class Catalog:
         numbers = self._adapter_index.search(text, accept, limit)
         return tuple(self._adapters[n] for n in numbers)
 
+    def search_misfits(
+        self, text: str, *, nsfw: bool, exclude: Collection[str] = (), limit: int = 25
+    ) -> tuple[AdapterEntry, ...]:
+        """As `search_adapters`, of those that fit no model."""
+        if not self._misfits:
+            return ()
+        offered = self._accept_adapter(nsfw, None, exclude)
+        numbers = self._adapter_index.search(
+            text, lambda n: self._adapters[n].key in self._misfits and offered(n), limit
+        )
+        return tuple(self._adapters[n] for n in numbers)
+
     def nearest_models(self, text: str, n: int = 3, *, nsfw: bool = False) -> tuple[str, ...]:
         """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
         numbers = self._model_index.nearest(text, self._accept_model(nsfw), n)

@@ -20,9 +20,9 @@ JSON_MAX: Final = 1024 * 1024
 """Characters of JSON inside the metadata; a longer one is not read."""
 OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
 """Models trained so far away from SDXL that their adapters go best with them."""
-SD1_OR_2: Final = "SD 1.5 or SD 2"
+SD1_OR_2: Final = "SD 1.5/2"
 """Their blocks are the same; only what reads the text differs."""
-DIT: Final = "a diffusion transformer"
+DIT: Final = "DiT"
 
 _STATED_MAX: Final = 200
 _PHRASE_MAX: Final = 1000
