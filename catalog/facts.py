@@ -52,6 +52,7 @@ _INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
 
 _OF_INPUT: Final = frozenset({*_INPUT_LAST, "lokr_w1", "lokr_w1_b", "lokr_w2", "lokr_w2_b"})
 
+_SHAPED: Final = _RANK_FIRST | _TUCKER | _OF_INPUT | {"oft_blocks"}
 _KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")
 
 _BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 2048: "SDXL"}
@@ -148,7 +149,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     ranks: Counter[int] = Counter()
     conv_ranks: Counter[int] = Counter()
     cross: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, shape in shapes.items():
+    for name in shapes:
         module, _, part = name.rpartition(".")
         if part == "alpha":
             continue
@@ -159,7 +160,11 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             if part not in _FAMILY_OF_PART:
                 continue
         family = _FAMILY_OF_PART[part]
-        families[BOFT if part == "oft_blocks" and len(shape) == 4 else family] = None
+        if part not in _SHAPED:
+            families[family] = None
+            continue
+        shape = shapes[name]
+        families[BOFT if family == DIAG_OFT and len(shape) == 4 else family] = None
         if part in _RANK_FIRST and shape:
             spatial = len(shape) == 4 and shape[2:] != (1, 1)
             (conv_ranks if spatial else ranks)[shape[0]] += 1

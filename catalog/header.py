@@ -1,6 +1,6 @@
 """The header of a .safetensors file, read with bounds: the files come from anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,16 +15,39 @@ class HeaderError(Exception):
     """The file is not a whole .safetensors file; the text says why."""
 
 
+class Shapes(Mapping[str, tuple[int, ...]]):
+    """The shape of every tensor by name, () where it is malformed; made of JSON when asked for."""
+
+    __slots__ = ("_tensors",)
+
+    def __init__(self, tensors: Mapping[str, dict[str, Any]]) -> None:
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        shape = self._tensors[name].get("shape")
+        if type(shape) is not list:
+            return ()
+        for side in shape:
+            if type(side) is not int or side < 0:
+                return ()
+        return tuple(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a .safetensors file says of itself before its numbers begin.
 
-    metadata: `__metadata__`, empty when there is none. shapes: of every tensor by name, () for one
-    whose shape is malformed.
+    metadata: `__metadata__`, empty when there is none.
     """
 
     metadata: Mapping[str, str]
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Shapes
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -40,7 +63,7 @@ def read_header(path: Path) -> Header:
     or something else.
     """
     tensors, metadata = _read(path)
-    return Header(metadata, {name: _shape(tensor) for name, tensor in tensors.items()})
+    return Header(metadata, Shapes(tensors))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -80,13 +103,3 @@ def _data_end(tensor: Any) -> int:
     if type(begin) is not int or type(end) is not int or begin < 0 or end < 0:
         raise HeaderError("it is not a .safetensors file: a tensor has no data_offsets")
     return end
-
-
-def _shape(tensor: dict[str, Any]) -> tuple[int, ...]:
-    shape = tensor.get("shape")
-    if type(shape) is not list:
-        return ()
-    for side in shape:
-        if type(side) is not int or side < 0:
-            return ()
-    return tuple(shape)

@@ -109,7 +109,11 @@ class TestLoras:
         assert "off" not in loras("off", nsfw=True)
 
     def test_one_that_fits_no_model_is_found_last_and_marked_by_who_types_its_name(self) -> None:
-        assert not {"inky-15", "inky-dyn"} & set(loras("", nsfw=True))
+        few = {key: ADAPTERS[key] for key in ("inky-15", "anime")}
+        small = Catalog(MODELS, few, "model-0", adapter_facts={"inky-15": FACTS["inky-15"]})
+        for text in ("", "  ", "ink, "):
+            proposed = values(adapter_choices(text, small, SAY, nsfw=True, model="model-0"))
+            assert [value.strip() for value in proposed] == [f"{text.strip()} anime".strip()]
         found = adapter_choices("anime, ink", CATALOG, SAY, nsfw=True, model="model-0")
         assert [choice.name for choice in found] == [
             "anime, ink · Ink (1)",
