@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
 
+from catalog.facts import UNKNOWN, AdapterFacts, Misfit
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.reader import read_catalog
@@ -24,9 +25,11 @@ __all__ = [
     "FAST_STEPS",
     "SCHEDULERS",
     "SDXL_CONFIG",
+    "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
+    "AdapterFacts",
     "Catalog",
     "CatalogError",
     "FastPreset",
@@ -34,6 +37,7 @@ __all__ = [
     "IntRange",
     "LiveCatalog",
     "Location",
+    "Misfit",
     "ModelEntry",
     "Problem",
     "ReferenceEntry",

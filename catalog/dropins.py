@@ -6,14 +6,16 @@ import os
 import re
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from catalog.header import HeaderError, read_metadata
+from catalog.facts import AdapterFacts, adapter_facts
+from catalog.header import HeaderError, read_header, read_metadata
 from catalog.schema import (
     KEY_MAX,
     NAME_MAX,
@@ -21,8 +23,8 @@ from catalog.schema import (
     WEIGHT_MIN,
     AdapterEntry,
     ModelEntry,
+    clean_line,
     explain,
-    one_line,
 )
 from catalog.snapshot import Problem
 
@@ -33,44 +35,72 @@ _DESCRIPTION_MAX = 1000
 
 Stamp = tuple[str, int, int]
 """Path, size and time of change in nanoseconds: a file that has the same is not read again."""
+Said = TypeVar("Said")
 
 
 @dataclass(slots=True)
 class Headers:
     """What the headers of weight files said, kept between readings of the catalog."""
 
-    _known: dict[Stamp, str | HeaderError] = field(default_factory=dict)
+    _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
+    _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
 
     def title(self, file: Path) -> str:
-        """`ss_output_name` of a .safetensors file, or ''. Raises HeaderError when it is broken."""
-        try:
-            status = file.stat()
-        except OSError as error:
-            raise HeaderError(f"it cannot be opened ({error.strerror})") from None
-        stamp = (str(file), status.st_size, status.st_mtime_ns)
-        if stamp not in self._known:
-            try:
-                self._known[stamp] = read_metadata(file).get("ss_output_name", "")
-            except HeaderError as error:
-                self._known[stamp] = error
-        known = self._known[stamp]
-        if isinstance(known, HeaderError):
-            raise HeaderError(str(known))
-        return known
+        """`ss_output_name` of a checkpoint, or ''. Raises HeaderError when it is broken."""
+        # Its `modelspec.title` is as a rule that of a model which was merged into it.
+        return _once(self._titles, file, lambda: read_metadata(file).get("ss_output_name", ""))
+
+    def facts(self, file: Path) -> AdapterFacts:
+        """What an adapter file says of itself. Raises HeaderError when it is broken."""
+
+        def read() -> AdapterFacts:
+            header = read_header(file)
+            return adapter_facts(header.shapes, header.metadata)
+
+        return _once(self._facts, file, read)
+
+    @property
+    def adapter_stamps(self) -> tuple[Stamp, ...]:
+        """Of the adapter files that were read, sound or not."""
+        return tuple(self._facts)
 
     def forget_all_but(self, files: Collection[Path]) -> None:
         """Drop what is known of every other file."""
         kept = {str(file) for file in files}
-        self._known = {stamp: said for stamp, said in self._known.items() if stamp[0] in kept}
+        self._titles = {stamp: said for stamp, said in self._titles.items() if stamp[0] in kept}
+        self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
+
+
+def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
+    """What `read` says of `file`, or said when the file was the same."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise HeaderError(f"it cannot be opened ({error.strerror})") from None
+    stamp = (str(file), status.st_size, status.st_mtime_ns)
+    if stamp not in known:
+        try:
+            known[stamp] = read()
+        except HeaderError as error:
+            known[stamp] = error
+    said = known[stamp]
+    if isinstance(said, HeaderError):
+        raise HeaderError(str(said))
+    return said
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the folders hold: sound entries, the files behind them, and what was wrong."""
+    """What the folders hold: sound entries, the files they were made of, and what was wrong.
+
+    facts: what the files of the adapters say, by key.
+    """
 
     models: tuple[ModelEntry, ...]
     adapters: tuple[AdapterEntry, ...]
     problems: tuple[Problem, ...]
+    facts: Mapping[str, AdapterFacts]
+    files: tuple[Path, ...]
 
 
 def weight_files(models_dir: Path, folder: str) -> list[Path]:
@@ -104,13 +134,19 @@ def find(
     models: list[ModelEntry] = []
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
+    facts: dict[str, AdapterFacts] = {}
     files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
             if file.resolve() in claimed:
                 continue
+            said = AdapterFacts()
             try:
-                title = headers.title(file)
+                if folder == CHECKPOINTS:
+                    title = headers.title(file)
+                else:
+                    said = headers.facts(file)
+                    title = said.title
             except HeaderError as error:
                 problems.append(Problem(str(file), slug(file.stem), f"not offered: {error}"))
                 continue
@@ -120,20 +156,26 @@ def find(
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
             fields: dict[str, Any] = {
                 "key": key,
-                "name": _line(title, NAME_MAX) or _line(file.stem, NAME_MAX) or key,
+                "name": clean_line(title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
                 "path": _path(file, models_dir),
             }
             try:
                 if folder == CHECKPOINTS:
                     models.append(ModelEntry(**fields))
                 else:
-                    said, wrong = _sidecar(file.with_suffix(".json"))
+                    beside, wrong = _sidecar(file.with_suffix(".json"))
                     problems += [Problem(str(file.with_suffix(".json")), key, w) for w in wrong]
-                    adapters.append(AdapterEntry(**fields, **said))
+                    adapters.append(AdapterEntry(**{**fields, **_stated(said), **beside}))
+                    facts[key] = said
             except ValidationError as error:
                 problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
-    headers.forget_all_but([*files[CHECKPOINTS], *files[LORAS]])
-    return Found(tuple(models), tuple(adapters), tuple(problems))
+    return Found(
+        tuple(models),
+        tuple(adapters),
+        tuple(problems),
+        MappingProxyType(facts),
+        (*files[CHECKPOINTS], *files[LORAS]),
+    )
 
 
 def slug(stem: str) -> str:
@@ -164,8 +206,10 @@ def _path(file: Path, models_dir: Path) -> str:
     return str(file.absolute())
 
 
-def _line(text: str, most: int) -> str:
-    return one_line(text).replace("�", " ").strip()[:most].strip()
+def _stated(facts: AdapterFacts) -> dict[str, Any]:
+    """Fields of an entry that the author wrote into the file; tags are guesses, so not these."""
+    fields: dict[str, Any] = {"trigger_words": facts.phrase} if facts.phrase else {}
+    return fields if facts.weight is None else {**fields, "default_weight": facts.weight}
 
 
 def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -189,8 +233,8 @@ def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
     wrong: list[str] = []
     text = data.get("activation text") or ""
     if isinstance(text, str):
-        words = dict.fromkeys(filter(None, (_line(w, len(w)) for w in text.split(","))))
-        fields["trigger_words"] = tuple(words)
+        words = dict.fromkeys(filter(None, (clean_line(w, len(w)) for w in text.split(","))))
+        fields |= {"trigger_words": tuple(words)} if words else {}
     else:
         wrong.append('"activation text" ignored: it must be text')
     weight = data.get("preferred weight") or 0  # the web UI writes 0 for "not set"

@@ -25,8 +25,9 @@ class LiveCatalog:
         """Read the catalog for the first time, which blocks. Raises CatalogError as it does."""
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
+        self._hub = models_dir / "hub"
         self._headers = dropins.Headers()
-        self._seen = self._stamps()
+        self._seen = self._stamps(), self._changed()
         self._current = read_catalog(catalog_dir, models_dir, headers=self._headers)
         _report(self._current.problems, ())
 
@@ -42,10 +43,10 @@ class LiveCatalog:
         last good one stays.
         """
         # Taken before reading: what changes meanwhile is seen the next time.
-        stamps = self._stamps()
-        if stamps == self._seen:
+        seen = self._stamps(), self._changed()
+        if seen == self._seen:
             return False
-        self._seen = stamps
+        self._seen = seen
         try:
             fresh = read_catalog(self._catalog_dir, self._models_dir, headers=self._headers)
             if self._current.default and not fresh.default:
@@ -54,6 +55,7 @@ class LiveCatalog:
         except CatalogError as error:
             log.error("The changed catalog cannot be used, the last good one stays: %s", error)
             return False
+        self._seen = seen[0], self._changed()
         _report(fresh.problems, self._current.problems)
         self._current = fresh
         log.info("Catalog read: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
@@ -74,7 +76,20 @@ class LiveCatalog:
         stamps = [_stamp(file) for file in files]
         for folder in (dropins.CHECKPOINTS, dropins.LORAS):
             stamps += _listing(self._models_dir / folder)
+        # The folder of a snapshot changes when a download puts a file into it.
+        stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
         return tuple(stamps)
+
+    def _changed(self) -> tuple[dropins.Stamp, ...]:
+        """Adapter files that entries name elsewhere and that are no longer as they were read."""
+        listed = str(self._models_dir / dropins.LORAS)
+        known = [
+            stamp
+            for stamp in self._headers.adapter_stamps
+            if stamp[0].rpartition(os.sep)[0] != listed
+        ]
+        now = [_stamp(Path(path))[:3] for path, _, _ in known]
+        return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 
 
 def _stamp(file: Path) -> _Stamp:

@@ -151,6 +151,22 @@ def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location
     return weights
 
 
+def weight_file(found: Location, weight_name: str | None) -> Path | None:
+    """The one .safetensors file of an adapter that is on this machine; None when there is none.
+
+    A folder without `weight_name` has to hold just one. Reads folder listings only; never raises.
+    """
+    if found.kind == "file" or found.path is None:
+        return found.path
+    if weight_name:
+        return found.path / weight_name
+    try:
+        files = [p for p in found.path.iterdir() if p.suffix == ".safetensors"]
+    except OSError:
+        return None
+    return files[0] if len(files) == 1 else None
+
+
 def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
     """Why `entry` could not be painted with, one sentence each; empty when nothing is wrong.
 

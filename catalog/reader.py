@@ -1,8 +1,9 @@
 """Reading the catalog: two TOML files and the drop-in folders, into one `Catalog`."""
 
+import contextlib
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,9 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import ValidationError
 
 from catalog import dropins
-from catalog.locate import locate
+from catalog.facts import AdapterFacts
+from catalog.header import HeaderError
+from catalog.locate import Location, locate, weight_file
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Catalog, CatalogError, Problem
 
@@ -44,13 +47,18 @@ def read_catalog(
     models = _read(file, data, "models", ModelEntry)
     adapter_file = catalog_dir / ADAPTERS_FILE
     adapters = _read(adapter_file, _parse(adapter_file), "loras", AdapterEntry)
+    headers = headers or dropins.Headers()
+    places = _places(models_dir, adapters.tables)
     found = dropins.find(
         models_dir,
-        claimed=_claimed(models_dir, models.tables, adapters.tables),
+        claimed=_claimed([*_places(models_dir, models.tables).values(), *places.values()]),
         model_keys=models.tables.keys(),
         adapter_keys=adapters.tables.keys(),
-        headers=headers or dropins.Headers(),
+        headers=headers,
     )
+    files = _files(adapters.entries, places)
+    facts = {**_facts(files, headers), **found.facts}
+    headers.forget_all_but([*found.files, *files.values()])
     every_model = {**models.entries, **{m.key: m for m in found.models}}
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     default, default_problems = _default(file, data, every_model)
@@ -69,6 +77,7 @@ def read_catalog(
             *_unknown_models(adapter_file, adapters.entries, models.tables, every_model),
             *found.problems,
         ),
+        adapter_facts=MappingProxyType(facts),
     )
 
 
@@ -129,19 +138,44 @@ def _listed(words: list[str]) -> str:
     return " and ".join(words)
 
 
-def _claimed(models_dir: Path, *tables: Mapping[str, Any]) -> frozenset[Path]:
+def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Location, str | None]]:
+    """Where the weights of each table are, and its weight_name; of broken entries too."""
+    places = {}
+    for key, fields in tables.items():
+        if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
+            name, revision = (
+                value if isinstance(value := fields.get(field), str) else None
+                for field in ("weight_name", "revision")
+            )
+            places[key] = locate(path, models_dir, name, revision), name
+    return places
+
+
+def _claimed(places: Iterable[tuple[Location, str | None]]) -> frozenset[Path]:
     """Files that the tables name, broken entries too: a typo must not offer what they hide."""
     claimed = set()
-    for fields in (f for table in tables for f in table.values() if isinstance(f, dict)):
-        path, weight_name = fields.get("path"), fields.get("weight_name")
-        if not isinstance(path, str):
-            continue
-        name = weight_name if isinstance(weight_name, str) else None
-        found = locate(path, models_dir, name)
+    for found, name in places:
         if found.path and found.kind in {"file", "folder"}:
             used = found.path / name if found.kind == "folder" and name else found.path
             claimed.add(used.resolve())
     return frozenset(claimed)
+
+
+def _files(
+    adapters: Mapping[str, AdapterEntry], places: Mapping[str, tuple[Location, str | None]]
+) -> dict[str, Path]:
+    """The weight files that are on this machine, by key."""
+    located = ((key, weight_file(*places[key])) for key in adapters)
+    return {key: file for key, file in located if file is not None}
+
+
+def _facts(files: Mapping[str, Path], headers: dropins.Headers) -> dict[str, AdapterFacts]:
+    facts = {}
+    for key, file in files.items():
+        # What is wrong with the file of an entry is told where its problems are asked for.
+        with contextlib.suppress(HeaderError):
+            facts[key] = headers.facts(file)
+    return facts
 
 
 def _default(

@@ -51,6 +51,12 @@ def one_line(text: object) -> str:
     return _CONTROL.sub("�", str(text))
 
 
+def clean_line(text: str, most: int) -> str:
+    """The first `most` characters of `text` as one line, without control characters."""
+    # Cut first: what a file says of itself may be megabytes.
+    return one_line(text[: 4 * most]).replace("�", " ").strip()[:most].strip()
+
+
 def is_key(text: str) -> bool:
     """Whether `text` may be the key of an entry."""
     return _KEY.fullmatch(text) is not None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from catalog.facts import AdapterFacts, Misfit, misfit
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, one_line
 from catalog.search import Index
 
@@ -33,6 +34,7 @@ class Catalog:
     Disabled entries are in `models` and `adapters`, and are never offered, found or suggested.
     default: key of an enabled model; empty when there is none.
     reference: what lets a picture guide the painting; None when that is not offered.
+    adapter_facts: what the files of adapters say, by key, as far as they are on this machine.
     """
 
     models: Mapping[str, ModelEntry]
@@ -40,6 +42,8 @@ class Catalog:
     default: str
     problems: tuple[Problem, ...] = ()
     reference: ReferenceEntry | None = None
+    adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
+    _misfits: Mapping[str, Misfit] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
     _model_index: Index = field(init=False, repr=False)
@@ -50,10 +54,27 @@ class Catalog:
             (m for m in self.models.values() if m.enabled), key=lambda m: m.key != self.default
         )
         adapters = [a for a in self.adapters.values() if a.enabled]
+        judged = (
+            (key, misfit(facts, vouched=bool(self.adapters[key].models)))
+            for key, facts in self.adapter_facts.items()
+        )
+        object.__setattr__(self, "_misfits", {key: why for key, why in judged if why})
         object.__setattr__(self, "_models", tuple(models))
         object.__setattr__(self, "_adapters", tuple(adapters))
         object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
         object.__setattr__(self, "_adapter_index", Index((a.key, a.name) for a in adapters))
+
+    def facts(self, key: str) -> AdapterFacts | None:
+        """What the file of the adapter says; None when it is not on this machine, or broken."""
+        return self.adapter_facts.get(key)
+
+    def misfit(self, key: str) -> Misfit | None:
+        """Why the adapter fits none of the models, whose architecture is SDXL's; else None."""
+        return self._misfits.get(key)
+
+    def fits(self, adapter: AdapterEntry, model: str) -> bool:
+        """Whether the adapter may be used with the model of this key."""
+        return (not adapter.models or model in adapter.models) and adapter.key not in self._misfits
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether such ones may be shown."""
@@ -61,7 +82,8 @@ class Catalog:
 
     def offered_adapters(self, *, nsfw: bool, model: str | None = None) -> tuple[AdapterEntry, ...]:
         """The enabled adapters. model: only those that fit the model of this key."""
-        return tuple(a for a in self._adapters if _fits(a, nsfw, model, ()))
+        accept = self._accept_adapter(nsfw, model, ())
+        return tuple(a for number, a in enumerate(self._adapters) if accept(number))
 
     def search_models(self, text: str, *, nsfw: bool, limit: int = 25) -> tuple[ModelEntry, ...]:
         """The offered models whose key or name matches `text`, best first; memory only."""
@@ -85,6 +107,18 @@ class Catalog:
         numbers = self._adapter_index.search(text, accept, limit)
         return tuple(self._adapters[n] for n in numbers)
 
+    def search_misfits(
+        self, text: str, *, nsfw: bool, exclude: Collection[str] = (), limit: int = 25
+    ) -> tuple[AdapterEntry, ...]:
+        """As `search_adapters`, of those that fit no model."""
+        if not self._misfits:
+            return ()
+        offered = self._accept_adapter(nsfw, None, exclude)
+        numbers = self._adapter_index.search(
+            text, lambda n: self._adapters[n].key in self._misfits and offered(n), limit
+        )
+        return tuple(self._adapters[n] for n in numbers)
+
     def nearest_models(self, text: str, n: int = 3, *, nsfw: bool = False) -> tuple[str, ...]:
         """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
         numbers = self._model_index.nearest(text, self._accept_model(nsfw), n)
@@ -104,12 +138,12 @@ class Catalog:
     def _accept_adapter(
         self, nsfw: bool, model: str | None, exclude: Collection[str]
     ) -> Callable[[int], bool]:
-        return lambda number: _fits(self._adapters[number], nsfw, model, exclude)
+        def accept(number: int) -> bool:
+            entry = self._adapters[number]
+            return (
+                (nsfw or not entry.nsfw)
+                and (model is None or self.fits(entry, model))
+                and entry.key not in exclude
+            )
 
-
-def _fits(entry: AdapterEntry, nsfw: bool, model: str | None, exclude: Collection[str]) -> bool:
-    return (
-        (nsfw or not entry.nsfw)
-        and (model is None or not entry.models or model in entry.models)
-        and entry.key not in exclude
-    )
+        return accept

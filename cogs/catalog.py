@@ -74,7 +74,7 @@ class CatalogCog(commands.Cog, name="Catalog"):
         else:
             key = chosen.key if chosen else None
             adapters = catalog.offered_adapters(nsfw=nsfw, model=key)
-            embed, page, pages = loras_page(say, adapters, page, model=chosen)
+            embed, page, pages = loras_page(say, adapters, page, model=chosen, catalog=catalog)
         view = discord.ui.View(timeout=None)
         if pages > 1:
             key = chosen.key if chosen else ""

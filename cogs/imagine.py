@@ -185,7 +185,8 @@ class Imagine(commands.Cog):
         catalog = self._catalog()
         nsfw = age_restricted(interaction.channel)
         model = self._chosen(interaction, catalog)
-        return adapter_choices(text, catalog, nsfw=nsfw, model=model.key if model else None)
+        say = self._texts.speaker(str(interaction.locale))
+        return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:

@@ -204,6 +204,26 @@ def settings_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: str) ->
     return Settings.load()
 
 
+def old_lora_in(tmp_path: Path) -> None:
+    """A LoRA for SD 1.5 in the folder of LoRAs, named `old`."""
+    layer = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+    header = {
+        f"{layer}.lora_down.weight": {
+            "dtype": "F16",
+            "shape": [4, 768],
+            "data_offsets": [0, 4 * 768 * 2],
+        },
+        "__metadata__": {
+            "modelspec.title": "Old one",
+            "ss_tag_frequency": json.dumps({"1_a": {"tree": 1}}),
+        },
+    }
+    raw = json.dumps(header).encode()
+    (tmp_path / "models" / "loras").mkdir(parents=True)
+    file = tmp_path / "models" / "loras" / "old.safetensors"
+    file.write_bytes(len(raw).to_bytes(8, "little") + raw + bytes(4 * 768 * 2))
+
+
 CATALOG = """
 default = "demo"
 [models.demo]
@@ -238,6 +258,8 @@ class TestListings:
         assert listing("loras", settings, as_json=True) == 0
         [row] = json.loads(capsys.readouterr().out)
         assert (row["key"], row["name"], row["description"]) == ("ink", "Ink", "Washes.")
+        assert row["family"] is row["base"] is row["rank"] is row["title"] is None
+        assert row["trigger_candidates"] == []
 
     def test_table(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -250,6 +272,34 @@ class TestListings:
         assert lines[1].endswith("A placeholder.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)
+
+    def test_what_the_files_of_loras_say(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        old_lora_in(tmp_path)
+        assert listing("loras", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["old"]
+        said = {name: row[name] for name in ("family", "base", "rank", "conv_rank", "title")}
+        assert said == {
+            "family": "LoRA",
+            "base": "SD 1.5",
+            "rank": 4,
+            "conv_rank": None,
+            "title": "Old one",
+        }
+        assert row["trigger_candidates"] == ["tree"]
+        assert row["problems"] == ["made for SD 1.5, which fits no model here"]
+        assert row["available"] is False
+        assert listing("loras", settings, as_json=False) == 0
+        head, ink, old = capsys.readouterr().out.splitlines()[:3]
+        assert head.split()[:4] == ["key", "name", "kind", "files"]
+        assert ink.split()[:3] == ["ink", "Ink", "downloaded"]
+        assert old.split("  ")[2:] == [
+            "LoRA 4, SD 1.5",
+            "made for SD 1.5, which fits no model here",
+        ]
+        assert ink.index("downloaded") == head.index("files") == old.index("made")
 
     def test_a_catalog_that_is_not_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -282,6 +332,16 @@ class TestRunWithoutAToken:
 
 
 class TestCheck:
+    def test_a_lora_that_fits_no_model_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        old_lora_in(tmp_path)
+        [found] = [f for f in check_module._catalog(settings) if "LoRA old" in f.text]
+        assert found.text == "LoRA old: made for SD 1.5, which fits no model here"
+        assert found.mend
+        assert not found.fatal
+
     @pytest.mark.parametrize(
         ("token", "sound"),
         [

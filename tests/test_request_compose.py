@@ -20,7 +20,7 @@ from bot.request import (
     draw_seed,
 )
 from bot.request.emphasis import Span, parse
-from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
+from catalog import AdapterEntry, AdapterFacts, Catalog, FloatRange, IntRange, ModelEntry
 
 
 def model(key: str, **fields: Any) -> ModelEntry:
@@ -55,9 +55,23 @@ ADAPTERS = [
     adapter("off", enabled=False),
     adapter("nude", nsfw=True),
     adapter("fast-only", models=("fast", "base-2")),
+    adapter("old-15"),
+    adapter("old-vouched", models=("base",)),
+    adapter("dynamic"),
+    adapter("pony"),
 ]
+FACTS = {
+    "ink": AdapterFacts("LoRA", "SDXL", True, tags=("never added",)),
+    "old-15": AdapterFacts("LoRA", "SD 1.5", True),
+    "old-vouched": AdapterFacts("(IA)³", "SD 1.5", certain=False),
+    "dynamic": AdapterFacts("DyLoRA", "SDXL", True),
+    "pony": AdapterFacts("LoKr", "Pony", True),
+}
 CATALOG = Catalog(
-    {entry.key: entry for entry in MODELS}, {entry.key: entry for entry in ADAPTERS}, "base"
+    {entry.key: entry for entry in MODELS},
+    {entry.key: entry for entry in ADAPTERS},
+    "base",
+    adapter_facts=FACTS,
 )
 
 
@@ -282,6 +296,25 @@ class TestAdapters:
         )
         assert composed(model="fast", lora="fast-only").adapters
 
+    def test_one_for_another_base_is_refused_before_it_is_queued(self) -> None:
+        code, params = refused(Refused, lora="old-15")
+        assert code == "lora.other_base"
+        allowed = "SDXL, Pony, Illustrious, NoobAI"
+        assert params == {"name": "old-15", "base": "SD 1.5", "model": "base", "allowed": allowed}
+        assert refused(Refused, prompt="a <lora:old-15:1>")[0] == "lora.other_base"
+        assert composed(lora="pony, ink").trigger_words == ("ink wash", "Sumi-e")
+
+    def test_the_owner_may_know_better_than_metadata(self) -> None:
+        assert composed(lora="old-vouched").adapters
+
+    def test_a_family_that_cannot_be_applied(self) -> None:
+        code, params = refused(Refused, lora="dynamic")
+        assert (code, params["name"], params["family"]) == ("lora.unsupported", "dynamic", "DyLoRA")
+        assert params["allowed"].startswith("LoRA, LoCon, DoRA, LoHa, LoKr")
+
+    def test_a_near_miss_never_leads_to_one_that_does_not_fit(self) -> None:
+        assert "old-15" not in str(refused(lora="old-16")[1].get("nearest"))
+
 
 class TestPromptWeights:
     @pytest.mark.parametrize("prompt", ["(fox:10)", "(fox:-10)", "(fox:nan)", "((fox:5):2)"])
@@ -354,6 +387,10 @@ class TestOfferedStill:
             with pytest.raises(UserError) as error:
                 check_offered(request, Catalog(models, adapters, ""), nsfw=False)
             assert error.value.code == code
+        facts = {"ink": AdapterFacts(base="Flux", certain=True)}
+        changed = Catalog(CATALOG.models, CATALOG.adapters, "base", adapter_facts=facts)
+        with pytest.raises(Refused, match=r"lora\.other_base"):
+            check_offered(request, changed, nsfw=False)
 
 
 def test_a_draft_and_a_request_do_not_show_their_prompts() -> None:

@@ -135,6 +135,11 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             if not entry.enabled:
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
+            why = catalog.misfit(entry.key) if kind == "LoRA" else None
+            if not problems and why:
+                mend = "remove it, or put a LoRA for SDXL in its place"
+                yield Finding(f"{kind} {entry.key}: {why}", mend)
+                continue
             if problems:
                 broken = entry.key == catalog.default
                 mend = f"put the file under {models_dir}, or correct the entry"

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot.settings import Settings
-from catalog import AdapterEntry, ModelEntry, locate_entry, problems_of, read_catalog
+from catalog import (
+    UNKNOWN,
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    ModelEntry,
+    locate_entry,
+    problems_of,
+    read_catalog,
+)
 
 
 def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bool) -> int:
@@ -14,9 +23,9 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
     catalog = read_catalog(settings.catalog_dir.absolute(), models_dir)
     entries: list[ModelEntry | AdapterEntry]
     entries = [*(catalog.models if what == "models" else catalog.adapters).values()]
-    rows = [_row(entry, models_dir, entry.key == catalog.default) for entry in entries]
+    rows = [_row(entry, models_dir, catalog) for entry in entries]
     rows += [
-        _broken(problem.key, problem.reason)
+        _broken(problem.key, problem.reason) | (_facts(None) if what == "loras" else {})
         for problem in catalog.problems
         if Path(problem.file).name.startswith(what)
         and problem.key
@@ -25,31 +34,58 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return 0
-    table = [("key", "name", "files", "what it is for")]
+    kinds = ["kind"] if what == "loras" else []
+    table = [["key", "name", *kinds, "files", "what it is for"]]
     for row in rows:
         marks = [] if row["enabled"] else ["disabled"]
         marks += ["default"] if row.get("default") else []
         files = "; ".join(row["problems"]) or row["files"]
-        table.append((row["key"], row["name"], ", ".join([files, *marks]), row["description"]))
-    widths = [max(len(line[column]) for line in table) for column in range(3)]
+        kinds = [_kind(row)] if what == "loras" else []
+        files = ", ".join([files, *marks])
+        table.append([row["key"], row["name"], *kinds, files, row["description"]])
+    widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
     for line in table:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        print("  ".join([*padded, line[3]]).rstrip())
+        print("  ".join([*padded, line[-1]]).rstrip())
     for problem in catalog.problems:
         print(f"problem: {problem}")
     return 0
 
 
-def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, default: bool) -> dict[str, Any]:
+def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
     location = locate_entry(entry, models_dir)
-    problems = problems_of(entry, models_dir)
+    problems = list(problems_of(entry, models_dir))
+    if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
+        problems.append(str(why))
     row = {
         **entry.model_dump(mode="json"),
         "available": location.available and not problems,
         "files": _FILES[location.kind],
-        "problems": list(problems),
+        "problems": problems,
     }
-    return {**row, "default": default} if isinstance(entry, ModelEntry) else row
+    if isinstance(entry, ModelEntry):
+        return {**row, "default": entry.key == catalog.default}
+    return {**row, **_facts(catalog.facts(entry.key))}
+
+
+def _facts(facts: AdapterFacts | None) -> dict[str, Any]:
+    """What the file of a LoRA says; null where it says nothing or is not here."""
+    known = facts or AdapterFacts()
+    return {
+        "family": None if known.family == UNKNOWN else known.family,
+        "base": known.base or None,
+        "rank": known.rank,
+        "conv_rank": known.conv_rank,
+        "trigger_candidates": list(known.candidates),
+        "recommended_weight": known.weight,
+        "title": known.title or None,
+    }
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """Family, rank and base in a few words, such as `LoRA 32, SDXL`; empty when unknown."""
+    made = " ".join(str(row[name]) for name in ("family", "rank") if row.get(name))
+    return ", ".join(filter(None, [made, row.get("base")]))
 
 
 _FILES = {

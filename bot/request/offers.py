@@ -62,6 +62,16 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         raise Refused(
             "lora.other_model", name=entry.key, model=model.key, models=", ".join(entry.models)
         )
+    if why := catalog.misfit(entry.key):
+        if why.kind == "base":
+            raise Refused(
+                "lora.other_base",
+                name=entry.key,
+                base=why.found,
+                model=model.key,
+                allowed=why.allowed,
+            )
+        raise Refused("lora.unsupported", name=entry.key, family=why.found, allowed=why.allowed)
     return entry
 
 

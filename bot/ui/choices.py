@@ -5,7 +5,8 @@ from discord.app_commands import Choice
 from bot.errors import InvalidRequest
 from bot.request.syntax import at_ratio, parse_size
 from bot.ui.language import Say
-from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
+from bot.ui.pages import misfit_mark
+from catalog import SCHEDULERS, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -19,10 +20,11 @@ def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str
 
 
 def adapter_choices(
-    text: str, catalog: Catalog, *, nsfw: bool, model: str | None
+    text: str, catalog: Catalog, say: Say, *, nsfw: bool, model: str | None
 ) -> list[Choice[str]]:
     """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
 
+    One that fits no model is not proposed; who types its name finds it last, and why it is no use.
     A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
     """
     head, comma, last = text.rpartition(",")
@@ -32,11 +34,17 @@ def adapter_choices(
     found = catalog.search_adapters(
         name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX
     )
+    if name.strip() and len(found) < CHOICES_MAX:
+        found += catalog.search_misfits(
+            name.strip(), nsfw=nsfw, exclude=taken, limit=CHOICES_MAX - len(found)
+        )
     choices = []
     for entry in found:
         value = f"{kept}{entry.key}{colon}{weight.strip()}"
         if len(value) <= CHOICE_LENGTH:
-            choices.append(Choice(name=_cut(f"{value} · {_hint(entry)}"), value=value))
+            why = catalog.misfit(entry.key)
+            hint = misfit_mark(say, why) if why else f"{entry.name} ({entry.default_weight:g})"
+            choices.append(Choice(name=_cut(f"{value} · {hint}"), value=value))
     return choices
 
 
@@ -71,10 +79,6 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
         for n, ((width, height), label) in enumerate(sizes.items())
         if n == 0 or wanted in label.casefold()
     ]
-
-
-def _hint(entry: AdapterEntry) -> str:
-    return f"{entry.name} ({entry.default_weight:g})"
 
 
 def _cut(text: str) -> str:

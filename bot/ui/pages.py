@@ -6,9 +6,9 @@ from typing import TypeVar
 import discord
 
 from bot.ui.language import Say
-from bot.ui.markdown import escaped
+from bot.ui.markdown import escaped, shown
 from bot.ui.messages import BLURPLE
-from catalog import AdapterEntry, ModelEntry
+from catalog import UNKNOWN, AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
 
 PER_PAGE = 6
 VALUE_MAX = 700  # six of them stay under the 6,000 characters of one message
@@ -33,11 +33,11 @@ def models_page(
     states: dict[str, str],
 ) -> tuple[discord.Embed, int, int]:
     """states: what to say of a model's files, by key; none for those that are there."""
-    shown, page, pages = cut(models, page)
+    listed, page, pages = cut(models, page)
     embed = discord.Embed(title=say("models.title"), colour=BLURPLE)
     if not models:
         embed.description = say("models.empty")
-    for entry in shown:
+    for entry in listed:
         marks = [say("models.default")] if entry.key == default else []
         marks += [say("models.loaded")] if entry.key == loaded else []
         marks += [states[entry.key]] if entry.key in states else []
@@ -49,33 +49,69 @@ def models_page(
             guidance=f"{entry.guidance.default:g}",
         )
         key = " · ".join([f"`{entry.key}`", *marks])
-        lines = [key, escaped(entry.description), f"-# {native}"]
-        _add(embed, entry.name, lines)
+        _add(embed, entry.name, [key], entry.description, [f"-# {native}"])
     _sign(embed, say, say("models.hint"), page, pages)
     return embed, page, pages
 
 
 def loras_page(
-    say: Say, adapters: Sequence[AdapterEntry], page: int, *, model: ModelEntry | None
+    say: Say,
+    adapters: Sequence[AdapterEntry],
+    page: int,
+    *,
+    model: ModelEntry | None,
+    catalog: Catalog,
 ) -> tuple[discord.Embed, int, int]:
-    """model: whose LoRAs these are; None for all."""
-    shown, page, pages = cut(adapters, page)
+    """model: whose LoRAs these are; None for all. catalog: knows what their files say."""
+    listed, page, pages = cut(adapters, page)
     title = say("loras.title_for", model=model.name) if model else say("loras.title")
     embed = discord.Embed(title=title, colour=BLURPLE)
     if not adapters:
         embed.description = say("loras.empty")
-    for entry in shown:
+    for entry in listed:
+        facts = catalog.facts(entry.key) or AdapterFacts()
+        why = catalog.misfit(entry.key)
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
-        lines = [f"`{entry.key}` · {weight}", escaped(entry.description)]
+        above = [" · ".join([f"`{entry.key}`", weight, *_kind(say, facts)])]
+        above += [misfit_mark(say, why)] if why else []
+        below = []
         if entry.trigger_words:
-            words = ", ".join(f"`{word}`" for word in entry.trigger_words)
-            lines.append(say("loras.triggers", words=words))
-        _add(embed, entry.name, lines)
+            below.append(say("loras.triggers", words=_quoted(entry.trigger_words)))
+        elif facts.candidates and not why:
+            below.append(say("loras.suggested", words=_quoted(facts.candidates)))
+        _add(embed, entry.name, above, entry.description, below)
     _sign(embed, say, say("loras.hint"), page, pages)
     return embed, page, pages
 
 
-def _add(embed: discord.Embed, name: str, lines: Sequence[str]) -> None:
+def misfit_mark(say: Say, why: Misfit) -> str:
+    """Why a LoRA fits no model, in a few words."""
+    if why.kind == "base":
+        return say("loras.other_base", base=why.found)
+    return say("loras.unsupported", family=why.found)
+
+
+def _kind(say: Say, facts: AdapterFacts) -> list[str]:
+    """What kind of adapter it is, as far as its file tells."""
+    family = [] if facts.family == UNKNOWN else [facts.family]
+    rank = [] if facts.rank is None else [say("loras.rank", rank=facts.rank)]
+    return [*family, *rank, *filter(None, [facts.base])]
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _add(
+    embed: discord.Embed,
+    name: str,
+    above: Sequence[str],
+    description: str,
+    below: Sequence[str],
+) -> None:
+    """A field of at most VALUE_MAX characters; the description gives way to what is around it."""
+    room = VALUE_MAX - sum(len(line) + 1 for line in (*above, *below))
+    lines = [*above, shown(description, room) if room > 0 else "", *below]
     value = "\n".join(line for line in lines if line)
     if len(value) > VALUE_MAX:
         value = value[: VALUE_MAX - 1] + "…"

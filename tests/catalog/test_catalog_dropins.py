@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import dropins as dropins_module
-from catalog import locate, problems_of
+from catalog import locate, problems_of, read_catalog
 from catalog.dropins import SIDECAR_MAX, Headers, slug
-from catalog.header import HEADER_MAX, HeaderError, read_metadata
+from catalog.header import HEADER_MAX, HeaderError, read_header, read_metadata
 from catalog.schema import is_key
 from tests.catalog.home import ONE_MODEL, Home, weights_bytes
 
@@ -298,3 +298,152 @@ def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPa
     headers.forget_all_but([bad])
     headers.title(good)
     assert reads == ["a.safetensors", "b.safetensors", "a.safetensors", "a.safetensors"]
+
+
+def lora_bytes(
+    width: int, metadata: dict[str, Any] | None = None, part: str = "lora_down"
+) -> bytes:
+    """A LoRA of rank 4 with one layer that reads text embeddings of `width`."""
+    module = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    header = {
+        f"{module}.{part}.weight": {
+            "dtype": "F16",
+            "shape": [4, width],
+            "data_offsets": [0, 8 * width],
+        },
+        "__metadata__": metadata or {},
+    }
+    return broken(header, bytes(8 * width))
+
+
+SAID = {
+    "modelspec.title": "Ink Wash",
+    "ss_output_name": "ink_v2",
+    "modelspec.trigger_phrase": "ink wash, sumi-e",
+    "modelspec.lora_default_weight": "0.7",
+    "ss_tag_frequency": json.dumps({"1_a": {"tree": 3}}),
+}
+
+
+class TestFacts:
+    def test_what_the_author_wrote_makes_the_entry(self, home: Home) -> None:
+        home.put(home.models_dir / "loras" / "ink.safetensors", lora_bytes(2048, SAID))
+        read = home.read()
+        entry = read.adapters["ink"]
+        assert (entry.name, entry.default_weight) == ("Ink Wash", 0.7)
+        assert entry.trigger_words == ("ink wash", "sumi-e")
+        facts = read.facts("ink")
+        assert facts is not None
+        assert (facts.family, facts.base, facts.rank) == ("LoRA", "SDXL", 4)
+        assert facts.candidates == ("ink wash", "sumi-e", "tree")
+        assert read.misfit("ink") is None
+
+    def test_tags_are_never_added_to_the_prompt(self, home: Home) -> None:
+        said = {"ss_tag_frequency": SAID["ss_tag_frequency"]}
+        home.put(home.models_dir / "loras" / "ink.safetensors", lora_bytes(2048, said))
+        read = home.read()
+        assert read.adapters["ink"].trigger_words == ()
+        assert read.adapters["ink"].default_weight == 1.0
+        assert read.facts("ink").candidates == ("tree",)  # type: ignore[union-attr]
+
+    def test_the_file_beside_it_outweighs_the_header(self, home: Home) -> None:
+        home.put(home.models_dir / "loras" / "ink.safetensors", lora_bytes(2048, SAID))
+        sidecar = home.models_dir / "loras" / "ink.json"
+        home.put(sidecar, b'{"activation text": "mine", "preferred weight": 0.4}')
+        entry = home.read().adapters["ink"]
+        assert (entry.trigger_words, entry.default_weight) == (("mine",), 0.4)
+        home.put(sidecar, b'{"activation text": " , ", "preferred weight": 0}')
+        entry = home.read().adapters["ink"]
+        assert (entry.trigger_words, entry.default_weight) == (("ink wash", "sumi-e"), 0.7)
+
+    def test_an_entry_stays_as_its_owner_wrote_it(self, home: Home) -> None:
+        home.put(home.models_dir / "loras" / "ink.safetensors", lora_bytes(2048, SAID))
+        home.write(loras='[loras.mine]\nname = "Mine"\npath = "loras/ink.safetensors"\n')
+        read = home.read()
+        assert list(read.adapters) == ["mine"]
+        entry = read.adapters["mine"]
+        assert (entry.name, entry.default_weight, entry.trigger_words) == ("Mine", 1.0, ())
+        assert read.facts("mine").title == "Ink Wash"  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        ("table", "put"),
+        [
+            ('path = "elsewhere/a.safetensors"', "elsewhere/a.safetensors"),
+            ('path = "{models}/b.safetensors"', "b.safetensors"),
+            ('path = "folder"', "folder/only.safetensors"),
+            ('path = "loras"\nweight_name = "c.safetensors"', "loras/c.safetensors"),
+            (
+                'path = "org/name"\nweight_name = "d.safetensors"',
+                "hub/models--org--name/snapshots/abc/d.safetensors",
+            ),
+            ('path = "org/name"', "hub/models--org--name/snapshots/abc/d.safetensors"),
+        ],
+    )
+    def test_wherever_the_file_is_on_this_machine(self, home: Home, table: str, put: str) -> None:
+        text = f'[loras.a]\nname = "A"\n{table}\n'.replace("{models}", str(home.models_dir))
+        home.write(loras=text)
+        assert home.read().facts("a") is None
+        home.put(home.models_dir / put, lora_bytes(768))
+        read = home.read()
+        assert read.facts("a").base == "SD 1.5"  # type: ignore[union-attr]
+        assert str(read.misfit("a")) == "made for SD 1.5, which fits no model here"
+
+    def test_several_files_or_a_broken_one_say_nothing(self, home: Home) -> None:
+        home.write(
+            loras='[loras.a]\nname = "A"\npath = "folder"\n'
+            '[loras.b]\nname = "B"\npath = "b.safetensors"\n'
+        )
+        for name in ("one", "two"):
+            home.put(home.models_dir / "folder" / f"{name}.safetensors", lora_bytes(768))
+        home.put(home.models_dir / "b.safetensors", b"broken")
+        read = home.read()
+        assert read.facts("a") is None
+        assert read.facts("b") is None
+        assert list(read.adapters) == ["a", "b"]
+        assert read.problems == ()
+
+    def test_a_checkpoint_is_not_called_what_was_merged_into_it(self, home: Home) -> None:
+        said = {"modelspec.title": "SDXL 1.0 base", "ss_output_name": "Mine"}
+        home.weights("checkpoints/mine.safetensors", said)
+        assert home.read().models["mine"].name == "Mine"
+
+    def test_an_unchanged_header_is_read_once(
+        self, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home.write(loras='[loras.far]\nname = "Far"\npath = "far.safetensors"\n')
+        far = home.put(home.models_dir / "far.safetensors", lora_bytes(768))
+        home.put(home.models_dir / "loras" / "near.safetensors", lora_bytes(2048))
+        home.put(home.models_dir / "loras" / "bad.safetensors", b"bad")
+        reads: list[str] = []
+
+        def counting(file: Path) -> Any:
+            reads.append(file.name)
+            return read_header(file)
+
+        monkeypatch.setattr(dropins_module, "read_header", counting)
+        headers = Headers()
+        for _ in range(3):
+            read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)
+            assert {key: f.base for key, f in read.adapter_facts.items()} == {
+                "far": "SD 1.5",
+                "near": "SDXL",
+            }
+        assert sorted(reads) == ["bad.safetensors", "far.safetensors", "near.safetensors"]
+        home.put(far, lora_bytes(2048))
+        read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)
+        assert read.misfit("far") is None
+        assert reads[3:] == ["far.safetensors"]
+        far.unlink()
+        read_catalog(home.catalog_dir, home.models_dir, headers=headers)
+        assert sorted(Path(path).name for path, _, _ in headers.adapter_stamps) == [
+            "bad.safetensors",
+            "near.safetensors",
+        ]
+
+    def test_malformed_shapes_are_as_none(self, tmp_path: Path) -> None:
+        shapes: list[Any] = [None, "x", [1, -1], [1.0], [True], {}, [2, 3]]
+        file = tmp_path / "a.safetensors"
+        file.write_bytes(
+            broken({f"t{n}": {"shape": s, "data_offsets": [0, 4]} for n, s in enumerate(shapes)})
+        )
+        assert [*read_header(file).shapes.values()] == [(), (), (), (), (), (), (2, 3)]

@@ -54,6 +54,44 @@ def test_a_change_of_either_file_counts(home: Home, live: LiveCatalog) -> None:
     assert list(live.current.adapters) == ["a"]
 
 
+def test_the_file_of_an_entry_is_followed_wherever_it_is(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write(
+        loras='[loras.far]\nname = "Far"\npath = "loras/sub/far.safetensors"\n'
+        '[loras.hub]\nname = "Hub"\npath = "org/name"\n'
+    )
+    far = home.weights("loras/sub/far.safetensors", {"ss_output_name": "One"})
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    assert not live.refresh()
+    home.weights("loras/sub/far.safetensors", {"ss_output_name": "Two"})
+    assert live.refresh()
+    assert live.current.facts("far").title == "Two"  # type: ignore[union-attr]
+    assert not live.refresh()
+    home.weights("hub/models--org--name/snapshots/abc/a.safetensors")
+    assert live.refresh()
+    assert live.current.facts("hub") is not None
+    assert not live.refresh()
+    far.unlink()
+    assert live.refresh()
+    assert live.current.facts("far") is None
+    monkeypatch.setattr(live_module, "read_catalog", None)
+    assert not live.refresh()
+
+
+def test_a_changed_file_beside_a_broken_catalog_is_tried_once(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.write(loras='[loras.far]\nname = "Far"\npath = "far.safetensors"\n')
+    home.weights("far.safetensors", {"ss_output_name": "One"})
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    home.write(b"=")
+    home.weights("far.safetensors", {"ss_output_name": "Two"})
+    for _ in range(3):
+        assert not live.refresh()
+    assert caplog.text.count("the last good one stays") == 1
+
+
 @pytest.mark.parametrize("broken", [b"default = ", b"\xff", b"", b"[models.base]\n"])
 def test_a_broken_edit_keeps_the_last_good_one_and_is_logged_once(
     home: Home, live: LiveCatalog, caplog: pytest.LogCaptureFixture, broken: bytes

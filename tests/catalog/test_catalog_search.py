@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from catalog.search import Index, fold
 
 
@@ -109,6 +109,25 @@ def test_chosen_hidden_and_unfit_ones_are_left_out_before_the_limit() -> None:
     found = read.search_adapters("ink", nsfw=False, model="pony", exclude={"ink-1"}, limit=1)
     assert keys(found) == ["ink-5"]
     assert find(read, "ink", model="sdxl") == ["ink-1", "ink-2", "ink-3", "ink-5"]
+
+
+def test_one_that_fits_no_model_is_found_only_when_no_model_is_asked_for() -> None:
+    other = AdapterFacts(base="Flux", certain=True)
+    read = Catalog(
+        models={},
+        adapters={**adapters("ink-1", "ink-2", "ink-4"), **adapters("ink-3", nsfw=True)},
+        default="",
+        adapter_facts={"ink-1": AdapterFacts(base="SDXL"), "ink-2": other, "ink-3": other},
+    )
+    assert find(read, "ink") == ["ink-1", "ink-2", "ink-4", "ink-3"]
+    assert find(read, "ink", model="sdxl") == ["ink-1", "ink-4"]
+    assert keys(read.offered_adapters(nsfw=True, model="sdxl")) == ["ink-1", "ink-4"]
+    assert keys(read.offered_adapters(nsfw=True)) == ["ink-1", "ink-2", "ink-4", "ink-3"]
+    assert read.nearest_adapters("imk-2", model="sdxl") == ("ink-1", "ink-4")
+    assert keys(read.search_misfits("ink", nsfw=True)) == ["ink-2", "ink-3"]
+    assert keys(read.search_misfits("ink", nsfw=False)) == ["ink-2"]
+    assert keys(read.search_misfits("ink", nsfw=True, limit=1)) == ["ink-2"]
+    assert keys(read.search_misfits("ink", nsfw=True, exclude={"ink-2"})) == ["ink-3"]
 
 
 def test_nearest_suggests_keys_further_away_but_only_offered_ones() -> None:

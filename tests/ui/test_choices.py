@@ -10,7 +10,7 @@ from bot.request import Draft, compose
 from bot.request.syntax import PIXEL_STEP, parse_adapters, parse_size
 from bot.ui.choices import adapter_choices, model_choices, size_choices
 from bot.ui.language import Texts
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
 
 SAY = Texts.read().speaker()
 MODELS = {
@@ -23,6 +23,8 @@ MORE: dict[str, dict[str, Any]] = {
     "nude": {"nsfw": True},
     "other": {"models": ("model-1",)},
     "off": {"enabled": False},
+    "inky-15": {},
+    "inky-dyn": {"nsfw": True},
 }
 ADAPTERS = {
     f"{'style-' * 6}{n}": AdapterEntry(
@@ -33,7 +35,12 @@ ADAPTERS = {
 ADAPTERS |= {
     key: AdapterEntry(key=key, name=key.title(), path="a/b", **more) for key, more in MORE.items()
 }
-CATALOG = Catalog(MODELS, ADAPTERS, "model-0")
+FACTS = {
+    "ink": AdapterFacts(family="LoRA", base="Pony", certain=True),
+    "inky-15": AdapterFacts(family="LoRA", base="SD 1.5", certain=True),
+    "inky-dyn": AdapterFacts(family="DyLoRA", base="SDXL", certain=True),
+}
+CATALOG = Catalog(MODELS, ADAPTERS, "model-0", adapter_facts=FACTS)
 
 
 def values(choices: list[Choice[str]]) -> list[str]:
@@ -41,7 +48,7 @@ def values(choices: list[Choice[str]]) -> list[str]:
 
 
 def loras(text: str, *, nsfw: bool = False, model: str | None = "model-0") -> list[str]:
-    return values(adapter_choices(text, CATALOG, nsfw=nsfw, model=model))
+    return values(adapter_choices(text, CATALOG, SAY, nsfw=nsfw, model=model))
 
 
 def check(choices: list[Choice[str]]) -> None:
@@ -58,7 +65,7 @@ TYPED = st.text(max_size=120) | st.text(alphabet="inkame-style,:0.5 <>x", max_si
 @given(text=TYPED)
 def test_whatever_is_typed_the_choices_are_within_the_limits(text: str) -> None:
     check(model_choices(text, CATALOG, nsfw=True))
-    check(adapter_choices(text, CATALOG, nsfw=True, model=None))
+    check(adapter_choices(text, CATALOG, SAY, nsfw=True, model="model-0"))
     for model in (MODELS["model-0"], SMALL):
         check(size_choices(text, model, SAY))
 
@@ -101,9 +108,24 @@ class TestLoras:
         assert "other" in loras("other", model="model-1")
         assert "off" not in loras("off", nsfw=True)
 
+    def test_one_that_fits_no_model_is_found_last_and_marked_by_who_types_its_name(self) -> None:
+        few = {key: ADAPTERS[key] for key in ("inky-15", "anime")}
+        small = Catalog(MODELS, few, "model-0", adapter_facts={"inky-15": FACTS["inky-15"]})
+        for text in ("", "  ", "ink, "):
+            proposed = values(adapter_choices(text, small, SAY, nsfw=True, model="model-0"))
+            assert [value.strip() for value in proposed] == [f"{text.strip()} anime".strip()]
+        found = adapter_choices("anime, ink", CATALOG, SAY, nsfw=True, model="model-0")
+        assert [choice.name for choice in found] == [
+            "anime, ink · Ink (1)",
+            "anime, inky-15 · ⚠ made for SD 1.5, does not fit",
+            "anime, inky-dyn · ⚠ DyLoRA, cannot be applied",
+        ]
+        assert loras("inky") == ["inky-15"]
+        assert loras("anime, inky-15, inky") == []
+
     def test_one_that_would_be_too_long_is_left_out(self) -> None:
         kept = ", ".join(f"{'style-' * 6}{n}" for n in range(2))
-        assert loras(f"{kept}, ink") == [f"{kept}, ink"]
+        assert loras(f"{kept}, anime") == [f"{kept}, anime"]
         assert loras(f"{kept}, style-") == []
 
 

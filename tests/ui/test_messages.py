@@ -21,10 +21,11 @@ from bot.ui.messages import (
     status_line,
 )
 from bot.ui.pages import PER_PAGE, cut, loras_page, models_page
-from catalog import AdapterEntry, ModelEntry
+from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.store.factories import record, request
 
 SAY = Texts.read().speaker()
+NOTHING = Catalog({}, {}, "")
 NASTY = st.text(alphabet="*_`~|<>@[](){}\\#-\n\u200b🦊é x", max_size=30)
 LONG = st.builds(lambda text, times: (text or "x") * times, NASTY, st.integers(1, 400))
 KEYS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,47}", fullmatch=True)
@@ -161,14 +162,20 @@ class TestLimits:
             )
             for key, name in zip(keys, names, strict=True)
         ]
+        said = AdapterFacts("LoCon + DoRA", "SD 1.5", True, 128, 64, tags=tuple(words)[:5])
+        catalog = Catalog(
+            {}, {a.key: a for a in adapters}, "", adapter_facts=dict.fromkeys(keys[1:], said)
+        )
         states = dict.fromkeys(keys, "not available: " + "x" * 900)
         embed, _, _ = models_page(
             SAY, models, page, default=keys[0], loaded=keys[-1], states=states
         )
         check_limits(embed)
         for model in (None, models[0]):
-            embed, _, _ = loras_page(SAY, adapters, page, model=model)
+            embed, _, _ = loras_page(SAY, adapters, page, model=model, catalog=catalog)
             check_limits(embed)
+            if adapters[0].trigger_words and page <= 0:
+                assert "Trigger words: `" in embed.fields[0].value  # type: ignore[operator]
 
 
 class TestWords:
@@ -260,13 +267,58 @@ class TestPages:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", default_weight=0.75, trigger_words=("ink wash",)
         )
-        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None)
+        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None, catalog=NOTHING)
         shown = fields(embed)
         assert shown["Ink"] == "`ink` · weight 0.75\nTrigger words: `ink wash`"
         assert "Page 2 of 2" in (embed.footer.text or "")
 
+    def test_what_the_file_of_a_lora_says(self) -> None:
+        facts = {
+            "own": AdapterFacts("LoRA", "SDXL", True, 32, tags=("tree",)),
+            "guess": AdapterFacts("LoKr + norm", "Pony", True, tags=("tree", "ink")),
+            "old": AdapterFacts("LoRA", "SD 1.5", True, 8, tags=("tree",)),
+            "dyn": AdapterFacts("DyLoRA"),
+            "silent": AdapterFacts(),
+        }
+        adapters = {
+            key: AdapterEntry(
+                key=key,
+                name=key,
+                path="x/y",
+                description="Fine.",
+                trigger_words=("mine",) if key == "own" else (),
+            )
+            for key in facts
+        }
+        catalog = Catalog({}, adapters, "", adapter_facts=facts)
+        embed, _, _ = loras_page(SAY, [*adapters.values()], 0, model=None, catalog=catalog)
+        assert {name: text.splitlines() for name, text in fields(embed).items()} == {
+            "own": ["`own` · weight 1 · LoRA · rank 32 · SDXL", "Fine.", "Trigger words: `mine`"],
+            "guess": [
+                "`guess` · weight 1 · LoKr + norm · Pony",
+                "Fine.",
+                "Perhaps its trigger words: `tree`, `ink`",
+            ],
+            "old": [
+                "`old` · weight 1 · LoRA · rank 8 · SD 1.5",
+                "⚠ made for SD 1.5, does not fit",
+                "Fine.",
+            ],
+            "dyn": ["`dyn` · weight 1 · DyLoRA", "⚠ DyLoRA, cannot be applied", "Fine."],
+            "silent": ["`silent` · weight 1", "Fine."],
+        }
+
+    def test_a_long_description_gives_way_to_the_trigger_words(self) -> None:
+        entry = AdapterEntry(
+            key="ink", name="Ink", path="x/y", description="*" * 900, trigger_words=("ink wash",)
+        )
+        embed, _, _ = loras_page(SAY, [entry], 0, model=None, catalog=NOTHING)
+        shown = fields(embed)["Ink"]
+        assert shown.endswith("…\nTrigger words: `ink wash`")
+        assert 690 <= len(shown) <= 700
+
     def test_nothing_to_show(self) -> None:
         embed, _, _ = models_page(SAY, [], 0, default="", loaded=None, states={})
         assert embed.description == "No model is offered here."
-        embed, _, _ = loras_page(SAY, [], 0, model=None)
+        embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
         assert embed.description == "No LoRA is offered here."
