@@ -17,6 +17,7 @@ import gc
 import random
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
                 load(pipeline, files)
             for name, unet in (("ours", bench.resident.unet), ("plain", pipeline.unet)):
                 evaluate(unet)
-                taken = min(seconds(lambda unet=unet: evaluate(unet)) for _ in range(3))
+                taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
                 times.setdefault((name, worn), []).extend([taken] * (number > 0))
         pipeline.unload_lora_weights()
     wear(bench, (), library)
@@ -223,7 +224,6 @@ def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
     with bench_model.opened(options) as bench:
         bench.paint(bench.request(steps=1))
         pipeline = bench.plain()
-        # Other programs' weights lie where a file was mapped, and take their time at first touch.
         lines = [
             first_use(bench, pipeline, 1, options.repeat),
             first_use(bench, pipeline, 4, options.repeat),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionXLPipeline
 
 from benchmarks import sdxl_weights
 from benchmarks.sdxl_weights import MODELS, Shape
@@ -46,6 +45,8 @@ class Bench:
 
     def plain(self, key: str = MODELS[0]) -> Any:
         """StableDiffusionXLPipeline as its documentation loads and moves it."""
+        from diffusers import StableDiffusionXLPipeline
+
         pipeline = StableDiffusionXLPipeline.from_pretrained(
             sdxl_weights.model_folder(self.weights, self.shape, key),
             torch_dtype=self.dtype,
@@ -126,6 +127,13 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
     shape = sdxl_weights.QUICK if options.quick else sdxl_weights.TRUE
     with tempfile.TemporaryDirectory() as temporary:
         weights = options.weights or Path(temporary)
+        painter = Engine(
+            models_dir=weights.absolute(),
+            hashes_file=Path(temporary) / "hashes.json",
+            device=options.device,
+            **engine,
+        )
+        painter.warm_up()
         first = sdxl_weights.model_folder(weights, shape, MODELS[0])
         sdxl_weights.write_model(first, shape)
         sdxl_weights.write_other(sdxl_weights.model_folder(weights, shape, MODELS[1]), first, shape)
@@ -140,13 +148,6 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
             )
             for key in MODELS
         }
-        painter = Engine(
-            models_dir=weights.absolute(),
-            hashes_file=Path(temporary) / "hashes.json",
-            device=options.device,
-            **engine,
-        )
-        painter.warm_up()
         report = painter.device_report()
         yield Bench(
             shape,
