@@ -238,8 +238,6 @@ def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
 def main() -> int:
     """Measure, print, and return the exit code."""
     options = bench_model.arguments(str(__doc__)).parse_args()
-    if options.quick:
-        torch.set_num_threads(1)
     lines, exact = run(options)
     print(f"{machine.describe()}{', --quick' if options.quick else ''}\n")
     print(table(lines))

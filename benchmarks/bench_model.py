@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from benchmarks import sdxl_weights
-from benchmarks.sdxl_weights import MODELS, Shape
+from benchmarks.sdxl_weights import Shape
 from bot.engine import Engine
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
 
-PROMPT = "a red fox asleep in fresh snow, morning light"
+KEYS: Final = ("bench-a", "bench-b")
+"""Of two models that share no number."""
+PROMPT: Final = "a red fox asleep in fresh snow, morning light"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Bench:
         """The model in our engine."""
         return self.painter._residency.resident
 
-    def plain(self, key: str = MODELS[0]) -> Any:
+    def plain(self, key: str = KEYS[0]) -> Any:
         """StableDiffusionXLPipeline as its documentation loads and moves it."""
         from diffusers import StableDiffusionXLPipeline
 
@@ -63,7 +65,7 @@ class Bench:
         defaults: dict[str, Any] = {
             "prompt": PROMPT,
             "negative": "",
-            "model": MODELS[0],
+            "model": KEYS[0],
             "steps": 30,
             "guidance": 7.0,
             "seed": 7,
@@ -134,9 +136,9 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
             **engine,
         )
         painter.warm_up()
-        first = sdxl_weights.model_folder(weights, shape, MODELS[0])
-        sdxl_weights.write_model(first, shape)
-        sdxl_weights.write_other(sdxl_weights.model_folder(weights, shape, MODELS[1]), first, shape)
+        for number, key in enumerate(KEYS):
+            folder = sdxl_weights.model_folder(weights, shape, key)
+            sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number)
         models = {
             key: ModelEntry(
                 key=key,
@@ -146,14 +148,14 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
                 min_side=64,
                 steps=IntRange(min=1, default=30, max=100),
             )
-            for key in MODELS
+            for key in KEYS
         }
         report = painter.device_report()
         yield Bench(
             shape,
             weights,
             painter,
-            Catalog(models, {}, MODELS[0]),
+            Catalog(models, {}, KEYS[0]),
             report.device,
             getattr(torch, report.dtype),
         )

@@ -141,7 +141,7 @@ def on_meta(make: Callable[[], Any]) -> Any:
         return make()
 
 
-def write_model(folder: Path, shape: Shape) -> None:
+def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
     """Write the diffusers folder, complete or not at all; an existing one is left as it is."""
     if folder.is_dir():
         return
@@ -163,8 +163,8 @@ def write_model(folder: Path, shape: Shape) -> None:
             steps_offset=1,
         )
         scheduler.save_pretrained(draft / "scheduler")
-        for seed, (name, make) in enumerate(shape.parts().items(), SEED):
-            _write_part(draft / name, make, seed)
+        for number, (name, make) in enumerate(shape.parts().items(), seed):
+            _write_part(draft / name, make, number)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

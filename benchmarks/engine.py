@@ -1,0 +1,221 @@
+"""The engine as a whole against plain diffusers: requests, switches, memory, exactness.
+
+`python -m benchmarks.engine` writes two models of SDXL's true architecture with random weights,
+loads them in our engine and in plain StableDiffusionXLPipelines, and measures in turns: one request
+from words to picture, and a switch to the other model until it is ready for its first step, from
+RAM and from its files. It counts the steps after a cancellation, and compares the bytes of
+pictures: painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3`
+lets torch reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank
+128 at 1024×1024 and 1216×832; then plain diffusers under the same cap.
+
+Plain is `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
+medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, or when a
+cancelled job went on. `--quick` is an eighth as wide.
+"""
+
+import argparse
+import gc
+import sys
+from typing import Any, Final
+
+import torch
+
+from benchmarks import bench_model, machine
+from benchmarks.bench_model import KEYS, Bench
+from benchmarks.side_by_side import Line, alternate, capped, of_pair, seconds, table
+from bot.engine import Engine
+from bot.errors import JobFailed, PaintStopped, StopReason
+
+RAM: Final = 64 * 2**30
+"""Bytes of checkpoints that may be kept: more than both models have."""
+
+
+def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> Line:
+    """One picture, from its words to its pixels."""
+    request = bench.request(steps=steps)
+    pair = alternate(
+        lambda: bench.paint(request), lambda: bench.paint_plain(pipeline, request), repeat
+    )
+    return of_pair(
+        f"one request, {steps} steps, {bench.shape.side}×{bench.shape.side}",
+        pair,
+        most=0.62 if bench.device == "cuda" else None,
+        goal="≤ 0.62×",
+    )
+
+
+def switch(bench: Bench, repeat: int) -> list[Line]:
+    """Back and forth between two models until the next step could begin."""
+    turn = [0]
+
+    def ours() -> None:
+        turn[0] += 1
+        bench.paint(bench.request(model=KEYS[turn[0] % 2], steps=1, width=64, height=64))
+
+    def plain() -> None:
+        held.clear()
+        _collect()
+        turn[0] += 1
+        held.append(bench.plain(KEYS[turn[0] % 2]))
+        bench.paint_plain(held[0], bench.request(steps=1, width=64, height=64))
+
+    held: list[Any] = []
+    alone = alternate(
+        lambda: bench.paint(bench.request(steps=1, width=64, height=64, model=KEYS[0])),
+        lambda: None,
+        repeat,
+    )
+    pair = alternate(ours, plain, repeat)
+    held.clear()
+    _collect()
+    floor = seconds(lambda: _copy_again(bench))
+    picture = alone.seconds[0]
+    shown = [
+        of_pair(
+            "switch to the other model, with one step and a picture of 64×64",
+            pair,
+            most=0.1 if bench.device == "cuda" else None,
+            goal="≤ 0.1×",
+        ),
+        Line(
+            "of which: one step and its picture; copying all weights once",
+            f"{picture:.2f} s; {floor:.2f} s",
+            "–",
+            "",
+            "switch ≤ 0.5 s and ≤ 2× the copy",
+            (pair.seconds[0] - picture <= min(0.5, 2 * floor)) if bench.device == "cuda" else None,
+        ),
+    ]
+    return shown
+
+
+def _copy_again(bench: Bench) -> None:
+    """Every number of the resident model from where it is kept into its buffer."""
+    for part in bench.resident.parts.values():
+        part._filled = None
+        part.wake(lambda: None)
+
+
+def _collect() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def cancelled(bench: Bench) -> tuple[Line, bool]:
+    """Evaluations of the UNet after somebody cancelled, at each of the first steps."""
+    late = []
+    for at in range(1, 4):
+        seen = [0]
+
+        def report(progress: Any, seen: list[int] = seen) -> None:
+            seen[0] = max(seen[0], progress.step)
+
+        def check(at: int = at, seen: list[int] = seen) -> None:
+            if seen[0] >= at:
+                raise PaintStopped(StopReason.CANCELLED)
+
+        try:
+            bench.engine.paint(bench.request(steps=6), bench.catalog, report, check)
+        except PaintStopped:
+            late.append(seen[0] - at)
+    most = max(late, default=6)
+    line = Line("steps painted after a cancellation", str(most), "–", "", "≤ 1", most <= 1)
+    return line, most <= 1
+
+
+def exact(bench: Bench, options: argparse.Namespace) -> tuple[Line, bool]:
+    """The bytes of one request, whatever happened before it."""
+    files = [bench.lora(number) for number in range(2)]
+    offering = bench.offering(*files)
+    request = bench.request(steps=2, adapters=bench.wearing(*files), model=KEYS[0])
+    pictures = [_bytes(offering, request)]
+    pictures.append(_bytes(offering, request))
+    offering.paint(bench.request(steps=1, model=KEYS[1]))
+    offering.paint(bench.request(steps=1, adapters=bench.wearing(files[1]), width=64, height=128))
+    pictures.append(_bytes(offering, request))
+    new = Engine(
+        models_dir=bench.weights.absolute(),
+        hashes_file=bench.weights.absolute() / "hashes.json",
+        device=options.device,
+        model_cache=0,
+    )
+    bench.engine.rest()
+    painting = new.paint(request, offering.catalog, lambda _: None, lambda: None)
+    new.close()
+    pictures.append(painting.images[0].image.tobytes())
+    same = len(set(pictures)) == 1
+    what = "byte-identical: twice, after other models and adapters, in a new engine from files"
+    return Line(what, "yes" if same else "no", "–", "", "always", same), same
+
+
+def _bytes(bench: Bench, request: Any) -> bytes:
+    return bytes(bench.paint(request).images[0].image.tobytes())
+
+
+def under_a_cap(bench: Bench, pipelines: list[Any], gibibytes: float) -> list[Line]:
+    """The hardest case of a small card, in ours and in plain diffusers."""
+    files = [bench.lora(number, rank=128) for number in range(4)]
+    offering = bench.offering(*files)
+    lines = []
+    pipelines.clear()
+    bench.engine.rest()
+    _collect()
+    for width, height in ((1024, 1024), (1216, 832)):
+        with capped(gibibytes):
+            request = bench.request(
+                steps=2, width=width, height=height, adapters=bench.wearing(*files)
+            )
+            try:
+                offering.paint(request)
+                ours = f"{torch.cuda.max_memory_reserved() / 2**30:.2f} GiB reserved"
+            except JobFailed as failure:
+                ours = failure.code
+            bench.engine.rest()
+            _collect()
+            try:
+                pipeline = bench.plain()
+                for file in files:
+                    pipeline.load_lora_weights(file.parent, weight_name=file.name)
+                bench.paint_plain(pipeline, request)
+                plain = f"{torch.cuda.max_memory_reserved() / 2**30:.2f} GiB reserved"
+            except torch.OutOfMemoryError:
+                plain = "out of memory"
+            pipeline = None
+            _collect()
+        what = f"{width}×{height}, 4 LoRAs of rank 128, at most {gibibytes} GiB"
+        lines.append(Line(what, ours, plain, "", "ours completes", "reserved" in ours))
+    return lines
+
+
+def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
+    """All lines, and whether everything that must hold everywhere held."""
+    with bench_model.opened(options, model_cache=RAM, memory=options.memory) as bench:
+        bench.paint(bench.request(steps=1))
+        pipelines = [bench.plain()]
+        lines = [request_end_to_end(bench, pipelines[0], options.steps, options.repeat)]
+        pipelines.clear()
+        _collect()
+        lines += switch(bench, options.repeat)
+        stopped, prompt = cancelled(bench)
+        same, identical = exact(bench, options)
+        lines += [stopped, same]
+        if options.cap:
+            lines += under_a_cap(bench, pipelines, options.cap)
+        return lines, prompt and identical
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    parser = bench_model.arguments(str(__doc__))
+    parser.add_argument("--cap", type=float, help="GiB that torch may reserve (CUDA)")
+    parser.add_argument("--memory", default="auto", help="auto, full, 11gb or 8gb")
+    options = parser.parse_args()
+    lines, sound = run(options)
+    print(f"{machine.describe()}{', --quick' if options.quick else ''}\n")
+    print(table(lines))
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
