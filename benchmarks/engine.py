@@ -70,7 +70,7 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
     _collect()
     floor = seconds(lambda: _copy_again(bench))
     picture = alone.seconds[0]
-    shown = [
+    return [
         of_pair(
             "switch to the other model, with one step and a picture of 64×64",
             pair,
@@ -86,7 +86,6 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
             (pair.seconds[0] - picture <= min(0.5, 2 * floor)) if bench.device == "cuda" else None,
         ),
     ]
-    return shown
 
 
 def _copy_again(bench: Bench) -> None:

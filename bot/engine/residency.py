@@ -121,8 +121,15 @@ class Residency:
         self.resident = here
         return here
 
+    def rest(self) -> None:
+        """Give the device's memory back; the empty networks stay, and what was compiled for them."""
+        for _, part in self._parts.values():
+            part.park()
+        gc.collect()
+        self._place.empty_cache()
+
     def free(self) -> None:
-        """Give the device's memory back; what is kept in RAM stays there."""
+        """Let go of the model altogether; what is kept in RAM stays there."""
         self.resident = None
         self._parts = {}
         gc.collect()

@@ -61,6 +61,7 @@ class Part:
         """Give the device's memory back. The module cannot be used until `wake`."""
         self._buffer = self._filled = None
         self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
+        self._move_small_buffers("cpu")
 
     @torch.no_grad()
     def wake(self, check_stop: Callable[[], None]) -> None:
@@ -74,7 +75,7 @@ class Part:
         if self._buffer is None:
             self._buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
             self._assign(partial(self.layout.view, self._buffer))
-            self.module.to(self._device)
+            self._move_small_buffers(self._device)
         fits = self._filled is not None and self._filled.digest == contents.digest
         self._filled = None
         if not fits:
@@ -104,6 +105,11 @@ class Part:
                 total.add_(change.delta(base), alpha=weight)
             parameter.copy_(total)
         self._patched = self._changes
+
+    def _move_small_buffers(self, device: str) -> None:
+        for module in self.module.modules():
+            for name, tensor in module.named_buffers(recurse=False):
+                setattr(module, name, tensor.to(device))
 
     def _assign(self, tensor: Callable[[str], torch.Tensor]) -> None:
         for name in self.layout.slots:

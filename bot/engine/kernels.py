@@ -1,0 +1,102 @@
+"""How the UNet is run: by torch's own kernels, or compiled for the size that most pictures have.
+
+Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
+adapters are copied into, so it is compiled once and outlives every switch. It computes the last
+bits otherwise: which of both painted a picture is part of its recipe.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, cast
+
+import torch
+
+log = logging.getLogger(__name__)
+
+Name = Literal["eager", "compiled"]
+Backend = Literal["inductor", "eager"]
+
+
+class Shape(NamedTuple):
+    """What the code is compiled for; a picture of another shape is painted by torch's kernels.
+
+    rows: 2 with guidance, 1 without. tokens: 77 for each chunk of the prompt.
+    """
+
+    rows: int
+    tokens: int
+    width: int
+    height: int
+
+
+class Kernels:
+    """The ways to run one UNet.
+
+    backend: of torch.compile; None never compiles. `eager` only traces, for tests.
+
+    Compiling takes minutes, and no request ever waits for it: `prepare` does it in a thread of its
+    own, and until it is done `choose` answers with torch's own kernels.
+    """
+
+    def __init__(self, backend: Backend | None) -> None:
+        self._backend = backend
+        self._module: Any = None
+        self._compiled: Any = None
+        self._ready: set[Shape] = set()
+        self._thread: threading.Thread | None = None
+
+    def choose(
+        self, module: Any, shape: Shape, asked: str | None
+    ) -> tuple[Callable[..., Any], Name]:
+        """What to call for `module`, and its name. asked: of an earlier picture, or None."""
+        if module is self._module and shape in self._ready and asked != "eager":
+            return cast("Callable[..., Any]", self._compiled), "compiled"
+        return cast("Callable[..., Any]", module), "eager"
+
+    def prepare(self, module: Any, shape: Shape, run: Callable[[Any], object]) -> None:
+        """Begin to compile for `shape`, unless that is done, under way or not wanted.
+
+        run: calls what it is given as it would call `module` for a picture of that shape; its
+            result does not count. It is called in another thread.
+        """
+        if self._backend is None or (self._thread and self._thread.is_alive()):
+            return
+        if module is not self._module:
+            self._module, self._ready = module, set()
+            self._compiled = torch.compile(
+                module, backend=self._backend, fullgraph=True, dynamic=False
+            )
+        if shape in self._ready:
+            return
+        work = (module, self._compiled, shape, run)
+        self._thread = threading.Thread(
+            target=self._compile, args=work, name="compiler", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until nothing is being compiled."""
+        if self._thread:
+            self._thread.join()
+
+    def forget(self) -> None:
+        """Let go of the module."""
+        self._module = self._compiled = None
+        self._ready = set()
+
+    def _compile(
+        self, module: Any, compiled: Any, shape: Shape, run: Callable[[Any], object]
+    ) -> None:
+        began = time.monotonic()
+        try:
+            # The same mode as while painting: the code is bound to it.
+            with torch.inference_mode():
+                run(compiled)
+        except Exception:
+            log.warning("compiling for %s failed; torch's own kernels do", shape, exc_info=True)
+            return
+        log.info("compiled for %s in %.0f s", shape, time.monotonic() - began)
+        if module is self._module:
+            self._ready.add(shape)
