@@ -31,6 +31,13 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _GREY_16: Final = "I;16"
 
 
+def picture_path(folder: Path, sha256: str) -> Path:
+    """Where in `folder` a picture is kept. Raises ValueError for what is not a sha256."""
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"not a sha256: {sha256!r}; allowed are 64 digits 0-9, a-f")
+    return folder / f"{sha256}.png"
+
+
 class Inputs:
     """The kept pictures: `<sha256 of the file>.png` in `folder`, RGB and upright."""
 
@@ -50,10 +57,8 @@ class Inputs:
             return await asyncio.to_thread(self._keep, data, field)
 
     def path(self, sha256: str) -> Path:
-        """Where a kept picture is. Raises ValueError for what is not 64 lower-case hex digits."""
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"not a sha256: {sha256!r}; allowed are 64 digits 0-9, a-f")
-        return self._folder / f"{sha256}.png"
+        """Where a kept picture is; see `picture_path`."""
+        return picture_path(self._folder, sha256)
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """Width and height of a kept picture."""

@@ -24,6 +24,7 @@ class Progress:
     fraction: 0.0–1.0 of a download.
     step, steps: denoising steps done and in all (PAINTING).
     image, count: 1-based image and images in all (PAINTING, DECODING).
+    larger: whether this is the second pass, over the enlarged picture (PAINTING, DECODING).
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class Progress:
     steps: int = 0
     image: int = 1
     count: int = 1
+    larger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

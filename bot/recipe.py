@@ -27,6 +27,7 @@ class Recipe:
 
     vae: None when the checkpoint's own was used.
     adapters: in the order of `request.adapters`, which carry the weights.
+    reference: the IP-Adapter and its image encoder; empty when no picture guided the painting.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads – whatever else the bits depend on.
     """
@@ -35,6 +36,7 @@ class Recipe:
     checkpoint: Weights
     vae: Weights | None = None
     adapters: tuple[Weights, ...] = ()
+    reference: tuple[Weights, ...] = ()
     scheduler: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -44,12 +46,14 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Of any age: older ones knew of no `reference`."""
         vae = data["vae"]
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**data["checkpoint"]),
             vae=Weights(**vae) if vae else None,
             adapters=tuple(Weights(**weights) for weights in data["adapters"]),
+            reference=tuple(Weights(**weights) for weights in data.get("reference", ())),
             scheduler=data["scheduler"],
             environment=data["environment"],
         )
@@ -61,6 +65,7 @@ class Recipe:
             (self.checkpoint, earlier.checkpoint),
             (self.vae, earlier.vae),
             *zip(self.adapters, earlier.adapters, strict=False),
+            *zip(self.reference, earlier.reference, strict=False),
         ):
             if now != then:
                 changed.append((now or then or self.checkpoint).name)

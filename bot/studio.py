@@ -24,6 +24,7 @@ def build_engine(settings: Settings) -> Engine:
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",
+        inputs_dir=settings.inputs_dir.absolute(),
         device=settings.device,
         dtype=settings.dtype,
         memory=settings.memory,

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -222,6 +222,10 @@ class ModelEntry(_Entry):
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
     clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own (penultimate) layer.
+    prediction: what the UNet was trained to predict; None: as its files say, else epsilon.
+    zero_terminal_snr: whether it was trained up to noise alone; None: as its files say.
+    guidance_rescale: 0.0–1.0, how much of guidance's growth in contrast is taken back, for models
+        of zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
     fast: what the preset of that name sets; None: the model does not offer it.
     """
 
@@ -236,6 +240,9 @@ class ModelEntry(_Entry):
     guidance: FloatRange = FloatRange(min=1.0, default=7.5, max=30.0)
     scheduler: Scheduler = SCHEDULERS[0]
     clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
+    prediction: Literal["epsilon", "v_prediction"] | None = None
+    zero_terminal_snr: bool | None = None
+    guidance_rescale: float = Field(default=0.0, ge=0, le=1)
     fast: FastPreset | None = None
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@ class Engine:
 
     models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
+    inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `11gb` or `8gb`.
@@ -56,6 +57,7 @@ class Engine:
         *,
         models_dir: Path,
         hashes_file: Path,
+        inputs_dir: Path | None = None,
         device: str = "auto",
         dtype: str = "auto",
         memory: str = "auto",
@@ -65,6 +67,7 @@ class Engine:
     ) -> None:
         self._models_dir = models_dir
         self._hashes_file = hashes_file
+        self._inputs_dir = inputs_dir
         self._device = device
         self._dtype = dtype
         self._memory = memory
@@ -109,7 +112,8 @@ class Engine:
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
                 return replace(painting, warnings=(*painting.warnings, notice))
         if painting is None:
-            raise JobFailed("memory.out", width=request.width, height=request.height)
+            width, height = request.final_size
+            raise JobFailed("memory.out", width=width, height=height)
         return painting
 
     def _attempt(
@@ -186,6 +190,7 @@ class Engine:
                 self._hashes_file,
                 place,
                 hub,
+                inputs_dir=self._inputs_dir,
                 profile=profile_for(self._memory, place.total_memory),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from bot.engine.owner import Owner
 from bot.engine.safetensors_file import NotSafetensors, read_header
+from bot.engine.sampling import Training
 from bot.engine.sources import Source
 from bot.engine.weights import Layout
 
@@ -125,12 +126,25 @@ def read(network: str, module: Any, layout: Layout, files: ModelFiles, owner: Ow
 
     Raises JobFailed when one is missing or has another shape.
     """
-    stored: dict[str, torch.Tensor] = {}
-    for path in files.holding(network):
+    tensors = _renamed(network, module, stored(files.holding(network)), layout)
+    return fitting(network, tensors, layout, owner)
+
+
+def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
+    """Every tensor in these files, mapped from them, by the names that they have there."""
+    found: dict[str, torch.Tensor] = {}
+    for path in paths:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 – it is no mapping
-                stored[name] = file.get_tensor(name)
-    found = _renamed(network, module, stored, layout)
+                found[name] = file.get_tensor(name)
+    return found
+
+
+def fitting(network: str, found: Tensors, layout: Layout, owner: Owner) -> Tensors:
+    """Those of `found` that `layout` asks for.
+
+    Raises JobFailed when one is missing or has another shape.
+    """
     missing = [name for name in layout.slots if name not in found]
     if missing:
         raise owner.failed("incomplete", part=f"{network} ({missing[0]})")
@@ -188,15 +202,13 @@ def digest(tensors: Tensors, tick: Callable[[float], None]) -> str:
     return seen.hexdigest()
 
 
-def prediction_of(names: frozenset[str]) -> dict[str, Any]:
+def training_of(names: frozenset[str]) -> Training:
     """What the empty marker tensors of a single-file checkpoint say about its training.
 
     `v_pred` and `ztsnr` are what trainers of v-prediction models put in and other programs look
     for (NoobAI-XL's model card describes both).
     """
-    said: dict[str, Any] = {}
-    if "v_pred" in names:
-        said["prediction_type"] = "v_prediction"
-    if "ztsnr" in names:
-        said |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return said
+    return Training(
+        prediction="v_prediction" if "v_pred" in names else None,
+        zero_snr=True if "ztsnr" in names else None,
+    )

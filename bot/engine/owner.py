@@ -21,7 +21,7 @@ class Owner:
     report, check_stop: of the running job; see `Engine.paint`.
     """
 
-    kind: Literal["model", "adapter"]
+    kind: Literal["model", "adapter", "reference"]
     key: str
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]

@@ -1,28 +1,30 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
+import PIL
+import PIL.Image
 import torch
+from PIL.Image import Image
 
 from bot.engine import patches, pixels, prompt, sampling
-from bot.engine.denoise import Conditioning, denoise, noise
 from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import NETWORKS, TEXT, ModelFiles
 from bot.engine.owner import Owner, public
+from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.prompt import SDXL_LAYER, Encoded
+from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
-from bot.engine.results import PaintedImage, Painting
-from bot.engine.sources import Source, Sources
+from bot.engine.results import Painting
+from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.weights import Shelf
 from bot.errors import JobFailed
+from bot.inputs import picture_path
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
@@ -32,21 +34,10 @@ Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One request with everything found and decided."""
-
-    request: GenerationRequest
-    entry: ModelEntry
-    resident: Resident
-    plan: Plan
-    report: Report
-    check_stop: CheckStop
-
-
 class Painter:
     """Paints one request after another with one resident model.
 
+    inputs_dir: the pictures that requests refer to.
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     """
@@ -58,6 +49,7 @@ class Painter:
         place: Place,
         hub: Hub,
         *,
+        inputs_dir: Path | None,
         profile: Profile,
         shelf: Shelf,
         adapters_limit: int,
@@ -66,6 +58,8 @@ class Painter:
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashBook(hashes_file)
         self._residency = Residency(place, shelf, self._hashes)
+        self._references = References(place, shelf)
+        self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
         self.profile = profile
 
@@ -81,6 +75,7 @@ class Painter:
 
     def free(self) -> None:
         """Give the device's memory back; what is kept in RAM stays there."""
+        self._references.free()
         self._residency.free()
 
     def paint(
@@ -98,32 +93,73 @@ class Painter:
         if request.model not in catalog.models:
             raise JobFailed("model.gone", model=request.model)
         entry = catalog.models[request.model]
+        pictures = {sha256: self._picture(sha256) for sha256 in request.inputs}
         files = self._files(entry, model)
         worn = self._adapters(request, catalog, report, check_stop)
+        guiding = self._guiding(request, catalog, report, check_stop)
         checkpoint_weights, vae_weights = self._weigh(files, entry.vae_path, model)
         adapter_weights = tuple(self._weigh_adapter(path, owner) for path, owner in worn)
+        reference_weights = self._weigh_reference(*guiding) if guiding else ()
 
-        chosen = plan(profile, request.width, request.height)
+        chosen = plan(profile, *request.final_size)
+        if chosen.park_unet and self._residency.resident:
+            # An earlier job that failed may have left it.
+            self._residency.resident.park("unet")
         at_once = TEXT if chosen.park_unet else NETWORKS
         resident = self._residency.bring(files, model, at_once)
-        job = _Job(request, entry, resident, chosen, report, check_stop)
-        notices = self._put_on(job, worn)
+        read = self._read(worn, resident)
+        self._put_on(request, resident, read, chosen, check_stop)
         check_stop()
         images = []
         with torch.inference_mode():
-            encoded = self._encode(job)
+            encoded = self._encode(request, resident)
+            if chosen.park_text_encoders:
+                resident.park(*TEXT)
+            guide = None
+            if guiding and request.reference:
+                image = (request.reference.sha256, pictures[request.reference.sha256])
+                guide = self._references.guide(
+                    guiding[0],
+                    reference_weights[0].sha256,
+                    image,
+                    request.reference.weight,
+                    resident.unet,
+                    guiding[1],
+                )
+            begun = None
+            if request.init_image:
+                picture = pictures[request.init_image.sha256]
+                resident.wake(check_stop, "vae")
+                begun = pixels.distribution(
+                    resident.vae,
+                    pixels.fitted(picture, request.width, request.height),
+                    tiled=chosen.tiled,
+                )
+            job = Job(
+                request,
+                entry,
+                resident,
+                chosen,
+                self._place.device,
+                encoded,
+                begun,
+                guide,
+                report,
+                check_stop,
+            )
             for number in range(request.count):
-                image, scheduler = self._paint_one(job, number, encoded)
-                images.append(image)
+                image_, scheduler = paint_image(job, number)
+                images.append(image_)
         recipe = Recipe(
             request=request,
             checkpoint=checkpoint_weights,
             vae=vae_weights,
             adapters=adapter_weights,
+            reference=reference_weights,
             scheduler=sampling.describe(scheduler),
-            environment={**self._place.describe(), **_described(profile, job.plan)},
+            environment={**self._place.describe(), **_described(profile, job)},
         )
-        return Painting(tuple(images), recipe, notices)
+        return Painting(tuple(images), recipe, _notices(worn, read))
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read the adapters of a waiting job from disk; from any thread.
@@ -158,6 +194,17 @@ class Painter:
             found.append((self._sources.adapter(catalog.adapters[use.key], owner), owner))
         return found
 
+    def _guiding(
+        self, request: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
+    ) -> tuple[ReferenceFiles, Owner] | None:
+        """The IP-Adapter that the request needs, if it does."""
+        if request.reference is None:
+            return None
+        if catalog.reference is None:
+            raise JobFailed("reference.none")
+        owner = Owner("reference", public(catalog.reference.path), report, check_stop)
+        return self._sources.reference(catalog.reference, owner), owner
+
     def _weigh(
         self, files: ModelFiles, vae_path: str | None, owner: Owner
     ) -> tuple[Weights, Weights | None]:
@@ -185,86 +232,80 @@ class Painter:
         data = self._hashes.of_data(path, header.data_start, tick)
         return Weights(owner.key, whole, data[:12])
 
-    def _put_on(self, job: _Job, worn: Sequence[tuple[Path, Owner]]) -> tuple[Notice, ...]:
-        """Make these adapters, in this order, the ones on the model."""
-        read: list[AdapterFile] = []
+    def _weigh_reference(self, files: ReferenceFiles, owner: Owner) -> tuple[Weights, ...]:
+        def tick(fraction: float) -> None:
+            owner.tick(Stage.LOADING, fraction)
+
+        check_headers(files, owner)
+        adapter = self._hashes.of_file(files.adapter.files[0], tick)
+        encoder = self._hashes.of_files(files.encoder.root, files.encoder.files, tick)
+        return (
+            Weights(files.adapter.files[0].name, adapter, adapter[:10]),
+            Weights(files.encoder.root.name, encoder, encoder[:10]),
+        )
+
+    def _picture(self, sha256: str) -> Image:
+        """A picture that a person gave; JobFailed when it is no longer kept."""
+        try:
+            if self._inputs_dir is None:
+                raise FileNotFoundError
+            with PIL.Image.open(picture_path(self._inputs_dir, sha256), formats=("PNG",)) as file:
+                return file.convert("RGB")
+        except (OSError, ValueError):
+            raise JobFailed("picture.gone") from None
+
+    def _read(
+        self, worn: Sequence[tuple[Path, Owner]], resident: Resident
+    ) -> tuple[AdapterFile, ...]:
+        read = []
         for path, owner in worn:
             owner.tick(Stage.ADAPTERS, 0.0)
-            read.append(self._library.get(path, job.resident.targets, owner))
+            read.append(self._library.get(path, resident.targets, owner))
+        return tuple(read)
+
+    def _put_on(
+        self,
+        request: GenerationRequest,
+        resident: Resident,
+        read: Sequence[AdapterFile],
+        chosen: Plan,
+        check_stop: CheckStop,
+    ) -> None:
+        """Make these adapters, in this order, the ones on the model."""
         sets = [
             (use.weight, use.weight if use.text_weight is None else use.text_weight, file.changes)
-            for use, file in zip(job.request.adapters, read, strict=True)
+            for use, file in zip(request.adapters, read, strict=True)
         ]
-        job.resident.wear(sets)
-        job.resident.wake(job.check_stop, *TEXT)
-        if not job.plan.park_unet:
-            job.resident.wake(job.check_stop, "unet")
-        return tuple(
-            Notice(
-                "adapter.partial",
-                {"adapter": owner.key, "matched": file.matched, "total": file.total},
-            )
-            for file, (_, owner) in zip(read, worn, strict=True)
-            if file.matched < file.total
-        )
+        resident.wear(sets)
+        resident.wake(check_stop, *TEXT)
+        if not chosen.park_unet:
+            resident.wake(check_stop, "unet")
 
-    def _encode(self, job: _Job) -> Encoded:
-        depth = prompt.deepest_clip_skip(job.resident)
-        if (job.request.clip_skip or SDXL_LAYER) > depth:
-            raise JobFailed("model.clip_skip", model=job.resident.key, max=depth)
+    def _encode(self, request: GenerationRequest, resident: Resident) -> Encoded:
+        depth = prompt.deepest_clip_skip(resident)
+        if (request.clip_skip or SDXL_LAYER) > depth:
+            raise JobFailed("model.clip_skip", model=resident.key, max=depth)
         # Guidance 1.0 is the prompt alone: the negative one would never be looked at.
-        negative = job.request.negative if job.request.guidance > 1.0 else None
-        encoded = prompt.encode(
-            job.resident, job.request.painted_prompt, negative, job.request.clip_skip
+        negative = request.negative if request.guidance > 1.0 else None
+        return prompt.encode(resident, request.painted_prompt, negative, request.clip_skip)
+
+
+def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(
+            "adapter.partial",
+            {"adapter": owner.key, "matched": file.matched, "total": file.total},
         )
-        if job.plan.park_text_encoders:
-            job.resident.park(*TEXT)
-        return encoded
-
-    def _paint_one(self, job: _Job, number: int, encoded: Encoded) -> tuple[PaintedImage, Any]:
-        """Image `number`, counted from 0, alone in its batch; and the scheduler that made it."""
-        request = job.request
-        here = Progress(Stage.PAINTING, steps=request.steps, image=number + 1, count=request.count)
-        job.report(here)
-        scheduler = sampling.build(request.scheduler, job.resident.scheduler_config, request.steps)
-        order = scheduler.order
-
-        def step_done(evaluation: int, _: torch.Tensor) -> None:
-            job.check_stop()
-            # Heun looks twice at each step
-            job.report(replace(here, step=(evaluation - 1) // order + 1))
-
-        seed = request.image_seed(number)
-        generator = torch.Generator("cpu").manual_seed(seed)
-        job.resident.wake(job.check_stop, "unet", "vae")
-        scheduler.set_timesteps(request.steps, device=self._place.device)
-        size = (request.width, request.height)
-        latents = denoise(
-            job.resident.unet,
-            scheduler,
-            scheduler.timesteps,
-            noise(size, generator, encoded.prompt) * scheduler.init_noise_sigma,
-            _conditioning(encoded, size, request.guidance),
-            generator,
-            step_done,
-        )
-        job.check_stop()
-        job.report(replace(here, stage=Stage.DECODING, step=request.steps))
-        if job.plan.park_unet:
-            job.resident.park("unet")
-        image = pixels.decode(job.resident.vae, latents, job.resident.key, tiled=job.plan.tiled)
-        digest = hashlib.sha256(image.tobytes()).hexdigest()
-        return PaintedImage(seed, image, digest), scheduler
+        for file, (_, owner) in zip(read, worn, strict=True)
+        if file.matched < file.total
+    )
 
 
-def _conditioning(encoded: Encoded, size: tuple[int, int], guidance: float) -> Conditioning:
-    prompts, pooled = encoded.prompt, encoded.pooled
-    if encoded.negative is not None and encoded.negative_pooled is not None:
-        prompts = torch.cat([encoded.negative, prompts])
-        pooled = torch.cat([encoded.negative_pooled, pooled])
-    return Conditioning(prompts, pooled, size, guidance)
-
-
-def _described(profile: Profile, chosen: Plan) -> dict[str, str]:
-    tiled: Literal["tiled", "whole"] = "tiled" if chosen.tiled else "whole"
-    return {"memory": profile.value, "decoding": tiled}
+def _described(profile: Profile, job: Job) -> dict[str, str]:
+    """What the bits depend on besides the request and the place."""
+    facts = {"memory": profile.value, "decoding": "tiled" if job.plan.tiled else "whole"}
+    if job.entry.guidance_rescale:
+        facts["guidance_rescale"] = f"{job.entry.guidance_rescale:g}"
+    if job.request.inputs or job.request.hires:
+        facts["pillow"] = PIL.__version__  # which scales the pictures
+    return facts

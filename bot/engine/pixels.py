@@ -35,16 +35,24 @@ def decode(vae: Any, latents: torch.Tensor, model: str, *, tiled: bool) -> PIL.I
     return image
 
 
-def encode(
-    vae: Any, image: PIL.Image.Image, generator: torch.Generator, dtype: torch.dtype, *, tiled: bool
-) -> torch.Tensor:
-    """An RGB picture, sides multiples of 8, to latents of `dtype`, as diffusers' image-to-image.
+def distribution(vae: Any, image: PIL.Image.Image, *, tiled: bool) -> Any:
+    """What `drawn` draws latents from: an RGB picture, sides multiples of 8, as the VAE sees it.
 
-    generator: draws from the VAE's distribution, before the noise of the same picture.
+    tiled: as of `decode`.
     """
     _tile(vae, tiled=tiled)
     pixels = _processor().preprocess(image).to(vae.device, vae.dtype)
-    latents = vae.encode(pixels).latent_dist.sample(generator).to(dtype)
+    return vae.encode(pixels).latent_dist
+
+
+def drawn(
+    vae: Any, distribution: Any, generator: torch.Generator, dtype: torch.dtype
+) -> torch.Tensor:
+    """Latents of `dtype` from a `distribution`, as diffusers' image-to-image pipelines draw them.
+
+    generator: used before the noise of the same picture is drawn from it.
+    """
+    latents = distribution.sample(generator).to(dtype)
     moments = _moments(vae, latents)
     scaled: torch.Tensor = (
         (latents - moments[0]) * vae.config.scaling_factor / moments[1]

@@ -17,6 +17,7 @@ from bot.engine.hashing import HashBook
 from bot.engine.networks import NETWORKS, ModelFiles, Tensors
 from bot.engine.owner import Owner
 from bot.engine.patches import Change, Target, targets
+from bot.engine.sampling import Training
 from bot.engine.weights import Contents, Part, Shelf
 from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
@@ -33,6 +34,7 @@ class Resident:
     """The model that the networks hold now.
 
     scheduler_config: of the scheduler that the model was published with.
+    training: what its files say besides.
     targets: names that adapter files use for its modules.
     """
 
@@ -42,6 +44,7 @@ class Resident:
     tokenizer: Any
     tokenizer_2: Any
     scheduler_config: dict[str, Any]
+    training: Training
     targets: Mapping[str, Target]
 
     @property
@@ -148,7 +151,8 @@ class Residency:
             parts={name: part for name, (_, part) in self._parts.items()},
             tokenizer=self._tokenizer(files, "tokenizer"),
             tokenizer_2=self._tokenizer(files, "tokenizer_2"),
-            scheduler_config={**json.loads(text), **networks.prediction_of(names)},
+            scheduler_config=json.loads(text),
+            training=networks.training_of(names),
             targets=self.targets,
         )
 

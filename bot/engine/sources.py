@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from bot.engine import demo_model
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
 from catalog.locate import locate
-from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
+from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry, ReferenceEntry
 
 WEIGHTS: Final = {
     "text_encoder": "model",
@@ -57,6 +57,15 @@ class Source:
         """Path, size and modification time (ns) of every file; changes when the files do."""
         stats = [(str(path), path.stat()) for path in self.files]
         return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceFiles:
+    """adapter: one file, the IP-Adapter. encoder: configuration and weights of its image encoder,
+    right below its root."""
+
+    adapter: Source
+    encoder: Source
 
 
 Names = Collection[str]
@@ -106,6 +115,22 @@ class Sources:
         )
         return source.files[0]
 
+    def reference(self, entry: ReferenceEntry, owner: Owner) -> ReferenceFiles:
+        """The IP-Adapter that lets a picture guide the painting, and its image encoder."""
+        folders = (str(PurePosixPath(entry.weight_name).parent), entry.encoder)
+        found = self._find(
+            entry.path,
+            lambda names: reference_files(names, entry, half=self._half),
+            owner,
+            entry.weight_name,
+            entry.revision,
+            folders,
+        )
+        adapter, *encoder = found.files
+        return ReferenceFiles(
+            Source(adapter.parent, (adapter,)), Source(found.root / entry.encoder, tuple(encoder))
+        )
+
     def adapter_here(self, entry: AdapterEntry) -> Path | None:
         """The adapter's one file, if it is on this machine."""
         place = locate(entry.path, self._models_dir, entry.weight_name, entry.revision)
@@ -124,7 +149,9 @@ class Sources:
         owner: Owner,
         weight_name: str | None = None,
         revision: str | None = None,
+        folders: Collection[str] = (),
     ) -> Source:
+        """folders: those below `path`, at any depth, whose files may be chosen too."""
         place = locate(path, self._models_dir, weight_name, revision)
         if place.kind == "builtin":
             folder = self._models_dir / "builtin" / demo_model.VERSION
@@ -139,7 +166,7 @@ class Sources:
             if place.path:
                 # A snapshot of the hub may be cut short: what is missing is then downloaded.
                 try:
-                    return _source(place.path, select(_names_below(place.path)))
+                    return _source(place.path, select(_names_below(place.path, folders)))
                 except Unfit:
                     if place.kind == "folder":
                         raise
@@ -180,6 +207,15 @@ def vae_files(names: Names, *, half: bool) -> tuple[str, ...]:
     return single_file(names, None)
 
 
+def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
+    """Of an IP-Adapter: its one file first, then its image encoder's."""
+    config = f"{entry.encoder}/config.json"
+    if config not in names:
+        raise Unfit("incomplete", part=config)
+    weights = _weight_files(names, f"{entry.encoder}/", "model", half=half)
+    return (*single_file(names, entry.weight_name), config, *sorted(weights))
+
+
 def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
     """The one file to use: `weight_name`, else the only .safetensors at the top."""
     if weight_name is not None:
@@ -210,8 +246,9 @@ def variant_of(source: Source, folder: str) -> str | None:
     return HALF if any(f".{HALF}" in path.name for path in chosen) else None
 
 
-def _names_below(folder: Path) -> set[str]:
+def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
     files = [*folder.glob("*"), *folder.glob("*/*")]
+    files += [file for path in deeper for file in folder.joinpath(path).glob("*")]
     return {path.relative_to(folder).as_posix() for path in files if path.is_file()}
 
 

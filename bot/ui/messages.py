@@ -48,6 +48,8 @@ def status_line(say: Say, progress: Progress) -> str:
             line += " " + bar(progress.fraction)
         case _:
             line = say(f"status.{progress.stage.value}", subject=progress.subject)
+    if progress.larger:
+        line += " · " + say("status.larger")
     if progress.count > 1:
         line += " · " + say("status.image", image=progress.image, count=progress.count)
     return line

@@ -32,11 +32,19 @@ EXPANSIONS = {
 KINDS_OF_OWNER = {
     "adapter_file.py": ["adapter"],
     "residency.py": ["model"],
-    "hub.py": ["adapter", "model"],
-    "sources.py": ["adapter", "model"],
+    "networks.py": ["model", "reference"],
+    "reference.py": ["reference"],
+    "hub.py": ["adapter", "model", "reference"],
+    "sources.py": ["adapter", "model", "reference"],
 }
 """Whose files each module of the engine reads; see bot/engine/owner.py."""
-MODELS_ONLY = {"incomplete"}
+NEVER = {
+    "adapter.incomplete",
+    "reference.not_sdxl",
+    "reference.choose_file",
+    "reference.no_safetensors",
+}
+"""What cannot happen to the files of that kind: [reference] names each of them."""
 
 FILE_NAMES = (".json", ".safetensors", ".index", ".toml", ".sqlite3")
 
@@ -112,7 +120,7 @@ def asked_for() -> Iterator[Use]:
             more = {"path"} if name == "Unfit" else set()
             for code in codes_in(call.args[0]):
                 for kind in KINDS_OF_OWNER[file.name]:
-                    if kind == "adapter" and code in MODELS_ONLY:
+                    if f"{kind}.{code}" in NEVER:
                         continue
                     full = None if params is None else params | more | {kind}
                     yield Use(f"{kind}.{code}", full, where)

@@ -1,0 +1,286 @@
+"""Being guided by a picture: IP-Adapters (arXiv 2308.06721). Imports torch.
+
+An image encoder turns the picture into embeddings, once; then it leaves the device, and the
+embeddings stay in RAM. Layers beside the UNet's own cross-attention look at them. They are on the
+UNet while it denoises a request that has a reference, and at no other time: what is painted
+without one takes the same path as if there were none.
+"""
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import PIL.Image
+import torch
+from accelerate import init_empty_weights
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
+from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from bot.engine import networks
+from bot.engine.environment import Place, is_out_of_memory
+from bot.engine.owner import Owner
+from bot.engine.safetensors_file import NotSafetensors, read_header
+from bot.engine.sources import ReferenceFiles, Source
+from bot.engine.weights import Contents, Part, Shelf
+from bot.errors import ImagenError
+from bot.progress import Stage
+
+log = logging.getLogger(__name__)
+
+PICTURES_KEPT: Final = 64
+"""How many pictures' embeddings stay in RAM: 1.3 MB each at most, in 16 bits."""
+
+Shape = tuple[int, int]
+
+
+class Layers(torch.nn.Module):
+    """What an IP-Adapter adds to a UNet.
+
+    projection: from the encoder's embeddings to tokens. attentions: by the name of the processor
+    of the UNet that each one replaces.
+    """
+
+    def __init__(
+        self, projection: torch.nn.Module, attentions: Mapping[str, IPAdapterAttnProcessor2_0]
+    ) -> None:
+        super().__init__()
+        self.projection = MultiIPAdapterImageProjection([projection])
+        self.attentions = torch.nn.ModuleList(attentions.values())
+        self.names = tuple(attentions)
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A picture as one job is guided by it.
+
+    picture, nothing: the encoder's embeddings of it, and what stands for no picture, each with a
+    first axis for the batch and a second one for pictures. weight: of the attention to it.
+    """
+
+    picture: torch.Tensor
+    nothing: torch.Tensor
+    weight: float
+    part: Part
+
+    def embeddings(self, *, guided: bool) -> list[torch.Tensor]:
+        """As the UNet takes them; with guidance, what stands for no picture comes first."""
+        return [torch.cat([self.nothing, self.picture]) if guided else self.picture]
+
+    @contextmanager
+    def worn(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
+        """Have the layers on `unet` for the length of the block, and no trace of them after it."""
+        self.part.wake(check_stop)
+        layers: Layers = self.part.module
+        for attention in layers.attentions:
+            attention.scale = [self.weight]
+        own = dict(unet.attn_processors)
+        added = dict(zip(layers.names, layers.attentions, strict=True))
+        unet.set_attn_processor({**own, **added})
+        unet.encoder_hid_proj = layers.projection
+        unet.config.encoder_hid_dim_type = "ip_image_proj"
+        try:
+            yield
+        finally:
+            unet.set_attn_processor(own)
+            unet.encoder_hid_proj = None
+            unet.config.encoder_hid_dim_type = None
+
+    def park(self) -> None:
+        """Give the device's memory of the layers back."""
+        self.part.park()
+
+
+class References:
+    """The IP-Adapter in use, and the pictures that were encoded for it."""
+
+    def __init__(self, place: Place, shelf: Shelf) -> None:
+        self._place = place
+        self._shelf = shelf
+        self._layers: tuple[Any, Part] | None = None
+        self._embeddings: OrderedDict[Any, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
+
+    def free(self) -> None:
+        """Give the device's memory back; the embeddings stay in RAM."""
+        self._layers = None
+
+    def guide(
+        self,
+        files: ReferenceFiles,
+        digest: str,
+        image: tuple[str, PIL.Image.Image],
+        weight: float,
+        unet: Any,
+        owner: Owner,
+    ) -> Guide:
+        """Encode a picture, unless its embeddings are known, and have the layers for `unet` ready.
+
+        digest: of the adapter's file. image: its sha256 and itself.
+        Raises JobFailed, or what `owner.check_stop` raises.
+        """
+        try:
+            part = self._ready(files, digest, unet, owner)
+            picture, nothing = (
+                tensor.to(self._place.device) for tensor in self._encoded(files, image, part, owner)
+            )
+        except Exception as error:
+            if isinstance(error, ImagenError | MemoryError) or is_out_of_memory(error):
+                raise
+            log.warning("The reference %s cannot be used", owner.key, exc_info=True)
+            raise owner.failed("unreadable", reason=type(error).__name__) from error
+        return Guide(picture, nothing, weight, part)
+
+    def _ready(self, files: ReferenceFiles, digest: str, unet: Any, owner: Owner) -> Part:
+        wanted = _attentions(unet)
+        key = (files.adapter.fingerprint(), tuple(wanted.items()))
+        if self._layers is None or self._layers[0] != key:
+            self._layers = None
+            owner.tick(Stage.LOADING, 0.0)
+            part = self._read(files, digest, wanted, unet, owner)
+            self._layers = (key, part)
+        return self._layers[1]
+
+    def _read(
+        self,
+        files: ReferenceFiles,
+        digest: str,
+        wanted: Mapping[str, Shape],
+        unet: Any,
+        owner: Owner,
+    ) -> Part:
+        stored = networks.stored(files.adapter.weights)
+        check(stored, wanted, owner)
+        image_proj = {
+            name.removeprefix("image_proj."): tensor
+            for name, tensor in stored.items()
+            if name.startswith("image_proj.")
+        }
+        with init_empty_weights():
+            attentions = {
+                name: IPAdapterAttnProcessor2_0(inner, context)
+                for name, (inner, context) in wanted.items()
+            }
+        # It looks at nothing of the UNet; the names differ with each kind of adapter.
+        projection = unet._convert_ip_adapter_image_proj_to_diffusers(image_proj)  # noqa: SLF001
+        module = Layers(projection, attentions)
+        tensors = {name: tensor.detach() for name, tensor in module.named_parameters()}
+        for number in range(len(wanted)):
+            for side in ("k", "v"):
+                source = stored[f"ip_adapter.{_place(number)}.to_{side}_ip.weight"]
+                tensors[f"attentions.{number}.to_{side}_ip.0.weight"] = source
+        part = Part(module, self._place.dtype, self._place.device)
+        part.park()
+        part.hold(self._shelf.take(digest, part.layout, lambda: tensors, owner.check_stop))
+        return part
+
+    def _encoded(
+        self,
+        files: ReferenceFiles,
+        image: tuple[str, PIL.Image.Image],
+        part: Part,
+        owner: Owner,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        sha256, picture = image
+        key = (sha256, files.adapter.fingerprint(), files.encoder.fingerprint())
+        if key in self._embeddings:
+            self._embeddings.move_to_end(key)
+            return self._embeddings[key]
+        owner.tick(Stage.LOADING, 0.0)
+        projection = part.module.projection.image_projection_layers[0]
+        encoded = self._encode(files.encoder, picture, projection, owner)
+        self._embeddings[key] = encoded
+        while len(self._embeddings) > PICTURES_KEPT:
+            self._embeddings.popitem(last=False)
+        return encoded
+
+    def _encode(
+        self, files: Source, picture: PIL.Image.Image, projection: Any, owner: Owner
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The embeddings of `picture` and of none, as diffusers' pipelines compute them, in RAM."""
+        text = (files.root / "config.json").read_text(encoding="utf-8")
+        config = CLIPVisionConfig.from_dict(json.loads(text))
+        with init_empty_weights(include_buffers=False):
+            module = CLIPVisionModelWithProjection(config)
+        part = Part(module, self._place.dtype, self._place.device)
+        tensors = networks.fitting(
+            "image_encoder", networks.stored(files.weights), part.layout, owner
+        )
+        # What the shelf keeps is what is switched to and fro; this is used once for each picture.
+        part.hold(Contents("", part.layout, None, tensors))
+        pooled = isinstance(projection, ImageProjection)
+        width = config.projection_dim if pooled else config.hidden_size
+        if width != (expected := _width(projection)):
+            raise owner.failed("encoder", found=width, expected=expected)
+        part.wake(owner.check_stop)
+        size = config.image_size
+        processor = CLIPImageProcessorPil(size=size, crop_size=size)
+        pixels = processor(picture, return_tensors="pt").pixel_values
+        pixels = pixels.to(self._place.device, self._place.dtype)
+        if pooled:
+            found = part.module(pixels).image_embeds
+            nothing = torch.zeros_like(found)
+        else:
+            found, nothing = (
+                part.module(seen, output_hidden_states=True).hidden_states[-2]
+                for seen in (pixels, torch.zeros_like(pixels))
+            )
+        encoded = found[None].cpu(), nothing[None].cpu()
+        part.park()
+        self._place.empty_cache()
+        return encoded
+
+
+def check_headers(files: ReferenceFiles, owner: Owner) -> None:
+    """Raise JobFailed when a file is no sound .safetensors file."""
+    for path in (*files.adapter.weights, *files.encoder.weights):
+        try:
+            read_header(path)
+        except NotSafetensors as error:
+            raise owner.failed("not_safetensors", file=path.name, reason=str(error)) from None
+
+
+_KINDS: Final = ("proj.weight", "proj.3.weight", "latents")
+"""Tensors that tell the IP-Adapters which take CLIP's embeddings: plain, full face, Plus."""
+_FACE_ID: Final = "perceiver_resampler."
+"""In those that take a face recogniser's instead, and that have LoRAs besides."""
+
+
+def check(stored: networks.Tensors, wanted: Mapping[str, Shape], owner: Owner) -> None:
+    """Raise JobFailed unless `stored` is an IP-Adapter for a UNet with the attentions `wanted`."""
+    sides = [name.removeprefix("image_proj.") for name in stored if name.startswith("image_proj.")]
+    face = any(name.startswith(_FACE_ID) for name in sides)
+    if face or not any(kind in sides for kind in _KINDS):
+        raise owner.failed("foreign")
+    for number, shape in enumerate(wanted.values()):
+        for side in ("k", "v"):
+            tensor = stored.get(f"ip_adapter.{_place(number)}.to_{side}_ip.weight")
+            if tensor is None or tuple(tensor.shape) != shape:
+                raise owner.failed("foreign")
+
+
+def _place(number: int) -> int:
+    """Cross-attention `number` of the UNet in the file, which counts self-attentions too."""
+    return 2 * number + 1
+
+
+def _attentions(unet: Any) -> dict[str, Shape]:
+    """The processors of the UNet's cross-attentions, in its order, and the shape of their keys."""
+    shapes: dict[str, Shape] = {}
+    for name in unet.attn_processors:
+        if name.endswith("attn2.processor"):
+            attention = unet.get_submodule(name.removesuffix(".processor"))
+            inner, context = attention.to_k.weight.shape
+            shapes[name] = (inner, context)
+    return shapes
+
+
+def _width(projection: Any) -> int:
+    """How wide the embeddings are that a projection takes."""
+    if isinstance(projection, ImageProjection):
+        return int(projection.image_embeds.in_features)
+    first = getattr(projection, "proj_in", None) or projection.ff.net[0].proj
+    return int(first.in_features)
