@@ -33,6 +33,8 @@ class Painter(Protocol):
 
     def warm_up(self) -> None: ...
 
+    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None: ...
+
     def paint(
         self,
         request: GenerationRequest,
@@ -119,8 +121,23 @@ class GpuConsumer:
         self._notices: set[asyncio.Task[None]] = set()
 
     def warm_up(self) -> None:
-        """Import torch in the engine thread, before the first job has to wait for it."""
-        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.warm_up)
+        """Load torch and the default model in the engine thread, before a job has to wait."""
+        asyncio.get_running_loop().run_in_executor(self._thread, self._warm_up)
+
+    def _warm_up(self) -> None:
+        self._painter.warm_up()
+        try:
+            self._painter.preload(self._catalog(), self._check_stopping)
+        except PaintStopped:
+            log.info("stopped while the default model was loaded")
+        except UserError as error:
+            log.warning("the default model cannot be loaded: %s", error)
+        except Exception:
+            log.exception("the default model cannot be loaded")
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise PaintStopped(StopReason.SHUTDOWN)
 
     async def run(self) -> None:
         """Paint jobs until `stop`; one at a time, in the queue's order."""

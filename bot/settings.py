@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         description="How much of a model may stay on the GPU: `auto` (by the card's size), "
         "`full`, `11gb` or `8gb`.",
     )
+    compiled: bool = Field(
+        default=False,
+        alias="IMAGEN_COMPILE",
+        description="`true` compiles the model's UNet in the background (minutes, once) for the "
+        "size it is made for. Same seeds then differ in a few pixels from uncompiled ones.",
+    )
     model_cache: float | None = Field(
         default=None,
         ge=0,

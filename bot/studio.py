@@ -28,6 +28,7 @@ def build_engine(settings: Settings) -> Engine:
         device=settings.device,
         dtype=settings.dtype,
         memory=settings.memory,
+        compiled=settings.compiled,
         model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
         adapter_cache=int(settings.adapter_cache * GIB),
     )

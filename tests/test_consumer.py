@@ -44,12 +44,17 @@ class FakePainter:
         self.work = work
         self.threads: list[str] = []
         self.closed = self.warm = False
+        self.preloading: Callable[[CheckStop], object] = lambda _: None
         self.rested = threading.Event()
         self.fetched: Queue[tuple[str, int]] = Queue()
 
     def warm_up(self) -> None:
         self.threads.append(threading.current_thread().name)
         self.warm = True
+
+    def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.preloading(check_stop)
 
     def paint(
         self, asked: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop

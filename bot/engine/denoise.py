@@ -73,7 +73,7 @@ def denoise(
         seen = torch.cat([latents] * rows)
         predicted = unet(
             scheduler.scale_model_input(seen, timestep),
-            timestep,
+            timestep.float(),  # as the UNet would; some schedulers count in integers
             encoder_hidden_states=conditioning.prompt,
             added_cond_kwargs=added,
             return_dict=False,

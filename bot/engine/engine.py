@@ -49,6 +49,7 @@ class Engine:
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
     adapter_cache: bytes of RAM for adapters that were read.
+    compiled: compile the UNet in the background, once for each size that a model is made for.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
 
@@ -63,6 +64,7 @@ class Engine:
         memory: str = "auto",
         model_cache: int | None = None,
         adapter_cache: int = 2**30,
+        compiled: bool = False,
         hub_endpoint: str | None = None,
     ) -> None:
         self._models_dir = models_dir
@@ -73,6 +75,7 @@ class Engine:
         self._memory = memory
         self._model_cache = model_cache
         self._adapter_cache = adapter_cache
+        self._compiled = compiled
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
 
@@ -85,6 +88,18 @@ class Engine:
     def warm_up(self) -> None:
         """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
         self._ready()
+
+    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
+        """Bring the default model before the first request, if its files are here.
+
+        Raises what `check_stop` raises, and what is wrong with the model or its files.
+        """
+        painter = self._ready()
+        try:
+            painter.preload(catalog, check_stop)
+        except BaseException:
+            painter.free()
+            raise
 
     def paint(
         self,
@@ -153,7 +168,7 @@ class Engine:
     def rest(self) -> None:
         """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
         if self._painter:
-            self._painter.free()
+            self._painter.rest()
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""
@@ -161,11 +176,16 @@ class Engine:
 
     def close(self) -> None:
         """Let go of everything; a later `paint` loads it again."""
-        self.rest()
+        if self._painter:
+            self._painter.free()
         self._painter = None
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
+        # What was compiled is found there again after a restart.
+        os.environ.setdefault(
+            "TORCHINDUCTOR_CACHE_DIR", str(self._hashes_file.absolute().parent / "kernels")
+        )
         from bot.engine.environment import Place, settle
 
         settle()
@@ -175,6 +195,7 @@ class Engine:
         if self._painter is None:
             place = self._place()
             from bot.engine.hub import Hub
+            from bot.engine.kernels import Kernels
             from bot.engine.memory import profile_for
             from bot.engine.painter import Painter
             from bot.engine.weights import Shelf
@@ -194,6 +215,7 @@ class Engine:
                 profile=profile_for(self._memory, place.total_memory),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
+                kernels=Kernels("inductor" if self._compiled else None),
             )
         return self._painter
 

@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple, cast
 
 import torch
 
+from bot.engine.environment import Place
+
 log = logging.getLogger(__name__)
 
 Name = Literal["eager", "compiled"]
@@ -29,6 +31,24 @@ class Shape(NamedTuple):
     tokens: int
     width: int
     height: int
+
+
+def rehearse(shape: Shape, projection: int, place: Place, unet: Any) -> None:
+    """Ask `unet` once as for a picture of `shape`; projection: width of the pooled prompt."""
+    like: dict[str, Any] = {"device": place.device, "dtype": place.dtype}
+    latents = torch.zeros(shape.rows, 4, shape.height // 8, shape.width // 8, **like)
+    unet(
+        latents,
+        torch.tensor(500.0, device=place.device),
+        encoder_hidden_states=torch.zeros(
+            shape.rows, shape.tokens, unet.config.cross_attention_dim, **like
+        ),
+        added_cond_kwargs={
+            "text_embeds": torch.zeros(shape.rows, projection, **like),
+            "time_ids": torch.zeros(shape.rows, 6, **like),
+        },
+        return_dict=False,
+    )
 
 
 class Kernels:

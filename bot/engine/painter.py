@@ -1,6 +1,7 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import PIL
@@ -12,12 +13,13 @@ from bot.engine import patches, pixels, prompt, sampling
 from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
+from bot.engine.kernels import Kernels, Shape, rehearse
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import NETWORKS, TEXT, ModelFiles
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
-from bot.engine.prompt import SDXL_LAYER, Encoded
+from bot.engine.prompt import CHUNK, SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import Painting
@@ -40,6 +42,7 @@ class Painter:
     inputs_dir: the pictures that requests refer to.
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
+    kernels: the ways to run the UNet.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Painter:
         profile: Profile,
         shelf: Shelf,
         adapters_limit: int,
+        kernels: Kernels,
     ) -> None:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
@@ -61,6 +65,7 @@ class Painter:
         self._references = References(place, shelf)
         self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
+        self._kernels = kernels
         self.profile = profile
 
     @property
@@ -74,9 +79,15 @@ class Painter:
         return is_out_of_memory(error)
 
     def free(self) -> None:
-        """Give the device's memory back; what is kept in RAM stays there."""
+        """Let go of the model altogether; what is kept in RAM stays there."""
         self._references.free()
+        self._kernels.forget()
         self._residency.free()
+
+    def rest(self) -> None:
+        """Give the device's memory back; what is compiled and what is kept in RAM stays."""
+        self._references.free()
+        self._residency.rest()
 
     def paint(
         self,
@@ -144,6 +155,8 @@ class Painter:
                 encoded,
                 begun,
                 guide,
+                self._kernels,
+                set(),
                 report,
                 check_stop,
             )
@@ -159,7 +172,25 @@ class Painter:
             scheduler=sampling.describe(scheduler),
             environment={**self._place.describe(), **_described(profile, job)},
         )
+        self._prepare(entry, resident)
         return Painting(tuple(images), recipe, _notices(worn, read))
+
+    def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
+        """Bring the default model before anybody asks for it, unless it must be downloaded."""
+        entry = catalog.models.get(catalog.default)
+        if not entry or not self._place.present or not self._sources.here(entry):
+            return
+        owner = Owner("model", entry.key, lambda _: None, check_stop)
+        files = self._files(entry, owner)
+        self._weigh(files, entry.vae_path, owner)
+        self._prepare(entry, self._residency.bring(files, owner, NETWORKS))
+
+    def _prepare(self, entry: ModelEntry, resident: Resident) -> None:
+        """Have the UNet compiled for the pictures that most people want of this model."""
+        shape = Shape(2, CHUNK, *entry.size)
+        projection = resident.text_encoder_2.config.projection_dim
+        run = partial(rehearse, shape, projection, self._place)
+        self._kernels.prepare(resident.unet, shape, run)
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read the adapters of a waiting job from disk; from any thread.
@@ -303,7 +334,11 @@ def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) ->
 
 def _described(profile: Profile, job: Job) -> dict[str, str]:
     """What the bits depend on besides the request and the place."""
-    facts = {"memory": profile.value, "decoding": "tiled" if job.plan.tiled else "whole"}
+    facts = {
+        "memory": profile.value,
+        "decoding": "tiled" if job.plan.tiled else "whole",
+        "kernels": "compiled" if "compiled" in job.used else "eager",
+    }
     if job.entry.guidance_rescale:
         facts["guidance_rescale"] = f"{job.entry.guidance_rescale:g}"
     if job.request.inputs or job.request.hires:

@@ -14,6 +14,7 @@ import torch
 
 from bot.engine import pixels, sampling
 from bot.engine.denoise import Conditioning, denoise, noise
+from bot.engine.kernels import Kernels, Shape
 from bot.engine.memory import Plan
 from bot.engine.prompt import Encoded
 from bot.engine.reference import Guide
@@ -32,7 +33,7 @@ class Job:
     """One request with everything found, decided and encoded.
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
-    guided by.
+    guided by. kernels: the ways to run the UNet; used: names of those that were.
     """
 
     request: GenerationRequest
@@ -43,6 +44,8 @@ class Job:
     encoded: Encoded
     begun: Any | None
     guide: Guide | None
+    kernels: Kernels
+    used: set[str]
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
 
@@ -112,7 +115,7 @@ class _Run:
         wearing = job.guide.worn(resident.unet, job.check_stop) if job.guide else nullcontext()
         with wearing:
             latents = denoise(
-                resident.unet,
+                self._unet(conditioning),
                 scheduler,
                 timesteps,
                 latents,
@@ -121,6 +124,15 @@ class _Run:
                 step_done,
             )
         return latents, scheduler
+
+    def _unet(self, conditioning: Conditioning) -> Callable[..., Any]:
+        job = self.job
+        shape = Shape(*conditioning.prompt.shape[:2], *self.size)
+        # A reference picture hangs layers into the UNet that nothing was compiled for.
+        asked = "eager" if job.guide else job.request.kernels
+        unet, name = job.kernels.choose(job.resident.unet, shape, asked)
+        job.used.add(name)
+        return unet
 
     def decoded(self, latents: torch.Tensor) -> PIL.Image.Image:
         job = self.job

@@ -9,7 +9,7 @@ from typing import Final
 from bot.engine import demo_model
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
-from catalog.locate import locate
+from catalog.locate import locate, locate_entry
 from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry, ReferenceEntry
 
 WEIGHTS: Final = {
@@ -130,6 +130,10 @@ class Sources:
         return ReferenceFiles(
             Source(adapter.parent, (adapter,)), Source(found.root / entry.encoder, tuple(encoder))
         )
+
+    def here(self, entry: ModelEntry) -> bool:
+        """Whether everything that the model needs is on this machine."""
+        return locate_entry(entry, self._models_dir).kind not in {"download", "missing"}
 
     def adapter_here(self, entry: AdapterEntry) -> Path | None:
         """The adapter's one file, if it is on this machine."""

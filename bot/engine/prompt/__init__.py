@@ -6,6 +6,7 @@
 The grammar is `bot.request.emphasis`, because a request is checked with it long before torch.
 """
 
+from bot.engine.prompt.chunks import CHUNK
 from bot.engine.prompt.encoding import (
     SDXL_LAYER,
     Encoded,
@@ -14,4 +15,4 @@ from bot.engine.prompt.encoding import (
     encode,
 )
 
-__all__ = ["SDXL_LAYER", "Encoded", "Encoders", "deepest_clip_skip", "encode"]
+__all__ = ["CHUNK", "SDXL_LAYER", "Encoded", "Encoders", "deepest_clip_skip", "encode"]
