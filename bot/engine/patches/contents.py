@@ -1,10 +1,10 @@
 """The numbers of a .safetensors file in RAM: one buffer, one look at each number."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from bot.engine.safetensors_file import Header
@@ -15,10 +15,20 @@ _DTYPES: Final = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
     "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+_LARGEST: Final[dict[str, tuple[type[Any], int]]] = {
+    "F64": (np.int64, 0x7FEF_FFFF_FFFF_FFFF),
+    "F32": (np.int32, 0x7F7F_FFFF),
+    "F16": (np.int16, 0x7BFF),
+    "BF16": (np.int16, 0x7F7F),
+    "F8_E4M3": (np.int8, 0x7E),
+    "F8_E5M2": (np.int8, 0x7B),
+}
+"""The bits of the largest finite number as an integer: without the sign, every infinity and NaN
+is an integer above it."""
 _READ: Final = 64 * 2**20
 """Bytes between two looks at whether the job was stopped."""
-_LOOK: Final = 2**20
-"""Numbers checked at once."""
+_LOOK: Final = 2**18
+"""Numbers checked at once: they stay in the processor's cache."""
 
 
 class CutOffError(Exception):
@@ -38,50 +48,60 @@ class Contents:
             (start + header.sizes[name] for name, start in header.starts.items()), default=0
         )
         self._buffer = torch.empty(self.nbytes, dtype=torch.uint8)
-        view: Any = self._buffer.numpy()
+        self._bytes: np.ndarray[Any, np.dtype[np.uint8]] = self._buffer.numpy()
+        into: Any = self._bytes
         with path.open("rb", buffering=0) as file:
             file.seek(header.data_start)
             done = 0
             while done < self.nbytes:
                 check_stop()
-                count = file.readinto(view[done : done + _READ])
+                count = file.readinto(into[done : done + _READ])
                 if not count:
                     raise CutOffError
                 done += count
 
     def tensor(self, name: str) -> torch.Tensor:
         """A tensor of the file, in the file's dtype, on the CPU. KeyError when torch has none."""
-        header = self._header
-        numbers = self._numbers(
-            _DTYPES[header.dtypes[name]], header.starts[name], header.sizes[name]
+        dtype, start = _DTYPES[self._header.dtypes[name]], self._header.starts[name]
+        raw = self._buffer[start : start + self._header.sizes[name]]
+        if start % dtype.itemsize:
+            raw = raw.clone()  # the format does not promise that numbers are aligned
+        return raw.view(dtype).reshape(self._header.shapes[name])
+
+    def is_finite(self, name: str) -> bool:
+        """Whether no number of a tensor is NaN or infinite; integers never are."""
+        dtype = self._header.dtypes[name]
+        return dtype not in _LARGEST or self._finite(
+            dtype, self._header.starts[name], self._header.sizes[name]
         )
-        return numbers.reshape(header.shapes[name])
 
     def all_finite(self, check_stop: Callable[[], None]) -> bool:
         """Whether no floating-point number of the file is NaN or infinite."""
-        for dtype, start, size in self._runs():
-            numbers = self._numbers(dtype, start, size)
-            for begin in range(0, len(numbers), _LOOK):
-                check_stop()
-                if not is_finite(numbers[begin : begin + _LOOK]):
-                    return False
+        for run in self._runs():
+            check_stop()
+            if not self._finite(*run):
+                return False
         return True
 
-    def _numbers(self, dtype: torch.dtype, start: int, size: int) -> torch.Tensor:
-        raw = self._buffer[start : start + size]
-        if start % dtype.itemsize:
-            raw = raw.clone()  # the format does not promise that numbers are aligned
-        return raw.view(dtype)
+    def _finite(self, dtype: str, start: int, size: int) -> bool:
+        # As integers and in this thread: torch's own check is 30 times slower, and its threads
+        # wait for each other for seconds when the processors are busy.
+        integer, largest = _LARGEST[dtype]
+        bits = self._bytes[start : start + size].view(integer)
+        unsigned = np.iinfo(integer).max
+        return all(
+            (bits[begin : begin + _LOOK] & unsigned).max() <= largest
+            for begin in range(0, len(bits), _LOOK)
+        )
 
-    def _runs(self) -> Iterator[tuple[torch.dtype, int, int]]:
+    def _runs(self) -> Iterator[tuple[str, int, int]]:
         """dtype, start and size of all floating-point numbers, neighbours of one dtype together."""
         header = self._header
-        run: tuple[torch.dtype, int, int] | None = None
+        run: tuple[str, int, int] | None = None
         for name in sorted(header.starts, key=header.starts.__getitem__):
-            dtype, start = _DTYPES.get(header.dtypes[name]), header.starts[name]
-            if dtype is None or not dtype.is_floating_point:
+            dtype, start, size = header.dtypes[name], header.starts[name], header.sizes[name]
+            if dtype not in _LARGEST:
                 continue
-            size = header.sizes[name]
             if run and run[0] == dtype and run[1] + run[2] == start:
                 run = (dtype, run[1], run[2] + size)
                 continue
@@ -90,13 +110,3 @@ class Contents:
             run = (dtype, start, size)
         if run:
             yield run
-
-
-def is_finite(numbers: torch.Tensor) -> bool:
-    """Whether none is NaN or infinite: both show in the extremes, which are found in one pass."""
-    if numbers.numel() == 0:
-        return True
-    if numbers.dtype.itemsize == 1:
-        numbers = numbers.float()  # 8-bit numbers know no comparison
-    low, high = numbers.aminmax()
-    return math.isfinite(low.item()) and math.isfinite(high.item())

@@ -18,7 +18,7 @@ NORM_SHAPE = (32,)
 
 
 def demo_modules(*, text: bool = True) -> dict[str, Shape]:
-    """kohya's names of some Linear and Conv2d modules of the demo model → shapes of their weights."""
+    """kohya's names of some Linears and a Conv2d of the demo model → shapes of weights."""
     modules: dict[str, Shape] = {_kohya("unet", path): shape for path, shape in SHAPES.items()}
     for encoder, width in TEXT_WIDTHS.items() if text else ():
         for path, shape in text_shapes(width).items():

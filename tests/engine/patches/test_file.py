@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bot.errors import JobFailed
 from tests.engine.factories import DEMO, SHAPES, kohya, save
 from tests.engine.patches import make
-
-torch = pytest.importorskip("torch")
 
 NAME = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
 SHAPE = (64, 64)
@@ -272,7 +271,7 @@ def test_a_missing_or_misshapen_tensor_is_an_error(
         cases.append(rest | {part: torch.ones(2, 3, 5)})
         if part not in {"alpha", "on_input"}:
             cases.append(rest | {part: torch.ones(tensor.shape, dtype=torch.int32)})
-        if part not in optional and len(whole) > 1 and not (part in {"w_norm", "diff"}):
+        if part not in optional and len(whole) > 1 and part not in {"w_norm", "diff"}:
             cases.append(rest)
         for number, case in enumerate(cases):
             path = tmp_path / f"{number}.safetensors"
@@ -330,7 +329,11 @@ def test_8_bit_numbers_and_whole_alphas_are_read(known: dict[str, Any], tmp_path
 
 def test_unaligned_numbers_are_read(known: dict[str, Any], tmp_path: Path) -> None:
     down, up = torch.randn(2, 64), torch.randn(64, 2)
-    parts = {"pad.alpha": b"\0", f"{NAME}.lora_down.weight": down, f"{NAME}.lora_up.weight": up}
+    parts: dict[str, Any] = {
+        "pad.alpha": b"\0",
+        f"{NAME}.lora_down.weight": down,
+        f"{NAME}.lora_up.weight": up,
+    }
     header, data = {}, b""
     for name, tensor in parts.items():
         raw = tensor if isinstance(tensor, bytes) else tensor.numpy().tobytes()
@@ -384,17 +387,16 @@ def test_what_is_no_safetensors_is_never_loaded(
 def test_a_file_that_is_cut_or_goes_while_it_is_read(
     known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine.patches import file as module
+    from bot.engine.safetensors_file import read_header as real
 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
-    real = module.read_header
 
     def header_then_cut(path: Path) -> Any:
         header = real(path)
         path.write_bytes(path.read_bytes()[:-100])
         return header
 
-    monkeypatch.setattr(module, "read_header", header_then_cut)
+    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_cut)
     assert refused(path, known).code == "adapter.not_safetensors"
 
     def header_then_gone(path: Path) -> Any:
@@ -403,7 +405,7 @@ def test_a_file_that_is_cut_or_goes_while_it_is_read(
         return header
 
     save(path, kohya(NAME, SHAPE))
-    monkeypatch.setattr(module, "read_header", header_then_gone)
+    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_gone)
     failure = refused(path, known)
     assert (failure.code, failure.params["path"]) == ("adapter.missing", "x.safetensors")
 

@@ -12,8 +12,6 @@ import pytest
 from bot.errors import JobFailed
 from tests.engine.patches import make
 
-pytest.importorskip("torch")
-
 SHAPE = (64, 64)
 NAMES = ("lora_unet_first", "lora_unet_second")
 
@@ -42,15 +40,15 @@ def paths(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read, in order."""
-    from bot.engine.patches import library
+    from bot.engine.patches import read as real
 
-    real, done = library.read, []
+    done: list[str] = []
 
     def counted(path: Path, *rest: Any) -> Any:
         done.append(path.stem)
         return real(path, *rest)
 
-    monkeypatch.setattr(library, "read", counted)
+    monkeypatch.setattr("bot.engine.patches.library.read", counted)
     return done
 
 
@@ -117,13 +115,13 @@ class Gate:
     """A reading that waits until it is let through, and may fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from bot.engine.patches import library
+        from bot.engine.patches import read
 
         self.entered, self.open = threading.Event(), threading.Event()
         self.count = 0
         self.error: Exception | None = None
-        self._real = library.read
-        monkeypatch.setattr(library, "read", self._read)
+        self._real = read
+        monkeypatch.setattr("bot.engine.patches.library.read", self._read)
 
     def _read(self, path: Path, *rest: Any) -> Any:
         self.count += 1

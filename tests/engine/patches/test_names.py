@@ -4,8 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
