@@ -160,10 +160,6 @@ _PAIRS: Final = {
     "lora_up.weight": "up",
     "lora_mid.weight": "mid",
     "lora_up.bias": "up_bias",
-    "lora.down.weight": "down",
-    "lora.up.weight": "up",
-    "lora_linear_layer.down.weight": "down",
-    "lora_linear_layer.up.weight": "up",
     "lora_A.weight": "down",
     "lora_B.weight": "up",
     "lora_B.bias": "up_bias",
@@ -174,6 +170,8 @@ _PAIRS: Final = {
     "b2.weight": "b2",
     "bm.weight": "bm",
 }
+_OLD_TAILS: Final = ("_lora", ".lora", ".lora_linear_layer")
+"""What diffusers before 0.22 put between a module and `.down.weight` or `.up.weight`."""
 _SINGLES: Final = frozenset(
     (
         *("alpha", "dora_scale", "lora_magnitude_vector", "diff", "diff_b", "w_norm", "b_norm"),
@@ -196,14 +194,14 @@ def split(tensor: str) -> tuple[str, str] | None:
     words = tensor.rsplit(".", 3)
     if len(words) == 4 and words[1] in _PEFT and words[2] not in ("weight", "bias"):
         del words[2]  # the adapter's name, which peft puts inside
-    for count in (2, 3):
-        role = _PAIRS.get(".".join(words[-count:])) if len(words) > count else None
-        if role:
-            return ".".join(words[:-count]), role
-    if len(words) >= 3 and words[-1] == "weight" and words[-2] in ("down", "up"):
-        module = ".".join(words[:-2])  # diffusers before 0.22: `to_q_lora.down.weight`
-        if module.endswith("_lora"):
-            return module.removesuffix("_lora"), words[-2]
+    role = _PAIRS.get(".".join(words[-2:])) if len(words) > 2 else None
+    if role:
+        return ".".join(words[:-2]), role
+    if len(words) > 2 and words[-1] == "weight" and words[-2] in ("down", "up"):
+        module = ".".join(words[:-2])
+        for tail in _OLD_TAILS:
+            if module.endswith(tail):
+                return module.removesuffix(tail), words[-2]
     if words[-1] in _SINGLES and len(words) > 1:
         return ".".join(words[:-1]), _SAME.get(words[-1], words[-1])
     return None

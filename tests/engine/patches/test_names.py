@@ -179,6 +179,7 @@ LAYER = "encoder.layers.3"
         ("text_encoder_2.text_model.encoder.layers.3.mlp.fc1", 2, f"{LAYER}.mlp.fc1"),
         ("text_encoder_2.text_projection", 2, "text_projection"),
         ("clip_l.text_model.encoder.layers.3.mlp.fc1", 1, f"{LAYER}.mlp.fc1"),
+        ("clip_g.text_model.encoder.layers.3.mlp.fc1", 2, f"{LAYER}.mlp.fc1"),
         (
             "text_encoders.clip_g.transformer.text_model.encoder.layers.3.mlp.fc1",
             2,
