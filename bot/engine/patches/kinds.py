@@ -19,10 +19,8 @@ _FOREIGN: Final = (
     ("textual inversion", re.compile(r"^bundle_emb\.|^emb_params$|^clip_[lg]$|^string_to_param")),
     ("ControlNet", re.compile(r"^(control_model|controlnet_\w+|controlnet_cond_embedding)\.")),
     ("IP-Adapter", re.compile(r"^(ip_adapter|image_proj)\.")),
-    (
-        "checkpoint",
-        re.compile(r"^(model\.diffusion_model|first_stage_model|conditioner)\..+\.weight$"),
-    ),
+    ("checkpoint", re.compile(r"^(first_stage_model|conditioner)\.|^conv_in\.weight$")),
+    ("checkpoint", re.compile(r"^(model\.)?diffusion_model\.input_blocks\.0\.0\.weight$")),
 )
 """Names of tensors that give away what cannot be applied."""
 

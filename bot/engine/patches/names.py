@@ -77,12 +77,7 @@ def _unet_names(path: str, layers: int) -> Iterator[str]:
 _TEXT_PREFIXES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "text_encoder": (
         ("lora_te1", "lora_te"),
-        (
-            "text_encoder",
-            "clip_l",
-            "text_encoders.clip_l.transformer",
-            "conditioner.embedders.0.transformer",
-        ),
+        ("text_encoder", "clip_l", "text_encoders.clip_l.transformer"),
     ),
     "text_encoder_2": (
         ("lora_te2",),

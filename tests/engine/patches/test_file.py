@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from bot.errors import JobFailed
 from tests.engine.factories import DEMO, SHAPES, kohya, save
@@ -156,7 +158,8 @@ def one(name: str, *shape: int) -> dict[str, Any]:
         (f"{NAME}.ia3_l", "IA3 of peft"),
         ("bundle_emb.x.string_to_param.*", "textual inversion"),
         ("clip_g", "textual inversion"),
-        ("model.diffusion_model.out.2.weight", "checkpoint"),
+        ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
+        ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
     ],
 )
 def test_other_kinds_are_named_not_dropped(
@@ -432,3 +435,46 @@ def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
     with pytest.raises(Stopped):
         read(path, known, owner(stop))
+
+
+TARGETS = [(16, 8), (8, 16), (16, 16), (16, 8, 3, 3), (16, 8, 1, 1), (16,)]
+DISTORTIONS: dict[str, Any] = {
+    "flattened": lambda t: t.reshape(t.shape[0], -1) if t.ndim else t,
+    "with a 1×1": lambda t: t.reshape(*t.shape, 1, 1),
+    "transposed": lambda t: t.transpose(0, 1) if t.ndim > 1 else t,
+    "a row": lambda t: t.reshape(1, -1),
+    "one less": lambda t: t[1:] if t.ndim else t,
+    "three axes": lambda t: t.reshape(1, 1, -1),
+    "flat": lambda t: t.reshape(-1),
+}
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
+)
+@given(st.data())
+def test_what_is_accepted_changes_a_parameter_of_its_shape(tmp_path: Path, data: Any) -> None:
+    """Files of every family, distorted, for a weight of this or another shape: fit or refused."""
+    from bot.engine.patches import Target
+
+    made_for, target = data.draw(st.sampled_from(TARGETS)), data.draw(st.sampled_from(TARGETS))
+    if data.draw(st.booleans()):
+        target = made_for
+    family = data.draw(st.sampled_from(sorted(make.fitting(made_for))))
+    tensors = make.module(family, made_for, rank=data.draw(st.sampled_from((1, 2, 8, 16))))
+    for part in data.draw(st.lists(st.sampled_from(sorted(tensors)), max_size=2)):
+        distort = DISTORTIONS[data.draw(st.sampled_from(sorted(DISTORTIONS)))]
+        tensors[part] = distort(tensors[part])
+    known = {"m": Target("unet", "p", target, has_bias=data.draw(st.booleans()))}
+    named = {f"m.{part}": tensor for part, tensor in tensors.items()}
+    try:
+        file = read(save(tmp_path / "x.safetensors", named), known)
+    except JobFailed as failure:
+        event(failure.code)
+        return
+    event("accepted")
+    for change in file.changes:
+        base = torch.randn(target if change.parameter == "p.weight" else target[:1])
+        delta = change.delta(base)
+        assert delta.shape == base.shape
+        assert delta.isfinite().all()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
@@ -232,3 +234,38 @@ def test_other_tensors_have_none(tensor: str) -> None:
     from bot.engine.patches.names import split
 
     assert split(tensor) is None
+
+
+SPELLINGS = {
+    "down": (".lora_down.weight", ".lora_A.weight", ".lora_A.x.weight", "_lora.down.weight"),
+    "up": (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".lora_linear_layer.up.weight"),
+    "magnitude": (".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.x.weight"),
+    "up_bias": (".lora_B.bias", ".lora_B.x.bias"),
+    "lokr_w1_a": (".lokr_w1_a",),
+    "b_norm": (".b_norm",),
+    "bm": (".bm.weight",),
+}
+MODULES = st.lists(st.text("abqlor_01", min_size=1, max_size=8), min_size=1, max_size=5).map(
+    ".".join
+)
+
+
+@settings(deadline=None)
+@given(MODULES, st.sampled_from(sorted(SPELLINGS)), st.data())
+def test_every_spelling_of_a_role_leaves_the_module_as_it_is(
+    module: str, role: str, data: st.DataObject
+) -> None:
+    from bot.engine.patches.names import split
+
+    spelling = data.draw(st.sampled_from(SPELLINGS[role]))
+    assert split(module + spelling) == (module, role)
+    assert split(f"base_model.model.{module}{spelling}") == (module, role)
+
+
+@settings(deadline=None)
+@given(st.text(".abw_lora_A0weightdownpB", max_size=40))
+def test_no_name_breaks_the_grammar(tensor: str) -> None:
+    from bot.engine.patches.names import split
+
+    where = split(tensor)
+    assert where is None or tensor.removeprefix("base_model.model.").startswith(where[0])
