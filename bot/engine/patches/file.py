@@ -1,15 +1,14 @@
 """An adapter file, checked from its header to its last number, and what of it fits the model."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bot.engine.owner import Owner, public
-from bot.engine.patches import families, kinds
+from bot.engine.patches import alphas, families, kinds
 from bot.engine.patches.changes import (
     BiasChange,
     Change,
@@ -113,6 +112,8 @@ def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
     changes: list[Change] = []
     for plan in plans:
         changes += reader.changes(plan, contents)
+    if not changes:
+        raise reader.matches_nothing()
     skipped = [(name, "no_such_module") for name in modules if name not in known]
     skipped += [(plan.name, "no_bias") for plan in plans if plan.lacks_bias]
     return AdapterFile(
@@ -176,7 +177,7 @@ class _Reader:
         self._header = header
         self._modules = modules
         self._owner = owner
-        self._alphas = _AlphasOfMetadata(header.metadata)
+        self._alphas = alphas.AlphasOfMetadata(header.metadata)
 
     def matches_nothing(self) -> Exception:
         base, total = self._base_model(), len(self._modules)
@@ -187,15 +188,15 @@ class _Reader:
     def _base_model(self) -> str:
         context = None
         for name in filter(kinds.reads_context, self._modules):
-            family = _family_of(self._modules[name], self._shapes(name))
-            if family:
-                try:
-                    made = family.shape(self._shapes(name), ())
-                except (MalformedError, RankError, KeyError):
-                    continue
-                if len(made) > 1:
-                    context = made[1]
-                    break
+            shapes = self._shapes(name)
+            try:
+                family = _family_of(shapes)
+                made = family.shape(shapes, ()) if family else ()
+            except (MalformedError, RankError):
+                continue
+            if len(made) > 1:
+                context = made[1]
+                break
         return kinds.base_model(context, self._modules, self._header.metadata)
 
     def _shapes(self, name: str) -> dict[str, Shape]:
@@ -214,7 +215,7 @@ class _Reader:
             raise self._owner.failed("broken", module=name) from None
 
     def _checked(self, name: str, target: Target, shapes: Mapping[str, Shape]) -> _Plan:
-        family = _family_of(shapes.keys(), shapes)
+        family = _family_of(shapes)
         for role in _SCALARS & shapes.keys():
             if math.prod(shapes[role]) != 1:
                 raise MalformedError
@@ -293,9 +294,12 @@ class _Reader:
         return changes
 
 
-def _family_of(roles: Any, shapes: Mapping[str, Shape]) -> type[Family] | None:
-    """The one family whose tensors a module has; None when it has none but biases."""
-    found = {_BY_ROLE[role] for role in roles if role not in _SHARED}
+def _family_of(shapes: Mapping[str, Shape]) -> type[Family] | None:
+    """The one family whose tensors a module has; None when it has none but biases.
+
+    shapes: by role. Raises MalformedError when it has those of two.
+    """
+    found = {_BY_ROLE[role] for role in shapes if role not in _SHARED}
     if len(found) > 1:
         raise MalformedError
     if not found:
@@ -320,39 +324,3 @@ def _trimmed(shape: Shape) -> Shape:
 
 def _spelled(shape: Shape) -> str:
     return "×".join(str(side) for side in shape)
-
-
-class _AlphasOfMetadata:
-    """Alphas that diffusers ≥ 0.35 keeps beside the tensors, as peft's configuration of each part.
-
-    `<part>.lora_alpha`, `<part>.alpha_pattern` by the end of a path, `<part>.use_rslora`.
-    """
-
-    def __init__(self, metadata: Mapping[str, str]) -> None:
-        self._alphas: dict[str, float] = {}
-        self._patterns: dict[str, dict[str, float]] = {}
-        self._roots: set[str] = set()
-        try:
-            config = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-            for key, value in config.items():
-                part, _, option = key.partition(".")
-                if option == "lora_alpha":
-                    self._alphas[part] = float(value)
-                elif option == "alpha_pattern":
-                    own = {path.lstrip("^").rstrip("$"): float(a) for path, a in value.items()}
-                    self._patterns[part] = own
-                elif option == "use_rslora" and value is True:
-                    self._roots.add(part)
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            self._alphas, self._patterns, self._roots = {}, {}, set()
-
-    def of(self, target: Target, rank: int) -> float | None:
-        """The alpha that, divided by the rank, is the scale; None when nothing is said."""
-        alpha = self._alphas.get(target.part)
-        for path, value in self._patterns.get(target.part, {}).items():
-            if f".{target.path}".endswith(f".{path}"):
-                alpha = value
-                break
-        if target.part in self._roots:
-            return (rank if alpha is None else alpha) * math.sqrt(rank)
-        return alpha

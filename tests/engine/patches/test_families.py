@@ -203,6 +203,18 @@ def test_is_the_dense_formula(family: str, shape: Shape, dtype: str, tmp_path: P
     assert not torch.equal(change.delta(base), delta)  # a delta is a tensor of its own
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("family", "shape"), CASES, ids=IDS)
+def test_is_the_same_on_a_gpu(family: str, shape: Shape, tmp_path: Path) -> None:
+    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, dtype=torch.float16)
+    base = base_weight(shape)
+    change = changes(path, shape)["weight"]
+    there = change.delta(base.cuda())
+    assert there.is_cuda
+    assert (there.cpu() - change.delta(base)).abs().max() <= 1e-5
+
+
 @pytest.mark.parametrize("family", ["Diag-OFT, bounded", "BOFT, bounded"])
 def test_the_bound_of_a_rotation_counts(family: str, tmp_path: Path) -> None:
     """As alpha · out, and only when it is exceeded."""

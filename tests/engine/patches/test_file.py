@@ -107,6 +107,13 @@ def test_the_report_names_what_was_skipped(known: dict[str, Any], tmp_path: Path
     ]
 
 
+def test_a_file_of_nothing_but_biases_that_are_not_there_fits_nothing(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    path = save(tmp_path / "x.safetensors", {f"{BIASLESS}.diff_b": torch.ones(64)})
+    assert refused(path, known).code == "adapter.matches_nothing"
+
+
 @pytest.mark.parametrize(
     ("family", "said"),
     [("LoRA", "LoRA"), ("LoKr", "LoKr"), ("DoRA", "DoRA"), ("LoHa, DoRA", "LoHa with DoRA")],
@@ -129,6 +136,8 @@ def test_alphas_beside_the_tensors_count(known: dict[str, Any], tmp_path: Path) 
         ({"unet.lora_alpha": 2, "unet.alpha_pattern": {"n1.to_q": 12}}, 0.5),
         ({"unet.lora_alpha": 2, "unet.use_rslora": True}, 1.0),
         ({"unet.lora_alpha": "no number"}, 1.0),
+        ({"unet.lora_alpha": float("inf")}, 1.0),
+        ({"unet.alpha_pattern": {"to_q": 4, "attn1.to_q": 12}}, 3.0),
     ]
     for number, (config, scale) in enumerate(cases):
         metadata = {"lora_adapter_metadata": json.dumps(config)}
@@ -212,6 +221,16 @@ def test_a_file_that_fits_nothing_says_what_it_is_for(
     failure = refused(path, known)
     assert failure.code == "adapter.other_base"
     assert (failure.params["family"], failure.params["total"]) == (family, 2)
+
+
+def test_a_broken_module_does_not_hide_what_a_file_is_for(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    both = make.module("LoRA", (64, 768)) | make.module("LoHa", (64, 768))
+    tensors = {f"lora_unet_a_attn2_to_k.{part}": tensor for part, tensor in both.items()}
+    tensors |= kohya("lora_unet_b_attn2_to_k", (64, 768))
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["family"]) == ("adapter.other_base", "SD 1.5")
 
 
 def test_a_file_that_fits_nothing_and_says_nothing(known: dict[str, Any], tmp_path: Path) -> None:
