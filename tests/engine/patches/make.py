@@ -26,6 +26,21 @@ def demo_modules(*, text: bool = True) -> dict[str, Shape]:
     return modules
 
 
+def usual_modules(known: Mapping[str, Any], *, convolutions: bool = False) -> dict[str, Shape]:
+    """kohya's names of what its trainer changes in a model: 722 + 264 Linears of SDXL.
+
+    known: from `bot.engine.patches.targets` of the model. convolutions: those of the resnets and
+    samplers too, and the Linears of the time embedding in them, as LoCon does.
+    """
+    inside = ("attentions", "encoder.layers", *(("resnets", "samplers") if convolutions else ()))
+    modules: dict[str, tuple[str, Shape]] = {}
+    for name, target in known.items():
+        changed = len(target.shape) > 1 and any(word in target.path for word in inside)
+        if changed and name.startswith(("lora_unet_", "lora_te1_", "lora_te2_")):
+            modules.setdefault(f"{target.part}.{target.path}", (name, target.shape))
+    return dict(modules.values())
+
+
 def demo_norms() -> dict[str, Shape]:
     """kohya's name of a GroupNorm of the demo model's UNet."""
     return {_kohya("unet", NORM): NORM_SHAPE}

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.engine.patches import make
+
 LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
 
@@ -77,6 +79,13 @@ def test_every_module_that_trainers_change_has_names_of_its_own(
         names = Counter(target.path for target in known.values() if target.part == part)
         assert all(names[path] >= 5 for path in paths)
     assert counts == {"unet": 722, "text_encoder": 72, "text_encoder_2": 192}
+
+
+def test_the_usual_file_has_986_modules(known: dict[str, Any]) -> None:
+    assert len(make.usual_modules(known)) == 986
+    convolutions = make.usual_modules(known, convolutions=True)
+    assert convolutions["lora_unet_down_blocks_0_resnets_0_conv1"] == (320, 320, 3, 3)
+    assert set(map(len, convolutions.values())) == {2, 4}
 
 
 def test_no_name_means_two_modules(parts: dict[str, Any]) -> None:
