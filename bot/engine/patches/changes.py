@@ -52,9 +52,9 @@ class WeightChange:
 class Decomposed:
     """DoRA, DoHA, DoKr: W' = magnitude · (W + Δ) / ‖W + Δ‖, with Δ of any other family.
 
-    magnitude: n numbers, in any shape. axis: 0 when the norm is that of every row (peft, and LyCORIS since 3.0), 1
-    when it is that of every input column over rows and kernel (LyCORIS before, and OneTrainer at
-    choice); which it is shows in the shape of the file's tensor.
+    magnitude: n numbers, in any shape. axis: 0 when the norm is that of every row (peft, and
+    LyCORIS with `wd_on_out`), 1 when it is that of every input column over rows and kernel
+    (LyCORIS without); which it is shows in the shape of the file's tensor.
     The norm is that of the changed weight, as the paper, peft and LyCORIS have it; ComfyUI takes
     the unchanged one for axis 0. Liu et al. 2024, arXiv 2402.09353; lycoris/functional/general.py;
     huggingface/peft src/peft/tuners/lora/dora.py.

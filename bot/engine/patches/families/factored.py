@@ -196,7 +196,7 @@ class GLoRA:
 
     a1: (in, rank[, 1, 1]); a2: (rank, in[, 1, 1]); b1: (out, rank[, 1, 1]);
     b2: (rank, in[, height, width]), or (rank, in[, 1, 1]) with bm: (rank, rank, height, width).
-    LyCORIS before 1.8 wrote the two of each pair the other way round; ComfyUI
+    Old versions of LyCORIS wrote the two of each pair the other way round; ComfyUI
     (comfy/weight_adapter/glora.py) tells them apart by their shapes, and so do we.
     Chavan et al. 2023, arXiv 2306.07967; lycoris/modules/glora.py.
     """
