@@ -24,11 +24,18 @@ class Header:
     """What a file says about its tensors.
 
     shapes: of every tensor by name, in the file's order.
+    dtypes: of every tensor, in the words of the format: "F16", "BF16", "F32", …
+    starts, sizes: of every tensor's bytes; starts are counted from `data_start`.
     data_start: offset of the first tensor's bytes in the file.
+    metadata: what its writer said besides; nothing of it is checked.
     """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    starts: dict[str, int]
+    sizes: dict[str, int]
     data_start: int
+    metadata: dict[str, str]
 
 
 def read_header(path: Path) -> Header:
@@ -47,12 +54,26 @@ def read_header(path: Path) -> Header:
         raise NotSafetensors("its header is not JSON") from None
     if not isinstance(table, dict):
         raise NotSafetensors("its header is not a table")
-    table.pop("__metadata__", None)
+    metadata = table.pop("__metadata__", None)
     if len(table) > TENSOR_LIMIT:
         raise NotSafetensors(f"it claims {len(table)} tensors")
     data_size = size - 8 - length
     shapes = {name: _checked_shape(entry, data_size) for name, entry in table.items()}
-    return Header(shapes, 8 + length)
+    spans = {name: entry["data_offsets"] for name, entry in table.items()}
+    return Header(
+        shapes=shapes,
+        dtypes={name: entry["dtype"] for name, entry in table.items()},
+        starts={name: start for name, (start, _) in spans.items()},
+        sizes={name: end - start for name, (start, end) in spans.items()},
+        data_start=8 + length,
+        metadata=_strings(metadata),
+    )
+
+
+def _strings(metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, dict):
+        return {}
+    return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
 def _checked_shape(entry: Any, data_size: int) -> tuple[int, ...]:

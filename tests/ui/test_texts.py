@@ -31,6 +31,8 @@ EXPANSIONS = {
 
 KINDS_OF_OWNER = {
     "adapter_file.py": ["adapter"],
+    "file.py": ["adapter"],
+    "library.py": ["adapter"],
     "residency.py": ["model"],
     "networks.py": ["model", "reference"],
     "reference.py": ["reference"],

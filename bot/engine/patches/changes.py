@@ -1,0 +1,116 @@
+"""What an adapter changes: one parameter each, as a difference from the pristine weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from bot.engine.patches.families import Family, MalformedError, Shape, at
+
+
+class Change(Protocol):
+    """One parameter changed by one adapter, see `delta`."""
+
+    @property
+    def part(self) -> str:
+        """As in Target."""
+
+    @property
+    def parameter(self) -> str:
+        """Its full name in that part: "….to_q.weight", "….conv1.bias"."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of RAM that the tensors of the change take."""
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        """The difference that the adapter makes at weight 1.
+
+        base: the pristine parameter, in fp32, on any device; it is not modified.
+        Returns a tensor of its own, like `base`. The patched parameter is
+        base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once: every
+        family, those that do not add (DoRA, OFT, BOFT, (IA)³) too, is linear in the weight, and at
+        weight 1 alone what its authors define.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChange:
+    """The weight of a module, changed by one of the families."""
+
+    part: str
+    parameter: str
+    nbytes: int
+    family: Family
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        return self.family.delta(base)
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposed:
+    """DoRA, DoHA, DoKr: W' = magnitude · (W + Δ) / ‖W + Δ‖, with Δ of any other family.
+
+    magnitude: n numbers, in any shape. axis: 0 when the norm is that of every row (peft, and
+    LyCORIS with `wd_on_out`), 1 when it is that of every input column over rows and kernel
+    (LyCORIS without); which it is shows in the shape of the file's tensor.
+    The norm is that of the changed weight, as the paper, peft and LyCORIS have it; ComfyUI takes
+    the unchanged one for axis 0. Liu et al. 2024, arXiv 2402.09353; lycoris/functional/general.py;
+    huggingface/peft src/peft/tuners/lora/dora.py.
+    """
+
+    part: str
+    parameter: str
+    nbytes: int
+    family: Family
+    magnitude: torch.Tensor
+    axis: int
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        merged = self.family.delta(base).add_(base)
+        others = [axis for axis in range(base.ndim) if axis != self.axis]
+        norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
+        magnitude = at(self.magnitude, base).reshape(norm.shape)
+        return merged.mul_(magnitude / norm.add_(torch.finfo(base.dtype).eps)).sub_(base)
+
+
+def magnitude_axis(magnitude: Shape, target: Shape, *, of_rows: bool) -> int:
+    """The axis that a magnitude belongs to. Raises MalformedError when it fits neither.
+
+    of_rows: when the file's kind leaves no other choice, as peft's, whose convolutions keep it as
+    (1, out, 1, 1). LyCORIS keeps rows as (out, 1[, 1, 1]) and columns as (1, in[, 1, 1]).
+    """
+    number = max(magnitude, default=0)
+    alone = all(side in (1, number) for side in magnitude) and magnitude.count(number) == 1
+    if alone and len(target) > 1:
+        if number == target[0] and (of_rows or magnitude[0] == number):
+            return 0
+        if number == target[1] and not of_rows and len(magnitude) > 1 and magnitude[1] == number:
+            return 1
+    raise MalformedError
+
+
+@dataclass(frozen=True, slots=True)
+class BiasChange:
+    """The bias of a module: Δ = scale · difference.
+
+    From `diff_b` (LyCORIS full, ComfyUI), `b_norm` (LyCORIS norms), and peft's `lora_B.bias`, where
+    scale is alpha/rank.
+    """
+
+    part: str
+    parameter: str
+    difference: torch.Tensor
+    scale: float
+
+    @property
+    def nbytes(self) -> int:
+        return self.difference.nbytes
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        return at(self.difference, base).reshape(base.shape) * self.scale
+
+
+def bytes_of(tensors: Sequence[torch.Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)

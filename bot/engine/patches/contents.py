@@ -1,0 +1,112 @@
+"""The numbers of a .safetensors file in RAM: one buffer, one look at each number."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from bot.engine.safetensors_file import Header
+
+_DTYPES: Final = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+_LARGEST: Final[dict[str, tuple[type[Any], int]]] = {
+    "F64": (np.int64, 0x7FEF_FFFF_FFFF_FFFF),
+    "F32": (np.int32, 0x7F7F_FFFF),
+    "F16": (np.int16, 0x7BFF),
+    "BF16": (np.int16, 0x7F7F),
+    "F8_E4M3": (np.int8, 0x7E),
+    "F8_E5M2": (np.int8, 0x7B),
+}
+"""The bits of the largest finite number as an integer: without the sign, every infinity and NaN
+is an integer above it."""
+_READ: Final = 64 * 2**20
+"""Bytes between two looks at whether the job was stopped."""
+_LOOK: Final = 2**18
+"""Numbers checked at once: they stay in the processor's cache."""
+
+
+class CutOffError(Exception):
+    """The file became shorter while it was read."""
+
+
+class Contents:
+    """All tensors of a file. They share one buffer, which lives as long as any of them.
+
+    The file is read, not mapped: it may be replaced or cut while its numbers are in use.
+    """
+
+    def __init__(self, path: Path, header: Header, check_stop: Callable[[], None]) -> None:
+        """Raises CutOffError, OSError, whatever check_stop raises."""
+        self._header = header
+        self.nbytes = max(
+            (start + header.sizes[name] for name, start in header.starts.items()), default=0
+        )
+        self._buffer = torch.empty(self.nbytes, dtype=torch.uint8)
+        self._bytes: np.ndarray[Any, np.dtype[np.uint8]] = self._buffer.numpy()
+        into: Any = self._bytes
+        with path.open("rb", buffering=0) as file:
+            file.seek(header.data_start)
+            done = 0
+            while done < self.nbytes:
+                check_stop()
+                count = file.readinto(into[done : done + _READ])
+                if not count:
+                    raise CutOffError
+                done += count
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """A tensor of the file, in the file's dtype, on the CPU. KeyError when torch has none."""
+        dtype, start = _DTYPES[self._header.dtypes[name]], self._header.starts[name]
+        raw = self._buffer[start : start + self._header.sizes[name]]
+        if start % dtype.itemsize:
+            raw = raw.clone()  # the format does not promise that numbers are aligned
+        return raw.view(dtype).reshape(self._header.shapes[name])
+
+    def is_finite(self, name: str) -> bool:
+        """Whether no number of a tensor is NaN or infinite; integers never are."""
+        dtype = self._header.dtypes[name]
+        return dtype not in _LARGEST or self._finite(
+            dtype, self._header.starts[name], self._header.sizes[name]
+        )
+
+    def all_finite(self, check_stop: Callable[[], None]) -> bool:
+        """Whether no floating-point number of the file is NaN or infinite."""
+        for run in self._runs():
+            check_stop()
+            if not self._finite(*run):
+                return False
+        return True
+
+    def _finite(self, dtype: str, start: int, size: int) -> bool:
+        # As integers and in this thread: torch's own check is 30 times slower, and its threads
+        # wait for each other for seconds when the processors are busy.
+        integer, largest = _LARGEST[dtype]
+        bits = self._bytes[start : start + size].view(integer)
+        unsigned = np.iinfo(integer).max
+        return all(
+            (bits[begin : begin + _LOOK] & unsigned).max() <= largest
+            for begin in range(0, len(bits), _LOOK)
+        )
+
+    def _runs(self) -> Iterator[tuple[str, int, int]]:
+        """dtype, start and size of all floating-point numbers, neighbours of one dtype together."""
+        header = self._header
+        run: tuple[str, int, int] | None = None
+        for name in sorted(header.starts, key=header.starts.__getitem__):
+            dtype, start, size = header.dtypes[name], header.starts[name], header.sizes[name]
+            if dtype not in _LARGEST:
+                continue
+            if run and run[0] == dtype and run[1] + run[2] == start:
+                run = (dtype, run[1], run[2] + size)
+                continue
+            if run:
+                yield run
+            run = (dtype, start, size)
+        if run:
+            yield run

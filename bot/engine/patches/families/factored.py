@@ -1,0 +1,239 @@
+"""Families that keep a change as a product of small tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from bot.engine.patches.families.family import (
+    MalformedError,
+    Shape,
+    at,
+    checked_rank,
+    columns,
+    demand,
+    flattened,
+    scale_of,
+)
+
+
+def _tucker(core: torch.Tensor, out: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
+    """core: (p, q, height, width); out: (out, p); inner: (q, in) → (out, in, height, width)."""
+    return torch.einsum("pq..., op, qi -> oi...", core, out, inner)
+
+
+@dataclass(frozen=True, slots=True)
+class LoRA:
+    """Δ = alpha/rank · up @ down; with a core (LoCon's `lora_mid`) core ×₁ up ×₂ down.
+
+    down: (rank, in[, height, width]); up: (out, rank[, 1, 1]);
+    mid: (rank, rank, height, width), and then down is (rank, in[, 1, 1]).
+    Hu et al. 2021, arXiv 2106.09685; lycoris/functional/locon.py.
+    """
+
+    name: ClassVar = "LoRA"
+    roles: ClassVar = frozenset(("down", "up", "mid"))
+    down: torch.Tensor
+    up: torch.Tensor
+    mid: torch.Tensor | None
+    scale: float
+
+    @staticmethod
+    def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
+        demand({"down", "up"} <= of.keys())
+        down, up, mid = of["down"], of["up"], of.get("mid")
+        demand(len(down) >= 2 and len(up) >= 2 and columns(up) == up[1])
+        rank = checked_rank(down[0])
+        if mid is None:
+            demand(up[1] == rank)
+            return (up[0], *down[1:])
+        demand(len(mid) >= 3 and mid[:2] == (up[1], rank) and columns(down) == down[1])
+        return (up[0], down[1], *mid[2:])
+
+    @classmethod
+    def build(
+        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
+    ) -> "LoRA":
+        down = tensors["down"]
+        scale = scale_of(alpha, down.shape[0])
+        return cls(down, tensors["up"], tensors.get("mid"), scale)
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        up = flattened(at(self.up, base)) * self.scale
+        down = flattened(at(self.down, base))
+        whole = up @ down if self.mid is None else _tucker(at(self.mid, base), up, down)
+        return whole.reshape(base.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class LoHa:
+    """Δ = alpha/rank · (w1_a @ w1_b) ⊙ (w2_a @ w2_b).
+
+    w?_a: (out, rank); w?_b: (rank, in[ · height · width]). With cores t1, t2:
+    (rank, rank, height, width), each factor is t ×₁ w?_aᵀ ×₂ w?_b, and w?_a is (rank, out).
+    Hyeon-Woo et al. 2021 (FedPara), arXiv 2108.06098; lycoris/functional/loha.py.
+    """
+
+    name: ClassVar = "LoHa"
+    roles: ClassVar = frozenset(f"hada_{x}" for x in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2"))
+    first: tuple[torch.Tensor, ...]
+    second: tuple[torch.Tensor, ...]
+    scale: float
+
+    @staticmethod
+    def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
+        made = [LoHa._half(of, number) for number in "12"]
+        demand(made[0] == made[1])
+        return made[0]
+
+    @staticmethod
+    def _half(of: Mapping[str, Shape], number: str) -> Shape:
+        demand({f"hada_w{number}_a", f"hada_w{number}_b"} <= of.keys())
+        a, b, core = of[f"hada_w{number}_a"], of[f"hada_w{number}_b"], of.get(f"hada_t{number}")
+        demand(len(a) == 2 and len(b) >= 2)
+        rank = checked_rank(b[0])
+        if core is None:
+            demand(a[1] == rank)
+            return (a[0], *b[1:])
+        demand(len(core) >= 3 and core[:2] == (a[0], rank) and len(b) == 2)
+        return (a[1], b[1], *core[2:])
+
+    @classmethod
+    def build(
+        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
+    ) -> "LoHa":
+        first, second = (
+            tuple(
+                tensors[n] for n in (f"hada_w{x}_a", f"hada_w{x}_b", f"hada_t{x}") if n in tensors
+            )
+            for x in "12"
+        )
+        return cls(first, second, scale_of(alpha, first[1].shape[0]))
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        whole = _product(self.first, base).mul_(self.scale)
+        return whole.mul_(_product(self.second, base)).reshape(base.shape)
+
+
+def _product(factors: tuple[torch.Tensor, ...], base: torch.Tensor) -> torch.Tensor:
+    """(a, b) → a @ b; (a, b, core) → core ×₁ aᵀ ×₂ b, flattened to two axes."""
+    a, b = at(factors[0], base), flattened(at(factors[1], base))
+    if len(factors) == 2:
+        return a @ b
+    return flattened(_tucker(at(factors[2], base), a.T, b))
+
+
+@dataclass(frozen=True, slots=True)
+class LoKr:
+    """Δ = scale · w1 ⊗ w2, where w1 is full or w1_a @ w1_b, and w2 full, w2_a @ w2_b or Tucker.
+
+    w1: (a, c); w2: (b, d[, height, width]); the weight is (a·b, c·d[, height, width]).
+    w?_a: (·, rank); w?_b: (rank, ·). With t2: (rank, rank, height, width), w2 is
+    t2 ×₁ w2_aᵀ ×₂ w2_b, and w2_a is (rank, b).
+    scale: alpha/rank, and 1 when both are full, whatever alpha says.
+    Edalati et al. 2022 (KronA), arXiv 2212.10650; lycoris/modules/lokr.py.
+    """
+
+    name: ClassVar = "LoKr"
+    roles: ClassVar = frozenset(
+        f"lokr_{x}" for x in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
+    )
+    first: tuple[torch.Tensor, ...]
+    second: tuple[torch.Tensor, ...]
+    scale: float
+
+    @staticmethod
+    def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
+        first, second = LoKr._half(of, "1"), LoKr._half(of, "2")
+        demand(len(first) == 2)
+        return (first[0] * second[0], first[1] * second[1], *second[2:])
+
+    @staticmethod
+    def _half(of: Mapping[str, Shape], number: str) -> Shape:
+        whole, a, b = (of.get(f"lokr_w{number}{x}") for x in ("", "_a", "_b"))
+        core = of.get(f"lokr_t{number}")
+        if whole is not None:
+            demand(len(whole) >= 2 and a is b is core is None)
+            return whole
+        if a is None or b is None:
+            raise MalformedError
+        demand(len(a) == 2 and len(b) >= 2)
+        rank = checked_rank(b[0])
+        if core is None:
+            demand(a[1] == rank)
+            return (a[0], *b[1:])
+        demand(len(core) >= 3 and core[:2] == (a[0], rank) and len(b) == 2)
+        return (a[1], b[1], *core[2:])
+
+    @classmethod
+    def build(
+        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
+    ) -> "LoKr":
+        first, second = (
+            tuple(
+                tensors[name]
+                for name in (f"lokr_w{x}", f"lokr_w{x}_a", f"lokr_w{x}_b", f"lokr_t{x}")
+                if name in tensors
+            )
+            for x in "12"
+        )
+        ranks = [factors[1].shape[0] for factors in (second, first) if len(factors) > 1]
+        return cls(first, second, scale_of(alpha, ranks[0]) if ranks else 1.0)
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        first, second = (
+            flattened(at(factors[0], base)) if len(factors) == 1 else _product(factors, base)
+            for factors in (self.first, self.second)
+        )
+        # The columns of a flattened w2 are (d, height, width): kron puts c before them.
+        return torch.kron(first * self.scale, second).reshape(base.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class GLoRA:
+    """Δ = alpha/rank · (W · a1 @ a2 + b1 @ b2): W's input axis goes through a1 @ a2.
+
+    a1: (in, rank[, 1, 1]); a2: (rank, in[, 1, 1]); b1: (out, rank[, 1, 1]);
+    b2: (rank, in[, height, width]), or (rank, in[, 1, 1]) with bm: (rank, rank, height, width).
+    Old versions of LyCORIS wrote the two of each pair the other way round; ComfyUI
+    (comfy/weight_adapter/glora.py) tells them apart by their shapes, and so do we.
+    Chavan et al. 2023, arXiv 2306.07967; lycoris/modules/glora.py.
+    """
+
+    name: ClassVar = "GLoRA"
+    roles: ClassVar = frozenset(("a1", "a2", "b1", "b2", "bm"))
+    a: tuple[torch.Tensor, torch.Tensor]
+    b: LoRA
+
+    @staticmethod
+    def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
+        demand({"a1", "a2", "b1", "b2"} <= of.keys())
+        demand(all(len(of[role]) >= 2 for role in GLoRA.roles & of.keys()))
+        a1, a2, b1, b2 = (of[role] for role in ("a1", "a2", "b1", "b2"))
+        if _swapped(a1, a2):
+            a1, a2, b1, b2 = a2, a1, b2, b1
+        demand(columns(a1) == a1[1] == a2[0] and columns(a2) == a2[1] == a1[0])
+        made = LoRA.shape(
+            {"up": b1, "down": b2} | ({"mid": of["bm"]} if "bm" in of else {}), target
+        )
+        demand(checked_rank(a2[0]) == b2[0] and made[1] == a2[1])
+        return made
+
+    @classmethod
+    def build(
+        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
+    ) -> "GLoRA":
+        a1, a2, b1, b2 = (tensors[role] for role in ("a1", "a2", "b1", "b2"))
+        if _swapped(tuple(a1.shape), tuple(a2.shape)):
+            a1, a2, b1, b2 = a2, a1, b2, b1
+        return cls((a1, a2), LoRA(b2, b1, tensors.get("bm"), scale_of(alpha, a2.shape[0])))
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        a1, a2 = (flattened(at(tensor, base)) for tensor in self.a)
+        through = torch.einsum("oi..., ir -> or...", base, a1 * self.b.scale)
+        return self.b.delta(base).add_(torch.einsum("or..., ri -> oi...", through, a2))
+
+
+def _swapped(a1: Shape, a2: Shape) -> bool:
+    return a1[0] < a1[1] and a2[1] < a2[0]

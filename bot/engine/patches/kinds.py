@@ -1,0 +1,82 @@
+"""What a file is: an adapter of a kind that can be applied, or what else, and for which model."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_FOREIGN: Final = (
+    ("DyLoRA", re.compile(r"\.(up|down)_list\.\d+$|\.lora_[AB]\.\d+$")),
+    ("ControlLoRA", re.compile(r"^lora_controlnet$|^(input_blocks|zero_convs)\..+\.(up|down)$")),
+    ("ControlNet-LLLite", re.compile(r"^lllite_")),
+    ("T-LoRA", re.compile(r"\.(lambda_layer|[pq]_layer\.weight)$")),
+    ("AdaLoRA", re.compile(r"\.lora_E(\.\w+)?$")),
+    ("OFT of peft (OFTv2)", re.compile(r"\.oft_[rR](\.|$)")),
+    ("BOFT of peft", re.compile(r"\.boft_[RrsS](\.|$)")),
+    ("OFT of LyCORIS 1", re.compile(r"\.oft_diag$")),
+    ("IA3 of peft", re.compile(r"\.ia3_l(\.|$)")),
+    ("VeRA", re.compile(r"\.vera_(lambda|[AB])")),
+    ("LoRA of embeddings", re.compile(r"\.lora_embedding_[AB]")),
+    ("textual inversion", re.compile(r"^bundle_emb\.|^emb_params$|^clip_[lg]$|^string_to_param")),
+    ("ControlNet", re.compile(r"^(control_model|controlnet_\w+|controlnet_cond_embedding)\.")),
+    ("IP-Adapter", re.compile(r"^(ip_adapter|image_proj)\.")),
+    ("checkpoint", re.compile(r"^(first_stage_model|conditioner)\.|^conv_in\.weight$")),
+    ("checkpoint", re.compile(r"^(model\.)?diffusion_model\.input_blocks\.0\.0\.weight$")),
+)
+"""Names of tensors that give away what cannot be applied."""
+
+_ANY: Final = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in _FOREIGN))
+
+
+def foreign(tensors: Iterable[str]) -> str | None:
+    """The kind of file that these names of tensors give away, when it cannot be applied."""
+    for name in tensors:
+        if _ANY.search(name):
+            return next(kind for kind, pattern in _FOREIGN if pattern.search(name))
+    return None
+
+
+UNKNOWN_BASE: Final = "another base model"
+_BY_CONTEXT: Final = {
+    768: "SD 1.5",
+    1024: "SD 2",
+    1280: "the SDXL refiner",
+    2048: "SDXL",
+    4096: "SD 3 or Flux",
+}
+"""Width of the text embeddings that a cross-attention layer reads → base model."""
+_CONTEXT_LAYER: Final = re.compile(r"attn2[._](?:processor\.)?to[._][kv]$")
+_BY_MODULE: Final = (
+    ("Flux", re.compile(r"double_blocks|single_blocks|single_transformer_blocks")),
+    ("SD 3", re.compile(r"joint_blocks|attn[._]add_[qkv]_proj")),
+)
+_BY_METADATA: Final = (
+    ("SDXL", re.compile(r"^(stable-diffusion-xl|sdxl)")),
+    ("SD 1.5", re.compile(r"^(stable-diffusion-v1|sd_v1|sd_1)")),
+    ("SD 2", re.compile(r"^(stable-diffusion-v2|sd_v2|sd_2)")),
+    ("SD 3", re.compile(r"^(stable-diffusion-3|stable-diffusion-v3|sd3)")),
+    ("Flux", re.compile(r"^flux")),
+)
+"""`modelspec.architecture` (Stability's ModelSpec) and kohya's `ss_base_model_version`."""
+
+
+def reads_context(module: str) -> bool:
+    """Whether a module of this name reads the text embeddings, so that its input tells the base."""
+    return _CONTEXT_LAYER.search(module) is not None
+
+
+def base_model(context: int | None, modules: Iterable[str], metadata: Mapping[str, str]) -> str:
+    """The base model that a file was made for, or UNKNOWN_BASE.
+
+    context: width of the text embeddings that its cross-attention reads, when it has such.
+    """
+    if context in _BY_CONTEXT:
+        return _BY_CONTEXT[context]
+    for module in modules:
+        for base, pattern in _BY_MODULE:
+            if pattern.search(module):
+                return base
+    for key in ("modelspec.architecture", "ss_base_model_version"):
+        for base, pattern in _BY_METADATA:
+            if pattern.search(metadata.get(key, "").lower()):
+                return base
+    return UNKNOWN_BASE

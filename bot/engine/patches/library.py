@@ -1,0 +1,89 @@
+"""Adapter files that were read, kept in RAM up to a bound."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from bot.engine.owner import Owner, public
+from bot.engine.patches.file import AdapterFile, read
+from bot.engine.patches.names import Target
+
+_LOOK: Final = 0.1
+"""Seconds between two looks at whether the job that waits for another's reading was stopped."""
+
+Key: TypeAlias = tuple[str, int, int, int]
+"""Path, bytes, mtime in ns, number of the names."""
+
+
+class Library:
+    """The least recently used files are forgotten first. Any thread may ask.
+
+    limit_bytes: what all files together may take; 0 keeps none.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._lock = threading.Lock()
+        self._files: OrderedDict[Key, AdapterFile] = OrderedDict()
+        self._reading: dict[Key, threading.Event] = {}
+        self._names: list[Mapping[str, Target]] = []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the files kept take."""
+        with self._lock:
+            return sum(file.nbytes for file in self._files.values())
+
+    def get(self, path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
+        """As `read`; a file that did not change since, for a model with the same names, from RAM.
+
+        When another thread is reading it, that reading is awaited; when it fails or is stopped,
+        the file is read anew for this caller.
+        """
+        try:
+            stat = path.stat()
+        except OSError:
+            raise owner.failed("missing", path=public(str(path))) from None
+        key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known))
+        while True:
+            with self._lock:
+                file = self._files.get(key)
+                if file:
+                    self._files.move_to_end(key)
+                    return file
+                other = self._reading.get(key)
+                if not other:
+                    done = self._reading[key] = threading.Event()
+                    break
+            while not other.wait(_LOOK):
+                owner.check_stop()
+        try:
+            file = read(path, known, owner)
+            self._keep(key, file)
+        finally:
+            with self._lock:
+                del self._reading[key]
+            done.set()
+        return file
+
+    def _keep(self, key: Key, file: AdapterFile) -> None:
+        with self._lock:
+            if file.nbytes > self._limit:
+                return
+            for old in [old for old in self._files if old[0] == key[0] and old[1:3] != key[1:3]]:
+                del self._files[old]  # the file was replaced
+            self._files[key] = file
+            total = sum(kept.nbytes for kept in self._files.values())
+            while total > self._limit:
+                total -= self._files.popitem(last=False)[1].nbytes
+
+    def _number(self, known: Mapping[str, Target]) -> int:
+        """Models of one architecture have equal names, and share the files that were read."""
+        with self._lock:
+            for number, names in enumerate(self._names):
+                if names is known or names == known:
+                    return number
+            self._names.append(known)
+            return len(self._names) - 1

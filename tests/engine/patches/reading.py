@@ -1,0 +1,39 @@
+"""Reading a file as the engine does, and what people are told when it is refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.errors import JobFailed
+
+NAME = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
+SHAPE = (64, 64)
+BIASLESS = NAME
+
+
+def owner(check_stop: Any = lambda: None) -> Any:
+    from bot.engine.owner import Owner
+
+    return Owner("adapter", "tested", lambda _: None, check_stop)
+
+
+def read(path: Path, known: Mapping[str, Any]) -> Any:
+    from bot.engine.patches import read
+
+    return read(path, known, owner())
+
+
+def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:
+    from bot.ui.language import Texts
+
+    with pytest.raises(JobFailed) as failure:
+        read(path, known)
+    error = failure.value
+    assert error.params["adapter"] == "tested"
+    for locale in ("en-US", "de"):
+        said = Texts.read().speaker(locale)(error.code, **error.params)
+        assert "tested" in said
+        assert "{" not in said
+    return error

@@ -1,0 +1,393 @@
+"""Every family against the dense formula, written out here in fp64, and against peft."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.engine.patches import make
+from tests.engine.patches.make import Shape
+
+LINEAR: Shape = (96, 80)
+CONVOLUTION: Shape = (96, 64, 3, 3)
+NAME = "lora_unet_module"
+RANK, ALPHA = 4, 3.0
+CASES = [
+    *((family, LINEAR) for family in make.fitting(LINEAR)),
+    *((family, CONVOLUTION) for family in make.fitting(CONVOLUTION)),
+    ("norm", (96,)),
+]
+IDS = [f"{family} {len(shape)}d" for family, shape in CASES]
+
+
+def owner() -> Any:
+    from bot.engine.owner import Owner
+
+    return Owner("adapter", "tested", lambda _: None, lambda: None)
+
+
+def known(shape: Shape, name: str = NAME) -> dict[str, Any]:
+    from bot.engine.patches import Target
+
+    return {name: Target("unet", "some.module", shape, has_bias=True)}
+
+
+def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
+    """The changes of the one module in a file, by the parameter's last name."""
+    from bot.engine.patches import read
+
+    file = read(path, known(shape, name), owner())
+    assert (file.total, file.matched, file.skipped) == (1, 1, ())
+    return {change.parameter.rpartition(".")[2]: change for change in file.changes}
+
+
+def base_weight(shape: Shape, dtype: Any = None) -> Any:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(99), dtype=dtype) * 0.3
+
+
+block_diag: Any = torch.block_diag
+
+
+# --- the formulas, one element at a time where that says it best -------------------------------
+
+
+def spread(x: Any) -> Any:
+    return x.reshape(x.shape[0], -1)
+
+
+def low_rank(t: Mapping[str, Any], w: Any, scale: float) -> Any:
+    up, down = spread(t["lora_up.weight"]), t["lora_down.weight"]
+    if "lora_mid.weight" not in t:
+        return scale * torch.einsum("or,ri->oi", up, spread(down)).reshape(w.shape)
+    mid = t["lora_mid.weight"]
+    return scale * torch.einsum("op,pqhw,qi->oihw", up, mid, spread(down))
+
+
+def hadamard(t: Mapping[str, Any], w: Any, scale: float) -> Any:
+    halves = []
+    for n in "12":
+        a, b = t[f"hada_w{n}_a"], t[f"hada_w{n}_b"]
+        core = t.get(f"hada_t{n}")
+        halves.append(
+            (a @ b).reshape(w.shape)
+            if core is None
+            else torch.einsum("pqhw,po,qi->oihw", core, a, b)
+        )
+    return scale * halves[0] * halves[1]
+
+
+def kronecker(t: Mapping[str, Any], w: Any, scale: float) -> Any:
+    w1 = t["lokr_w1"] if "lokr_w1" in t else t["lokr_w1_a"] @ t["lokr_w1_b"]
+    a, c = w1.shape
+    kernel = w.shape[2:]
+    b, d = w.shape[0] // a, w.shape[1] // c
+    if "lokr_w2" in t:
+        w2 = t["lokr_w2"]
+    elif "lokr_t2" in t:
+        w2 = torch.einsum("pqhw,po,qi->oihw", t["lokr_t2"], t["lokr_w2_a"], t["lokr_w2_b"])
+    else:
+        w2 = (t["lokr_w2_a"] @ t["lokr_w2_b"]).reshape(b, d, *kernel)
+    if "lokr_w1" in t and "lokr_w2" in t:
+        scale = 1.0
+    whole = torch.zeros_like(w)
+    for i in range(a):
+        for j in range(c):
+            whole[i * b : (i + 1) * b, j * d : (j + 1) * d] = scale * w1[i, j] * w2
+    return whole
+
+
+def generalised(t: Mapping[str, Any], w: Any, scale: float) -> Any:
+    a1, a2, b1 = (spread(t[f"{n}.weight"]) for n in ("a1", "a2", "b1"))
+    b2 = spread(t["b2.weight"])
+    if a1.shape[0] == RANK:  # the old form
+        a1, a2, b1, b2 = a2, a1, b2, b1
+    through = torch.einsum("oi...,ij->oj...", w, a1 @ a2)
+    return scale * (through + (b1 @ b2).reshape(w.shape))
+
+
+def rotations(blocks: Any, bound: float) -> Any:
+    q = blocks - blocks.transpose(-1, -2)
+    if bound > 0 and q.norm() > bound:
+        q = q * bound / q.norm()
+    unit = torch.eye(q.shape[-1], dtype=q.dtype)
+    return (unit + q) @ torch.linalg.inv(unit - q)
+
+
+def orthogonal(t: Mapping[str, Any], w: Any, alpha: float) -> Any:
+    r = block_diag(*rotations(t["oft_blocks"], alpha * w.shape[0]))
+    turned = (r.T @ spread(w)).reshape(w.shape)
+    return t.get("rescale", 1.0) * turned - w
+
+
+def butterfly(t: Mapping[str, Any], w: Any, alpha: float) -> Any:
+    out, size = w.shape[0], t["oft_blocks"].shape[-1]
+    rows = spread(w)
+    for stage, r in enumerate(rotations(t["oft_blocks"], alpha * out)):
+        apart = 2**stage * size // 2
+        # Which row stands where when pairs that lie `apart` rows apart become neighbours.
+        order = [
+            group * 2 * apart + half * apart + place
+            for group in range(out // (2 * apart))
+            for place in range(apart)
+            for half in range(2)
+        ]
+        permutation = torch.eye(out, dtype=w.dtype)[order]
+        rows = permutation.T @ block_diag(*r) @ permutation @ rows
+    return t.get("rescale", 1.0) * rows.reshape(w.shape) - w
+
+
+def infused(t: Mapping[str, Any], w: Any, _: float) -> Any:
+    n = t["weight"].flatten()
+    return torch.einsum("oi...,i->oi..." if t["on_input"] else "oi...,o->oi...", w, n)
+
+
+FORMULAS: dict[str, Callable[[Mapping[str, Any], Any, float], Any]] = {
+    "LoRA": low_rank,
+    "DoRA": low_rank,
+    "LoHa": hadamard,
+    "LoKr": kronecker,
+    "GLoRA": generalised,
+    "Diag-OFT": orthogonal,
+    "BOFT": butterfly,
+    "(IA)³": infused,
+    "full": lambda t, w, _: t["diff"],
+    "norm": lambda t, w, _: t["w_norm"],
+}
+
+
+def expected_delta(family: str, tensors: Mapping[str, Any], w: Any) -> Any:
+    t = {name: tensor.double() for name, tensor in tensors.items()}
+    alpha = float(t["alpha"]) if "alpha" in t else None
+    if "OFT" in family:
+        scale = alpha or 0.0  # a bound
+    elif alpha is None:
+        scale = 1.0
+    else:
+        scale = alpha / RANK
+    delta = FORMULAS[family.partition(",")[0]](t, w, scale)
+    if "dora_scale" not in t:
+        return delta
+    merged = w + delta
+    rows = t["dora_scale"].shape[0] == w.shape[0]
+    norm = torch.zeros_like(t["dora_scale"])
+    for n in range(norm.numel()):
+        norm.view(-1)[n] = (merged[n] if rows else merged[:, n]).norm()
+    return t["dora_scale"] / norm * merged - w
+
+
+ALPHAS = {"Diag-OFT, bounded": 0.05, "BOFT, bounded": 0.03}
+
+
+@pytest.mark.parametrize(("family", "shape"), CASES, ids=IDS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_is_the_dense_formula(family: str, shape: Shape, dtype: str, tmp_path: Path) -> None:
+    options: Any = {"rank": RANK, "alpha": ALPHAS.get(family, ALPHA)}
+    options["dtype"] = getattr(torch, dtype)
+    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, **options)
+    tensors = make.module(family, shape, **options)
+    base = base_weight(shape)
+    given = base.clone()
+    change = changes(path, shape)["weight"]
+    delta = change.delta(base)
+    assert torch.equal(base, given)
+    assert delta.dtype == torch.float32
+    exact = expected_delta(family, tensors, base.double())
+    assert exact.abs().max() > 0.1  # else nothing would be tested
+    for weight in (-1.0, 0.3, 1.0, 2.0):
+        patched = base + weight * delta
+        wanted = base.double() + weight * exact
+        assert (patched.double() - wanted).abs().max() <= 1e-5
+    delta.zero_()
+    assert not torch.equal(change.delta(base), delta)  # a delta is a tensor of its own
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("family", "shape"), CASES, ids=IDS)
+def test_is_the_same_on_a_gpu(family: str, shape: Shape, tmp_path: Path) -> None:
+    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, dtype=torch.float16)
+    base = base_weight(shape)
+    change = changes(path, shape)["weight"]
+    there = change.delta(base.cuda())
+    assert there.is_cuda
+    assert (there.cpu() - change.delta(base)).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("family", ["Diag-OFT, bounded", "BOFT, bounded"])
+def test_the_bound_of_a_rotation_counts(family: str, tmp_path: Path) -> None:
+    """As alpha · out, and only when it is exceeded."""
+    deltas = []
+    for number, alpha in enumerate((0.01, 0.02, 100.0, None)):
+        path = tmp_path / f"{number}.safetensors"
+        make.file(path, family, {NAME: LINEAR}, alpha=alpha)
+        deltas.append(changes(path, LINEAR)["weight"].delta(base_weight(LINEAR)))
+    assert not torch.allclose(deltas[0], deltas[1])
+    assert not torch.allclose(deltas[1], deltas[2])
+    assert torch.equal(deltas[2], deltas[3])
+
+
+@pytest.mark.parametrize("family", ["LoRA, bias", "full, bias", "norm"])
+def test_biases_are_changed_too(family: str, tmp_path: Path) -> None:
+    shape: Shape = (96,) if family == "norm" else LINEAR
+    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape})
+    tensors = make.module(family, shape)
+    change = changes(path, shape)["bias"]
+    assert change.parameter == "some.module.bias"
+    delta = change.delta(base_weight((96,)))
+    assert torch.equal(delta, tensors["b_norm" if family == "norm" else "diff_b"])
+
+
+@pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr", "GLoRA"])
+def test_without_alpha_the_scale_is_1(family: str, tmp_path: Path) -> None:
+    plain = make.file(tmp_path / "a.safetensors", family, {NAME: LINEAR}, alpha=None)
+    same = make.file(tmp_path / "b.safetensors", family, {NAME: LINEAR}, alpha=float(RANK))
+    base = base_weight(LINEAR)
+    first, second = (changes(path, LINEAR)["weight"].delta(base) for path in (plain, same))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [((64, 32, 1, 1), (64, 32)), ((64, 32), (64, 32, 1, 1)), ((64, 32 * 9), (64, 32, 3, 3))],
+    ids=["1×1 convolution on Linear", "Linear on 1×1 convolution", "flattened convolution"],
+)
+def test_convolutions_and_linears_that_do_the_same(
+    given: Shape, shape: Shape, tmp_path: Path
+) -> None:
+    path = make.file(tmp_path / "x.safetensors", "LoRA", {NAME: given})
+    t = make.module("LoRA", given)
+    delta = changes(path, shape)["weight"].delta(base_weight(shape))
+    expected = spread(t["lora_up.weight"]) @ spread(t["lora_down.weight"]) * (2.0 / 4)
+    assert delta.shape == shape
+    torch.testing.assert_close(delta, expected.reshape(shape))
+
+
+# --- peft -------------------------------------------------------------------------------------
+
+
+class Module(torch.nn.Module):
+    """One Linear or one Conv2d."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.layer: Any = (
+            torch.nn.Linear(shape[1], shape[0])
+            if len(shape) == 2
+            else torch.nn.Conv2d(shape[1], shape[0], shape[2], padding=1)
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)
+
+
+def peft_case(kind: str, shape: Shape) -> tuple[Any, Any, dict[str, Any]]:
+    """(peft's model with random numbers, its base layer, its state as peft saves it)."""
+    import peft
+
+    torch.manual_seed(5)
+    options: Any = {"target_modules": ["layer"], "init_weights": False}
+    if kind in ("LoRA", "DoRA", "LoRA with bias"):
+        del options["init_weights"]
+        config: Any = peft.LoraConfig(
+            r=RANK,
+            lora_alpha=ALPHA,
+            init_lora_weights=False,
+            use_dora=kind == "DoRA",
+            lora_bias=kind == "LoRA with bias",
+            **options,
+        )
+    elif kind == "LoHa":
+        config = peft.LoHaConfig(r=RANK, alpha=RANK, **options)
+    elif kind == "LoHa, Tucker":
+        config = peft.LoHaConfig(r=RANK, alpha=RANK, use_effective_conv2d=True, **options)
+    else:
+        config = peft.LoKrConfig(
+            r=RANK,
+            alpha=RANK,
+            use_effective_conv2d="Tucker" in kind,
+            decompose_both="both" in kind,
+            decompose_factor=4,
+            **options,
+        )
+    model = peft.get_peft_model(Module(shape), config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "magnitude" in name:
+                parameter.mul_(torch.rand_like(parameter) + 0.5)
+            elif "layer.base_layer" not in name:
+                parameter.copy_(torch.randn_like(parameter) * 0.3)
+    state = {k: v.detach().clone() for k, v in peft.get_peft_model_state_dict(model).items()}
+    return model, model.base_model.model.layer, state
+
+
+PEFT = [
+    (kind, shape)
+    for kind in (
+        "LoRA",
+        "DoRA",
+        "LoRA with bias",
+        "LoHa",
+        "LoHa, Tucker",
+        "LoKr",
+        "LoKr, both",
+        "LoKr, Tucker",
+    )
+    for shape in (LINEAR, CONVOLUTION)
+    if len(shape) > 2 or "Tucker" not in kind
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), PEFT, ids=[f"{k} {len(s)}d" for k, s in PEFT])
+def test_is_what_peft_computes(kind: str, shape: Shape, tmp_path: Path) -> None:
+    from tests.engine.factories import save
+
+    model, layer, state = peft_case(kind, shape)
+    name = "layer"  # peft writes base_model.model.layer.lora_A.weight
+    if kind in ("LoRA", "DoRA", "LoRA with bias"):
+        state["base_model.model.layer.alpha"] = torch.tensor(ALPHA)
+    path = save(tmp_path / "x.safetensors", state)
+    made = changes(path, shape, name)
+    inside = torch.randn(2, shape[1], *([6, 6] if len(shape) == 4 else []))
+    plain = layer.get_base_layer()
+    base, bias = plain.weight.detach(), plain.bias.detach()
+    for weight in (1.0,) if kind == "DoRA" else (-1.0, 0.3, 1.0, 2.0):
+        layer.set_scale("default", weight)
+        new = base + weight * made["weight"].delta(base)
+        new_bias = bias + weight * made["bias"].delta(bias) if "bias" in made else bias
+        with torch.no_grad():
+            theirs = model(inside)
+            if len(shape) == 4:
+                ours = torch.nn.functional.conv2d(inside, new, new_bias, padding=1)
+            else:
+                ours = torch.nn.functional.linear(inside, new, new_bias)
+        # Outputs sum hundreds of products: 1e-5 of the largest is what fp32 leaves.
+        assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))
+
+
+def test_a_set_of_peft_adapters_is_the_sum_of_ours(tmp_path: Path) -> None:
+    """Two LoRAs at once with weights of their own."""
+    from tests.engine.factories import save
+
+    model, layer, first = peft_case("LoRA", LINEAR)
+    model.add_adapter("second", model.peft_config["default"])
+    with torch.no_grad():
+        for parameter in (layer.lora_A["second"].weight, layer.lora_B["second"].weight):
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+    second = {
+        "base_model.model.layer.lora_A.weight": layer.lora_A["second"].weight.detach(),
+        "base_model.model.layer.lora_B.weight": layer.lora_B["second"].weight.detach(),
+    }
+    base = layer.get_base_layer().weight.detach()
+    new = base.clone()
+    model.base_model.set_adapter(["default", "second"])
+    for number, (state, weight) in enumerate(((first, 0.7), (second, -0.4))):
+        layer.set_scale(("default", "second")[number], weight)
+        state["base_model.model.layer.alpha"] = torch.tensor(ALPHA)
+        path = save(tmp_path / f"{number}.safetensors", state)
+        new += weight * changes(path, LINEAR, "layer")["weight"].delta(base)
+    inside = torch.randn(5, LINEAR[1])
+    with torch.no_grad():
+        ours = torch.nn.functional.linear(inside, new, layer.get_base_layer().bias)
+        assert (ours - model(inside)).abs().max() <= 1e-5

@@ -1,0 +1,320 @@
+"""Every way to refuse an adapter file, and what is no reason to."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.engine.factories import SHAPES, kohya, save
+from tests.engine.patches import make
+from tests.engine.patches.reading import NAME, SHAPE, owner, read, refused
+
+
+def one(name: str, *shape: int) -> dict[str, Any]:
+    return {name: torch.zeros(shape or (4, 4))}
+
+
+@pytest.mark.parametrize(
+    ("extra", "kind"),
+    [
+        (f"{NAME}.up_list.0", "DyLoRA"),
+        (f"{NAME}.lora_A.3", "DyLoRA"),
+        ("lora_controlnet", "ControlLoRA"),
+        ("input_blocks.1.1.proj_in.up", "ControlLoRA"),
+        ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
+        (f"{NAME}.p_layer.weight", "T-LoRA"),
+        (f"{NAME}.lora_E", "AdaLoRA"),
+        (f"{NAME}.oft_R.weight", "OFT of peft (OFTv2)"),
+        (f"{NAME}.ia3_l", "IA3 of peft"),
+        ("bundle_emb.x.string_to_param.*", "textual inversion"),
+        ("clip_g", "textual inversion"),
+        ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
+        ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
+    ],
+)
+def test_other_kinds_are_named_not_dropped(
+    known: dict[str, Any], tmp_path: Path, extra: str, kind: str
+) -> None:
+    tensors = {**kohya(NAME, SHAPE), **one(extra)}
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", kind)
+
+
+@pytest.mark.parametrize(
+    "tensor", [f"{NAME}.set_weight", f"{NAME}.down.weight", f"{NAME}.lora_C.weight", "weight"]
+)
+def test_a_tensor_of_no_known_kind_is_named(
+    known: dict[str, Any], tmp_path: Path, tensor: str
+) -> None:
+    tensors = {**kohya(NAME, SHAPE), **one(tensor)}
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["tensor"]) == ("adapter.unknown_tensor", tensor)
+
+
+FLUX = "lora_unet_double_blocks_0_img_attn_proj"
+SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "metadata", "family"),
+    [
+        (FLUX, (64, 64), {}, "Flux"),
+        (SD3, (64, 64), {}, "SD 3"),
+        ("lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k", (64, 768), {}, "SD 1.5"),
+        ("lora_unet_x_attn2_to_v", (64, 1024), {}, "SD 2"),
+        ("lora_unet_x_attn2_to_v", (64, 2048), {}, "SDXL"),
+        ("x", (64, 64), {"modelspec.architecture": "stable-diffusion-v1/lora"}, "SD 1.5"),
+        ("x", (64, 64), {"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["LoRA", "LoHa", "LoKr"])
+def test_a_file_that_fits_nothing_says_what_it_is_for(
+    known: dict[str, Any],
+    tmp_path: Path,
+    name: str,
+    shape: tuple[int, int],
+    metadata: dict[str, str],
+    family: str,
+    kind: str,
+) -> None:
+    modules = {name: shape, "lora_unet_other": (8, 8)}
+    path = make.file(tmp_path / "x.safetensors", kind, modules, metadata=metadata)
+    failure = refused(path, known)
+    assert failure.code == "adapter.other_base"
+    assert (failure.params["family"], failure.params["total"]) == (family, 2)
+
+
+def test_a_broken_module_does_not_hide_what_a_file_is_for(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    both = make.module("LoRA", (64, 768)) | make.module("LoHa", (64, 768))
+    tensors = {f"lora_unet_a_attn2_to_k.{part}": tensor for part, tensor in both.items()}
+    tensors |= kohya("lora_unet_b_attn2_to_k", (64, 768))
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["family"]) == ("adapter.other_base", "SD 1.5")
+
+
+def test_a_file_that_fits_nothing_and_says_nothing(known: dict[str, Any], tmp_path: Path) -> None:
+    failure = refused(save(tmp_path / "x.safetensors", kohya("lora_unet_x", (4, 4))), known)
+    assert (failure.code, failure.params["tensors"]) == ("adapter.matches_nothing", 3)
+    hostile = {"modelspec.architecture": "@everyone"}
+    path = save(tmp_path / "y.safetensors", kohya("lora_unet_x", (4, 4)), hostile)
+    assert refused(path, known).code == "adapter.matches_nothing"
+
+
+@pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr", "GLoRA", "full", "DoRA"])
+@pytest.mark.parametrize(
+    ("width", "base"), [(768, "SD 1.5"), (1024, "SD 2"), (48, "another base model")]
+)
+def test_other_shapes_are_refused(
+    known: dict[str, Any], tmp_path: Path, family: str, width: int, base: str
+) -> None:
+    name = NAME.replace("attn1_to_q", "attn2_to_k")
+    failure = refused(make.file(tmp_path / "x.safetensors", family, {name: (64, width)}), known)
+    assert failure.code == "adapter.other_shape"
+    assert failure.params["module"] == name
+    assert failure.params["found"] == f"64×{width}"
+    assert failure.params["expected"] == "64×80"
+    assert failure.params["family"] == base
+
+
+@pytest.mark.parametrize("family", make.fitting((8, 8, 3, 3)))
+def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, family: str) -> None:
+    """Or a norm, or a convolution with another kernel. Never a crash, never a wrong broadcast."""
+    convolution = "lora_unet_down_blocks_2_resnets_0_conv1"  # 96×64×3×3
+    norm = next(iter(make.demo_norms()))
+    codes = set()
+    for number, (name, shape) in enumerate(
+        [(NAME, (32, 32)), (convolution, (32, 32, 3, 3)), (norm, (32, 32)), (norm, (32, 8, 3, 3))]
+    ):
+        if "Tucker" not in family or len(shape) > 2:
+            path = make.file(tmp_path / f"{number}.safetensors", family, {name: shape})
+            codes.add(refused(path, known).code)
+    assert codes <= {"adapter.other_shape", "adapter.broken"}
+
+
+@pytest.mark.parametrize("family", sorted(make.FAMILIES))
+def test_a_missing_or_misshapen_tensor_is_an_error(
+    known: dict[str, Any], tmp_path: Path, family: str
+) -> None:
+    """Each tensor in turn is left out, cut, made an integer: said, or harmless; never a crash."""
+    name = (
+        next(iter(make.demo_norms()))
+        if family == "norm"
+        else "lora_unet_down_blocks_2_resnets_0_conv1"
+    )
+    shape = make.NORM_SHAPE if family == "norm" else SHAPES["down_blocks.2.resnets.0.conv1"]
+    whole = make.module(family, shape)
+    optional = {"alpha", "rescale", "dora_scale", "diff_b", "b_norm"}
+    if "Tucker" not in family:
+        optional |= {"lora_mid.weight"}
+    for part, tensor in whole.items():
+        rest = {key: value for key, value in whole.items() if key != part}
+        cases = [rest | {part: tensor.reshape(-1)[: tensor.numel() // 2]}] if tensor.ndim else []
+        cases.append(rest | {part: torch.ones(2, 3, 5)})
+        if part not in {"alpha", "on_input"}:
+            cases.append(rest | {part: torch.ones(tensor.shape, dtype=torch.int32)})
+        if part not in optional and len(whole) > 1 and part not in {"w_norm", "diff"}:
+            cases.append(rest)
+        for number, case in enumerate(cases):
+            path = tmp_path / f"{number}.safetensors"
+            save(path, {f"{name}.{key}": value for key, value in case.items()})
+            code = refused(path, known).code
+            assert code in {"adapter.broken", "adapter.other_shape", "adapter.unknown_tensor"}, part
+
+
+def test_two_families_in_one_module_are_broken(known: dict[str, Any], tmp_path: Path) -> None:
+    both = make.module("LoRA", SHAPE) | make.module("LoHa", SHAPE)
+    path = save(tmp_path / "x.safetensors", {f"{NAME}.{key}": t for key, t in both.items()})
+    assert refused(path, known).code == "adapter.broken"
+
+
+def test_one_module_under_two_names_is_broken(known: dict[str, Any], tmp_path: Path) -> None:
+    other = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    tensors = {**kohya(NAME, SHAPE), **kohya(other, SHAPE)}
+    assert refused(save(tmp_path / "x.safetensors", tensors), known).code == "adapter.broken"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64", "float8_e5m2"])
+@pytest.mark.parametrize("part", ["lora_up.weight", "alpha"])
+def test_numbers_that_are_none_are_refused(
+    known: dict[str, Any], tmp_path: Path, value: float, dtype: str, part: str
+) -> None:
+    tensors = make.module("LoRA", SHAPE)
+    if part == "alpha":
+        tensors[part] = torch.tensor(value)
+    else:
+        tensors[part][3, 1] = value
+    tensors = {f"{NAME}.{key}": t.to(getattr(torch, dtype)) for key, t in tensors.items()}
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["module"]) == ("adapter.not_finite", NAME)
+
+
+def test_numbers_that_are_not_used_may_be_none(known: dict[str, Any], tmp_path: Path) -> None:
+    tensors = {**kohya(NAME, SHAPE), **kohya("lora_unet_x", SHAPE)}
+    tensors["lora_unet_x.lora_up.weight"][0, 0] = float("nan")
+    assert read(save(tmp_path / "x.safetensors", tensors), known).matched == 1
+
+
+def test_8_bit_numbers_and_whole_alphas_are_read(known: dict[str, Any], tmp_path: Path) -> None:
+    """Mixed with others, so that they do not lie at multiples of their size."""
+    tensors = make.module("LoRA", SHAPE, rank=3)
+    tensors["lora_up.weight"] = tensors["lora_up.weight"].to(torch.float8_e4m3fn)
+    tensors["alpha"] = torch.tensor(6)
+    named = {f"{NAME}.{key}": tensor for key, tensor in tensors.items()}
+    delta = (
+        read(save(tmp_path / "x.safetensors", named), known).changes[0].delta(torch.zeros(SHAPE))
+    )
+    expected = 2.0 * tensors["lora_up.weight"].float() @ tensors["lora_down.weight"]
+    torch.testing.assert_close(delta, expected)
+
+
+def test_unaligned_numbers_are_read(known: dict[str, Any], tmp_path: Path) -> None:
+    down, up = torch.randn(2, 64), torch.randn(64, 2)
+    parts: dict[str, Any] = {
+        "pad.alpha": b"\0",
+        f"{NAME}.lora_down.weight": down,
+        f"{NAME}.lora_up.weight": up,
+    }
+    header, data = {}, b""
+    for name, tensor in parts.items():
+        raw = tensor if isinstance(tensor, bytes) else tensor.numpy().tobytes()
+        shape = [1] if isinstance(tensor, bytes) else list(tensor.shape)
+        dtype = "U8" if isinstance(tensor, bytes) else "F32"
+        place = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": place}
+        data += raw
+    text = json.dumps(header).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    delta = read(path, known).changes[0].delta(torch.zeros(SHAPE))
+    torch.testing.assert_close(delta, up @ down)
+
+
+def test_absurd_sizes_are_refused(
+    known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.patches import file as module
+    from bot.engine.patches.families import family
+
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE, rank=4))
+    monkeypatch.setattr(family, "RANK_LIMIT", 3)
+    failure = refused(path, known)
+    assert (failure.code, failure.params["rank"]) == ("adapter.rank_too_high", 4)
+    monkeypatch.setattr(module, "FILE_LIMIT", 100)
+    assert refused(path, known).code == "adapter.too_large"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 a zip, as torch.save writes",
+        struct.pack("<Q", 2**40) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 70)
+        + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(70)
+        + bytes(8),
+    ],
+    ids=["empty", "zip", "endless header", "no table", "cut off"],
+)
+def test_what_is_no_safetensors_is_never_loaded(
+    known: dict[str, Any], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    assert refused(path, known).code == "adapter.not_safetensors"
+
+
+def test_a_file_that_is_cut_or_goes_while_it_is_read(
+    known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.safetensors_file import read_header as real
+
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
+
+    def header_then_cut(path: Path) -> Any:
+        header = real(path)
+        path.write_bytes(path.read_bytes()[:-100])
+        return header
+
+    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_cut)
+    assert refused(path, known).code == "adapter.not_safetensors"
+
+    def header_then_gone(path: Path) -> Any:
+        header = real(path)
+        path.unlink()
+        return header
+
+    save(path, kohya(NAME, SHAPE))
+    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_gone)
+    failure = refused(path, known)
+    assert (failure.code, failure.params["path"]) == ("adapter.missing", "x.safetensors")
+
+
+def test_a_file_may_be_replaced_after_it_was_read(known: dict[str, Any], tmp_path: Path) -> None:
+    """Its numbers are in RAM, not mapped from the file: a cut file would end the process."""
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
+    change = read(path, known).changes[0]
+    base = torch.zeros(SHAPE)
+    before = change.delta(base)
+    path.write_bytes(b"")
+    assert torch.equal(change.delta(base), before)
+
+
+def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) -> None:
+    from bot.engine.patches import read
+
+    class Stopped(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stopped
+
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
+    with pytest.raises(Stopped):
+        read(path, known, owner(stop))
