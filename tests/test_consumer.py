@@ -5,6 +5,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -254,6 +255,47 @@ class TestPainting:
             gate.go_on.set()
             assert (await bench.ended(job_id)).state is S.DONE
         assert "nothing could be read ahead" in caplog.text
+
+    async def test_the_default_model_is_there_before_anybody_asks(self, build: Build) -> None:
+        async with build() as bench:
+            loading = threading.Event()
+            bench.painter.preloading = lambda _: loading.set()
+            bench.consumer.warm_up()
+            assert await asyncio.to_thread(loading.wait, 20)
+            assert (await bench.ended(await bench.take())).state is S.DONE
+            assert len(set(bench.painter.threads)) == 1
+
+    @pytest.mark.parametrize("error", [JobFailed("model.gone", model="x"), OSError("broken")])
+    async def test_a_default_model_that_cannot_be_loaded_is_logged(
+        self, build: Build, caplog: pytest.LogCaptureFixture, error: Exception
+    ) -> None:
+        def fail(_: CheckStop) -> None:
+            raise error
+
+        async with build() as bench:
+            bench.painter.preloading = fail
+            bench.consumer.warm_up()
+            assert (await bench.ended(await bench.take())).state is S.DONE
+        assert "the default model cannot be loaded" in caplog.text
+
+    async def test_loading_the_default_model_stops_with_the_bot(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        loading = threading.Event()
+
+        def load(check_stop: CheckStop) -> None:
+            loading.set()
+            while True:
+                check_stop()
+                time.sleep(0.001)
+
+        async with build() as bench:
+            bench.painter.preloading = load
+            bench.consumer.warm_up()
+            assert await asyncio.to_thread(loading.wait, 20)
+            await bench.consumer.stop(bench.task)
+        assert "stopped while the default model was loaded" in caplog.text
 
     async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:
         async with build(idle=0.02) as bench:

@@ -127,7 +127,8 @@ class _Run:
 
     def _unet(self, conditioning: Conditioning) -> Callable[..., Any]:
         job = self.job
-        shape = Shape(*conditioning.prompt.shape[:2], *self.size)
+        rows, tokens, _ = conditioning.prompt.shape
+        shape = Shape(rows, tokens, *self.size)
         # A reference picture hangs layers into the UNet that nothing was compiled for.
         asked = "eager" if job.guide else job.request.kernels
         unet, name = job.kernels.choose(job.resident.unet, shape, asked)

@@ -160,7 +160,7 @@ def single_file(folder: Path, target: Path, vae_prefix: str = "first_stage_model
 
 
 def _sgm(module: str, layers: int) -> str:
-    from bot.engine.adapter_names import sgm_path
+    from bot.engine.patches.names import sgm_path
 
     return sgm_path(module, layers)
 

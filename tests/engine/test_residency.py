@@ -61,13 +61,23 @@ def test_switching_models_and_adapters_moves_nothing(engine: Engine, tmp_path: P
     assert alive(built) == len(built) > 500
 
 
-def test_letting_go_frees_every_module(engine: Engine) -> None:
+def test_resting_gives_the_memory_back(engine: Engine) -> None:
     before = digests(paint(engine, request()))
-    built = modules(engine)
+    parts, built = resident(engine).parts, modules(engine)
     engine.rest()
-    assert alive(built) == 0
-    assert engine.loaded is None
+    assert not any(part.present for part in parts.values())
+    assert {p.device.type for part in parts.values() for p in part.module.parameters()} == {"meta"}
+    assert alive(built) == len(built), "compiled code is bound to the empty modules"
     assert digests(paint(engine, request())) == before
+
+
+def test_closing_frees_every_module(fresh: Engine) -> None:
+    paint(fresh, request())
+    built = modules(fresh)
+    assert alive(built) == len(built) > 500
+    fresh.close()
+    assert alive(built) == 0
+    assert fresh.loaded is None
 
 
 def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
@@ -192,8 +202,8 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("place", "fails"),
     [
-        ("bot.engine.painter.denoise", out_of_memory),
-        ("bot.engine.painter.denoise", no_more_ram),
+        ("bot.engine.passes.denoise", out_of_memory),
+        ("bot.engine.passes.denoise", no_more_ram),
         ("bot.engine.pixels.decode", out_of_memory),
         ("bot.engine.weights.contents.Contents.copy_into", out_of_memory),
         ("bot.engine.patches.Library.get", out_of_memory),

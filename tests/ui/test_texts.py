@@ -30,7 +30,6 @@ EXPANSIONS = {
 """What the f-strings that make a code can become."""
 
 KINDS_OF_OWNER = {
-    "adapter_file.py": ["adapter"],
     "file.py": ["adapter"],
     "library.py": ["adapter"],
     "residency.py": ["model"],

@@ -1,0 +1,94 @@
+"""Compiled code: made aside, outliving every switch, and never made while somebody waits."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
+
+
+@pytest.fixture
+def tracing(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An engine that compiles as for a GPU, but lets torch's own kernels compute."""
+    from bot.engine import kernels
+
+    real = kernels.Kernels
+    monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
+    engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", compiled=True)
+    yield engine
+    engine.close()
+
+
+def kernels_of(engine: Engine) -> Any:
+    painter: Any = engine._painter
+    return painter._kernels
+
+
+def graphs() -> int:
+    """How many times anything was compiled in this process."""
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def test_nothing_is_compiled_again_over_fifty_switches(tracing: Engine, tmp_path: Path) -> None:
+    loras = {f"l{n}": kohya_lora(tmp_path / f"{n}.safetensors", seed=9 * n) for n in range(3)}
+    offered = catalog(**loras)
+    first = paint(tracing, request(), offered)
+    assert first.recipe.environment["kernels"] == "eager", "nobody waits for a compiler"
+    kernels_of(tracing).wait()
+    before, chance = graphs(), random.Random(3)
+    for _ in range(50):
+        chosen = chance.sample(sorted(loras), chance.randrange(4))
+        wanted = request(
+            *((key, chance.uniform(-1, 1)) for key in chosen),
+            model=chance.choice(["demo", "other"]),
+            scheduler=chance.choice(["Euler", "DPM++ 2M Karras", "Heun"]),
+            steps=1,
+        )
+        painting = paint(tracing, wanted, offered)
+        assert painting.recipe.environment["kernels"] == "compiled"
+    tracing.rest()
+    assert paint(tracing, request(), offered).recipe.environment["kernels"] == "compiled"
+    assert graphs() == before
+    assert digests(paint(tracing, request(), offered)) == digests(first)
+
+
+def test_other_sizes_and_earlier_pictures_get_torchs_own(tracing: Engine) -> None:
+    offered = catalog([model("other-size", "builtin:demo")])
+    paint(tracing, request())
+    kernels_of(tracing).wait()
+    before = graphs()
+    for fields in ({"width": 72}, {"guidance": 1.0}, {"kernels": "eager"}):
+        painting = paint(tracing, request(**fields), offered)
+        assert painting.recipe.environment["kernels"] == "eager"
+    asked = paint(tracing, request(kernels="compiled"), offered)
+    assert asked.recipe.environment["kernels"] == "compiled"
+    assert graphs() == before
+
+
+def test_a_compiler_that_fails_costs_nothing(
+    tracing: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from bot.engine import kernels
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("bot.engine.painter.rehearse", fail)
+    expected = digests(paint(tracing, request()))
+    kernels_of(tracing).wait()
+    assert "torch's own kernels do" in caplog.text
+    assert digests(paint(tracing, request())) == expected
+    shape = kernels.Shape(2, 77, 64, 64)
+    assert kernels_of(tracing).choose(resident(tracing).unet, shape, None)[1] == "eager"
+
+
+def test_nothing_is_compiled_unless_it_is_asked_for(engine: Engine) -> None:
+    before = graphs()
+    assert paint(engine, request()).recipe.environment["kernels"] == "eager"
+    kernels_of(engine).wait()
+    assert graphs() == before
