@@ -125,7 +125,7 @@ class Residency:
         return here
 
     def rest(self) -> None:
-        """Give the device's memory back; the empty networks stay, and what was compiled for them."""
+        """Give the device's memory back; the networks stay, and what was compiled for them."""
         for _, part in self._parts.values():
             part.park()
         gc.collect()
