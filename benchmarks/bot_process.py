@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
