@@ -129,7 +129,8 @@ class TestFast:
             ("guidance", 4.01, 1.0, 4.0),
             ("guidance", 0.99, 1.0, 4.0),
         ):
-            assert refused(preset="fast", **{field: value}) == (
+            fields: dict[str, Any] = {field: value}
+            assert refused(preset="fast", **fields) == (
                 "number.range",
                 {"field": field, "value": value, "min": low, "max": high},
             )

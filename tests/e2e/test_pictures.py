@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from bot.metadata import read_png
+from bot.recipe import Recipe
+from bot.request import GenerationRequest
 from playground import Attachment, File, Message, Playground, User
 from playground.interactions import DEFER_REPLY, REPLY
 from playground.uploads import store
@@ -34,7 +36,7 @@ def sideways() -> bytes:
     return picture(kind="JPEG", exif=exif)
 
 
-async def recipe_of(playground: Playground, message: Message) -> Any:
+async def recipe_of(playground: Playground, message: Message) -> Recipe:
     written = read_png(await playground.download(message.attachments[0])).recipe
     assert written is not None
     return written
@@ -59,10 +61,10 @@ async def test_a_picture_to_paint_over_is_kept_and_followed(
     with Image.open(io.BytesIO(kept)) as image:
         assert (image.size, image.mode, image.info) == ((48, 96), "RGB", {})
     assert fields(message)["Painted over a picture"] == "strength 0.5"
-    assert (await recipe_of(playground, message)).request.to_dict() == {
-        **request,
-        "kernels": (await recipe_of(playground, message)).environment.get("kernels"),
-    }
+    recipe = await recipe_of(playground, message)
+    assert recipe.request == GenerationRequest.from_dict(request).with_kernels(
+        recipe.environment.get("kernels")
+    )
 
 
 async def test_repetitions_keep_everything(shared: Bot, playground: Playground, ada: User) -> None:
