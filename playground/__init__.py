@@ -7,6 +7,7 @@ Discord. It is the other side of the wire and knows nothing of the bot's code.
 from playground.core import Request
 from playground.errors import ClientRefused, NotAcknowledged
 from playground.interactions import Interaction
+from playground.options import File
 from playground.server import Playground
 from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot
 from playground.user import Choice, User
@@ -16,6 +17,7 @@ __all__ = [
     "Channel",
     "Choice",
     "ClientRefused",
+    "File",
     "Guild",
     "Interaction",
     "Message",

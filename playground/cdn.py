@@ -7,7 +7,7 @@ from playground.core import Core
 
 
 class Cdn:
-    """Serves ``/attachments/{channel}/{id}/{name}``."""
+    """Serves ``/attachments/{channel}/{id}/{name}``, and ``/ephemeral-attachments/…``."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

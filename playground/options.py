@@ -6,7 +6,7 @@ https://docs.discord.com/developers/interactions/application-commands#applicatio
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from playground import payloads, permissions
 from playground.errors import ClientRefused
@@ -16,22 +16,34 @@ JsonObject = dict[str, Any]
 SUBCOMMAND, GROUP = 1, 2
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
 BIGGEST = 2**53
+NITRO_FILE_MAX = 500 * 1024 * 1024
 KINDS = {
     STRING: "text", INTEGER: "a whole number", BOOLEAN: "True or False", USER: "a user",
     CHANNEL: "a channel", ROLE: "a role", MENTIONABLE: "a user or role", NUMBER: "a number",
-    ATTACHMENT: "a file: (name, bytes)",
+    ATTACHMENT: "a file: File(name, bytes)",
 }  # fmt: skip
+
+
+class File(NamedTuple):
+    """A file that a person attaches; a plain ``(name, bytes)`` does as well."""
+
+    name: str
+    data: bytes
 
 
 @dataclass
 class Picker:
-    """Builds the data of one command; ``upload`` stores a file and gives its attachment."""
+    """Builds the data of one command; ``upload`` stores a file and gives its attachment.
+
+    ``file_max``: bytes that the person may attach; people may have more than the bot.
+    """
 
     world: World
     user: Account
     channel: Channel
     upload: Callable[[str, bytes], Attachment]
     resolved: dict[str, JsonObject] = field(default_factory=dict)
+    file_max: int = NITRO_FILE_MAX
 
     def find(self, name: str, kind: int) -> JsonObject:
         """The command as the person can see it here, else ClientRefused."""
@@ -159,7 +171,9 @@ class Picker:
             self._range(where, value, least, most, "as value")
             return value
         if kind == ATTACHMENT and isinstance(value, tuple):
-            stored = self.upload(*value)
+            name, data = value
+            self._range(f"{where}: {name}", len(data), 0, self.file_max, "bytes")
+            stored = self.upload(name, data)
             self._put("attachments", stored.id, payloads.attachment(stored))
             return str(stored.id)
         if kind in (USER, MENTIONABLE) and isinstance(value, Account):

@@ -79,7 +79,8 @@ class Playground(Stage):
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", PREFIX + "/{tail:.*}", Api(self.core).handle)
-        app.router.add_get("/attachments/{tail:.*}", Cdn(self.core).handle)
+        for place in ("attachments", "ephemeral-attachments"):
+            app.router.add_get(f"/{place}/{{tail:.*}}", Cdn(self.core).handle)
         app.router.add_get("/", self.gateway.handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()

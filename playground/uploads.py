@@ -104,7 +104,8 @@ def store(
     if entry.get("is_spoiler") and not filename.startswith("SPOILER_"):
         filename = f"SPOILER_{filename}"
     identifier = core.world.snowflakes.next()
-    path = f"/attachments/{channel_id}/{identifier}/{filename}"
+    place = "ephemeral-attachments" if ephemeral else "attachments"
+    path = f"/{place}/{channel_id}/{identifier}/{filename}"
     issued = core.world.snowflakes.next() >> 22
     query = f"ex={issued + 86_400_000:x}&is={issued:x}&hm={signature(core, path)}&"
     size = dimensions(file.data)

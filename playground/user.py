@@ -36,8 +36,8 @@ class User(Account):
         """Send a slash command (``"group sub"``); returns when it was acknowledged.
 
         NotAcknowledged after 3 s; ClientRefused for what Discord's client would not send. Options
-        of kind user, role and channel take the objects, a file option ``(name, bytes)``. An option
-        that is itself called ``channel`` can be given with ``slash_options``.
+        of kind user, role and channel take the objects, a file option ``File(name, bytes)``. An
+        option that is itself called ``channel`` can be given with ``slash_options``.
         """
         return await self.slash_options(command, options, channel=channel)
 

@@ -39,13 +39,21 @@ class TestGrammar:
     def test_every_option_of_imagine(self) -> None:
         typed = (
             "imagine fox --model m --lora a:0.5 --lora b --negative n --steps 5 --guidance 2.5"
-            " --seed 42 --size 16:9 --count 2 --out dir --json"
+            " --seed 42 --size 16:9 --count 2 --out dir --json --scheduler Euler --preset draft"
+            " --hires 2 --image a.png --strength 0.5 --reference b.jpg --reference-weight 1.2"
         )
         options = parser().parse_args(typed.split())
         assert (options.prompt, options.model, options.lora) == ("fox", "m", ["a:0.5", "b"])
         assert (options.negative, options.steps, options.guidance) == ("n", 5, 2.5)
         assert (options.seed, options.size, options.count) == (42, "16:9", 2)
         assert (options.out, options.json) == (Path("dir"), True)
+        assert (options.scheduler, options.preset, options.hires) == ("Euler", "draft", 2.0)
+        assert (options.image, options.strength) == (Path("a.png"), 0.5)
+        assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
+
+    def test_hires_has_a_scale_of_its_own(self) -> None:
+        assert parser().parse_args(["imagine", "fox", "--hires"]).hires == 1.5
+        assert parser().parse_args(["imagine", "fox"]).hires is None
 
     def test_what_is_not_given(self) -> None:
         options = parser().parse_args(["imagine", "fox"])

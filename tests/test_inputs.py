@@ -75,7 +75,7 @@ async def refusal(inputs: Inputs, data: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def close(found: Any, wanted: tuple[int, int, int]) -> bool:
-    return max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= 12
+    return all(abs(a - b) <= 12 for a, b in zip(found, wanted, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -129,7 +129,7 @@ async def test_of_a_moving_picture_the_first_frame_is_kept(inputs: Inputs) -> No
 async def test_what_is_transparent_becomes_white(inputs: Inputs) -> None:
     for mode in ("RGBA", "LA", "P"):
         image = Image.new("RGBA", (8, 8), (255, 0, 0, 0)).convert(mode)
-        options = {"transparency": image.getpixel((0, 0))} if mode == "P" else {}
+        options: dict[str, Any] = {"transparency": image.getpixel((0, 0))} if mode == "P" else {}
         assert (await kept(inputs, file(image, **options))).getpixel((4, 4)) == (255, 255, 255)
 
 

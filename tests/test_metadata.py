@@ -17,9 +17,17 @@ from PIL.PngImagePlugin import PngInfo
 from bot import __version__
 from bot.metadata import TEXT_MAX, encode_png, infotext, parse_infotext, read_png
 from bot.recipe import Recipe, Weights
-from bot.request import SEED_MAX, AdapterUse, GenerationRequest
+from bot.request import (
+    AYS,
+    SEED_MAX,
+    AdapterUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Reference,
+)
 from bot.request.emphasis import Span, parse
-from bot.request.syntax import extract_tags
+from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 
 REQUEST = GenerationRequest(
     prompt="a red fox",
@@ -64,6 +72,48 @@ class TestInfotext:
             'VAE: sdxl-vae-fp16-fix, Lora hashes: "anime-style: cccccccccccc, ink: dddddddddddd", '
             f"Version: imagen {__version__}"
         )
+
+    @pytest.mark.parametrize(
+        ("use", "tag"),
+        [
+            (AdapterUse("ink", 0.8, 0.8), "<lora:ink:0.8>"),
+            (AdapterUse("ink", 0.8, 0.5), "<lora:ink:te=0.5:unet=0.8>"),
+            (AdapterUse("ink", 1.0, 0.0), "<lora:ink:te=0:unet=1>"),
+        ],
+    )
+    def test_two_weights_are_named_because_the_web_ui_has_them_in_the_other_order(
+        self, use: AdapterUse, tag: str
+    ) -> None:
+        text = infotext(with_request(adapters=(use,)), 1)
+        assert text.startswith(f"a red fox, anime style {tag}\n")
+        text_weight = None if use.text_weight == use.weight else use.text_weight
+        assert parse_adapters(tag) == (AdapterAsk("ink", use.weight, text_weight),)
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"init_image": InitImage("a" * 64, 0.6)}, {"Denoising strength": "0.6"}),
+            (
+                {"hires": Hires(1.5, 0.4, 30)},
+                {"Denoising strength": "0.4", "Hires upscale": "1.5", "Hires steps": "12"},
+            ),
+            (
+                {"hires": Hires(2.0, 0.4, 30), "init_image": InitImage("a" * 64, 0.75)},
+                {"Denoising strength": "0.75", "Hires upscale": "2", "Hires steps": "12"},
+            ),
+            (
+                {"preset": "draft", "spacing": AYS, "scheduler": "DPM++ 2M"},
+                {"Schedule type": "Align Your Steps", "Preset": "draft"},
+            ),
+            ({"reference": Reference("b" * 64, 0.8)}, {"Reference weight": "0.8"}),
+        ],
+    )
+    def test_what_only_some_pictures_have(
+        self, fields: dict[str, Any], said: dict[str, str]
+    ) -> None:
+        plain = parse_infotext(infotext(RECIPE, 1)).settings
+        settings = parse_infotext(infotext(with_request(**fields), 1)).settings
+        assert dict(settings.items() - plain.items()) == said
 
     def test_what_was_not_used_is_not_mentioned(self) -> None:
         plain = replace(PLAIN, request=replace(PLAIN.request, negative="", trigger_words=()))
@@ -252,6 +302,30 @@ class TestPng:
         assert read.recipe == RECIPE
         assert read.seed == 43
         assert read.parameters == infotext(RECIPE, 43)
+
+    def test_the_whole_request_comes_back(self) -> None:
+        recipe = with_request(
+            adapters=(AdapterUse("ink", 0.8, 0.5),),
+            preset="draft",
+            spacing=AYS,
+            hires=Hires(1.5, 0.4, 30),
+            init_image=InitImage("a" * 64, 0.6),
+            reference=Reference("b" * 64, 0.8),
+        )
+        assert read_png(encode_png(image(), recipe, 43)).recipe == recipe
+
+    @pytest.mark.parametrize("asked", [None, "eager"])
+    def test_a_picture_asks_for_the_kernels_that_it_was_painted_with(
+        self, asked: str | None
+    ) -> None:
+        """Else an original and its repetition would differ in their files."""
+        recipe = replace(with_request(kernels=asked), environment={"kernels": "eager"})
+        data = encode_png(image(), recipe, 43)
+        written = read_png(data).recipe
+        assert written is not None
+        assert written.request.kernels == "eager"
+        other = replace(with_request(kernels="compiled"), environment={"kernels": "eager"})
+        assert encode_png(image(), other, 43) == data
 
     def test_pillow_and_so_the_web_ui_reads_the_same(self) -> None:
         with Image.open(io.BytesIO(encode_png(image(), RECIPE, 43))) as opened:

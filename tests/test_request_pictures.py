@@ -145,7 +145,7 @@ class TestHires:
         request = composed(hires=scale, steps=20)
         assert request.hires == Hires(scale, 0.4, 20)
         assert request.hires.taken == 8
-        assert request.final_size == (1024 * scale, 1024 * scale)
+        assert request.final_size == (int(1024 * scale), int(1024 * scale))
         assert (request.width, request.height) == (1024, 1024)
 
     def test_one_step_is_taken_at_least(self) -> None:

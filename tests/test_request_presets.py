@@ -129,7 +129,8 @@ class TestFast:
             ("guidance", 4.01, 1.0, 4.0),
             ("guidance", 0.99, 1.0, 4.0),
         ):
-            assert refused(preset="fast", **{field: value}) == (
+            fields: dict[str, Any] = {field: value}
+            assert refused(preset="fast", **fields) == (
                 "number.range",
                 {"field": field, "value": value, "min": low, "max": high},
             )
@@ -144,8 +145,16 @@ class TestFast:
         catalog = Catalog({"slow": MODELS["slow"]}, {}, "slow")
         assert refused(Refused, catalog, preset="fast") == ("preset.nowhere", {"preset": "fast"})
 
-    @pytest.mark.parametrize("adapters", [{}, {"lcm": adapter("lcm", enabled=False)}])
-    def test_a_lora_that_is_not_there_is_named(self, adapters: dict[str, AdapterEntry]) -> None:
+    @pytest.mark.parametrize(
+        "adapters",
+        [
+            {},
+            {"lcm": adapter("lcm", enabled=False)},
+            {"lcm": adapter("lcm", nsfw=True)},
+            {"lcm": adapter("lcm", models=("turbo",))},
+        ],
+    )
+    def test_a_lora_that_is_not_offered_is_named(self, adapters: dict[str, AdapterEntry]) -> None:
         catalog = Catalog(MODELS, adapters, "base")
         assert refused(Refused, catalog, preset="fast") == (
             "preset.adapter",

@@ -106,8 +106,7 @@ class TestAdapters:
         self, name: str, unet: float, text: float, swapped: bool
     ) -> None:
         [ask] = parse_adapters(f"{name}:{unet:f}:{text:f}")
-        assert (ask.name, ask.weight) == (name, pytest.approx(unet))
-        assert ask.text_weight == (None if unet == text else pytest.approx(text))
+        assert ask == AdapterAsk(name, unet, None if unet == text else text)
         names = [f"unet={unet:f}", f"te={text:f}"]
         by_name = ":".join(reversed(names) if swapped else names)
         assert extract_tags(f"<lora:{name}:{by_name}>") == ("", (ask,))

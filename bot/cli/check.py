@@ -18,6 +18,8 @@ from catalog import (
     Catalog,
     CatalogError,
     ModelEntry,
+    ReferenceEntry,
+    locate,
     locate_entry,
     problems_of,
     read_catalog,
@@ -130,6 +132,8 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
 
 def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     downloads = 0
+    if catalog.reference is not None:
+        yield _reference(catalog.reference, models_dir)
     for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
         for entry in entries.values():
             if not entry.enabled:
@@ -150,6 +154,15 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
     if downloads:
         yield _room(models_dir)
+
+
+def _reference(entry: ReferenceEntry, models_dir: Path) -> Finding:
+    place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
+    if place.kind == "missing":
+        mend = f"put the files under {models_dir}, or correct or remove [reference]"
+        return Finding(f"reference: {entry.path} holds no {entry.weight_name}", mend)
+    here = "found" if place.available else "downloaded at first use"
+    return Finding(f"reference: {here}")
 
 
 def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:

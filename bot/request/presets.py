@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.errors import InvalidRequest, Refused
+from bot.errors import InvalidRequest, Refused, UserError
 from bot.request.model import AYS, DRAFT, FAST, PRESETS, AdapterUse
-from bot.request.offers import named
+from bot.request.offers import find_adapter
 from catalog import (
     FAST_GUIDANCE,
     FAST_STEPS,
@@ -70,9 +70,13 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
         raise Refused("preset.missing", preset=FAST, model=model.key, models=", ".join(having))
     adapter = None
     if fast.adapter is not None:
-        entry = named(catalog.adapters, fast.adapter)
-        if entry is None or not entry.enabled:
-            raise Refused("preset.adapter", preset=FAST, model=model.key, name=fast.adapter)
+        try:
+            entry = find_adapter(catalog, fast.adapter, model=model, nsfw=nsfw)
+        except UserError:
+            # The person did not name it, so its own sentence would puzzle them.
+            raise Refused(
+                "preset.adapter", preset=FAST, model=model.key, name=fast.adapter
+            ) from None
         adapter = (entry, AdapterUse(entry.key, fast.weight))
     low, high = FAST_STEPS
     least, most = FAST_GUIDANCE

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import catalog
-from catalog import Catalog, CatalogError, Problem, read_catalog
+from catalog import Catalog, CatalogError, Problem, ReferenceEntry, read_catalog
 from tests.catalog.home import ONE_MODEL, Home
 
 SHIPPED = Path(catalog.__file__).parent
@@ -53,6 +53,23 @@ class TestShipped:
             if entry.path != "builtin:demo":
                 assert entry.licence, entry.key
                 assert entry.url == f"https://huggingface.co/{entry.path}"
+
+    def test_fast_is_there_with_what_it_needs(self, shipped: Catalog) -> None:
+        base, turbo = shipped.models["sdxl-base"], shipped.models["dreamshaper-xl-turbo"]
+        assert base.fast
+        assert base.fast.adapter
+        lora = shipped.adapters[base.fast.adapter]
+        assert lora.models == ("sdxl-base",)
+        assert base.fast.scheduler == "LCM"
+        assert turbo.fast
+        assert (turbo.fast.adapter, turbo.fast.steps) == (None, turbo.steps.default)
+        assert shipped.models["demo"].fast
+
+    def test_a_picture_can_guide(self, shipped: Catalog) -> None:
+        assert shipped.reference
+        assert shipped.reference.path == "h94/IP-Adapter"
+        assert shipped.reference.weight_name == "sdxl_models/ip-adapter_sdxl_vit-h.safetensors"
+        assert shipped.reference.encoder == "models/image_encoder"
 
     def test_every_lora_names_its_file(self, shipped: Catalog) -> None:
         assert len(shipped.adapters) >= 6
@@ -228,3 +245,60 @@ def test_the_default_model_is_offered_first_and_nsfw_only_where_allowed(home: Ho
     assert [a.key for a in read.offered_adapters(nsfw=False)] == ["all", "for-a"]
     assert [a.key for a in read.offered_adapters(nsfw=True)] == ["all", "for-a", "adult"]
     assert [a.key for a in read.offered_adapters(nsfw=False, model="b")] == ["all"]
+
+
+REFERENCE = """
+[reference]
+path = "org/ip"
+weight_name = "sdxl/ip.safetensors"
+encoder = "encoder"
+"""
+
+
+class TestReference:
+    def test_a_sound_one(self, home: Home) -> None:
+        assert home.read().reference is None
+        home.write(ONE_MODEL + REFERENCE)
+        found = home.read()
+        assert found.problems == ()
+        assert found.reference == ReferenceEntry(
+            path="org/ip", weight_name="sdxl/ip.safetensors", encoder="encoder"
+        )
+
+    @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            (REFERENCE.replace("encoder =", "encodr ="), "encoder is missing"),
+            (REFERENCE.replace("ip.safetensors", "ip.bin"), "must end in .safetensors"),
+            (
+                REFERENCE.replace('"encoder"', '"../encoder"'),
+                "encoder must be the name of a folder",
+            ),
+            (REFERENCE.replace('"encoder"', '"/encoder"'), "encoder must be the name of a folder"),
+            (REFERENCE.replace("org/ip", "../ip"), "path must not contain '..'"),
+            ("reference = 5\n", "must be a table like {path ="),
+        ],
+    )
+    def test_a_wrong_one_is_left_out_and_named(self, home: Home, written: str, said: str) -> None:
+        models = ONE_MODEL + written if written.startswith("\n") else written + ONE_MODEL
+        home.write(models)
+        found = home.read()
+        assert found.reference is None
+        assert found.default == "base"
+        [problem] = found.problems
+        assert problem.key == "reference"
+        assert said in problem.reason
+
+
+def test_fast_that_names_an_unknown_lora_is_reported(home: Home) -> None:
+    fast = 'fast = {adapter = "lcm", steps = 6, guidance = 1.5, scheduler = "LCM"}\n'
+    home.write(ONE_MODEL + fast)
+    [problem] = home.read().problems
+    assert (problem.key, problem.reason) == (
+        "base",
+        "fast names 'lcm', which is no key of loras.toml",
+    )
+    home.write(ONE_MODEL + fast, '[loras.lcm]\nname = "LCM"\npath = "org/lcm"\n')
+    found = home.read()
+    assert found.problems == ()
+    assert found.models["base"].fast

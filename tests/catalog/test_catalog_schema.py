@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from catalog import SCHEDULERS, AdapterEntry, FloatRange, IntRange, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, FastPreset, FloatRange, IntRange, ModelEntry
 from catalog.schema import explain, is_key
 
 SOUND: dict[str, Any] = {"key": "k", "name": "N", "path": "org/name"}
@@ -161,3 +161,39 @@ def test_whatever_is_wrong_is_explained_in_one_line(fields: dict[str, Any]) -> N
         said = explain(error)
         assert said
         assert said.isprintable() or not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", said)
+
+
+FAST: dict[str, Any] = {"steps": 6, "guidance": 1.5, "scheduler": "LCM"}
+
+
+def test_fast_needs_no_adapter_and_gives_one_weight_1() -> None:
+    entry = ModelEntry.model_validate(SOUND | {"fast": FAST})
+    assert entry.fast == FastPreset(
+        adapter=None, weight=1.0, steps=6, guidance=1.5, scheduler="LCM"
+    )
+    assert ModelEntry(**SOUND).fast is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"steps": 13}, "fast.steps must be less than or equal to 12, got 13"),
+        ({"steps": 0}, "fast.steps must be greater than or equal to 1, got 0"),
+        ({"guidance": 4.5}, "fast.guidance must be less than or equal to 4, got 4.5"),
+        ({"guidance": 0.5}, "fast.guidance must be greater than or equal to 1, got 0.5"),
+        ({"scheduler": "lcm"}, "fast.scheduler must be one of DPM++ 2M Karras,"),
+        ({"weight": 6.0}, "fast.weight must be less than or equal to 5, got 6.0"),
+        ({"lora": "x"}, "fast.lora is not a known field"),
+    ],
+)
+def test_a_wrong_field_of_fast(change: dict[str, Any], said: str) -> None:
+    assert said in reason(ModelEntry, {"fast": FAST | change})
+
+
+def test_fast_that_is_no_table_or_lacks_something() -> None:
+    assert reason(ModelEntry, {"fast": True}) == (
+        'fast must be a table like {steps = 6, guidance = 1.5, scheduler = "LCM"}, got True'
+    )
+    assert reason(ModelEntry, {"fast": {}}) == (
+        "fast.steps is missing; fast.guidance is missing; fast.scheduler is missing"
+    )

@@ -1,6 +1,7 @@
 """A home for the bot under test: its folders, catalog and tiny weights, and its process."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -27,12 +28,14 @@ min_side = 64
 max_side = 512
 default_negative = "blurry"
 steps = {min = 1, default = 4, max = 100}
+fast = {steps = 2, guidance = 1.5, scheduler = "LCM"}
 [models.second]
 name = "Second model"
 path = "builtin:demo"
 size = [64, 64]
 min_side = 64
 scheduler = "Euler a"
+fast = {adapter = "frost", weight = 0.5, steps = 3, guidance = 2.0, scheduler = "Euler"}
 [models.adults]
 name = "For adults"
 path = "builtin:demo"
@@ -107,6 +110,11 @@ class Home:
             return connection.execute(sql).fetchall()
         finally:
             connection.close()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What is stored of every job, the oldest first."""
+        rows = self.rows("SELECT request FROM jobs ORDER BY created_at, rowid")
+        return [json.loads(request) for (request,) in rows]
 
     def states(self) -> list[str]:
         return [state for (state,) in self.rows("SELECT state FROM jobs ORDER BY created_at")]

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
+import aiohttp
 import discord
 import pytest
 from discord import app_commands
 
-from playground import ClientRefused, NotAcknowledged, Playground, User
+from playground import Attachment, ClientRefused, File, NotAcknowledged, Playground, User
+from playground.options import Picker
 from tests.playground.inline_bot import PNG, Bot
 
 Start = Callable[..., Awaitable[Bot]]
@@ -81,6 +83,29 @@ async def test_every_kind_of_option(pg: Playground, bot: Bot, ada: User) -> None
     assert bot.errors == []
 
 
+async def test_a_file_is_told_as_discord_tells_it_and_fetched_from_its_address(
+    pg: Playground, bot: Bot, ada: User
+) -> None:
+    call = await ada.slash("options", text="hello", file=File("my fox.png", PNG))
+    [value] = [o["value"] for o in call.data["options"] if o["name"] == "file"]
+    told = call.data["resolved"]["attachments"][value]
+    assert (told["id"], told["filename"], told["title"]) == (value, "my_fox.png", "my fox")
+    assert (told["content_type"], told["size"]) == ("image/png", len(PNG))
+    assert (told["width"], told["height"], told["ephemeral"]) == (3, 2, True)
+    assert told["url"].startswith(f"{pg.core.base_url}/ephemeral-attachments/")
+    if pg.core.openapi.available:
+        schema = "/components/schemas/AttachmentResponse"
+        problems = [e.message for e in pg.core.openapi._errors("answer", schema, told)]
+        assert problems == []
+    # The bot fetched it, which is what the number in its answer says.
+    assert call.message is not None
+    assert f" {len(PNG)} " in call.message.content
+    assert await pg.download(told["url"]) == PNG
+    unsigned = told["url"].split("?")[0]
+    with pytest.raises(aiohttp.ClientResponseError, match="404"):
+        await pg.download(unsigned)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -95,6 +120,8 @@ async def test_every_kind_of_option(pg: Playground, bot: Bot, ada: User) -> None
         ({"text": "ok", "yes": 1}, "is not True or False"),
         ({"text": "ok", "pick": 3}, "is no choice; allowed: 1, 2"),
         ({"text": "ok", "who": 3}, "is not a user"),
+        ({"text": "ok", "file": "https://example.com/a.png"}, "is not a file: File(name, bytes)"),
+        ({"text": "ok", "file": b"a"}, "is not a file"),
         ({"text": "ok", "colour": "red"}, "has no option ['colour']"),
     ],
 )
@@ -104,6 +131,18 @@ async def test_the_client_refuses(
     with pytest.raises(ClientRefused) as refused:
         await ada.slash_options("options", options)
     assert said in str(refused.value)
+
+
+async def test_a_file_that_is_too_large_even_with_nitro(
+    pg: Playground, bot: Bot, ada: User
+) -> None:
+    def upload(name: str, data: bytes) -> Attachment:
+        raise AssertionError("it must not come so far")
+
+    assert Picker.file_max == 500 * 1024 * 1024
+    picker = Picker(pg.core.world, ada, pg.channel, upload, file_max=len(PNG) - 1)
+    with pytest.raises(ClientRefused, match=f"{len(PNG)} bytes; allowed: 0 to {len(PNG) - 1}"):
+        picker.slash("options", {"text": "hello", "file": File("a.png", PNG)})
 
 
 async def test_unknown_hidden_and_incomplete_commands(pg: Playground, bot: Bot, ada: User) -> None:

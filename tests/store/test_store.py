@@ -1,8 +1,10 @@
 """The store: what is accepted, every transition and its fence, and what is read back."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused
 from bot.progress import Notice
+from bot.request import InitImage, Reference
 from bot.store import Failure, Job, JobState, Limits, Store
 from tests.store.factories import (
     CANARY,
@@ -261,6 +264,33 @@ class TestReading:
         await store.set_message(one.id, 1, 2)
         with pytest.raises(sqlite3.IntegrityError):
             await store.set_message(other.id, 1, 2)
+
+    async def test_the_pictures_that_jobs_refer_to(self, store: Store) -> None:
+        assert await store.inputs() == frozenset()
+        one, other = "a" * 64, "b" * 64
+        await store.accept(new_job())
+        await store.accept(new_job(request=request(init_image=InitImage(one, 0.6))))
+        await store.accept(new_job(request=request(reference=Reference(one, 0.6))))
+        both = request(init_image=InitImage(one, 0.6), reference=Reference(other, 0.6))
+        job = await store.accept(new_job(request=both))
+        assert (await store.job(job.id)).request == both
+        assert await store.inputs() == {one, other}
+
+    async def test_a_job_of_an_older_version_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "old.sqlite3"
+        async with Store.open(path) as store:
+            job = await store.accept(new_job())
+        with closing(sqlite3.connect(path)) as connection:
+            [(stored,)] = connection.execute("SELECT request FROM jobs").fetchall()
+            older = json.loads(stored)
+            for name in ("preset", "spacing", "hires", "init_image", "reference", "kernels"):
+                del older[name]
+            del older["adapters"][0]["text_weight"]
+            connection.execute("UPDATE jobs SET request = ?", (json.dumps(older),))
+            connection.commit()
+        async with Store.open(path) as store:
+            assert (await store.job(job.id)).request == job.request
+            assert await store.inputs() == frozenset()
 
     async def test_settings_are_replaced(self, store: Store) -> None:
         for value in ("a", "b"):

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bot.request import Draft, compose
 from bot.request.syntax import PIXEL_STEP, parse_adapters, parse_size
-from bot.ui.choices import adapter_choices, model_choices, size_choices
+from bot.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.ui.language import Texts
-from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 
 SAY = Texts.read().speaker()
 MODELS = {
@@ -65,6 +65,7 @@ TYPED = st.text(max_size=120) | st.text(alphabet="inkame-style,:0.5 <>x", max_si
 @given(text=TYPED)
 def test_whatever_is_typed_the_choices_are_within_the_limits(text: str) -> None:
     check(model_choices(text, CATALOG, nsfw=True))
+    check(scheduler_choices(text))
     check(adapter_choices(text, CATALOG, SAY, nsfw=True, model="model-0"))
     for model in (MODELS["model-0"], SMALL):
         check(size_choices(text, model, SAY))
@@ -182,3 +183,14 @@ class TestSizes:
         found = size_choices("portrait", MODELS["model-0"], SAY)
         assert len(found) > 2
         assert all("portrait" in choice.name for choice in found[1:])
+
+
+class TestSchedulers:
+    def test_all_are_offered_at_first(self) -> None:
+        assert values(scheduler_choices("")) == [*SCHEDULERS]
+
+    def test_those_that_hold_what_was_typed(self) -> None:
+        assert values(scheduler_choices(" euler")) == ["Euler", "Euler a", "Euler trailing"]
+
+    def test_what_is_in_none_of_them_leaves_all_to_choose_from(self) -> None:
+        assert values(scheduler_choices("dpmpp_2m")) == [*SCHEDULERS]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.progress import Notice, Progress, Stage
-from bot.request import AdapterUse, GenerationRequest
+from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.store import Failure, Job, JobState
 from bot.ui.language import Texts
 from bot.ui.messages import (
@@ -21,7 +21,7 @@ from bot.ui.messages import (
     status_line,
 )
 from bot.ui.pages import PER_PAGE, cut, loras_page, models_page
-from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.store.factories import record, request
 
 SAY = Texts.read().speaker()
@@ -34,7 +34,9 @@ REQUESTS = st.builds(
     prompt=LONG.map(lambda text: text[:2000]).filter(str.strip),
     negative=LONG.map(lambda text: text[:2000].strip()),
     model=KEYS,
-    adapters=st.lists(st.builds(AdapterUse, KEYS, st.floats(-5, 5)), max_size=4).map(tuple),
+    adapters=st.lists(
+        st.builds(AdapterUse, KEYS, st.floats(-5, 5), st.none() | st.floats(-5, 5)), max_size=9
+    ).map(tuple),
     trigger_words=st.just(()),
     steps=st.integers(1, 1000),
     guidance=st.floats(0, 100),
@@ -42,7 +44,11 @@ REQUESTS = st.builds(
     width=st.just(4096),
     height=st.just(4096),
     count=st.integers(1, 4),
-    scheduler=st.just("Euler"),
+    scheduler=st.sampled_from(SCHEDULERS),
+    preset=st.sampled_from([None, "draft", "fast"]),
+    hires=st.none() | st.builds(Hires, st.sampled_from([1.25, 1.5, 2.0]), st.just(0.4), st.just(9)),
+    init_image=st.none() | st.builds(InitImage, st.just("a" * 64), st.floats(0.05, 1)),
+    reference=st.none() | st.builds(Reference, st.just("b" * 64), st.floats(0, 1.5)),
 )
 
 
@@ -105,8 +111,13 @@ class TestLimits:
             prompt="*" * 2000,
             negative="_" * 2000,
             model="m" * 48,
-            adapters=tuple(AdapterUse(f"{'k' * 47}{n}", -1.2345678) for n in range(4)),
+            adapters=tuple(AdapterUse(f"{'k' * 47}{n}", -1.2345678, -2.3456789) for n in range(9)),
             count=4,
+            scheduler=max(SCHEDULERS, key=len),
+            preset="draft",
+            hires=Hires(1.25, 0.4, 100),
+            init_image=InitImage("a" * 64, 0.123456789),
+            reference=Reference("b" * 64, 0.123456789),
         )
         images = [record(n, seed=2**32 - 1) for n in range(4)]
         notes = ["x" * 1000] * 4
@@ -227,6 +238,29 @@ class TestWords:
         assert shown["Asked by"] == f"<@{2**63 - 1}>"
         assert "Negative prompt" not in shown
         assert "🔁" in (embed.footer.text or "")
+
+    def test_a_result_says_what_only_some_have(self) -> None:
+        plain = fields(result_embed(SAY, job(request()), [record()], model_name="Demo"))
+        assert plain["Scheduler"] == "Euler"
+        asked = request(
+            adapters=(AdapterUse("ink", 0.8, 0.5), AdapterUse("oil", 1.0)),
+            preset="fast",
+            width=832,
+            height=1216,
+            hires=Hires(1.5, 0.4, 30),
+            init_image=InitImage("a" * 64, 0.6),
+            reference=Reference("b" * 64, 1.0),
+        )
+        shown = fields(result_embed(SAY, job(asked), [record()], model_name="Demo"))
+        assert {name: value for name, value in shown.items() if name not in plain} == {
+            "Preset": "fast",
+            "Second pass": "1.5×, to 1248×1824",
+            "Painted over a picture": "strength 0.6",
+            "Guided by a picture": "weight 1",
+        }
+        assert shown["LoRAs"] == "`ink:0.8:0.5`\n`oil:1`"
+        status = status_embed(SAY, job(asked), Progress(Stage.STARTING))
+        assert "ink:0.8:0.5" in str(status.fields[0].value)
 
     def test_a_failure_says_why_and_what_was_asked(self) -> None:
         embed = failure_embed(SAY, job(error=Failure("job.timeout", {"seconds": 600})))
