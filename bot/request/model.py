@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
+from bot.request import emphasis
+
 DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
@@ -10,8 +12,6 @@ AYS: Final = "AYS"
 """Timesteps as in "Align Your Steps" (arXiv 2404.14507), whose table for SDXL has ten steps."""
 FINAL_STEP: Final = 8
 """Both sides of a second pass are multiples of it: the VAE's scale."""
-
-from bot.request import emphasis
 
 SEED_MAX = 2**32 - 1
 """Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
