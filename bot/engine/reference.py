@@ -75,7 +75,7 @@ class Guide:
     def worn(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
         """Have the layers on `unet` for the length of the block, and no trace of them after it."""
         self.part.wake(check_stop)
-        layers: Layers = self.part.module
+        layers: Any = self.part.module
         for attention in layers.attentions:
             attention.scale = [self.weight]
         own = dict(unet.attn_processors)
