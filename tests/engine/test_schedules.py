@@ -188,9 +188,7 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
 @pytest.mark.parametrize(
     "name", [name for name in SCHEDULERS if name not in {"DPM++ SDE Karras", "Heun"}]
 )
-def test_noise_alone_is_painted_to_a_picture(
-    engine: Engine, inputs_dir: Path, name: str
-) -> None:
+def test_noise_alone_is_painted_to_a_picture(engine: Engine, inputs_dir: Path, name: str) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}
     offered = catalog([model("v", "builtin:demo", **fields)])
     shared = {"model": "v", "scheduler": name, "steps": 4}
