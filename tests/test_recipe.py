@@ -21,6 +21,7 @@ RECIPES = st.builds(
     checkpoint=WEIGHTS,
     vae=st.none() | WEIGHTS,
     adapters=st.lists(WEIGHTS, max_size=4).map(tuple),
+    reference=st.just(()) | st.tuples(WEIGHTS, WEIGHTS),
     scheduler=st.dictionaries(st.text(), JSON, max_size=3),
     environment=st.dictionaries(st.text(), st.text(), max_size=3),
 )
@@ -51,6 +52,19 @@ def test_what_changed_is_named() -> None:
     assert after.changed_since(before) == ("demo", "vae", "ink", "scheduler", "device", "torch")
     # Another seed is another request, not another install.
     assert replace(before, request=request(seed=1)).changed_since(before) == ()
+
+
+def test_another_adapter_for_references_is_named() -> None:
+    encoder = Weights("encoder", "1", "1")
+    before = replace(recipe(), reference=(Weights("ip-adapter", "1", "1"), encoder))
+    after = replace(before, reference=(Weights("ip-adapter", "2", "2"), encoder))
+    assert after.changed_since(before) == ("ip-adapter",)
+
+
+def test_one_from_before_references_is_read() -> None:
+    data = recipe().to_dict()
+    del data["reference"]
+    assert Recipe.from_dict(data) == recipe()
 
 
 def test_it_does_not_show_its_prompt() -> None:

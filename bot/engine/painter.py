@@ -1,6 +1,7 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,22 @@ from catalog import Catalog, ModelEntry
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """One request and the files that it needs, each with whom to name in errors.
+
+    worn: adapters. guiding: the IP-Adapter, if a picture guides. pictures: by their sha256.
+    """
+
+    request: GenerationRequest
+    entry: ModelEntry
+    owner: Owner
+    files: ModelFiles
+    worn: tuple[tuple[Path, Owner], ...]
+    guiding: tuple[ReferenceFiles, Owner] | None
+    pictures: Mapping[str, Image]
 
 
 class Painter:
@@ -101,80 +118,25 @@ class Painter:
         """See `Engine.paint`. After an unexpected exception call `free`."""
         self._place.demand()
         check_stop()
-        model = Owner("model", request.model, report, check_stop)
-        if request.model not in catalog.models:
-            raise JobFailed("model.gone", model=request.model)
-        entry = catalog.models[request.model]
-        pictures = {sha256: self._picture(sha256) for sha256 in request.inputs}
-        files = self._files(entry, model)
-        worn = self._adapters(request, catalog, report, check_stop)
-        guiding = self._guiding(request, catalog, report, check_stop)
-        checkpoint_weights, vae_weights = self._weigh(files, entry.vae_path, model)
-        adapter_weights = tuple(self._weigh_adapter(path, owner) for path, owner in worn)
-        reference_weights = self._weigh_reference(*guiding) if guiding else ()
-
+        needed = self._gather(request, catalog, report, check_stop)
+        recipe = self._weigh(needed)
         chosen = plan(profile, *request.final_size)
-        if chosen.park_unet and self._residency.resident:
-            # An earlier job that failed may have left it.
-            self._residency.resident.park("unet")
-        at_once = TEXT if chosen.park_unet else NETWORKS
-        resident = self._residency.bring(files, model, at_once)
-        read = self._read(worn, resident)
-        self._put_on(request, resident, read, chosen, check_stop)
+        resident = self._bring(needed, chosen)
+        read = self._put_on(needed, resident, chosen)
         check_stop()
         images = []
         with torch.inference_mode():
-            encoded = self._encode(request, resident)
-            if chosen.park_text_encoders:
-                resident.park(*TEXT)
-            guide = None
-            if guiding and request.reference:
-                image = (request.reference.sha256, pictures[request.reference.sha256])
-                guide = self._references.guide(
-                    guiding[0],
-                    reference_weights[0].sha256,
-                    image,
-                    request.reference.weight,
-                    resident.unet,
-                    guiding[1],
-                )
-            begun = None
-            if request.init_image:
-                picture = pictures[request.init_image.sha256]
-                resident.wake(check_stop, "vae")
-                begun = pixels.distribution(
-                    resident.vae,
-                    pixels.fitted(picture, request.width, request.height),
-                    tiled=chosen.tiled,
-                )
-            job = Job(
-                request,
-                entry,
-                resident,
-                chosen,
-                self._place.device,
-                encoded,
-                begun,
-                guide,
-                self._kernels,
-                set(),
-                report,
-                check_stop,
-            )
+            job = self._begin(needed, resident, chosen, recipe)
             for number in range(request.count):
-                image_, scheduler = paint_image(job, number)
-                images.append(image_)
-        recipe = Recipe(
-            request=request,
-            checkpoint=checkpoint_weights,
-            vae=vae_weights,
-            adapters=adapter_weights,
-            reference=reference_weights,
+                image, scheduler = paint_image(job, number)
+                images.append(image)
+        recipe = replace(
+            recipe,
             scheduler=sampling.describe(scheduler),
             environment={**self._place.describe(), **_described(profile, job)},
         )
-        self._prepare(entry, resident)
-        return Painting(tuple(images), recipe, _notices(worn, read))
+        self._compile(needed.entry, resident)
+        return Painting(tuple(images), recipe, _notices(needed.worn, read))
 
     def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
         """Bring the default model before anybody asks for it, unless it must be downloaded."""
@@ -182,11 +144,11 @@ class Painter:
         if not entry or not self._place.present or not self._sources.here(entry):
             return
         owner = Owner("model", entry.key, lambda _: None, check_stop)
-        files = self._files(entry, owner)
-        self._weigh(files, entry.vae_path, owner)
-        self._prepare(entry, self._residency.bring(files, owner, NETWORKS))
+        files = self._model_files(entry, owner)
+        self._digest(files.checkpoint, owner)
+        self._compile(entry, self._residency.bring(files, owner, NETWORKS))
 
-    def _prepare(self, entry: ModelEntry, resident: Resident) -> None:
+    def _compile(self, entry: ModelEntry, resident: Resident) -> None:
         """Have the UNet compiled for the pictures that most people want of this model."""
         shape = Shape(2, CHUNK, *entry.size)
         projection = resident.text_encoder_2.config.projection_dim
@@ -207,44 +169,68 @@ class Painter:
                 owner = Owner("adapter", use.key, lambda _: None, lambda: None)
                 self._library.get(path, known, owner)
 
-    def _files(self, entry: ModelEntry, owner: Owner) -> ModelFiles:
-        checkpoint = self._sources.checkpoint(entry, owner)
-        return ModelFiles(
-            checkpoint,
-            self._sources.vae(entry, owner),
-            self._sources.config(entry, owner) if checkpoint.single else None,
-        )
-
-    def _adapters(
+    def _gather(
         self, request: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
-    ) -> list[tuple[Path, Owner]]:
-        found = []
+    ) -> _Needed:
+        """Find every file, and download what is not here."""
+        owner = Owner("model", request.model, report, check_stop)
+        if request.model not in catalog.models:
+            raise JobFailed("model.gone", model=request.model)
+        entry = catalog.models[request.model]
+        pictures = {sha256: self._picture(sha256) for sha256 in request.inputs}
+        files = self._model_files(entry, owner)
+        worn = []
         for use in request.adapters:
             if use.key not in catalog.adapters:
                 raise JobFailed("adapter.gone", adapter=use.key)
-            owner = Owner("adapter", use.key, report, check_stop)
-            found.append((self._sources.adapter(catalog.adapters[use.key], owner), owner))
-        return found
+            wearer = Owner("adapter", use.key, report, check_stop)
+            worn.append((self._sources.adapter(catalog.adapters[use.key], wearer), wearer))
+        guiding = None
+        if request.reference is not None:
+            if catalog.reference is None:
+                raise JobFailed("reference.none")
+            guide = Owner("reference", public(catalog.reference.path), report, check_stop)
+            guiding = (self._sources.reference(catalog.reference, guide), guide)
+        return _Needed(request, entry, owner, files, tuple(worn), guiding, pictures)
 
-    def _guiding(
-        self, request: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
-    ) -> tuple[ReferenceFiles, Owner] | None:
-        """The IP-Adapter that the request needs, if it does."""
-        if request.reference is None:
-            return None
-        if catalog.reference is None:
-            raise JobFailed("reference.none")
-        owner = Owner("reference", public(catalog.reference.path), report, check_stop)
-        return self._sources.reference(catalog.reference, owner), owner
+    def _model_files(self, entry: ModelEntry, owner: Owner) -> ModelFiles:
+        checkpoint = self._sources.checkpoint(entry, owner)
+        vae = self._sources.vae(entry, owner)
+        config = self._sources.config(entry, owner) if checkpoint.single else None
+        return ModelFiles(checkpoint, vae, config)
 
-    def _weigh(
-        self, files: ModelFiles, vae_path: str | None, owner: Owner
-    ) -> tuple[Weights, Weights | None]:
-        checkpoint = self._digest(files.checkpoint, owner)
-        vae = self._digest(files.vae, owner) if files.vae else None
-        return (
-            Weights(owner.key, checkpoint, checkpoint[:10]),
-            Weights(public(str(vae_path)), vae, vae[:10]) if vae else None,
+    def _picture(self, sha256: str) -> Image:
+        """A picture that a person gave; JobFailed when it is no longer kept."""
+        try:
+            if self._inputs_dir is None:
+                raise FileNotFoundError
+            with PIL.Image.open(picture_path(self._inputs_dir, sha256), formats=("PNG",)) as file:
+                return file.convert("RGB")
+        except (OSError, ValueError):
+            raise JobFailed("picture.gone") from None
+
+    def _weigh(self, needed: _Needed) -> Recipe:
+        """The recipe as far as it is known before anything is loaded: all files by their hashes."""
+        checkpoint = self._digest(needed.files.checkpoint, needed.owner)
+        vae = needed.files.vae and self._digest(needed.files.vae, needed.owner)
+        reference: tuple[Weights, ...] = ()
+        adapters = tuple(self._weigh_adapter(path, owner) for path, owner in needed.worn)
+        if needed.guiding:
+            files, owner = needed.guiding
+            check_headers(files, owner)
+            adapter, encoder = (
+                self._digest(source, owner) for source in (files.adapter, files.encoder)
+            )
+            reference = (
+                Weights(files.adapter.files[0].name, adapter, adapter[:10]),
+                Weights(files.encoder.root.name, encoder, encoder[:10]),
+            )
+        return Recipe(
+            request=needed.request,
+            checkpoint=Weights(needed.owner.key, checkpoint, checkpoint[:10]),
+            vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
+            adapters=adapters,
+            reference=reference,
         )
 
     def _digest(self, source: Source, owner: Owner) -> str:
@@ -267,62 +253,75 @@ class Painter:
         data = self._hashes.of_data(path, self._data_starts[stamp], tick)
         return Weights(owner.key, whole, data[:12])
 
-    def _weigh_reference(self, files: ReferenceFiles, owner: Owner) -> tuple[Weights, ...]:
-        def tick(fraction: float) -> None:
-            owner.tick(Stage.LOADING, fraction)
+    def _bring(self, needed: _Needed, chosen: Plan) -> Resident:
+        """The model on the device, as much of it as is needed first."""
+        here = self._residency.resident
+        if chosen.park_unet and here:
+            here.park("unet")  # a job that was stopped may have left it
+        at_once = TEXT if chosen.park_unet else NETWORKS
+        return self._residency.bring(needed.files, needed.owner, at_once)
 
-        check_headers(files, owner)
-        adapter = self._hashes.of_file(files.adapter.files[0], tick)
-        encoder = self._hashes.of_files(files.encoder.root, files.encoder.files, tick)
-        return (
-            Weights(files.adapter.files[0].name, adapter, adapter[:10]),
-            Weights(files.encoder.root.name, encoder, encoder[:10]),
-        )
-
-    def _picture(self, sha256: str) -> Image:
-        """A picture that a person gave; JobFailed when it is no longer kept."""
-        try:
-            if self._inputs_dir is None:
-                raise FileNotFoundError
-            with PIL.Image.open(picture_path(self._inputs_dir, sha256), formats=("PNG",)) as file:
-                return file.convert("RGB")
-        except (OSError, ValueError):
-            raise JobFailed("picture.gone") from None
-
-    def _read(
-        self, worn: Sequence[tuple[Path, Owner]], resident: Resident
-    ) -> tuple[AdapterFile, ...]:
+    def _put_on(self, needed: _Needed, resident: Resident, chosen: Plan) -> tuple[AdapterFile, ...]:
+        """Make these adapters, in this order, the ones on the model."""
         read = []
-        for path, owner in worn:
+        for path, owner in needed.worn:
             owner.tick(Stage.ADAPTERS, 0.0)
             read.append(self._library.get(path, resident.targets, owner))
+        resident.wear(
+            [
+                (use.weight, use.weight if use.text_weight is None else use.text_weight, f.changes)
+                for use, f in zip(needed.request.adapters, read, strict=True)
+            ]
+        )
+        resident.wake(needed.owner.check_stop, *TEXT)
+        if not chosen.park_unet:
+            resident.wake(needed.owner.check_stop, "unet")
         return tuple(read)
 
-    def _put_on(
-        self,
-        request: GenerationRequest,
-        resident: Resident,
-        read: Sequence[AdapterFile],
-        chosen: Plan,
-        check_stop: CheckStop,
-    ) -> None:
-        """Make these adapters, in this order, the ones on the model."""
-        sets = [
-            (use.weight, use.weight if use.text_weight is None else use.text_weight, file.changes)
-            for use, file in zip(request.adapters, read, strict=True)
-        ]
-        resident.wear(sets)
-        resident.wake(check_stop, *TEXT)
-        if not chosen.park_unet:
-            resident.wake(check_stop, "unet")
+    def _begin(self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe) -> Job:
+        """Everything that all pictures of a request begin with: words and pictures, encoded."""
+        request, check_stop = needed.request, needed.owner.check_stop
+        encoded = _encode(request, resident)
+        if chosen.park_text_encoders:
+            resident.park(*TEXT)
+        guide = None
+        if needed.guiding and request.reference:
+            files, owner = needed.guiding
+            sha256, weight = request.reference.sha256, request.reference.weight
+            image = (sha256, needed.pictures[sha256])
+            adapter, _ = recipe.reference
+            guide = self._references.guide(
+                files, adapter.sha256, image, weight, resident.unet, owner
+            )
+        begun = None
+        if request.init_image:
+            picture = needed.pictures[request.init_image.sha256]
+            fitted = pixels.fitted(picture, request.width, request.height)
+            resident.wake(check_stop, "vae")
+            begun = pixels.distribution(resident.vae, fitted, tiled=chosen.tiled)
+        return Job(
+            request=request,
+            entry=needed.entry,
+            resident=resident,
+            plan=chosen,
+            device=self._place.device,
+            encoded=encoded,
+            begun=begun,
+            guide=guide,
+            kernels=self._kernels,
+            used=set(),
+            report=needed.owner.report,
+            check_stop=check_stop,
+        )
 
-    def _encode(self, request: GenerationRequest, resident: Resident) -> Encoded:
-        depth = prompt.deepest_clip_skip(resident)
-        if (request.clip_skip or SDXL_LAYER) > depth:
-            raise JobFailed("model.clip_skip", model=resident.key, max=depth)
-        # Guidance 1.0 is the prompt alone: the negative one would never be looked at.
-        negative = request.negative if request.guidance > 1.0 else None
-        return prompt.encode(resident, request.painted_prompt, negative, request.clip_skip)
+
+def _encode(request: GenerationRequest, resident: Resident) -> Encoded:
+    depth = prompt.deepest_clip_skip(resident)
+    if (request.clip_skip or SDXL_LAYER) > depth:
+        raise JobFailed("model.clip_skip", model=resident.key, max=depth)
+    # Guidance 1.0 is the prompt alone: the negative one would never be looked at.
+    negative = request.negative if request.guidance > 1.0 else None
+    return prompt.encode(resident, request.painted_prompt, negative, request.clip_skip)
 
 
 def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:

@@ -75,7 +75,7 @@ class Guide:
     def worn(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
         """Have the layers on `unet` for the length of the block, and no trace of them after it."""
         self.part.wake(check_stop)
-        layers: Layers = self.part.module
+        layers: Any = self.part.module
         for attention in layers.attentions:
             attention.scale = [self.weight]
         own = dict(unet.attn_processors)
@@ -86,9 +86,10 @@ class Guide:
         try:
             yield
         finally:
-            unet.set_attn_processor(own)
+            # First, for the processors of a Plus projection would be counted as the UNet's.
             unet.encoder_hid_proj = None
             unet.config.encoder_hid_dim_type = None
+            unet.set_attn_processor(own)
 
     def park(self) -> None:
         """Give the device's memory of the layers back."""
@@ -164,8 +165,9 @@ class References:
                 name: IPAdapterAttnProcessor2_0(inner, context)
                 for name, (inner, context) in wanted.items()
             }
-        # It looks at nothing of the UNet; the names differ with each kind of adapter.
-        projection = unet._convert_ip_adapter_image_proj_to_diffusers(image_proj)  # noqa: SLF001
+        # A method of the UNet for no reason; how the tensors are named differs with each kind.
+        convert = unet._convert_ip_adapter_image_proj_to_diffusers  # noqa: SLF001
+        projection = convert(image_proj, low_cpu_mem_usage=False)
         module = Layers(projection, attentions)
         tensors = {name: tensor.detach() for name, tensor in module.named_parameters()}
         for number in range(len(wanted)):

@@ -27,6 +27,7 @@ def test_a_model_needs_a_name_and_a_path_and_has_defaults_for_the_rest() -> None
     assert entry.steps == IntRange(min=10, default=30, max=100)
     assert entry.guidance == FloatRange(min=1.0, default=7.5, max=30.0)
     assert (entry.scheduler, entry.clip_skip) == (SCHEDULERS[0], None) == ("DPM++ 2M Karras", None)
+    assert (entry.prediction, entry.zero_terminal_snr, entry.guidance_rescale) == (None, None, 0.0)
     assert (entry.enabled, entry.nsfw, entry.vae_path, entry.default_negative) == (
         True,
         False,
@@ -101,6 +102,9 @@ def test_entries_are_frozen() -> None:
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
         ({"clip_skip": 1}, "clip_skip must be greater than or equal to 2, got 1"),
+        ({"prediction": "v"}, "prediction must be 'epsilon' or 'v_prediction', got 'v'"),
+        ({"zero_terminal_snr": 1}, "zero_terminal_snr must be true or false, got 1"),
+        ({"guidance_rescale": 1.5}, "guidance_rescale must be less than or equal to 1, got 1.5"),
         ({"url": "javascript:alert(1)"}, "url must be empty or begin with https://"),
         ({"colour": "red"}, "colour is not a known field"),
         ({"key": "Big"}, "the key must be 1 to 48 of a-z, 0-9"),

@@ -1,16 +1,22 @@
 """Requests, catalogs and tiny files of every kind that the engine may meet."""
 
+import hashlib
+import io
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import PIL.Image
+
 from bot.engine import Engine, Painting
+from bot.inputs import picture_path
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
 
 DEMO = "builtin/demo-v1"
 
@@ -47,7 +53,11 @@ def model(key: str, path: str, **fields: Any) -> ModelEntry:
     return ModelEntry(key=key, name=key, path=path, size=(64, 64), min_side=64, **fields)
 
 
-def catalog(models: Iterable[ModelEntry] = (), **adapters: Path | str | AdapterEntry) -> Catalog:
+def catalog(
+    models: Iterable[ModelEntry] = (),
+    reference: ReferenceEntry | None = None,
+    **adapters: Path | str | AdapterEntry,
+) -> Catalog:
     """`demo`, `other`, `models`, and adapters by key."""
     entries = [model("demo", "builtin:demo"), model("other", "other"), *models]
     loras = {
@@ -56,7 +66,7 @@ def catalog(models: Iterable[ModelEntry] = (), **adapters: Path | str | AdapterE
         else AdapterEntry(key=key, name=key, path=str(path))
         for key, path in adapters.items()
     }
-    return Catalog({entry.key: entry for entry in entries}, loras, "demo")
+    return Catalog({entry.key: entry for entry in entries}, loras, "demo", reference=reference)
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:
@@ -140,8 +150,34 @@ def kohya_lora(path: Path, *, text: bool = True, seed: int = 0, **options: Any) 
     return save(path, tensors)
 
 
-def single_file(folder: Path, target: Path, vae_prefix: str = "first_stage_model.") -> Path:
-    """The pipeline in `folder` as one checkpoint with the names of Stability's own code."""
+def picture(inputs_dir: Path, size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
+    """Keep a picture of soft random colours as bot.inputs does; returns its sha256."""
+    chance = random.Random(seed)
+    rough = PIL.Image.new("RGB", (4, 4))
+    rough.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(16)])
+    file = io.BytesIO()
+    rough.resize(size, PIL.Image.Resampling.BICUBIC).save(file, "PNG")
+    sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+    picture_path(inputs_dir, sha256).write_bytes(file.getvalue())
+    return sha256
+
+
+def opened(inputs_dir: Path, sha256: str) -> PIL.Image.Image:
+    """A kept picture."""
+    with PIL.Image.open(picture_path(inputs_dir, sha256)) as image:
+        return image.convert("RGB")
+
+
+def single_file(
+    folder: Path,
+    target: Path,
+    vae_prefix: str = "first_stage_model.",
+    markers: Iterable[str] = (),
+) -> Path:
+    """The pipeline in `folder` as one checkpoint with the names of Stability's own code.
+
+    markers: names of empty tensors that say how it was trained.
+    """
     from safetensors.torch import load_file
 
     tensors: dict[str, Any] = {}
@@ -156,6 +192,7 @@ def single_file(folder: Path, target: Path, vae_prefix: str = "first_stage_model
         tensors[f"conditioner.embedders.0.transformer.text_model.{bare}"] = tensor
     second = load_file(folder / "text_encoder_2/model.safetensors")
     tensors |= _openclip(second, "conditioner.embedders.1.model.")
+    tensors |= {name: second["text_projection.weight"].new_empty(0) for name in markers}
     return save(target, tensors)
 
 
@@ -237,21 +274,26 @@ def _renamed(name: str) -> str:
 
 def plain_pipeline(folder: Path) -> Any:
     """The model of a diffusers folder in diffusers alone."""
-    import torch
     from diffusers import StableDiffusionXLPipeline
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(
         folder, use_safetensors=True, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
-    # Mapped from a file, numbers lie at odd addresses, where the CPU's kernels round otherwise.
     for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
-        for module in getattr(pipeline, name).modules():
-            for leaf, parameter in module._parameters.items():
-                if parameter is not None:
-                    clone = torch.nn.Parameter(parameter.detach().clone(), requires_grad=False)
-                    module._parameters[leaf] = clone
+        realign(getattr(pipeline, name))
     return pipeline
+
+
+def realign(network: Any) -> None:
+    """Mapped from a file, numbers lie at odd addresses, where the CPU's kernels round otherwise."""
+    import torch
+
+    for module in network.modules():
+        for leaf, parameter in module._parameters.items():
+            if parameter is not None:
+                clone = torch.nn.Parameter(parameter.detach().clone(), requires_grad=False)
+                module._parameters[leaf] = clone
 
 
 def configs_only(folder: Path, target: Path) -> Path:

@@ -9,14 +9,18 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
-from bot.request import GenerationRequest
-from catalog import Catalog
+from bot.request import AYS, GenerationRequest, Hires, InitImage, Reference
+from catalog import Catalog, ReferenceEntry
+from tests.engine import ip_adapter
 from tests.engine.factories import (
+    DEMO,
     catalog,
     digests,
     kohya,
     kohya_lora,
+    model,
     paint,
+    picture,
     request,
     save,
 )
@@ -32,12 +36,22 @@ SETS: list[list[tuple[str, float]]] = [
 ]
 
 
-def any_request(chance: random.Random) -> GenerationRequest:
+SPACED = ["Euler", "DPM++ 2M SDE"]
+
+
+def any_request(chance: random.Random, pictures: list[str]) -> GenerationRequest:
     """One of few enough that a sequence repeats itself."""
+    spacing = chance.choice([None, None, AYS])
+    over = InitImage(chance.choice(pictures), chance.choice([0.4, 1.0]))
+    guided = Reference(chance.choice(pictures), chance.choice([0.5, 1.0]))
     return request(
         *chance.choice(SETS),
-        model=chance.choice(["demo", "demo", "other"]),
-        scheduler=chance.choice(SCHEDULERS),
+        model=chance.choice(["demo", "demo", "other", "velocity"]),
+        scheduler=chance.choice(SPACED if spacing else SCHEDULERS),
+        spacing=spacing,
+        init_image=chance.choice([None, None, over]),
+        reference=chance.choice([None, guided]),
+        hires=chance.choice([None, None, Hires(1.25, 0.5, 2)]),
         width=chance.choice([64, 72]),
         count=chance.choice([1, 2]),
         steps=chance.choice([2, 3]),
@@ -63,28 +77,45 @@ def outcome(
         return failure.code
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.fixture(scope="module")
+def reference(models_dir: Path) -> ReferenceEntry:
+    from diffusers import UNet2DConditionModel
+
+    unet = UNet2DConditionModel.from_pretrained(models_dir / DEMO / "unet")
+    return ip_adapter.build(models_dir / "ip-determinism", unet)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_history_leaves_no_trace(
-    engine: Engine, models_dir: Path, tmp_path: Path, seed: int
+    engine: Engine,
+    models_dir: Path,
+    inputs_dir: Path,
+    reference: ReferenceEntry,
+    tmp_path: Path,
+    seed: int,
 ) -> None:
+    fields = {"prediction": "v_prediction", "zero_terminal_snr": True, "guidance_rescale": 0.5}
     offered = catalog(
+        [model("velocity", "builtin:demo", **fields)],
+        reference,
         a=kohya_lora(tmp_path / "a.safetensors", seed=1),
         b=kohya_lora(tmp_path / "b.safetensors", seed=2, text=False),
         bad=save(tmp_path / "bad.safetensors", kohya("lora_unet_nothing", (4, 4))),
     )
+    pictures = [picture(inputs_dir, seed=seed) for seed in (0, 1)]
     chance = random.Random(seed)
     history = []
     for _ in range(6):
-        wanted = any_request(chance)
+        wanted = any_request(chance, pictures)
         if chance.random() < 0.4:
             cancelled = chance.randrange(30)
             with suppress(PaintStopped):
-                outcome(engine, any_request(chance), offered, cancelled)
+                outcome(engine, any_request(chance, pictures), offered, cancelled)
         history.append((wanted, outcome(engine, wanted, offered)))
     chance.shuffle(history)
     hashes = models_dir / "hashes.json"
     for wanted, got in history[:2]:
-        new = Engine(models_dir=models_dir, hashes_file=hashes)
+        new = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir)
         assert outcome(new, wanted, offered) == got, wanted
         new.close()
     for wanted, got in history:

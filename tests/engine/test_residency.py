@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from bot.errors import JobFailed
-from bot.progress import Notice
+from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.progress import Notice, Progress
+from bot.request import Hires, InitImage
 from tests.engine.factories import (
     DEMO,
     catalog,
@@ -19,6 +20,7 @@ from tests.engine.factories import (
     kohya_lora,
     model,
     paint,
+    picture,
     request,
     resident,
     single_file,
@@ -116,13 +118,14 @@ def shelf_of(engine: Engine) -> Any:
 
 
 @pytest.fixture
-def keeping(models_dir: Path, tmp_path: Path) -> Any:
+def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
     """Makes an engine that keeps so many bytes of checkpoints in RAM."""
     engines: list[Engine] = []
 
     def make(limit: int, **options: Any) -> Engine:
         hashes = tmp_path / "hashes.json"
-        engine = Engine(models_dir=models_dir, hashes_file=hashes, model_cache=limit, **options)
+        shared = {"models_dir": models_dir, "hashes_file": hashes, "inputs_dir": inputs_dir}
+        engine = Engine(**shared, model_cache=limit, **options)
         engines.append(engine)
         return engine
 
@@ -175,12 +178,20 @@ def test_networks_that_are_the_same_are_kept_once(
 
 @pytest.mark.parametrize("profile", ["11gb", "8gb"])
 def test_a_small_card_paints_the_same_picture(
-    keeping: Any, engine: Engine, tmp_path: Path, profile: str
+    keeping: Any, engine: Engine, inputs_dir: Path, tmp_path: Path, profile: str
 ) -> None:
     """What is parked meanwhile costs time, never a bit."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
-    for wanted in (request(("a", 0.7), count=2), request(), request(("a", 0.7), model="other")):
+    over = InitImage(picture(inputs_dir), 0.5)
+    for wanted in (
+        request(("a", 0.7), count=2),
+        request(),
+        request(("a", 0.7), model="other"),
+        request(init_image=over, count=2),
+        request(("a", 0.7), hires=Hires(1.25, 0.5, 2)),
+        request(init_image=over, hires=Hires(1.25, 0.5, 2), model="other"),
+    ):
         expected = paint(engine, wanted, offered)
         assert digests(paint(small, wanted, offered)) == digests(expected)
         held = {name: resident(small).parts[name].present for name in NETWORKS}
@@ -255,6 +266,67 @@ def test_out_of_memory_is_tried_once_with_less(
     assert painting.recipe.environment["decoding"] == "tiled"
     assert expected.recipe.environment["decoding"] == "whole"
     assert "memory" in painting.recipe.changed_since(expected.recipe)
+
+
+def test_out_of_memory_in_the_second_pass_names_the_final_size(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import pixels
+
+    monkeypatch.setattr(pixels, "distribution", out_of_memory)
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, request(hires=Hires(1.5, 0.4, 2)))
+    assert failure.value.code == "memory.out"
+    assert failure.value.params == {"width": 96, "height": 96}
+
+
+def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
+    keeping: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import prompt
+
+    small = keeping(3 * MODEL, memory="8gb")
+    seen: list[Progress] = []
+
+    def stop() -> None:
+        if any(p.step for p in seen):
+            raise PaintStopped(StopReason.CANCELLED)
+
+    with pytest.raises(PaintStopped):
+        paint(small, request(), report=seen.append, check_stop=stop)
+    assert resident(small).parts["unet"].present
+    real = prompt.encode
+
+    def encode(*args: Any) -> Any:
+        assert not resident(small).parts["unet"].present
+        return real(*args)
+
+    monkeypatch.setattr(prompt, "encode", encode)
+    paint(small, request())
+
+
+@pytest.mark.parametrize(
+    ("profile", "size", "parked", "tiled"),
+    [
+        ("full", (1024, 1024), (False, False, False), False),
+        ("full", (1536, 1536), (False, False, False), False),
+        ("full", (2048, 2048), (False, False, False), True),
+        ("11gb", (1024, 1024), (True, False, True), False),
+        ("11gb", (1216, 832), (True, False, True), False),
+        ("11gb", (1536, 1536), (True, False, True), True),
+        ("8gb", (1024, 1024), (True, True, True), False),
+        ("8gb", (1280, 1280), (True, True, True), True),
+    ],
+)
+def test_what_is_parked_and_tiled(
+    profile: str, size: tuple[int, int], parked: tuple[bool, bool, bool], tiled: bool
+) -> None:
+    from bot.engine.memory import Plan, Profile, plan
+
+    text, unet, reference = parked
+    assert plan(Profile(profile), *size) == Plan(
+        park_text_encoders=text, park_unet=unet, park_reference=reference, tiled=tiled
+    )
 
 
 def test_an_unexpected_error_is_passed_on_and_forgotten(

@@ -204,6 +204,10 @@ class TestWords:
             ),
             (Progress(Stage.PAINTING, step=12, steps=30), "Step 12/30 " + bar(0.4)),
             (
+                Progress(Stage.PAINTING, step=3, steps=12, larger=True, image=2, count=2),
+                f"Step 3/12 {bar(0.25)} · second pass · Image 2 of 2",
+            ),
+            (
                 Progress(Stage.PAINTING, step=1, steps=2, image=2, count=3),
                 "Step 1/2 " + bar(0.5) + " · Image 2 of 3",
             ),
