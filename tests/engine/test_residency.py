@@ -124,8 +124,8 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
 
     def make(limit: int, **options: Any) -> Engine:
         hashes = tmp_path / "hashes.json"
-        shared = {"models_dir": models_dir, "hashes_file": hashes, "inputs_dir": inputs_dir}
-        engine = Engine(**shared, model_cache=limit, **options)
+        shared: dict[str, Any] = {"models_dir": models_dir, "inputs_dir": inputs_dir}
+        engine = Engine(hashes_file=hashes, model_cache=limit, **shared, **options)
         engines.append(engine)
         return engine
 
