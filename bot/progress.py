@@ -1,6 +1,6 @@
 """Where a job is, as it travels from the engine thread to the message and the terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -24,6 +24,7 @@ class Progress:
     fraction: 0.0–1.0 of a download.
     step, steps: denoising steps done and in all (PAINTING).
     image, count: 1-based image and images in all (PAINTING, DECODING).
+    preview: a small JPEG of what `image` is becoming; None where there is no newer one (PAINTING).
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class Progress:
     steps: int = 0
     image: int = 1
     count: int = 1
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Engine:
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
     adapter_cache: bytes of RAM for adapters that were read.
+    preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
 
@@ -61,6 +62,7 @@ class Engine:
         memory: str = "auto",
         model_cache: int | None = None,
         adapter_cache: int = 2**30,
+        preview_interval: float | None = None,
         hub_endpoint: str | None = None,
     ) -> None:
         self._models_dir = models_dir
@@ -70,6 +72,7 @@ class Engine:
         self._memory = memory
         self._model_cache = model_cache
         self._adapter_cache = adapter_cache
+        self._preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
 
@@ -189,6 +192,7 @@ class Engine:
                 profile=profile_for(self._memory, place.total_memory),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
+                preview_interval=self._preview_interval,
             )
         return self._painter
 

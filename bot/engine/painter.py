@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from bot.engine import patches, pixels, prompt, sampling
-from bot.engine.denoise import Conditioning, denoise, noise
+from bot.engine.denoise import Conditioning, Estimate, denoise, noise
 from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
@@ -17,6 +17,7 @@ from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import NETWORKS, TEXT, ModelFiles
 from bot.engine.owner import Owner, public
 from bot.engine.patches import AdapterFile
+from bot.engine.preview import Preview
 from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import PaintedImage, Painting
@@ -42,6 +43,7 @@ class _Job:
     plan: Plan
     report: Report
     check_stop: CheckStop
+    preview: Preview | None
 
 
 class Painter:
@@ -49,6 +51,7 @@ class Painter:
 
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
+    preview_interval: seconds between two previews of a picture; None is no previews.
     """
 
     def __init__(
@@ -61,12 +64,14 @@ class Painter:
         profile: Profile,
         shelf: Shelf,
         adapters_limit: int,
+        preview_interval: float | None,
     ) -> None:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashBook(hashes_file)
         self._residency = Residency(place, shelf, self._hashes)
         self._library = patches.Library(adapters_limit)
+        self._preview_interval = preview_interval
         self.profile = profile
 
     @property
@@ -106,7 +111,8 @@ class Painter:
         chosen = plan(profile, request.width, request.height)
         at_once = TEXT if chosen.park_unet else NETWORKS
         resident = self._residency.bring(files, model, at_once)
-        job = _Job(request, entry, resident, chosen, report, check_stop)
+        preview = None if self._preview_interval is None else Preview(self._preview_interval)
+        job = _Job(request, entry, resident, chosen, report, check_stop, preview)
         notices = self._put_on(job, worn)
         check_stop()
         images = []
@@ -229,10 +235,13 @@ class Painter:
         scheduler = sampling.build(request.scheduler, job.resident.scheduler_config, request.steps)
         order = scheduler.order
 
-        def step_done(evaluation: int, _: torch.Tensor) -> None:
+        def step_done(evaluation: int, estimate: Estimate) -> None:
             job.check_stop()
             # Heun looks twice at each step
-            job.report(replace(here, step=(evaluation - 1) // order + 1))
+            step = (evaluation - 1) // order + 1
+            unfinished = step < request.steps
+            preview = job.preview.of(estimate) if job.preview and unfinished else None
+            job.report(replace(here, step=step, preview=preview))
 
         seed = request.image_seed(number)
         generator = torch.Generator("cpu").manual_seed(seed)

@@ -96,6 +96,8 @@ class Home:
             "IMAGEN_CATALOG_DIR": str(self.catalog_dir),
             "IMAGEN_MODELS_DIR": str(self.models_dir),
             "IMAGEN_DEVICE": "cpu",
+            # Most tests take the first file on a message for the result.
+            "IMAGEN_PREVIEW": "false",
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -113,12 +115,23 @@ class Home:
 
 
 class Bot:
-    """The real process: `python main.py run`, talking to a playground."""
+    """The real process: `python main.py run`, talking to a playground.
 
-    def __init__(self, home: Home, playground: Playground, **settings: str) -> None:
+    program: another script that runs main.py in its own way.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        playground: Playground,
+        *,
+        program: Path = ROOT / "main.py",
+        **settings: str,
+    ) -> None:
         self.home = home
         self.playground = playground
         self.log_file = home.folder / "bot.log"
+        self._program = program
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
@@ -151,7 +164,7 @@ class Bot:
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(ROOT / "main.py"),
+                str(self._program),
                 "run",
                 cwd=self.home.folder,
                 env=environment,
