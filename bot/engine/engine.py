@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.engine.environment import Place
     from bot.engine.memory import Profile
     from bot.engine.painter import Painter
+    from bot.engine.preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Engine:
     """Turns requests into pictures.
 
     Every method but `loaded` belongs to the engine thread: models are built in it only.
+    `preview_interval` may change between two jobs.
 
     models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
@@ -72,7 +74,7 @@ class Engine:
         self._memory = memory
         self._model_cache = model_cache
         self._adapter_cache = adapter_cache
-        self._preview_interval = preview_interval
+        self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
 
@@ -192,9 +194,14 @@ class Engine:
                 profile=profile_for(self._memory, place.total_memory),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
-                preview_interval=self._preview_interval,
+                new_preview=self._new_preview,
             )
         return self._painter
+
+    def _new_preview(self) -> "Preview | None":
+        from bot.engine.preview import Preview
+
+        return None if self.preview_interval is None else Preview(self.preview_interval)
 
     def _shelf_limit(self, place: "Place") -> int:
         if self._model_cache is not None:

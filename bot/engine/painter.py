@@ -51,7 +51,7 @@ class Painter:
 
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
-    preview_interval: seconds between two previews of a picture; None is no previews.
+    new_preview: makes what shows a job while it is painted, or None when nobody looks.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Painter:
         profile: Profile,
         shelf: Shelf,
         adapters_limit: int,
-        preview_interval: float | None,
+        new_preview: Callable[[], Preview | None],
     ) -> None:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashBook(hashes_file)
         self._residency = Residency(place, shelf, self._hashes)
         self._library = patches.Library(adapters_limit)
-        self._preview_interval = preview_interval
+        self._new_preview = new_preview
         self.profile = profile
 
     @property
@@ -111,8 +111,7 @@ class Painter:
         chosen = plan(profile, request.width, request.height)
         at_once = TEXT if chosen.park_unet else NETWORKS
         resident = self._residency.bring(files, model, at_once)
-        preview = None if self._preview_interval is None else Preview(self._preview_interval)
-        job = _Job(request, entry, resident, chosen, report, check_stop, preview)
+        job = _Job(request, entry, resident, chosen, report, check_stop, self._new_preview())
         notices = self._put_on(job, worn)
         check_stop()
         images = []
