@@ -5,8 +5,8 @@ job of each that is not counted. A row is the median of its jobs, and the ratio 
 none. In: everything from the request to the picture in RAM, the model being loaded. It returns 1
 if the pictures differ in a byte or if no preview came.
 
-The default is the built-in demo model, whose steps are far cheaper than SDXL's, so that a preview
-weighs more. `--model KEY` takes another of the owner's catalog; `--model true-sdxl` writes random
+The default is the built-in demo model on 256x256 pixels with 100 steps; its steps are far cheaper
+than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog; `--model true-sdxl` writes random
 weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep` keeps them). The owner's
 IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY count. `--quick` tests this script.
 """
@@ -29,6 +29,7 @@ from bot.settings import Settings
 from bot.studio import build_engine
 from catalog import Catalog, read_catalog
 
+DEMO: Final = "demo"
 GOAL: Final = 1.02
 NONE: Final = "none"
 EVERY_STEP: Final = "at every step"
@@ -108,9 +109,9 @@ def grammar() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="demo", metavar="KEY", help="(default demo)")
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--size", metavar="WxH", default="1024x1024", help="(default 1024x1024)")
+    parser.add_argument("--model", default=DEMO, metavar="KEY", help=f"(default {DEMO})")
+    parser.add_argument("--steps", type=int, help="(default 30)")
+    parser.add_argument("--size", metavar="WxH", help="(default the model's)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write weights there, or use them")
     parser.add_argument("--quick", action="store_true", help="two rounds of a small job")
@@ -122,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = grammar().parse_args(arguments)
     if options.quick:
         options.steps, options.size, options.rounds = 10, "128x128", 2
+    if options.model == DEMO:
+        options.steps, options.size = options.steps or 100, options.size or "256x256"
     settings = Settings.load()
     with tempfile.TemporaryDirectory(prefix="imagen-preview-") as folder:
         catalog_dir = settings.catalog_dir
@@ -137,17 +140,19 @@ def main(arguments: list[str] | None = None) -> int:
         draft = Draft(
             prompt="a red fox asleep in fresh snow",
             model=options.model,
-            steps=options.steps,
+            steps=options.steps or 30,
             size=options.size,
             seed=7,
         )
         engine = build_engine(settings)
-        measured = measure(engine, compose(draft, catalog, nsfw=True), catalog, options.rounds)
+        request = compose(draft, catalog, nsfw=True)
+        measured = measure(engine, request, catalog, options.rounds)
         report = engine.device_report()
         engine.close()
     print(f"machine: {machine.describe()}")
     print(f"device: {report.name}, {report.dtype}")
-    print(f"job: {options.model}, {options.size}, {options.steps} steps; {options.rounds} rounds")
+    size = f"{request.width}x{request.height}"
+    print(f"job: {request.model}, {size}, {request.steps} steps; {options.rounds} rounds")
     print(table(measured))
     met = measured[AS_THE_BOT].median <= GOAL * measured[NONE].median
     print(f"goal, as the bot: at most {GOAL}: {'met' if met else 'missed'}")

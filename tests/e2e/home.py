@@ -115,23 +115,14 @@ class Home:
 
 
 class Bot:
-    """The real process: `python main.py run`, talking to a playground.
+    """The real process: `python main.py run`, talking to a playground."""
 
-    program: another script that runs main.py in its own way.
-    """
+    program = ROOT / "main.py"
 
-    def __init__(
-        self,
-        home: Home,
-        playground: Playground,
-        *,
-        program: Path = ROOT / "main.py",
-        **settings: str,
-    ) -> None:
+    def __init__(self, home: Home, playground: Playground, **settings: str) -> None:
         self.home = home
         self.playground = playground
         self.log_file = home.folder / "bot.log"
-        self._program = program
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
@@ -164,7 +155,7 @@ class Bot:
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(self._program),
+                str(self.program),
                 "run",
                 cwd=self.home.folder,
                 env=environment,

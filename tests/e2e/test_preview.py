@@ -11,14 +11,17 @@ from PIL import Image
 from playground import Message, Playground
 from playground.state import Snapshot
 from tests.e2e.conftest import CANARY
-from tests.e2e.home import ROOT, Bot, Home
+from tests.e2e.home import Bot, Home
 from tests.e2e.test_imagine import painted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-IMPATIENT = Path(__file__).with_name("impatient.py")
 ASKED: dict[str, Any] = {"prompt": CANARY, "size": "192x128", "steps": 60, "count": 2, "seed": 5}
 LONG: dict[str, Any] = {"prompt": CANARY, "size": "256x256", "steps": 100, "seed": 5}
+
+
+class ImpatientBot(Bot):
+    program = Path(__file__).with_name("impatient.py")
 
 
 def names(shown: Message | Snapshot) -> list[str]:
@@ -41,7 +44,7 @@ async def files(playground: Playground, message: Message) -> list[bytes]:
 async def test_a_preview_is_shown_and_then_gone_and_changes_no_byte(home: Home) -> None:
     async with Playground() as playground:
         ada = playground.user("ada")
-        previewing = Bot(home, playground, program=IMPATIENT, IMAGEN_PREVIEW="true")
+        previewing = ImpatientBot(home, playground, IMAGEN_PREVIEW="true")
         async with previewing:
             call = await ada.slash("imagine", **ASKED)
             message = await call.wait(finished, timeout=90)
