@@ -6,9 +6,10 @@ none. In: everything from the request to the picture in RAM, the model being loa
 if the pictures differ in a byte or if no preview came.
 
 The default is the built-in demo model on 256x256 pixels with 100 steps; its steps are far cheaper
-than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog; `--model true-sdxl` writes random
-weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep` keeps them). The owner's
-IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY count. `--quick` tests this script.
+than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog;
+`--model true-sdxl` writes random weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep`
+keeps them). The owner's IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY count. `--quick` tests this
+script.
 """
 
 import argparse

@@ -101,7 +101,7 @@ def clean(
     predicted: guidance applied; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4).
     """
     seen, predicted = seen.float(), predicted.float()
-    kept = scheduler.alphas_cumprod[round(float(timestep))].to(seen)
+    kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))].to(seen)
     match scheduler.config.prediction_type:
         case "sample":
             return predicted
