@@ -53,9 +53,9 @@ def test_the_map_is_diffusers_documented_one(models_dir: Path) -> None:
     assert picture(latents).getpixel((2, 1)) == (150, 140, 130)
     assert picture(latents).size == (3, 2)
     for channel, expected in enumerate(
-        [(180, 170, 160), (120, 137, 135), (162, 147, 127), (115, 115, 112)]
+        [(210, 200, 190), (90, 135, 140), (175, 155, 125), (80, 90, 95)]
     ):
-        latents.zero_()[0, channel, 1, 2] = 0.5
+        latents.zero_()[0, channel, 1, 2] = 1.0
         assert picture(latents).getpixel((2, 1)) == expected, channel
         assert picture(latents).getpixel((1, 1)) == (150, 140, 130)
     assert picture(torch.full((1, 4, 1, 1), 1e4).half()).getpixel((0, 0)) == (0, 255, 255)
