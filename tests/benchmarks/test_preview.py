@@ -24,14 +24,15 @@ def test_a_quick_run(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in out.splitlines()}
     assert rows[NONE][2] == "1.0000"
-    assert rows[NONE][3] == "0.0"
-    assert rows[EVERY_STEP][3] == "9.0"  # of ten steps the last has none
+    assert rows[NONE][4] == "0.0"
+    assert rows[EVERY_STEP][4] == "9.0"  # of ten steps the last has none
     assert AS_THE_BOT in rows
     assert "FAILED" not in out
 
 
 def found(pixels: str, *previews: int) -> Measured:
-    return Measured(seconds=[1.0, 9.0, 2.0], pixels={pixels}, previews=list(previews))
+    seconds = [1.0, 9.0, 2.0]
+    return Measured(seconds, cpu=seconds, pixels={pixels}, previews=list(previews))
 
 
 def test_what_is_wrong_is_said() -> None:
@@ -43,8 +44,8 @@ def test_what_is_wrong_is_said() -> None:
         assert "previews" in fault
 
 
-def test_the_median_counts() -> None:
-    slower = Measured(seconds=[2.2, 2.0, 2.1], pixels={"a"}, previews=[10, 20])
+def test_the_median_of_the_rounds_counts() -> None:
+    slower = Measured([1.1, 9.9, 8.0], cpu=[3.0, 3.0, 3.0], pixels={"a"}, previews=[10, 20])
     lines = preview.table({NONE: found("a"), EVERY_STEP: slower}).splitlines()
-    assert lines[2] == "| none | 2.000 | 1.0000 | 0.0 | – |"
-    assert lines[3] == "| at every step | 2.100 | 1.0500 | 0.7 | 15 |"
+    assert lines[2] == "| none | 2.000 | 1.0000 | 1.0000 | 0.0 | – |"
+    assert lines[3] == "| at every step | 8.000 | 1.1000 | 1.5000 | 0.7 | 15 |"
