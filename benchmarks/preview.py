@@ -3,8 +3,8 @@
 `python -m benchmarks.preview` interleaves the three kinds, each round in another order, after one
 job of each that is not counted. Seconds are the median of a kind's jobs; a ratio is the median over
 the rounds of that kind's job to the one without previews: by the clock, and in seconds of CPU time,
-which other programs on the machine disturb less. In: everything from the request to the picture in RAM, the model being loaded. It returns 1
-if the pictures differ in a byte or if no preview came.
+which other programs on the machine disturb less. In: everything from the request to the picture in
+RAM, the model being loaded. It returns 1 if the pictures differ in a byte or if no preview came.
 
 The default is the built-in demo model on 256x256 pixels with 100 steps; its steps are far cheaper
 than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog;
