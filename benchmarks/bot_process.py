@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playground import Playground
+from playground import Message, Playground
 from playground.openapi import OpenApi
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +117,11 @@ async def bot_process(
         yield process
     finally:
         await end(process)
+
+
+def has_result(message: Message) -> bool:
+    """Whether it shows the job's pictures; a preview is a JPEG."""
+    return any(attachment.filename.endswith(".png") for attachment in message.attachments)
 
 
 async def end(process: asyncio.subprocess.Process) -> None:

@@ -24,7 +24,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.bot_process import ROOT, Home, bot_process, playground, write_catalog
+from benchmarks.bot_process import (
+    ROOT,
+    Home,
+    bot_process,
+    has_result,
+    playground,
+    write_catalog,
+)
 from benchmarks.figures import Latencies, Report, Start, Starts, table, write_readme
 from benchmarks.lag import Lags
 from benchmarks.spread import Spread
@@ -199,7 +206,7 @@ async def _one_picture(pg: Playground, user: User) -> float:
     """Ask for the quickest picture there is, and wait until nothing is left to be done for it."""
     call = await user.slash("imagine", prompt="a lamp", model="demo", steps=1, size="64x64")
     took = _accepted(call)
-    message = await call.wait(lambda message: bool(message.attachments), timeout=120)
+    message = await call.wait(has_result, timeout=120)
     await pg.wait_for(lambda: len(message.reactions) == 2)
     await asyncio.sleep(0.05)
     return took
@@ -223,7 +230,7 @@ def _shows_a_step(message: Message) -> bool:
 
 
 def _pictures(pg: Playground) -> int:
-    return sum(bool(message.attachments) for message in pg.messages())
+    return sum(has_result(message) for message in pg.messages())
 
 
 async def _at_a_steady_rate(call: Call, count: int) -> list[float]:

@@ -12,6 +12,7 @@ import yarl
 from discord.ext import commands
 
 from bot.delivery import Delivery
+from bot.delivery.status import EDIT_INTERVAL
 from bot.errors import SettingsError
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
@@ -64,6 +65,7 @@ class ImagenBot(commands.AutoShardedBot):
             texts=texts,
             catalog=lambda: studio.catalog.current,
             images_dir=settings.images_dir.absolute(),
+            interval=EDIT_INTERVAL,
         )
         self._extensions_to_load = extensions
         self._warm_up: Callable[[], None] | None = None
@@ -105,8 +107,10 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
     point_at(settings.api_url)
     texts = Texts.read()
     limits = Limits(settings.queue_size, settings.queue_per_user)
+    # A preview between two edits would be seen by nobody.
+    preview_interval = EDIT_INTERVAL if settings.preview else None
     async with (
-        Studio.open(settings, limits) as studio,
+        Studio.open(settings, limits, preview_interval) as studio,
         ImagenBot(settings, studio, texts, extensions) as bot,
     ):
         serving = asyncio.create_task(_serve(bot))

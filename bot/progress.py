@@ -1,6 +1,6 @@
 """Where a job is, as it travels from the engine thread to the message and the terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -25,6 +25,7 @@ class Progress:
     step, steps: denoising steps done and in all (PAINTING).
     image, count: 1-based image and images in all (PAINTING, DECODING).
     larger: whether this is the second pass, over the enlarged picture (PAINTING, DECODING).
+    preview: a small JPEG of what `image` is becoming; None where there is no newer one (PAINTING).
     """
 
     stage: Stage
@@ -36,6 +37,7 @@ class Progress:
     image: int = 1
     count: int = 1
     larger: bool = False
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

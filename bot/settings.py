@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         alias="IMAGEN_ADAPTER_CACHE",
         description="GiB of RAM for LoRAs that were used before.",
     )
+    preview: bool = Field(
+        default=True,
+        alias="IMAGEN_PREVIEW",
+        description="Whether a message shows what its picture is becoming: `true` or `false`.",
+    )
     idle_minutes: float = Field(
         default=30,
         ge=0,
@@ -241,7 +246,10 @@ def _sentence(name: str, error: ErrorDetails) -> str:
 
 def _shown_default(alias: str) -> str:
     field = next(f for f in Settings.model_fields.values() if f.alias == alias)
-    return "" if field.default is None else str(field.default)
+    default = field.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
 
 
 def env_example() -> str:

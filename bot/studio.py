@@ -20,7 +20,8 @@ from catalog import LiveCatalog
 GIB = 2**30
 
 
-def build_engine(settings: Settings) -> Engine:
+def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
+    """preview_interval: seconds between two previews of a picture; None where nobody looks."""
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",
@@ -31,6 +32,7 @@ def build_engine(settings: Settings) -> Engine:
         compiled=settings.compiled,
         model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
         adapter_cache=int(settings.adapter_cache * GIB),
+        preview_interval=preview_interval,
     )
 
 
@@ -46,8 +48,13 @@ class Studio:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, limits: Limits | None = None) -> AsyncIterator[Self]:
-        """limits: of the queue, where several people share it.
+    async def open(
+        cls,
+        settings: Settings,
+        limits: Limits | None = None,
+        preview_interval: float | None = None,
+    ) -> AsyncIterator[Self]:
+        """limits: of the queue, where several people share it. preview_interval: see build_engine.
 
         Raises StoreError or CatalogError when there is nothing to work with.
         """
@@ -58,7 +65,7 @@ class Studio:
             yield cls(
                 catalog=catalog,
                 store=store,
-                engine=build_engine(settings),
+                engine=build_engine(settings, preview_interval),
                 queue=JobQueue(store, limits),
                 inputs=Inputs(settings.inputs_dir.absolute()),
             )

@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from benchmarks.bot_process import ROOT, Home, bot_process
+from benchmarks.bot_process import ROOT, Home, bot_process, has_result
 from playground import Message, Playground
 
 TARGET = ROOT / "docs" / "result.png"
@@ -93,13 +93,13 @@ async def paint(folder: Path) -> str:
             ada, ben = pg.user("ada"), pg.user("ben")
             # What is shown is a picture with the model in memory, not the minute of the start.
             warm = await ada.slash("imagine", prompt="a lamp", model="demo", steps=1)
-            await warm.wait(lambda message: bool(message.attachments), timeout=120)
+            await warm.wait(has_result, timeout=120)
             call = await ada.slash("imagine", **WANTED)  # type: ignore[arg-type]
-            first = await call.wait(lambda message: bool(message.attachments), timeout=120)
+            first = await call.wait(has_result, timeout=120)
             await pg.wait_for(lambda: len(first.reactions) == 2)
             await ben.react(first, "🔁")
             again = await pg.wait_message(
-                lambda message: message.reference == first.id and bool(message.attachments)
+                lambda message: message.reference == first.id and has_result(message)
             )
             await pg.wait_for(lambda: len(again.reactions) == 2)
         if pg.violations:

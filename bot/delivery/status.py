@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from bot.delivery.courier import Courier
 from bot.delivery.pacing import Pacer
 from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
+from bot.delivery.uploads import Upload
 from bot.progress import Progress, Stage
 from bot.store import Job, Store
 from bot.ui.language import Say, Texts
-from bot.ui.messages import status_embed, status_line
+from bot.ui.messages import alt_text, status_embed, status_line
 
 log = logging.getLogger(__name__)
 
@@ -19,19 +20,27 @@ EDIT_INTERVAL = 2.0
 """Seconds between two edits of one message."""
 NEAR = 10
 """Places at the head of the line that are shown exactly."""
+PREVIEW = "preview.jpg"
+PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
+"""What may be said of an edit with a preview though its text alone would do."""
 LANES = 2
 """Edits of waiting messages that may be under way at once."""
 
 
 @dataclass(slots=True)
 class _Followed:
-    """post: how the message is reached; None when it no longer is. shown: its line now."""
+    """post: how the message is reached; None when it no longer is. shown: its line now.
+
+    preview: the latest, with the number of its image. takes_previews: until one is refused.
+    """
 
     job: Job
     say: Say
     post: Post | None
     shown: str
     pacer: Pacer = field(init=False)
+    preview: tuple[int, bytes] | None = None
+    takes_previews: bool = True
 
 
 class StatusBoard:
@@ -47,11 +56,17 @@ class StatusBoard:
         self._followed: dict[str, _Followed] = {}
         self._lanes = asyncio.Semaphore(LANES)
 
-    def parcel(self, job: Job, progress: Progress) -> Parcel:
-        """What the message of `job` says at `progress`. A reply goes on naming who reacted."""
+    def parcel(self, job: Job, progress: Progress, preview: bytes | None = None) -> Parcel:
+        """What the message of `job` says at `progress`. A reply goes on naming who reacted.
+
+        Without `preview`, the one that the message may show goes.
+        """
+        say = self._texts.speaker(job.locale)
         return Parcel(
-            embed=status_embed(self._texts.speaker(job.locale), job, progress),
+            embed=status_embed(say, job, progress, PREVIEW if preview else None),
             content=mention(job.user_id) if job.reply_to else None,
+            uploads=[Upload(PREVIEW, preview)] if preview else (),
+            alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
 
     def follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
@@ -73,6 +88,10 @@ class StatusBoard:
         """Show `progress` soon, unless something newer comes first."""
         followed = self._followed.get(job_id)
         if followed is not None and followed.post is not None:
+            if progress.preview is not None:
+                followed.preview = (progress.image, progress.preview)
+            elif followed.preview and _is_of_another_image(progress, followed.preview[0]):
+                followed.preview = None
             followed.pacer.show(progress)
 
     async def settle(self, job: Job) -> Post | None:
@@ -90,7 +109,7 @@ class StatusBoard:
         lane = self._lanes if progress.stage is Stage.QUEUED else contextlib.nullcontext()
         try:
             async with lane:
-                await followed.post.edit(self.parcel(followed.job, progress))
+                await self._put(followed, followed.post, progress)
             followed.shown = line
         except Exception as error:
             meaning = refusal(error)
@@ -100,8 +119,26 @@ class StatusBoard:
             if meaning is not Refusal.TRANSIENT:
                 followed.post = await self._other_post(followed)
 
+    async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:
+        """Edit with the latest preview, or without it where Discord does not take it."""
+        job = followed.job
+        if followed.preview and followed.takes_previews:
+            try:
+                await post.edit(self.parcel(job, progress, followed.preview[1]))
+                return
+            except Exception as error:
+                if refusal(error) not in PREVIEW_REFUSED:
+                    raise
+                followed.takes_previews = False
+                log.info("job %s: shown without previews: %s", job.id, short(error))
+        await post.edit(self.parcel(job, progress))
+
     async def _other_post(self, followed: _Followed) -> Post | None:
         """Past its 15 minutes an interaction is closed; its message is still in the channel."""
         if not isinstance(followed.post, InteractionPost):
             return None
         return self._courier.channel_post(await self._store.job(followed.job.id))
+
+
+def _is_of_another_image(progress: Progress, image: int) -> bool:
+    return progress.stage is Stage.PAINTING and progress.image != image

@@ -3,12 +3,16 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 VAE_SCALE = 8
+
+Estimate = Callable[[], torch.Tensor]
+"""Works out, when it is called, the clean latents that a step points to; see `clean`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,12 @@ def denoise(
     latents: torch.Tensor,
     conditioning: Conditioning,
     generator: torch.Generator,
-    step_done: Callable[[int, torch.Tensor], None],
+    step_done: Callable[[int, Estimate], None],
 ) -> torch.Tensor:
     """Run `scheduler` over `timesteps` from `latents` (already noisy); returns clean latents.
 
-    unet: called as a UNet2DConditionModel. step_done: told how often the UNet was asked, and the
-        latents; may raise to stop.
+    unet: called as a UNet2DConditionModel. step_done: told how often the UNet was asked, and an
+        estimate that costs nothing unless it is called; may raise to stop.
     """
     width, height = conditioning.size
     rows = conditioning.prompt.shape[0]
@@ -70,9 +74,9 @@ def denoise(
         added["image_embeds"] = conditioning.image
     options = {"generator": generator} if takes_generator(scheduler) else {}
     for number, timestep in enumerate(timesteps, 1):
-        seen = torch.cat([latents] * rows)
+        seen = scheduler.scale_model_input(torch.cat([latents] * rows), timestep)
         predicted = unet(
-            scheduler.scale_model_input(seen, timestep),
+            seen,
             timestep.float(),  # as the UNet would; some schedulers count in integers
             encoder_hidden_states=conditioning.prompt,
             added_cond_kwargs=added,
@@ -83,8 +87,28 @@ def denoise(
         dtype = latents.dtype
         latents = scheduler.step(predicted, timestep, latents, **options, return_dict=False)[0]
         latents = latents.to(dtype)
-        step_done(number, latents)
+        step_done(number, partial(clean, scheduler, timestep, seen[:1], predicted))
     return latents
+
+
+def clean(
+    scheduler: Any, timestep: torch.Tensor, seen: torch.Tensor, predicted: torch.Tensor
+) -> torch.Tensor:
+    """Clean latents as one evaluation of the UNet sees them; float32, shape of `seen`.
+
+    seen: what the UNet was shown. Whatever the scheduler counts in, that is √ᾱ·x₀ + √(1-ᾱ)·ε
+        (arXiv 2006.11239, equation 4), so one formula serves all of them.
+    predicted: guidance applied; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4).
+    """
+    seen, predicted = seen.float(), predicted.float()
+    kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))].to(seen)
+    match scheduler.config.prediction_type:
+        case "sample":
+            return predicted
+        case "v_prediction":
+            return kept.sqrt() * seen - (1 - kept).sqrt() * predicted
+        case _:
+            return (seen - (1 - kept).sqrt() * predicted) / kept.sqrt()
 
 
 def _guide(predicted: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:

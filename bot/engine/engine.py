@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.engine.environment import Place
     from bot.engine.memory import Profile
     from bot.engine.painter import Painter
+    from bot.engine.preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Engine:
     """Turns requests into pictures.
 
     Every method but `loaded` belongs to the engine thread: models are built in it only.
+    `preview_interval` may change between two jobs.
 
     models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
@@ -50,6 +52,7 @@ class Engine:
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
     adapter_cache: bytes of RAM for adapters that were read.
     compiled: compile the UNet in the background, once for each size that a model is made for.
+    preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
 
@@ -65,6 +68,7 @@ class Engine:
         model_cache: int | None = None,
         adapter_cache: int = 2**30,
         compiled: bool = False,
+        preview_interval: float | None = None,
         hub_endpoint: str | None = None,
     ) -> None:
         self._models_dir = models_dir
@@ -76,6 +80,7 @@ class Engine:
         self._model_cache = model_cache
         self._adapter_cache = adapter_cache
         self._compiled = compiled
+        self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
 
@@ -216,8 +221,14 @@ class Engine:
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
                 kernels=Kernels("inductor" if self._compiled else None),
+                new_preview=self._new_preview,
             )
         return self._painter
+
+    def _new_preview(self) -> "Preview | None":
+        from bot.engine.preview import Preview
+
+        return None if self.preview_interval is None else Preview(self.preview_interval)
 
     def _shelf_limit(self, place: "Place") -> int:
         if self._model_cache is not None:

@@ -20,6 +20,7 @@ from bot.engine.networks import NETWORKS, TEXT, ModelFiles
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
+from bot.engine.preview import Preview
 from bot.engine.prompt import CHUNK, SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
@@ -60,6 +61,7 @@ class Painter:
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the UNet.
+    new_preview: makes what shows a job while it is painted, or None when nobody looks.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Painter:
         shelf: Shelf,
         adapters_limit: int,
         kernels: Kernels,
+        new_preview: Callable[[], Preview | None],
     ) -> None:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
@@ -84,6 +87,7 @@ class Painter:
         self._library = patches.Library(adapters_limit)
         self._data_starts: dict[tuple[str, int, int], int] = {}
         self._kernels = kernels
+        self._new_preview = new_preview
         self.profile = profile
 
     @property
@@ -310,6 +314,7 @@ class Painter:
             guide=guide,
             kernels=self._kernels,
             used=set(),
+            preview=self._new_preview(),
             report=needed.owner.report,
             check_stop=check_stop,
         )

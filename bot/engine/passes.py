@@ -13,9 +13,10 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.denoise import Conditioning, denoise, noise
+from bot.engine.denoise import Conditioning, Estimate, denoise, noise
 from bot.engine.kernels import Kernels, Shape
 from bot.engine.memory import Plan
+from bot.engine.preview import Preview
 from bot.engine.prompt import Encoded
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
@@ -34,6 +35,7 @@ class Job:
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
     guided by. kernels: the ways to run the UNet; used: names of those that were.
+    preview: shows what it is becoming; None when nobody looks.
     """
 
     request: GenerationRequest
@@ -46,6 +48,7 @@ class Job:
     guide: Guide | None
     kernels: Kernels
     used: set[str]
+    preview: Preview | None
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
 
@@ -98,10 +101,13 @@ class _Run:
         )
         order = scheduler.order
 
-        def step_done(evaluation: int, _: torch.Tensor) -> None:
+        def step_done(evaluation: int, estimate: Estimate) -> None:
             job.check_stop()
             # Heun looks twice at each step
-            job.report(replace(self.here, step=(evaluation - 1) // order + 1))
+            step = (evaluation - 1) // order + 1
+            unfinished = step < self.taken
+            preview = job.preview.of(estimate) if job.preview and unfinished else None
+            job.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps
         if begun is None:

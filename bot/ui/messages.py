@@ -23,12 +23,16 @@ PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters o
 BAR_CELLS = 20
 
 
-def status_embed(say: Say, job: Job, progress: Progress) -> discord.Embed:
-    """A job that is waiting or being painted."""
+def status_embed(
+    say: Say, job: Job, progress: Progress, preview: str | None = None
+) -> discord.Embed:
+    """A job that is waiting or being painted. preview: name of the attachment that shows it."""
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
     embed.add_field(name=status_line(say, progress), value=_facts(say, job), inline=False)
+    if preview is not None:
+        embed.set_image(url=f"attachment://{preview}")
     return embed
 
 

@@ -2,35 +2,27 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import aiohttp
 import discord
 import pytest
 
-from bot.delivery import Delivery
-from bot.delivery import courier as courier_module
 from bot.delivery.posts import NONCE_MAX, Refusal, only, refusal
-from bot.files import save_images
 from bot.progress import Notice, Progress, Stage
-from bot.queue import JobQueue, Ticket
-from bot.store import Failure, Job, JobState, NewJob, Store
+from bot.queue import JobQueue
+from bot.store import Failure, Job, JobState, Store
 from bot.ui.language import Texts
-from catalog import Catalog
+from tests.delivery.desk import Desk, until_edited
 from tests.delivery.discord_fakes import (
     CHANNEL,
     Call,
     FakeChannel,
-    FakeClient,
-    FakeInteraction,
     FakeMessage,
-    World,
     http_error,
 )
-from tests.store.factories import CANARY, in_channel, painting, recipe, request
+from tests.store.factories import CANARY, in_channel, recipe, request
 
 S = JobState
 TEXTS = Texts.read()
@@ -38,61 +30,6 @@ REQUESTER = 7
 
 GONE, FORBIDDEN, EXPIRED = http_error(404, 10008), http_error(403, 50013), http_error(401, 50027)
 TOO_LARGE, AWAY, REJECTED = http_error(413, 40005), http_error(503), http_error(400, 50035)
-
-
-@dataclass
-class Desk:
-    """A delivery with its store, and the Discord that it speaks to."""
-
-    store: Store
-    queue: JobQueue
-    delivery: Delivery
-    world: World
-    images: Path
-
-    def interaction(self, **fields: Any) -> Any:
-        return FakeInteraction(self.world, **fields)
-
-    async def accepted(self, new: NewJob | None = None) -> Ticket:
-        return await self.queue.accept(new or in_channel())
-
-    async def painted(self, job_id: str, *warnings: Notice) -> Job:
-        """The job as the consumer leaves it: done, its files on disk."""
-        job = await self.store.start(job_id)
-        assert job is not None
-        result = painting(job.request, *warnings)
-        records = save_images(result, job, self.images)
-        done = await self.store.finish(job, result.recipe, records, warnings)
-        assert done is not None
-        return done
-
-    async def asked_and_painted(self, new: NewJob | None = None, **fields: Any) -> Job:
-        """Acknowledged in an interaction, then painted."""
-        ticket = await self.accepted(new)
-        await self.delivery.acknowledge(self.interaction(**fields), ticket)
-        return await self.painted(ticket.job.id)
-
-    async def state(self, job: Job) -> JobState:
-        return (await self.store.job(job.id)).state
-
-    def last(self, way: str) -> Call:
-        return next(call for call in reversed(self.world.calls) if call.way == way)
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.setattr(courier_module, "RETRY_AFTER", (0.0, 0.0, 0.0))
-    world = World()
-    async with Store.open(tmp_path / "x.sqlite3") as store:
-        delivery = Delivery(
-            client=cast("Any", FakeClient(world)),
-            store=store,
-            texts=TEXTS,
-            catalog=lambda: Catalog({}, {}, ""),
-            images_dir=tmp_path / "images",
-            interval=0.0,
-        )
-        yield Desk(store, JobQueue(store), delivery, world, tmp_path / "images")
 
 
 def pinged(call: Call) -> list[int]:
@@ -110,12 +47,6 @@ def words(embed: discord.Embed) -> str:
     """All that an embed says."""
     said = [embed.description, *(part for one in embed.fields for part in (one.name, one.value))]
     return "\n".join(part for part in said if part)
-
-
-async def until_edited(desk: Desk, count: int) -> None:
-    async with asyncio.timeout(10):
-        while len(desk.world.ways()) < count:
-            await desk.world.called()
 
 
 class TestAcknowledging:

@@ -99,6 +99,8 @@ class Home:
             "IMAGEN_CATALOG_DIR": str(self.catalog_dir),
             "IMAGEN_MODELS_DIR": str(self.models_dir),
             "IMAGEN_DEVICE": "cpu",
+            # Most tests take the first file on a message for the result.
+            "IMAGEN_PREVIEW": "false",
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -122,6 +124,8 @@ class Home:
 
 class Bot:
     """The real process: `python main.py run`, talking to a playground."""
+
+    program = ROOT / "main.py"
 
     def __init__(self, home: Home, playground: Playground, **settings: str) -> None:
         self.home = home
@@ -159,7 +163,7 @@ class Bot:
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(ROOT / "main.py"),
+                str(self.program),
                 "run",
                 cwd=self.home.folder,
                 env=environment,

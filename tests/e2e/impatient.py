@@ -1,0 +1,14 @@
+"""main.py, with the messages of its jobs edited every twentieth of a second."""
+
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from bot import client
+
+    client.EDIT_INTERVAL = 0.05  # type: ignore[attr-defined]
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
