@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 import weakref
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.engine.factories import (
     resident,
     save,
 )
+from tests.engine.hub_server import hub_server
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +159,11 @@ def test_few_pictures_are_kept(
     from bot.engine import reference
 
     monkeypatch.setattr(reference, "PICTURES_KEPT", 2)
+    painted = set()
     for seed in range(4):
         guided = Reference(picture(inputs_dir, seed=seed), 0.5)
-        paint(fresh, request(reference=guided), offered)
+        painted |= {*digests(paint(fresh, request(reference=guided), offered))}
+    assert len(painted) == 4
     assert len(references(fresh)._embeddings) == 2
 
 
@@ -333,3 +337,52 @@ def test_a_reference_without_an_adapter_or_a_picture_is_said(
         with pytest.raises(JobFailed) as failure:
             paint(engine, request(reference=wanted), found)
         assert failure.value.code == code
+
+
+def test_it_comes_from_the_hub_and_nothing_else_does(
+    engine: Engine,
+    models_dir: Path,
+    inputs_dir: Path,
+    folders: dict[str, Path],
+    offered: Catalog,
+    guided: Reference,
+    tmp_path: Path,
+) -> None:
+    expected = digests(paint(engine, request(reference=guided), offered))
+    local = Path(shutil.copytree(models_dir / DEMO, tmp_path / "models" / DEMO)).parents[1]
+    found = catalog(reference=ip_adapter.entry(folders["plain"], path="org/ip"))
+    chosen = [
+        ip_adapter.WEIGHTS,
+        f"{ip_adapter.ENCODER}/config.json",
+        f"{ip_adapter.ENCODER}/model.safetensors",
+    ]
+    with hub_server() as hub:
+        files = {name: (folders["plain"] / name).read_bytes() for name in chosen}
+        others = ("sdxl_models/other.safetensors", f"{ip_adapter.ENCODER}/pytorch_model.bin")
+        hub.repositories["org/ip"] = files | dict.fromkeys(others, b"never downloaded")
+        for url in (hub.url, "http://127.0.0.1:9"):
+            own = Engine(
+                models_dir=local,
+                hashes_file=tmp_path / "h.json",
+                inputs_dir=inputs_dir,
+                hub_endpoint=url,
+            )
+            assert digests(paint(own, request(reference=guided), found)) == expected
+            own.close()
+        assert hub.fetched() == chosen
+
+
+def test_without_a_network_it_is_said(
+    engine: Engine, models_dir: Path, inputs_dir: Path, guided: Reference, tmp_path: Path
+) -> None:
+    cut_off = Engine(
+        models_dir=models_dir,
+        hashes_file=tmp_path / "h.json",
+        inputs_dir=inputs_dir,
+        hub_endpoint="http://127.0.0.1:9",
+    )
+    found = catalog(reference=ip_adapter.entry(Path("org/nowhere"), path="org/nowhere"))
+    with pytest.raises(JobFailed) as failure:
+        paint(cut_off, request(reference=guided), found)
+    assert failure.value.code == "reference.unreachable"
+    assert failure.value.params == {"reference": "org/nowhere", "path": "org/nowhere"}

@@ -124,8 +124,13 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
 
     def make(limit: int, **options: Any) -> Engine:
         hashes = tmp_path / "hashes.json"
-        shared: dict[str, Any] = {"models_dir": models_dir, "inputs_dir": inputs_dir}
-        engine = Engine(hashes_file=hashes, model_cache=limit, **shared, **options)
+        engine = Engine(
+            models_dir=models_dir,
+            hashes_file=hashes,
+            inputs_dir=inputs_dir,
+            model_cache=limit,
+            **options,
+        )
         engines.append(engine)
         return engine
 

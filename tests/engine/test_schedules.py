@@ -79,6 +79,25 @@ def test_who_makes_timesteps_of_its_own_takes_no_others(engine: Engine, name: st
     assert failure.value.params == {"scheduler": name, "spacing": "AYS"}
 
 
+@pytest.mark.parametrize("name", ["DPM++ 2M Karras", "UniPC", "Euler a", "Heun"])
+def test_a_later_beginning_is_exact(models_dir: Path, name: str) -> None:
+    """Karras' spacing rounds several steps to one timestep, by which none can be told."""
+    import torch
+
+    from bot.engine import sampling
+
+    steps = 100
+    for skipped in (3, 97, 98):
+        scheduler = sampling.build(name, SDXL, steps)
+        sampling.set_steps(scheduler, name, steps, None, "cpu")
+        left = sampling.skip_to(scheduler, skipped)
+        assert len(left) == len(scheduler.timesteps) - skipped * scheduler.order
+        latents = torch.ones(1, 4, 2, 2)
+        noisy = scheduler.scale_model_input(latents, left[0])
+        scheduler.step(noisy, left[0], latents, return_dict=False)
+        assert scheduler.step_index == skipped * scheduler.order + 1
+
+
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
     return plain_pipeline(models_dir / DEMO)
