@@ -40,6 +40,7 @@ class Connection:
         self._request = request
         self._compressor = compressor(request.query.get("compress"))
         self._queue: asyncio.Queue[JsonObject | int] = asyncio.Queue()
+        self._saying_goodbye = False
         self._writer = asyncio.create_task(self._write())
 
     def send(self, payload: JsonObject) -> None:
@@ -59,6 +60,7 @@ class Connection:
         while True:
             item = await self._queue.get()
             if isinstance(item, int):
+                self._saying_goodbye = True
                 await self.socket.close(code=item)
                 return
             text = json.dumps(item, separators=(",", ":"))
@@ -71,7 +73,9 @@ class Connection:
                 return
 
     async def stop(self) -> None:
-        self._writer.cancel()
+        # Cut off in the middle of it, the other side would never learn the code.
+        if not self._saying_goodbye:
+            self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
 
 
@@ -118,6 +122,7 @@ class Gateway:
         self.answer_heartbeats = True
         self.allowed_privileged = PRIVILEGED
         self.presence: JsonObject | None = None
+        self._revoked = ""
         self.resume_url = ""
         self.shards = 1
 
@@ -196,6 +201,11 @@ class Gateway:
         for connection in self.connections:
             connection.close(code)
 
+    def revoke_token(self) -> None:
+        """Close every socket with 4004, and whoever comes back with the old token again."""
+        self._revoked, self._token = self._token, secrets.token_hex(16)
+        self.close_all(4004)
+
     # One socket.
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
@@ -229,6 +239,10 @@ class Gateway:
         if not expected:
             self._violate(f"gateway: closed with {code}: {why}")
         connection.close(code)
+
+    def _refuse_token(self, connection: Connection, data: JsonObject) -> None:
+        revoked = data.get("token", "").removeprefix("Bot ") == self._revoked
+        self._fail(connection, 4004, "the token is not the bot's", expected=revoked)
 
     def _receive(self, connection: Connection, text: str) -> None:
         if len(text.encode()) > MAX_PAYLOAD:
@@ -270,7 +284,7 @@ class Gateway:
         if connection.session is not None:
             self._fail(connection, 4005, "IDENTIFY on an identified socket")
         elif data.get("token", "").removeprefix("Bot ") != self._token:
-            self._fail(connection, 4004, "the token is not the bot's")
+            self._refuse_token(connection, data)
         elif not 0 <= shard[0] < shard[1]:
             self._fail(connection, 4010, f"shard {shard} is not [number, count]")
         elif intents < 0 or intents & ~KNOWN_INTENTS:
@@ -312,7 +326,7 @@ class Gateway:
         session = self.sessions.get(data.get("session_id", ""))
         seq = int(data.get("seq") or 0)
         if data.get("token", "").removeprefix("Bot ") != self._token:
-            self._fail(connection, 4004, "the token is not the bot's")
+            self._refuse_token(connection, data)
             return
         if session is not None and seq > session.seq:
             self._fail(connection, 4007, f"seq {seq} was never sent, the last is {session.seq}")

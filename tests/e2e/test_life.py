@@ -114,7 +114,7 @@ async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> Non
 
 async def test_a_token_reset_ends_the_bot_with_a_sentence(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
-        playground.gateway.close_all(4004)
+        playground.gateway.revoke_token()
         assert await bot.wait() == 1
         assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
         assert "Traceback" not in bot.log
