@@ -16,8 +16,8 @@ from tests.e2e.test_imagine import painted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ASKED: dict[str, Any] = {"prompt": CANARY, "size": "192x128", "steps": 60, "count": 2, "seed": 5}
-LONG: dict[str, Any] = {"prompt": CANARY, "size": "256x256", "steps": 100, "seed": 5}
+ASKED: dict[str, Any] = {"prompt": CANARY, "size": "192x128", "steps": 24, "count": 2, "seed": 5}
+LONG: dict[str, Any] = {"prompt": CANARY, "size": "256x256", "steps": 50, "seed": 5}
 
 
 class ImpatientBot(Bot):
