@@ -239,7 +239,7 @@ def main() -> int:
     """Measure, print, and return the exit code."""
     options = bench_model.arguments(str(__doc__)).parse_args()
     lines, exact = run(options)
-    print(f"{machine.describe()}{', --quick' if options.quick else ''}\n")
+    print(f"{machine.describe()}, {options.shape.name}\n")
     print(table(lines))
     return 0 if exact else 1
 

@@ -1,23 +1,31 @@
 """The model that a benchmark paints with, in our engine and in plain diffusers side by side."""
 
 import argparse
+import hashlib
+import json
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import PIL.Image
 import torch
 
 from benchmarks import sdxl_weights
 from benchmarks.sdxl_weights import Shape
 from bot.engine import Engine
 from bot.request import AdapterUse, GenerationRequest
-from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
+from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
 
 KEYS: Final = ("bench-a", "bench-b")
 """Of two models that share no number."""
+FIXED: Final = "bench-fixed"
+"""The first of them with a VAE that says it bears 16 bits, as madebyollin/sdxl-vae-fp16-fix."""
 PROMPT: Final = "a red fox asleep in fresh snow, morning light"
 
 
@@ -45,10 +53,19 @@ class Bench:
         """The model in our engine."""
         return self.painter._residency.resident
 
-    def plain(self, key: str = KEYS[0]) -> Any:
-        """StableDiffusionXLPipeline as its documentation loads and moves it."""
-        from diffusers import StableDiffusionXLPipeline
+    def plain(self, key: str = KEYS[0], *, fixed_vae: bool = False) -> Any:
+        """StableDiffusionXLPipeline as its documentation loads and moves it.
 
+        fixed_vae: with the VAE of FIXED instead of its own.
+        """
+        from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+
+        other = {}
+        if fixed_vae:
+            folder = _fixed_vae(self.weights, self.shape)
+            other["vae"] = AutoencoderKL.from_pretrained(
+                folder, torch_dtype=self.dtype, variant="fp16", local_files_only=True
+            )
         pipeline = StableDiffusionXLPipeline.from_pretrained(
             sdxl_weights.model_folder(self.weights, self.shape, key),
             torch_dtype=self.dtype,
@@ -56,6 +73,7 @@ class Bench:
             use_safetensors=True,
             local_files_only=True,
             add_watermarker=False,
+            **other,
         ).to(self.device)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -79,7 +97,7 @@ class Bench:
         """Our engine's Painting."""
         return self.engine.paint(request, self.catalog, lambda _: None, lambda: None)
 
-    def paint_plain(self, pipeline: Any, request: GenerationRequest) -> Any:
+    def paint_plain(self, pipeline: Any, request: GenerationRequest, **more: Any) -> Any:
         """The same request by plain diffusers; a PIL image."""
         return pipeline(
             request.prompt,
@@ -89,6 +107,7 @@ class Bench:
             width=request.width,
             height=request.height,
             generator=torch.Generator("cpu").manual_seed(request.seed),
+            **more,
         ).images[0]
 
     def lora(self, number: int, rank: int = sdxl_weights.RANK) -> Path:
@@ -97,12 +116,31 @@ class Bench:
         sdxl_weights.write_lora(file, self.shape, seed=100 + number, rank=rank)
         return file
 
-    def offering(self, *files: Path) -> "Bench":
+    def guided(self) -> ReferenceEntry:
+        """An IP-Adapter of SDXL's size and its image encoder, written at the first call."""
+        folder = self.weights / self.shape.name / "reference"
+        sdxl_weights.write_reference(folder, self.shape)
+        return ReferenceEntry(
+            path=str(folder.absolute()),
+            weight_name=sdxl_weights.REFERENCE_WEIGHTS,
+            encoder=sdxl_weights.REFERENCE_ENCODER,
+        )
+
+    def keep_picture(self) -> str:
+        """Put a picture where the engine looks for those that people give; its name."""
+        noise = torch.randint(0, 256, (512, 512, 3), dtype=torch.uint8)
+        buffer = BytesIO()
+        PIL.Image.fromarray(noise.numpy()).save(buffer, "PNG")
+        name = hashlib.sha256(buffer.getvalue()).hexdigest()
+        (self.weights / f"{name}.png").write_bytes(buffer.getvalue())
+        return name
+
+    def offering(self, *files: Path, reference: ReferenceEntry | None = None) -> "Bench":
         """The same with these LoRAs in the catalog, under their file names."""
         entries = {
             f.stem: AdapterEntry(key=f.stem, name=f.stem, path=str(f.absolute())) for f in files
         }
-        catalog = Catalog(self.catalog.models, entries, self.catalog.default)
+        catalog = Catalog(self.catalog.models, entries, self.catalog.default, reference=reference)
         return Bench(self.shape, self.weights, self.engine, catalog, self.device, self.dtype)
 
     def wearing(self, *files: Path, weight: float = 0.8) -> tuple[AdapterUse, ...]:
@@ -115,7 +153,14 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="an eighth as wide, to try the script")
+    parser.set_defaults(shape=sdxl_weights.TRUE)
+    parser.add_argument(
+        "--quick",
+        dest="shape",
+        action="store_const",
+        const=sdxl_weights.QUICK,
+        help="an eighth as wide, to try the script",
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda or cpu")
     parser.add_argument("--weights", type=Path, help="where to keep the 7 GB a model (temporary)")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each after the warm-up")
@@ -126,30 +171,24 @@ def arguments(description: str) -> argparse.ArgumentParser:
 @contextmanager
 def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
     """engine: more arguments for the Engine."""
-    shape = sdxl_weights.QUICK if options.quick else sdxl_weights.TRUE
+    shape = options.shape
     with tempfile.TemporaryDirectory() as temporary:
         weights = options.weights or Path(temporary)
         painter = Engine(
             models_dir=weights.absolute(),
             hashes_file=Path(temporary) / "hashes.json",
             device=options.device,
+            inputs_dir=weights.absolute(),
             **engine,
         )
         painter.warm_up()
         for number, key in enumerate(KEYS):
             folder = sdxl_weights.model_folder(weights, shape, key)
             sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number)
-        models = {
-            key: ModelEntry(
-                key=key,
-                name=key,
-                path=str(sdxl_weights.model_folder(weights, shape, key).absolute()),
-                size=(shape.side, shape.side),
-                min_side=64,
-                steps=IntRange(min=1, default=30, max=100),
-            )
-            for key in KEYS
-        }
+        entries = [_entry(weights, shape, key, key) for key in KEYS]
+        vae = _fixed_vae(weights, shape)
+        entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
+        models = {entry.key: entry for entry in entries}
         report = painter.device_report()
         yield Bench(
             shape,
@@ -160,3 +199,28 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
             getattr(torch, report.dtype),
         )
         painter.close()
+
+
+def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) -> ModelEntry:
+    return ModelEntry(
+        key=key,
+        name=key,
+        path=str(sdxl_weights.model_folder(weights, shape, folder).absolute()),
+        size=(shape.side, shape.side),
+        min_side=64,
+        steps=IntRange(min=1, default=30, max=100),
+        **fields,
+    )
+
+
+def _fixed_vae(weights: Path, shape: Shape) -> Path:
+    """The first model's VAE, whose configuration does not ask for 32 bits."""
+    folder = weights / shape.name / "fixed-vae"
+    if not folder.is_dir():
+        original = sdxl_weights.model_folder(weights, shape, KEYS[0]) / "vae"
+        shutil.copytree(original, folder, copy_function=os.link)
+        config = json.loads((original / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").unlink()
+        text = json.dumps({**config, "force_upcast": False})
+        (folder / "config.json").write_text(text, encoding="utf-8")
+    return folder

@@ -6,7 +6,9 @@ from words to picture, and a switch to the other model until it is ready for its
 RAM and from its files. It counts the steps after a cancellation, and compares the bytes of
 pictures: painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3`
 lets torch reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank
-128 at 1024×1024 and 1216×832; then plain diffusers under the same cap.
+128, another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same
+cap. `--compile` adds what compiling takes, a second time from disk, what it gives, and that fifty
+switches compile nothing again.
 
 Plain is `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
 medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, or when a
@@ -16,15 +18,22 @@ cancelled job went on. `--quick` is an eighth as wide.
 import argparse
 import gc
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
+import PIL.Image
 import torch
 
 from benchmarks import bench_model, machine
-from benchmarks.bench_model import KEYS, Bench
+from benchmarks.bench_model import FIXED, KEYS, Bench
 from benchmarks.side_by_side import Line, alternate, capped, of_pair, seconds, table
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.request import GenerationRequest, Reference
+from catalog import ReferenceEntry
 
 RAM: Final = 64 * 2**30
 """Bytes of checkpoints that may be kept: more than both models have."""
@@ -152,56 +161,124 @@ def _bytes(bench: Bench, request: Any) -> bytes:
     return bytes(bench.paint(request).images[0].image.tobytes())
 
 
-def under_a_cap(bench: Bench, pipelines: list[Any], gibibytes: float) -> list[Line]:
+def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
     """The hardest case of a small card, in ours and in plain diffusers."""
     files = [bench.lora(number, rank=128) for number in range(4)]
-    offering = bench.offering(*files)
+    guided = bench.guided()
+    offering = bench.offering(*files, reference=guided)
+    picture = bench.keep_picture()
     lines = []
-    pipelines.clear()
-    bench.engine.rest()
-    _collect()
-    for width, height in ((1024, 1024), (1216, 832)):
+    side = bench.shape.side
+    for width, height in ((side, side), (side * 19 // 16, side * 13 // 16)):
+        request = bench.request(
+            model=FIXED,
+            steps=2,
+            width=width,
+            height=height,
+            adapters=bench.wearing(*files),
+            reference=Reference(picture, 0.6),
+        )
         with capped(gibibytes):
-            request = bench.request(
-                steps=2, width=width, height=height, adapters=bench.wearing(*files)
-            )
-            try:
-                offering.paint(request)
-                ours = f"{torch.cuda.max_memory_reserved() / 2**30:.2f} GiB reserved"
-            except JobFailed as failure:
-                ours = failure.code
-            bench.engine.rest()
+            ours = _reserved(partial(offering.paint, request))
+            bench.engine.close()
             _collect()
-            try:
-                pipeline = bench.plain()
-                for file in files:
-                    pipeline.load_lora_weights(file.parent, weight_name=file.name)
-                bench.paint_plain(pipeline, request)
-                plain = f"{torch.cuda.max_memory_reserved() / 2**30:.2f} GiB reserved"
-            except torch.OutOfMemoryError:
-                plain = "out of memory"
-            pipeline = None
+        with capped(gibibytes):
+            plain = _reserved(partial(_plainly, bench, request, files, guided))
             _collect()
-        what = f"{width}×{height}, 4 LoRAs of rank 128, at most {gibibytes} GiB"
-        lines.append(Line(what, ours, plain, "", "ours completes", "reserved" in ours))
+        what = (
+            f"{width}×{height}, 4 LoRAs of rank 128, another VAE, an IP-Adapter,"
+            f" at most {gibibytes:g} GiB"
+        )
+        met = "reserved" in ours if bench.device == "cuda" else None
+        lines.append(Line(what, ours, plain, "", "ours completes", met))
     return lines
+
+
+def _reserved(work: Callable[[], object]) -> str:
+    """What torch reserved at most for it, or that it was too much."""
+    try:
+        work()
+    except (JobFailed, torch.OutOfMemoryError):
+        return "out of memory"
+    if not torch.cuda.is_available():
+        return "painted"
+    return f"{torch.cuda.max_memory_reserved() / 2**30:.2f} GiB reserved"
+
+
+def _plainly(
+    bench: Bench, request: GenerationRequest, files: Sequence[Path], guided: ReferenceEntry
+) -> None:
+    pipeline = bench.plain(fixed_vae=True)
+    for file in files:
+        pipeline.load_lora_weights(file.parent, weight_name=file.name)
+    pipeline.load_ip_adapter(
+        guided.path,
+        subfolder="",
+        weight_name=guided.weight_name,
+        image_encoder_folder=guided.encoder,
+        local_files_only=True,
+    )
+    bench.paint_plain(pipeline, request, ip_adapter_image=PIL.Image.new("RGB", (224, 224)))
+
+
+def compiled(options: argparse.Namespace, steps: int, repeat: int) -> tuple[list[Line], bool]:
+    """The same with IMAGEN_COMPILE: what compiling takes, what it gives, and that it holds."""
+    from torch._dynamo.utils import counters
+
+    taken, lines = [], []
+    for _ in range(2):  # the second one finds on disk what the first one made
+        torch._dynamo.reset()
+        with bench_model.opened(options, model_cache=RAM, compiled=True) as bench:
+            bench.paint(bench.request(steps=1))
+            taken.append(seconds(bench.painter._kernels.wait))
+            if len(taken) == 1:
+                continue
+            pipeline = bench.plain()
+            line = request_end_to_end(bench, pipeline, steps, repeat)
+            lines.append(replace(line, what=f"{line.what}, compiled"))
+            before = counters["stats"]["unique_graphs"]
+            files = [bench.lora(number) for number in range(2)]
+            offering, names = bench.offering(*files), set()
+            for number in range(50):
+                worn = bench.wearing(*files[: number % 3])
+                request = bench.request(steps=1, model=KEYS[number // 3 % 2], adapters=worn)
+                painting = offering.paint(request)
+                names.add(painting.recipe.environment["kernels"])
+            again = counters["stats"]["unique_graphs"] - before
+    lines += [
+        Line("compiling in the background, first start", f"{taken[0]:.1f} s", "–"),
+        Line("… and when it is found on disk", f"{taken[1]:.1f} s", "–"),
+        Line(
+            "recompilations over 50 switches of model and LoRAs",
+            str(again),
+            "–",
+            "",
+            "0",
+            again == 0 and names == {"compiled"},
+        ),
+    ]
+    return lines, again == 0 and names == {"compiled"}
 
 
 def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
     """All lines, and whether everything that must hold everywhere held."""
     with bench_model.opened(options, model_cache=RAM, memory=options.memory) as bench:
         bench.paint(bench.request(steps=1))
-        pipelines = [bench.plain()]
-        lines = [request_end_to_end(bench, pipelines[0], options.steps, options.repeat)]
-        pipelines.clear()
+        pipeline = bench.plain()
+        lines = [request_end_to_end(bench, pipeline, options.steps, options.repeat)]
+        pipeline = None
         _collect()
         lines += switch(bench, options.repeat)
         stopped, prompt = cancelled(bench)
         same, identical = exact(bench, options)
         lines += [stopped, same]
         if options.cap:
-            lines += under_a_cap(bench, pipelines, options.cap)
-        return lines, prompt and identical
+            lines += under_a_cap(bench, options.cap)
+    sound = prompt and identical
+    if options.compile:
+        more, held = compiled(options, options.steps, options.repeat)
+        lines, sound = [*lines, *more], sound and held
+    return lines, sound
 
 
 def main() -> int:
@@ -209,9 +286,10 @@ def main() -> int:
     parser = bench_model.arguments(str(__doc__))
     parser.add_argument("--cap", type=float, help="GiB that torch may reserve (CUDA)")
     parser.add_argument("--memory", default="auto", help="auto, full, 11gb or 8gb")
+    parser.add_argument("--compile", action="store_true", help="also with compiled code (minutes)")
     options = parser.parse_args()
     lines, sound = run(options)
-    print(f"{machine.describe()}{', --quick' if options.quick else ''}\n")
+    print(f"{machine.describe()}, {options.shape.name}\n")
     print(table(lines))
     return 0 if sound else 1
 

@@ -18,7 +18,13 @@ from uuid import uuid4
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from bot.engine import demo_model
 
@@ -34,14 +40,18 @@ SEED: Final = 20_261_122
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How wide the model is. Depth, number of modules and of heads are SDXL's in each.
+    """How wide and deep the model is. The number of heads is SDXL's in each.
 
     narrow: what every width of SDXL is divided by. side: of the picture that it is made for.
+    depth: transformer blocks of an attention block at each resolution; text_depth: layers of each
+        text encoder.
     """
 
     name: str
     narrow: int
     side: int
+    depth: tuple[int, int, int] = (1, 2, 10)
+    text_depth: tuple[int, int] = (12, 32)
 
     def width(self, of_sdxl: int) -> int:
         return of_sdxl // self.narrow
@@ -49,8 +59,12 @@ class Shape:
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Name of each part → makes its module, untouched by weights if on the meta device."""
         return {
-            "text_encoder": lambda: CLIPTextModel(self._text("quick_gelu", 768, 12, 12)),
-            "text_encoder_2": lambda: CLIPTextModelWithProjection(self._text("gelu", 1280, 20, 32)),
+            "text_encoder": lambda: CLIPTextModel(
+                self._text("quick_gelu", 768, 12, self.text_depth[0])
+            ),
+            "text_encoder_2": lambda: CLIPTextModelWithProjection(
+                self._text("gelu", 1280, 20, self.text_depth[1])
+            ),
             "unet": self._unet,
             "vae": self._vae,
         }
@@ -77,7 +91,7 @@ class Shape:
             layers_per_block=2,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
+            transformer_layers_per_block=self.depth,
             attention_head_dim=(5, 10, 20),
             norm_num_groups=32 if self.narrow == 1 else 8,
             cross_attention_dim=self.width(768) + self.width(1280),
@@ -105,11 +119,12 @@ class Shape:
         modules: dict[str, tuple[int, int]] = {}
         wide, wider = self.width(640), self.width(1280)
         context = self.width(768) + self.width(1280)
-        places = {f"input_blocks_{n}_1": (wide, 2) for n in (4, 5)}
-        places |= {f"input_blocks_{n}_1": (wider, 10) for n in (7, 8)}
-        places |= {"middle_block_1": (wider, 10)}
-        places |= {f"output_blocks_{n}_1": (wider, 10) for n in (0, 1, 2)}
-        places |= {f"output_blocks_{n}_1": (wide, 2) for n in (3, 4, 5)}
+        _, middle, deep = self.depth
+        places = {f"input_blocks_{n}_1": (wide, middle) for n in (4, 5)}
+        places |= {f"input_blocks_{n}_1": (wider, deep) for n in (7, 8)}
+        places |= {"middle_block_1": (wider, deep)}
+        places |= {f"output_blocks_{n}_1": (wider, deep) for n in (0, 1, 2)}
+        places |= {f"output_blocks_{n}_1": (wide, middle) for n in (3, 4, 5)}
         for place, (width, depth) in places.items():
             outer = f"lora_unet_{place}"
             modules |= {f"{outer}_proj_{end}": (width, width) for end in ("in", "out")}
@@ -121,7 +136,8 @@ class Shape:
                         modules[f"{block}_{attention}_{kind}"] = (width, reads)
                 modules[f"{block}_ff_net_0_proj"] = (8 * width, width)
                 modules[f"{block}_ff_net_2"] = (width, 4 * width)
-        for encoder, width, depth in (("te1", self.width(768), 12), ("te2", wider, 32)):
+        first, second = self.text_depth
+        for encoder, width, depth in (("te1", self.width(768), first), ("te2", wider, second)):
             for layer in range(depth):
                 block = f"lora_{encoder}_text_model_encoder_layers_{layer}"
                 for kind in ("q_proj", "k_proj", "v_proj", "out_proj"):
@@ -199,6 +215,50 @@ def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
     draft = file.with_suffix(".draft")
     save_file(tensors, draft, metadata={"ss_network_module": "networks.lora"})
     draft.rename(file)
+
+
+REFERENCE_WEIGHTS: Final = "ip-adapter.safetensors"
+REFERENCE_ENCODER: Final = "image_encoder"
+
+
+def write_reference(folder: Path, shape: Shape) -> None:
+    """An IP-Adapter as `h94/IP-Adapter` publishes it for SDXL and ViT-H, with its encoder."""
+    if (folder / REFERENCE_WEIGHTS).is_file():
+        return
+    config = CLIPVisionConfig(
+        hidden_size=shape.width(1280),
+        intermediate_size=shape.width(5120),
+        num_hidden_layers=32,
+        num_attention_heads=16,
+        image_size=224,
+        patch_size=14,
+        projection_dim=shape.width(1024),
+        hidden_act="gelu",
+    )
+    encoder = on_meta(lambda: CLIPVisionModelWithProjection(config))
+    generator = torch.Generator().manual_seed(SEED + 500)
+    shapes = {name: tuple(parameter.shape) for name, parameter in encoder.named_parameters()}
+    tensors = {name: _uniform(size, 0.02, generator) for name, size in shapes.items()}
+    config.save_pretrained(folder / REFERENCE_ENCODER)
+    save_file(tensors, folder / REFERENCE_ENCODER / "model.safetensors", metadata={"format": "pt"})
+
+    context = shape.width(768) + shape.width(1280)
+    shapes = {
+        "image_proj.proj.weight": (4 * context, shape.width(1024)),
+        "image_proj.proj.bias": (4 * context,),
+        "image_proj.norm.weight": (context,),
+        "image_proj.norm.bias": (context,),
+    }
+    unet = on_meta(shape.parts()["unet"])
+    for number, name in enumerate(unet.attn_processors):
+        if name.endswith("attn2.processor"):
+            inner = unet.get_submodule(name.removesuffix(".processor")).to_k.weight.shape[0]
+            for side in ("k", "v"):
+                shapes[f"ip_adapter.{number}.to_{side}_ip.weight"] = (inner, context)
+    save_file(
+        {name: _uniform(size, 0.02, generator) for name, size in shapes.items()},
+        folder / REFERENCE_WEIGHTS,
+    )
 
 
 def write_catalog(folder: Path, weights: Path, shape: Shape) -> None:

@@ -87,8 +87,8 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def capped(gibibytes: float | None) -> AbstractContextManager[None]:
-    """On CUDA: let torch reserve no more than this. Nothing without a number."""
-    if gibibytes is None:
+    """On CUDA: let torch reserve no more than this. Nothing without a number, or elsewhere."""
+    if gibibytes is None or not torch.cuda.is_available():
         return nullcontext()
     return _Cap(gibibytes)
 
