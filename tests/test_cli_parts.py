@@ -3,16 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.cli import check as check_module
 from bot.cli.arguments import parser
-from bot.cli.check import TOKEN_SHAPE, Finding, check
+from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
 from bot.cli.imagine import _as_json, _placed, _print, _Watcher
 from bot.cli.listing import listing
 from bot.cli.run import FIRST_STEPS, run
+from bot.engine import DeviceReport
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
 from bot.settings import Settings
@@ -412,3 +414,17 @@ class TestCheck:
         for token in ("canary", "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary"):
             monkeypatch.setenv("DISCORD_TOKEN", token)
             assert "canary" not in check_module._token(Settings.load()).text
+
+
+@pytest.mark.parametrize(("free", "fine"), [(9.6, True), (9.4, False)])
+def test_check_tells_what_the_cards_profile_wants(
+    monkeypatch: pytest.MonkeyPatch, free: float, fine: bool
+) -> None:
+    gib = 2**30
+    report = DeviceReport("cuda", "a card", "float16", 11 * gib, int(free * gib), None, "11gb")
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda _: engine)
+    finding = _device(Settings.model_construct())
+    assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
+    assert (finding.mend == "") is fine
+    assert not finding.fatal

@@ -29,6 +29,8 @@ from catalog.header import HeaderError, read_metadata
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
+GIB_NEEDED = {"full": 12, "11gb": 9.5, "8gb": 7}
+"""Of free memory, by profile: what a picture of 1024×1024 is planned to take, context included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,10 @@ def _device(settings: Settings) -> Finding:
         return Finding(text)
     free = (report.free_memory or 0) / 1024**3
     text += f", {free:.1f} of {report.total_memory / 1024**3:.1f} GiB free"
-    if free < 8:
-        return Finding(text, "SDXL needs about 11 GiB; close what else uses the GPU")
+    text += f", memory profile {report.memory}"
+    needed = GIB_NEEDED[report.memory]
+    if free < needed:
+        return Finding(text, f"this profile wants {needed} GiB; close what else uses the GPU")
     return Finding(text)
 
 

@@ -177,7 +177,11 @@ class Engine:
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""
-        return self._place().report()
+        place = self._place()
+        from bot.engine.memory import profile_for
+
+        profile = profile_for(self._memory, place.total_memory)
+        return replace(place.report(), memory=profile.value)
 
     def close(self) -> None:
         """Let go of everything; a later `paint` loads it again."""

@@ -39,6 +39,7 @@ class DeviceReport:
     dtype: `float16`, `bfloat16` or `float32`.
     total_memory, free_memory: bytes of the device's own memory; None where it has none of its own.
     problem: None, or one English sentence.
+    memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
     """
 
     device: str
@@ -47,3 +48,4 @@ class DeviceReport:
     total_memory: int | None
     free_memory: int | None
     problem: str | None
+    memory: str = "full"
