@@ -180,7 +180,7 @@ class Engine:
         place = self._place()
         from bot.engine.memory import profile_for
 
-        profile = profile_for(self._memory, place.total_memory)
+        profile = profile_for(self._memory, place.capacity)
         return replace(place.report(), memory=profile.value)
 
     def close(self) -> None:
@@ -221,7 +221,7 @@ class Engine:
                 place,
                 hub,
                 inputs_dir=self._inputs_dir,
-                profile=profile_for(self._memory, place.total_memory),
+                profile=profile_for(self._memory, place.capacity),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
                 kernels=Kernels("inductor" if self._compiled else None),

@@ -40,11 +40,15 @@ class Place:
         self.dtype = DTYPES[self.dtype_name]
 
     @property
-    def total_memory(self) -> int | None:
-        """Bytes of the device's own memory; None where it has none of its own."""
-        if self.device == "cuda" and self.present:
+    def capacity(self) -> int:
+        """Bytes that a model may be planned for, as a card that computes in 16 bits has them."""
+        if not self.present:
+            return 0
+        if self.device == "cuda":
             return int(torch.cuda.get_device_properties().total_memory)
-        return None
+        if self.device == "mps":
+            return int(torch.mps.recommended_max_memory())
+        return self.ram * torch.float16.itemsize // self.dtype.itemsize
 
     @property
     def ram(self) -> int:

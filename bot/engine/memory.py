@@ -25,13 +25,13 @@ class Profile(StrEnum):
         return {Profile.FULL: Profile.GB11, Profile.GB11: Profile.GB8}.get(self)
 
 
-def profile_for(asked: str, total_memory: int | None) -> Profile:
-    """asked: `auto` or a profile. total_memory: bytes of the card; None where it has none."""
+def profile_for(asked: str, capacity: int) -> Profile:
+    """asked: `auto` or a profile. capacity: bytes of the card, see `Place.capacity`."""
     if asked != "auto":
         return Profile(asked)
-    if total_memory is None or total_memory >= 15 * GIB:
+    if capacity >= 15 * GIB:
         return Profile.FULL
-    return Profile.GB11 if total_memory >= 9.5 * GIB else Profile.GB8
+    return Profile.GB11 if capacity >= 10 * GIB else Profile.GB8
 
 
 _WHOLE: Final = {

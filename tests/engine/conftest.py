@@ -30,7 +30,7 @@ def inputs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(models_dir: Path, inputs_dir: Path) -> Iterator[Engine]:
     hashes = models_dir / "hashes.json"
-    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir)
+    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir, memory="full")
     yield engine
     engine.close()
 
@@ -39,6 +39,6 @@ def engine(models_dir: Path, inputs_dir: Path) -> Iterator[Engine]:
 def fresh(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Iterator[Engine]:
     """An engine that no other test has touched."""
     hashes = tmp_path / "hashes.json"
-    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir)
+    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir, memory="full")
     yield engine
     engine.close()

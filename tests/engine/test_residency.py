@@ -124,6 +124,7 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
 
     def make(limit: int, **options: Any) -> Engine:
         hashes = tmp_path / "hashes.json"
+        options.setdefault("memory", "full")
         engine = Engine(
             models_dir=models_dir,
             hashes_file=hashes,

@@ -174,3 +174,24 @@ def test_the_demo_model_knows_words(models_dir: Path) -> None:
 
     tokenizer = CLIPTokenizer.from_pretrained(models_dir / DEMO / "tokenizer")
     assert len(tokenizer("a fox in the snow").input_ids) == 2 + 5
+
+
+@pytest.mark.parametrize(
+    ("gib", "profile"),
+    [(7.6, "8gb"), (9.8, "8gb"), (10.7, "11gb"), (11.6, "11gb"), (15.6, "full"), (79.0, "full")],
+)
+def test_a_cards_profile_is_told_by_what_the_driver_says_it_has(gib: float, profile: str) -> None:
+    from bot.engine.memory import Profile, profile_for
+
+    assert profile_for("auto", int(gib * 2**30)) == profile
+    assert profile_for("8gb", int(gib * 2**30)) is Profile.GB8
+
+
+def test_a_cpu_needs_twice_the_memory_for_numbers_twice_as_wide(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.environment import Place
+
+    monkeypatch.setattr(Place, "ram", 24 * 2**30)
+    assert Place("cpu", "float32").capacity == 12 * 2**30
+    assert Place("cpu", "bfloat16").capacity == 24 * 2**30
