@@ -273,6 +273,26 @@ def test_out_of_memory_is_tried_once_with_less(
     assert "memory" in painting.recipe.changed_since(expected.recipe)
 
 
+def test_after_less_memory_sufficed_another_model_is_painted(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smallest card's way wakes networks later than the others': in inference mode."""
+    from bot.engine import pixels
+
+    expected = digests(paint(engine, request(model="other")))
+    small = keeping(3 * MODEL, memory="11gb")
+    with monkeypatch.context() as patch:
+        real, tried = pixels.decode, []
+
+        def fails_once(*args: Any, **options: Any) -> Any:
+            tried.append(args)
+            return real(*args, **options) if len(tried) > 1 else out_of_memory()
+
+        patch.setattr(pixels, "decode", fails_once)
+        assert paint(small, request()).recipe.environment["memory"] == "8gb"
+    assert digests(paint(small, request(model="other"))) == expected
+
+
 def test_out_of_memory_in_the_second_pass_names_the_final_size(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
