@@ -1,15 +1,18 @@
 """Models in the same buffers: switching, adapters, parking, letting go, running out of memory."""
 
 import gc
+import json
 import random
 import shutil
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.engine import Engine
+from bot.engine.owner import Owner
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
@@ -112,6 +115,34 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     assert first.recipe.checkpoint.sha256 != second.recipe.checkpoint.sha256
 
 
+def test_a_model_that_was_half_built_leaves_no_names_behind(
+    fresh: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    """Adapters are matched with the names of the networks that there are."""
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    expected = digests(paint(fresh, request(("a", 1.0)), offered))
+    broken = shutil.copytree(models_dir / DEMO, tmp_path / "broken")
+    config = json.loads((broken / "unet/config.json").read_text())
+    deeper = {**config, "transformer_layers_per_block": 3}
+    (broken / "unet/config.json").write_text(json.dumps(deeper))
+    (broken / "vae/config.json").write_text("{")
+    known = painter_of(fresh)._residency.targets
+    with pytest.raises(JobFailed) as failure:
+        paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
+    assert failure.value.code == "model.unreadable"
+    (broken / "vae/config.json").write_text((models_dir / DEMO / "vae/config.json").read_text())
+    owner = Owner("model", "broken", lambda _: None, lambda: None)
+    painter = painter_of(fresh)
+    files = painter._model_files(model("broken", str(broken)), owner)
+    painter._residency._build(files, owner)
+    assert len(painter._residency.targets) > len(known)
+    assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
+
+
+def painter_of(engine: Engine) -> Any:
+    return engine._painter
+
+
 def shelf_of(engine: Engine) -> Any:
     painter: Any = engine._painter
     return painter._residency._shelf
@@ -163,6 +194,30 @@ def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> Non
     for _ in range(2):
         assert [digests(paint(small, request(model=key))) for key in ("demo", "other")] == expected
         assert 0 < shelf_of(small).nbytes <= MODEL
+
+
+def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch asks for CUDA's last error after each kernel, and a refused registration is one."""
+    import torch
+
+    from bot.engine.weights import HostMemory
+
+    runtime = SimpleNamespace(cudaHostRegister=lambda *_: 2, cudaHostUnregister=pytest.fail)
+    launched: list[str] = []
+
+    def launch(*_: Any, device: str) -> Any:
+        launched.append(device)
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
+    monkeypatch.setattr(torch, "ones", launch)
+    memory = HostMemory(2**20, pinned=True)
+    assert launched == ["cuda"]
+    assert "could not be pinned" in caplog.text
+    assert memory.buffer.nbytes == 2**20
+    del memory
 
 
 def test_networks_that_are_the_same_are_kept_once(
