@@ -1,6 +1,7 @@
 """Compiled code: made aside, outliving every switch, and never made while somebody waits."""
 
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -108,27 +109,31 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler is done between two of its pictures."""
-    from bot.engine import painter, passes
+    from bot.engine import kernels, painter, passes
 
-    real, painted = passes.paint_image, []
+    paint_image, rehearse, begin = passes.paint_image, kernels.rehearse, painter.Painter._begin
+    painted, done = threading.Event(), []
 
-    def slow(job: Any, number: int) -> Any:
-        result = real(job, number)
-        painted.append(set(job.used))
+    def first_paint(job: Any, number: int) -> Any:
+        result = paint_image(job, number)
+        painted.set()
         kernels_of(tracing).wait()
+        done.append(set(job.used))
         return result
 
-    monkeypatch.setattr(painter, "paint_image", slow)
-    begin = painter.Painter._begin
+    def then_compile(*given: Any) -> None:
+        painted.wait()
+        rehearse(*given)
 
-    def begun_while_compiling(self: Any, *given: Any) -> Any:
-        job = begin(self, *given)
-        self._compile(given[0].entry, given[1], given[2])
-        return job
+    def begin_to_compile(self: Any, needed: Any, held: Any, chosen: Any, recipe: Any) -> Any:
+        self._compile(needed.entry, held, chosen)
+        return begin(self, needed, held, chosen, recipe)
 
-    monkeypatch.setattr(painter.Painter, "_begin", begun_while_compiling)
+    monkeypatch.setattr(painter, "paint_image", first_paint)
+    monkeypatch.setattr(painter, "rehearse", then_compile)
+    monkeypatch.setattr(painter.Painter, "_begin", begin_to_compile)
     first = paint(tracing, request(count=2))
-    assert painted == [{"eager"}, {"eager"}]
+    assert done == [{"eager"}, {"eager"}]
     assert first.recipe.environment["kernels"] == "eager"
     assert paint(tracing, request()).recipe.environment["kernels"] == "compiled"
 
