@@ -120,6 +120,10 @@ class Residency:
                 log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
                 raise owner.failed("unreadable", reason=type(error).__name__) from error
         here.key = owner.key
+        for name in at_once:
+            part = here.parts[name]
+            if not part.present:
+                part.wear({})  # rather than what the job before wore, only to take it off again
         here.wake(owner.check_stop, *at_once)
         self.resident = here
         return here

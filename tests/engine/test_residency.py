@@ -260,6 +260,30 @@ def test_a_small_card_paints_the_same_picture(
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("profile", ["full", "11gb"])
+def test_what_the_job_before_wore_is_not_put_on_again(
+    keeping: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    from bot.engine.patches.changes import WeightChange
+
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    small = keeping(3 * MODEL, memory=profile)
+    worn: list[Any] = []
+    real = WeightChange.delta
+
+    def delta(change: Any, base: Any) -> Any:
+        worn.append(change)
+        return real(change, base)
+
+    monkeypatch.setattr(WeightChange, "delta", delta)
+    paint(small, request(("a", 1.0)), offered)
+    assert worn
+    small.rest()
+    worn.clear()
+    paint(small, request(), offered)
+    assert not worn
+
+
 def out_of_memory(*_: Any, **__: Any) -> Any:
     import torch
 
@@ -326,6 +350,27 @@ def test_out_of_memory_is_tried_once_with_less(
     assert painting.recipe.environment["decoding"] == "tiled"
     assert expected.recipe.environment["decoding"] == "whole"
     assert "memory" in painting.recipe.changed_since(expected.recipe)
+
+
+def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import Part
+
+    expected = digests(paint(engine, request()))
+    small = keeping(3 * MODEL, memory="11gb")
+    real = Part.wake
+
+    def wake(part: Any, check_stop: Any) -> None:
+        parts = painter_of(small)._residency._parts
+        if not part.present and sum(other.present for _, other in parts.values()) == 3:
+            out_of_memory()
+        real(part, check_stop)
+
+    monkeypatch.setattr(Part, "wake", wake)
+    painting = paint(small, request())
+    assert digests(painting) == expected
+    assert painting.warnings == (Notice("memory.lowered", {"profile": "8gb"}),)
 
 
 def test_after_less_memory_sufficed_another_model_is_painted(
