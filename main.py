@@ -9,6 +9,7 @@ from bot import log
 from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
+from bot.signals import leave
 from catalog import CatalogError
 from cogs import EXTENSIONS
 
@@ -53,4 +54,4 @@ def call(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

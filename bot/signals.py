@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,7 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     stop = asyncio.Event()
 
     def end() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(exit_code)
+        _end(exit_code)
 
     def asked() -> None:
         if stop.is_set():
@@ -42,3 +41,19 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
     return stop
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process, whose work is done, at once where a daemon thread is inside of something.
+
+    The interpreter would be taken from under it, and torch's compiler then crashes the process.
+    """
+    if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
+        _end(exit_code)
+    sys.exit(exit_code)
+
+
+def _end(exit_code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(exit_code)

@@ -124,17 +124,16 @@ class Engine:
         """
         painter = self._ready()
         profile = painter.profile
-        painting = self._attempt(painter, profile, request, catalog, report, check_stop)
-        if painting is None and profile.sparing:
+        outcome = self._attempt(painter, profile, request, catalog, report, check_stop)
+        if isinstance(outcome, JobFailed) and profile.sparing:
             log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
-            painting = self._attempt(painter, profile.sparing, request, catalog, report, check_stop)
-            if painting:
+            outcome = self._attempt(painter, profile.sparing, request, catalog, report, check_stop)
+            if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
-                return replace(painting, warnings=(*painting.warnings, notice))
-        if painting is None:
-            width, height = request.final_size
-            raise JobFailed("memory.out", width=width, height=height)
-        return painting
+                return replace(outcome, warnings=(*outcome.warnings, notice))
+        if isinstance(outcome, JobFailed):
+            raise outcome
+        return outcome
 
     def _attempt(
         self,
@@ -144,8 +143,8 @@ class Engine:
         catalog: Catalog,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
-    ) -> Painting | None:
-        """None when the memory did not suffice, though the model itself had room."""
+    ) -> Painting | JobFailed:
+        """A failure when the memory did not suffice, for the model or for the picture."""
         try:
             return painter.paint(request, catalog, report, check_stop, profile)
         except ImagenError:
@@ -158,8 +157,9 @@ class Engine:
         loading = painter.loaded != request.model
         painter.free()
         if loading:
-            raise JobFailed("memory.model", model=request.model)
-        return None
+            return JobFailed("memory.model", model=request.model)
+        width, height = request.final_size
+        return JobFailed("memory.out", width=width, height=height)
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read what a waiting job will need from disk, from any other thread than the engine's.

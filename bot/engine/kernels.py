@@ -8,8 +8,10 @@ bits otherwise: which of both painted a picture is part of its recipe.
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import torch
 
@@ -19,6 +21,10 @@ log = logging.getLogger(__name__)
 
 Name = Literal["eager", "compiled"]
 Backend = Literal["inductor", "eager"]
+
+TRIES: Final = 3
+"""Of one shape. A compiling is spoilt when the network is parked or a reference hung into it
+meanwhile; without a C compiler every one fails."""
 
 
 class Shape(NamedTuple):
@@ -51,13 +57,29 @@ def rehearse(shape: Shape, projection: int, place: Place, unet: Any) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The ways to run the UNet that one job has: what becomes ready meanwhile is not for it.
+
+    Its pictures would else be painted in two ways, and its recipe could name only one.
+    """
+
+    plain: Callable[..., Any]
+    compiled: Callable[..., Any]
+    ready: frozenset[Shape]
+
+    def of(self, shape: Shape) -> tuple[Callable[..., Any], Name]:
+        """What to call for a picture of `shape`, and its name."""
+        return (self.compiled, "compiled") if shape in self.ready else (self.plain, "eager")
+
+
 class Kernels:
     """The ways to run one UNet.
 
     backend: of torch.compile; None never compiles. `eager` only traces, for tests.
 
     Compiling takes minutes, and no request ever waits for it: `prepare` does it in a thread of its
-    own, and until it is done `choose` answers with torch's own kernels.
+    own, and until it is done `choose` knows torch's own kernels only.
     """
 
     def __init__(self, backend: Backend | None) -> None:
@@ -65,15 +87,17 @@ class Kernels:
         self._module: Any = None
         self._compiled: Any = None
         self._ready: set[Shape] = set()
+        self._tries: Counter[Shape] = Counter()
         self._thread: threading.Thread | None = None
 
-    def choose(
-        self, module: Any, shape: Shape, asked: str | None
-    ) -> tuple[Callable[..., Any], Name]:
-        """What to call for `module`, and its name. asked: of an earlier picture, or None."""
-        if module is self._module and shape in self._ready and asked != "eager":
-            return cast("Callable[..., Any]", self._compiled), "compiled"
-        return cast("Callable[..., Any]", module), "eager"
+    def choose(self, module: Any, asked: str | None) -> Choice:
+        """The ways to run `module` now. asked: of an earlier picture, or None."""
+        plain = cast("Callable[..., Any]", module)
+        if module is not self._module or asked == "eager":
+            return Choice(plain, plain, frozenset())
+        # Where the code does not hold after all, torch's own kernels do: no job compiles.
+        existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
+        return Choice(plain, existing, frozenset(self._ready))
 
     def prepare(self, module: Any, shape: Shape, run: Callable[[Any], object]) -> None:
         """Begin to compile for `shape`, unless that is done, under way or not wanted.
@@ -84,12 +108,13 @@ class Kernels:
         if self._backend is None or (self._thread and self._thread.is_alive()):
             return
         if module is not self._module:
-            self._module, self._ready = module, set()
+            self._module, self._ready, self._tries = module, set(), Counter()
             self._compiled = torch.compile(
                 module, backend=self._backend, fullgraph=True, dynamic=False
             )
-        if shape in self._ready:
+        if shape in self._ready or self._tries[shape] == TRIES:
             return
+        self._tries[shape] += 1
         work = (module, self._compiled, shape, run)
         self._thread = threading.Thread(
             target=self._compile, args=work, name="compiler", daemon=True

@@ -139,7 +139,7 @@ class Painter:
             scheduler=sampling.describe(scheduler),
             environment={**self._place.describe(), **_described(profile, job)},
         )
-        self._compile(needed.entry, resident)
+        self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, _notices(needed.worn, read))
 
     def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
@@ -150,10 +150,14 @@ class Painter:
         owner = Owner("model", entry.key, lambda _: None, check_stop)
         files = self._model_files(entry, owner)
         self._digest(files.checkpoint, owner)
-        self._compile(entry, self._residency.bring(files, owner, NETWORKS))
+        chosen = plan(self.profile, *entry.size)
+        resident = self._residency.bring(files, owner, _at_once(chosen))
+        self._compile(entry, resident, chosen)
 
-    def _compile(self, entry: ModelEntry, resident: Resident) -> None:
+    def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Have the UNet compiled for the pictures that most people want of this model."""
+        if chosen.park_unet:  # there is nothing to compile while it is not on the device
+            return
         shape = Shape(2, CHUNK, *entry.size)
         projection = resident.text_encoder_2.config.projection_dim
         run = partial(rehearse, shape, projection, self._place)
@@ -262,8 +266,7 @@ class Painter:
         here = self._residency.resident
         if chosen.park_unet and here:
             here.park("unet")  # a job that was stopped may have left it
-        at_once = TEXT if chosen.park_unet else NETWORKS
-        return self._residency.bring(needed.files, needed.owner, at_once)
+        return self._residency.bring(needed.files, needed.owner, _at_once(chosen))
 
     def _put_on(self, needed: _Needed, resident: Resident, chosen: Plan) -> tuple[AdapterFile, ...]:
         """Make these adapters, in this order, the ones on the model."""
@@ -303,6 +306,8 @@ class Painter:
             fitted = pixels.fitted(picture, request.width, request.height)
             resident.wake(check_stop, "vae")
             begun = pixels.distribution(resident.vae, fitted, tiled=chosen.tiled)
+        # A reference picture hangs layers into the UNet that nothing was compiled for.
+        kernels = self._kernels.choose(resident.unet, "eager" if guide else request.kernels)
         return Job(
             request=request,
             entry=needed.entry,
@@ -312,12 +317,17 @@ class Painter:
             encoded=encoded,
             begun=begun,
             guide=guide,
-            kernels=self._kernels,
+            kernels=kernels,
             used=set(),
             preview=self._new_preview(),
             report=needed.owner.report,
             check_stop=check_stop,
         )
+
+
+def _at_once(chosen: Plan) -> tuple[str, ...]:
+    """The networks that a job begins with."""
+    return TEXT if chosen.park_unet else NETWORKS
 
 
 def _encode(request: GenerationRequest, resident: Resident) -> Encoded:

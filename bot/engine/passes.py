@@ -14,7 +14,7 @@ import torch
 
 from bot.engine import pixels, sampling
 from bot.engine.denoise import Conditioning, Estimate, denoise, noise
-from bot.engine.kernels import Kernels, Shape
+from bot.engine.kernels import Choice, Shape
 from bot.engine.memory import Plan
 from bot.engine.preview import Preview
 from bot.engine.prompt import Encoded
@@ -46,7 +46,7 @@ class Job:
     encoded: Encoded
     begun: Any | None
     guide: Guide | None
-    kernels: Kernels
+    kernels: Choice
     used: set[str]
     preview: Preview | None
     report: Callable[[Progress], None]
@@ -135,9 +135,7 @@ class _Run:
         job = self.job
         rows, tokens, _ = conditioning.prompt.shape
         shape = Shape(rows, tokens, *self.size)
-        # A reference picture hangs layers into the UNet that nothing was compiled for.
-        asked = "eager" if job.guide else job.request.kernels
-        unet, name = job.kernels.choose(job.resident.unet, shape, asked)
+        unet, name = job.kernels.of(shape)
         job.used.add(name)
         return unet
 

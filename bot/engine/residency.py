@@ -120,6 +120,10 @@ class Residency:
                 log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
                 raise owner.failed("unreadable", reason=type(error).__name__) from error
         here.key = owner.key
+        for name in at_once:
+            part = here.parts[name]
+            if not part.present:
+                part.wear({})  # rather than what the job before wore, only to take it off again
         here.wake(owner.check_stop, *at_once)
         self.resident = here
         return here
@@ -158,7 +162,6 @@ class Residency:
 
     def _build(self, files: ModelFiles, owner: Owner) -> None:
         """Have a network of the right shape for each part; only those that differ are new."""
-        changed = False
         for name in NETWORKS:
             config = files.config_of(name)
             if name == "unet" and (
@@ -172,11 +175,11 @@ class Residency:
             shape = json.dumps([networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
+                self.targets = {}  # until the last network is built: the next may fail
                 self._place.empty_cache()
                 module = networks.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
-                changed = True
-        if changed:
+        if not self.targets:
             self.targets = targets({name: self._parts[name][1].module for name in PATCHED})
 
     def _contents(self, name: str, part: Part, files: ModelFiles, owner: Owner) -> Contents:

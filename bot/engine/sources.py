@@ -244,12 +244,6 @@ def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[s
     raise Unfit("no_safetensors") if not folder else Unfit("incomplete", part=folder.rstrip("/"))
 
 
-def variant_of(source: Source, folder: str) -> str | None:
-    """`fp16` when the chosen weights below `folder` of `source` are of that variant, else None."""
-    chosen = [path for path in source.weights if path.parent == source.root / folder]
-    return HALF if any(f".{HALF}" in path.name for path in chosen) else None
-
-
 def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
     files = [*folder.glob("*"), *folder.glob("*/*")]
     files += [file for path in deeper for file in folder.joinpath(path).glob("*")]

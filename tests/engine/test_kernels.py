@@ -1,6 +1,7 @@
 """Compiled code: made aside, outliving every switch, and never made while somebody waits."""
 
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,88 @@ def test_a_compiler_that_fails_costs_nothing(
     assert "torch's own kernels do" in caplog.text
     assert digests(paint(tracing, request())) == expected
     shape = kernels.Shape(2, 77, 64, 64)
-    assert kernels_of(tracing).choose(resident(tracing).unet, shape, None)[1] == "eager"
+    assert kernels_of(tracing).choose(resident(tracing).unet, None).of(shape)[1] == "eager"
+
+
+def test_a_compiler_that_always_fails_is_not_asked_for_ever(
+    tracing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import kernels
+
+    asked: list[object] = []
+
+    def fail(*given: object) -> None:
+        asked.append(given)
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("bot.engine.painter.rehearse", fail)
+    for _ in range(kernels.TRIES + 2):
+        paint(tracing, request())
+        kernels_of(tracing).wait()
+    assert len(asked) == kernels.TRIES
+
+
+def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even when the compiler is done between two of its pictures."""
+    from bot.engine import kernels, painter, passes
+
+    paint_image, rehearse, begin = passes.paint_image, kernels.rehearse, painter.Painter._begin
+    painted, done = threading.Event(), []
+
+    def first_paint(job: Any, number: int) -> Any:
+        result = paint_image(job, number)
+        painted.set()
+        kernels_of(tracing).wait()
+        done.append(set(job.used))
+        return result
+
+    def then_compile(*given: Any) -> None:
+        painted.wait()
+        rehearse(*given)
+
+    def begin_to_compile(self: Any, needed: Any, held: Any, chosen: Any, recipe: Any) -> Any:
+        self._compile(needed.entry, held, chosen)
+        return begin(self, needed, held, chosen, recipe)
+
+    monkeypatch.setattr(painter, "paint_image", first_paint)
+    monkeypatch.setattr(painter, "rehearse", then_compile)
+    monkeypatch.setattr(painter.Painter, "_begin", begin_to_compile)
+    first = paint(tracing, request(count=2))
+    assert done == [{"eager"}, {"eager"}]
+    assert first.recipe.environment["kernels"] == "eager"
+    assert paint(tracing, request()).recipe.environment["kernels"] == "compiled"
+
+
+def test_no_job_waits_for_a_compiler_where_the_code_does_not_hold(tracing: Engine) -> None:
+    """Traced while something else was hung into the network, for instance."""
+    expected = digests(paint(tracing, request()))
+    kernels_of(tracing).wait()
+    before = graphs()
+    block = resident(tracing).unet.mid_block
+    block.attentions[0].transformer_blocks[0].attn1.rescale_output_factor = 1.5
+    try:
+        paint(tracing, request())
+    finally:
+        block.attentions[0].transformer_blocks[0].attn1.rescale_output_factor = 1.0
+    assert graphs() == before
+    assert digests(paint(tracing, request())) == expected
+
+
+def test_the_smallest_card_compiles_nothing(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a job its UNet is in RAM, before the first too."""
+    from bot.engine import kernels
+
+    real = kernels.Kernels
+    monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
+    hashes = tmp_path / "h.json"
+    engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="8gb")
+    engine.preload(catalog(), lambda: None)
+    assert not resident(engine).parts["unet"].present
+    paint(engine, request())
+    assert kernels_of(engine)._thread is None
+    engine.close()
 
 
 def test_nothing_is_compiled_unless_it_is_asked_for(engine: Engine) -> None:

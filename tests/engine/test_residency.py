@@ -1,15 +1,18 @@
 """Models in the same buffers: switching, adapters, parking, letting go, running out of memory."""
 
 import gc
+import json
 import random
 import shutil
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.engine import Engine
+from bot.engine.owner import Owner
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
@@ -112,6 +115,34 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     assert first.recipe.checkpoint.sha256 != second.recipe.checkpoint.sha256
 
 
+def test_a_model_that_was_half_built_leaves_no_names_behind(
+    fresh: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    """Adapters are matched with the names of the networks that there are."""
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    expected = digests(paint(fresh, request(("a", 1.0)), offered))
+    broken = shutil.copytree(models_dir / DEMO, tmp_path / "broken")
+    config = json.loads((broken / "unet/config.json").read_text())
+    deeper = {**config, "transformer_layers_per_block": 3}
+    (broken / "unet/config.json").write_text(json.dumps(deeper))
+    (broken / "vae/config.json").write_text("{")
+    known = painter_of(fresh)._residency.targets
+    with pytest.raises(JobFailed) as failure:
+        paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
+    assert failure.value.code == "model.unreadable"
+    (broken / "vae/config.json").write_text((models_dir / DEMO / "vae/config.json").read_text())
+    owner = Owner("model", "broken", lambda _: None, lambda: None)
+    painter = painter_of(fresh)
+    files = painter._model_files(model("broken", str(broken)), owner)
+    painter._residency._build(files, owner)
+    assert len(painter._residency.targets) > len(known)
+    assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
+
+
+def painter_of(engine: Engine) -> Any:
+    return engine._painter
+
+
 def shelf_of(engine: Engine) -> Any:
     painter: Any = engine._painter
     return painter._residency._shelf
@@ -166,6 +197,30 @@ def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> Non
         assert 0 < shelf_of(small).nbytes <= MODEL
 
 
+def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch asks for CUDA's last error after each kernel, and a refused registration is one."""
+    import torch
+
+    from bot.engine.weights import HostMemory
+
+    runtime = SimpleNamespace(cudaHostRegister=lambda *_: 2, cudaHostUnregister=pytest.fail)
+    launched: list[str] = []
+
+    def launch(*_: Any, device: str) -> Any:
+        launched.append(device)
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
+    monkeypatch.setattr(torch, "ones", launch)
+    memory = HostMemory(2**20, pinned=True)
+    assert launched == ["cuda"]
+    assert "could not be pinned" in caplog.text
+    assert memory.buffer.nbytes == 2**20
+    del memory
+
+
 def test_networks_that_are_the_same_are_kept_once(
     keeping: Any, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -204,6 +259,30 @@ def test_a_small_card_paints_the_same_picture(
         assert held == {
             "unet": profile == "11gb", "text_encoder": False, "text_encoder_2": False, "vae": True
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", ["full", "11gb"])
+def test_what_the_job_before_wore_is_not_put_on_again(
+    keeping: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    from bot.engine.patches.changes import WeightChange
+
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    small = keeping(3 * MODEL, memory=profile)
+    worn: list[Any] = []
+    real = WeightChange.delta
+
+    def delta(change: Any, base: Any) -> Any:
+        worn.append(change)
+        return real(change, base)
+
+    monkeypatch.setattr(WeightChange, "delta", delta)
+    paint(small, request(("a", 1.0)), offered)
+    assert worn
+    small.rest()
+    worn.clear()
+    paint(small, request(), offered)
+    assert not worn
 
 
 def out_of_memory(*_: Any, **__: Any) -> Any:
@@ -272,6 +351,47 @@ def test_out_of_memory_is_tried_once_with_less(
     assert painting.recipe.environment["decoding"] == "tiled"
     assert expected.recipe.environment["decoding"] == "whole"
     assert "memory" in painting.recipe.changed_since(expected.recipe)
+
+
+def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import Part
+
+    expected = digests(paint(engine, request()))
+    small = keeping(3 * MODEL, memory="11gb")
+    real = Part.wake
+
+    def wake(part: Any, check_stop: Any) -> None:
+        parts = painter_of(small)._residency._parts
+        if not part.present and sum(other.present for _, other in parts.values()) == 3:
+            out_of_memory()
+        real(part, check_stop)
+
+    monkeypatch.setattr(Part, "wake", wake)
+    painting = paint(small, request())
+    assert digests(painting) == expected
+    assert painting.warnings == (Notice("memory.lowered", {"profile": "8gb"}),)
+
+
+def test_after_less_memory_sufficed_another_model_is_painted(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smallest card's way wakes networks later than the others': in inference mode."""
+    from bot.engine import pixels
+
+    expected = digests(paint(engine, request(model="other")))
+    small = keeping(3 * MODEL, memory="11gb")
+    with monkeypatch.context() as patch:
+        real, tried = pixels.decode, []
+
+        def fails_once(*args: Any, **options: Any) -> Any:
+            tried.append(args)
+            return real(*args, **options) if len(tried) > 1 else out_of_memory()
+
+        patch.setattr(pixels, "decode", fails_once)
+        assert paint(small, request()).recipe.environment["memory"] == "8gb"
+    assert digests(paint(small, request(model="other"))) == expected
 
 
 def test_out_of_memory_in_the_second_pass_names_the_final_size(

@@ -4,6 +4,7 @@ import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,9 @@ class HostMemory:
         code = int(runtime.cudaHostRegister(self.buffer.data_ptr(), size, 0))
         if code:
             log.warning("%d MB could not be pinned (CUDA error %d)", size >> 20, code)
+            # CUDA keeps the error, and torch would raise it at the next kernel of any job.
+            with suppress(RuntimeError):
+                torch.ones(1, device="cuda")
         return code == 0
 
     def __del__(self) -> None:

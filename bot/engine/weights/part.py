@@ -63,6 +63,9 @@ class Part:
         self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
         self._move_small_buffers("cpu")
 
+    # Whoever wakes it, inside inference mode or out: a tensor made inside may not be written to
+    # outside, and compiled code tells both kinds apart.
+    @torch.inference_mode(mode=False)
     @torch.no_grad()
     def wake(self, check_stop: Callable[[], None]) -> None:
         """Be on the device what `hold` and `wear` said.
