@@ -29,6 +29,12 @@ from catalog.header import HeaderError, read_metadata
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
+MEND = {
+    ".toml": "correct the entry; it is left out until then",
+    ".json": "correct the file, or remove it",
+    ".safetensors": "get the file anew, under a name of its own, or remove it",
+}
+"""What to do about a problem of the catalog, by the kind of file that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         )
         return
     for problem in catalog.problems:
-        yield Finding(f"catalog: {problem}", "correct the entry; it is left out until then")
+        yield Finding(f"catalog: {problem}", MEND[Path(problem.file).suffix.lower()])
     if not catalog.default:
         yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
     yield from _entries(catalog, models_dir)
