@@ -164,6 +164,9 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             families[family] = None
             continue
         shape = shapes[name]
+        if part == "a2":
+            # (rank, in); old versions of LyCORIS wrote (in, rank).
+            shape = tuple(sorted(shape[:2]))
         families[BOFT if family == DIAG_OFT and len(shape) == 4 else family] = None
         if part in _RANK_FIRST and shape:
             spatial = len(shape) == 4 and shape[2:] != (1, 1)

@@ -234,6 +234,13 @@ def old_lora_in(tmp_path: Path) -> None:
     file.write_bytes(len(raw).to_bytes(8, "little") + raw + bytes(4 * 768 * 2))
 
 
+def cut_lora_in(tmp_path: Path) -> None:
+    """A LoRA of which only the beginning is there, with a name that could mislead."""
+    folder = tmp_path / "models" / "loras"
+    folder.mkdir(parents=True)
+    (folder / "models-cut.safetensors").write_bytes(b"\x40" + bytes(7))
+
+
 CATALOG = """
 default = "demo"
 [models.demo]
@@ -311,6 +318,22 @@ class TestListings:
         ]
         assert ink.index("downloaded") == head.index("files") == old.index("made")
 
+    def test_a_broken_file_is_listed_with_its_kind_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        cut_lora_in(tmp_path)
+        assert listing("loras", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["models-cut"]
+        assert row["available"] is False
+        assert "cut off" in row["problems"][0]
+        assert listing("models", settings, as_json=True) == 0
+        assert "models-cut" not in capsys.readouterr().out
+        assert listing("models", settings, as_json=False) == 0
+        assert "models-cut" not in capsys.readouterr().out
+        assert listing("loras", settings, as_json=False) == 0
+        assert "problem: " in capsys.readouterr().out
+
     def test_a_catalog_that_is_not_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -351,6 +374,17 @@ class TestCheck:
         assert found.text == "LoRA old: made for SD 1.5, which fits no model here"
         assert found.mend
         assert not found.fatal
+
+    def test_a_broken_file_is_not_to_be_mended_in_an_entry(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        cut_lora_in(tmp_path)
+        found = [f for f in check_module._catalog(settings) if f.text.startswith("catalog: ")]
+        assert {("models-cut" in f.text, "entry" in f.mend) for f in found} == {
+            (True, False),
+            (False, True),
+        }
 
     @pytest.mark.parametrize(
         ("token", "sound"),

@@ -31,6 +31,12 @@ TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
 GIB_NEEDED = {"full": 12, "11gb": 9.5, "8gb": 7}
 """Of free memory, by profile: what a picture of 1024×1024 is planned to take, context included."""
+MEND = {
+    ".toml": "correct the entry; it is left out until then",
+    ".json": "correct the file, or remove it",
+    ".safetensors": "get the file anew, under a name of its own, or remove it",
+}
+"""What to do about a problem of the catalog, by the kind of file that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         )
         return
     for problem in catalog.problems:
-        yield Finding(f"catalog: {problem}", "correct the entry; it is left out until then")
+        yield Finding(f"catalog: {problem}", MEND[Path(problem.file).suffix.lower()])
     if not catalog.default:
         yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
     yield from _entries(catalog, models_dir)

@@ -11,10 +11,12 @@ from catalog import (
     AdapterFacts,
     Catalog,
     ModelEntry,
+    Problem,
     locate_entry,
     problems_of,
     read_catalog,
 )
+from catalog.dropins import CHECKPOINTS, LORAS
 
 
 def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bool) -> int:
@@ -24,12 +26,11 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
     entries: list[ModelEntry | AdapterEntry]
     entries = [*(catalog.models if what == "models" else catalog.adapters).values()]
     rows = [_row(entry, models_dir, catalog) for entry in entries]
+    problems = [problem for problem in catalog.problems if _is_of(what, problem, models_dir)]
     rows += [
         _broken(problem.key, problem.reason) | (_facts(None) if what == "loras" else {})
-        for problem in catalog.problems
-        if Path(problem.file).name.startswith(what)
-        and problem.key
-        and problem.key not in {row["key"] for row in rows}
+        for problem in problems
+        if problem.key and problem.key not in {row["key"] for row in rows}
     ]
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -47,9 +48,16 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
     for line in table:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
         print("  ".join([*padded, line[-1]]).rstrip())
-    for problem in catalog.problems:
+    for problem in problems:
         print(f"problem: {problem}")
     return 0
+
+
+def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
+    """Whether it stands in the catalog's file of that name, or in a file that was dropped in."""
+    file = Path(problem.file)
+    folder = CHECKPOINTS if what == "models" else LORAS
+    return file.name == f"{what}.toml" or file.is_relative_to(models_dir / folder)
 
 
 def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:

@@ -194,6 +194,15 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
         },
         ("GLoRA", "SDXL", True, 8, None),
     ),
+    "LyCORIS, GLoRA as it was once written": (
+        {
+            f"{SGM}.a1.weight": (8, 2048),
+            f"{SGM}.a2.weight": (2048, 8),
+            f"{SGM}.b1.weight": (8, 2048),
+            f"{SGM}.b2.weight": (640, 8),
+        },
+        ("GLoRA", "SDXL", True, 8, None),
+    ),
     "LyCORIS, Diag-OFT": (
         {f"{SD15}.oft_blocks": (80, 4, 4)},
         ("Diag-OFT", "SD 1.5/2", True, None, None),

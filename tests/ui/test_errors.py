@@ -74,6 +74,14 @@ class TestSentences:
                 InvalidRequest("steps", "number.range", value=5, min=10, max=100),
                 "steps: 5 is not possible; allowed is 10 to 100.",
             ),
+            (
+                InvalidRequest("negative", "prompt.weight", value=16.0, min=-10, max=10),
+                "negative: some words have the weight 16; ",
+            ),
+            (
+                InvalidRequest("negative", "prompt.long", value=2001, max=2000),
+                "negative: 2001 characters are too many; ",
+            ),
             (JobFailed("delivery.gone"), "The channel is gone."),
             (app_commands.MissingPermissions(["administrator"]), "You may not use this here."),
             (app_commands.CheckFailure(), "You may not use this here."),
