@@ -92,7 +92,8 @@ class Settings(BaseSettings):
         default=False,
         alias="IMAGEN_COMPILE",
         description="`true` compiles the model's UNet in the background (minutes, once) for the "
-        "size it is made for. Same seeds then differ in a few pixels from uncompiled ones.",
+        "size it is made for; not on small cards. Same seeds then differ in a few pixels from "
+        "uncompiled ones.",
     )
     model_cache: float | None = Field(
         default=None,

@@ -166,9 +166,9 @@ class Engine:
 
         It never raises JobFailed: what is wrong is said when the job's turn comes.
         """
-        if self._painter:
+        if painter := self._painter:
             with suppress(JobFailed):
-                self._painter.prefetch(request, catalog)
+                painter.prefetch(request, catalog)
 
     def rest(self) -> None:
         """Give the device's memory back until the next `paint`; what RAM keeps stays there."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import diffusers
-import peft
 import psutil
 import torch
 import transformers
@@ -89,7 +88,6 @@ class Place:
             "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
-            "peft": peft.__version__,
             "device": self.device,
             "device_name": self.report().name,
             "dtype": self.dtype_name,
@@ -114,7 +112,7 @@ def settle() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity(50)
         library.utils.logging.disable_progress_bar()
-    for name in ("torch", "diffusers", "transformers", "peft", "huggingface_hub"):
+    for name in ("torch", "diffusers", "transformers", "huggingface_hub"):
         warnings.filterwarnings("ignore", module=rf"{name}\b")
 
 

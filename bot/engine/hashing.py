@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
+
+log = logging.getLogger(__name__)
 
 CHUNK: Final = 8 * 2**20
 """Bytes read at once, and between two calls of `tick`."""
@@ -88,10 +92,13 @@ class HashBook:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def _write(self) -> None:
-        self._book.parent.mkdir(parents=True, exist_ok=True)
         draft = self._book.with_name(f"{self._book.name}.{uuid4().hex[:8]}.draft")
         try:
+            self._book.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
             draft.replace(self._book)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._book, error.strerror)
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)

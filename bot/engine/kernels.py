@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, cast
 
 import torch
@@ -93,7 +94,7 @@ class Kernels:
     def choose(self, module: Any, asked: str | None) -> Choice:
         """The ways to run `module` now. asked: of an earlier picture, or None."""
         plain = cast("Callable[..., Any]", module)
-        if module is not self._module or asked == "eager":
+        if module is not self._module or not self._ready or asked == "eager":
             return Choice(plain, plain, frozenset())
         # Where the code does not hold after all, torch's own kernels do: no job compiles.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
@@ -109,13 +110,13 @@ class Kernels:
             return
         if module is not self._module:
             self._module, self._ready, self._tries = module, set(), Counter()
-            self._compiled = torch.compile(
-                module, backend=self._backend, fullgraph=True, dynamic=False
-            )
+            self._compiled = None
         if shape in self._ready or self._tries[shape] == TRIES:
             return
         self._tries[shape] += 1
-        work = (module, self._compiled, shape, run)
+        # What torch.compile imports takes seconds: called in the thread.
+        make = partial(torch.compile, module, backend=self._backend, fullgraph=True, dynamic=False)
+        work = (module, make, shape, run)
         self._thread = threading.Thread(
             target=self._compile, args=work, name="compiler", daemon=True
         )
@@ -132,10 +133,15 @@ class Kernels:
         self._ready = set()
 
     def _compile(
-        self, module: Any, compiled: Any, shape: Shape, run: Callable[[Any], object]
+        self,
+        module: Any,
+        make: Callable[[], Any],
+        shape: Shape,
+        run: Callable[[Any], object],
     ) -> None:
         began = time.monotonic()
         try:
+            compiled = self._compiled or make()
             # The same mode as while painting: the code is bound to it.
             with torch.inference_mode():
                 run(compiled)
@@ -144,4 +150,5 @@ class Kernels:
             return
         log.info("compiled for %s in %.0f s", shape, time.monotonic() - began)
         if module is self._module:
+            self._compiled = compiled
             self._ready.add(shape)

@@ -31,7 +31,7 @@ def profile_for(asked: str, capacity: int) -> Profile:
         return Profile(asked)
     if capacity >= 15 * GIB:
         return Profile.FULL
-    return Profile.GB11 if capacity >= 10 * GIB else Profile.GB8
+    return Profile.GB11 if capacity >= 10.3 * GIB else Profile.GB8
 
 
 _WHOLE: Final = {
@@ -39,8 +39,8 @@ _WHOLE: Final = {
     Profile.GB11: 1.1 * MEGAPIXEL,
     Profile.GB8: 1.1 * MEGAPIXEL,
 }
-"""Pixels up to which the VAE decodes in one piece. In fp16 1024×1024 takes up to 4.3 GiB, and it
-grows with the pixels; 1216×832 is still below 1.1 million."""
+"""Pixels up to which the VAE decodes in one piece; half of it where it is upcast. In fp16 1024×1024
+takes up to 4.3 GiB, and it grows with the pixels; 1216×832 is still below 1.1 million."""
 
 TILE: Final = 512
 """Pixels a side of a tile: 0.4 GiB in fp16, at some 50 % more arithmetic."""
@@ -61,11 +61,15 @@ class Plan:
     tiled: bool
 
 
-def plan(profile: Profile, width: int, height: int) -> Plan:
-    """For a picture whose final size, after a second pass, is that in pixels."""
+def plan(profile: Profile, width: int, height: int, *, upcast: bool) -> Plan:
+    """For a picture whose final size, after a second pass, is that in pixels.
+
+    upcast: whether the VAE computes in numbers twice as wide as the rest.
+    """
+    weight = width * height * (2 if upcast else 1)
     return Plan(
         park_text_encoders=profile is not Profile.FULL,
         park_unet=profile is Profile.GB8,
         park_reference=profile is not Profile.FULL,
-        tiled=width * height > _WHOLE[profile],
+        tiled=weight > _WHOLE[profile],
     )

@@ -81,6 +81,14 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """What `network` computes in when the engine computes in `dtype`."""
+    # Stock SDXL VAEs overflow in 16 bits and say so in their configuration.
+    if network == "vae" and dtype == torch.float16 and config.get("force_upcast", True):
+        return torch.float32
+    return dtype
+
+
 def build(network: str, config: Mapping[str, Any]) -> Any:
     """A module with its parameters on the meta device; in the engine thread only.
 

@@ -16,7 +16,7 @@ from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, Shape, rehearse
 from bot.engine.memory import Plan, Profile, plan
-from bot.engine.networks import NETWORKS, TEXT, ModelFiles
+from bot.engine.networks import NETWORKS, TEXT, ModelFiles, dtype_of
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
@@ -124,7 +124,7 @@ class Painter:
         check_stop()
         needed = self._gather(request, catalog, report, check_stop)
         recipe = self._weigh(needed)
-        chosen = plan(profile, *request.final_size)
+        chosen = self._plan(profile, request.final_size, needed.files)
         resident = self._bring(needed, chosen)
         read = self._put_on(needed, resident, chosen)
         check_stop()
@@ -150,13 +150,22 @@ class Painter:
         owner = Owner("model", entry.key, lambda _: None, check_stop)
         files = self._model_files(entry, owner)
         self._digest(files.checkpoint, owner)
-        chosen = plan(self.profile, *entry.size)
+        chosen = self._plan(self.profile, entry.size, files)
         resident = self._residency.bring(files, owner, _at_once(chosen))
         self._compile(entry, resident, chosen)
 
+    def _plan(self, profile: Profile, size: tuple[int, int], files: ModelFiles) -> Plan:
+        dtype = self._place.dtype
+        try:
+            upcast = dtype_of("vae", files.config_of("vae"), dtype) != dtype
+        except (OSError, ValueError):
+            upcast = True  # what is wrong is said when the model is brought
+        return plan(profile, *size, upcast=upcast)
+
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Have the UNet compiled for the pictures that most people want of this model."""
-        if chosen.park_unet:  # there is nothing to compile while it is not on the device
+        # It runs once beside a job, whose memory it would take on a smaller card.
+        if chosen.park_text_encoders:
             return
         shape = Shape(2, CHUNK, *entry.size)
         projection = resident.text_encoder_2.config.projection_dim

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import torch
 from transformers import CLIPTokenizer
 
 from bot.engine import networks
@@ -25,6 +24,7 @@ from bot.progress import Stage
 
 log = logging.getLogger(__name__)
 
+TOKENIZERS_MAX = 8
 PATCHED = ("unet", "text_encoder", "text_encoder_2")
 """The networks that adapters change."""
 
@@ -168,10 +168,7 @@ class Residency:
                 config.get("addition_embed_type") != "text_time" or config.get("in_channels") != 4
             ):
                 raise owner.failed("not_sdxl")
-            dtype = self._place.dtype
-            # Stock SDXL VAEs overflow in 16 bits and say so in their configuration.
-            if name == "vae" and dtype == torch.float16 and config.get("force_upcast", True):
-                dtype = torch.float32
+            dtype = networks.dtype_of(name, config, self._place.dtype)
             shape = json.dumps([networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
@@ -193,6 +190,8 @@ class Residency:
         digest = self._hashes.of_contents(
             files.holding(name), name, lambda: networks.digest(read(), tick)
         )
+        if part.digest != digest:
+            part.let_go()  # so that the shelf can make room of it
         return self._shelf.take(digest, part.layout, read, owner.check_stop)
 
     def _tokenizer(self, files: ModelFiles, name: str) -> Any:
@@ -201,5 +200,7 @@ class Residency:
         key = tuple(stats)
         if key not in self._tokenizers:
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            if len(self._tokenizers) == TOKENIZERS_MAX:
+                del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer
         return self._tokenizers[key]

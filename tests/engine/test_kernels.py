@@ -18,7 +18,9 @@ def tracing(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     real = kernels.Kernels
     monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
-    engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", compiled=True)
+    engine = Engine(
+        models_dir=models_dir, hashes_file=tmp_path / "h.json", compiled=True, memory="full"
+    )
     yield engine
     engine.close()
 

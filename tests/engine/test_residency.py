@@ -432,25 +432,32 @@ def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
 
 
 @pytest.mark.parametrize(
-    ("profile", "size", "parked", "tiled"),
+    ("profile", "size", "upcast", "parked", "tiled"),
     [
-        ("full", (1024, 1024), (False, False, False), False),
-        ("full", (1536, 1536), (False, False, False), False),
-        ("full", (2048, 2048), (False, False, False), True),
-        ("11gb", (1024, 1024), (True, False, True), False),
-        ("11gb", (1216, 832), (True, False, True), False),
-        ("11gb", (1536, 1536), (True, False, True), True),
-        ("8gb", (1024, 1024), (True, True, True), False),
-        ("8gb", (1280, 1280), (True, True, True), True),
+        ("full", (1024, 1024), False, (False, False, False), False),
+        ("full", (1536, 1536), False, (False, False, False), False),
+        ("full", (2048, 2048), False, (False, False, False), True),
+        ("full", (1024, 1024), True, (False, False, False), False),
+        ("full", (1536, 1536), True, (False, False, False), True),
+        ("11gb", (1024, 1024), False, (True, False, True), False),
+        ("11gb", (1024, 1024), True, (True, False, True), True),
+        ("11gb", (1216, 832), False, (True, False, True), False),
+        ("11gb", (1536, 1536), False, (True, False, True), True),
+        ("8gb", (1024, 1024), False, (True, True, True), False),
+        ("8gb", (1280, 1280), False, (True, True, True), True),
     ],
 )
 def test_what_is_parked_and_tiled(
-    profile: str, size: tuple[int, int], parked: tuple[bool, bool, bool], tiled: bool
+    profile: str,
+    size: tuple[int, int],
+    upcast: bool,
+    parked: tuple[bool, bool, bool],
+    tiled: bool,
 ) -> None:
     from bot.engine.memory import Plan, Profile, plan
 
     text, unet, reference = parked
-    assert plan(Profile(profile), *size) == Plan(
+    assert plan(Profile(profile), *size, upcast=upcast) == Plan(
         park_text_encoders=text, park_unet=unet, park_reference=reference, tiled=tiled
     )
 

@@ -38,6 +38,7 @@ class HostMemory:
 
     def __del__(self) -> None:
         if getattr(self, "_pinned", False):
+            torch.cuda.synchronize()  # a copy from it may be under way
             runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
             runtime.cudaHostUnregister(self.buffer.data_ptr())
 

@@ -45,9 +45,19 @@ class Part:
         """Whether it is on the device."""
         return self._buffer is not None
 
+    @property
+    def digest(self) -> str | None:
+        """Of what it is to be filled with; None when that is nothing."""
+        return self._contents.digest if self._contents else None
+
     def hold(self, contents: Contents) -> None:
         """To be filled with `contents`, and changed by nothing."""
         self._contents, self._changes = contents, {}
+
+    def let_go(self) -> None:
+        """Hold nothing. What the device has of it is filled anew by the next `wake`."""
+        self._contents = self._filled = None
+        self._changes = {}
 
     def wear(self, changes: Changes) -> None:
         """To be changed by `changes` and by no others.
