@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from playground import Playground, User
-from tests.e2e.home import WIDTH, Bot, Home, write_lora
+from tests.e2e.home import WIDTH, Bot, Home, offer_reference, write_lora, write_lycoris
 
 CANARY = "canarybird"
 """In every prompt of these tests, and in no log."""
@@ -20,12 +20,14 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lora(folder / "loras/ember.safetensors", seed=1)
     write_lora(folder / "loras/frost.safetensors", seed=2)
     write_lora(folder / "loras/old.safetensors", seed=3, width=WIDTH - 16)
+    write_lycoris(folder / "loras")
     return folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
     home = Home(tmp_path_factory.mktemp("shared"), models_dir, more_loras=500)
+    offer_reference(home)
     limits = {"IMAGEN_QUEUE_SIZE": "6", "IMAGEN_QUEUE_PER_USER": "3"}
     async with Playground() as playground, Bot(home, playground, **limits) as bot:
         yield bot

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from playground import Playground
 from tests.engine.factories import QUERY, SHAPES
+from tests.engine.ip_adapter import ENCODER, WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = """
@@ -72,6 +73,34 @@ def write_lora(path: Path, *, seed: int, width: int = WIDTH) -> None:
         f"{name}.alpha": np.array(4.0, dtype=np.float32),
     }
     save_file(tensors, path)
+
+
+def write_lycoris(folder: Path) -> None:
+    """A LoHa and a LoKr as LyCORIS writes them: `loha.safetensors` and `lokr.safetensors`."""
+    noise = np.random.default_rng(4)
+    shapes = {
+        "loha": {
+            "hada_w1_a": (WIDTH, 4),
+            "hada_w1_b": (4, WIDTH),
+            "hada_w2_a": (WIDTH, 4),
+            "hada_w2_b": (4, WIDTH),
+        },
+        "lokr": {"lokr_w1": (4, 2), "lokr_w2": (WIDTH // 4, WIDTH // 2)},
+    }
+    for family, parts in shapes.items():
+        drawn = {part: noise.normal(size=shape) for part, shape in parts.items()}
+        name = f"lora_unet_{QUERY.replace('.', '_')}"
+        tensors = {f"{name}.{part}": tensor.astype(np.float32) for part, tensor in drawn.items()}
+        tensors[f"{name}.alpha"] = np.array(4.0, dtype=np.float32)
+        save_file(tensors, folder / f"{family}.safetensors")
+
+
+def offer_reference(home: "Home") -> None:
+    """Let a picture guide the painting, by the IP-Adapter that lies in `models_dir/ip-adapter`."""
+    with (home.catalog_dir / "models.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'[reference]\npath = "ip-adapter"\nweight_name = "{WEIGHTS}"\nencoder = "{ENCODER}"\n'
+        )
 
 
 class Home:

@@ -128,7 +128,6 @@ async def test_schedulers_are_suggested(ada: User) -> None:
         ({"image": File("a.png", picture()), "steps": 500}, "allowed is 1 to 100"),
         ({"strength": 0.5}, "Attach one as `image`"),
         ({"reference_weight": 0.5}, "Attach one as `reference`"),
-        ({"reference": File("a.png", picture())}, "the owner has to add [reference]"),
         ({"preset": "fast", "model": "adults"}, "age-restricted"),
         ({"preset": "fast", "steps": 13}, "allowed is 1 to 12"),
         ({"preset": "draft", "steps": 20}, "always takes 10"),
@@ -213,6 +212,7 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
         (["--image", "."], ["cannot be read"]),
         (["--image", "catalog/models.toml"], ["image", "PNG, JPEG and WebP"]),
         (["--strength", "0.5"], ["strength", "0.5", "image"]),
+        (["--reference", "a.png"], ["the owner has to add [reference]"]),
         (["--hires", "3"], ["hires", "3", "1.25, 1.5, 2"]),
         (["--hires", "x"], ["--hires", "x"]),
         (["--preset", "quick"], ["quick", "draft, fast"]),
@@ -222,6 +222,7 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
 async def test_the_command_line_exits_with_2_and_says_why(
     home: Home, arguments: list[str], parts: list[str]
 ) -> None:
+    (home.folder / "a.png").write_bytes(picture())
     code, out, err = await call(home, "imagine", "x", *arguments)
     assert (code, out) == (2, "")
     for part in parts:
