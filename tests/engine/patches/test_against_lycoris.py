@@ -1,4 +1,4 @@
-"""The authors' own code, where lycoris-lora 4.1.3 is installed: the same numbers."""
+"""The authors' own code, lycoris-lora: the same numbers, where its own reloading is not wrong."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from tests.engine.patches.test_families import (
     changes,
 )
 
-functional = pytest.importorskip("lycoris.functional")
+functional: Any = importlib.import_module("lycoris.functional")
 
 
 def _locon(t: Mapping[str, Any], w: Any) -> Any:
@@ -116,3 +116,31 @@ def test_is_what_lycoris_computes(family: str, shape: Shape, tmp_path: Path) -> 
     base = base_weight(shape)
     theirs = THEIRS[family](make.module(family, shape, **options), base)
     assert (changes(path, shape)["weight"].delta(base) - theirs).abs().max() <= 1e-5
+
+
+def _reloaded(tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+    """A Linear with these tensors merged by LyCORIS' own reloading, and its weight before."""
+    from lycoris import create_lycoris_from_weights
+
+    model = torch.nn.Sequential()
+    model.add_module("lin", torch.nn.Linear(12, 16))
+    before = model.lin.weight.detach().clone()  # type: ignore[union-attr,operator]
+    stored = {f"lycoris_lin.{name}": tensor for name, tensor in tensors.items()}
+    network, _ = create_lycoris_from_weights(1.0, None, model, weights_sd=stored)
+    network.merge_to(1.0)
+    return model.lin.weight.detach(), before  # type: ignore[union-attr,operator]
+
+
+def test_its_own_merging_scales_a_loha_twice() -> None:
+    """Why its functions are our oracle, and its reloading is not."""
+    w1_a, w1_b, w2_a, w2_b = (torch.randn(s) for s in ((16, 4), (4, 12), (16, 4), (4, 12)))
+    tensors = {"hada_w1_a": w1_a, "hada_w1_b": w1_b, "hada_w2_a": w2_a, "hada_w2_b": w2_b}
+    merged, before = _reloaded({**tensors, "alpha": torch.tensor(2.0)})
+    scale = 2.0 / 4
+    delta = scale * (w1_a @ w1_b) * (w2_a @ w2_b)
+    torch.testing.assert_close(merged - before, scale * delta, rtol=1e-4, atol=1e-5)
+
+
+def test_its_own_reloading_of_an_ia3_is_broken() -> None:
+    with pytest.raises(TypeError, match="positional arguments"):
+        _reloaded({"weight": torch.randn(16, 1), "on_input": torch.tensor(False)})
