@@ -25,10 +25,11 @@ import torch
 
 from benchmarks import bench_model, machine
 from benchmarks.bench_model import Bench
-from benchmarks.side_by_side import Line, alternate, of_pair, seconds, table
+from benchmarks.side_by_side import Line, alternate, of_pair, seconds, table, write_readme
 from bot.engine import patches
 from bot.engine.owner import Owner
 
+ROOT = Path(__file__).resolve().parent.parent
 SETS = 100
 WEIGHT = 0.8
 
@@ -237,10 +238,14 @@ def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
 
 def main() -> int:
     """Measure, print, and return the exit code."""
-    options = bench_model.arguments(str(__doc__)).parse_args()
+    parser = bench_model.arguments(str(__doc__))
+    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    options = parser.parse_args()
     lines, exact = run(options)
-    print(f"{machine.describe()}, {options.shape.name}\n")
-    print(table(lines))
+    text = f"{table(lines)}\n\nMeasured on {machine.describe()}; model `{options.shape.name}`."
+    print(text)
+    if options.write_readme:
+        write_readme("adapters", text, ROOT / "README.md")
     return 0 if exact else 1
 
 
