@@ -87,6 +87,15 @@ class TimedEngine:
         spent = (begin, time.perf_counter())
         self._loop.call_soon_threadsafe(self.importing.set_result, spent)
 
+    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
+        self._engine.preload(catalog, check_stop)
+
+    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
+        self._engine.prefetch(request, catalog)
+
+    def rest(self) -> None:
+        self._engine.rest()
+
     def paint(
         self,
         request: GenerationRequest,
