@@ -2,23 +2,26 @@
 
 `python -m benchmarks.engine` writes two models of SDXL's true architecture with random weights,
 loads them in our engine and in plain StableDiffusionXLPipelines, and measures in turns: one request
-from words to picture, and a switch to the other model until it is ready for its first step, from
-RAM and from its files. It counts the steps after a cancellation, and compares the bytes of
-pictures: painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3`
-lets torch reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank
-128, another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same
-cap. `--compile` adds what compiling takes, a second time from disk, what it gives, and that fifty
+from words to picture, and a switch to the other model with one step, from RAM and from a cold disk.
+It counts the steps after a cancellation, compares its picture with plain diffusers', and its bytes:
+painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3` lets torch
+reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank 128,
+another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same cap.
+`--compile` adds what compiling takes, a second time from disk, what it gives, and that fifty
 switches compile nothing again.
 
 Plain is `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
-medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, or when a
-cancelled job went on. `--quick` is an eighth as wide.
+medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, when its
+picture is not plain diffusers', or when a cancelled job went on. `--quick` is an eighth as wide.
 """
 
 import argparse
 import gc
+import os
+import statistics
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,17 +29,22 @@ from typing import Any, Final
 
 import PIL.Image
 import torch
+from PIL import ImageChops
 
-from benchmarks import bench_model, machine
+from benchmarks import bench_model, machine, sdxl_weights
 from benchmarks.bench_model import FIXED, KEYS, Bench
 from benchmarks.side_by_side import Line, alternate, capped, of_pair, seconds, table
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.progress import Progress
 from bot.request import GenerationRequest, Reference
 from catalog import ReferenceEntry
 
 RAM: Final = 64 * 2**30
 """Bytes of checkpoints that may be kept: more than both models have."""
+ALIKE: Final = 8
+"""How far a channel of a pixel may be from plain diffusers': rounding, nothing that one sees."""
+CHUNK: Final = 16 * 2**20
 
 
 def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> Line:
@@ -111,25 +119,96 @@ def _collect() -> None:
 
 
 def cancelled(bench: Bench) -> tuple[Line, bool]:
-    """Evaluations of the UNet after somebody cancelled, at each of the first steps."""
-    late = []
+    """Evaluations of the UNet begun after somebody cancelled, between two of the first steps."""
+    late, begun = [], [0]
+
+    def count(*_: object) -> None:
+        begun[0] += 1
+
+    hook = bench.resident.unet.register_forward_pre_hook(count)
     for at in range(1, 4):
-        seen = [0]
+        before: list[int] = []
 
-        def report(progress: Any, seen: list[int] = seen) -> None:
-            seen[0] = max(seen[0], progress.step)
+        def report(progress: Progress, at: int = at, before: list[int] = before) -> None:
+            if progress.step == at and not before:
+                before.append(begun[0])
 
-        def check(at: int = at, seen: list[int] = seen) -> None:
-            if seen[0] >= at:
+        def check(before: list[int] = before) -> None:
+            if before:
                 raise PaintStopped(StopReason.CANCELLED)
 
-        try:
+        with suppress(PaintStopped):
             bench.engine.paint(bench.request(steps=6), bench.catalog, report, check)
-        except PaintStopped:
-            late.append(seen[0] - at)
-    most = max(late, default=6)
-    line = Line("steps painted after a cancellation", str(most), "–", "", "≤ 1", most <= 1)
+        late.append(begun[0] - before[0])
+    hook.remove()
+    most = max(late)
+    line = Line("steps begun after a cancellation", str(most), "–", "", "≤ 1", most <= 1)
     return line, most <= 1
+
+
+def alike(bench: Bench, pipeline: Any, steps: int) -> tuple[Line, bool]:
+    """Whether both paint the same picture, which finite numbers made: else no time compares."""
+    request = bench.request(steps=steps)
+    ours = bench.paint(request).images[0].image
+    plain = bench.paint_plain(pipeline, request)
+    farthest = max(ImageChops.difference(ours, plain).tobytes())
+    colours = min(len(set(band.tobytes())) for band in plain.split())
+    same = farthest <= ALIKE and colours > 1
+    what = f"greatest difference of a pixel's channel from plain, {steps} steps"
+    return Line(what, f"{farthest} of 255", "–", "", f"≤ {ALIKE}, not flat", same), same
+
+
+def cold(bench: Bench, options: argparse.Namespace) -> Line:
+    """A switch to a model whose files are in nobody's memory, against reading them.
+
+    The engine keeps one model in RAM, whose memory the other takes over: it has been touched.
+    """
+    what = "switch to a model on a cold disk; reading its files"
+    if not hasattr(os, "posix_fadvise"):
+        return Line(what, "not measured", "–")
+    folder = sdxl_weights.model_folder(bench.weights, bench.shape, KEYS[1])
+    files = sorted(folder.glob("**/*.safetensors"))
+    engine = Engine(
+        models_dir=bench.weights.absolute(),
+        hashes_file=bench.weights.absolute() / "hashes.json",
+        device=options.device,
+        model_cache=sum(part.layout.size for part in bench.resident.parts.values()),
+    )
+    first, other = (bench.request(model=key, steps=1, width=64, height=64) for key in KEYS)
+
+    def paint(request: GenerationRequest) -> None:
+        engine.paint(request, bench.catalog, lambda _: None, lambda: None)
+
+    paint(other)  # so that its digests are known, as at every use but a file's first
+    paint(first)
+    picture = seconds(partial(paint, first))
+    reading, switching = [], []
+    for _ in range(options.repeat):
+        _forget(files)
+        reading.append(seconds(partial(_read, files)))
+        _forget(files)
+        switching.append(seconds(partial(paint, other)) - picture)
+        paint(first)
+    engine.close()
+    taken, read = statistics.median(switching), statistics.median(reading)
+    met = taken <= 1.3 * read if bench.device == "cuda" else None
+    return Line(what, f"{taken:.2f} s; {read:.2f} s", "–", f"{taken / read:.2f}×", "≤ 1.3×", met)
+
+
+def _forget(files: Sequence[Path]) -> None:
+    """Have the system drop `files` from its cache."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def _read(files: Sequence[Path]) -> None:
+    for file in files:
+        with file.open("rb", buffering=0) as opened:
+            while opened.read(CHUNK):
+                pass
 
 
 def exact(bench: Bench, options: argparse.Namespace) -> tuple[Line, bool]:
@@ -266,15 +345,17 @@ def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
         bench.paint(bench.request(steps=1))
         pipeline = bench.plain()
         lines = [request_end_to_end(bench, pipeline, options.steps, options.repeat)]
+        compared, same_picture = alike(bench, pipeline, options.steps)
+        lines.append(compared)
         pipeline = None
         _collect()
         lines += switch(bench, options.repeat)
         stopped, prompt = cancelled(bench)
         same, identical = exact(bench, options)
-        lines += [stopped, same]
+        lines += [stopped, same, cold(bench, options)]
         if options.cap:
             lines += under_a_cap(bench, options.cap)
-    sound = prompt and identical
+    sound = prompt and identical and same_picture
     if options.compile:
         more, held = compiled(options, options.steps, options.repeat)
         lines, sound = [*lines, *more], sound and held

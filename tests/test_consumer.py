@@ -5,7 +5,6 @@ import hashlib
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -282,19 +281,22 @@ class TestPainting:
         self, build: Build, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
-        loading = threading.Event()
+        loading, go_on = threading.Event(), threading.Event()
 
         def load(check_stop: CheckStop) -> None:
             loading.set()
-            while True:
-                check_stop()
-                time.sleep(0.001)
+            assert go_on.wait(20)
+            check_stop()
+            pytest.fail("it went on")
 
         async with build() as bench:
             bench.painter.preloading = load
             bench.consumer.warm_up()
             assert await asyncio.to_thread(loading.wait, 20)
-            await bench.consumer.stop(bench.task)
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            go_on.set()
+            await stopping
         assert "stopped while the default model was loaded" in caplog.text
 
     async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:

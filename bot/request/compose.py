@@ -112,8 +112,8 @@ def compose(
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
     pictures.check_final_size(request)
-    _check_weights("prompt", request.painted_prompt)
-    _check_weights("negative", request.negative)
+    _check_emphasis("prompt", request.painted_prompt)
+    _check_emphasis("negative", request.negative)
     return request
 
 
@@ -189,8 +189,13 @@ def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, .
     return tuple(words.values())
 
 
-def _check_weights(name: str, text: str) -> None:
-    for span in emphasis.parse(text):
+def _check_emphasis(name: str, text: str) -> None:
+    spans = emphasis.parse(text)
+    if spans and spans[-1].part >= emphasis.PARTS_MAX:
+        raise InvalidRequest(
+            name, "prompt.breaks", value=spans[-1].part + 1, max=emphasis.PARTS_MAX
+        )
+    for span in spans:
         if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
             raise InvalidRequest(
                 name,

@@ -23,6 +23,11 @@ WEIGHT_MIN: Final = -10
 WEIGHT_MAX: Final = 10
 """What `compose` accepts for the weight of any word, all brackets around it multiplied."""
 
+PARTS_MAX: Final = 32
+"""Stretches of a prompt between BREAKs, and chunks of 75 tokens that it may fill. Plain English at
+its longest fills 8, one letter a token 27; only a row of BREAKs or of rare characters comes here,
+and every step would look at all of it."""
+
 _STEP = 1.1
 _FAR = 1e6
 """Products stop here: far outside of what is accepted, and finite however deep the nesting."""

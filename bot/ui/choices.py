@@ -1,12 +1,15 @@
 """What autocomplete offers: at most 25 choices of at most 100 characters, from memory only."""
 
+from contextlib import suppress
+
 from discord.app_commands import Choice
 
 from bot.errors import InvalidRequest
+from bot.request.offers import find_scheduler
 from bot.request.syntax import at_ratio, parse_size
 from bot.ui.language import Say
-from bot.ui.pages import misfit_mark
-from catalog import SCHEDULERS, Catalog, ModelEntry
+from bot.ui.pages import kind, misfit_mark
+from catalog import SCHEDULERS, AdapterFacts, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -43,15 +46,24 @@ def adapter_choices(
         value = f"{kept}{entry.key}{colon}{weight.strip()}"
         if len(value) <= CHOICE_LENGTH:
             why = catalog.misfit(entry.key)
-            hint = misfit_mark(say, why) if why else f"{entry.name} ({entry.default_weight:g})"
+            about = [f"{entry.name} ({entry.default_weight:g})"]
+            about += kind(say, catalog.facts(entry.key) or AdapterFacts())
+            hint = misfit_mark(say, why) if why else " · ".join(about)
             choices.append(Choice(name=_cut(f"{value} · {hint}"), value=value))
     return choices
 
 
 def scheduler_choices(text: str) -> list[Choice[str]]:
-    """The schedulers whose name holds what was typed; all of them while it is none's."""
+    """The one that is meant, however it is spelt; then those whose name holds what was typed.
+
+    All of them while nothing is like it.
+    """
     wanted = text.strip().casefold()
-    found = [name for name in SCHEDULERS if wanted in name.casefold()] or SCHEDULERS
+    found = [name for name in SCHEDULERS if wanted in name.casefold()]
+    with suppress(InvalidRequest):
+        meant = find_scheduler(text)
+        found = [meant, *(name for name in found if name != meant)]
+    found = found or [*SCHEDULERS]
     return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
 
 

@@ -72,7 +72,7 @@ def loras_page(
         facts = catalog.facts(entry.key) or AdapterFacts()
         why = catalog.misfit(entry.key)
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
-        above = [" · ".join([f"`{entry.key}`", weight, *_kind(say, facts)])]
+        above = [" · ".join([f"`{entry.key}`", weight, *kind(say, facts)])]
         above += [misfit_mark(say, why)] if why else []
         below = []
         if entry.trigger_words:
@@ -91,7 +91,7 @@ def misfit_mark(say: Say, why: Misfit) -> str:
     return say("loras.unsupported", family=why.found)
 
 
-def _kind(say: Say, facts: AdapterFacts) -> list[str]:
+def kind(say: Say, facts: AdapterFacts) -> list[str]:
     """What kind of adapter it is, as far as its file tells."""
     family = [] if facts.family == UNKNOWN else [facts.family]
     rank = [] if facts.rank is None else [say("loras.rank", rank=facts.rank)]

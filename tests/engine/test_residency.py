@@ -221,6 +221,50 @@ def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
     del memory
 
 
+def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
+    keeping: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
+    from bot.engine.weights import contents
+
+    made: list[int] = []
+    real = contents.HostMemory
+
+    def counted(size: int, *, pinned: bool) -> Any:
+        made.append(size)
+        return real(size, pinned=pinned)
+
+    monkeypatch.setattr(contents, "HostMemory", counted)
+    generous = keeping(9 * MODEL)
+    expected = [digests(paint(generous, request(model=key))) for key in ("demo", "other")]
+    one = sum(made) // 2
+    made.clear()
+    tight = keeping(one)
+    for _ in range(2):
+        assert [digests(paint(tight, request(model=key))) for key in ("demo", "other")] == expected
+    assert sum(made) == one
+
+
+def test_memory_that_somebody_holds_is_not_taken_over() -> None:
+    import torch
+
+    from bot.engine.weights import Layout, Shelf
+
+    module = torch.nn.Linear(64, 64)
+    layout = Layout.of(module, torch.float32)
+    shelf = Shelf(layout.size, pinned=False)
+
+    def take(number: float) -> Any:
+        tensors = {name: torch.full(slot.shape, number) for name, slot in layout.slots.items()}
+        return shelf.take(str(number), layout, lambda: tensors, lambda: None)
+
+    held = take(1.0)
+    assert float(take(2.0).tensor("weight")[0, 0]) == 2.0
+    assert float(held.tensor("weight")[0, 0]) == 1.0
+    address = take(3.0).memory.buffer.data_ptr()
+    assert take(4.0).memory.buffer.data_ptr() == address
+
+
 def test_networks_that_are_the_same_are_kept_once(
     keeping: Any, models_dir: Path, tmp_path: Path
 ) -> None:

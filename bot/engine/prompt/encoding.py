@@ -9,14 +9,10 @@ import torch
 
 from bot.engine.prompt.chunks import ROOM, Chunk, Token, split
 from bot.errors import JobFailed
-from bot.request.emphasis import WEIGHT_MAX, WEIGHT_MIN, parse
+from bot.request.emphasis import PARTS_MAX, WEIGHT_MAX, WEIGHT_MIN, parse
 
 SDXL_LAYER = 2
 """SDXL was trained on the penultimate layer; AUTOMATIC1111 calls it "Clip skip: 2"."""
-
-CHUNKS_MAX = 32
-"""Of one prompt. Plain English at its longest fills 8, one letter a token 27; only a row of BREAKs
-or of rare characters comes here, and every step would look at all of it."""
 
 _RESTORED_MAX = 10.0
 """The mean is restored by a factor from 1/10 to 10: beyond, it passed through 0 on its way."""
@@ -57,7 +53,7 @@ def encode(encoders: Encoders, prompt: str, negative: str | None, clip_skip: int
     clip_skip: which layer counted from the last, None = SDXL_LAYER; like diffusers, for the
         prompt only.
 
-    Raises JobFailed when either fills more than CHUNKS_MAX chunks.
+    Raises JobFailed when either fills more than PARTS_MAX chunks.
 
     The shorter one of both is filled up with empty chunks. Without weights and with at most ROOM
     tokens the tensors are, to the bit, those of `StableDiffusionXLPipeline.encode_prompt`.
@@ -93,8 +89,8 @@ def _chunks(encoders: Encoders, text: str) -> tuple[Chunk, ...]:
             ]
         )
     chunks = split(parts, comma)
-    if len(chunks) > CHUNKS_MAX:
-        raise JobFailed("prompt.chunks", value=len(chunks), max=CHUNKS_MAX, room=ROOM)
+    if len(chunks) > PARTS_MAX:
+        raise JobFailed("prompt.chunks", value=len(chunks), max=PARTS_MAX, room=ROOM)
     return chunks
 
 

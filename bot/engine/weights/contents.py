@@ -1,7 +1,7 @@
 """What a network is filled with: in RAM where there is room, else in its files."""
 
-import gc
 import logging
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -36,14 +36,19 @@ class HostMemory:
                 torch.ones(1, device="cuda")
         return code == 0
 
+    def settle(self) -> None:
+        """Wait for copies from it that are under way: then it may be written to, or let go."""
+        if self._pinned:
+            torch.cuda.synchronize()
+
     def __del__(self) -> None:
         if getattr(self, "_pinned", False):
-            torch.cuda.synchronize()  # a copy from it may be under way
+            self.settle()
             runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
             runtime.cudaHostUnregister(self.buffer.data_ptr())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Contents:
     """The pristine parameters of one network; nobody ever writes to them.
 
@@ -107,18 +112,25 @@ class Shelf:
         from_files = Contents(digest, layout, None, read())
         if layout.size > self._limit:
             return from_files
-        self._make_room(layout.size)
         try:
-            memory = HostMemory(layout.size, pinned=self._pinned)
+            # Touching and pinning fresh memory takes longer than copying into it.
+            memory = self._make_room(layout.size) or HostMemory(layout.size, pinned=self._pinned)
         except RuntimeError:  # the machine has less to give than the setting says
             log.warning("no memory to keep %d MB of weights", layout.size >> 20)
             return from_files
+        memory.settle()
         from_files.copy_into(memory.buffer, check_stop)
         contents = Contents(digest, layout, memory, {})
         self._kept[key] = contents
         return contents
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int) -> HostMemory | None:
+        """Drop what was used longest ago; memory of `size` that nobody holds now, if there is."""
+        spare = None
         while self._kept and self.nbytes + size > self._limit:
-            self._kept.popitem(last=False)
-        gc.collect()
+            _, dropped = self._kept.popitem(last=False)
+            memory, holder = dropped.memory, weakref.ref(dropped)
+            del dropped
+            if memory and memory.buffer.numel() == size and holder() is None:
+                spare = memory
+        return spare

@@ -91,13 +91,7 @@ class LoHa:
     def _half(of: Mapping[str, Shape], number: str) -> Shape:
         demand({f"hada_w{number}_a", f"hada_w{number}_b"} <= of.keys())
         a, b, core = of[f"hada_w{number}_a"], of[f"hada_w{number}_b"], of.get(f"hada_t{number}")
-        demand(len(a) == 2 and len(b) >= 2)
-        rank = checked_rank(b[0])
-        if core is None:
-            demand(a[1] == rank)
-            return (a[0], *b[1:])
-        demand(len(core) >= 3 and core[:2] == (a[0], rank) and len(b) == 2)
-        return (a[1], b[1], *core[2:])
+        return _shape(a, b, core)
 
     @classmethod
     def build(
@@ -114,6 +108,17 @@ class LoHa:
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         whole = _product(self.first, base).mul_(self.scale)
         return whole.mul_(_product(self.second, base)).reshape(base.shape)
+
+
+def _shape(a: Shape, b: Shape, core: Shape | None) -> Shape:
+    """Of `_product`. Raises MalformedError."""
+    demand(len(a) == 2 and len(b) >= 2)
+    rank = checked_rank(b[0])
+    if core is None:
+        demand(a[1] == rank)
+        return (a[0], *b[1:])
+    demand(len(core) >= 3 and core[:2] == (a[0], rank) and len(b) == 2)
+    return (a[1], b[1], *core[2:])
 
 
 def _product(factors: tuple[torch.Tensor, ...], base: torch.Tensor) -> torch.Tensor:
@@ -158,13 +163,7 @@ class LoKr:
             return whole
         if a is None or b is None:
             raise MalformedError
-        demand(len(a) == 2 and len(b) >= 2)
-        rank = checked_rank(b[0])
-        if core is None:
-            demand(a[1] == rank)
-            return (a[0], *b[1:])
-        demand(len(core) >= 3 and core[:2] == (a[0], rank) and len(b) == 2)
-        return (a[1], b[1], *core[2:])
+        return _shape(a, b, core)
 
     @classmethod
     def build(
