@@ -31,4 +31,8 @@ def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_engine(options: Any) -> None:
     lines, sound = engine.run(options)
     assert sound
-    assert [line.ours for line in lines[-4:]] == ["0", "yes", "painted", "painted"]
+    stopped, identical, cold, *capped = lines[-5:]
+    # It comes just after the look between two steps, so the step that follows is the last one.
+    assert (stopped.ours, identical.ours) == ("1", "yes")
+    assert cold.ratio.endswith("×")
+    assert [line.ours for line in capped] == ["painted", "painted"]

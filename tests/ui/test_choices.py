@@ -117,7 +117,7 @@ class TestLoras:
             assert [value.strip() for value in proposed] == [f"{text.strip()} anime".strip()]
         found = adapter_choices("anime, ink", CATALOG, SAY, nsfw=True, model="model-0")
         assert [choice.name for choice in found] == [
-            "anime, ink · Ink (1)",
+            "anime, ink · Ink (1) · LoRA · Pony",
             "anime, inky-15 · ⚠ made for SD 1.5, does not fit",
             "anime, inky-dyn · ⚠ DyLoRA, cannot be applied",
         ]
@@ -192,5 +192,9 @@ class TestSchedulers:
     def test_those_that_hold_what_was_typed(self) -> None:
         assert values(scheduler_choices(" euler")) == ["Euler", "Euler a", "Euler trailing"]
 
+    def test_another_program_s_name_finds_the_one_that_is_meant(self) -> None:
+        assert values(scheduler_choices("dpmpp_2m")) == ["DPM++ 2M"]
+        assert values(scheduler_choices("euler_ancestral"))[0] == "Euler a"
+
     def test_what_is_in_none_of_them_leaves_all_to_choose_from(self) -> None:
-        assert values(scheduler_choices("dpmpp_2m")) == [*SCHEDULERS]
+        assert values(scheduler_choices("zzz")) == [*SCHEDULERS]
