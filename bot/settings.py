@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import SettingsError
+from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
 
@@ -70,6 +71,12 @@ class Settings(BaseSettings):
         default=Path("models"),
         alias="IMAGEN_MODELS_DIR",
         description="Where local weights are and downloads go: `checkpoints/`, `loras/`, `hub/`.",
+    )
+    demo: bool = Field(
+        default=False,
+        alias="IMAGEN_DEMO",
+        description="`true` offers the small demo models that come with the bot, and paints with "
+        "them unless another is chosen.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
@@ -191,6 +198,10 @@ class Settings(BaseSettings):
     @property
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
+
+    def demos(self, otherwise: Demos) -> Demos:
+        """What becomes of the demo models; `otherwise` unless the owner asked for them."""
+        return "default" if self.demo else otherwise
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be read in any log."""

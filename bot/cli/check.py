@@ -125,7 +125,9 @@ def _device(settings: Settings) -> Finding:
 def _catalog(settings: Settings) -> Iterator[Finding]:
     models_dir = settings.models_dir.absolute()
     try:
-        catalog = read_catalog(settings.catalog_dir.absolute(), models_dir)
+        catalog = read_catalog(
+            settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
+        )
     except CatalogError as error:
         yield Finding(
             f"catalog: {error}",

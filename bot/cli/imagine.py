@@ -33,7 +33,7 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
-    async with Studio.open(settings) as studio:
+    async with Studio.open(settings, demos="offered") as studio:
         draft = Draft(
             prompt=options.prompt,
             model=options.model,
