@@ -11,6 +11,7 @@ from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, 
 from bot.delivery.uploads import Upload
 from bot.progress import Progress, Stage
 from bot.store import Job, Store
+from bot.ui.buttons import cancel_view
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, status_embed, status_line
 
@@ -64,25 +65,26 @@ class StatusBoard:
         say = self._texts.speaker(job.locale)
         return Parcel(
             embed=status_embed(say, job, progress, PREVIEW if preview else None),
+            view=cancel_view(say, job.id),
             content=mention(job.user_id) if job.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
 
-    def follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
-        """position: what the message shows now; None where that is not known."""
+    def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
+        """place: what the message shows now; None where that is not known."""
         say = self._texts.speaker(job.locale)
-        shown = status_line(say, Progress(Stage.QUEUED, position=position)) if position else ""
+        shown = status_line(say, place) if place else ""
         followed = _Followed(job, say, post, shown)
         followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
         self._followed[job.id] = followed
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         """The line has moved; see JobObserver."""
         for job_id, place in places.items():
             # Far back in a long line every tenth place will do: each edit is a request.
-            if place <= NEAR or place % NEAR == 0:
-                self.show(job_id, Progress(Stage.QUEUED, position=place))
+            if place.paused or place.position <= NEAR or place.position % NEAR == 0:
+                self.show(job_id, place)
 
     def show(self, job_id: str, progress: Progress) -> None:
         """Show `progress` soon, unless something newer comes first."""

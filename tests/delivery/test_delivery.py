@@ -32,6 +32,10 @@ GONE, FORBIDDEN, EXPIRED = http_error(404, 10008), http_error(403, 50013), http_
 TOO_LARGE, AWAY, REJECTED = http_error(413, 40005), http_error(503), http_error(400, 50035)
 
 
+def place(position: int) -> Progress:
+    return Progress(Stage.QUEUED, position=position)
+
+
 def pinged(call: Call) -> list[int]:
     """Whom a call may ping; it must say so, and never everyone or a role."""
     allowed = call.sent["allowed_mentions"]
@@ -142,7 +146,7 @@ class TestFollowing:
     async def test_a_line_that_did_not_change_is_not_sent(self, desk: Desk) -> None:
         first = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), first)
-        desk.delivery.moved({first.job.id: 1})
+        desk.delivery.moved({first.job.id: place(1)})
         job = await desk.painted(first.job.id)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -154,7 +158,7 @@ class TestFollowing:
         await desk.accepted()
         ticket = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), ticket)
-        desk.delivery.moved({"somebody": 1, ticket.job.id: 2, "unknown": 3})
+        desk.delivery.moved({"somebody": place(1), ticket.job.id: place(2), "unknown": place(3)})
         await until_edited(desk, 2)
         assert desk.last("interaction").embed.fields[0].name == "Queued, **#2** in line"
 
@@ -215,7 +219,7 @@ class TestFollowing:
         go_on.set()
         await finishing
         desk.delivery.progressed(job, Progress(Stage.PAINTING, step=9, steps=10))
-        desk.delivery.moved({job.id: 1})
+        desk.delivery.moved({job.id: place(1)})
         for _ in range(50):
             await asyncio.sleep(0)
         assert desk.world.ways() == ["ack", "interaction", "interaction"]

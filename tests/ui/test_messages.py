@@ -270,7 +270,7 @@ class TestWords:
         embed = failure_embed(SAY, job(error=Failure("job.timeout", {"seconds": 600})))
         assert "600 seconds" in (embed.description or "")
         assert fields(embed) == {"demo · 64×48 · Seed 42 · ink:0.6": request().prompt}
-        assert failure_embed(SAY, job()).description == "Cancelled"
+        assert failure_embed(SAY, job()).title == "Cancelled"
 
     def test_warnings_are_sentences(self) -> None:
         [said] = sentences(

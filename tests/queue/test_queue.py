@@ -2,15 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.errors import Refused
+from bot.limits import Limits
 from bot.queue import CRASHES_MAX, JobQueue
-from bot.store import Failure, Job, JobState, Limits, Store
+from bot.store import Failure, Job, JobState, Store
 from tests.store.factories import done, new_job, running
 
 
@@ -24,6 +25,10 @@ async def accepted(queue: JobQueue, count: int) -> list[str]:
     return [(await queue.accept(new_job(user_id=n))).job.id for n in range(count)]
 
 
+def positions(queue: JobQueue) -> dict[str, int]:
+    return {job_id: place.position for job_id, place in queue.places().items()}
+
+
 async def state(store: Store, job_id: str) -> JobState:
     return (await store.job(job_id)).state
 
@@ -32,7 +37,7 @@ async def test_places_are_counted_from_one(store: Store) -> None:
     queue = JobQueue(store)
     tickets = [await queue.accept(new_job()) for _ in range(3)]
     assert [ticket.position for ticket in tickets] == [1, 2, 3]
-    assert queue.places() == {ticket.job.id: n for n, ticket in enumerate(tickets, start=1)}
+    assert positions(queue) == {ticket.job.id: n for n, ticket in enumerate(tickets, start=1)}
 
 
 async def test_the_order_is_that_of_release(store: Store) -> None:
@@ -50,7 +55,7 @@ async def test_the_next_job_is_running_when_it_is_handed_out(store: Store) -> No
     job = await queue.next()
     assert job == await store.job(job_id)
     assert (job.state, job.attempt) == (JobState.RUNNING, 1)
-    assert queue.places() == {job_id: 1}
+    assert positions(queue) == {job_id: 1}
 
 
 async def test_a_job_that_is_not_released_is_left_alone(store: Store) -> None:
@@ -70,10 +75,10 @@ async def test_everyone_moves_up_when_one_leaves(store: Store) -> None:
     queue = JobQueue(store)
     first, second, third = await accepted(queue, 3)
     queue.leave(second)
-    assert queue.places() == {first: 1, third: 2}
+    assert positions(queue) == {first: 1, third: 2}
     queue.leave(second)
     queue.leave("nobody")
-    assert queue.places() == {first: 1, third: 2}
+    assert positions(queue) == {first: 1, third: 2}
 
 
 async def test_an_abandoned_job_is_cancelled_and_gives_its_place_free(store: Store) -> None:
@@ -83,7 +88,7 @@ async def test_an_abandoned_job_is_cancelled_and_gives_its_place_free(store: Sto
         await queue.accept(new_job())
     await queue.abandon(ticket)
     assert await state(store, ticket.job.id) is JobState.CANCELLED
-    assert queue.places() == {}
+    assert positions(queue) == {}
     assert (await queue.accept(new_job())).position == 1
 
 
@@ -102,7 +107,7 @@ async def test_a_job_that_was_cancelled_meanwhile_is_passed_over(store: Store) -
         queue.release(ticket.job.id)
     await store.cancel(tickets[0].job)
     assert (await queue.next()).id == tickets[1].job.id
-    assert queue.places() == {tickets[1].job.id: 1}
+    assert positions(queue) == {tickets[1].job.id: 1}
 
 
 async def test_a_restart_lines_up_what_waited_and_what_ran(store: Store) -> None:
@@ -133,7 +138,7 @@ async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store
     assert [(failed.id, failed.error) for failed in given_up] == [
         (job.id, Failure("job.interrupted", {}))
     ]
-    assert queue.places() == {}
+    assert positions(queue) == {}
 
 
 async def test_a_shutdown_is_no_crash(store: Store) -> None:
@@ -152,11 +157,11 @@ class FailingOnce(Store):
 
     fails = True
 
-    async def start(self, job_id: str) -> Job | None:
+    async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
         if self.fails:
             self.fails = False
             raise sqlite3.OperationalError("database is locked")
-        return await super().start(job_id)
+        return await super().start(job_id, passed)
 
 
 async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) -> None:
