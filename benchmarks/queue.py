@@ -66,6 +66,11 @@ def in_order(asks: Sequence[Ask]) -> Outcome:
     return outcome
 
 
+def fairly(asks: Sequence[Ask]) -> Outcome:
+    """As the bot does it."""
+    return _Bot(asks).run()
+
+
 class _Bot:
     """The bot's policy and forecast, on a clock of its own."""
 
@@ -291,7 +296,7 @@ async def replay(database: Path) -> int:
 def report(shape: Shape, seed: int) -> tuple[str, bool]:
     """The table with what it is of, and whether the goals were met."""
     asks = draw(shape, seed)
-    lines = rows(_Bot(asks).run(), in_order(asks))
+    lines = rows(fairly(asks), in_order(asks))
     about = (
         f"{len(asks):,} jobs of {len({ask.user for ask in asks})} users over"
         f" {len({ask.request.model for ask in asks})} models in"

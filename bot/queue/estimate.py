@@ -137,29 +137,42 @@ class Estimator:
         plain = [one for one in seen if not one.switched]
         if len(plain) < ENOUGH:
             return None
-        fit = _Fit(least_squares(plain), None)
-        errors = [abs(fit.seconds(one.features) / one.seconds - 1) for one in plain]
+        fit = _Fit(least_squares(plain, [1.0] * len(plain)), None)
+        # A long job may be off by more: its error counts by what the first fit makes of it.
+        fit = _Fit(least_squares(plain, _weights(fit, plain)), None)
+        weights = _weights(fit, plain)
+        errors = [
+            abs(fit.seconds(one.features) - one.seconds) * weight
+            for one, weight in zip(plain, weights, strict=True)
+        ]
         bound = OUTLIER * median(errors)
         kept = [one for one, error in zip(plain, errors, strict=True) if error <= bound]
         if ENOUGH <= len(kept) < len(plain):
-            fit = _Fit(least_squares(kept), None)
+            fit = _Fit(least_squares(kept, _weights(fit, kept)), None)
         costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
         return _Fit(fit.coefficients, median(costs) if costs else None)
 
 
-def least_squares(seen: Sequence[_Seen]) -> Features:
-    """Coefficients, none negative, that make the relative errors small.
+def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:
+    return [1 / max(SHORTEST, fit.seconds(one.features)) for one in seen]
+
+
+def least_squares(seen: Sequence[_Seen], weights: Sequence[float]) -> Features:
+    """Coefficients, none negative, that make the weighted errors small.
 
     Ridge regression on the normal equations, solved coordinate by coordinate: what varied little is
     drawn to nothing instead of anywhere.
     """
     size = len(seen[0].features)
-    shares = [[value / one.seconds for value in one.features] for one in seen]
-    scale = [max(row[k] for row in shares) or 1.0 for k in range(size)]
-    rows = [[row[k] / scale[k] for k in range(size)] for row in shares]
+    scale = [max(one.features[k] for one in seen) or 1.0 for k in range(size)]
+    rows = [
+        [value * weight / scale[k] for k, value in enumerate(one.features)]
+        for one, weight in zip(seen, weights, strict=True)
+    ]
+    wanted = [one.seconds * weight for one, weight in zip(seen, weights, strict=True)]
     gram = [[sum(row[i] * row[j] for row in rows) for j in range(size)] for i in range(size)]
-    target = [sum(row[k] for row in rows) for k in range(size)]
-    ridge = RIDGE * len(seen)
+    target = [sum(row[k] * y for row, y in zip(rows, wanted, strict=True)) for k in range(size)]
+    ridge = RIDGE * sum(weight * weight for weight in weights)
     solution = [0.0] * size
     for _ in range(300):
         moved = 0.0

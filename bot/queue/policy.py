@@ -145,7 +145,8 @@ class Line:
             chosen = first
         else:
             chosen = min(peers, key=lambda job: _to_load(job, here))  # of equals the first
-        return Choice(chosen, tuple({due.id: 0, first.id: 0}.keys() - {chosen.id}))
+        turns = {due.id: due, first.id: first}
+        return Choice(chosen, tuple(job_id for job_id in turns if job_id != chosen.id))
 
     def take(self, choice: Choice, now: float) -> None:
         """The choice is being painted: it leaves the line, and its user's turn is over."""

@@ -162,6 +162,26 @@ class TestFollowing:
         await until_edited(desk, 2)
         assert desk.last("interaction").embed.fields[0].name == "Queued, **#2** in line"
 
+    async def test_it_can_be_cancelled_until_there_is_a_result(self, desk: Desk) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        desk.delivery.progressed(ticket.job, Progress(Stage.PAINTING, step=1, steps=10))
+        await until_edited(desk, 2)
+        for call in desk.world.calls:
+            [button] = call.sent["view"].children
+            assert button.custom_id == f"cancel:{ticket.job.id}"
+        await desk.delivery.finished(await desk.painted(ticket.job.id))
+        assert desk.last("interaction").sent["view"] is None
+
+    async def test_a_cancelled_job_says_so_and_has_no_button(self, desk: Desk) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        cancelled = await desk.store.cancel(ticket.job)
+        assert cancelled is not None
+        await desk.delivery.failed(cancelled)
+        assert desk.last("interaction").embed.title == "Cancelled"
+        assert desk.last("interaction").sent["view"] is None
+
     async def test_after_a_message_is_deleted_no_more_edits_are_tried(self, desk: Desk) -> None:
         ticket = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), ticket)

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from bot.queue.policy import ADAPTERS_AHEAD, LOOKAHEAD, PATIENCE, Choice, InPlace, Line, Waiting
 
 HERE = InPlace("warm", ("a:1",))
+NOTHING = InPlace()
 
 
 def job(name: str, user: int = 1, arrived: int = 0, model: str = "cold", **more: object) -> Waiting:
     return replace(Waiting(name, user, arrived, model), **more)  # type: ignore[arg-type]
 
 
-def drained(line: Line, here: InPlace = InPlace(), now: float = 100.0) -> list[str]:
+def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str]:
     """Everyone in the order in which they are served, a second each."""
     order = []
     while (choice := line.choose(here, now)) is not None:
@@ -125,6 +126,14 @@ class TestTheBounds:
         assert sorted(choice.passed) == ["a", "b"]
         line.take(choice, 7)
         assert {one.id: (one.passed, one.due_at) for one in line} == {"a": (1, 7), "b": (1, 7)}
+
+    def test_among_those_of_priority_there_is_a_bound_too(self) -> None:
+        waiting = [
+            job("a", 1, 0),
+            job("due", 2, 1, priority=1, passed=LOOKAHEAD),
+            job("warm", 3, 2, "warm", priority=1),
+        ]
+        assert drained(Line(waiting), HERE) == ["due", "warm", "a"]
 
     def test_what_was_passed_before_a_restart_counts(self) -> None:
         waiting = [job("due", 0, 0, passed=LOOKAHEAD), job("warm", 1, 1, "warm")]

@@ -1,8 +1,9 @@
-"""The queue: first come, first served, and nobody before they were told."""
+"""The queue: what it keeps in step with the store, and nobody before they were told."""
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from bot.errors import Refused
 from bot.limits import Limits
 from bot.queue import CRASHES_MAX, JobQueue
-from bot.store import Failure, Job, JobState, Store
-from tests.store.factories import done, new_job, running
+from bot.store import Failure, Job, JobState, NewJob, Store
+from tests.store.factories import done, new_job, recipe, record, request, running
 
 
 @pytest.fixture
@@ -173,3 +174,192 @@ async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) 
             await queue.next()
         again: Any = await asyncio.wait_for(queue.next(), 5)
         assert again.id == job_id
+
+
+async def order(queue: JobQueue) -> list[str]:
+    """Who is handed out, until nobody waits."""
+    served = []
+    while queue.places():
+        job = await queue.next()
+        served.append(job.id)
+        queue.leave(job.id)
+    return served
+
+
+async def entered(queue: JobQueue, *asked: NewJob) -> list[str]:
+    ids = []
+    for new in asked:
+        ticket = await queue.accept(new)
+        queue.release(ticket.job.id)
+        ids.append(ticket.job.id)
+    return ids
+
+
+def of(user: int, model: str = "demo", **fields: Any) -> NewJob:
+    return new_job(user_id=user, request=request(model=model), **fields)
+
+
+async def test_people_take_turns_and_see_it_in_their_places(store: Store) -> None:
+    queue = JobQueue(store)
+    a1, a2, a3, b1 = await entered(queue, of(1), of(1), of(1), of(2))
+    assert [*queue.places()] == [a1, b1, a2, a3]
+    ticket = await queue.accept(of(3))
+    assert ticket.position == 3
+    assert await order(JobQueue(store)) == []  # another one knows of nothing
+    queue.release(ticket.job.id)
+    assert await order(queue) == [a1, b1, ticket.job.id, a2, a3]
+
+
+async def test_whose_turn_it_is_survives_a_restart(store: Store) -> None:
+    first = JobQueue(store)
+    a1, a2, b1, c1 = await entered(first, of(1), of(1), of(2), of(3))
+    assert (await first.next()).id == a1
+    first.leave(a1)
+    await done(store, of(2))
+    # Somebody else's turn was passed over for what is loaded.
+    assert await store.start(c1, [b1])
+    queue = JobQueue(store)
+    tickets, _ = await queue.resume("discord")
+    # What was begun goes first; 1 was served before 2.
+    assert [ticket.job.id for ticket in tickets] == [a1, a2, b1, c1]
+    assert [*queue.places()][:2] == [a1, c1]
+    assert {job.id: job.passed for job in await store.jobs_in(JobState.PENDING, "discord")} == {
+        a1: 0,
+        a2: 0,
+        b1: 1,
+        c1: 0,
+    }
+
+
+async def test_what_is_loaded_goes_ahead_and_whose_turn_it_was_is_written_down(
+    store: Store,
+) -> None:
+    queue = JobQueue(store, loaded=lambda: "warm")
+    cold, warm = await entered(queue, of(1, "cold"), of(2, "warm"))
+    assert [*queue.places()] == [warm, cold]
+    assert (await queue.next()).id == warm
+    assert (await store.job(cold)).passed == 1
+    assert (await store.job(cold)).due_at == (await store.job(warm)).started_at
+
+
+async def test_without_knowing_better_the_last_model_is_in_place(store: Store) -> None:
+    queue = JobQueue(store)
+    a, b, c = await entered(queue, of(1, "x"), of(2, "y"), of(3, "x"))
+    assert await order(queue) == [a, c, b]
+
+
+async def test_a_role_with_priority_goes_ahead(store: Store) -> None:
+    queue = JobQueue(store, Limits(priorities={9: 1}))
+    plain, favoured = await entered(queue, of(1), of(2, roles=frozenset({9})))
+    assert (await store.job(favoured)).priority == 1
+    assert await order(queue) == [favoured, plain]
+
+
+async def test_it_can_be_asked_before_anything_is_done(store: Store) -> None:
+    queue = JobQueue(store, Limits(per_user=1))
+    await queue.admit(of(1))
+    assert queue.places() == {}
+    await queue.accept(of(1))
+    with pytest.raises(Refused):
+        await queue.admit(of(1))
+    await JobQueue(store).admit(of(1))
+
+
+async def test_the_next_in_line_waits_through_a_pause_and_a_restart(store: Store) -> None:
+    queue = JobQueue(store)
+    await queue.pause()
+    [job_id] = await entered(queue, of(1))
+    waiting = asyncio.create_task(queue.next())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    assert queue.places()[job_id].paused
+    waiting.cancel()
+
+    queue = JobQueue(store)
+    await queue.resume("discord")
+    assert queue.paused
+    waiting = asyncio.create_task(queue.next())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await queue.unpause()
+    assert (await waiting).id == job_id
+    again = JobQueue(store)
+    await again.resume("discord")
+    assert not again.paused
+
+
+async def test_every_change_of_the_line_is_told(store: Store) -> None:
+    queue, told = JobQueue(store), 0
+
+    def moved() -> None:
+        nonlocal told
+        told += 1
+
+    queue.moved = moved
+    [job_id] = await entered(queue, of(1))
+    assert told == 1
+    await queue.pause()
+    await queue.unpause()
+    assert told == 3
+    queue.leave(job_id)
+    assert told == 4
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
+    """Ten seconds a job, in the past; since then one began four seconds ago."""
+    clock = Clock()
+    for _ in range(5):
+        job = await running(store, of(5))
+        finished = await store.finish(job, recipe(job.request), [record()], [])
+        assert finished is not None
+    queue = JobQueue(store, loaded=lambda: "demo", clock=clock)
+    await queue.resume("discord")  # these took a moment only, in the store
+    await entered(queue, of(1))
+    for _ in range(20):
+        # One after the other, ten seconds each.
+        job = await queue.next()
+        clock.now += 10
+        queue.painted(replace(job, started_at=0, finished_at=10_000))
+        queue.leave(job.id)
+        await entered(queue, of(1))
+    job = await queue.next()
+    clock.now += 4
+    a, b = await entered(queue, of(2), of(3))
+    places = queue.places()
+    assert places[job.id].ready_at == pytest.approx(clock.now + 6, abs=1)
+    assert places[a].ready_at == pytest.approx(clock.now + 16, abs=2)
+    assert places[b].ready_at == pytest.approx(clock.now + 26, abs=3)
+    # The running one is late: the others are told a later time, not one that has passed.
+    clock.now += 60
+    late = queue.places()[a].ready_at
+    assert late is not None
+    assert late > clock.now + 9
+    await queue.pause()
+    assert queue.places()[a].ready_at is None
+
+
+async def test_before_anything_was_painted_no_time_is_promised(store: Store) -> None:
+    queue = JobQueue(store)
+    [job_id] = await entered(queue, of(1))
+    assert queue.places()[job_id].ready_at is None
+
+
+async def test_a_long_line_is_told_to_its_end(store: Store) -> None:
+    queue = JobQueue(store)
+    ids = await entered(queue, *(of(user, "x" if user % 2 else "y") for user in range(100)))
+    places = queue.places()
+    assert sorted(places) == sorted(ids)
+    assert [place.position for place in places.values()] == [*range(1, 101)]
+    assert [ticket.job.id for ticket in queue.standings()] == [*places]
+    for job_id in ids[:99]:
+        queue.leave(job_id)
+    assert [*queue.places()] == [ids[99]]
