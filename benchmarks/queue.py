@@ -215,6 +215,7 @@ def rows(ours: Outcome, plain: Outcome) -> list[Row]:
     light, plain_light = _light(ours), _light(plain)
     said, foreseen = median(ours.said), median(ours.foreseen)
     return [
+        Row("the card is busy", _busy(ours) / 3600, _busy(plain) / 3600, " h", 1),
         Row("switches of the model", ours.switches, plain.switches, ""),
         *(
             Row(
@@ -244,6 +245,10 @@ def rows(ours: Outcome, plain: Outcome) -> list[Row]:
             met=said <= GOAL,
         ),
     ]
+
+
+def _busy(outcome: Outcome) -> float:
+    return sum(end - start for _, start, end in outcome.spans)
 
 
 def _light(outcome: Outcome) -> list[float]:

@@ -162,6 +162,32 @@ class TestFollowing:
         await until_edited(desk, 2)
         assert desk.last("interaction").embed.fields[0].name == "Queued, **#2** in line"
 
+    async def test_a_time_that_has_become_wrong_is_corrected(self, desk: Desk) -> None:
+        await desk.accepted()
+        ticket = await desk.accepted()
+        told = replace(ticket, place=replace(place(2), ready_at=1_000))
+        await desk.delivery.acknowledge(desk.interaction(), told)
+        for ready_at in (1_001, 1_050, 940, 1_061):
+            desk.delivery.moved({ticket.job.id: replace(place(2), ready_at=ready_at)})
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert desk.world.ways() == ["ack", "interaction"]
+        assert "<t:1061:R>" in str(desk.last("interaction").embed.fields[0].value)
+
+    async def test_everybody_hears_of_a_pause_and_of_its_end_wherever_they_are(
+        self, desk: Desk
+    ) -> None:
+        await desk.accepted()
+        ticket = await desk.accepted()
+        far = replace(ticket, place=place(57))
+        await desk.delivery.acknowledge(desk.interaction(), far)
+        desk.delivery.moved({ticket.job.id: replace(place(57), paused=True)})
+        await until_edited(desk, 2)
+        assert "Paused" in str(desk.last("interaction").embed.fields[0].name)
+        desk.delivery.moved({ticket.job.id: place(57)})
+        await until_edited(desk, 3)
+        assert desk.last("interaction").embed.fields[0].name == "Queued, **#57** in line"
+
     async def test_it_can_be_cancelled_until_there_is_a_result(self, desk: Desk) -> None:
         ticket = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), ticket)
