@@ -11,12 +11,13 @@ import discord
 import yarl
 from discord.ext import commands
 
+from bot.consumer import GpuConsumer
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
 from bot.errors import SettingsError
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
-from bot.store import JobState, Limits
+from bot.store import JobState
 from bot.studio import Studio
 from bot.sync import register_if_changed
 from bot.ui.commands import CommandTranslator, put_into_words
@@ -69,6 +70,17 @@ class ImagenBot(commands.AutoShardedBot):
         )
         self._extensions_to_load = extensions
         self._warm_up: Callable[[], None] | None = None
+        self._consumer: GpuConsumer | None = None
+
+    @property
+    def consumer(self) -> GpuConsumer:
+        """What drains the queue; it is there before any command can come."""
+        assert self._consumer is not None  # noqa: S101
+        return self._consumer
+
+    @consumer.setter
+    def consumer(self, consumer: GpuConsumer) -> None:
+        self._consumer = consumer
 
     def when_ready(self, warm_up: Callable[[], None]) -> None:
         """Call `warm_up` once, when the bot is online and nobody waits for it."""
@@ -106,11 +118,10 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
     stop = stop_on_signals()
     point_at(settings.api_url)
     texts = Texts.read()
-    limits = Limits(settings.queue_size, settings.queue_per_user)
     # A preview between two edits would be seen by nobody.
     preview_interval = EDIT_INTERVAL if settings.preview else None
     async with (
-        Studio.open(settings, limits, preview_interval) as studio,
+        Studio.open(settings, settings.limits, preview_interval) as studio,
         ImagenBot(settings, studio, texts, extensions) as bot,
     ):
         serving = asyncio.create_task(_serve(bot))
@@ -142,6 +153,7 @@ async def _serve(bot: ImagenBot) -> None:
     painted = await bot.studio.store.jobs_in(JobState.DONE, "discord")
     bot.delivery.resume(tickets)
     async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
+        bot.consumer = consumer
         bot.when_ready(consumer.warm_up)
         # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(

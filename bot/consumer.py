@@ -17,13 +17,15 @@ from bot.log import traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
-from bot.store import Failure, Job, Store
+from bot.store import Failure, Job, JobState, Store
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
 GRACE = 3.0
 """Seconds that a shutdown waits for the running step to end."""
+TELL_AFTER = 0.1
+"""Seconds in which several changes of the line are told as one."""
 PAUSE = 1.0
 """Seconds until the next try when the store cannot be used (locked, disk full)."""
 
@@ -53,7 +55,8 @@ class Painter(Protocol):
 class JobObserver(Protocol):
     """Who is told what becomes of the jobs. The first two must return at once."""
 
-    def moved(self, places: dict[str, int]) -> None: ...
+    def moved(self, places: dict[str, Progress]) -> None:
+        """The line has changed; `places` are of those who still wait."""
 
     def progressed(self, job: Job, progress: Progress) -> None: ...
 
@@ -117,6 +120,8 @@ class GpuConsumer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._running: _Running | None = None
+        self._unwanted: set[str] = set()
+        self._telling: asyncio.TimerHandle | None = None
         self._stopping = False
         self._notices: set[asyncio.Task[None]] = set()
 
@@ -141,10 +146,14 @@ class GpuConsumer:
 
     async def run(self) -> None:
         """Paint jobs until `stop`; one at a time, in the queue's order."""
+        self._queue.moved = self._tell_soon
         fetching = asyncio.create_task(self._fetch_ahead())
         try:
             await self._drain()
         finally:
+            self._queue.moved = lambda: None
+            if self._telling is not None:
+                self._telling.cancel()
             fetching.cancel()
             await asyncio.wait([fetching])
 
@@ -162,8 +171,21 @@ class GpuConsumer:
             except Exception:
                 log.exception("job %s: could not be concluded", job.id)
             finally:
+                self._unwanted.discard(job.id)
                 self._queue.leave(job.id)
-                self._observe(self._observer.moved, self._queue.places())
+
+    def _tell_soon(self) -> None:
+        """Tell the observer how the line is now, once the present changes are through."""
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+
+    def _tell_places(self) -> None:
+        self._telling = None
+        places = self._queue.places()
+        if self._queue.running is not None:
+            places.pop(self._queue.running.id, None)
+        self._observe(self._observer.moved, places)
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
@@ -200,6 +222,38 @@ class GpuConsumer:
         self._running.stop(StopReason.CANCELLED)
         return True
 
+    async def withdraw(self, job_id: str) -> Job | None:
+        """Cancel a job that waits, or stop it at its next step if it runs.
+
+        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
+        """
+        job = await self._store.find(job_id)
+        if job is None:
+            return None
+        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
+        if cancelled is not None:
+            log.info("job %s: cancelled while it waited", job_id)
+            self._queue.leave(job_id)
+            self._tell(self._observer.failed(cancelled))
+            return cancelled
+        # It may have begun just now.
+        job = await self._store.job(job_id)
+        if job.state is not JobState.RUNNING:
+            return None
+        if not self.cancel(job_id):
+            self._unwanted.add(job_id)
+        return job
+
+    async def pause(self) -> None:
+        """Start no more jobs until `unpause`; after the present one the GPU's memory is free."""
+        await self._queue.pause()
+        log.info("paused")
+        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
+
+    async def unpause(self) -> None:
+        await self._queue.unpause()
+        log.info("no longer paused")
+
     async def stop(self, task: asyncio.Task[None]) -> None:
         """End `task`, which runs `run`. Jobs that are not done stay pending in the store."""
         self._stopping = True
@@ -227,6 +281,8 @@ class GpuConsumer:
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
         self._running = running = _Running(job, self._timeout)
+        if job.id in self._unwanted:
+            running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
             painting = await self._paint(running)
@@ -247,6 +303,7 @@ class GpuConsumer:
                 log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
                 return
             log.info("job %s: done in %.1f s", job.id, done.seconds)
+            self._queue.painted(done)
             self._tell(self._observer.finished(done))
         finally:
             self._running = None

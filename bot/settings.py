@@ -9,16 +9,20 @@ import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.limits import Limits
 from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+
+Ids = Annotated[tuple[int, ...], NoDecode]
+"""Ids of Discord, written with commas between them."""
 
 
 class Settings(BaseSettings):
@@ -150,6 +154,45 @@ class Settings(BaseSettings):
         alias="IMAGEN_QUEUE_PER_USER",
         description="Jobs that may wait or run at once for one user.",
     )
+    queue_per_guild: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        alias="IMAGEN_QUEUE_PER_GUILD",
+        description="Jobs that may wait or run at once for one server; unset, as many as fit.",
+    )
+    cooldown: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        alias="IMAGEN_COOLDOWN",
+        description="Seconds between two requests of one user.",
+    )
+    daily_pictures: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        alias="IMAGEN_DAILY_PICTURES",
+        description="Pictures that one user may have in any 24 hours; those of failed jobs are "
+        "given back. Unset, there is no such limit.",
+    )
+    allowed_roles: Ids = Field(
+        default=(),
+        alias="IMAGEN_ALLOWED_ROLES",
+        description="Ids of roles, separated by commas, of which one is needed to paint; unset, "
+        "everybody may.",
+    )
+    priority_roles: Annotated[dict[int, int], NoDecode] = Field(
+        default={},
+        alias="IMAGEN_PRIORITY_ROLES",
+        description="Ids of roles whose jobs go ahead of others, such as `123, 456:2`; the higher "
+        "number after the colon goes first, 1 without one.",
+    )
+    blocked_users: Ids = Field(
+        default=(),
+        alias="IMAGEN_BLOCKED_USERS",
+        description="Ids of users, separated by commas, who may not paint.",
+    )
     max_adapters: int = Field(
         default=4,
         ge=1,
@@ -177,6 +220,26 @@ class Settings(BaseSettings):
             raise ValueError("allowed is an address such as http://127.0.0.1:3128")
         return url
 
+    @field_validator("allowed_roles", "blocked_users", mode="before")
+    @classmethod
+    def _ids(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        parts = _parts(text)
+        if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
+            raise ValueError("allowed are ids separated by commas, such as 123, 456")
+        return tuple(int(part) for part in parts)
+
+    @field_validator("priority_roles", mode="before")
+    @classmethod
+    def _priorities(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        parts = [re.fullmatch(r"([0-9]{1,19})(?: *: *([1-9][0-9]?))?", p) for p in _parts(text)]
+        if not all(parts):
+            raise ValueError("allowed are ids with a number from 1 to 99, such as 123, 456:2")
+        return {int(part[1]): int(part[2] or 1) for part in parts if part}
+
     @field_validator("data_dir", "catalog_dir", "models_dir")
     @classmethod
     def _from_home(cls, path: Path) -> Path:
@@ -186,6 +249,19 @@ class Settings(BaseSettings):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            size=self.queue_size,
+            per_user=self.queue_per_user,
+            per_guild=self.queue_per_guild,
+            cooldown=self.cooldown,
+            quota=self.daily_pictures,
+            blocked=frozenset(self.blocked_users),
+            roles=self.allowed_roles,
+            priorities=self.priority_roles,
+        )
 
     @property
     def database(self) -> Path:
@@ -244,6 +320,10 @@ def _meant_for_us(name: str) -> bool:
     return name.startswith("IMAGEN_") or bool(get_close_matches(name, names_of(), 1, 0.8))
 
 
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]*,[\s,]*", text.strip(" ,")) if part]
+
+
 SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")
 
 
@@ -261,7 +341,7 @@ def _shown_default(alias: str) -> str:
     default = field.default
     if isinstance(default, bool):
         return str(default).lower()
-    return "" if default is None else str(default)
+    return "" if default in (None, (), {}) else str(default)
 
 
 def env_example() -> str:

@@ -12,9 +12,10 @@ from typing import Self
 from bot.consumer import GpuConsumer, JobObserver
 from bot.engine import Engine
 from bot.inputs import Inputs
+from bot.limits import Limits
 from bot.queue import JobQueue
 from bot.settings import Settings
-from bot.store import Limits, Store
+from bot.store import Store
 from catalog import Demos, LiveCatalog
 
 GIB = 2**30
@@ -67,11 +68,12 @@ class Studio:
             settings.demos(demos),
         )
         async with Store.open(settings.database.absolute()) as store:
+            engine = build_engine(settings, preview_interval)
             yield cls(
                 catalog=catalog,
                 store=store,
-                engine=build_engine(settings, preview_interval),
-                queue=JobQueue(store, limits),
+                engine=engine,
+                queue=JobQueue(store, limits, loaded=lambda: engine.loaded),
                 inputs=Inputs(settings.inputs_dir.absolute()),
             )
 

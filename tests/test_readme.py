@@ -124,6 +124,7 @@ def test_the_marks_of_what_is_generated_are_there() -> None:
     for begin, end in (
         MARKS,
         ("<!-- settings:begin -->\n", "<!-- settings:end -->"),
+        ("<!-- queue:begin -->\n", "<!-- queue:end -->"),
     ):
         assert README.count(begin) == README.count(end) == 1
         assert README.index(begin) < README.index(end)

@@ -107,7 +107,7 @@ class _Watcher:
         self._shown = ""
         self.ended = asyncio.Event()
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         """Nobody else is in this line."""
 
     def progressed(self, job: Job, progress: Progress) -> None:

@@ -24,7 +24,7 @@ from bot.delivery.posts import (
 from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
 from bot.errors import JobFailed
-from bot.progress import Progress, Stage
+from bot.progress import Progress
 from bot.queue import Ticket
 from bot.store import Failure, ImageRecord, Job, JobState, Store
 from bot.ui.language import Say, Texts
@@ -73,17 +73,18 @@ class Delivery:
         """
         job = ticket.job
         post: Post | None = None
-        embed = self._board.parcel(job, _waiting(ticket)).embed
+        parcel = self._board.parcel(job, ticket.place)
+        embed, view = parcel.embed, parcel.view or discord.utils.MISSING
         message_id: int | None = None
         try:
             if interaction.response.is_done():
                 answer = await interaction.edit_original_response(
-                    embed=embed, allowed_mentions=only(None)
+                    embed=embed, view=view, allowed_mentions=only(None)
                 )
                 message_id = answer.id
             else:
                 response = await interaction.response.send_message(
-                    embed=embed, allowed_mentions=only(None)
+                    embed=embed, view=view, allowed_mentions=only(None)
                 )
                 message_id = response.message_id
         except Exception as error:
@@ -97,7 +98,7 @@ class Delivery:
             post = InteractionPost(interaction)
         if message_id and interaction.channel_id:
             await self._store.set_message(job.id, interaction.channel_id, message_id)
-        self._board.follow(job, post, ticket.position)
+        self._board.follow(job, post, ticket.place)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
         """Reply to `message` with the job's place in line, mentioning who asked.
@@ -110,7 +111,7 @@ class Delivery:
         try:
             sent = await send(
                 channel,
-                replace(self._board.parcel(job, _waiting(ticket)), mention=job.user_id),
+                replace(self._board.parcel(job, ticket.place), mention=job.user_id),
                 nonce=f"{job.id}-ack",
                 reply_to=message.to_reference(fail_if_not_exists=False),
             )
@@ -122,13 +123,13 @@ class Delivery:
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
             await self._store.set_message(job.id, channel.id, sent.id)
-        self._board.follow(job, post, ticket.position)
+        self._board.follow(job, post, ticket.place)
 
     def resume(self, tickets: tuple[Ticket, ...]) -> None:
         """After a restart: follow what waits."""
         for ticket in tickets:
             self._board.follow(ticket.job, self._courier.channel_post(ticket.job))
-            self._board.show(ticket.job.id, _waiting(ticket))
+            self._board.show(ticket.job.id, ticket.place)
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -141,7 +142,7 @@ class Delivery:
 
     # JobObserver
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         self._board.moved(places)
 
     def progressed(self, job: Job, progress: Progress) -> None:
@@ -267,7 +268,3 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
-
-
-def _waiting(ticket: Ticket) -> Progress:
-    return Progress(Stage.QUEUED, position=ticket.position)

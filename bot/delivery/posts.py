@@ -20,6 +20,7 @@ class Parcel:
     """What a message should hold. `mention` is the one user whom it may ping."""
 
     embed: discord.Embed
+    view: discord.ui.View | None = None
     content: str | None = None
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
@@ -63,6 +64,7 @@ class InteractionPost:
         message = await self.interaction.edit_original_response(
             content=parcel.content,
             embed=parcel.embed,
+            view=parcel.view,
             attachments=parcel.files(),
             allowed_mentions=parcel.mentions(),
         )
@@ -79,6 +81,7 @@ class ChannelPost:
         message = await self.message.edit(
             content=parcel.content,
             embed=parcel.embed,
+            view=parcel.view,
             attachments=parcel.files(),
             allowed_mentions=parcel.mentions(),
         )
@@ -97,6 +100,7 @@ async def send(
         channel.send,
         content=parcel.content,
         embed=parcel.embed,
+        view=parcel.view,
         files=parcel.files(),
         allowed_mentions=parcel.mentions(),
         nonce=nonce[:NONCE_MAX],

@@ -7,9 +7,9 @@ from bot.store.jobs import (
     Job,
     JobState,
     Kind,
-    Limits,
     NewJob,
     Origin,
+    Painted,
 )
 from bot.store.store import Store
 
@@ -20,8 +20,8 @@ __all__ = [
     "Job",
     "JobState",
     "Kind",
-    "Limits",
     "NewJob",
     "Origin",
+    "Painted",
     "Store",
 ]

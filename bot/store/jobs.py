@@ -21,14 +21,6 @@ DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many jobs may wait or run at once: in all, and for one user."""
-
-    size: int
-    per_user: int
-
-
 class JobState(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
@@ -52,13 +44,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job to be accepted. `user_id` is 0 for the command line, which has no guild or channel."""
+    """A job to be accepted. `user_id` is 0 for the command line, which has no guild or channel.
+
+    roles: the user's in that guild. priority: which the queue finds by them.
+    """
 
     request: GenerationRequest
     origin: Origin
     kind: Kind = "imagine"
     user_id: int = 0
     guild_id: int | None = None
+    roles: frozenset[int] = frozenset()
+    priority: int = 0
     channel_id: int | None = None
     reply_to: int | None = None
     parent_id: str | None = None
@@ -110,6 +107,9 @@ class Job:
     error: Failure | None
     recipe: Recipe | None
     warnings: tuple[Notice, ...]
+    priority: int = 0
+    passed: int = 0
+    due_at: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -132,6 +132,19 @@ class Job:
                 "warnings": tuple(Notice(**notice) for notice in json.loads(values["warnings"])),
             }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """What there is to learn from a job that was painted; times are milliseconds."""
+
+    request: GenerationRequest
+    started_at: int
+    finished_at: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at) / 1000
 
 
 def new_id() -> str:
