@@ -110,16 +110,23 @@ class AdapterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why an adapter fits none of the models. found: its base or its family, as `kind` says."""
+    """Why an adapter fits none of the models, or not the one that is asked for.
 
-    kind: Literal["base", "family"]
+    found: its base, its family, or the keys of the models that it is for, as `kind` says.
+    """
+
+    kind: Literal["base", "family", "models"]
     found: str
 
     @property
     def allowed(self) -> str:
+        if self.kind == "models":
+            return self.found
         return ", ".join(SDXL_CLASS if self.kind == "base" else POSSIBLE)
 
     def __str__(self) -> str:
+        if self.kind == "models":
+            return f"only for {self.found}"
         if self.kind == "base":
             return f"made for {self.found}, which fits no model here"
         return f"of the kind {self.found}, which cannot be applied"
