@@ -359,14 +359,19 @@ def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) ->
     notices = []
     for file, (_, owner) in zip(read, worn, strict=True):
         if file.matched < file.total:
-            said = {"adapter": owner.key, "matched": file.matched, "total": file.total}
-            notices.append(Notice("adapter.partial", said))
+            notices.append(
+                Notice(
+                    "adapter.partial",
+                    {"adapter": owner.key, "matched": file.matched, "total": file.total},
+                )
+            )
         for reason, code in _SKIPPED.items():
             modules = [name for name, why in file.skipped if why == reason]
             if modules:
                 example = modules[0][:NAME_SHOWN]
-                said = {"adapter": owner.key, "count": len(modules), "example": example}
-                notices.append(Notice(code, said))
+                notices.append(
+                    Notice(code, {"adapter": owner.key, "count": len(modules), "example": example})
+                )
     return tuple(notices)
 
 
