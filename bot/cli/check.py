@@ -81,7 +81,7 @@ def _token(settings: Settings) -> Finding:
             "put DISCORD_TOKEN into .env to serve Discord; `imagine` works without",
             fatal=True,
         )
-    if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value()):
+    if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value().strip()):  # as discord.py does
         return Finding(
             "token: does not look like a bot token (three parts joined by dots)",
             "copy it anew from https://discord.com/developers/applications, page Bot, Reset Token",
@@ -147,6 +147,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
         for entry in entries.values():
             if not entry.enabled:
+                yield Finding(f"{kind} {entry.key}: disabled, not looked at")
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
