@@ -153,6 +153,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     ranks: Counter[int] = Counter()
     conv_ranks: Counter[int] = Counter()
     cross: dict[str, dict[str, tuple[int, ...]]] = {}
+    strange: list[str] = []
     for name in shapes:
         module, _, part = name.rpartition(".")
         if part == "alpha":
@@ -162,6 +163,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         if part not in _FAMILY_OF_PART:
             module, part = _unusual(module, part)
             if part not in _FAMILY_OF_PART:
+                strange.append(name)
                 continue
         family = _FAMILY_OF_PART[part]
         if part not in _SHAPED:
@@ -181,7 +183,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             cross.setdefault(module, {})[part] = shape
     structure = _structure(shapes, cross)
     return AdapterFacts(
-        family=foreign(shapes) or _joined(families, convolutions=bool(conv_ranks)),
+        family=foreign(strange) or _joined(families, convolutions=bool(conv_ranks)),
         base=training.base_of(structure, metadata),
         certain=bool(structure),
         rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(families) else None),
