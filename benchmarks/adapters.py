@@ -187,6 +187,7 @@ def drift(bench: Bench, pipeline: Any) -> tuple[Line, bool]:
     """Weights that differ from the checkpoint's after a hundred sets; and whether ours do."""
     files = [bench.lora(number) for number in range(4)]
     library, chance = patches.Library(2**33), random.Random(1)
+    wear(bench, (), library)  # so that every part is awake
     models = (bench.resident, pipeline)
     pristine = [_copy(model) for model in models]
     for file in files:

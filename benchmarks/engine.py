@@ -398,7 +398,7 @@ def main() -> int:
     """Measure, print, and return the exit code."""
     parser = bench_model.arguments(str(__doc__))
     parser.add_argument("--cap", type=float, help="GiB that torch may reserve (CUDA)")
-    parser.add_argument("--memory", default="auto", help="auto, full, 11gb or 8gb")
+    parser.add_argument("--memory", default="auto", help="auto, full, 16gb, 11gb or 8gb")
     parser.add_argument("--compile", action="store_true", help="also with compiled code (minutes)")
     options = parser.parse_args()
     lines, sound = run(options)

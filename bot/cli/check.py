@@ -29,7 +29,7 @@ from catalog.header import HeaderError, read_metadata
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
-GIB_NEEDED = {"full": 12, "11gb": 9.5, "8gb": 7}
+GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
 """Of free memory, by profile: what a picture of 1024×1024 is planned to take, context included."""
 MEND = {
     ".toml": "correct the entry; it is left out until then",
