@@ -93,11 +93,11 @@ class Settings(BaseSettings):
         description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
         "`float16`, `bfloat16` or `float32`.",
     )
-    memory: Literal["auto", "full", "11gb", "8gb"] = Field(
+    memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",
         alias="IMAGEN_MEMORY",
         description="How much of a model may stay on the GPU: `auto` (by the card's size), "
-        "`full`, `11gb` or `8gb`.",
+        "`full`, `16gb`, `11gb` or `8gb`.",
     )
     compiled: bool = Field(
         default=False,
