@@ -245,8 +245,8 @@ CATALOG = """
 default = "demo"
 [models.demo]
 name = "Demo"
-path = "builtin:flat"
-description = "A small model."
+path = "builtin:demo"
+description = "A placeholder."
 [models.lost]
 name = "Lost"
 path = "lost.safetensors"

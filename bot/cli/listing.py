@@ -99,6 +99,7 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 _FILES = {
+    "builtin": "built in",
     "folder": "present",
     "file": "present",
     "cached": "present",

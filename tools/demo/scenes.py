@@ -26,7 +26,7 @@ COLOURS: Final[dict[str, Colour]] = {
     "black": (24, 24, 28),
 }
 SHAPES: Final = ("circle", "square", "triangle", "star", "heart", "moon", "flower", "fish")
-SIZES: Final = {"small": (12.0, 15.0), "medium": (20.0, 27.0), "big": (35.0, 43.0)}
+SIZES: Final = {"small": (15.0, 19.0), "medium": (28.0, 36.0), "big": (43.0, 52.0)}
 """Radius of the circle around a shape, in pixels of a picture of SIDE."""
 PLACES: Final = ("left", "right", "top", "bottom", "middle")
 GROUNDS: Final = ("plain", "sea", "hill")
