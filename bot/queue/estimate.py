@@ -7,7 +7,7 @@ by least squares, over its latest jobs. What a switch of models costs is what is
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_low
 
 from bot.queue.policy import InPlace
 from bot.request import GenerationRequest
@@ -143,6 +143,9 @@ class Estimator:
             seen = list(self._samples.get(model, ()))
         plain = [one for one in seen if not one.switched]
         if len(plain) < ENOUGH:
+            # Where people ask seldom, each job finds the model gone or is thought to.
+            plain = seen
+        if len(plain) < ENOUGH:
             return None
         fit = _Fit(least_squares(plain, [1.0] * len(plain)), None)
         # A long job may be off by more: its error counts by what the first fit makes of it.
@@ -157,7 +160,8 @@ class Estimator:
         if ENOUGH <= len(kept) < len(plain):
             fit = _Fit(least_squares(kept, _weights(fit, kept)), None)
         costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
-        return _Fit(fit.coefficients, median(costs) if costs else None)
+        # Of two the smaller: with the first the model may have been downloaded.
+        return _Fit(fit.coefficients, median_low(costs) if costs else None)
 
 
 def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:
