@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT := a red fox asleep in fresh snow
 SEED := 7
 
-.PHONY: demo test run check docs bench
+.PHONY: demo test run check docs bench demo-model-report
 
 demo: .venv/installed
 	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
@@ -29,6 +29,10 @@ check: .venv/installed-dev
 # .env.example and the README's table of settings, from the settings class
 docs: .venv/installed
 	$(BIN)/python -m bot.settings
+
+# How well the demo models paint (minutes), into README.md and demo/README.md
+demo-model-report: .venv/installed-dev
+	$(BIN)/python -m tools.demo.report --write-readme
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness

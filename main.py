@@ -9,7 +9,7 @@ from bot import log
 from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
-from bot.signals import leave
+from bot.signals import leave, unread
 from catalog import CatalogError
 from cogs import EXTENSIONS
 
@@ -22,7 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
-        return call(options)
+        code = call(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return unread()
     except (SettingsError, StoreError, CatalogError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

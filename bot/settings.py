@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.limits import Limits
+from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
 
@@ -75,6 +76,12 @@ class Settings(BaseSettings):
         alias="IMAGEN_MODELS_DIR",
         description="Where local weights are and downloads go: `checkpoints/`, `loras/`, `hub/`.",
     )
+    demo: bool = Field(
+        default=False,
+        alias="IMAGEN_DEMO",
+        description="`true` offers the small demo models that come with the bot, and paints with "
+        "them unless another is chosen.",
+    )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
         alias="IMAGEN_DEVICE",
@@ -86,11 +93,11 @@ class Settings(BaseSettings):
         description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
         "`float16`, `bfloat16` or `float32`.",
     )
-    memory: Literal["auto", "full", "11gb", "8gb"] = Field(
+    memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",
         alias="IMAGEN_MEMORY",
         description="How much of a model may stay on the GPU: `auto` (by the card's size), "
-        "`full`, `11gb` or `8gb`.",
+        "`full`, `16gb`, `11gb` or `8gb`.",
     )
     compiled: bool = Field(
         default=False,
@@ -267,6 +274,10 @@ class Settings(BaseSettings):
     @property
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
+
+    def demos(self, otherwise: Demos) -> Demos:
+        """What becomes of the demo models; `otherwise` unless the owner asked for them."""
+        return "default" if self.demo else otherwise
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be read in any log."""

@@ -192,6 +192,12 @@ class ReferenceEntry(_Part):
 
 
 class _Entry(_Part):
+    """What models and adapters have in common.
+
+    enabled: whether it is offered. demo: it comes with the code, to try the bot out: it is offered
+    where demos are asked for, whatever `enabled` says.
+    """
+
     key: str
     name: Name
     path: Source
@@ -199,6 +205,7 @@ class _Entry(_Part):
     revision: Revision | None = None
     description: Description = ""
     enabled: bool = True
+    demo: bool = False
     nsfw: bool = False
     licence: Licence = ""
     url: Link = ""
@@ -216,7 +223,7 @@ class _Entry(_Part):
 class ModelEntry(_Entry):
     """One checkpoint that people can choose.
 
-    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:demo`.
+    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:NAME`.
     weight_name: which checkpoint file of a repository or folder that holds single files.
     revision: commit, tag or branch of the hub repository.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.

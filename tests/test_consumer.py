@@ -190,13 +190,16 @@ class Gate:
 
 
 class TestPainting:
-    async def test_a_job_ends_done_with_its_files(self, build: Build) -> None:
+    async def test_a_job_ends_done_with_its_files(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))
             images = await bench.store.images(job.id)
         assert job.state is S.DONE
         assert job.warnings == (notice,)
+        assert f"job {job.id}: adapter.partial {notice.params}" in caplog.text
         assert len(images) == 2
         for image in images:
             data = (bench.images / image.path).read_bytes()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -196,7 +197,9 @@ class TestSize:
         request = composed(size=size)
         assert request.width * request.height <= 1_600_000
 
-    @pytest.mark.parametrize("size", ["504x512", "512x504", "1544x512", "513x512", "0x0", "99:1"])
+    @pytest.mark.parametrize(
+        "size", ["504x512", "512x504", "1544x512", "513x512", "0x0", "99:1", "512x100000"]
+    )
     def test_a_side_that_is_not_possible(self, size: str) -> None:
         code, params = refused(size=size)
         assert code == "size.side"
@@ -224,7 +227,27 @@ class TestModels:
         code, params = refused(model=strange)
         assert code == "model.unlike"
         assert params == {"field": "model", "value": strange, "offered": "base, fast"}
-        assert refused(lora=strange)[0] == "lora.unlike"
+
+    def test_a_lora_that_is_like_no_other_names_some_that_fit(self) -> None:
+        strange = "q" * 20
+        code, params = refused(lora=strange)
+        assert code == "lora.unlike"
+        assert params["model"] == "base"
+        offered = params["offered"].split(", ")
+        assert "ink" in offered
+        assert not {"off", "nude", "fast-only", "old-15"} & {*offered}
+        many = {f"s{n:02}": AdapterEntry(key=f"s{n:02}", name="S", path="a/b") for n in range(11)}
+        for number, last in ((10, "s09"), (11, "…")):
+            catalog = replace(CATALOG, adapters=dict([*many.items()][:number]), adapter_facts={})
+            with pytest.raises(InvalidRequest) as caught:
+                compose(Draft(prompt="a fox", lora=strange), catalog, nsfw=False)
+            assert str(caught.value.params["offered"]).split(", ")[-1] == last
+
+    def test_a_lora_where_none_is_offered(self) -> None:
+        bare = replace(CATALOG, adapters={}, adapter_facts={})
+        with pytest.raises(InvalidRequest) as caught:
+            compose(Draft(prompt="a fox", lora="ink"), bare, nsfw=False)
+        assert caught.value.code == "lora.none"
 
     def test_a_decimal_comma_is_told_as_the_weight_it_was_meant_to_be(self) -> None:
         code, params = refused(lora="ink:0,6, oil")
@@ -380,7 +403,7 @@ class TestOfferedStill:
             ({}, CATALOG.adapters, "model.unlike"),
             ({"base": model("base", enabled=False)}, CATALOG.adapters, "model.disabled"),
             ({"base": model("base", nsfw=True)}, CATALOG.adapters, "model.nsfw"),
-            (CATALOG.models, {}, "lora.unlike"),
+            (CATALOG.models, {}, "lora.none"),
             (CATALOG.models, {"ink": adapter("ink", enabled=False)}, "lora.disabled"),
             (CATALOG.models, {"ink": adapter("ink", models=("x",))}, "lora.other_model"),
         ):

@@ -33,7 +33,7 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
-    async with Studio.open(settings) as studio:
+    async with Studio.open(settings, demos="offered") as studio:
         draft = Draft(
             prompt=options.prompt,
             model=options.model,
@@ -64,8 +64,8 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST
         except OSError as error:
-            print(f"{error.filename}: it cannot be read: {error.strerror}", file=sys.stderr)
-            return BAD_REQUEST
+            print(f"{error.filename}: it cannot be kept: {error.strerror}", file=sys.stderr)
+            return JOB_FAILED
         watcher = _Watcher(say, bar=sys.stderr.isatty())
         async with studio.consuming(settings, watcher) as consumer:
             studio.queue.release(ticket.job.id)
@@ -85,10 +85,16 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _picture(inputs: Inputs, field: str, file: Path | None) -> Picture | None:
-    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be read."""
+    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be kept."""
     if file is None:
         return None
-    sha256 = await inputs.keep(await asyncio.to_thread(_read, field, file), field)
+    try:
+        data = await asyncio.to_thread(_read, field, file)
+    except OSError as error:
+        raise InvalidRequest(
+            field, "picture.unreadable", value=str(file), reason=error.strerror or "I/O error"
+        ) from None
+    sha256 = await inputs.keep(data, field)
     return Picture(sha256, *await inputs.size(sha256))
 
 

@@ -42,12 +42,13 @@ class Engine:
     Every method but `loaded` belongs to the engine thread: models are built in it only.
     `preview_interval` may change between two jobs.
 
-    models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
+    models_dir: the owner's files, and `hub/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
     inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
-    memory: `auto`, or how much of a model may stay on the device: `full`, `11gb` or `8gb`.
+    memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
+        `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
     adapter_cache: bytes of RAM for adapters that were read.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import PIL
 import PIL.Image
@@ -33,6 +34,11 @@ from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import Catalog, ModelEntry
+
+_SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
+"""Reason of `AdapterFile.skipped` → the sentence that says it."""
+NAME_SHOWN: Final = 100
+"""Characters of a module's name, which the file may have made as long as it likes."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -349,14 +355,24 @@ def _encode(request: GenerationRequest, resident: Resident) -> Encoded:
 
 
 def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:
-    return tuple(
-        Notice(
-            "adapter.partial",
-            {"adapter": owner.key, "matched": file.matched, "total": file.total},
-        )
-        for file, (_, owner) in zip(read, worn, strict=True)
-        if file.matched < file.total
-    )
+    """Of each adapter that fits only in part how much took effect, then why the rest did not."""
+    notices = []
+    for file, (_, owner) in zip(read, worn, strict=True):
+        if file.matched < file.total:
+            notices.append(
+                Notice(
+                    "adapter.partial",
+                    {"adapter": owner.key, "matched": file.matched, "total": file.total},
+                )
+            )
+        for reason, code in _SKIPPED.items():
+            modules = [name for name, why in file.skipped if why == reason]
+            if modules:
+                example = modules[0][:NAME_SHOWN]
+                notices.append(
+                    Notice(code, {"adapter": owner.key, "count": len(modules), "example": example})
+                )
+    return tuple(notices)
 
 
 def _described(profile: Profile, job: Job) -> dict[str, str]:

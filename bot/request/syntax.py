@@ -9,7 +9,7 @@ from bot.errors import InvalidRequest
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
-DIMENSIONS = re.compile(r"(\d{1,5})\s*[x×*]\s*(\d{1,5})", re.IGNORECASE)
+DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
 
 PIXEL_STEP = 8

@@ -27,7 +27,7 @@ def adapter_choices(
 ) -> list[Choice[str]]:
     """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
 
-    One that fits no model is not proposed; who types its name finds it last, and why it is no use.
+    One that does not fit the model is not proposed; who types its name finds it last, and why.
     A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
     """
     head, comma, last = text.rpartition(",")
@@ -39,13 +39,13 @@ def adapter_choices(
     )
     if name.strip() and len(found) < CHOICES_MAX:
         found += catalog.search_misfits(
-            name.strip(), nsfw=nsfw, exclude=taken, limit=CHOICES_MAX - len(found)
+            name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX - len(found)
         )
     choices = []
     for entry in found:
         value = f"{kept}{entry.key}{colon}{weight.strip()}"
         if len(value) <= CHOICE_LENGTH:
-            why = catalog.misfit(entry.key)
+            why = catalog.misfit(entry.key, model)
             about = [f"{entry.name} ({entry.default_weight:g})"]
             about += kind(say, catalog.facts(entry.key) or AdapterFacts())
             hint = misfit_mark(say, why) if why else " · ".join(about)

@@ -62,7 +62,7 @@ def test_nothing_is_compiled_again_over_fifty_switches(tracing: Engine, tmp_path
 
 
 def test_other_sizes_and_earlier_pictures_get_torchs_own(tracing: Engine) -> None:
-    offered = catalog([model("other-size", "builtin:demo")])
+    offered = catalog([model("other-size", "tiny")])
     paint(tracing, request())
     kernels_of(tracing).wait()
     before = graphs()

@@ -360,6 +360,19 @@ class TestPages:
             "silent": ["`silent` · weight 1", "Fine."],
         }
 
+    def test_a_lora_that_is_for_other_models_is_marked_for_the_chosen_one(self) -> None:
+        kept = AdapterEntry(key="kept", name="Kept", path="x/y", models=("pony", "sdxl"))
+        free = AdapterEntry(key="free", name="Free", path="x/y")
+        catalog = Catalog({}, {"kept": kept, "free": free}, "")
+        for key, order, mark in (
+            ("pony", ["Kept", "Free"], []),
+            ("turbo", ["Free", "Kept"], ["⚠ only for pony, sdxl"]),
+        ):
+            model = ModelEntry(key=key, name=key, path="x/y")
+            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog)
+            assert [*fields(embed)] == order
+            assert fields(embed)["Kept"].splitlines() == ["`kept` · weight 1", *mark]
+
     def test_a_long_description_gives_way_to_the_trigger_words(self) -> None:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", description="*" * 900, trigger_words=("ink wash",)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from catalog.facts import IMPOSSIBLE, POSSIBLE, AdapterFacts, Misfit, adapter_facts, misfit
+from catalog.header import read_header
 from tests.engine.factories import SHAPES, kohya, save
 from tests.engine.patches import make
 from tests.engine.patches.reading import NAME, SHAPE, owner, read, refused
@@ -17,30 +19,64 @@ def one(name: str, *shape: int) -> dict[str, Any]:
     return {name: torch.zeros(shape or (4, 4))}
 
 
-@pytest.mark.parametrize(
-    ("extra", "kind"),
-    [
-        (f"{NAME}.up_list.0", "DyLoRA"),
-        (f"{NAME}.lora_A.3", "DyLoRA"),
-        ("lora_controlnet", "ControlLoRA"),
-        ("input_blocks.1.1.proj_in.up", "ControlLoRA"),
-        ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
-        (f"{NAME}.p_layer.weight", "T-LoRA"),
-        (f"{NAME}.lora_E", "AdaLoRA"),
-        (f"{NAME}.oft_R.weight", "OFT of peft (OFTv2)"),
-        (f"{NAME}.ia3_l", "IA3 of peft"),
-        ("bundle_emb.x.string_to_param.*", "textual inversion"),
-        ("clip_g", "textual inversion"),
-        ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
-        ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
-    ],
-)
+OTHERS = [
+    (f"{NAME}.up_list.0", "DyLoRA"),
+    (f"{NAME}.lora_A.3", "DyLoRA"),
+    ("lora_controlnet", "ControlLoRA"),
+    ("input_blocks.1.1.proj_in.up", "ControlLoRA"),
+    ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
+    (f"{NAME}.p_layer.weight", "T-LoRA"),
+    (f"{NAME}.lora_E", "AdaLoRA"),
+    (f"{NAME}.oft_R.weight", "OFT of peft (OFTv2)"),
+    (f"{NAME}.ia3_l", "IA3 of peft"),
+    (f"{NAME}.oft_diag", "OFT of LyCORIS 1"),
+    (f"{NAME}.boft_R", "BOFT of peft"),
+    (f"{NAME}.vera_lambda_b", "VeRA"),
+    (f"{NAME}.lora_embedding_A", "LoRA of embeddings"),
+    ("controlnet_down_blocks.0.weight", "ControlNet"),
+    ("image_proj.proj.weight", "IP-Adapter"),
+    ("bundle_emb.x.string_to_param.*", "LoRA with embeddings inside"),
+    ("clip_g", "textual inversion"),
+    ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
+    ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("extra", "kind"), OTHERS)
 def test_other_kinds_are_named_not_dropped(
     known: dict[str, Any], tmp_path: Path, extra: str, kind: str
 ) -> None:
     tensors = {**kohya(NAME, SHAPE), **one(extra)}
-    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    path = save(tmp_path / "x.safetensors", tensors)
+    failure = refused(path, known)
     assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", kind)
+    told = catalogued(path)
+    assert told.family == kind
+    assert misfit(told, vouched=True) == Misfit("family", kind)
+
+
+def test_every_kind_that_cannot_be_applied_is_told_by_some_name() -> None:
+    assert {kind for _, kind in OTHERS} == {*IMPOSSIBLE}
+
+
+@pytest.mark.parametrize("family", [name for name in make.FAMILIES if name != "norm"])
+def test_what_the_catalog_takes_for_possible_the_engine_applies(
+    known: dict[str, Any], tmp_path: Path, family: str
+) -> None:
+    modules = make.demo_modules(text=False)
+    if "Tucker" in family:
+        modules = {name: shape for name, shape in modules.items() if len(shape) > 2}
+    path = make.file(tmp_path / "x.safetensors", family, modules)
+    assert read(path, known).changes
+    told = catalogued(path)
+    assert set(told.family.split(" + ")) <= set(POSSIBLE)
+    assert misfit(told, vouched=True) is None
+
+
+def catalogued(path: Path) -> AdapterFacts:
+    """What the catalog tells of a file."""
+    header = read_header(path)
+    return adapter_facts(header.shapes, header.metadata)
 
 
 @pytest.mark.parametrize(
