@@ -38,7 +38,7 @@ class Shape:
 
 
 DAY = Shape(10_000, 500, 86_400)
-QUICK = Shape(500, 40, 4_000)
+QUICK = Shape(300, 30, 2_400)
 
 
 @dataclass(frozen=True, slots=True)

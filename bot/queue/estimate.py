@@ -4,10 +4,10 @@ The seconds of a job are near linear in a few things that its request tells: one
 by least squares, over its latest jobs. What a switch of models costs is what is left then.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_low
 
 from bot.queue.policy import InPlace
 from bot.request import GenerationRequest
@@ -18,6 +18,8 @@ OF_OTHERS = 30
 """Latest jobs of each model that speak for one without jobs of its own."""
 ENOUGH = 3
 """Jobs without which nothing is said."""
+NEWS = 15
+"""A fit is made anew once one in so many of its jobs is new."""
 OUTLIER = 4.0
 """Times the median error; what is further off (a download, a busy machine) does not count."""
 RIDGE = 1e-3
@@ -100,6 +102,7 @@ class Estimator:
     def __init__(self) -> None:
         self._samples: dict[str, deque[_Seen]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._fits: dict[str | None, _Fit | None] = {}
+        self._unused: Counter[str | None] = Counter()
 
     def learn(self, sample: Sample) -> None:
         """Take a painted job into account; they come in their order."""
@@ -107,8 +110,11 @@ class Estimator:
         switched = sample.before is None or sample.before.model != model
         found = features(sample.request, sample.before)
         self._samples[model].append(_Seen(found, sample.seconds, switched))
-        self._fits.pop(model, None)
-        self._fits.pop(None, None)
+        for which in (model, None):
+            self._unused[which] += 1
+            # A fit takes milliseconds of the event loop; one more job among many changes little.
+            if self._unused[which] * NEWS >= len(self._samples[model]):
+                self._fits.pop(which, None)
 
     def seconds(self, request: GenerationRequest, before: InPlace) -> float | None:
         """How long `request` will take when `before` is in place; None while nothing is known."""
@@ -127,6 +133,7 @@ class Estimator:
         """For one model, or over all (None); None without enough to go by."""
         if model not in self._fits:
             self._fits[model] = self._fitted(model)
+            self._unused[model] = 0
         return self._fits[model]
 
     def _fitted(self, model: str | None) -> _Fit | None:
@@ -135,6 +142,9 @@ class Estimator:
         else:
             seen = list(self._samples.get(model, ()))
         plain = [one for one in seen if not one.switched]
+        if len(plain) < ENOUGH:
+            # Where people ask seldom, each job finds the model gone or is thought to.
+            plain = seen
         if len(plain) < ENOUGH:
             return None
         fit = _Fit(least_squares(plain, [1.0] * len(plain)), None)
@@ -150,7 +160,8 @@ class Estimator:
         if ENOUGH <= len(kept) < len(plain):
             fit = _Fit(least_squares(kept, _weights(fit, kept)), None)
         costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
-        return _Fit(fit.coefficients, median(costs) if costs else None)
+        # Of two the smaller: with the first the model may have been downloaded.
+        return _Fit(fit.coefficients, median_low(costs) if costs else None)
 
 
 def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:
@@ -174,13 +185,13 @@ def least_squares(seen: Sequence[_Seen], weights: Sequence[float]) -> Features:
     target = [sum(row[k] * y for row, y in zip(rows, wanted, strict=True)) for k in range(size)]
     ridge = RIDGE * sum(weight * weight for weight in weights)
     solution = [0.0] * size
-    for _ in range(300):
+    for _ in range(100):
         moved = 0.0
         for k in range(size):
             rest = sum(gram[k][j] * solution[j] for j in range(size) if j != k)
             value = max(0.0, (target[k] - rest) / (gram[k][k] + ridge))
             moved = max(moved, abs(value - solution[k]))
             solution[k] = value
-        if moved < 1e-7:
+        if moved < 1e-6:
             break
     return tuple(value / scale[k] for k, value in enumerate(solution))

@@ -1,6 +1,8 @@
 """Forecast: the line as it will probably be served, and when each job will be ready."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
+from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
@@ -9,6 +11,8 @@ from bot.store import Job, Painted
 
 EXACT = 64
 """Jobs whose order is played through as the policy will choose; those behind are in rounds."""
+TIMED = 128
+"""Jobs behind those whose seconds are estimated one by one; the rest take as long as these."""
 IDLE = 30 * 60 * 1000
 """Milliseconds between two jobs after which nothing is known of what was in place."""
 AT_LEAST = 0.1
@@ -93,9 +97,12 @@ class Forecast:
             line.take(choice, now)
             now += seconds or 0.0
             here = choice.job.needs
-        for waiting in line.rounds():
-            # What will be in place by then is not known; most find it there.
-            yield waiting, self.seconds(waiting.id, waiting.needs)
+        behind = line.rounds()
+        # What will be in place by then is not known; most find it there.
+        times = [self.seconds(waiting.id, waiting.needs) for waiting in behind[:TIMED]]
+        known = [seconds for seconds in times if seconds is not None]
+        usual = fmean(known) if known else None
+        yield from zip(behind, chain(times, repeat(usual)), strict=False)
 
     def seconds(self, job_id: str, before: InPlace) -> float | None:
         """How long a job in line will take when `before` is in place; None: not known."""

@@ -71,12 +71,13 @@ class JobQueue:
     async def accept(self, new: NewJob) -> Ticket:
         """Store `new` as pending; raises Refused when a limit is reached (see bot.limits)."""
         limits = self._limits
+        # First what may fail: once it is stored it is in line.
+        served = await self._store.last_served([new.user_id])
         if limits is None:
             job = await self._store.accept(new)
         else:
             new = replace(new, priority=limits.priority(new.roles))
             job = await self._store.accept(new, lambda usage: self._check(limits, new, usage))
-        served = await self._store.last_served([job.user_id])
         for user, when in served.items():
             self._line.serve(user, when)
         self._held[job.id] = self._waiting(job)

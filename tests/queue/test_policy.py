@@ -148,7 +148,7 @@ ADAPTERS = st.sampled_from([(), ("a:1",), ("b:1", "a:1")])
 def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
     """Jobs, and after how many servings each arrives."""
     found = []
-    for n in range(draw(st.integers(1, 60))):
+    for n in range(draw(st.integers(1, 40))):
         waiting = Waiting(
             str(n),
             draw(st.integers(1, 8)),
@@ -189,7 +189,7 @@ def play(
 
 
 @given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 def test_everybody_is_served_once_and_each_user_in_order(
     coming: list[tuple[int, Waiting]], seconds: float
 ) -> None:
@@ -201,7 +201,7 @@ def test_everybody_is_served_once_and_each_user_in_order(
 
 
 @given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
     coming: list[tuple[int, Waiting]], seconds: float
 ) -> None:
@@ -216,7 +216,7 @@ def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
 
 
 @given(arrivals())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
     coming: list[tuple[int, Waiting]],
 ) -> None:
@@ -237,7 +237,7 @@ def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
 
 
 @given(st.integers(2, 12), st.integers(1, 40))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) -> None:
     """One cold job of no priority; all others are warm, preferred, and ask again at once."""
     line = Line([job("patient", 0, 0)])
@@ -257,7 +257,7 @@ def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) 
 
 
 @given(arrivals())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_who_goes_ahead_is_near_or_has_priority(coming: list[tuple[int, Waiting]]) -> None:
     line = Line([job for _, job in coming])
     heads = {job.user: job for job in reversed(list(line.rounds()))}
@@ -269,7 +269,7 @@ def test_who_goes_ahead_is_near_or_has_priority(coming: list[tuple[int, Waiting]
 
 
 @given(arrivals())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_what_is_decided_does_not_depend_on_the_order_of_adding(
     coming: list[tuple[int, Waiting]],
 ) -> None:

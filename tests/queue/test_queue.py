@@ -265,6 +265,20 @@ async def test_it_can_be_asked_before_anything_is_done(store: Store) -> None:
     await JobQueue(store).admit(of(1))
 
 
+async def test_what_cannot_be_lined_up_is_not_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> dict[int, float]:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store, "last_served", fail)
+    queue = JobQueue(store)
+    with pytest.raises(sqlite3.OperationalError):
+        await queue.accept(of(1))
+    assert await store.jobs_in(JobState.PENDING, "discord") == []
+    assert queue.places() == {}
+
+
 async def test_the_next_in_line_waits_through_a_pause_and_a_restart(store: Store) -> None:
     queue = JobQueue(store)
     await queue.pause()
