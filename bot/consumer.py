@@ -303,7 +303,7 @@ class GpuConsumer:
                 log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
                 return
             for notice in done.warnings:
-                log.warning("job %s: %s %s", job.id, notice.code, notice.params)
+                log.info("job %s: %s %s", job.id, notice.code, notice.params)
             log.info("job %s: done in %.1f s", job.id, done.seconds)
             self._queue.painted(done)
             self._tell(self._observer.finished(done))

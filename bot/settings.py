@@ -102,8 +102,8 @@ class Settings(BaseSettings):
     compiled: bool = Field(
         default=False,
         alias="IMAGEN_COMPILE",
-        description="`true` compiles the model's UNet in the background (minutes, once) for the "
-        "size it is made for; not on small cards. Same seeds then differ in a few pixels from "
+        description="`true` compiles the model's UNet in the background for its usual sizes "
+        "(minutes each, once); not on small cards. Same seeds then differ in a few pixels from "
         "uncompiled ones.",
     )
     model_cache: float | None = Field(

@@ -193,6 +193,7 @@ class TestPainting:
     async def test_a_job_ends_done_with_its_files(
         self, build: Build, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level(logging.INFO, "bot.consumer")
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))

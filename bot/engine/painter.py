@@ -15,14 +15,14 @@ from bot.engine import patches, pixels, prompt, sampling
 from bot.engine.environment import Place, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
-from bot.engine.kernels import Kernels, Shape, rehearse
+from bot.engine.kernels import Kernels, rehearse, shapes_of
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import NETWORKS, TEXT, ModelFiles, dtype_of
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
-from bot.engine.prompt import CHUNK, SDXL_LAYER, Encoded
+from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import Painting
@@ -173,10 +173,9 @@ class Painter:
         # It runs once beside a job, whose memory it would take on a smaller card.
         if chosen.park_text_encoders:
             return
-        shape = Shape(2, CHUNK, *entry.size)
         projection = resident.text_encoder_2.config.projection_dim
-        run = partial(rehearse, shape, projection, self._place)
-        self._kernels.prepare(resident.unet, shape, run)
+        run = partial(rehearse, projection, self._place)
+        self._kernels.prepare(resident.unet, shapes_of(entry), run)
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read the adapters of a waiting job from disk; from any thread.

@@ -6,14 +6,13 @@ from discord.app_commands import Choice
 
 from bot.errors import InvalidRequest
 from bot.request.offers import find_scheduler
-from bot.request.syntax import at_ratio, parse_size
+from bot.request.syntax import parse_size, usual_sizes
 from bot.ui.language import Say
 from bot.ui.pages import kind, misfit_mark
 from catalog import SCHEDULERS, AdapterFacts, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
-RATIOS = ((1, 1), (2, 3), (3, 4), (9, 16), (3, 2), (4, 3), (16, 9), (21, 9))
 
 
 def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
@@ -78,13 +77,10 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
         sizes[width, height] = f"{width}x{height}"
     width, height = model.size
     sizes.setdefault((width, height), say("size.native", width=width, height=height))
-    for across, down in RATIOS:
-        width, height = at_ratio(across, down, model.size)
+    for (width, height), (across, down) in usual_sizes(model).items():
         shape = "square" if across == down else "portrait" if across < down else "landscape"
         label = say(f"size.{shape}", width=width, height=height, ratio=f"{across}:{down}")
-        fits = model.min_side <= min(width, height) <= max(width, height) <= model.max_side
-        if fits and width * height <= model.max_pixels:
-            sizes.setdefault((width, height), label)
+        sizes.setdefault((width, height), label)
     wanted = text.strip().casefold()
     return [
         Choice(name=_cut(label), value=f"{width}x{height}")
