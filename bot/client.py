@@ -14,6 +14,8 @@ from discord.ext import commands
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
 from bot.errors import SettingsError
+from bot.lock import Claims
+from bot.orphans import KeptOrTold, adopt
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
 from bot.store import JobState, Limits
@@ -141,7 +143,9 @@ async def _serve(bot: ImagenBot) -> None:
     tickets, given_up = await bot.studio.queue.resume("discord")
     painted = await bot.studio.store.jobs_in(JobState.DONE, "discord")
     bot.delivery.resume(tickets)
-    async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
+    await adopt(bot.studio.store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
+    observer = KeptOrTold(bot.studio.store, bot.delivery)
+    async with bot.studio.consuming(bot.settings, observer) as consumer:
         bot.when_ready(consumer.warm_up)
         # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(

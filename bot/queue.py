@@ -58,10 +58,14 @@ class JobQueue:
                 failed = await self._store.fail(job, Failure("job.interrupted", {}))
                 given_up += [failed] if failed else []
                 continue
-            self._line[job.id] = None
-            self.release(job.id)
+            self.line_up(job)
             tickets.append(Ticket(job, len(self._line)))
         return tuple(tickets), tuple(given_up)
+
+    def line_up(self, job: Job) -> None:
+        """Take in a pending job that an earlier process accepted, released."""
+        self._line[job.id] = None
+        self.release(job.id)
 
     async def next(self) -> Job:
         """Wait for the next job and start it: it is *running* when this returns."""

@@ -21,7 +21,6 @@ from bot.store.jobs import (
     Limits,
     NewJob,
     Origin,
-    new_id,
     now_ms,
 )
 
@@ -46,7 +45,6 @@ class Store:
         The count and the insert are one transaction, so two requests cannot both take the last
         place.
         """
-        job_id = new_id()
         async with self._database.transaction() as write:
             if limits is not None:
                 await self._check(write, new, limits)
@@ -55,7 +53,7 @@ class Store:
                 " channel_id, reply_to, locale, upload_limit, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    job_id,
+                    new.id,
                     new.origin,
                     new.kind,
                     new.parent_id,
@@ -69,7 +67,7 @@ class Store:
                     now_ms(),
                 ),
             )
-        return await self.job(job_id)
+        return await self.job(new.id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job."""
@@ -159,6 +157,14 @@ class Store:
                 " WHERE state = 'running' AND origin = ?",
                 (origin,),
             )
+
+    async def lost(self, job: Job) -> Job | None:
+        """running → pending, when the process that painted this attempt has died."""
+        return await self._transition(
+            job.id,
+            "state = 'pending', crashes = crashes + 1 WHERE state = 'running' AND attempt = ?",
+            (job.attempt,),
+        )
 
     # Reading
 

@@ -134,9 +134,13 @@ class Home:
             "PYTHONUNBUFFERED": "1",
         }
 
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "imagen.sqlite3"
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Read the database beside the running bot."""
-        connection = sqlite3.connect(f"file:{self.data_dir / 'imagen.sqlite3'}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         try:
             return connection.execute(sql).fetchall()
         finally:

@@ -1,0 +1,71 @@
+"""Several processes on one data folder: each paints what it accepted, and no job is lost."""
+
+import asyncio
+import signal
+import sqlite3
+import sys
+
+import pytest
+
+from playground import Playground
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import ROOT, Bot, Home, call
+from tests.e2e.test_imagine import painted
+from tests.e2e.test_life import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def stored(home: Home) -> list[str]:
+    """The jobs' states; none where the database is still being made."""
+    try:
+        return home.states()
+    except sqlite3.OperationalError:
+        return []
+
+
+async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
+    # A command line that is killed while it paints …
+    dying = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "main.py"), "imagine", CANARY, "--seed", "8", "--steps", "2"),
+        cwd=home.folder,
+        env=home.environment,
+    )
+    await until(lambda: stored(home) == ["running"])
+    dying.send_signal(signal.SIGKILL)
+    await dying.wait()
+
+    async with Playground() as playground, Bot(home, playground) as bot:
+        token = {"DISCORD_TOKEN": playground.token, "DISCORD_API_URL": playground.api_url}
+        identified = playground.gateway_identifies
+        code, _, err = await call(home, "run", **token)
+        assert (code, "another bot runs on this folder" in err) == (1, True)
+        assert "Traceback" not in err
+        assert playground.gateway_identifies == identified
+
+        # … is followed by the bot, which keeps the picture and tells nobody.
+        await until(lambda: home.states() == ["delivered"], times=600)
+        [(path, seed)] = home.rows("SELECT path, seed FROM images")
+        assert seed == 8
+        assert (home.data_dir / "images" / path).exists()
+        assert playground.messages(playground.channel) == []
+
+        # Both at once.
+        ada = playground.user("ada")
+        (code, out, _), message = await asyncio.gather(
+            call(home, "imagine", CANARY, "--seed", "9", "--steps", "2"),
+            painted(ada, prompt=CANARY, seed=10),
+        )
+        assert (code, "seed 9" in out) == (0, True)
+        assert message.attachments
+        attempts = home.rows("SELECT origin, state, attempt FROM jobs ORDER BY created_at")
+        assert attempts[0] == ("cli", "delivered", 2)
+        assert sorted(attempts[1:]) == [("cli", "delivered", 1), ("discord", "delivered", 1)]
+        assert list((home.data_dir / "claims").iterdir()) == []
+
+        # The lock goes with its process, however that ends.
+        await bot.end(signal.SIGKILL)
+        await bot.start()
+        assert await bot.end() == 0
+        assert "Traceback" not in bot.log
+        assert playground.violations == []
