@@ -122,6 +122,9 @@ class TestAdapters:
                 read(text)
 
 
+TAG_PIECES = ["<lora:ink:1>", "<lora:", "<lyco:", "ink", ":", "0.5", ">", "<", " ", ",", "\n"]
+
+
 class TestTags:
     @pytest.mark.parametrize(
         ("typed", "left"),

@@ -3,7 +3,7 @@
 import json
 import math
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,7 @@ def read_header(path: Path) -> Header:
     data_size = size - 8 - length
     shapes = {name: _checked_shape(entry, data_size) for name, entry in table.items()}
     spans = {name: entry["data_offsets"] for name, entry in table.items()}
-    _check_apart(spans.values())
+    _check_apart((start, end) for start, end in spans.values())
     return Header(
         shapes=shapes,
         dtypes={name: entry["dtype"] for name, entry in table.items()},
@@ -79,7 +79,7 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _check_apart(spans: Iterable[Sequence[int]]) -> None:
+def _check_apart(spans: Iterable[tuple[int, int]]) -> None:
     """The format forbids that tensors share bytes; a small file could claim endless ones so."""
     taken = 0
     for start, end in sorted(spans):

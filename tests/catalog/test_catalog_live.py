@@ -163,7 +163,7 @@ def test_a_file_of_the_catalog_that_is_a_loop_of_links_stops_the_start(home: Hom
     file = home.catalog_dir / "loras.toml"
     file.unlink()
     file.symlink_to(file)
-    with pytest.raises(CatalogError, match="loras.toml cannot be read"):
+    with pytest.raises(CatalogError, match=r"loras\.toml cannot be read"):
         LiveCatalog(home.catalog_dir, home.models_dir)
 
 
