@@ -25,7 +25,8 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
         return 1
-    log.set_up(settings.log_level, settings.secrets())
+    as_json = settings.log_format == "json"
+    log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
     with only_bot(settings.data_dir.absolute()):
         asyncio.run(client.run(settings, extensions))
     return 0

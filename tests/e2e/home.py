@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -103,6 +104,13 @@ def offer_reference(home: "Home") -> None:
         )
 
 
+def free_port() -> int:
+    """One that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Home:
     """One bot's folders. `environment` is all that its process gets."""
 
@@ -164,7 +172,7 @@ class Bot:
         self.home = home
         self.playground = playground
         self.log_file = home.folder / "bot.log"
-        self._settings = settings
+        self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -191,7 +199,7 @@ class Bot:
             "DISCORD_TOKEN": self.playground.token,
             "DISCORD_API_URL": self.playground.api_url,
             "IMAGEN_LOG_LEVEL": "DEBUG",
-            **self._settings,
+            **self.settings,
         }
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

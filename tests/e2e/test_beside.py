@@ -1,6 +1,8 @@
 """Several processes on one data folder: each paints what it accepted, and no job is lost."""
 
 import asyncio
+import json
+import re
 import signal
 import sqlite3
 import sys
@@ -35,7 +37,8 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
     dying.send_signal(signal.SIGKILL)
     await dying.wait()
 
-    async with Playground() as playground, Bot(home, playground) as bot:
+    as_json = {"IMAGEN_LOG_FORMAT": "json"}
+    async with Playground() as playground, Bot(home, playground, **as_json) as bot:
         token = {"DISCORD_TOKEN": playground.token, "DISCORD_API_URL": playground.api_url}
         identified = playground.gateway_identifies
         code, _, err = await call(home, "run", **token)
@@ -67,5 +70,23 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
         await bot.end(signal.SIGKILL)
         await bot.start()
         assert await bot.end() == 0
-        assert "Traceback" not in bot.log
+        assert "traceback" not in bot.log.lower()
+        check_log(bot)
         assert playground.violations == []
+
+
+def check_log(bot: Bot) -> None:
+    """Every line is one JSON object, and those of a job name it; nothing of it is secret."""
+    lines = [json.loads(line) for line in bot.log.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    jobs = [job_id for (job_id,) in bot.home.rows("SELECT id FROM jobs WHERE origin = 'discord'")]
+    for job_id in jobs:
+        told = [line["message"] for line in lines if line.get("job") == job_id]
+        assert len(told) >= 3
+        assert all(job_id in m for m in told if m.startswith("job "))
+    for line in lines:
+        named = re.match(r"job (\w+)", line["message"])
+        assert named is None or line["job"] == named[1]
+    assert CANARY not in bot.log
+    assert bot.playground.token not in bot.log
+    assert not [i.token for i in bot.playground.interactions() if i.token in bot.log]

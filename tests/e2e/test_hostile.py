@@ -87,7 +87,7 @@ async def test_no_address_that_a_person_writes_is_ever_asked(
     text = f"{CANARY} {trap.url} ![]({trap.url})"
     message = await painted(ada, prompt=text, steps=1, negative=text)
     for option in ("model", "lora", "scheduler", "size"):
-        call = await ada.slash("imagine", **{"prompt": CANARY, option: trap.url})
+        call = await ada.slash_options("imagine", {"prompt": CANARY, option: trap.url})
         assert call.ephemeral
         assert call.message is not None
         assert "127.0.0.1" in call.message.content
