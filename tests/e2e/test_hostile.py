@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from playground import Message, Playground, User
-from playground.interactions import COMPONENT, Interaction
+from playground.interactions import COMMAND, COMPONENT, Interaction
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.test_imagine import painted
@@ -105,6 +105,40 @@ def pressed(playground: Playground, user: User, message: Message, custom_id: str
 
 def sent(playground: Playground, payload: dict[str, Any]) -> None:
     playground.gateway.emit("INTERACTION_CREATE", payload, guild=playground.guild)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("seed", -1), ("seed", 2**32), ("seed", 10**400)),
+        *(("count", 0), ("count", 5), ("steps", 10**400), ("guidance", 31.0)),
+        *(("preset", "nothing"), ("hires", 3.0), ("strength", 9), ("size", "1023")),
+    ],
+)
+async def test_options_that_no_client_sends_are_refused(
+    shared: Bot, playground: Playground, ada: User, option: str, value: object
+) -> None:
+    """As if Discord had not looked at them."""
+    before = len(shared.home.states())
+    prompt = {"name": "prompt", "type": 3, "value": CANARY}
+    kinds = {"seed": 4, "count": 4, "steps": 4, "guidance": 10, "hires": 10, "strength": 10}
+    data = {
+        "id": "1",
+        "name": "imagine",
+        "type": 1,
+        "options": [
+            prompt,
+            {
+                "name": option,
+                "type": 11 if option == "image" else kinds.get(option, 3),
+                "value": value,
+            },
+        ],
+    }
+    call = Interaction(playground.core, COMMAND, ada, playground.channel, data)
+    await call.start()
+    assert call.ephemeral
+    assert len(shared.home.states()) == before
 
 
 async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ada: User) -> None:
