@@ -42,7 +42,7 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
         token = {"DISCORD_TOKEN": playground.token, "DISCORD_API_URL": playground.api_url}
         identified = playground.gateway_identifies
         code, _, err = await call(home, "run", **token)
-        assert (code, "another bot runs on this folder" in err) == (1, True)
+        assert (code != 0, "another bot runs on this folder" in err) == (True, True)
         assert "Traceback" not in err
         assert playground.gateway_identifies == identified
 
