@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from bot.engine import Painting
 from bot.errors import PaintStopped, StopReason, UserError
 from bot.files import save_images
-from bot.log import traceback_without
+from bot.log import concerning, here, traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
@@ -124,6 +124,7 @@ class GpuConsumer:
         self._telling: asyncio.TimerHandle | None = None
         self._stopping = False
         self._notices: set[asyncio.Task[None]] = set()
+        self.draining = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
         """Load torch and the default model in the engine thread, before a job has to wait."""
@@ -148,9 +149,11 @@ class GpuConsumer:
         """Paint jobs until `stop`; one at a time, in the queue's order."""
         self._queue.moved = self._tell_soon
         fetching = asyncio.create_task(self._fetch_ahead())
+        self.draining = True
         try:
             await self._drain()
         finally:
+            self.draining = False
             self._queue.moved = lambda: None
             if self._telling is not None:
                 self._telling.cancel()
@@ -167,7 +170,8 @@ class GpuConsumer:
                 await asyncio.sleep(PAUSE)
                 continue
             try:
-                await self._handle(job)
+                with concerning(job.id):
+                    await self._handle(job)
             except Exception:
                 log.exception("job %s: could not be concluded", job.id)
             finally:
@@ -210,7 +214,8 @@ class GpuConsumer:
             try:
                 if job := await self._queue.newcomer():
                     work = partial(self._painter.prefetch, job.request, self._catalog())
-                    await loop.run_in_executor(self._reader, work)
+                    with concerning(job.id):
+                        await loop.run_in_executor(self._reader, here(work))
             except Exception:
                 # It only costs the time it would have saved.
                 log.exception("nothing could be read ahead")
@@ -321,7 +326,7 @@ class GpuConsumer:
         work = partial(
             self._painter.paint, running.job.request, self._catalog(), report, running.check
         )
-        return await loop.run_in_executor(self._thread, work)
+        return await loop.run_in_executor(self._thread, here(work))
 
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:

@@ -205,6 +205,25 @@ class Settings(BaseSettings):
         alias="IMAGEN_LOG_LEVEL",
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        alias="IMAGEN_LOG_FORMAT",
+        description="`text`, or `json` for one object a line, with the job's id in `job`.",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        alias="IMAGEN_METRICS_PORT",
+        description="A port for `GET /healthz` and `GET /metrics` (Prometheus); unset, there is "
+        "none.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        alias="IMAGEN_METRICS_HOST",
+        description="The address that this port is opened on. Whoever reaches it can read how "
+        "busy the bot is.",
+    )
 
     @field_validator("api_url")
     @classmethod

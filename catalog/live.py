@@ -12,6 +12,9 @@ from catalog.snapshot import Catalog, CatalogError, Problem
 
 log = logging.getLogger(__name__)
 
+REPORTED = 20
+"""Problems that one reading may write into the log."""
+
 _Stamp = tuple[str, int, int, int]
 
 
@@ -117,6 +120,9 @@ def _listing(folder: Path) -> list[_Stamp]:
 
 def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:
     told = set(known)
-    for problem in problems:
-        if problem not in told:
-            log.warning("Catalog: %s", problem)
+    fresh = [problem for problem in problems if problem not in told]
+    for problem in fresh[:REPORTED]:
+        log.warning("Catalog: %s", problem)
+    if len(fresh) > REPORTED:
+        rest = len(fresh) - REPORTED
+        log.warning("Catalog: %d more like these; `main.py check` names them all", rest)

@@ -19,6 +19,7 @@ from bot.consumer import GpuConsumer
 from bot.engine import Painting
 from bot.errors import JobFailed
 from bot.files import save_images
+from bot.log import job_of
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
@@ -225,6 +226,35 @@ class TestPainting:
         assert len(set(bench.painter.threads)) == 1
         assert bench.painter.threads[0].startswith("engine")
         assert bench.painter.warm
+
+    async def test_what_is_logged_while_it_paints_names_the_job(self, build: Build) -> None:
+        """In the engine thread, and by what tells the observer."""
+        noted: list[tuple[str, str]] = []
+
+        class Noting(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                noted.append((record.getMessage(), job_of(record)))
+
+        log = logging.getLogger("bot.anything")
+        log.addHandler(handler := Noting())
+
+        def work(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+            log.warning("painting")
+            return painting(asked)
+
+        class Telling(Watcher):
+            async def finished(self, job: Job) -> None:
+                log.warning("telling")
+                await super().finished(job)
+
+        try:
+            async with build(work, watcher=Telling()) as bench:
+                jobs = [await bench.take() for _ in range(2)]
+                for job_id in jobs:
+                    await bench.ended(job_id)
+        finally:
+            log.removeHandler(handler)
+        assert sorted(noted) == sorted((what, j) for j in jobs for what in ("painting", "telling"))
 
     async def test_what_a_waiting_job_needs_is_read_meanwhile(self, build: Build) -> None:
         gate = Gate()
@@ -588,6 +618,13 @@ def raise_job_failed(*_: Any) -> Painting:
 
 
 class TestShutdown:
+    async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
+        async with build() as bench:
+            await bench.ended(await bench.take())
+            assert bench.consumer.draining
+            await bench.consumer.stop(bench.task)
+            assert not bench.consumer.draining
+
     async def test_an_idle_consumer_ends(self, build: Build) -> None:
         async with build() as bench:
             await bench.consumer.stop(bench.task)

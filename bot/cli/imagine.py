@@ -5,12 +5,14 @@ import asyncio
 import json
 import shutil
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bot.errors import InvalidRequest, Refused
 from bot.inputs import Inputs, check_file
+from bot.lock import Claims
 from bot.progress import Progress
 from bot.request import Draft, Picture, compose
 from bot.settings import Settings
@@ -33,7 +35,10 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
-    async with Studio.open(settings, demos="offered") as studio:
+    async with (
+        Studio.open(settings, demos="offered") as studio,
+        AsyncExitStack() as until_the_end,
+    ):
         draft = Draft(
             prompt=options.prompt,
             model=options.model,
@@ -59,7 +64,10 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             request = compose(
                 draft, studio.catalog.current, nsfw=True, adapters_max=settings.max_adapters
             )
-            ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
+            new = NewJob(request=request, origin="cli")
+            # A bot that starts meanwhile would take an unclaimed job for one left behind.
+            until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
+            ticket = await studio.queue.accept(new)
         except (InvalidRequest, Refused) as error:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST

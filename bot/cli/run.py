@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from bot import client, log
+from bot.lock import only_bot
 from bot.settings import Settings
 
 FIRST_STEPS = """\
@@ -17,10 +18,15 @@ Without a token, `make demo` paints here and now"""
 
 
 def run(settings: Settings, extensions: Sequence[str]) -> int:
-    """Serve Discord until interrupted; returns the exit code."""
+    """Serve Discord until interrupted; returns the exit code.
+
+    Raises what `client.run` raises, and StoreError when another bot runs on the same data.
+    """
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
         return 1
-    log.set_up(settings.log_level, settings.secrets())
-    asyncio.run(client.run(settings, extensions))
+    as_json = settings.log_format == "json"
+    log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
+    with only_bot(settings.data_dir.absolute()):
+        asyncio.run(client.run(settings, extensions))
     return 0

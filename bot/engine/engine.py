@@ -39,8 +39,8 @@ LIBRARY_SETTINGS: Final = {
 class Engine:
     """Turns requests into pictures.
 
-    Every method but `loaded` belongs to the engine thread: models are built in it only.
-    `preview_interval` may change between two jobs.
+    Every method but `loaded` and `gpu_memory` belongs to the engine thread: models are built in it
+    only. `preview_interval` may change between two jobs.
 
     models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
@@ -84,12 +84,22 @@ class Engine:
         self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
+        self._painting_on: Place | None = None
 
     @property
     def loaded(self) -> str | None:
         """Key of the model in memory; from any thread."""
         painter = self._painter
         return painter.loaded if painter else None
+
+    def gpu_memory(self) -> dict[str, int]:
+        """Bytes of the GPU's memory by kind: `allocated`, `reserved`, `free`, `total`.
+
+        Empty where there is no GPU, and before anything was painted on it. From any thread that may
+        wait for the driver; raises what that raises.
+        """
+        place = self._painting_on
+        return place.memory() if place else {}
 
     def warm_up(self) -> None:
         """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
@@ -228,6 +238,7 @@ class Engine:
                 kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,
             )
+            self._painting_on = place
         return self._painter
 
     def _new_preview(self) -> "Preview | None":

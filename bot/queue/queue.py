@@ -115,10 +115,14 @@ class JobQueue:
         for user, when in served.items():
             self._line.serve(user, when)
         for job in waiting:
-            self._held[job.id] = self._waiting(job)
-            self.release(job.id)
+            self.line_up(job)
         places = self.places()
         return tuple(Ticket(job, places[job.id]) for job in waiting), tuple(given_up)
+
+    def line_up(self, job: Job) -> None:
+        """Take in a pending job that an earlier process accepted, released."""
+        self._held[job.id] = self._waiting(job)
+        self.release(job.id)
 
     # Leaving
 

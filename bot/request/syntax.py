@@ -8,6 +8,7 @@ from bot.errors import InvalidRequest
 from catalog import ModelEntry
 
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
+HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
 DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
@@ -46,8 +47,11 @@ def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
 def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     """Take `<lora:name:weight>` tags, which AUTOMATIC1111 made known, out of a prompt.
 
-    Returns the prompt without them, tidied where they stood, and the asks in their order.
+    Returns the prompt without them, tidied where they stood, and the asks in their order. Raises
+    InvalidRequest for half a tag too: painted as words, it would be a LoRA that silently lacks.
     """
+    if half := HALF_TAG.search(TAG.sub(" ", prompt)):
+        raise InvalidRequest("lora", "lora.half_tag", value=half[0].strip())
     asks = tuple(_ask(match[1].strip()) for match in TAG.finditer(prompt))
     if not asks:
         return prompt.strip(), ()

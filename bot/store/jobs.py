@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -19,6 +19,11 @@ Kind = Literal["imagine", "reroll", "vary"]
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
+
+
+def new_id() -> str:
+    """A fresh job id: ten characters that nobody misreads (49 bits)."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
 
 
 class JobState(StrEnum):
@@ -51,6 +56,7 @@ class NewJob:
 
     request: GenerationRequest
     origin: Origin
+    id: str = field(default_factory=new_id)
     kind: Kind = "imagine"
     user_id: int = 0
     guild_id: int | None = None
@@ -145,11 +151,6 @@ class Painted:
     @property
     def seconds(self) -> float:
         return (self.finished_at - self.started_at) / 1000
-
-
-def new_id() -> str:
-    """A fresh job id: ten characters that nobody misreads (49 bits)."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
 
 
 def now_ms() -> int:

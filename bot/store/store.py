@@ -20,7 +20,6 @@ from bot.store.jobs import (
     NewJob,
     Origin,
     Painted,
-    new_id,
     now_ms,
 )
 
@@ -45,7 +44,6 @@ class Store:
         The usage that it sees and the insert are one transaction, so two requests cannot both take
         the last place.
         """
-        job_id = new_id()
         asked_at = now_ms()
         async with self._database.transaction() as write:
             if check is not None:
@@ -55,7 +53,7 @@ class Store:
                 " channel_id, reply_to, locale, upload_limit, priority, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    job_id,
+                    new.id,
                     new.origin,
                     new.kind,
                     new.parent_id,
@@ -70,7 +68,7 @@ class Store:
                     asked_at,
                 ),
             )
-        return await self.job(job_id)
+        return await self.job(new.id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job."""
@@ -169,6 +167,14 @@ class Store:
                 " WHERE state = 'running' AND origin = ?",
                 (origin,),
             )
+
+    async def lost(self, job: Job) -> Job | None:
+        """running → pending, when the process that painted this attempt has died."""
+        return await self._transition(
+            job.id,
+            "state = 'pending', crashes = crashes + 1 WHERE state = 'running' AND attempt = ?",
+            (job.attempt,),
+        )
 
     # Reading
 

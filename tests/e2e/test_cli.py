@@ -72,7 +72,8 @@ async def test_imagine_prints_a_line_per_image(home: Home) -> None:
         (["--lora", "embr"], ["LoRA", "embr", "ember"]),
         (["--size", "63x64"], ["Size 63x64", "64 to 512"]),
         (["--count", "5"], ["count", "5", "1 to 4"]),
-        (["--steps", "many"], ["--steps", "many"]),
+        (["--seed", "4294967296"], ["seed", "4294967296", "0 to 4294967295"]),
+        (["--seed", "abc"], ["--seed", "abc"]),
     ],
 )
 async def test_a_bad_request_exits_with_2_and_says_why(
