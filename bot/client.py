@@ -78,8 +78,12 @@ class ImagenBot(commands.AutoShardedBot):
         # Discord may say so more than once.
         warm_up, self._warm_up = self._warm_up, None
         log.info("online in %d servers", len(self.guilds))
+        self.delivery.back()
         if warm_up is not None:
             warm_up()
+
+    async def on_resumed(self) -> None:
+        self.delivery.back()
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator(self.texts))
@@ -138,15 +142,17 @@ async def _serve(bot: ImagenBot) -> None:
         found = await bot.http.request(discord.http.Route("GET", "/gateway"))
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
     # Before anything runs: what is *done* now was painted by an earlier run.
-    tickets, given_up = await bot.studio.queue.resume("discord")
-    painted = await bot.studio.store.jobs_in(JobState.DONE, "discord")
-    bot.delivery.resume(tickets)
+    store = bot.studio.store
+    tickets, _ = await bot.studio.queue.resume("discord")
+    painted = await store.jobs_in(JobState.DONE, "discord")
+    untold = await store.untold("discord")
+    await bot.delivery.resume(tickets)
     async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
         bot.when_ready(consumer.warm_up)
         # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
-            bot.delivery.bring((*given_up, *painted)),
+            bot.delivery.bring((*painted, *untold)),
             bot.studio.tidy(),
         )
         try:

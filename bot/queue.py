@@ -3,10 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from bot.store import Failure, Job, JobState, Limits, NewJob, Origin, Store
-
-CRASHES_MAX = 3
-"""Times that one job may take the process with it."""
+from bot.store import Job, JobState, Limits, NewJob, Origin, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +51,8 @@ class JobQueue:
         await self._store.recover(origin)
         tickets, given_up = [], []
         for job in await self._store.jobs_in(JobState.PENDING, origin):
-            if job.crashes >= CRASHES_MAX:
-                failed = await self._store.fail(job, Failure("job.interrupted", {}))
+            if poison := job.poison:
+                failed = await self._store.fail(job, poison)
                 given_up += [failed] if failed else []
                 continue
             self._line[job.id] = None
@@ -84,7 +81,8 @@ class JobQueue:
 
     async def abandon(self, ticket: Ticket) -> None:
         """Take back an accepted job that was not released, because its person cannot be told."""
-        await self._store.cancel(ticket.job)
+        if cancelled := await self._store.cancel(ticket.job):
+            await self._store.tell(cancelled)
         self.leave(ticket.job.id)
 
     def leave(self, job_id: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.delivery.courier import Courier
 from bot.delivery.pacing import Pacer
@@ -94,6 +94,11 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
+    async def resume(self, job: Job, position: int) -> None:
+        """Follow a job that an earlier run left waiting, in the message that it has."""
+        self.follow(job, await self._courier.post(job))
+        self.show(job.id, Progress(Stage.QUEUED, position=position))
+
     async def settle(self, job: Job) -> Post | None:
         """Stop editing, so that nothing overtakes the result; how the message is reached."""
         followed = self._followed.pop(job.id, None)
@@ -122,6 +127,11 @@ class StatusBoard:
     async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:
         """Edit with the latest preview, or without it where Discord does not take it."""
         job = followed.job
+        if isinstance(post, InteractionPost) and not post.alive:
+            followed.post = other = await self._other_post(followed)
+            if other is None:
+                return
+            post = other
         if followed.preview and followed.takes_previews:
             try:
                 await post.edit(self.parcel(job, progress, followed.preview[1]))
@@ -131,7 +141,11 @@ class StatusBoard:
                     raise
                 followed.takes_previews = False
                 log.info("job %s: shown without previews: %s", job.id, short(error))
-        await post.edit(self.parcel(job, progress))
+        message_id = await post.edit(self.parcel(job, progress))
+        if job.message_id is None and job.channel_id is not None:
+            # The answer to its acknowledgement was lost, or the process that sent it.
+            await self._store.set_message(job.id, job.channel_id, message_id)
+            followed.job = replace(job, message_id=message_id)
 
     async def _other_post(self, followed: _Followed) -> Post | None:
         """Past its 15 minutes an interaction is closed; its message is still in the channel."""

@@ -1,7 +1,9 @@
 """The durable memory: jobs, images and settings in SQLite."""
 
 from bot.store.jobs import (
+    CRASHES_MAX,
     DEFAULT_UPLOAD_LIMIT,
+    Asked,
     Failure,
     ImageRecord,
     Job,
@@ -10,11 +12,14 @@ from bot.store.jobs import (
     Limits,
     NewJob,
     Origin,
+    now_ms,
 )
 from bot.store.store import Store
 
 __all__ = [
+    "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "Asked",
     "Failure",
     "ImageRecord",
     "Job",
@@ -24,4 +29,5 @@ __all__ = [
     "NewJob",
     "Origin",
     "Store",
+    "now_ms",
 ]

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import aiosqlite
 
-from bot.errors import Refused
+from bot.errors import Loss, Refused
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.database import Database
 from bot.store.jobs import (
+    Asked,
     Failure,
     ImageRecord,
     Job,
@@ -44,16 +45,18 @@ class Store:
         """Insert `new` as pending, unless the queue or the user's share of it is full (Refused).
 
         The count and the insert are one transaction, so two requests cannot both take the last
-        place.
+        place. An interaction that was replayed is refused: it has its job.
         """
         job_id = new_id()
         async with self._database.transaction() as write:
+            if new.asked is not None:
+                await self._check_replay(write, new.asked)
             if limits is not None:
                 await self._check(write, new, limits)
             await write.execute(
                 "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
-                " channel_id, reply_to, locale, upload_limit, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " channel_id, reply_to, locale, upload_limit, created_at, interaction_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     new.origin,
@@ -67,8 +70,14 @@ class Store:
                     new.locale,
                     new.upload_limit,
                     now_ms(),
+                    new.asked and new.asked.id,
                 ),
             )
+            if new.asked is not None:
+                await write.execute(
+                    "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
+                    (job_id, new.asked.token, new.asked.good_to),
+                )
         return await self.job(job_id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
@@ -77,6 +86,39 @@ class Store:
             await write.execute(
                 "UPDATE jobs SET channel_id = ?, message_id = ? WHERE id = ?",
                 (channel_id, message_id, job_id),
+            )
+
+    async def set_posting(self, job_id: str) -> int | None:
+        """Note that a message of its own is about to be sent; when that was first done, if ever."""
+        async with self._database.transaction() as write:
+            async with write.execute("SELECT posting_at FROM jobs WHERE id = ?", (job_id,)) as rows:
+                row = await rows.fetchone()
+            before: int | None = row["posting_at"] if row else None
+            await write.execute(
+                "UPDATE jobs SET posting_at = ? WHERE id = ? AND posting_at IS NULL",
+                (now_ms(), job_id),
+            )
+        return before
+
+    async def token(self, job_id: str) -> str | None:
+        """The token of the interaction that asked for the job, while it is good."""
+        row = await self._database.row(
+            "SELECT token FROM tokens WHERE job_id = ? AND good_to > ?", (job_id, now_ms())
+        )
+        return row["token"] if row else None
+
+    async def erase_token(self, job_id: str) -> None:
+        """Forget the job's token: its interaction cannot be answered any more."""
+        async with self._database.transaction() as write:
+            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+
+    async def erase_tokens(self) -> None:
+        """Forget the tokens that are of no more use, by age or because their job has ended."""
+        async with self._database.transaction() as write:
+            await write.execute(
+                "DELETE FROM tokens WHERE good_to <= ? OR job_id IN"
+                " (SELECT id FROM jobs WHERE state = 'delivered' OR told_at IS NOT NULL)",
+                (now_ms(),),
             )
 
     # Transitions: each returns the job as it is now, or None when it was not in the state expected.
@@ -93,6 +135,15 @@ class Store:
         """running → pending, when a shutdown interrupted this attempt."""
         return await self._transition(
             job.id, "state = 'pending' WHERE state = 'running' AND attempt = ?", (job.attempt,)
+        )
+
+    async def lose(self, job: Job, loss: Loss) -> Job | None:
+        """running → pending, when this attempt makes an end of the process."""
+        return await self._transition(
+            job.id,
+            "state = 'pending', crashes = crashes + 1, lost_to = ?"
+            " WHERE state = 'running' AND attempt = ?",
+            (loss.value, job.attempt),
         )
 
     async def finish(
@@ -151,11 +202,19 @@ class Store:
             (now_ms(), job.attempt),
         )
 
+    async def tell(self, job: Job) -> Job | None:
+        """The person was told that the job failed or was cancelled, or cannot be."""
+        return await self._transition(
+            job.id,
+            "told_at = ? WHERE state IN ('failed', 'cancelled') AND attempt = ?",
+            (now_ms(), job.attempt),
+        )
+
     async def recover(self, origin: Origin) -> None:
         """At start, before anything runs: what a crash left running waits again."""
         async with self._database.transaction() as write:
             await write.execute(
-                "UPDATE jobs SET state = 'pending', crashes = crashes + 1"
+                "UPDATE jobs SET state = 'pending', crashes = crashes + 1, lost_to = 'died'"
                 " WHERE state = 'running' AND origin = ?",
                 (origin,),
             )
@@ -181,6 +240,15 @@ class Store:
         rows = await self._database.rows(
             "SELECT * FROM jobs WHERE state = ? AND origin = ? ORDER BY created_at, rowid",
             (state.value, origin),
+        )
+        return [Job.from_row(row) for row in rows]
+
+    async def untold(self, origin: Origin) -> list[Job]:
+        """The jobs that failed or were cancelled without their person being told, oldest first."""
+        rows = await self._database.rows(
+            "SELECT * FROM jobs WHERE state IN ('failed', 'cancelled') AND told_at IS NULL"
+            " AND origin = ? ORDER BY created_at, rowid",
+            (origin,),
         )
         return [Job.from_row(row) for row in rows]
 
@@ -224,6 +292,14 @@ class Store:
             if cursor.rowcount == 0:
                 return None
         return await self.job(job_id)
+
+    @staticmethod
+    async def _check_replay(write: aiosqlite.Connection, asked: Asked) -> None:
+        async with write.execute(
+            "SELECT 1 FROM jobs WHERE interaction_id = ?", (asked.id,)
+        ) as cursor:
+            if await cursor.fetchone():
+                raise Refused("queue.twice")
 
     @staticmethod
     async def _check(write: aiosqlite.Connection, new: NewJob, limits: Limits) -> None:

@@ -31,6 +31,7 @@ def status_embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
     embed.add_field(name=status_line(say, progress), value=_facts(say, job), inline=False)
+    embed.set_footer(text=job.id)
     if preview is not None:
         embed.set_image(url=f"attachment://{preview}")
     return embed
@@ -100,7 +101,8 @@ def result_embed(
     if request.negative:
         negative = shown(request.negative, FIELD_MAX)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
-    embed.set_footer(text=say("result.invitation"))
+    # By its id the message is found again, should the process end before it notes the message's.
+    embed.set_footer(text=f"{say('result.invitation')} · {job.id}")
     return embed
 
 
@@ -113,6 +115,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
         title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
     )
     embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+    embed.set_footer(text=job.id)
     return embed
 
 
