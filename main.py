@@ -8,6 +8,7 @@ import sys
 from bot import log
 from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
+from bot.restart import exit_code
 from bot.settings import Settings
 from bot.signals import leave
 from catalog import CatalogError
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         return call(options)
     except (SettingsError, StoreError, CatalogError) as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 1
+        return exit_code(error) if options.call in (None, "run") else 1
 
 
 def call(options: argparse.Namespace) -> int:

@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, cast
 
 import aiohttp
 import discord
 import yarl
 from discord.ext import commands
 
+from bot.consumer import GpuConsumer
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
-from bot.errors import SettingsError
+from bot.errors import EngineLost, SettingsError
+from bot.restart import ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
 from bot.store import JobState, Limits
@@ -105,7 +108,8 @@ def point_at(api_url: str) -> None:
 async def run(settings: Settings, extensions: Sequence[str]) -> None:
     """Serve Discord until SIGINT or SIGTERM.
 
-    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start.
+    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start, and
+    EngineLost when only a fresh process can go on.
     """
     stop = stop_on_signals()
     point_at(settings.api_url)
@@ -125,6 +129,7 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
             serving.result()
         serving.cancel()
         await asyncio.wait({serving})
+        await ended_well(studio.store)
     log.info("stopped")
 
 
@@ -133,6 +138,7 @@ async def _serve(bot: ImagenBot) -> None:
     token = bot.settings.token
     if token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
+    await slow_down(bot.studio.store)
     try:
         await _persistently("log in", lambda: bot.login(token.get_secret_value()))
     except discord.LoginFailure as error:
@@ -156,7 +162,7 @@ async def _serve(bot: ImagenBot) -> None:
             bot.studio.tidy(),
         )
         try:
-            await _persistently("connect", bot.connect)
+            await _unless_lost(consumer, _persistently("connect", bot.connect))
         except discord.ConnectionClosed as closed:
             if closed.code == AUTHENTICATION_FAILED:
                 raise SettingsError(REFUSED_LOGIN) from closed
@@ -165,6 +171,21 @@ async def _serve(bot: ImagenBot) -> None:
             beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beside
+
+
+async def _unless_lost(consumer: GpuConsumer, serving: Coroutine[Any, Any, None]) -> None:
+    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more."""
+    tasks = [asyncio.create_task(serving), asyncio.create_task(consumer.lost())]
+    served, lost = tasks
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            raise cast("EngineLost", lost.result())
+        await served
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:

@@ -127,7 +127,14 @@ class Settings(BaseSettings):
         gt=0,
         le=86_400,
         alias="IMAGEN_JOB_TIMEOUT",
-        description="Seconds that one job may paint (downloads not counted).",
+        description="Seconds that one job may paint (downloads not counted); with more than 100 "
+        "steps over all its pictures in proportion more.",
+    )
+    restart: bool = Field(
+        default=True,
+        alias="IMAGEN_RESTART",
+        description="Whether `run` starts itself anew when only that helps (the GPU failed, a step "
+        "hangs); `false` ends it with exit code 75, for a supervisor that starts it.",
     )
     queue_size: int = Field(
         default=50,

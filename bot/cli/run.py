@@ -5,7 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from bot import client, log
+from bot.errors import EngineLost
+from bot.restart import MISCONFIGURED, TRY_AGAIN, restart
 from bot.settings import Settings
+from bot.signals import end
 
 FIRST_STEPS = """\
 No DISCORD_TOKEN: create a bot at https://discord.com/developers/applications, page Bot, \
@@ -20,7 +23,13 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
     """Serve Discord until interrupted; returns the exit code."""
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
-        return 1
+        return MISCONFIGURED
     log.set_up(settings.log_level, settings.secrets())
-    asyncio.run(client.run(settings, extensions))
+    try:
+        asyncio.run(client.run(settings, extensions))
+    except EngineLost:
+        if settings.restart:
+            restart()
+        # A thread may be inside of something for ever: nothing waits for it.
+        end(TRY_AGAIN)
     return 0

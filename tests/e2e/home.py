@@ -203,6 +203,10 @@ class Bot:
             await self.playground.wait_online()
             await self.playground.wait_commands("imagine", "models", "loras")
 
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""
         assert self._process is not None
