@@ -1,7 +1,7 @@
 """Courier: brings a parcel to a job's message, or into a new one, by whichever way is open."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import discord
@@ -80,7 +80,7 @@ class Courier:
         Raises JobFailed when no way is open, TooLarge when the files must shrink, and Away.
         """
         channel = self.channel(job)
-        for way in await self._edits(job, post):
+        async for way in self._edits(job, post):
             try:
                 return channel.id, await way.edit(parcel)
             except Exception as error:
@@ -98,19 +98,17 @@ class Courier:
                     self._weigh(job, second)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
 
-    async def _edits(self, job: Job, post: Post | None) -> list[Post]:
+    async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
         """The ways to the message that is there, the best first."""
-        ways: list[Post] = []
         if isinstance(post, InteractionPost) and post.alive:
-            ways.append(post)
+            yield post
         elif isinstance(stored := await self.post(job), InteractionPost):
-            ways.append(stored)
+            yield stored
         if (edit := self.channel_post(job)) is not None:
-            ways.append(edit)
-        elif not ways and (found := await self._find(self.channel(job), job, job.created_at)):
+            yield edit
+        elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
             # Its acknowledgement arrived, and the process did not live to note it.
-            ways.append(ChannelPost(self.channel(job).get_partial_message(found)))
-        return ways
+            yield ChannelPost(self.channel(job).get_partial_message(found))
 
     async def _send_direct(self, job: Job, parcel: Parcel) -> tuple[int, int]:
         channel = await self._client.create_dm(discord.Object(job.user_id))

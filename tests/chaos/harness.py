@@ -5,10 +5,11 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from playground import Interaction, Message, NotAcknowledged, Playground
 from playground.faults import Storm
@@ -23,10 +24,12 @@ size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 4, max = 100}
 """
-WORKING = 0.5
+WORKING = 0.4
 """Seconds, at most, from being online to a kill at work."""
 STARTING = 1.5
 """Seconds, at most, from its start to a kill before it is online."""
+LONG = 120
+"""Seconds after which what is waited for will not come."""
 EXPECTED = (
     "40060",  # asked twice: discord.py repeats an acknowledgement whose answer was lost
     "10062",  # the acknowledgement came too late, because the process was killed meanwhile
@@ -58,11 +61,19 @@ class HurriedBot(Bot):
     program = Path(__file__).with_name("hurried_bot.py")
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """For what the playground does not hear of: what the bot writes to its database and log."""
+    async with asyncio.timeout(LONG):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to happen. storm: of all requests, how many fail by chance.
 
-    forgetful: nonces keep nothing from being sent twice, as after a long absence.
+    forgetful: nonces keep nothing from being sent twice, as after a long absence; and half of the
+        messages are deleted once their interaction is over, so that the results need new ones.
     """
 
     seed: int
@@ -115,8 +126,6 @@ class Chaos:
         playground.ack_deadline = 2.0
         if plan.forgetful:
             playground.forget_nonces()
-        if plan.storm:
-            playground.set_weather(Storm(plan.seed, plan.storm))
         for life in range(1, plan.kills + 1):
             await self._bot.start(online=False)
             due = plan.jobs * life // plan.kills
@@ -125,6 +134,10 @@ class Chaos:
                 await self._kill("while starting")
                 continue
             await playground.wait_online()
+            if life == 1:
+                await playground.wait_commands("imagine")
+                if plan.storm:
+                    playground.set_weather(Storm(plan.seed, plan.storm))
             asking = asyncio.create_task(self._ask(due))
             if plan.storm and self._chance.random() < 0.3:
                 playground.drop_gateway()
@@ -139,7 +152,7 @@ class Chaos:
         await playground.wait_online()
         await self._ask(plan.jobs)
         playground.set_weather(None)
-        await playground.wait_for(self._settled, timeout=300)
+        await playground.wait_for(self._settled, timeout=15)
         await self._bot.end(signal.SIGTERM)
         return self._count()
 
@@ -150,15 +163,14 @@ class Chaos:
                 self._asked += 1
                 user = self._playground.user(f"user-{self._chance.randrange(self.plan.users)}")
                 channel = self._chance.choice(self._channels)
+                prompt, seed = f"job {self._asked}", self._asked
                 with suppress(NotAcknowledged):
-                    self._calls.append(
-                        await user.slash(
-                            "imagine",
-                            prompt=f"job {self._asked}",
-                            seed=self._asked,
-                            channel=channel,
-                        )
-                    )
+                    call = await user.slash("imagine", prompt=prompt, seed=seed, channel=channel)
+                    self._calls.append(call)
+                    if self.plan.forgetful and self._chance.random() < 0.5:
+                        call.dead = True
+                        if call.message is not None:
+                            self._playground.delete_message(call.message)
             await self._playground.wait_online()
 
     async def _kill(self, when: str) -> None:
@@ -188,7 +200,7 @@ class Chaos:
         found = self._query("SELECT count(*) FROM jobs")
         return int(found[0][0]) if found else 0
 
-    def _query(self, sql: str) -> list[tuple[object, ...]]:
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:
             return self._bot.home.rows(sql)
         except sqlite3.OperationalError:

@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-STEP = 0.004
+STEP = 0.02
 """Seconds that one step of a light picture takes."""
 
 
@@ -102,5 +102,5 @@ if __name__ == "__main__":
     shorten_pauses()
     from bot import studio
 
-    studio.build_engine = lambda *_: LightEngine()  # type: ignore[assignment, return-value]
+    studio.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
