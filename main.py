@@ -31,11 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def call(options: argparse.Namespace) -> int:
     """Each call imports what it needs, so that a listing does not wait for Discord or torch."""
-    if options.call == "check":
+    if options.call == "check" and not options.repair:
         from bot.cli.check import check
 
         return check()
     settings = Settings.load()
+    if options.call == "check":
+        from bot.cli.repair import repair_database
+
+        return repair_database(settings)
     if options.call in (None, "run"):
         from bot.cli.run import run
 

@@ -1,7 +1,6 @@
 """Attempt: one job that is being painted, as the loop and the engine thread share it."""
 
 import time
-from collections.abc import Callable
 
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
@@ -17,26 +16,24 @@ STEP_MIN = 120.0
 STEP_FACTOR = 20
 """A step hangs when it takes that many times as long as any before it, and STEP_MIN seconds."""
 
-Clock = Callable[[], float]
-
 
 def seconds_for(request: GenerationRequest, timeout: float) -> float:
     """How long `request` may be painted: `timeout`, in proportion more where it has many steps."""
-    steps = request.steps * request.count
+    steps: float = request.steps
     if request.hires is not None:
-        # The second pass has more pixels; that it skips some steps is left as a reserve.
-        steps += round(steps * request.hires.scale**2)
+        # Each step of the second pass has that many more pixels.
+        steps += request.hires.taken * request.hires.scale**2
+    steps *= request.count
     return timeout * max(1.0, steps / STEPS_COVERED)
 
 
 class Attempt:
     """`check` and `heard` are called in the engine thread, everything else in the loop's."""
 
-    def __init__(self, job: Job, timeout: float, clock: Clock = time.monotonic) -> None:
+    def __init__(self, job: Job, timeout: float) -> None:
         self.job = job
         self.seconds = seconds_for(job.request, timeout)
-        self._clock = clock
-        self._deadline = clock() + self.seconds
+        self._deadline = time.monotonic() + self.seconds
         self._stop: StopReason | None = None
         self._step_at: float | None = None
         self._longest = 0.0
@@ -46,7 +43,7 @@ class Attempt:
 
     def heard(self, progress: Progress) -> None:
         """The engine reports: it lives."""
-        now = self._clock()
+        now = time.monotonic()
         if progress.stage is Stage.DOWNLOADING:
             # A download may take as long as it takes; the clock starts after it.
             self._deadline = now + self.seconds
@@ -66,12 +63,12 @@ class Attempt:
     def check(self) -> None:
         """Raise PaintStopped when it is time to stop."""
         self.check_stop()
-        if self._clock() > self._deadline:
+        if time.monotonic() > self._deadline:
             raise PaintStopped(StopReason.TIMEOUT)
 
     def hung(self) -> str | None:
         """Why it will not come to an end by itself; None as long as it may."""
-        now = self._clock()
+        now = time.monotonic()
         if now > self._deadline + GRACE:
             return f"it did not stop within {GRACE:.0f} s of its deadline"
         if self._step_at is not None and self._longest:

@@ -16,6 +16,7 @@ from bot.consumer import GpuConsumer
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
 from bot.errors import EngineLost, SettingsError
+from bot.housekeeping import Housekeeping
 from bot.restart import ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
@@ -160,6 +161,7 @@ async def _serve(bot: ImagenBot) -> None:
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
             bot.delivery.bring((*painted, *untold)),
             bot.studio.tidy(),
+            _housekeeping(bot).run(),
         )
         try:
             await _unless_lost(consumer, _persistently("connect", bot.connect))
@@ -171,6 +173,16 @@ async def _serve(bot: ImagenBot) -> None:
             beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beside
+
+
+def _housekeeping(bot: ImagenBot) -> Housekeeping:
+    settings = bot.settings
+    return Housekeeping(
+        bot.studio.store,
+        settings.images_dir.absolute(),
+        days=settings.keep_days,
+        gib=settings.keep_gb,
+    )
 
 
 async def _unless_lost(consumer: GpuConsumer, serving: Coroutine[Any, Any, None]) -> None:

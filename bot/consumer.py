@@ -18,7 +18,7 @@ from bot.log import traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
-from bot.store import Failure, ImageRecord, Job, Store
+from bot.store import Failure, ImageRecord, Job, Store, files_error
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -150,6 +150,10 @@ class GpuConsumer:
             try:
                 with self._resting_when_idle():
                     job = await self._queue.next()
+            except StoreError as error:
+                log.error("the next job cannot be started: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
             except Exception:
                 log.exception("the next job could not be started")
                 await asyncio.sleep(PAUSE)
@@ -277,13 +281,16 @@ class GpuConsumer:
         job = running.job
 
         async def save() -> tuple[ImageRecord, ...]:
-            return await asyncio.to_thread(save_images, painting, job, self._images_dir)
+            try:
+                return await asyncio.to_thread(save_images, painting, job, self._images_dir)
+            except OSError as error:
+                raise files_error(self._images_dir, error) from error
 
         async def finish() -> Job | None:
             return await self._store.finish(job, painting.recipe, images, painting.warnings)
 
         what = f"job {job.id}: painted, but it cannot be kept"
-        images = await insist(save, what, check=running.check_stop, mendable=(OSError,))
+        images = await insist(save, what, check=running.check_stop)
         return await insist(finish, what, check=running.check_stop)
 
     async def _insist(self, change: Callable[[], Awaitable[T]], job: Job) -> T:

@@ -19,9 +19,8 @@ async def insist(
     what: str,
     *,
     check: Callable[[], None] = lambda: None,
-    mendable: tuple[type[Exception], ...] = (StoreError,),
 ) -> T:
-    """What `action` returns, once it does not raise a `mendable` error any more.
+    """What `action` returns, once it does not raise StoreError any more.
 
     what: is done, for the log. check: called before each further try; raises to give up.
     """
@@ -29,7 +28,7 @@ async def insist(
     while True:
         try:
             result = await action()
-        except mendable as error:
+        except StoreError as error:
             pause = PAUSES[min(tries, len(PAUSES) - 1)]
             tries += 1
             log.error("%s: %s; trying again in %.0f s", what, error, pause)

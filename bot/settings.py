@@ -150,6 +150,22 @@ class Settings(BaseSettings):
         alias="IMAGEN_QUEUE_PER_USER",
         description="Jobs that may wait or run at once for one user.",
     )
+    keep_days: float = Field(
+        default=90,
+        ge=0,
+        le=100_000,
+        alias="IMAGEN_KEEP_DAYS",
+        description="Days for which painted images are kept on disk; 0 is for ever. What was "
+        "posted stays in Discord, and its history and seed stay in the database.",
+    )
+    keep_gb: float = Field(
+        default=50,
+        ge=0,
+        le=1_000_000,
+        alias="IMAGEN_KEEP_GB",
+        description="GiB of painted images that are kept on disk, the oldest are deleted first; "
+        "0 is no limit.",
+    )
     max_adapters: int = Field(
         default=4,
         ge=1,

@@ -91,7 +91,7 @@ class Courier:
             return channel.id, await self._send_once(channel, job, named)
         except Exception as error:
             meaning = self._weigh(job, error)
-            if parcel.direct is not None:
+            if parcel.direct is not None and meaning is not Refusal.REJECTED:
                 try:
                     return await self._send_direct(job, replace(parcel, content=parcel.direct))
                 except Exception as second:

@@ -25,7 +25,7 @@ from bot.delivery.posts import (
 )
 from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
-from bot.errors import JobFailed
+from bot.errors import JobFailed, StoreError
 from bot.insist import insist
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
@@ -104,7 +104,7 @@ class Delivery:
                 post = None
                 await self._store.erase_token(job.id)
         if message_id and interaction.channel_id:
-            await self._store.set_message(job.id, interaction.channel_id, message_id)
+            await self._note_message(job, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.position)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
@@ -129,8 +129,15 @@ class Delivery:
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
-            await self._store.set_message(job.id, channel.id, sent.id)
+            await self._note_message(job, channel.id, sent.id)
         self._board.follow(job, post, ticket.position)
+
+    async def _note_message(self, job: Job, channel_id: int, message_id: int) -> None:
+        """The person was told: the job is not taken back because this cannot be noted."""
+        try:
+            await self._store.set_message(job.id, channel_id, message_id)
+        except StoreError as error:
+            log.error("job %s: its message cannot be noted: %s", job.id, error)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
         """After a restart: follow what waits."""

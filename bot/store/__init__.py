@@ -1,5 +1,6 @@
 """The durable memory: jobs, images and settings in SQLite."""
 
+from bot.store.faults import files_error
 from bot.store.jobs import (
     CRASHES_MAX,
     DEFAULT_UPLOAD_LIMIT,
@@ -8,6 +9,7 @@ from bot.store.jobs import (
     ImageRecord,
     Job,
     JobState,
+    KeptImage,
     Kind,
     Limits,
     NewJob,
@@ -24,10 +26,12 @@ __all__ = [
     "ImageRecord",
     "Job",
     "JobState",
+    "KeptImage",
     "Kind",
     "Limits",
     "NewJob",
     "Origin",
     "Store",
+    "files_error",
     "now_ms",
 ]

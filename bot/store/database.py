@@ -7,7 +7,7 @@ to write. Reads use a connection of their own, so they never see what is not com
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Self, TypeGuard
 
@@ -108,8 +108,7 @@ class Database:
         """Write the whole database into the new file `target`, as it is at one moment."""
         try:
             # A connection of its own: whoever reads does not wait for it.
-            async with _connect(self.path) as connection:
-                await connection.execute("VACUUM INTO ?", (str(target),))
+            await asyncio.to_thread(_copy, self.path, target)
         except sqlite3.Error as error:
             raise store_error(target, error) from error
 
@@ -169,7 +168,7 @@ async def _look_over(connection: aiosqlite.Connection, path: Path) -> None:
 
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
-    scripts = await asyncio.to_thread(_read_scripts, folder)
+    scripts = await asyncio.to_thread(read_scripts, folder)
     version = await _version(connection)
     if version > len(scripts):
         raise StoreError(
@@ -178,7 +177,7 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
             lasting=True,
         )
     if 0 < version < len(scripts):
-        await _keep_as_it_was(connection, path, version)
+        await _keep_as_it_was(path, version)
     for number, sql in enumerate(scripts[version:], start=version + 1):
         try:
             await connection.executescript(
@@ -192,11 +191,17 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
                 raise
 
 
-async def _keep_as_it_was(connection: aiosqlite.Connection, path: Path, version: int) -> None:
+def _copy(path: Path, target: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("VACUUM INTO ?", (str(target),))
+
+
+async def _keep_as_it_was(path: Path, version: int) -> None:
     """A copy from before the schema changes, for going back to an older version of the bot."""
     target = path.with_name(f"{path.stem}-schema-{version}{path.suffix}")
     if not await asyncio.to_thread(target.exists):
-        await connection.execute("VACUUM INTO ?", (str(target),))
+        await asyncio.to_thread(_copy, path, target)
 
 
 async def _version(connection: aiosqlite.Connection) -> int:
@@ -205,7 +210,7 @@ async def _version(connection: aiosqlite.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _read_scripts(folder: Path) -> list[str]:
+def read_scripts(folder: Path) -> list[str]:
     """The migrations in order; they are numbered 0001, 0002 … without gaps."""
     scripts = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     for number, script in enumerate(scripts, start=1):

@@ -1,5 +1,7 @@
 """What SQLite's errors mean, in words that an owner can act on."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -16,7 +18,7 @@ DAMAGED = (
 def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     """The StoreError for what went wrong with the database at `path`."""
     name = getattr(error, "sqlite_errorname", "") or ""
-    said = str(error)
+    said = " ".join(str(error).split())
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in said:
         return StoreError(f"{path}: the database is damaged ({said}); {DAMAGED}", lasting=True)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -28,7 +30,8 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
         return StoreError(
             f"{path}: the disk is full ({_free(path)} free); make room, or move IMAGEN_DATA_DIR"
         )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+    closed = name.startswith("SQLITE_CANTOPEN") and not os.access(path.parent, os.W_OK)
+    if closed or name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return StoreError(
             f"{path}: the database is read-only; give the bot's user the right to write the file, "
             f"those beside it and the folder {path.parent}",
@@ -40,6 +43,21 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             "the disk's health and at quotas"
         )
     return StoreError(f"{path}: the database cannot be used: {said}")
+
+
+def files_error(folder: Path, error: OSError) -> StoreError:
+    """The StoreError for what went wrong when pictures were written below `folder`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"{folder}: the disk is full ({_free(folder)} free); make room, lower IMAGEN_KEEP_GB, "
+            "or move IMAGEN_DATA_DIR"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(
+            f"{error.filename or folder}: it cannot be written ({error.strerror}); give the bot's "
+            f"user the right to write in {folder}"
+        )
+    return StoreError(f"{folder}: the pictures cannot be written: {error}")
 
 
 def _free(path: Path) -> str:

@@ -111,6 +111,21 @@ class ImageRecord:
         return cls(**{key: row[key] for key in row.keys() if key != "job_id"})  # noqa: SIM118
 
 
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """A picture whose file is there. ended_at: of its job, in milliseconds since the epoch.
+
+    deletable: whether nobody waits for it any more.
+    """
+
+    job_id: str
+    n: int
+    path: str
+    bytes: int
+    ended_at: int
+    deletable: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as the store has it. Times are milliseconds since the epoch.

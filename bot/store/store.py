@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import aiosqlite
 from bot.errors import Loss, Refused
 from bot.progress import Notice
 from bot.recipe import Recipe
+from bot.store.backup import back_up
 from bot.store.database import Database
 from bot.store.jobs import (
     Asked,
@@ -19,6 +21,7 @@ from bot.store.jobs import (
     ImageRecord,
     Job,
     JobState,
+    KeptImage,
     Limits,
     NewJob,
     Origin,
@@ -257,6 +260,28 @@ class Store:
             "SELECT * FROM images WHERE job_id = ? ORDER BY n", (job_id,)
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
+
+    async def kept_images(self) -> list[KeptImage]:
+        """Every picture whose file was not pruned, the oldest first."""
+        rows = await self._database.rows(
+            "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
+            " state IN ('delivered', 'failed', 'cancelled') AS deletable"
+            " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
+            " ORDER BY ended_at, job_id, n"
+        )
+        return [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+
+    async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
+        """Note that their files were deleted."""
+        async with self._database.transaction() as write:
+            await write.executemany(
+                "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?",
+                [(now_ms(), image.job_id, image.n) for image in images],
+            )
+
+    async def back_up(self, today: date) -> Path | None:
+        """See bot.store.backup."""
+        return await back_up(self._database, today)
 
     async def inputs(self) -> frozenset[str]:
         """sha256 of every picture that a job refers to; see bot.inputs."""

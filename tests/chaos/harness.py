@@ -28,7 +28,7 @@ WORKING = 0.4
 """Seconds, at most, from being online to a kill at work."""
 STARTING = 1.5
 """Seconds, at most, from its start to a kill before it is online."""
-LONG = 120
+LONG = 60
 """Seconds after which what is waited for will not come."""
 EXPECTED = (
     "40060",  # asked twice: discord.py repeats an acknowledgement whose answer was lost

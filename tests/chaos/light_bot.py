@@ -84,14 +84,20 @@ class LightEngine:
 
 def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
-    from bot import client, insist, restart
+    from bot import attempt, client, consumer, insist, restart
     from bot.delivery import courier, outbox
+    from bot.store import database
 
     client.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
     client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     insist.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
     outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
+    database.BUSY_MS = 300  # type: ignore[assignment]
     restart.PAUSES = (0,)  # type: ignore[assignment]
+    if "CHAOS_WATCHES_CLOSELY" in os.environ:
+        # A step that takes longer than half a second hangs.
+        attempt.GRACE = attempt.STEP_MIN = 0.5
+        consumer.WATCH = 0.05
     if "CHAOS_FORGETS_NONCES" in os.environ:
         # Each repeat has to look for the first message.
         courier.NONCE_KEPT = -1000

@@ -301,7 +301,7 @@ class TestTheResult:
         assert failed.error.code == code
         assert desk.world.reactions == []
         assert await desk.store.images(job.id)
-        assert desk.world.ways().count("direct") == 1
+        assert desk.world.ways().count("direct") == (refused is not REJECTED)
 
     async def test_when_the_channel_is_closed_it_comes_as_a_direct_message(
         self, desk: Desk

@@ -163,6 +163,15 @@ class Bot:
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, str(self.program), "run"]
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -191,9 +200,7 @@ class Bot:
         }
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(self.program),
-                "run",
+                *self.command,
                 cwd=self.home.folder,
                 env=environment,
                 stdout=log,
