@@ -104,7 +104,7 @@ class Delivery:
                 post = None
                 await self._store.erase_token(job.id)
         if message_id and interaction.channel_id:
-            await self._note_message(job, interaction.channel_id, message_id)
+            job = await self._note_message(job, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.position)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
@@ -129,15 +129,17 @@ class Delivery:
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
-            await self._note_message(job, channel.id, sent.id)
+            job = await self._note_message(job, channel.id, sent.id)
         self._board.follow(job, post, ticket.position)
 
-    async def _note_message(self, job: Job, channel_id: int, message_id: int) -> None:
+    async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
         """The person was told: the job is not taken back because this cannot be noted."""
         try:
             await self._store.set_message(job.id, channel_id, message_id)
         except StoreError as error:
             log.error("job %s: its message cannot be noted: %s", job.id, error)
+            return job
+        return replace(job, channel_id=channel_id, message_id=message_id)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
         """After a restart: follow what waits."""

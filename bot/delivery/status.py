@@ -9,6 +9,7 @@ from bot.delivery.courier import Courier
 from bot.delivery.pacing import Pacer
 from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
 from bot.delivery.uploads import Upload
+from bot.errors import StoreError
 from bot.progress import Progress, Stage
 from bot.store import Job, Store
 from bot.ui.language import Say, Texts
@@ -116,6 +117,8 @@ class StatusBoard:
             async with lane:
                 await self._put(followed, followed.post, progress)
             followed.shown = line
+        except StoreError as error:
+            log.error("job %s: %s", followed.job.id, error)
         except Exception as error:
             meaning = refusal(error)
             if meaning is None:

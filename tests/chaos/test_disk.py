@@ -65,9 +65,10 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
     small_disk: SmallDiskBot, playground: Playground, ada: User
 ) -> None:
     bot = small_disk
-    calls = [await ada.slash("imagine", prompt="x", steps=20, seed=1)]
+    calls = [await ada.slash("imagine", prompt="x", steps=30, seed=1)]
+    await calls[0].wait(lambda m: "Step" in str(m.embeds))
     filler = fill(bot.disk)
-    await until(lambda: "the disk is full" in bot.log)
+    await until(lambda: "painted, but it cannot be kept" in bot.log)
     # The journal has room for a few more before the database feels it too.
     while not refused(calls[-1]):
         calls.append(await ada.slash("imagine", prompt="x", steps=1))
@@ -77,7 +78,6 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
     for one in taken:
         await one.wait(lambda m: bool(m.attachments))
     assert sum(bool(message.attachments) for message in playground.messages()) == len(taken)
-    assert "painted, but it cannot be kept" in bot.log
     assert "make room" in bot.log
     assert "Traceback" not in bot.log
     assert playground.violations == []
