@@ -70,6 +70,7 @@ class ImagenBot(commands.AutoShardedBot):
             catalog=lambda: studio.catalog.current,
             images_dir=settings.images_dir.absolute(),
             interval=EDIT_INTERVAL,
+            job_timeout=settings.job_timeout,
         )
         self._extensions_to_load = extensions
         self._warm_up: Callable[[], None] | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -54,9 +55,13 @@ class Delivery:
         catalog: Callable[[], Catalog],
         images_dir: Path,
         interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
         webhook: Callable[[str], discord.Webhook] | None = None,
     ) -> None:
-        """webhook: makes one of an interaction's token; unset, as discord.py does."""
+        """interval: seconds between two edits of a message. job_timeout: see bot.attempt.
+
+        webhook: makes one of an interaction's token; unset, as discord.py does.
+        """
         self._client = client
         self._store = store
         self._texts = texts
@@ -65,7 +70,11 @@ class Delivery:
         self._courier = Courier(client, store, webhook or partial(_webhook, client))
         self._outbox = Outbox()
         self._board = StatusBoard(
-            store=store, texts=texts, courier=self._courier, interval=interval
+            store=store,
+            texts=texts,
+            courier=self._courier,
+            interval=interval,
+            job_timeout=job_timeout,
         )
         self._posting: set[asyncio.Future[None]] = set()
 

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass, field, replace
 
+from bot.attempt import seconds_for
 from bot.delivery.courier import Courier
 from bot.delivery.pacing import Pacer
 from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
@@ -48,12 +50,19 @@ class StatusBoard:
     """Follows jobs from their acknowledgement until they are settled."""
 
     def __init__(
-        self, *, store: Store, texts: Texts, courier: Courier, interval: float = EDIT_INTERVAL
+        self,
+        *,
+        store: Store,
+        texts: Texts,
+        courier: Courier,
+        interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
         self._courier = courier
         self._interval = interval
+        self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
         self._lanes = asyncio.Semaphore(LANES)
 
@@ -63,12 +72,20 @@ class StatusBoard:
         Without `preview`, the one that the message may show goes.
         """
         say = self._texts.speaker(job.locale)
+        shown = PREVIEW if preview else None
         return Parcel(
-            embed=status_embed(say, job, progress, PREVIEW if preview else None),
+            embed=status_embed(say, job, progress, shown, self._patience(say, job)),
             content=mention(job.user_id) if job.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
+
+    def _patience(self, say: Say, job: Job) -> str:
+        """That a job of many steps has more time than others."""
+        seconds = seconds_for(job.request, self._job_timeout)
+        if seconds <= self._job_timeout:
+            return ""
+        return say("status.patience", minutes=math.ceil(seconds / 60))
 
     def follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
         """position: what the message shows now; None where that is not known."""

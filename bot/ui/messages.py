@@ -24,13 +24,18 @@ BAR_CELLS = 20
 
 
 def status_embed(
-    say: Say, job: Job, progress: Progress, preview: str | None = None
+    say: Say, job: Job, progress: Progress, preview: str | None = None, note: str = ""
 ) -> discord.Embed:
-    """A job that is waiting or being painted. preview: name of the attachment that shows it."""
+    """A job that is waiting or being painted. preview: name of the attachment that shows it.
+
+    note: a sentence about this job that is said all the while.
+    """
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
     embed.add_field(name=status_line(say, progress), value=_facts(say, job), inline=False)
+    if note:
+        embed.add_field(name="\u200b", value=note, inline=False)
     embed.set_footer(text=job.id)
     if preview is not None:
         embed.set_image(url=f"attachment://{preview}")

@@ -24,8 +24,6 @@ size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 4, max = 100}
 """
-WORKING = 0.4
-"""Seconds, at most, from being online to a kill at work."""
 STARTING = 1.5
 """Seconds, at most, from its start to a kill before it is online."""
 LONG = 60
@@ -74,6 +72,7 @@ class Plan:
 
     forgetful: nonces keep nothing from being sent twice, as after a long absence; and half of the
         messages are deleted once their interaction is over, so that the results need new ones.
+    working: seconds, at most, from being online to a kill at work.
     """
 
     seed: int
@@ -82,6 +81,7 @@ class Plan:
     storm: float = 0.0
     forgetful: bool = False
     users: int = 7
+    working: float = 0.4
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Chaos:
                 playground.drop_gateway()
             if plan.storm and self._chance.random() < 0.3:
                 playground.expire_interactions()
-            await asyncio.sleep(self._chance.uniform(0, WORKING))
+            await asyncio.sleep(self._chance.uniform(0, plan.working))
             await self._kill("at work")
             asking.cancel()
             with suppress(asyncio.CancelledError, NotAcknowledged):

@@ -24,9 +24,9 @@ async def play(plan: Plan, folder: Path) -> Tally:
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(seed=1, jobs=40, kills=8),
-        Plan(seed=2, jobs=30, kills=5, storm=0.1),
-        Plan(seed=3, jobs=20, kills=3, storm=0.15, forgetful=True),
+        Plan(seed=1, jobs=30, kills=6),
+        Plan(seed=2, jobs=20, kills=4, storm=0.1),
+        Plan(seed=3, jobs=15, kills=3, storm=0.15, forgetful=True),
     ],
     ids=["kills", "kills in a storm", "kills in a storm after a long absence"],
 )

@@ -121,7 +121,7 @@ async def test_a_damaged_database_is_said_and_repaired(
         await shown.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["delivered"] * 3)
     await until(lambda: "backup: imagen-" in bot.log)
-    waiting = [await ada.slash("imagine", prompt="y", steps=100) for _ in range(2)]
+    waiting = [await ada.slash("imagine", prompt="y", steps=20) for _ in range(2)]
     await bot.end()
     wreck(home.data_dir / "imagen.sqlite3")
 
