@@ -34,6 +34,7 @@ from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.ui.reactions import NEW_SEED, SAME_SEED
+from bot.ui.retry import retry_view
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -271,9 +272,11 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
+        say = self._texts.speaker(job.locale)
         parcel = Parcel(
             content=mention(job.user_id) if job.reply_to else None,
-            embed=failure_embed(self._texts.speaker(job.locale), job),
+            embed=failure_embed(say, job),
+            view=retry_view(say, job),
             mention=job.user_id,
         )
         try:

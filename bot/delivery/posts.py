@@ -27,6 +27,7 @@ class Parcel:
     """
 
     embed: discord.Embed
+    view: discord.ui.View | None = None
     content: str | None = None
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
@@ -80,6 +81,7 @@ class InteractionPost:
             ORIGINAL,
             content=parcel.content,
             embed=parcel.embed,
+            view=parcel.view,
             attachments=parcel.files(),
             allowed_mentions=parcel.mentions(),
         )
@@ -96,6 +98,7 @@ class ChannelPost:
         message = await self.message.edit(
             content=parcel.content,
             embed=parcel.embed,
+            view=parcel.view,
             attachments=parcel.files(),
             allowed_mentions=parcel.mentions(),
         )
@@ -114,6 +117,7 @@ async def send(
         channel.send,
         content=parcel.content,
         embed=parcel.embed,
+        view=parcel.view,
         files=parcel.files(),
         allowed_mentions=parcel.mentions(),
         nonce=nonce[:NONCE_MAX],

@@ -178,12 +178,16 @@ class Chaos:
 
         The process is stopped while the database is looked at, so nothing changes in between.
         """
-        for _ in range(200):
-            self._bot.send(signal.SIGSTOP)
-            if not self._query("SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"):
-                break
-            self._bot.send(signal.SIGCONT)
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(LONG):
+            while True:
+                self._bot.send(signal.SIGSTOP)
+                # Stopped in the middle of a checkpoint it locks the database.
+                with suppress(sqlite3.OperationalError):
+                    poison = "SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"
+                    if not self._query(poison):
+                        break
+                self._bot.send(signal.SIGCONT)
+                await asyncio.sleep(0.05)
         painting = self._query("SELECT 1 FROM jobs WHERE state = 'running'")
         painted = self._query("SELECT 1 FROM jobs WHERE state = 'done'")
         detail = "painting" if painting else "delivering" if painted else "idle"
@@ -203,12 +207,16 @@ class Chaos:
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:
             return self._bot.home.rows(sql)
-        except sqlite3.OperationalError:
-            return []  # its first start has not made it yet
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error) or "unable to open" in str(error):
+                return []  # its first start has not made it yet
+            raise
 
     def _count(self) -> Tally:
         tally, shown = self.tally, Counter(self._results())
-        for job_id, state in self._query("SELECT id, state FROM jobs"):
+        for job_id, state, why in self._query(
+            "SELECT id, state, json_extract(error, '$.code') FROM jobs"
+        ):
             tally.stored += 1
             seen = shown[str(job_id)]
             if seen == 1 and state == "delivered":
@@ -216,7 +224,7 @@ class Chaos:
             elif seen > 1:
                 tally.doubled.append(str(job_id))
             else:
-                tally.lost.append(f"{job_id} ({state}, seen {seen} times)")
+                tally.lost.append(f"{job_id} ({state}, {why}, seen {seen} times)")
         known = {found for (found,) in self._query("SELECT interaction_id FROM jobs")}
         tally.unstored = sum(call.id not in known for call in self._calls)
         tally.violations = [

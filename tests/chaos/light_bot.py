@@ -51,7 +51,7 @@ class LightEngine:
         check_stop: Callable[[], None],
     ) -> Any:
         from bot.engine import PaintedImage, Painting
-        from bot.errors import EngineLost, Loss
+        from bot.errors import EngineLost, JobFailed, Loss
         from bot.progress import Progress, Stage
         from bot.recipe import Recipe, Weights
 
@@ -64,6 +64,9 @@ class LightEngine:
                     os.abort()
                 if "lose the device" in request.prompt:
                     raise EngineLost(Loss.DEVICE, "the GPU failed: device-side assert triggered")
+                if "too large" in request.prompt and request.width * request.height > 2**20:
+                    width, height = request.final_size
+                    raise JobFailed("memory.out", width=width, height=height)
                 while "hang" in request.prompt:
                     time.sleep(3600)
         images = []

@@ -83,3 +83,21 @@ async def test_the_first_gateway_handshake_may_fail(
         await call.wait(lambda m: bool(m.attachments))
         await until(lambda: home.states() == ["delivered"])
         assert await bot.end() == 0
+
+
+async def test_what_needs_too_much_memory_can_be_tried_lighter(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    call = await ada.slash("imagine", prompt="too large", size="1536x1024", seed=5)
+    message = await call.wait(failed)
+    [button] = message.components[0]["components"]
+    assert button["label"].startswith("Try at 1")
+    stranger = await playground.user("bob").click(message, button["custom_id"])
+    assert stranger.ephemeral
+    assert "Only the person who asked" in stranger.message.content  # type: ignore[union-attr]
+    again = await ada.click(message, button["custom_id"])
+    result = await again.wait(lambda m: bool(m.attachments))
+    assert result.id != message.id
+    assert "`5`" in str(result.embeds)
+    assert playground.violations == []
+    assert "Traceback" not in bot.log
