@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT := a red fox asleep in fresh snow
 SEED := 7
 
-.PHONY: demo test run check docs bench audit
+.PHONY: demo test run check docs bench audit chaos soak
 
 demo: .venv/installed
 	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
@@ -41,6 +41,14 @@ audit: .venv/installed .venv/audit/installed
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
+
+# The real process, killed 40 times over 200 jobs, four times over; every job is counted. Half an hour.
+chaos: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
+
+# 2,000 jobs of 50 people with reactions, cancels and restarts: does anything grow? An hour at most.
+soak: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.soak
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv

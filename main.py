@@ -8,6 +8,7 @@ import sys
 from bot import log
 from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
+from bot.restart import exit_code
 from bot.settings import Settings
 from bot.signals import leave, unread
 from catalog import CatalogError
@@ -29,16 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
         return unread()
     except (SettingsError, StoreError, CatalogError) as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 1
+        return exit_code(error) if options.call in (None, "run") else 1
 
 
 def call(options: argparse.Namespace) -> int:
     """Each call imports what it needs, so that a listing does not wait for Discord or torch."""
-    if options.call == "check":
+    if options.call == "check" and not options.repair:
         from bot.cli.check import check
 
         return check()
     settings = Settings.load()
+    if options.call == "check":
+        from bot.cli.repair import repair_database
+
+        return repair_database(settings)
     if options.call in (None, "run"):
         from bot.cli.run import run
 

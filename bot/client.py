@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import aiohttp
 import discord
@@ -15,10 +16,12 @@ from discord.ext import commands
 from bot.consumer import GpuConsumer, JobObserver
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
-from bot.errors import SettingsError
+from bot.errors import EngineLost, SettingsError
+from bot.housekeeping import Housekeeping
 from bot.lock import Claims
 from bot.observers import Observers
 from bot.orphans import KeptOrTold, adopt
+from bot.restart import ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
 from bot.store import JobState
@@ -71,6 +74,7 @@ class ImagenBot(commands.AutoShardedBot):
             catalog=lambda: studio.catalog.current,
             images_dir=settings.images_dir.absolute(),
             interval=EDIT_INTERVAL,
+            job_timeout=settings.job_timeout,
         )
         self.observer: JobObserver = KeptOrTold(studio.store, self.delivery)
         self._extensions_to_load = extensions
@@ -100,8 +104,12 @@ class ImagenBot(commands.AutoShardedBot):
         # Discord may say so more than once.
         warm_up, self._warm_up = self._warm_up, None
         log.info("online in %d servers", len(self.guilds))
+        self.delivery.back()
         if warm_up is not None:
             warm_up()
+
+    async def on_resumed(self) -> None:
+        self.delivery.back()
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator(self.texts))
@@ -123,7 +131,8 @@ def point_at(api_url: str) -> None:
 async def run(settings: Settings, extensions: Sequence[str]) -> None:
     """Serve Discord until SIGINT or SIGTERM.
 
-    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start.
+    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start, and
+    EngineLost when only a fresh process can go on.
     """
     stop = stop_on_signals()
     point_at(settings.api_url)
@@ -143,6 +152,7 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
             serving.result()
         serving.cancel()
         await asyncio.wait({serving})
+        await ended_well(studio.store)
     log.info("stopped")
 
 
@@ -190,6 +200,7 @@ async def _serve(bot: ImagenBot) -> None:
     token = bot.settings.token
     if token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
+    await slow_down(bot.studio.store)
     try:
         await _persistently("log in", lambda: bot.login(token.get_secret_value()))
     except discord.LoginFailure as error:
@@ -199,21 +210,24 @@ async def _serve(bot: ImagenBot) -> None:
         found = await bot.http.request(discord.http.Route("GET", "/gateway"))
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
     # Before anything runs: what is *done* now was painted by an earlier run.
-    tickets, given_up = await bot.studio.queue.resume("discord")
-    painted = await bot.studio.store.jobs_in(JobState.DONE, "discord")
-    bot.delivery.resume(tickets)
-    await adopt(bot.studio.store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
+    store = bot.studio.store
+    tickets, _ = await bot.studio.queue.resume("discord")
+    painted = await store.jobs_in(JobState.DONE, "discord")
+    untold = await store.untold("discord")
+    await bot.delivery.resume(tickets)
+    await adopt(store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
     async with bot.studio.consuming(bot.settings, bot.observer) as consumer:
         bot.consumer = consumer
         bot.when_ready(consumer.warm_up)
         # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
-            bot.delivery.bring((*given_up, *painted)),
+            bot.delivery.bring((*painted, *untold)),
             bot.studio.tidy(),
+            _housekeeping(bot).run(),
         )
         try:
-            await _persistently("connect", bot.connect)
+            await _unless_lost(consumer, _persistently("connect", bot.connect))
         except discord.ConnectionClosed as closed:
             if closed.code == AUTHENTICATION_FAILED:
                 raise SettingsError(REFUSED_LOGIN) from closed
@@ -222,6 +236,31 @@ async def _serve(bot: ImagenBot) -> None:
             beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beside
+
+
+def _housekeeping(bot: ImagenBot) -> Housekeeping:
+    settings = bot.settings
+    return Housekeeping(
+        bot.studio.store,
+        settings.images_dir.absolute(),
+        days=settings.keep_days,
+        gib=settings.keep_gb,
+    )
+
+
+async def _unless_lost(consumer: GpuConsumer, serving: Coroutine[Any, Any, None]) -> None:
+    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more."""
+    tasks = [asyncio.create_task(serving), asyncio.create_task(consumer.lost())]
+    served, lost = tasks
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            raise cast("EngineLost", lost.result())
+        await served
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:

@@ -2,32 +2,36 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from bot.attempt import Attempt
 from bot.engine import Painting
-from bot.errors import PaintStopped, StopReason, UserError
+from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
 from bot.files import save_images
+from bot.insist import insist
 from bot.log import concerning, here, traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
-from bot.store import Failure, Job, JobState, Store
+from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 GRACE = 3.0
 """Seconds that a shutdown waits for the running step to end."""
 TELL_AFTER = 0.1
 """Seconds in which several changes of the line are told as one."""
 PAUSE = 1.0
 """Seconds until the next try when the store cannot be used (locked, disk full)."""
+WATCH = 1.0
+"""Seconds between two looks at whether the engine still gets on."""
 
 
 class Painter(Protocol):
@@ -65,35 +69,11 @@ class JobObserver(Protocol):
     async def failed(self, job: Job) -> None: ...
 
 
-class _Running:
-    """The job that is being painted, as the loop and the engine thread share it."""
-
-    def __init__(self, job: Job, timeout: float) -> None:
-        self.job = job
-        self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
-        self._stop: StopReason | None = None
-
-    def stop(self, reason: StopReason) -> None:
-        self._stop = self._stop or reason
-
-    def downloading(self) -> None:
-        """A download may take as long as it takes; the clock starts after it."""
-        self._deadline = time.monotonic() + self._timeout
-
-    def check(self) -> None:
-        """In the engine thread: raise PaintStopped when it is time to stop."""
-        if self._stop is not None:
-            raise PaintStopped(self._stop)
-        if time.monotonic() > self._deadline:
-            raise PaintStopped(StopReason.TIMEOUT)
-
-
 class GpuConsumer:
     """Takes the next job, has it painted, stores the files, tells the observer.
 
     images_dir: files go into a folder of it that is named after the job.
-    timeout: seconds that one job may paint.
+    timeout: seconds that one job may paint; with many steps more, see bot.attempt.
     idle: seconds without a job after which the painter may rest; None is never.
     """
 
@@ -119,23 +99,40 @@ class GpuConsumer:
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._running: _Running | None = None
+        self._running: Attempt | None = None
         self._unwanted: set[str] = set()
         self._telling: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._lost: EngineLost | None = None
+        self._losing = asyncio.Event()
         self._notices: set[asyncio.Task[None]] = set()
         self.draining = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
         """Load torch and the default model in the engine thread, before a job has to wait."""
-        asyncio.get_running_loop().run_in_executor(self._thread, self._warm_up)
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._thread, self._warm_up, loop)
 
-    def _warm_up(self) -> None:
+    async def lost(self) -> EngineLost:
+        """Wait until only a fresh process can paint again; why."""
+        await self._losing.wait()
+        assert self._lost is not None  # noqa: S101
+        return self._lost
+
+    def _lose(self, error: EngineLost) -> None:
+        log.critical("%s; this process has to end", error)
+        self._lost = self._lost or error
+        self._stopping = True
+        self._losing.set()
+
+    def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
         self._painter.warm_up()
         try:
             self._painter.preload(self._catalog(), self._check_stopping)
         except PaintStopped:
             log.info("stopped while the default model was loaded")
+        except EngineLost as error:
+            loop.call_soon_threadsafe(self._lose, error)
         except UserError as error:
             log.warning("the default model cannot be loaded: %s", error)
         except Exception:
@@ -165,6 +162,10 @@ class GpuConsumer:
             try:
                 with self._resting_when_idle():
                     job = await self._queue.next()
+            except StoreError as error:
+                log.error("the next job cannot be started: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
             except Exception:
                 log.exception("the next job could not be started")
                 await asyncio.sleep(PAUSE)
@@ -265,13 +266,14 @@ class GpuConsumer:
         if self._running is not None:
             self._running.stop(StopReason.SHUTDOWN)
             await asyncio.wait([task], timeout=GRACE)
-        if stuck := self._running:
+        stuck = self._running
+        if stuck is not None:
             log.warning("job %s: still inside one long call; left behind", stuck.job.id)
-            await self._store.requeue(stuck.job)
+            await self._quietly(self._store.requeue(stuck.job))
         task.cancel()
         await asyncio.wait([task])
         last: set[asyncio.Future[None]] = {*self._notices}
-        if stuck is None:
+        if stuck is None and self._lost is None:
             loop = asyncio.get_running_loop()
             last.add(loop.run_in_executor(self._thread, self._painter.close))
         if last:
@@ -285,17 +287,19 @@ class GpuConsumer:
 
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
-        self._running = running = _Running(job, self._timeout)
+        self._running = running = Attempt(job, self._timeout)
         if job.id in self._unwanted:
             running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
             painting = await self._paint(running)
             self._report(job, Progress(Stage.SAVING))
-            images = await asyncio.to_thread(save_images, painting, job, self._images_dir)
-            done = await self._store.finish(job, painting.recipe, images, painting.warnings)
+            done = await self._keep(running, painting)
         except PaintStopped as stopped:
-            await self._stopped(job, stopped.reason)
+            await self._stopped(running, stopped.reason)
+        except EngineLost as lost:
+            await self._insist(partial(self._store.lose, job, lost.loss), job)
+            self._lose(lost)
         except UserError as error:
             log.info("job %s: %s", job.id, error)
             await self._fail(job, Failure.of(error))
@@ -315,18 +319,53 @@ class GpuConsumer:
         finally:
             self._running = None
 
-    async def _paint(self, running: _Running) -> Painting:
+    async def _paint(self, running: Attempt) -> Painting:
+        """Raises EngineLost when the thread does not come back."""
         loop = asyncio.get_running_loop()
 
         def report(progress: Progress) -> None:
-            if progress.stage is Stage.DOWNLOADING:
-                running.downloading()
+            running.heard(progress)
             loop.call_soon_threadsafe(self._report, running.job, progress)
 
         work = partial(
             self._painter.paint, running.job.request, self._catalog(), report, running.check
         )
-        return await loop.run_in_executor(self._thread, here(work))
+        painting = loop.run_in_executor(self._thread, here(work))
+        while not painting.done():
+            await asyncio.wait([painting], timeout=WATCH)
+            if not painting.done() and (why := running.hung()) is not None:
+                raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
+        return await painting
+
+    async def _keep(self, running: Attempt, painting: Painting) -> Job | None:
+        """Put what was painted on the disk and into the store, however long these refuse.
+
+        Raises PaintStopped when the job is stopped meanwhile.
+        """
+        job = running.job
+
+        async def save() -> tuple[ImageRecord, ...]:
+            try:
+                return await asyncio.to_thread(save_images, painting, job, self._images_dir)
+            except OSError as error:
+                raise files_error(self._images_dir, error) from error
+
+        async def finish() -> Job | None:
+            return await self._store.finish(job, painting.recipe, images, painting.warnings)
+
+        what = f"job {job.id}: painted, but it cannot be kept"
+        images = await insist(save, what, check=running.check_stop)
+        return await insist(finish, what, check=running.check_stop)
+
+    async def _insist(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
+        return await insist(change, f"job {job.id}: its state cannot be noted")
+
+    async def _quietly(self, change: Awaitable[object]) -> None:
+        """The last thing before the end: the next start finds the job in any case."""
+        try:
+            await change
+        except StoreError as error:
+            log.error("%s", error)
 
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:
@@ -339,19 +378,20 @@ class GpuConsumer:
         except Exception:
             log.exception("an observer failed")
 
-    async def _stopped(self, job: Job, reason: StopReason) -> None:
+    async def _stopped(self, running: Attempt, reason: StopReason) -> None:
+        job = running.job
         log.info("job %s: stopped (%s)", job.id, reason.value)
         match reason:
             case StopReason.SHUTDOWN:
-                await self._store.requeue(job)
+                await self._quietly(self._store.requeue(job))
             case StopReason.TIMEOUT:
-                await self._fail(job, Failure("job.timeout", {"seconds": round(self._timeout)}))
+                await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
             case StopReason.CANCELLED:
-                if cancelled := await self._store.cancel(job):
+                if cancelled := await self._insist(lambda: self._store.cancel(job), job):
                     self._tell(self._observer.failed(cancelled))
 
     async def _fail(self, job: Job, failure: Failure) -> None:
-        if failed := await self._store.fail(job, failure):
+        if failed := await self._insist(lambda: self._store.fail(job, failure), job):
             self._tell(self._observer.failed(failed))
 
     def _tell(self, news: Coroutine[Any, Any, None]) -> None:

@@ -6,6 +6,7 @@ ImagenError
 │   ├── Refused          the request is sound but cannot be taken now (queue full, not offered)
 │   └── JobFailed        the job was taken and cannot be painted (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
+├── EngineLost           this process cannot paint any more; the next one can
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
 
@@ -67,9 +68,32 @@ class PaintStopped(ImagenError):
         self.reason = reason
 
 
+class Loss(StrEnum):
+    """What ended a process in the middle of a job."""
+
+    DIED = "died"  # killed, or crashed
+    DEVICE = "device"
+    HUNG = "hung"
+
+
+class EngineLost(ImagenError):
+    """Only a fresh process can paint again. `loss` says why, the text says it in words."""
+
+    def __init__(self, loss: Loss, text: str) -> None:
+        super().__init__(text)
+        self.loss = loss
+
+
 class SettingsError(ImagenError):
     """A setting is wrong; the text names the variable and what is allowed, never a secret."""
 
 
 class StoreError(ImagenError):
-    """The database cannot be opened or used; the text says why."""
+    """The database cannot be opened or used; the text says why, and what the owner can do.
+
+    lasting: whether trying again, without anything done about it, is in vain.
+    """
+
+    def __init__(self, text: str, *, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting

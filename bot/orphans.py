@@ -9,8 +9,8 @@ import logging
 from bot.consumer import JobObserver
 from bot.lock import Claims
 from bot.progress import Progress
-from bot.queue import CRASHES_MAX, JobQueue
-from bot.store import Failure, Job, JobState, Store
+from bot.queue import JobQueue
+from bot.store import Job, JobState, Store
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ async def adopt(store: Store, queue: JobQueue, claims: Claims) -> int:
     for job in await _left_behind(store, claims, JobState.RUNNING):
         await store.lost(job)
     for job in await _left_behind(store, claims, JobState.PENDING):
-        if job.crashes >= CRASHES_MAX:
-            await store.fail(job, Failure("job.interrupted", {}))
+        if poison := job.poison:
+            await store.fail(job, poison)
             continue
         log.info("job %s: left behind by a command line that died; painted now", job.id)
         queue.line_up(job)

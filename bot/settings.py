@@ -138,7 +138,14 @@ class Settings(BaseSettings):
         gt=0,
         le=86_400,
         alias="IMAGEN_JOB_TIMEOUT",
-        description="Seconds that one job may paint (downloads not counted).",
+        description="Seconds that one job may paint (downloads not counted); with more than 100 "
+        "steps over all its pictures in proportion more.",
+    )
+    restart: bool = Field(
+        default=True,
+        alias="IMAGEN_RESTART",
+        description="Whether `run` starts itself anew when only that helps (the GPU failed, a step "
+        "hangs); `false` ends it with exit code 75, for a supervisor that starts it.",
     )
     queue_size: int = Field(
         default=50,
@@ -192,6 +199,22 @@ class Settings(BaseSettings):
         default=(),
         alias="IMAGEN_BLOCKED_USERS",
         description="Ids of users, separated by commas, who may not paint.",
+    )
+    keep_days: float = Field(
+        default=90,
+        ge=0,
+        le=100_000,
+        alias="IMAGEN_KEEP_DAYS",
+        description="Days for which painted images are kept on disk; 0 is for ever. What was "
+        "posted stays in Discord, and its history and seed stay in the database.",
+    )
+    keep_gb: float = Field(
+        default=50,
+        ge=0,
+        le=1_000_000,
+        alias="IMAGEN_KEEP_GB",
+        description="GiB of painted images that are kept on disk, the oldest are deleted first; "
+        "0 is no limit.",
     )
     max_adapters: int = Field(
         default=4,

@@ -23,15 +23,12 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
-    def end() -> None:
-        _end(exit_code)
-
     def asked() -> None:
         if stop.is_set():
-            end()
+            end(exit_code)
         log.info("stopping")
         stop.set()
-        deadline = threading.Timer(CLOSE_WITHIN, end)
+        deadline = threading.Timer(CLOSE_WITHIN, end, (exit_code,))
         deadline.daemon = True
         deadline.start()
 
@@ -58,11 +55,12 @@ def leave(exit_code: int) -> NoReturn:
     The interpreter would be taken from under it, and torch's compiler then crashes the process.
     """
     if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
-        _end(exit_code)
+        end(exit_code)
     sys.exit(exit_code)
 
 
-def _end(exit_code: int) -> NoReturn:
+def end(exit_code: int) -> NoReturn:
+    """End the process at once, whatever its threads are inside of."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(exit_code)

@@ -29,7 +29,7 @@ from bot.request import (
     compose,
     find_model,
 )
-from bot.store import NewJob
+from bot.store import Asked, NewJob
 from bot.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.ui.language import Texts
 from catalog import Catalog, ModelEntry
@@ -137,6 +137,7 @@ class Imagine(commands.Cog):
             channel_id=interaction.channel_id,
             locale=str(interaction.locale),
             upload_limit=interaction.filesize_limit,
+            asked=Asked(interaction.id, interaction.token),
         )
         if image is not None or reference is not None:
             await self._queue.admit(new)

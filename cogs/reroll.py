@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from bot.client import ImagenBot
 from bot.delivery import Delivery, mention, only
-from bot.errors import UserError
+from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed
 from bot.store import Job, JobState, NewJob, Store
@@ -62,7 +62,7 @@ class Reroll(commands.Cog):
             return
         try:
             await self._paint_again(job, payload)
-        except UserError as error:
+        except (UserError, StoreError) as error:
             await self._refuse(job, payload, error)
         except CANNOT_TELL as error:
             log.warning("job %s: no reroll: %s", job.id, type(error).__name__)
@@ -95,7 +95,7 @@ class Reroll(commands.Cog):
         self._queue.release(ticket.job.id)
 
     async def _refuse(
-        self, job: Job, payload: discord.RawReactionActionEvent, error: UserError
+        self, job: Job, payload: discord.RawReactionActionEvent, error: UserError | StoreError
     ) -> None:
         text = sentence(error, self._texts.speaker(job.locale))
         try:

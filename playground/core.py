@@ -52,6 +52,8 @@ class Core:
     attachment_size_limit: int = 10 * 1024 * 1024
     ack_deadline: float = 3.0
     token_life: float = 15 * 60.0
+    # "Checked for uniqueness in the past few minutes".
+    nonce_memory: float = 300.0
     typing: list[tuple[float, int]] = field(default_factory=list)
     # Every file ever uploaded, by its path: an address stays good after an edit.
     files: dict[str, Attachment] = field(default_factory=dict)

@@ -46,6 +46,13 @@ class ApiError(Exception):
         return answer
 
 
+class Dropped(ApiError):
+    """No answer at all: the connection is cut, as a test asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0, "the connection was cut", expected=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a body: where, Discord's code for it, and a sentence.

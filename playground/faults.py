@@ -1,10 +1,13 @@
 """Answers that a test asks for in advance: failures and rate limits."""
 
+import random
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from playground.errors import ApiError
+from playground.errors import ApiError, Dropped
 
 
 @dataclass
@@ -27,6 +30,41 @@ class Window:
     used: int = 0
 
 
+class Weather(Protocol):
+    """What may happen to any request. Both return None to let it pass."""
+
+    def before(self, method: str, path: str) -> ApiError | None:
+        """What a request gets in the place of being carried out."""
+
+    def after(self, method: str, path: str) -> ApiError | None:
+        """What a request gets that was carried out, in the place of its answer."""
+
+
+class Storm:
+    """Faults that come by chance, the same ones for the same seed and the same requests.
+
+    rate: of all requests, how many get one of them.
+    """
+
+    def __init__(self, seed: int, rate: float) -> None:
+        self._chance = random.Random(seed)  # noqa: S311
+        self._rate = rate
+        self._makers: tuple[Callable[[], ApiError], ...] = (
+            Dropped,
+            lambda: ApiError(503, 0, "503: Service Unavailable", expected=True),
+            lambda: ApiError(500, 0, "500: Internal Server Error", expected=True),
+            lambda: rate_limited(0.05, "user", expected=True),
+        )
+
+    def before(self, method: str, path: str) -> ApiError | None:
+        if self._chance.random() >= self._rate / 2:
+            return None
+        return self._chance.choice(self._makers)()
+
+    def after(self, method: str, path: str) -> ApiError | None:
+        return Dropped() if self._chance.random() < self._rate / 2 else None
+
+
 class Faults:
     """Faults waiting for their request, and the rate limit buckets."""
 
@@ -38,6 +76,11 @@ class Faults:
             ("*", re.compile(".*"), 100, 1.0)
         ]
         self._windows: dict[str, Window] = {}
+        self.weather: Weather | None = None
+
+    def drop(self, method: str, path: str, times: int) -> None:
+        """Queue a request that is cut off before anything is done."""
+        self._waiting.append(Fault(method.upper(), re.compile(path), Dropped(), times))
 
     def fail(
         self, method: str, path: str, status: int, code: int, message: str, times: int
@@ -53,7 +96,8 @@ class Faults:
 
     def take_lost(self, method: str, path: str) -> ApiError | None:
         """The loss that waits for the answer to this request, used up."""
-        return self._take(self._lost, method, path)
+        asked = self._take(self._lost, method, path)
+        return asked or (self.weather.after(method, path) if self.weather else None)
 
     def rate_limit(
         self, method: str, path: str, retry_after: float, times: int, scope: str
@@ -66,7 +110,8 @@ class Faults:
 
     def take(self, method: str, path: str) -> ApiError | None:
         """The fault that waits for this request, used up."""
-        return self._take(self._waiting, method, path)
+        asked = self._take(self._waiting, method, path)
+        return asked or (self.weather.before(method, path) if self.weather else None)
 
     @staticmethod
     def _take(faults: list[Fault], method: str, path: str) -> ApiError | None:

@@ -119,6 +119,7 @@ class Gateway:
         self.resumes = 0
         self.heartbeats = 0
         self.heartbeat_interval_ms = 41_250
+        self.refusals = 0
         self.answer_heartbeats = True
         self.allowed_privileged = PRIVILEGED
         self.presence: JsonObject | None = None
@@ -210,6 +211,9 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """The WebSocket endpoint."""
+        if self.refusals:
+            self.refusals -= 1
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=1 << 20, autoping=True)
         await socket.prepare(request)
         connection = Connection(socket, request)

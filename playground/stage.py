@@ -4,6 +4,7 @@ import time
 
 from playground import messages, payloads, permissions
 from playground.core import Core
+from playground.faults import Weather
 from playground.interactions import Interaction
 from playground.state import (
     Account,
@@ -166,6 +167,26 @@ class Stage:
     def lose_answer_next(self, method: str, path_regex: str, times: int = 1) -> None:
         """Carry out the next matching requests, but answer 502 as if the answer had been lost."""
         self.core.faults.lose_answer(method, path_regex, times)
+
+    def drop_next(self, method: str, path_regex: str, times: int = 1) -> None:
+        """Cut the connection of the next matching requests, without carrying them out."""
+        self.core.faults.drop(method, path_regex, times)
+
+    def set_weather(self, weather: Weather | None) -> None:
+        """From now on let ``weather`` decide what happens to each request; None ends it."""
+        self.core.faults.weather = weather
+
+    def forget_nonces(self) -> None:
+        """As after a long time: a nonce keeps no message from being sent twice any more."""
+        self.core.nonce_memory = 0.0
+
+    def refuse_gateway_next(self, times: int = 1) -> None:
+        """Answer the next gateway handshakes with 503."""
+        self.gateway.refusals += times
+
+    def close_direct_messages(self, user: User) -> None:
+        """``user`` takes no direct messages of the bot any more."""
+        user.takes_direct_messages = False
 
     def rate_limit_next(
         self,

@@ -40,6 +40,7 @@ class Account:
     name: str
     bot: bool = False
     locale: str = "en-US"
+    takes_direct_messages: bool = True
 
     def __repr__(self) -> str:
         return f"<{'bot' if self.bot else 'user'} {self.name} {self.id}>"

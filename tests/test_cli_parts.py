@@ -17,6 +17,7 @@ from bot.cli.run import FIRST_STEPS, run
 from bot.engine import DeviceReport
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
+from bot.restart import MISCONFIGURED
 from bot.settings import Settings
 from bot.store import Failure, Job, JobState, Store
 from bot.ui.language import Texts
@@ -346,7 +347,7 @@ class TestRunWithoutAToken:
     def test_it_says_in_three_lines_how_to_get_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert run(settings_in(tmp_path, monkeypatch, CATALOG), ()) == 1
+        assert run(settings_in(tmp_path, monkeypatch, CATALOG), ()) == MISCONFIGURED
         said = capsys.readouterr().err
         assert said.strip() == FIRST_STEPS
         assert len(FIRST_STEPS.splitlines()) == 3

@@ -17,7 +17,7 @@ import pytest
 from bot import consumer as consumer_module
 from bot.consumer import GpuConsumer
 from bot.engine import Painting
-from bot.errors import JobFailed
+from bot.errors import EngineLost, JobFailed, Loss
 from bot.files import save_images
 from bot.log import job_of
 from bot.progress import Notice, Progress, Stage
@@ -133,6 +133,13 @@ class Bench:
 
         await self.watcher.until(told)
         return await self.store.job(job_id)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """For what no observer is told of."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 Build = Callable[..., Any]
@@ -419,7 +426,7 @@ class TestStopping:
             check()
             return painting(asked)
 
-        monkeypatch.setattr(consumer_module, "time", Clock)
+        monkeypatch.setattr("bot.attempt.time", Clock)
         async with build(work, timeout=600) as bench:
             assert (await bench.ended(await bench.take())).state is S.DONE
             bench.painter.work = lambda asked, report, check: late(check)
@@ -553,11 +560,93 @@ class TestFailing:
         assert "KeyError" in ours
         assert CANARY not in ours
 
-    async def test_files_that_cannot_be_written_fail_the_job(self, build: Build) -> None:
+    async def test_files_that_cannot_be_written_wait_for_the_disk(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr("bot.insist.PAUSES", (0.01,))
         async with build() as bench:
             bench.images.write_text("a file where a folder should be")
-            job = await bench.ended(await bench.take())
-            assert job.error == Failure("job.unexpected", {"id": job.id})
+            job_id = await bench.take()
+            await eventually(lambda: "painted, but it cannot be kept" in caplog.text)
+            assert (await bench.store.job(job_id)).state is S.RUNNING
+            bench.images.unlink()
+            assert (await bench.ended(job_id)).state is S.DONE
+        assert "the pictures cannot be written" in caplog.text
+        assert "it works again" in caplog.text
+
+    async def test_a_store_that_cannot_be_written_is_waited_for(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.insist.PAUSES", (0.01,))
+        gate = Gate()
+        async with build(gate) as bench:
+            job_id = await bench.take()
+            await gate.entered()
+            async with bench.store._database.transaction() as write:
+                await write.execute("PRAGMA busy_timeout = 1")
+            other = sqlite3.connect(bench.store._database.path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            gate.go_on.set()
+            await eventually(lambda: "the database is locked" in caplog.text)
+            other.execute("ROLLBACK")
+            other.close()
+            job = await bench.ended(job_id)
+        assert (job.state, job.attempt) == (S.DONE, 1)
+
+    async def test_what_cannot_be_kept_is_dropped_when_its_person_cancels(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.insist.PAUSES", (0.01,))
+        async with build() as bench:
+            bench.images.write_text("a file where a folder should be")
+            job_id = await bench.take()
+            await eventually(lambda: "cannot be kept" in caplog.text)
+            assert bench.consumer.cancel(job_id)
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+
+
+class TestLosing:
+    """Only a fresh process can paint again."""
+
+    async def test_a_lost_device_counts_against_the_job_and_ends_the_painting(
+        self, build: Build
+    ) -> None:
+        def work(*_: Any) -> Painting:
+            raise EngineLost(Loss.DEVICE, "the GPU failed: ECC")
+
+        async with build(work) as bench:
+            first, second = await bench.take(), await bench.take()
+            lost = await bench.consumer.lost()
+            await bench.task
+            job, waiting = [await bench.store.job(job_id) for job_id in (first, second)]
+        assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
+        assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
+        assert (waiting.state, waiting.crashes) == (S.PENDING, 0)
+        assert not bench.painter.closed
+
+    async def test_a_step_that_hangs_is_noticed(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.attempt.STEP_MIN", 0.0)
+        hangs = threading.Event()
+
+        def work(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            for step in (1, 2):
+                report(Progress(Stage.PAINTING, step=step, steps=10))
+            hangs.wait(30)
+            return painting(asked)
+
+        async with build(work) as bench:
+            job_id = await bench.take()
+            lost = await bench.consumer.lost()
+            await bench.task
+            hangs.set()
+            job = await bench.store.job(job_id)
+        assert lost.loss is Loss.HUNG
+        assert job_id in str(lost)
+        assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.HUNG)
 
 
 class Raising(Watcher):

@@ -55,5 +55,8 @@ def parser() -> argparse.ArgumentParser:
 
     sync = calls.add_parser("sync", help="register the slash commands with Discord")
     sync.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
-    calls.add_parser("check", help="find out whether the bot could work, and what to mend")
+    check = calls.add_parser("check", help="find out whether the bot could work, and what to mend")
+    check.add_argument(
+        "--repair", action="store_true", help="make a damaged database sound again; stop the bot"
+    )
     return top

@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
 from bot.store import Store
+from bot.store.backup import backups_of
 from bot.studio import build_engine
 from catalog import (
     AdapterEntry,
@@ -96,8 +97,14 @@ async def _database(settings: Settings) -> Finding:
         async with Store.open(path) as store:
             await store.set_setting("checked", "yes")
     except (StoreError, sqlite3.Error) as error:
-        return Finding(f"database: {error}", "set IMAGEN_DATA_DIR to a writable folder", fatal=True)
-    return Finding(f"database: writable ({path})")
+        return Finding(
+            f"database: {error}",
+            "see to that, or set IMAGEN_DATA_DIR to another, writable folder",
+            fatal=True,
+        )
+    backups = backups_of(path)
+    newest = f", newest backup {backups[0].name}" if backups else ", no backup yet"
+    return Finding(f"database: writable ({path}){newest}")
 
 
 def _device(settings: Settings) -> Finding:

@@ -77,8 +77,13 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
         watcher = _Watcher(say, bar=sys.stderr.isatty())
         async with studio.consuming(settings, watcher) as consumer:
             studio.queue.release(ticket.job.id)
-            waits = [asyncio.create_task(event.wait()) for event in (watcher.ended, stop)]
+            waits: list[asyncio.Task[Any]] = [
+                asyncio.create_task(event.wait()) for event in (watcher.ended, stop)
+            ]
+            waits.append(lost := asyncio.create_task(consumer.lost()))
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                print(lost.result(), file=sys.stderr)
             for wait in waits:
                 wait.cancel()
             consumer.cancel(ticket.job.id)

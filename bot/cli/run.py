@@ -5,8 +5,11 @@ import sys
 from collections.abc import Sequence
 
 from bot import client, log
+from bot.errors import EngineLost
 from bot.lock import only_bot
+from bot.restart import MISCONFIGURED, TRY_AGAIN, restart
 from bot.settings import Settings
+from bot.signals import end
 
 FIRST_STEPS = """\
 No DISCORD_TOKEN: create a bot at https://discord.com/developers/applications, page Bot, \
@@ -24,9 +27,19 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
     """
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
-        return 1
+        return MISCONFIGURED
     as_json = settings.log_format == "json"
     log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
     with only_bot(settings.data_dir.absolute()):
-        asyncio.run(client.run(settings, extensions))
+        try:
+            asyncio.run(client.run(settings, extensions))
+        except EngineLost:
+            lost = True
+        else:
+            lost = False
+    if lost:
+        if settings.restart:
+            restart()
+        # A thread may be inside of something for ever: nothing waits for it.
+        end(TRY_AGAIN)
     return 0

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import discord
 
 from bot.delivery.courier import Courier, TooLarge
+from bot.delivery.outbox import Outbox
 from bot.delivery.posts import (
     ChannelPost,
-    InteractionPost,
     Parcel,
     Post,
     Refusal,
@@ -23,17 +26,20 @@ from bot.delivery.posts import (
 )
 from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
-from bot.errors import JobFailed
+from bot.errors import JobFailed, StoreError
+from bot.insist import insist
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Failure, ImageRecord, Job, JobState, Store
+from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.ui.reactions import NEW_SEED, SAME_SEED
+from bot.ui.retry import retry_view
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 SETTLE = 5.0
 """Seconds that a reaction waits for a result under way."""
 
@@ -50,14 +56,26 @@ class Delivery:
         catalog: Callable[[], Catalog],
         images_dir: Path,
         interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
+        webhook: Callable[[str], discord.Webhook] | None = None,
     ) -> None:
+        """interval: seconds between two edits of a message. job_timeout: see bot.attempt.
+
+        webhook: makes one of an interaction's token; unset, as discord.py does.
+        """
+        self._client = client
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
-        self._courier = Courier(client)
+        self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._outbox = Outbox()
         self._board = StatusBoard(
-            store=store, texts=texts, courier=self._courier, interval=interval
+            store=store,
+            texts=texts,
+            courier=self._courier,
+            interval=interval,
+            job_timeout=job_timeout,
         )
         self._posting: set[asyncio.Future[None]] = set()
 
@@ -72,7 +90,8 @@ class Delivery:
         to the channel.
         """
         job = ticket.job
-        post: Post | None = None
+        asked = Asked(interaction.id, interaction.token)
+        post: Post | None = self._courier.interaction_post(asked)
         parcel = self._board.parcel(job, ticket.place)
         embed, view = parcel.embed, parcel.view or discord.utils.MISSING
         message_id: int | None = None
@@ -91,13 +110,12 @@ class Delivery:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
-            if not isinstance(error, discord.NotFound):
-                # Only its answer may have been lost; then the message is there to be edited.
-                post = InteractionPost(interaction)
-        else:
-            post = InteractionPost(interaction)
+            if isinstance(error, discord.NotFound):
+                # Otherwise only its answer may have been lost, and the message is there.
+                post = None
+                await self._store.erase_token(job.id)
         if message_id and interaction.channel_id:
-            await self._store.set_message(job.id, interaction.channel_id, message_id)
+            job = await self._note_message(job, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.place)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
@@ -122,14 +140,22 @@ class Delivery:
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
-            await self._store.set_message(job.id, channel.id, sent.id)
+            job = await self._note_message(job, channel.id, sent.id)
         self._board.follow(job, post, ticket.place)
 
-    def resume(self, tickets: tuple[Ticket, ...]) -> None:
+    async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
+        """The person was told: the job is not taken back because this cannot be noted."""
+        try:
+            await self._store.set_message(job.id, channel_id, message_id)
+        except StoreError as error:
+            log.error("job %s: its message cannot be noted: %s", job.id, error)
+            return job
+        return replace(job, channel_id=channel_id, message_id=message_id)
+
+    async def resume(self, tickets: Sequence[Ticket]) -> None:
         """After a restart: follow what waits."""
         for ticket in tickets:
-            self._board.follow(ticket.job, self._courier.channel_post(ticket.job))
-            self._board.show(ticket.job.id, ticket.place)
+            await self._board.resume(ticket.job, ticket.place)
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -139,6 +165,10 @@ class Delivery:
         ):
             if isinstance(outcome, Exception):
                 log.error("job %s: could not be brought", job.id, exc_info=outcome)
+
+    def back(self) -> None:
+        """Discord is there again: what waits for it goes at once."""
+        self._outbox.back()
 
     # JobObserver
 
@@ -153,18 +183,41 @@ class Delivery:
         posting = asyncio.get_running_loop().create_future()
         self._posting.add(posting)
         try:
-            await self._finish(job)
+            turn = self._turn(job, self._finish)
+            place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
+            if place is None:
+                await self.failed(await self._store.job(job.id))
+            else:
+                await self._invite(job, *place)
         finally:
             self._posting.discard(posting)
             posting.set_result(None)
+
+    async def failed(self, job: Job) -> None:
+        """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
+        turn = self._turn(job, self._tell_failure)
+        await self._outbox.carry(job.channel_id or 0, job.id, turn)
+
+    def _turn(
+        self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
+    ) -> Callable[[], Awaitable[T]]:
+        """`bring`, to be tried again and again once the job's message is edited no more."""
+        settled: list[Post | None] = []
+
+        async def attempt() -> T:
+            if not settled:
+                settled.append(await self._board.settle(job))
+            return await bring(job, settled[0])
+
+        return attempt
 
     async def settled(self) -> None:
         """Wait until every result that is visible by now is recorded with its message."""
         if self._posting:
             await asyncio.wait({*self._posting}, timeout=SETTLE)
 
-    async def _finish(self, job: Job) -> None:
-        post = await self._board.settle(job)
+    async def _finish(self, job: Job, post: Post | None) -> tuple[int, int] | None:
+        """The ids of the channel and the message that show it; None when no way is open."""
         say = self._texts.speaker(job.locale)
         images = await self._store.images(job.id)
         entry = self._catalog().models.get(job.request.model)
@@ -177,8 +230,8 @@ class Delivery:
                 uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
             except (OSError, ValueError) as error:
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
-                await self._give_up(job, Failure("delivery.files_gone", {}), post)
-                return
+                await self._give_up(job, Failure("delivery.files_gone", {}))
+                return None
             parcel = Parcel(
                 content=mention(job.user_id) if job.reply_to else None,
                 embed=result_embed(
@@ -191,44 +244,50 @@ class Delivery:
                 uploads=uploads,
                 alt_text=alt_text(job.request.prompt),
                 mention=job.user_id,
+                direct=say("delivery.direct", channel=f"<#{job.channel_id}>"),
             )
             try:
-                message = await self._courier.bring(job, parcel, post)
+                channel_id, message_id = await self._courier.bring(job, parcel, post)
             except TooLarge:
                 limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
                 if limit == 0:
-                    await self._give_up(job, Failure("delivery.rejected", {}), post)
-                    return
+                    await self._give_up(job, Failure("delivery.rejected", {}))
+                    return None
                 continue
             except JobFailed as error:
-                await self._give_up(job, Failure.of(error), post)
-                return
+                await self._give_up(job, Failure.of(error))
+                return None
             break
-        await self._store.deliver(job, message.channel.id, message.id)
+        await insist(
+            lambda: self._store.deliver(job, channel_id, message_id),
+            f"job {job.id}: delivered, but that cannot be noted",
+        )
         log.info("job %s: delivered", job.id)
-        await self._invite(job, message)
+        return channel_id, message_id
 
-    async def _give_up(self, job: Job, failure: Failure, post: Post | None) -> None:
-        log.warning("job %s: not delivered: %s", job.id, failure.code)
-        if failed := await self._store.fail(job, failure):
-            await self._tell_failure(failed, post)
-
-    async def failed(self, job: Job) -> None:
-        """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
-        await self._tell_failure(job, await self._board.settle(job))
+    async def _give_up(self, job: Job, failure: Failure) -> None:
+        log.warning("job %s: not delivered, kept for its history: %s", job.id, failure.code)
+        await insist(
+            lambda: self._store.fail(job, failure),
+            f"job {job.id}: cannot be delivered, and that cannot be noted",
+        )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
+        say = self._texts.speaker(job.locale)
         parcel = Parcel(
             content=mention(job.user_id) if job.reply_to else None,
-            embed=failure_embed(self._texts.speaker(job.locale), job),
+            embed=failure_embed(say, job),
+            view=retry_view(say, job),
             mention=job.user_id,
         )
         try:
             await self._courier.bring(job, parcel, post)
         except (JobFailed, TooLarge) as error:
             log.warning("job %s: failure not told: %s", job.id, error)
+        await insist(lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted")
 
-    async def _invite(self, job: Job, message: discord.PartialMessage) -> None:
+    async def _invite(self, job: Job, channel_id: int, message_id: int) -> None:
+        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         for emoji in (SAME_SEED, NEW_SEED):
             try:
                 await message.add_reaction(emoji)
@@ -268,3 +327,8 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _webhook(client: discord.Client, token: str) -> discord.Webhook:
+    """What answers an interaction by its token alone, also after a restart."""
+    return discord.Webhook.partial(client.application_id or 0, token, client=client)

@@ -1,23 +1,30 @@
 """Posts: the ways to reach one message, and what Discord's refusals mean for them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from io import BytesIO
-from typing import Protocol
+from typing import Protocol, cast
 
 import aiohttp
 import discord
 
 from bot.delivery.uploads import Upload
+from bot.store import now_ms
 
 NONCE_MAX = 25
+ORIGINAL = cast("int", "@original")
+"""What Discord calls the first answer, in the place of its id (docs, receiving-and-responding)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """What a message should hold. `mention` is the one user whom it may ping."""
+    """What a message should hold. `mention` is the one user whom it may ping.
+
+    direct: what stands above it in a direct message, where no other way is open; None is no such
+        message.
+    """
 
     embed: discord.Embed
     view: discord.ui.View | None = None
@@ -25,6 +32,7 @@ class Parcel:
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
     mention: int | None = None
+    direct: str | None = None
 
     def files(self) -> list[discord.File]:
         """Fresh file objects: discord.py closes those that it has sent."""
@@ -56,12 +64,21 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InteractionPost:
-    """The first answer to an interaction: editable for 15 minutes, whatever the permissions."""
+    """The first answer to an interaction: editable by its token, whatever the permissions.
 
-    interaction: discord.Interaction
+    webhook: of the interaction; its token is a secret. good_to: in ms since the epoch.
+    """
+
+    webhook: discord.Webhook = field(repr=False)
+    good_to: int
+
+    @property
+    def alive(self) -> bool:
+        return now_ms() < self.good_to
 
     async def edit(self, parcel: Parcel) -> int:
-        message = await self.interaction.edit_original_response(
+        message = await self.webhook.edit_message(
+            ORIGINAL,
             content=parcel.content,
             embed=parcel.embed,
             view=parcel.view,

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
+from bot.attempt import seconds_for
 from bot.delivery.courier import Courier
 from bot.delivery.pacing import Pacer
 from bot.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
 from bot.delivery.uploads import Upload
+from bot.errors import StoreError
 from bot.progress import Progress, Stage
 from bot.store import Job, Store
 from bot.ui.buttons import cancel_view
@@ -52,12 +55,19 @@ class StatusBoard:
     """Follows jobs from their acknowledgement until they are settled."""
 
     def __init__(
-        self, *, store: Store, texts: Texts, courier: Courier, interval: float = EDIT_INTERVAL
+        self,
+        *,
+        store: Store,
+        texts: Texts,
+        courier: Courier,
+        interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
         self._courier = courier
         self._interval = interval
+        self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
         self._lanes = asyncio.Semaphore(LANES)
 
@@ -67,13 +77,21 @@ class StatusBoard:
         Without `preview`, the one that the message may show goes.
         """
         say = self._texts.speaker(job.locale)
+        shown = PREVIEW if preview else None
         return Parcel(
-            embed=status_embed(say, job, progress, PREVIEW if preview else None),
+            embed=status_embed(say, job, progress, shown, self._patience(say, job)),
             view=cancel_view(say, job.id),
             content=mention(job.user_id) if job.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
+
+    def _patience(self, say: Say, job: Job) -> str:
+        """That a job of many steps has more time than others."""
+        seconds = seconds_for(job.request, self._job_timeout)
+        if seconds <= self._job_timeout:
+            return ""
+        return say("status.patience", minutes=math.ceil(seconds / 60))
 
     def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
         """place: what the message shows now; None where that is not known."""
@@ -102,6 +120,11 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
+    async def resume(self, job: Job, place: Progress) -> None:
+        """Follow a job that an earlier run left waiting, in the message that it has."""
+        self.follow(job, await self._courier.post(job))
+        self.show(job.id, place)
+
     async def settle(self, job: Job) -> Post | None:
         """Stop editing, so that nothing overtakes the result; how the message is reached."""
         followed = self._followed.pop(job.id, None)
@@ -121,6 +144,8 @@ class StatusBoard:
             async with lane:
                 await self._put(followed, followed.post, progress)
             followed.shown, followed.told = line, progress
+        except StoreError as error:
+            log.error("job %s: %s", followed.job.id, error)
         except Exception as error:
             meaning = refusal(error)
             if meaning is None:
@@ -132,6 +157,11 @@ class StatusBoard:
     async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:
         """Edit with the latest preview, or without it where Discord does not take it."""
         job = followed.job
+        if isinstance(post, InteractionPost) and not post.alive:
+            followed.post = other = await self._other_post(followed)
+            if other is None:
+                return
+            post = other
         if followed.preview and followed.takes_previews:
             try:
                 await post.edit(self.parcel(job, progress, followed.preview[1]))
@@ -141,7 +171,11 @@ class StatusBoard:
                     raise
                 followed.takes_previews = False
                 log.info("job %s: shown without previews: %s", job.id, short(error))
-        await post.edit(self.parcel(job, progress))
+        message_id = await post.edit(self.parcel(job, progress))
+        if job.message_id is None and job.channel_id is not None:
+            # The answer to its acknowledgement was lost, or the process that sent it.
+            await self._store.set_message(job.id, job.channel_id, message_id)
+            followed.job = replace(job, message_id=message_id)
 
     async def _other_post(self, followed: _Followed) -> Post | None:
         """Past its 15 minutes an interaction is closed; its message is still in the channel."""

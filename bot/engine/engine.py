@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.engine.results import DeviceReport, Painting
-from bot.errors import ImagenError, JobFailed
+from bot.errors import EngineLost, ImagenError, JobFailed, Loss
 from bot.progress import Notice, Progress
 from bot.request import GenerationRequest
 from catalog import Catalog
@@ -108,12 +108,13 @@ class Engine:
     def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
         """Bring the default model before the first request, if its files are here.
 
-        Raises what `check_stop` raises, and what is wrong with the model or its files.
+        Raises what `check_stop` raises, EngineLost, and what is wrong with the model or its files.
         """
         painter = self._ready()
         try:
             painter.preload(catalog, check_stop)
-        except BaseException:
+        except BaseException as error:
+            self._check_lost(painter, error)
             painter.free()
             raise
 
@@ -131,7 +132,7 @@ class Engine:
 
         Raises JobFailed with a code for bot/ui/texts when the person or the owner can mend it,
         what `check_stop` raises, or whatever else went wrong. The next request finds the engine
-        as if nothing had happened.
+        as if nothing had happened, except after EngineLost: then the device takes no more.
         """
         painter = self._ready()
         profile = painter.profile
@@ -161,6 +162,7 @@ class Engine:
         except ImagenError:
             raise
         except Exception as error:
+            self._check_lost(painter, error)
             if not painter.out_of_memory(error):
                 painter.free()
                 raise
@@ -171,6 +173,13 @@ class Engine:
             return JobFailed("memory.model", model=request.model)
         width, height = request.final_size
         return JobFailed("memory.out", width=width, height=height)
+
+    @staticmethod
+    def _check_lost(painter: "Painter", error: BaseException) -> None:
+        """Raise EngineLost instead of `error` when the device is of no more use."""
+        if painter.device_lost(error):
+            said = str(error).strip().split("\n", 1)[0]
+            raise EngineLost(Loss.DEVICE, f"the GPU failed: {said}") from error
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read what a waiting job will need from disk, from any other thread than the engine's.

@@ -145,6 +145,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
+def is_device_lost(error: BaseException) -> bool:
+    """Whether `error` leaves the device unusable until the process ends.
+
+    After a device-side assert, an ECC error or a lost device every call fails (PyTorch issues
+    2300, 17425).
+    """
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+
+
+def is_the_devices(error: BaseException) -> bool:
+    """Whether the device or its memory is at fault, and not the file that was being read."""
+    return is_out_of_memory(error) or is_device_lost(error)
+
+
 def _processor_name() -> str:
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

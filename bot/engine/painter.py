@@ -12,7 +12,7 @@ import torch
 from PIL.Image import Image
 
 from bot.engine import patches, pixels, prompt, sampling
-from bot.engine.environment import Place, is_out_of_memory
+from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, rehearse, shapes_of
@@ -105,6 +105,11 @@ class Painter:
     def out_of_memory(error: BaseException) -> bool:
         """Whether `error` says that no memory was left."""
         return is_out_of_memory(error)
+
+    @staticmethod
+    def device_lost(error: BaseException) -> bool:
+        """Whether `error` leaves the device unusable until the process ends."""
+        return is_device_lost(error)
 
     def free(self) -> None:
         """Let go of the model altogether; what is kept in RAM stays there."""

@@ -22,7 +22,7 @@ from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProj
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from bot.engine import networks
-from bot.engine.environment import Place, is_out_of_memory
+from bot.engine.environment import Place, is_the_devices
 from bot.engine.owner import Owner
 from bot.engine.safetensors_file import NotSafetensors, read_header
 from bot.engine.sources import ReferenceFiles, Source
@@ -129,7 +129,7 @@ class References:
                 tensor.to(self._place.device) for tensor in self._encoded(files, image, part, owner)
             )
         except Exception as error:
-            if isinstance(error, ImagenError | MemoryError) or is_out_of_memory(error):
+            if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                 raise
             log.warning("The reference %s cannot be used", owner.key, exc_info=True)
             raise owner.failed("unreadable", reason=type(error).__name__) from error

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 from bot.engine import networks
-from bot.engine.environment import Place, is_out_of_memory
+from bot.engine.environment import Place, is_the_devices
 from bot.engine.hashing import HashBook
 from bot.engine.networks import NETWORKS, ModelFiles, Tensors
 from bot.engine.owner import Owner
@@ -115,7 +115,7 @@ class Residency:
             try:
                 here = self._load(files, fingerprint, owner)
             except Exception as error:
-                if isinstance(error, ImagenError | MemoryError) or is_out_of_memory(error):
+                if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
                 log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
                 raise owner.failed("unreadable", reason=type(error).__name__) from error

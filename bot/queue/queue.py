@@ -9,10 +9,8 @@ from bot.limits import Limits, Usage, check
 from bot.progress import Progress
 from bot.queue.forecast import Forecast
 from bot.queue.policy import InPlace, Line, Waiting
-from bot.store import Failure, Job, JobState, NewJob, Origin, Store
+from bot.store import Job, JobState, NewJob, Origin, Store
 
-CRASHES_MAX = 3
-"""Times that one job may take the process with it."""
 PAUSED = "paused"
 """The setting in the store that says so."""
 
@@ -106,8 +104,8 @@ class JobQueue:
         self._forecast.remember(await self._store.painted(origin))
         waiting, given_up = [], []
         for job in await self._store.jobs_in(JobState.PENDING, origin):
-            if job.crashes >= CRASHES_MAX:
-                failed = await self._store.fail(job, Failure("job.interrupted", {}))
+            if poison := job.poison:
+                failed = await self._store.fail(job, poison)
                 given_up += [failed] if failed else []
             else:
                 waiting.append(job)
@@ -158,7 +156,8 @@ class JobQueue:
 
     async def abandon(self, ticket: Ticket) -> None:
         """Take back an accepted job that was not released, because its person cannot be told."""
-        await self._store.cancel(ticket.job)
+        if cancelled := await self._store.cancel(ticket.job):
+            await self._store.tell(cancelled)
         self.leave(ticket.job.id)
 
     def leave(self, job_id: str) -> None:

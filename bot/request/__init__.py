@@ -1,6 +1,7 @@
 """What a person asks for: the request, its limits and its syntax."""
 
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
+from bot.request.lighter import lighter
 from bot.request.model import (
     AYS,
     DRAFT,
@@ -40,4 +41,5 @@ __all__ = [
     "draw_seed",
     "find_model",
     "find_scheduler",
+    "lighter",
 ]

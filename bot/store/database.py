@@ -7,17 +7,30 @@ to write. Reads use a connection of their own, so they never see what is not com
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
+from uuid import uuid4
 
 import aiosqlite
 
 from bot.errors import StoreError
+from bot.store.faults import store_error
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 BUSY_MS = 5_000
+DISK_ERRORS = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_PERM",
+    "SQLITE_CANTOPEN",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+)
 
 Row = sqlite3.Row
 
@@ -25,7 +38,10 @@ Row = sqlite3.Row
 class Database:
     """An open database. Use as `async with Database.open(path) as database`."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+    ) -> None:
+        self.path = path
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
@@ -48,9 +64,10 @@ class Database:
                 await _migrate(writer, path, migrations)
                 reader = await stack.enter_async_context(_connect(path))
                 await reader.execute("PRAGMA query_only = ON")
+                await _look_over(reader, path)
             except (OSError, sqlite3.Error) as error:
-                raise StoreError(f"{path}: the database cannot be used: {error}") from error
-            yield cls(writer, reader)
+                raise store_error(path, error) from error
+            yield cls(path, writer, reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -58,16 +75,20 @@ class Database:
 
         Neither BEGIN nor COMMIT nor ROLLBACK is ever left half done by a cancelled caller:
         aiosqlite runs a statement even if the task that awaited it is gone.
+
+        Raises StoreError when the disk or the file does not let it be written.
         """
         async with self._lock:
             try:
                 await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
                 yield self._writer
                 await _undisturbed(self._writer.commit())
-            except BaseException:
+            except BaseException as error:
                 # A commit that failed (a full disk) leaves its transaction open too.
                 if self._writer.in_transaction:
                     await _undisturbed(self._writer.rollback())
+                if _is_the_disks(error):
+                    raise store_error(self.path, error) from error
                 raise
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
@@ -77,7 +98,26 @@ class Database:
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         # In one hop: a cursor that another coroutine has read halfway would keep this connection
         # on its old snapshot, and a row just committed would not be there.
-        return list(await self._reader.execute_fetchall(sql, parameters))
+        try:
+            return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.DatabaseError as error:
+            if _is_the_disks(error):
+                raise store_error(self.path, error) from error
+            raise
+
+    async def copy_to(self, target: Path) -> None:
+        """Write the whole database into the new file `target`, as it is at one moment."""
+        try:
+            # A connection of its own: whoever reads does not wait for it.
+            await asyncio.to_thread(_copy, self.path, target)
+        except sqlite3.Error as error:
+            raise store_error(target, error) from error
+
+
+def _is_the_disks(error: BaseException) -> TypeGuard[sqlite3.DatabaseError]:
+    """Whether the disk or the file is at fault, not the statement."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return isinstance(error, sqlite3.DatabaseError) and name.startswith(DISK_ERRORS)
 
 
 async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
@@ -103,6 +143,8 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         await _write_ahead(connection)
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
+        # An erased token is overwritten, not only unlinked.
+        await connection.execute("PRAGMA secure_delete = ON")
         yield connection
 
 
@@ -118,14 +160,25 @@ async def _write_ahead(connection: aiosqlite.Connection) -> None:
             await asyncio.sleep(pause)
 
 
+async def _look_over(connection: aiosqlite.Connection, path: Path) -> None:
+    """Find damage now, and not when a job's row is needed. Raises StoreError."""
+    async with connection.execute("PRAGMA quick_check(1)") as cursor:
+        [said] = [row[0] for row in await cursor.fetchall()]
+    if said != "ok":
+        raise store_error(path, sqlite3.DatabaseError(f"malformed: {said}"))
+
+
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
-    scripts = await asyncio.to_thread(_read_scripts, folder)
+    scripts = await asyncio.to_thread(read_scripts, folder)
     version = await _version(connection)
     if version > len(scripts):
         raise StoreError(
             f"{path}: written by a newer version (schema {version}, this one knows "
-            f"{len(scripts)}); update the bot, or move the file away to start afresh"
+            f"{len(scripts)}); update the bot, or move the file away to start afresh",
+            lasting=True,
         )
+    if 0 < version < len(scripts):
+        await _keep_as_it_was(path, version)
     for number, sql in enumerate(scripts[version:], start=version + 1):
         try:
             await connection.executescript(
@@ -139,13 +192,33 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
                 raise
 
 
+def _copy(path: Path, target: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("VACUUM INTO ?", (str(target),))
+
+
+async def _keep_as_it_was(path: Path, version: int) -> None:
+    """A copy from before the schema changes, for going back to an older version of the bot."""
+    target = path.with_name(f"{path.stem}-schema-{version}{path.suffix}")
+    if await asyncio.to_thread(target.exists):
+        return
+    # Whole or not there, also when several processes start at the same time.
+    part = target.with_name(f"{target.name}.{uuid4().hex[:8]}.part")
+    try:
+        await asyncio.to_thread(_copy, path, part)
+        await asyncio.to_thread(part.replace, target)
+    finally:
+        await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
 async def _version(connection: aiosqlite.Connection) -> int:
     async with connection.execute("PRAGMA user_version") as cursor:
         row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
 
-def _read_scripts(folder: Path) -> list[str]:
+def read_scripts(folder: Path) -> list[str]:
     """The migrations in order; they are numbered 0001, 0002 … without gaps."""
     scripts = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     for number, script in enumerate(scripts, start=1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from bot.errors import Param, UserError
+from bot.errors import Loss, Param, UserError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
@@ -16,6 +16,12 @@ from bot.store.database import Row
 Origin = Literal["discord", "cli"]
 Kind = Literal["imagine", "reroll", "vary"]
 
+CRASHES_MAX = 2
+"""Times that one job may take the process with it."""
+DISCORD_EPOCH = 1_420_070_400_000
+"""Milliseconds from the epoch to Discord's own (docs, reference.mdx, Snowflakes)."""
+TOKEN_MS = 14 * 60 * 1000
+"""An interaction can be answered for 15 minutes (docs, receiving-and-responding.mdx)."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
@@ -47,11 +53,25 @@ class Failure:
         return cls(error.code, dict(error.params))
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The interaction that asks for a job. `token` is a secret: it answers in the bot's name."""
+
+    id: int
+    token: str = field(repr=False)
+
+    @property
+    def good_to(self) -> int:
+        """When the token is used no more, in milliseconds since the epoch: a minute early."""
+        return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job to be accepted. `user_id` is 0 for the command line, which has no guild or channel.
 
     roles: the user's in that guild. priority: which the queue finds by them.
+    asked: None for a reaction and for the command line.
     """
 
     request: GenerationRequest
@@ -67,11 +87,15 @@ class NewJob:
     parent_id: str | None = None
     locale: str = "en-US"
     upload_limit: int = DEFAULT_UPLOAD_LIMIT
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One painted file. `sha256` is the file's, `pixels_sha256` that of its RGB bytes."""
+    """One painted file. `sha256` is the file's, `pixels_sha256` that of its RGB bytes.
+
+    pruned_at: when the file was deleted to make room; None while it is there.
+    """
 
     n: int
     seed: int
@@ -81,15 +105,36 @@ class ImageRecord:
     height: int
     sha256: str
     pixels_sha256: str
+    pruned_at: int | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
         return cls(**{key: row[key] for key in row.keys() if key != "job_id"})  # noqa: SIM118
 
 
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """A picture whose file is there. ended_at: of its job, in milliseconds since the epoch.
+
+    deletable: whether nobody waits for it any more.
+    """
+
+    job_id: str
+    n: int
+    path: str
+    bytes: int
+    ended_at: int
+    deletable: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as the store has it. Times are milliseconds since the epoch."""
+    """A job as the store has it. Times are milliseconds since the epoch.
+
+    crashes: times that it took the process with it, at last by `lost_to`.
+    posting_at: when a message of its own was first sent, whether or not that arrived.
+    told_at: when the person was told that it failed or was cancelled.
+    """
 
     id: str
     origin: Origin
@@ -116,6 +161,23 @@ class Job:
     priority: int = 0
     passed: int = 0
     due_at: int | None = None
+    interaction_id: int | None = None
+    posting_at: int | None = None
+    told_at: int | None = None
+    lost_to: Loss | None = None
+
+    @property
+    def poison(self) -> Failure | None:
+        """Why it is not tried again, when it took the process with it too often."""
+        if self.crashes < CRASHES_MAX:
+            return None
+        loss = self.lost_to or Loss.DIED
+        return Failure(f"job.{loss.value}", {})
+
+    @property
+    def nonce(self) -> str:
+        """What Discord knows a message of this job by, so that it takes none twice."""
+        return str(self.interaction_id or self.id)
 
     @property
     def seconds(self) -> float:
@@ -127,7 +189,7 @@ class Job:
     @classmethod
     def from_row(cls, row: Row) -> Self:
         values: dict[str, Any] = {key: row[key] for key in row.keys()}  # noqa: SIM118
-        error, recipe = values["error"], values["recipe"]
+        error, recipe, lost_to = values["error"], values["recipe"], values["lost_to"]
         return cls(
             **{
                 **values,
@@ -136,6 +198,7 @@ class Job:
                 "error": Failure(**json.loads(error)) if error else None,
                 "recipe": Recipe.from_dict(json.loads(recipe)) if recipe else None,
                 "warnings": tuple(Notice(**notice) for notice in json.loads(values["warnings"])),
+                "lost_to": Loss(lost_to) if lost_to else None,
             }
         )
 

@@ -4,19 +4,26 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
+import aiosqlite
+
+from bot.errors import Loss, Refused
 from bot.limits import DAY, Usage
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
+from bot.store.backup import back_up
 from bot.store.database import Database, Row
 from bot.store.jobs import (
+    Asked,
     Failure,
     ImageRecord,
     Job,
     JobState,
+    KeptImage,
     NewJob,
     Origin,
     Painted,
@@ -42,16 +49,18 @@ class Store:
         """Insert `new` as pending, unless `check` raises Refused.
 
         The usage that it sees and the insert are one transaction, so two requests cannot both take
-        the last place.
+        the last place. An interaction that was replayed is refused: it has its job.
         """
         asked_at = now_ms()
         async with self._database.transaction() as write:
+            if new.asked is not None:
+                await self._check_replay(write, new.asked)
             if check is not None:
                 check(await _usage(write.execute_fetchall, new, asked_at))
             await write.execute(
                 "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
-                " channel_id, reply_to, locale, upload_limit, priority, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " channel_id, reply_to, locale, upload_limit, priority, created_at, interaction_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     new.id,
                     new.origin,
@@ -66,8 +75,14 @@ class Store:
                     new.upload_limit,
                     new.priority,
                     asked_at,
+                    new.asked and new.asked.id,
                 ),
             )
+            if new.asked is not None:
+                await write.execute(
+                    "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
+                    (new.id, new.asked.token, new.asked.good_to),
+                )
         return await self.job(new.id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
@@ -76,6 +91,39 @@ class Store:
             await write.execute(
                 "UPDATE jobs SET channel_id = ?, message_id = ? WHERE id = ?",
                 (channel_id, message_id, job_id),
+            )
+
+    async def set_posting(self, job_id: str) -> int | None:
+        """Note that a message of its own is about to be sent; when that was first done, if ever."""
+        async with self._database.transaction() as write:
+            async with write.execute("SELECT posting_at FROM jobs WHERE id = ?", (job_id,)) as rows:
+                row = await rows.fetchone()
+            before: int | None = row["posting_at"] if row else None
+            await write.execute(
+                "UPDATE jobs SET posting_at = ? WHERE id = ? AND posting_at IS NULL",
+                (now_ms(), job_id),
+            )
+        return before
+
+    async def token(self, job_id: str) -> str | None:
+        """The token of the interaction that asked for the job, while it is good."""
+        row = await self._database.row(
+            "SELECT token FROM tokens WHERE job_id = ? AND good_to > ?", (job_id, now_ms())
+        )
+        return row["token"] if row else None
+
+    async def erase_token(self, job_id: str) -> None:
+        """Forget the job's token: its interaction cannot be answered any more."""
+        async with self._database.transaction() as write:
+            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+
+    async def erase_tokens(self) -> None:
+        """Forget the tokens that are of no more use, by age or because their job has ended."""
+        async with self._database.transaction() as write:
+            await write.execute(
+                "DELETE FROM tokens WHERE good_to <= ? OR job_id IN"
+                " (SELECT id FROM jobs WHERE state = 'delivered' OR told_at IS NOT NULL)",
+                (now_ms(),),
             )
 
     # Transitions: each returns the job as it is now, or None when it was not in the state expected.
@@ -101,6 +149,15 @@ class Store:
         """running → pending, when a shutdown interrupted this attempt."""
         return await self._transition(
             job.id, "state = 'pending' WHERE state = 'running' AND attempt = ?", (job.attempt,)
+        )
+
+    async def lose(self, job: Job, loss: Loss) -> Job | None:
+        """running → pending, when this attempt makes an end of the process."""
+        return await self._transition(
+            job.id,
+            "state = 'pending', crashes = crashes + 1, lost_to = ?"
+            " WHERE state = 'running' AND attempt = ?",
+            (loss.value, job.attempt),
         )
 
     async def finish(
@@ -159,11 +216,19 @@ class Store:
             (now_ms(), job.attempt),
         )
 
+    async def tell(self, job: Job) -> Job | None:
+        """The person was told that the job failed or was cancelled, or cannot be."""
+        return await self._transition(
+            job.id,
+            "told_at = ? WHERE state IN ('failed', 'cancelled') AND attempt = ?",
+            (now_ms(), job.attempt),
+        )
+
     async def recover(self, origin: Origin) -> None:
         """At start, before anything runs: what a crash left running waits again."""
         async with self._database.transaction() as write:
             await write.execute(
-                "UPDATE jobs SET state = 'pending', crashes = crashes + 1"
+                "UPDATE jobs SET state = 'pending', crashes = crashes + 1, lost_to = 'died'"
                 " WHERE state = 'running' AND origin = ?",
                 (origin,),
             )
@@ -197,6 +262,15 @@ class Store:
         rows = await self._database.rows(
             "SELECT * FROM jobs WHERE state = ? AND origin = ? ORDER BY created_at, rowid",
             (state.value, origin),
+        )
+        return [Job.from_row(row) for row in rows]
+
+    async def untold(self, origin: Origin) -> list[Job]:
+        """The jobs that failed or were cancelled without their person being told, oldest first."""
+        rows = await self._database.rows(
+            "SELECT * FROM jobs WHERE state IN ('failed', 'cancelled') AND told_at IS NULL"
+            " AND origin = ? ORDER BY created_at, rowid",
+            (origin,),
         )
         return [Job.from_row(row) for row in rows]
 
@@ -237,6 +311,28 @@ class Store:
             for row in reversed(rows)
         ]
 
+    async def kept_images(self) -> list[KeptImage]:
+        """Every picture whose file was not pruned, the oldest first."""
+        rows = await self._database.rows(
+            "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
+            " state IN ('delivered', 'failed', 'cancelled') AS deletable"
+            " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
+            " ORDER BY ended_at, job_id, n"
+        )
+        return [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+
+    async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
+        """Note that their files were deleted."""
+        async with self._database.transaction() as write:
+            await write.executemany(
+                "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?",
+                [(now_ms(), image.job_id, image.n) for image in images],
+            )
+
+    async def back_up(self, today: date) -> Path | None:
+        """See bot.store.backup."""
+        return await back_up(self._database, today)
+
     async def inputs(self) -> frozenset[str]:
         """sha256 of every picture that a job refers to; see bot.inputs."""
         rows = await self._database.rows(
@@ -271,6 +367,14 @@ class Store:
             if cursor.rowcount == 0:
                 return None
         return await self.job(job_id)
+
+    @staticmethod
+    async def _check_replay(write: aiosqlite.Connection, asked: Asked) -> None:
+        async with write.execute(
+            "SELECT 1 FROM jobs WHERE interaction_id = ?", (asked.id,)
+        ) as cursor:
+            if await cursor.fetchone():
+                raise Refused("queue.twice")
 
 
 Rows = Callable[[str, Sequence[Any]], Awaitable[Iterable[Row]]]

@@ -9,7 +9,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.errors import UserError
+from bot.errors import StoreError, UserError
 from bot.log import traceback_without
 from bot.ui.language import Say, Texts
 from bot.ui.markdown import plain
@@ -22,6 +22,9 @@ def sentence(error: BaseException, say: Say) -> str | None:
     match error:
         case UserError():
             return say(error.code, **plain(error.params))
+        case StoreError():
+            log.error("%s", error)
+            return say("error.store")
         case app_commands.CheckFailure():
             return say("error.permissions")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():

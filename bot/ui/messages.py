@@ -25,9 +25,12 @@ BAR_CELLS = 20
 
 
 def status_embed(
-    say: Say, job: Job, progress: Progress, preview: str | None = None
+    say: Say, job: Job, progress: Progress, preview: str | None = None, note: str = ""
 ) -> discord.Embed:
-    """A job that is waiting or being painted. preview: name of the attachment that shows it."""
+    """A job that is waiting or being painted. preview: name of the attachment that shows it.
+
+    note: a sentence about this job that is said all the while.
+    """
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
@@ -36,6 +39,9 @@ def status_embed(
         # In the value: Discord shows a field's name as it is written.
         about = say("status.ready", when=progress.ready_at) + "\n" + about
     embed.add_field(name=status_line(say, progress), value=about, inline=False)
+    if note:
+        embed.add_field(name="\u200b", value=note, inline=False)
+    embed.set_footer(text=job.id)
     if preview is not None:
         embed.set_image(url=f"attachment://{preview}")
     return embed
@@ -107,7 +113,8 @@ def result_embed(
     if request.negative:
         negative = shown(request.negative, FIELD_MAX)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
-    embed.set_footer(text=say("result.invitation"))
+    # By its id the message is found again, should the process end before it notes the message's.
+    embed.set_footer(text=f"{say('result.invitation')} · {job.id}")
     return embed
 
 
@@ -121,6 +128,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
             title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
         )
     embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+    embed.set_footer(text=job.id)
     return embed
 
 

@@ -49,11 +49,16 @@ class Api:
             answer, status = {"message": "500: Internal Server Error", "code": 0}, 500
             trace = "".join(traceback.format_exception(error))
             core.violate(f"{call.where}: the playground itself failed: {trace}")
-        for wrong in core.openapi.check_answer(call.method, path, status, answer):
-            core.violate(f"{call.where}: own answer with {status}: {wrong}")
+        if status:
+            for wrong in core.openapi.check_answer(call.method, path, status, answer):
+                core.violate(f"{call.where}: own answer with {status}: {wrong}")
         names = tuple(file.filename for _, file in sorted(call.files.items()))
         core.requests.append(Request(began, call.method, path, call.body, status, names))
         core.signal.notify()
+        if not status:
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response(status=500)
         # Without Via, discord.py takes a 429 for a ban by Cloudflare.
         headers["Via"] = "1.1 google"
         if answer is None:

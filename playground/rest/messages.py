@@ -25,6 +25,8 @@ def message_of(call: Call, channel: Channel) -> Message:
 def _may_send(call: Call, body: JsonObject) -> Channel:
     channel = channel_of(call, "send_messages")
     bot = call.core.world.bot
+    if channel.recipient is not None and not channel.recipient.takes_direct_messages:
+        raise ApiError(403, 50007, "Cannot send messages to this user", expected=True)
     if call.files and not permissions.has(bot, channel, "attach_files"):
         raise missing_permissions()
     if body.get("embeds") and not permissions.has(bot, channel, "embed_links"):
@@ -63,8 +65,7 @@ async def create(call: Call) -> JsonObject:
     messages.require_something(body, call.files)
     nonce = body.get("nonce")
     if body.get("enforce_nonce") and nonce is not None:
-        # "checked for uniqueness in the past few minutes"
-        recent = time.time() - 300
+        recent = time.time() - core.nonce_memory
         for message in channel.messages.values():
             made = ((message.id >> 22) + 1_420_070_400_000) / 1000
             if message.nonce == nonce and message.author is core.world.bot and made > recent:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.delivery import courier as courier_module
+from bot.delivery import outbox as outbox_module
 from tests.delivery.desk import Desk
 
 
 @pytest.fixture
 async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.setattr(courier_module, "RETRY_AFTER", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(outbox_module, "RETRY_AFTER", (0.0, 0.0, 0.0))
     async with Desk.open(tmp_path) as desk:
         yield desk

@@ -42,6 +42,7 @@ class Desk:
                 catalog=lambda: Catalog({}, {}, ""),
                 images_dir=folder / "images",
                 interval=0.0,
+                webhook=lambda token: cast("Any", world.webhooks[token]),
             )
             yield cls(store, JobQueue(store), delivery, world, folder / "images")
 

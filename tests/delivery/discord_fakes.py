@@ -1,14 +1,19 @@
 """A Discord of a few classes: it remembers what it was told and refuses what it is asked to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import discord
 
-CHANNEL = 20
+from bot.store import now_ms
+from bot.store.jobs import DISCORD_EPOCH
+
+CHANNEL, DIRECT = 20, 21
+OLD = 20 * 60 * 1000
+"""Milliseconds after which an interaction is over."""
 
 
 def http_error(status: int, code: int = 0) -> discord.HTTPException:
@@ -23,7 +28,7 @@ def http_error(status: int, code: int = 0) -> discord.HTTPException:
 
 @dataclass
 class Call:
-    """way: `ack`, `interaction`, `edit`, `send` or `reaction`."""
+    """way: `ack`, `interaction`, `edit`, `send`, `direct` or `reaction`."""
 
     way: str
     message_id: int
@@ -49,6 +54,8 @@ class World:
     before: Callable[[Call], Any] | None = None
     next_id: int = 500
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    webhooks: dict[str, "FakeInteraction"] = field(default_factory=dict)
+    history: list[Any] = field(default_factory=list)
 
     async def called(self) -> None:
         """Wait for the next call."""
@@ -104,22 +111,34 @@ class FakeMessage:
 class FakeChannel:
     world: World
     id: int
+    way: str = "send"
 
     def get_partial_message(self, message_id: int) -> FakeMessage:
         return FakeMessage(self.world, self, message_id)
 
     async def send(self, **sent: Any) -> FakeMessage:
         message_id = self.world.new_id()
-        await self.world.take("send", message_id, sent)
+        await self.world.take(self.way, message_id, sent)
         return FakeMessage(self.world, self, message_id)
+
+    async def history(self, **asked: Any) -> AsyncIterator[Any]:
+        for message in self.world.history:
+            yield message
 
 
 @dataclass
 class FakeClient:
     world: World
 
-    def get_partial_messageable(self, channel_id: int, *, guild_id: int | None) -> FakeChannel:
+    user: Any = None
+
+    def get_partial_messageable(
+        self, channel_id: int, *, guild_id: int | None = None
+    ) -> FakeChannel:
         return FakeChannel(self.world, channel_id)
+
+    async def create_dm(self, user: discord.Object) -> FakeChannel:
+        return FakeChannel(self.world, DIRECT, "direct")
 
 
 @dataclass
@@ -129,6 +148,14 @@ class FakeInteraction:
     message_id: int = 400
     expired: bool = False
     deferred: bool = False
+
+    def __post_init__(self) -> None:
+        self.token = f"token-{len(self.world.webhooks)}"
+        self.world.webhooks[self.token] = self
+
+    @property
+    def id(self) -> int:
+        return (now_ms() - (OLD if self.expired else 0) - DISCORD_EPOCH) << 22
 
     @property
     def response(self) -> "FakeInteraction":
@@ -141,9 +168,11 @@ class FakeInteraction:
     def is_done(self) -> bool:
         return self.deferred
 
-    def is_expired(self) -> bool:
-        return self.expired
-
     async def edit_original_response(self, **sent: Any) -> Any:
         await self.world.take("interaction", self.message_id, sent)
         return SimpleNamespace(id=self.message_id)
+
+    async def edit_message(self, message_id: object, **sent: Any) -> Any:
+        """As the webhook of its token."""
+        assert message_id == "@original"
+        return await self.edit_original_response(**sent)

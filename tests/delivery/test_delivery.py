@@ -17,6 +17,7 @@ from bot.ui.language import Texts
 from tests.delivery.desk import Desk, until_edited
 from tests.delivery.discord_fakes import (
     CHANNEL,
+    DIRECT,
     Call,
     FakeChannel,
     FakeMessage,
@@ -321,10 +322,8 @@ class TestTheResult:
         assert (await desk.store.job(job.id)).message_id == sent.message_id
 
     async def test_an_expired_interaction_is_not_even_tried(self, desk: Desk) -> None:
-        interaction = desk.interaction()
         ticket = await desk.accepted()
-        await desk.delivery.acknowledge(interaction, ticket)
-        interaction.expired = True
+        await desk.delivery.acknowledge(desk.interaction(expired=True), ticket)
         await desk.delivery.finished(await desk.painted(ticket.job.id))
         assert desk.world.ways() == ["ack", "edit"]
 
@@ -341,14 +340,35 @@ class TestTheResult:
     ) -> None:
         job = await desk.asked_and_painted()
         desk.world.refuse("interaction", EXPIRED)
-        desk.world.refuse("edit", refused)
-        desk.world.refuse("send", refused)
+        desk.world.refuse("edit", refused, refused)
+        # A reply that is forbidden is tried once more as a plain message.
+        desk.world.refuse("send", *[refused] * 4)
+        desk.world.refuse("direct", refused)
         await desk.delivery.finished(job)
         failed = await desk.store.job(job.id)
         assert failed.state is S.FAILED
         assert failed.error is not None
         assert failed.error.code == code
         assert desk.world.reactions == []
+        assert await desk.store.images(job.id)
+        assert desk.world.ways().count("direct") == (refused is not REJECTED)
+
+    async def test_when_the_channel_is_closed_it_comes_as_a_direct_message(
+        self, desk: Desk
+    ) -> None:
+        job = await desk.asked_and_painted()
+        desk.world.refuse("interaction", EXPIRED)
+        desk.world.refuse("edit", FORBIDDEN)
+        desk.world.refuse("send", FORBIDDEN, FORBIDDEN)
+        await desk.delivery.finished(job)
+        direct = desk.last("direct")
+        assert direct.files
+        assert (
+            direct.sent["content"]
+            == f"You asked for this in <#{CHANNEL}>, where I can no longer post it."
+        )
+        delivered = await desk.store.job(job.id)
+        assert (delivered.state, delivered.channel_id) == (S.DELIVERED, DIRECT)
 
     async def test_a_job_without_a_channel_fails(self, desk: Desk) -> None:
         job = await desk.painted(
@@ -558,7 +578,7 @@ class TestAfterARestart:
         ticket = await desk.accepted()
         await desk.store.set_message(ticket.job.id, CHANNEL, 77)
         tickets, _ = await JobQueue(desk.store).resume("discord")
-        desk.delivery.resume(tickets)
+        await desk.delivery.resume(tickets)
         await until_edited(desk, 1)
         assert desk.last("edit").message_id == 77
 
@@ -570,10 +590,10 @@ class TestAfterARestart:
 
     async def test_what_was_given_up_is_told(self, desk: Desk) -> None:
         job = (await desk.accepted()).job
-        failed = await desk.store.fail(job, Failure("job.interrupted", {}))
+        failed = await desk.store.fail(job, Failure("job.died", {}))
         assert failed is not None
         await desk.delivery.bring([failed])
-        assert "restarted too often" in (desk.last("send").embed.description or "")
+        assert "Twice my process ended" in (desk.last("send").embed.description or "")
 
     async def test_one_whose_files_are_gone_does_not_stop_the_others(self, desk: Desk) -> None:
         lost = await desk.painted((await desk.accepted()).job.id)
@@ -584,7 +604,11 @@ class TestAfterARestart:
         assert await desk.state(kept) is S.DELIVERED
         failed = await desk.store.job(lost.id)
         assert (failed.state, failed.error) == (S.FAILED, Failure("delivery.files_gone", {}))
-        assert any("gone from the disk" in (c.embed.description or "") for c in desk.world.calls)
+        assert any(
+            "gone from the disk" in (c.embed.description or "")
+            for c in desk.world.calls
+            if c.way != "reaction"
+        )
 
     async def test_a_fault_of_ours_with_one_does_not_stop_the_others(self, desk: Desk) -> None:
         first = await desk.painted((await desk.accepted()).job.id)

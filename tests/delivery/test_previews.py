@@ -154,7 +154,7 @@ async def test_a_failure_and_a_cancelling_take_it_away(desk: Desk, cancelled: bo
 async def test_what_an_earlier_run_left_is_taken_away(desk: Desk) -> None:
     await followed(desk)
     tickets, _ = await desk.queue.resume("discord")
-    desk.delivery.resume(cast("Any", tickets))
+    await desk.delivery.resume(cast("Any", tickets))
     await until_edited(desk, 2)
     edit = desk.last("edit")
     assert edit.sent["attachments"] == []

@@ -175,6 +175,15 @@ class Bot:
         self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, str(self.program), "run"]
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -203,9 +212,7 @@ class Bot:
         }
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(self.program),
-                "run",
+                *self.command,
                 cwd=self.home.folder,
                 env=environment,
                 stdout=log,
@@ -214,6 +221,10 @@ class Bot:
         if online:
             await self.playground.wait_online()
             await self.playground.wait_commands("imagine", "models", "loras")
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""

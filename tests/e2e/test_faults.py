@@ -60,25 +60,20 @@ async def test_a_deleted_status_gets_a_new_message(playground: Playground, ada: 
     await answer(playground, message)
 
 
-async def test_a_deleted_channel_and_missing_permissions_end_the_job_quietly(
+async def test_a_deleted_channel_and_missing_permissions_lead_to_a_direct_message(
     shared: Bot, playground: Playground, ada: User
 ) -> None:
     gone = playground.add_channel("gone")
-    call = await ada.slash("imagine", prompt=CANARY, channel=gone, **SLOW)
+    await ada.slash("imagine", prompt=CANARY, channel=gone, **SLOW)
     playground.expire_interactions()
     playground.delete_channel(gone)
     closed = playground.add_channel("closed")
-    second = await ada.slash("imagine", prompt=CANARY, channel=closed, **SLOW)
+    await ada.slash("imagine", prompt=CANARY, channel=closed, **SLOW)
     playground.deny(closed, "send_messages", "attach_files", "view_channel")
     playground.expire_interactions()
-    await painted(ada, prompt=CANARY)
-    assert call.message is not None
-    assert second.message is not None
-    told = shared.home.rows(
-        "SELECT json_extract(error, '$.code') FROM jobs WHERE state = 'failed'"
-        f" AND message_id IN ({call.message.id}, {second.message.id}) ORDER BY created_at"
-    )
-    assert [code for (code,) in told] == ["delivery.gone", "delivery.forbidden"]
+    direct = playground.dm(ada)
+    await playground.wait_for(lambda: len(playground.messages(direct)) == 2, timeout=60)
+    assert all(message.attachments for message in playground.messages(direct))
     assert "Traceback" not in shared.log
 
 

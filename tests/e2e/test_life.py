@@ -106,7 +106,7 @@ async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> Non
     async with Playground() as playground:
         bot = Bot(home, playground, DISCORD_TOKEN="MTIz.abcdef.a-token-that-nobody-knows-12345")
         async with bot.starting():
-            assert await bot.wait() == 1
+            assert await bot.wait() == 78
         assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
         assert "a-token-that-nobody-knows" not in bot.log
         assert "Traceback" not in bot.log
@@ -115,7 +115,7 @@ async def test_a_refused_token_ends_the_start_with_a_sentence(home: Home) -> Non
 async def test_a_token_reset_ends_the_bot_with_a_sentence(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         playground.gateway.revoke_token()
-        assert await bot.wait() == 1
+        assert await bot.wait() == 78
         assert "DISCORD_TOKEN: Discord does not accept it" in bot.log
         assert "Traceback" not in bot.log
 
@@ -133,14 +133,14 @@ async def test_wrong_settings_end_the_start(home: Home) -> None:
         ({"IMAGEN_QUEUE": "5"}, "IMAGEN_QUEUE: no such setting"),
     ):
         code, _, err = await call(home, "run", **settings)
-        assert code != 0
+        assert code == 78
         assert expected in err
         assert "Traceback" not in err
 
 
 async def test_without_a_token_three_lines_say_what_to_do(home: Home) -> None:
     code, out, err = await call(home, "run")
-    assert code == 1
+    assert code == 78
     assert out == ""
     assert len(err.strip().splitlines()) == 3
     for needed in ("DISCORD_TOKEN", "View Channels", "Add Reactions", "no privileged", "make demo"):

@@ -13,7 +13,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.engine.owner import Owner
-from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
 from tests.engine.factories import (
@@ -372,6 +372,44 @@ def test_out_of_memory_is_said_and_forgotten(
     gc.collect()
     assert alive(old) == 0
     assert digests(paint(engine, request(), offered)) == expected
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "bot.engine.passes.denoise",
+        "bot.engine.pixels.decode",
+        "bot.engine.weights.contents.Contents.copy_into",
+    ],
+)
+def test_a_device_that_is_lost_is_no_fault_of_the_request(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        import torch
+
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered\nCompile with …")
+
+    monkeypatch.setattr(place, lost)
+    model = "other" if place.endswith("copy_into") else "demo"
+    with pytest.raises(EngineLost) as raised:
+        paint(engine, request(model=model))
+    assert raised.value.loss is Loss.DEVICE
+    assert str(raised.value) == "the GPU failed: CUDA error: device-side assert triggered"
+
+
+def test_an_out_of_memory_of_the_accelerator_is_no_lost_device(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        import torch
+
+        raise torch.AcceleratorError("CUDA error: out of memory")
+
+    monkeypatch.setattr("bot.engine.passes.denoise", full)
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, request())
+    assert failure.value.code == "memory.out"
 
 
 def test_out_of_memory_is_tried_once_with_less(

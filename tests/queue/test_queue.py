@@ -11,8 +11,8 @@ import pytest
 
 from bot.errors import Refused
 from bot.limits import Limits
-from bot.queue import CRASHES_MAX, JobQueue
-from bot.store import Failure, Job, JobState, NewJob, Store
+from bot.queue import JobQueue
+from bot.store import CRASHES_MAX, Failure, Job, JobState, NewJob, Store
 from tests.store.factories import done, new_job, recipe, record, request, running
 
 
@@ -136,9 +136,7 @@ async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store
     queue = JobQueue(store)
     tickets, given_up = await queue.resume("discord")
     assert tickets == ()
-    assert [(failed.id, failed.error) for failed in given_up] == [
-        (job.id, Failure("job.interrupted", {}))
-    ]
+    assert [(failed.id, failed.error) for failed in given_up] == [(job.id, Failure("job.died", {}))]
     assert positions(queue) == {}
 
 

@@ -68,7 +68,7 @@ class TestOpening:
         assert row[0] == value
 
     async def test_reads_cannot_write(self, database: Database) -> None:
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        with pytest.raises(StoreError, match="read-only"):
             await database.row("INSERT INTO t VALUES (1)")
 
     async def test_every_table_is_strict(self, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ class TestOpening:
                 "SELECT name, strict FROM pragma_table_list WHERE type='table'"
             )
         ours = {row["name"]: row["strict"] for row in rows if not row["name"].startswith("sqlite_")}
-        assert set(ours) == {"jobs", "images", "settings"}
+        assert set(ours) == {"jobs", "images", "settings", "tokens"}
         assert set(ours.values()) == {1}
 
     async def test_foreign_keys_are_enforced(self, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ class TestOpening:
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
                 async with opened.transaction() as write:
                     await write.execute(
-                        "INSERT INTO images VALUES ('none', 0, 1, 'p', 1, 1, 1, 's', 'p')"
+                        "INSERT INTO images VALUES ('none', 0, 1, 'p', 1, 1, 1, 's', 'p', NULL)"
                     )
 
     async def test_a_folder_that_is_not_there_is_made(self, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ class TestTransactions:
         other = sqlite3.connect(tmp_path / "t.sqlite3", isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
+            with pytest.raises(StoreError, match="the database is locked"):
                 await add(database, 1)
             other.execute("ROLLBACK")
         finally:

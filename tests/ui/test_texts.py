@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from bot.errors import Loss
 from bot.progress import Stage
 from bot.store import Kind
 from bot.ui.language import Texts, _flatten
@@ -26,6 +27,7 @@ EXPANSIONS = {
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "size.": ["square", "portrait", "landscape"],
+    "job.": [loss.value for loss in Loss],
 }
 """What the f-strings that make a code can become."""
 

@@ -1,0 +1,100 @@
+"""Housekeeping: tokens erased in time, a backup a day, old pictures deleted to make room."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.store import KeptImage, Store, now_ms
+
+log = logging.getLogger(__name__)
+
+ERASE_EVERY = 30.0
+"""Seconds between two looks for tokens of no more use."""
+TIDY_EVERY = 60 * 60.0
+"""Seconds between two looks at backups and pictures."""
+DAY_MS = 24 * 60 * 60 * 1000
+GIB = 2**30
+
+Chore = Callable[[], Awaitable[None]]
+
+
+class Housekeeping:
+    """images_dir: where the pictures are. days, gib: how long and how many are kept; 0 is all."""
+
+    def __init__(self, store: Store, images_dir: Path, *, days: float, gib: float) -> None:
+        self._store = store
+        self._images_dir = images_dir
+        self._days = days
+        self._gib = gib
+
+    async def run(self) -> None:
+        """Until cancelled. What fails is logged, and done again at its next time."""
+        await asyncio.gather(
+            self._again_and_again(self._store.erase_tokens, ERASE_EVERY),
+            self._again_and_again(self.tidy, TIDY_EVERY),
+        )
+
+    async def tidy(self) -> None:
+        """Back up, then prune: what goes wrong with the one does not keep from the other."""
+        try:
+            if made := await self._store.back_up(datetime.now(UTC).date()):
+                log.info("backup: %s", made.name)
+        finally:
+            await self.prune()
+
+    async def prune(self) -> int:
+        """Delete the files of old pictures; their rows stay. How many were deleted.
+
+        What is not delivered yet is never touched.
+        """
+        old = choose(
+            await self._store.kept_images(),
+            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
+            limit=int(self._gib * GIB) if self._gib else None,
+        )
+        if not old:
+            return 0
+        await asyncio.to_thread(self._delete, old)
+        await self._store.mark_pruned(old)
+        log.info(
+            "pruned: %d pictures, %.1f MB", len(old), sum(image.bytes for image in old) / 1_000_000
+        )
+        return len(old)
+
+    def _delete(self, images: list[KeptImage]) -> None:
+        root = self._images_dir.resolve()
+        for image in images:
+            path = (self._images_dir / image.path).resolve()
+            if not path.is_relative_to(root):
+                continue
+            path.unlink(missing_ok=True)
+            if path.parent != root and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+    async def _again_and_again(self, chore: Chore, seconds: float) -> None:
+        while True:
+            try:
+                await chore()
+            except StoreError as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("a chore failed")
+            await asyncio.sleep(seconds)
+
+
+def choose(images: list[KeptImage], *, before: int, limit: int | None) -> list[KeptImage]:
+    """Which of `images`, oldest first, to delete: those older than `before` (ms), and then the
+    oldest until no more than `limit` bytes are left."""
+    total = sum(image.bytes for image in images)
+    chosen = []
+    for image in images:
+        too_much = limit is not None and total > limit
+        if image.ended_at >= before and not too_much:
+            break
+        if image.deletable:
+            chosen.append(image)
+            total -= image.bytes
+    return chosen

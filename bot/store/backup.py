@@ -1,0 +1,58 @@
+"""Backups: a copy of the database a day, the last seven kept."""
+
+import asyncio
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from bot.store.database import Database
+
+KEPT: Final = 7
+_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def backups_of(database: Path) -> list[Path]:
+    """The backups of the database at `database`, the newest first."""
+    folder = database.parent / "backups"
+    found = folder.glob(f"{database.stem}-*{database.suffix}")
+    days = [file for file in found if _NAME.fullmatch(file.stem.removeprefix(f"{database.stem}-"))]
+    return sorted(days, key=lambda file: file.name, reverse=True)
+
+
+async def back_up(database: Database, today: date) -> Path | None:
+    """Make today's backup unless it is there, and delete what is older than the last seven.
+
+    The file is whole or not there at all. Returns it when it was made now.
+    Raises StoreError when the disk does not take it.
+    """
+    path = database.path
+    target = path.parent / "backups" / f"{path.stem}-{today.isoformat()}{path.suffix}"
+    if await asyncio.to_thread(target.exists):
+        return None
+    part = target.with_name(target.name + ".part")
+    await asyncio.to_thread(_make_room, part)
+    try:
+        await database.copy_to(part)
+        await asyncio.to_thread(_settle, part, target)
+    finally:
+        await asyncio.to_thread(part.unlink, missing_ok=True)
+    await asyncio.to_thread(_forget_old, path)
+    return target
+
+
+def _make_room(part: Path) -> None:
+    part.parent.mkdir(exist_ok=True)
+    part.unlink(missing_ok=True)
+
+
+def _settle(part: Path, target: Path) -> None:
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _forget_old(database: Path) -> None:
+    for old in backups_of(database)[KEPT:]:
+        old.unlink(missing_ok=True)

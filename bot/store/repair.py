@@ -1,0 +1,194 @@
+"""Repair: a damaged database made anew from what can be read of it and the newest backup.
+
+For a stopped bot only, from the command line; nothing here is asynchronous.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.store.backup import backups_of
+from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.faults import store_error
+
+TABLES = ("jobs", "images", "tokens", "settings")
+STEP_MAX = 4096
+"""Row ids that are skipped at once, at most, behind a row that cannot be read."""
+
+
+@dataclass
+class Repair:
+    """What was done. aside: where the damaged file is kept; None when the database was sound.
+
+    rescued, added: rows by table, from the damaged file and from `backup`.
+    """
+
+    aside: Path | None = None
+    backup: Path | None = None
+    rescued: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+
+
+def repair(path: Path) -> Repair:
+    """Make the database at `path` sound again; the damaged one is kept beside it.
+
+    Raises StoreError when somebody uses it, there is none, or the disk does not take the new one.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path}: there is no database to repair")
+    try:
+        if _sound(path):
+            return Repair()
+        done = Repair(backup=_newest_sound(path))
+        fresh = path.with_name(f"{path.name}.repaired")
+        fresh.unlink(missing_ok=True)
+        with closing(_create(fresh)) as new:
+            done.rescued = _copy_rows(path, new)
+            if done.backup is not None:
+                done.added = _copy_rows(done.backup, new)
+            _tie_up(new)
+        done.aside = _put_aside(path)
+        fresh.replace(path)
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    except OSError as error:
+        raise StoreError(f"{path}: it cannot be repaired: {error}") from error
+    return done
+
+
+def _sound(path: Path) -> bool:
+    """Whether nothing is wrong with it. Raises StoreError while somebody uses it."""
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            # In this mode the first access needs the file for itself alone.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise StoreError(f"{path}: it is in use; stop the bot first") from error
+            return False
+        except sqlite3.DatabaseError:
+            return False
+    return found == "ok" and broken is None
+
+
+def _newest_sound(path: Path) -> Path | None:
+    return next((backup for backup in backups_of(path) if _sound(backup)), None)
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    scripts = read_scripts(MIGRATIONS)
+    for sql in scripts:
+        connection.executescript(sql)
+    connection.execute(f"PRAGMA user_version = {len(scripts)}")
+    return connection
+
+
+def _copy_rows(source: Path, new: sqlite3.Connection) -> dict[str, int]:
+    """Put into `new` what can be read of `source` and is not there yet; rows by table."""
+    copied = {}
+    with closing(sqlite3.connect(source, isolation_level=None)) as old:
+        for table in TABLES:
+            copied[table] = 0
+            with suppress(sqlite3.DatabaseError):
+                columns = [name for name in _columns(old, table) if name in _columns(new, table)]
+                if columns:
+                    new.execute("BEGIN")
+                    copied[table] = _copy_table(old, new, table, columns)
+                    new.execute("COMMIT")
+            if new.in_transaction:
+                new.execute("COMMIT")
+    return copied
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def _copy_table(
+    old: sqlite3.Connection, new: sqlite3.Connection, table: str, columns: list[str]
+) -> int:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    copied = 0
+    for ascending in (True, False):
+        for row in _rows(old, table, names, ascending=ascending):
+            if not _readable(dict(zip(columns, row, strict=True))):
+                continue
+            # A value of another type than its column's is damage that no checksum told of.
+            with suppress(sqlite3.IntegrityError):
+                copied += new.execute(
+                    f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
+                    row,
+                ).rowcount
+    return copied
+
+
+def _rows(
+    old: sqlite3.Connection, table: str, names: str, *, ascending: bool
+) -> Iterator[tuple[object, ...]]:
+    """Rows by their id, one by one; what cannot be read is leapt over, wider and wider."""
+    compare, order, sign = (">=", "ASC", 1) if ascending else ("<=", "DESC", -1)
+    at = 0 if ascending else 2**62
+    step = 1
+    while True:
+        try:
+            row = old.execute(
+                f"SELECT rowid, {names} FROM {table} WHERE rowid {compare} ?"  # noqa: S608
+                f" ORDER BY rowid {order} LIMIT 1",
+                (at,),
+            ).fetchone()
+        except sqlite3.DatabaseError:
+            # Downwards from the end of all there is nothing to leap over.
+            if step > STEP_MAX or abs(at) > 2**60:
+                return
+            at += sign * step
+            step *= 2
+            continue
+        if row is None:
+            return
+        yield tuple(row[1:])
+        at, step = row[0] + sign, 1
+
+
+def _readable(row: dict[str, object]) -> bool:
+    """Whether the JSON of a job is whole."""
+    try:
+        for name in ("request", "recipe", "error", "warnings"):
+            if row.get(name) is not None:
+                json.loads(str(row[name]))
+    except ValueError:
+        return False
+    return True
+
+
+def _tie_up(new: sqlite3.Connection) -> None:
+    """Let no row refer to one that was lost."""
+    for sql in (
+        "DELETE FROM images WHERE job_id NOT IN (SELECT id FROM jobs)",
+        "DELETE FROM tokens WHERE job_id NOT IN (SELECT id FROM jobs)",
+        "UPDATE jobs SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM jobs)",
+    ):
+        new.execute(sql)
+    new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _put_aside(path: Path) -> Path:
+    """Move the damaged file and what belongs to it out of the way."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            shutil.move(beside, aside.with_name(aside.name + suffix))
+    shutil.move(path, aside)
+    return aside

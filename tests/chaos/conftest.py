@@ -1,0 +1,31 @@
+"""A light bot of its own for each test that asks for one: it starts in about a second."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from playground import Playground, User
+from tests.chaos.harness import ChaosHome, LightBot
+
+
+@pytest.fixture
+async def playground() -> AsyncIterator[Playground]:
+    async with Playground() as playground:
+        yield playground
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> ChaosHome:
+    return ChaosHome(tmp_path / "home", tmp_path / "models")
+
+
+@pytest.fixture
+async def bot(home: ChaosHome, playground: Playground) -> AsyncIterator[LightBot]:
+    async with LightBot(home, playground) as bot:
+        yield bot
+
+
+@pytest.fixture
+def ada(playground: Playground) -> User:
+    return playground.user("ada")

@@ -1,0 +1,246 @@
+"""Chaos: the real process is killed again and again, and at the end every job is counted."""
+
+import asyncio
+import random
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playground import Interaction, Message, NotAcknowledged, Playground
+from playground.faults import Storm
+from tests.e2e.home import Bot, Home
+
+MODELS = """
+default = "demo"
+[models.demo]
+name = "Demo"
+path = "builtin:demo"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 4, max = 100}
+"""
+STARTING = 1.5
+"""Seconds, at most, from its start to a kill before it is online."""
+LONG = 60
+"""Seconds after which what is waited for will not come."""
+EXPECTED = (
+    "40060",  # asked twice: discord.py repeats an acknowledgement whose answer was lost
+    "10062",  # the acknowledgement came too late, because the process was killed meanwhile
+    "10015",  # whether it had arrived is found out by editing it
+)
+"""Violations that killing a bot cannot but cause."""
+
+
+class ChaosHome(Home):
+    def __init__(self, folder: Path, models_dir: Path) -> None:
+        super().__init__(folder, models_dir)
+        (self.catalog_dir / "models.toml").write_text(MODELS, encoding="utf-8")
+        (self.catalog_dir / "loras.toml").write_text("", encoding="utf-8")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **super().environment,
+            "IMAGEN_QUEUE_SIZE": "10000",
+            "IMAGEN_QUEUE_PER_USER": "1000",
+        }
+
+
+class LightBot(Bot):
+    program = Path(__file__).with_name("light_bot.py")
+
+
+class HurriedBot(Bot):
+    program = Path(__file__).with_name("hurried_bot.py")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """For what the playground does not hear of: what the bot writes to its database and log."""
+    async with asyncio.timeout(LONG):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to happen. storm: of all requests, how many fail by chance.
+
+    forgetful: nonces keep nothing from being sent twice, as after a long absence; and half of the
+        messages are deleted once their interaction is over, so that the results need new ones.
+    working: seconds, at most, from being online to a kill at work.
+    """
+
+    seed: int
+    jobs: int
+    kills: int
+    storm: float = 0.0
+    forgetful: bool = False
+    users: int = 7
+    working: float = 0.4
+
+
+@dataclass
+class Tally:
+    """What became of the jobs. unstored: acknowledged, and not in the store."""
+
+    stored: int = 0
+    delivered: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    unstored: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        how = ", ".join(f"{count} {what}" for what, count in sorted(self.kills.items()))
+        return (
+            f"{self.stored} jobs, {self.kills.total()} kills ({how}): {self.delivered} delivered, "
+            f"{len(self.lost) + self.unstored} lost, {len(self.doubled)} doubled"
+        )
+
+    @property
+    def perfect(self) -> bool:
+        return not (self.lost or self.doubled or self.unstored or self.violations)
+
+
+class Chaos:
+    """One plan, one home, one Discord."""
+
+    def __init__(self, plan: Plan, playground: Playground, bot: Bot) -> None:
+        self.plan = plan
+        self.tally = Tally()
+        self._playground = playground
+        self._bot = bot
+        self._chance = random.Random(plan.seed)
+        self._calls: list[Interaction] = []
+        self._asked = 0
+        self._channels = [playground.channel, playground.add_channel("second")]
+
+    async def run(self) -> Tally:
+        plan, playground = self.plan, self._playground
+        playground.ack_deadline = 2.0
+        if plan.forgetful:
+            playground.forget_nonces()
+        for life in range(1, plan.kills + 1):
+            await self._bot.start(online=False)
+            due = plan.jobs * life // plan.kills
+            if self._chance.random() < 0.25 and life > 1:
+                await asyncio.sleep(self._chance.uniform(0, STARTING))
+                await self._kill("while starting")
+                continue
+            await playground.wait_online()
+            if life == 1:
+                await playground.wait_commands("imagine")
+                if plan.storm:
+                    playground.set_weather(Storm(plan.seed, plan.storm))
+            asking = asyncio.create_task(self._ask(due))
+            if plan.storm and self._chance.random() < 0.3:
+                playground.drop_gateway()
+            if plan.storm and self._chance.random() < 0.3:
+                playground.expire_interactions()
+            await asyncio.sleep(self._chance.uniform(0, plan.working))
+            await self._kill("at work")
+            asking.cancel()
+            with suppress(asyncio.CancelledError, NotAcknowledged):
+                await asking
+        await self._bot.start(online=False)
+        await playground.wait_online()
+        await self._ask(plan.jobs)
+        playground.set_weather(None)
+        await playground.wait_for(self._settled, timeout=15)
+        await self._bot.end(signal.SIGTERM)
+        return self._count()
+
+    async def _ask(self, due: int) -> None:
+        """Ask for jobs until `due` are stored."""
+        while (missing := due - self._rows()) > 0:
+            for _ in range(missing):
+                self._asked += 1
+                user = self._playground.user(f"user-{self._chance.randrange(self.plan.users)}")
+                channel = self._chance.choice(self._channels)
+                prompt, seed = f"job {self._asked}", self._asked
+                with suppress(NotAcknowledged):
+                    call = await user.slash("imagine", prompt=prompt, seed=seed, channel=channel)
+                    self._calls.append(call)
+                    if self.plan.forgetful and self._chance.random() < 0.5:
+                        call.dead = True
+                        if call.message is not None:
+                            self._playground.delete_message(call.message)
+            await self._playground.wait_online()
+
+    async def _kill(self, when: str) -> None:
+        """SIGKILL, but never twice in the middle of the same job: that one would be poison.
+
+        The process is stopped while the database is looked at, so nothing changes in between.
+        """
+        async with asyncio.timeout(LONG):
+            while True:
+                self._bot.send(signal.SIGSTOP)
+                # Stopped in the middle of a checkpoint it locks the database.
+                with suppress(sqlite3.OperationalError):
+                    poison = "SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"
+                    if not self._query(poison):
+                        break
+                self._bot.send(signal.SIGCONT)
+                await asyncio.sleep(0.05)
+        painting = self._query("SELECT 1 FROM jobs WHERE state = 'running'")
+        painted = self._query("SELECT 1 FROM jobs WHERE state = 'done'")
+        detail = "painting" if painting else "delivering" if painted else "idle"
+        self.tally.kills[when if when == "while starting" else detail] += 1
+        await self._bot.end(signal.SIGKILL)
+
+    def _settled(self) -> bool:
+        return not self._query(
+            "SELECT 1 FROM jobs WHERE state IN ('pending', 'running', 'done')"
+            " OR (state = 'failed' AND told_at IS NULL)"
+        )
+
+    def _rows(self) -> int:
+        found = self._query("SELECT count(*) FROM jobs")
+        return int(found[0][0]) if found else 0
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._bot.home.rows(sql)
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error) or "unable to open" in str(error):
+                return []  # its first start has not made it yet
+            raise
+
+    def _count(self) -> Tally:
+        tally, shown = self.tally, Counter(self._results())
+        for job_id, state, why in self._query(
+            "SELECT id, state, json_extract(error, '$.code') FROM jobs"
+        ):
+            tally.stored += 1
+            seen = shown[str(job_id)]
+            if seen == 1 and state == "delivered":
+                tally.delivered += 1
+            elif seen > 1:
+                tally.doubled.append(str(job_id))
+            else:
+                tally.lost.append(f"{job_id} ({state}, {why}, seen {seen} times)")
+        known = {found for (found,) in self._query("SELECT interaction_id FROM jobs")}
+        tally.unstored = sum(call.id not in known for call in self._calls)
+        tally.violations = [
+            violation
+            for violation in self._playground.violations
+            if not any(code in violation for code in EXPECTED)
+        ]
+        return tally
+
+    def _results(self) -> Iterator[str]:
+        """The job of each message that shows a picture."""
+        for channel in self._channels:
+            for message in self._playground.messages(channel):
+                if message.attachments and not message.ephemeral:
+                    yield job_of(message)
+
+
+def job_of(message: Message) -> str:
+    return str(message.embeds[0]["footer"]["text"]).rsplit(" ", 1)[-1]

@@ -1,0 +1,14 @@
+"""main.py as it is, with short pauses between what it tries again."""
+
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from tests.chaos.light_bot import shorten_pauses
+
+    shorten_pauses()
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

@@ -1,0 +1,115 @@
+"""main.py with a light engine and short pauses: everything else is the bot as people run it.
+
+The process, the store, the queue, the consumer and its thread, the files, the delivery and
+discord.py are the real ones. The engine is exchanged in the one place that makes it
+(`bot.studio.build_engine`), because importing torch at each of many starts would be nearly all of
+the work. The long form of the chaos (`make chaos`) runs hurried_bot.py, which exchanges nothing
+but the pauses.
+"""
+
+import hashlib
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+STEP = 0.02
+"""Seconds that one step of a light picture takes."""
+
+
+def pixels(seed: int, width: int, height: int) -> bytes:
+    """What the light engine paints: for each seed something else, always the same."""
+    return hashlib.shake_256(str(seed).encode()).digest(width * height * 3)
+
+
+class LightEngine:
+    """Paints at once what the seed says; for some prompts it does what engines do at worst."""
+
+    loaded = "demo"
+
+    def warm_up(self) -> None: ...
+
+    def preload(self, catalog: Any, check_stop: Callable[[], None]) -> None: ...
+
+    def prefetch(self, request: Any, catalog: Any) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def paint(
+        self,
+        request: Any,
+        catalog: Any,
+        report: Callable[[Any], None],
+        check_stop: Callable[[], None],
+    ) -> Any:
+        from bot.engine import PaintedImage, Painting
+        from bot.errors import EngineLost, JobFailed, Loss
+        from bot.progress import Progress, Stage
+        from bot.recipe import Recipe, Weights
+
+        for step in range(1, request.steps + 1):
+            check_stop()
+            time.sleep(STEP)
+            report(Progress(Stage.PAINTING, step=step, steps=request.steps))
+            if step == 2:
+                if "kill the process" in request.prompt:
+                    os.abort()
+                if "lose the device" in request.prompt:
+                    raise EngineLost(Loss.DEVICE, "the GPU failed: device-side assert triggered")
+                if "too large" in request.prompt and request.width * request.height > 2**20:
+                    width, height = request.final_size
+                    raise JobFailed("memory.out", width=width, height=height)
+                while "hang" in request.prompt:
+                    time.sleep(3600)
+        images = []
+        for n in range(request.count):
+            seed = request.image_seed(n)
+            data = pixels(seed, request.width, request.height)
+            image = Image.frombytes("RGB", (request.width, request.height), data)
+            images.append(PaintedImage(seed, image, hashlib.sha256(data).hexdigest()))
+        recipe = Recipe(
+            request=request,
+            checkpoint=Weights("demo", "a" * 64, "a" * 10),
+            adapters=(),
+            scheduler={"class": request.scheduler},
+            environment={"torch": "none"},
+        )
+        return Painting(tuple(images), recipe, ())
+
+
+def shorten_pauses() -> None:
+    """What a person would wait for, minutes at times, in fractions of a second."""
+    from bot import attempt, client, consumer, insist, restart
+    from bot.delivery import courier, outbox
+    from bot.store import database
+
+    client.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
+    client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
+    insist.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
+    outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
+    database.BUSY_MS = 300
+    restart.PAUSES = (0,)  # type: ignore[assignment]
+    if "CHAOS_WATCHES_CLOSELY" in os.environ:
+        # A step that takes longer than half a second hangs.
+        attempt.GRACE = attempt.STEP_MIN = 0.5
+        consumer.WATCH = 0.05
+    if "CHAOS_FORGETS_NONCES" in os.environ:
+        # Each repeat has to look for the first message.
+        courier.NONCE_KEPT = -1000
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    shorten_pauses()
+    from bot import studio
+
+    studio.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

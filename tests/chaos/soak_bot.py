@@ -1,0 +1,46 @@
+"""main.py, which writes down twice a second how many tasks it has and how late its loop was."""
+
+import asyncio
+import json
+import os
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOK = 0.01
+
+
+async def _observe(file: Path) -> None:
+    """One line of JSON each half second: tasks, and the longest stall of the loop since."""
+    with file.open("a", encoding="utf-8") as out:
+        while True:
+            began = time.monotonic()
+            late = 0.0
+            while time.monotonic() < began + 0.5:
+                before = time.monotonic()
+                await asyncio.sleep(LOOK)
+                late = max(late, time.monotonic() - before - LOOK)
+            print(json.dumps({"tasks": len(asyncio.all_tasks()), "late": late}), file=out)
+            out.flush()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from bot import client
+    from tests.chaos.light_bot import shorten_pauses
+
+    shorten_pauses()
+    serve = client._serve
+
+    async def observed(bot: Any) -> None:
+        observing = asyncio.create_task(_observe(Path(os.environ["SOAK_FILE"])))
+        try:
+            await serve(bot)
+        finally:
+            observing.cancel()
+
+    client._serve = observed
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

@@ -1,0 +1,150 @@
+"""A full, a read-only, a locked and a damaged disk, really so: said in words, and nothing lost."""
+
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from playground import Interaction, Playground, User
+from tests.chaos.harness import ChaosHome, LightBot, until
+from tests.e2e.home import call
+
+UNSHARE = shutil.which("unshare")
+needs_namespaces = pytest.mark.skipif(
+    sys.platform != "linux" or UNSHARE is None, reason="a disk of its own needs Linux' namespaces"
+)
+REFUSED = "my owner has to look at the disk"
+
+
+class SmallDiskBot(LightBot):
+    """Its data folder is a disk of its own: `size`, mounted with what `then` says."""
+
+    size = "3m"
+    then = "true"
+
+    @property
+    def command(self) -> list[str]:
+        script = 'mount -t tmpfs -o size=$1 tmpfs "$2" && eval "$3" && shift 3 && exec "$@"'
+        data = str(self.home.data_dir)
+        mounted = ["sh", "-c", script, "sh", self.size, data, self.then]
+        return ["unshare", "--map-root-user", "--mount", *mounted, *super().command]
+
+    @property
+    def disk(self) -> Path:
+        """The folder as the bot sees it."""
+        return Path(f"/proc/{self.pid}/root{self.home.data_dir}")
+
+
+@pytest.fixture
+async def small_disk(home: ChaosHome, playground: Playground) -> AsyncIterator[SmallDiskBot]:
+    home.data_dir.mkdir()
+    async with SmallDiskBot(home, playground) as bot:
+        yield bot
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room there is; the file that takes it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+def refused(call: Interaction) -> bool:
+    return call.ephemeral and call.message is not None and REFUSED in call.message.content
+
+
+@needs_namespaces
+async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
+    small_disk: SmallDiskBot, playground: Playground, ada: User
+) -> None:
+    bot = small_disk
+    calls = [await ada.slash("imagine", prompt="x", steps=30, seed=1)]
+    await calls[0].wait(lambda m: "Step" in str(m.embeds))
+    filler = fill(bot.disk)
+    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    # The journal has room for a few more before the database feels it too.
+    while not refused(calls[-1]):
+        calls.append(await ada.slash("imagine", prompt="x", steps=1))
+        assert len(calls) < 500
+    taken = [one for one in calls if not refused(one)]
+    filler.unlink()
+    for one in taken:
+        await one.wait(lambda m: bool(m.attachments))
+    assert sum(bool(message.attachments) for message in playground.messages()) == len(taken)
+    assert "make room" in bot.log
+    assert "Traceback" not in bot.log
+    assert playground.violations == []
+
+
+@needs_namespaces
+async def test_a_read_only_disk_ends_the_start_with_a_sentence(
+    home: ChaosHome, playground: Playground
+) -> None:
+    home.data_dir.mkdir()
+    bot = SmallDiskBot(home, playground)
+    bot.then = 'mount -o remount,ro "$2"'
+    async with bot.starting():
+        assert await bot.wait() == 78
+    assert "right to write" in bot.log
+    assert "Traceback" not in bot.log
+
+
+async def test_a_locked_database_is_said_and_waited_for(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    running = await ada.slash("imagine", prompt="x", steps=40)
+    await running.wait(lambda m: "Step" in str(m.embeds))
+    other = sqlite3.connect(home.data_dir / "imagen.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert refused(await ada.slash("imagine", prompt="x"))
+    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    other.execute("ROLLBACK")
+    other.close()
+    await running.wait(lambda m: bool(m.attachments))
+    await until(lambda: home.states() == ["delivered"])
+    assert "the database is locked: another program holds it" in bot.log
+    assert "Traceback" not in bot.log
+
+
+async def test_a_damaged_database_is_said_and_repaired(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    for _ in range(3):
+        shown = await ada.slash("imagine", prompt="x" * 900)
+        await shown.wait(lambda m: bool(m.attachments))
+    await until(lambda: home.states() == ["delivered"] * 3)
+    await until(lambda: "backup: imagen-" in bot.log)
+    waiting = [await ada.slash("imagine", prompt="y", steps=20) for _ in range(2)]
+    await bot.end()
+    wreck(home.data_dir / "imagen.sqlite3")
+
+    await bot.start(online=False)
+    assert await bot.wait() == 78
+    assert "the database is damaged" in bot.log
+    code, out, _ = await call(home, "check", "--repair")
+    assert (code, out.count("jobs")) == (0, 2)
+    await bot.start()
+    for asked in waiting:
+        await asked.wait(lambda m: bool(m.attachments))
+    code, out, err = await call(home, "check", "--repair")
+    assert (code, out) == (1, "")
+    assert "stop the bot first" in err
+
+
+def wreck(database: Path) -> None:
+    """Overwrite an index of the jobs: all rows can still be read, but not in its order."""
+    connection = sqlite3.connect(database)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_open'")
+    [(size,)] = connection.execute("PRAGMA page_size")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    with database.open("rb+") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)

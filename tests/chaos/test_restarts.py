@@ -1,0 +1,103 @@
+"""What takes the process with it: it is tried once more, then given up, and the rest goes on."""
+
+import signal
+
+import pytest
+
+from playground import Message, Playground, User
+from tests.chaos.harness import ChaosHome, LightBot, until
+
+RED = 0xE74C3C
+
+
+def failed(message: Message) -> bool:
+    return bool(message.embeds) and message.embeds[0].get("color") == RED
+
+
+async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_on(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    poison = await ada.slash("imagine", prompt="kill the process", steps=10)
+    fine = await playground.user("bob").slash("imagine", prompt="x")
+    assert await bot.wait() == -signal.SIGABRT
+    await playground.wait_offline()
+    await bot.start(online=False)
+    assert await bot.wait() == -signal.SIGABRT
+    await playground.wait_offline()
+    await bot.start()
+    message = await poison.wait(failed)
+    assert "Twice my process ended" in str(message.embeds)
+    await fine.wait(lambda m: bool(m.attachments))
+    await until(lambda: home.states() == ["failed", "delivered"])
+    assert await bot.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "logged"),
+    [
+        ("lose the device", "Twice the GPU failed", "device-side assert"),
+        ("hang", "Twice I came to a standstill", "a step takes longer than"),
+    ],
+)
+async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
+    home: ChaosHome, playground: Playground, ada: User, prompt: str, said: str, logged: str
+) -> None:
+    async with LightBot(home, playground, CHAOS_WATCHES_CLOSELY="yes") as bot:
+        poison = await ada.slash("imagine", prompt=prompt, steps=10)
+        fine = await playground.user("bob").slash("imagine", prompt="x")
+        message = await poison.wait(failed)
+        assert said in str(message.embeds)
+        await fine.wait(lambda m: bool(m.attachments))
+        assert playground.gateway_identifies == 3
+        assert logged in bot.log
+        assert await bot.end() == 0  # it is still the process that the test started
+    assert home.states() == ["failed", "delivered"]
+    assert "Traceback" not in bot.log
+
+
+async def test_under_a_supervisor_it_ends_with_75(
+    home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    async with LightBot(home, playground, IMAGEN_RESTART="false") as bot:
+        await ada.slash("imagine", prompt="lose the device", steps=10)
+        assert await bot.wait() == 75
+    assert home.rows("SELECT state, crashes, lost_to FROM jobs") == [("pending", 1, "device")]
+
+
+async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
+    home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
+        late = await ada.slash("imagine", prompt="x", steps=90)
+        message = await late.wait(failed)
+        assert "It took longer than 1 seconds" in str(message.embeds)
+        assert await bot.end() == 0
+
+
+async def test_the_first_gateway_handshake_may_fail(
+    home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    playground.refuse_gateway_next()
+    async with LightBot(home, playground) as bot:
+        call = await ada.slash("imagine", prompt="x")
+        await call.wait(lambda m: bool(m.attachments))
+        await until(lambda: home.states() == ["delivered"])
+        assert await bot.end() == 0
+
+
+async def test_what_needs_too_much_memory_can_be_tried_lighter(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    call = await ada.slash("imagine", prompt="too large", size="1536x1024", seed=5)
+    message = await call.wait(failed)
+    [button] = message.components[0]["components"]
+    assert button["label"].startswith("Try at 1")
+    stranger = await playground.user("bob").click(message, button["custom_id"])
+    assert stranger.ephemeral
+    assert "Only the person who asked" in stranger.message.content  # type: ignore[union-attr]
+    again = await ada.click(message, button["custom_id"])
+    result = await again.wait(lambda m: bool(m.attachments))
+    assert result.id != message.id
+    assert "`5`" in str(result.embeds)
+    assert playground.violations == []
+    assert "Traceback" not in bot.log

@@ -1,0 +1,166 @@
+"""Backups, restoring one, and repairing what is damaged: with real files, really damaged."""
+
+import shutil
+import sqlite3
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StoreError
+from bot.store import JobState, Store
+from bot.store.backup import KEPT, backups_of
+from bot.store.repair import repair
+from tests.store.factories import done, new_job, running
+
+TODAY = date(2026, 11, 25)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "imagen.sqlite3"
+
+
+async def filled(database: Path, jobs: int = 60) -> list[str]:
+    """A database with jobs in many states; their ids, oldest first."""
+    ids = []
+    async with Store.open(database) as store:
+        for n in range(jobs):
+            new = new_job(user_id=n)
+            job = await (done(store, new) if n % 3 else store.accept(new))
+            ids.append(job.id)
+    return ids
+
+
+def content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+def damage(file: Path, start: float, end: float, spare: int = 3 * 4096) -> None:
+    """Overwrite that part of the file, its first `spare` bytes not included."""
+    size = file.stat().st_size
+    with file.open("rb+") as opened:
+        opened.seek(max(spare, int(size * start)))
+        opened.write(b"\xa5" * int(size * (end - start)))
+
+
+async def ids_in(database: Path) -> set[str]:
+    async with Store.open(database) as store:
+        jobs = [job for state in JobState for job in await store.jobs_in(state, "discord")]
+        return {job.id for job in jobs}
+
+
+class TestBackups:
+    async def test_one_a_day_and_the_last_seven(self, database: Path) -> None:
+        async with Store.open(database) as store:
+            for day in range(KEPT + 3):
+                made = await store.back_up(TODAY + timedelta(day))
+                assert made is not None
+                assert await store.back_up(TODAY + timedelta(day)) is None
+        names = [file.name for file in backups_of(database)]
+        last = TODAY + timedelta(KEPT + 2)
+        assert names[0] == f"imagen-{last}.sqlite3"
+        assert len(names) == KEPT
+        assert sorted(p.name for p in (database.parent / "backups").iterdir()) == sorted(names)
+
+    async def test_restoring_is_copying_it_back(self, database: Path) -> None:
+        """As the README says."""
+        before = await filled(database, 6)
+        async with Store.open(database) as store:
+            backup = await store.back_up(TODAY)
+            later = await store.accept(new_job())
+        assert backup is not None
+        shutil.copyfile(backup, database)
+        for suffix in ("-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        found = await ids_in(database)
+        assert found == set(before)
+        assert later.id not in found
+
+    async def test_it_is_made_while_somebody_writes(self, database: Path) -> None:
+        async with Store.open(database) as store:
+            job = await running(store)
+            async with store._database.transaction() as write:
+                await write.execute("UPDATE jobs SET locale = 'xx'")
+                backup = await store.back_up(TODAY)
+        assert backup is not None
+        async with Store.open(backup) as copy:
+            assert (await copy.job(job.id)).locale == "en-US"
+
+    async def test_a_backup_that_the_disk_does_not_take_leaves_nothing(
+        self, database: Path
+    ) -> None:
+        async with Store.open(database) as store:
+            (database.parent / "backups").mkdir()
+            (database.parent / "backups" / f"imagen-{TODAY}.sqlite3.part").mkdir()
+            with pytest.raises((StoreError, OSError)):
+                await store.back_up(TODAY)
+        assert backups_of(database) == []
+
+    async def test_before_the_schema_changes_a_copy_is_kept(self, database: Path) -> None:
+        from bot.store.database import MIGRATIONS
+
+        connection = sqlite3.connect(database)
+        connection.executescript((MIGRATIONS / "0001_initial.sql").read_text(encoding="utf-8"))
+        connection.execute("PRAGMA user_version = 1")
+        connection.close()
+        async with Store.open(database):
+            pass
+        kept = sqlite3.connect(database.with_name("imagen-schema-1.sqlite3"))
+        assert kept.execute("PRAGMA user_version").fetchone() == (1,)
+        kept.close()
+
+
+class TestRepair:
+    async def test_a_sound_database_is_left_alone(self, database: Path) -> None:
+        await filled(database, 3)
+        before = content(database)
+        assert repair(database).aside is None
+        assert content(database) == before
+
+    async def test_what_is_damaged_is_said_at_the_start(self, database: Path) -> None:
+        await filled(database)
+        damage(database, 0.4, 0.6)
+        with pytest.raises(StoreError, match=r"damaged.*check --repair") as raised:
+            async with Store.open(database):
+                pass
+        assert raised.value.lasting
+
+    async def test_what_can_be_read_is_saved(self, database: Path) -> None:
+        ids = await filled(database)
+        damage(database, 0.5, 0.6)
+        done = repair(database)
+        assert done.aside is not None
+        assert done.aside.is_file()
+        found = await ids_in(database)
+        assert found <= set(ids)
+        assert len(ids) // 4 < len(found) == done.rescued["jobs"]
+
+    async def test_the_backup_adds_what_is_lost(self, database: Path) -> None:
+        ids = await filled(database)
+        async with Store.open(database) as store:
+            await store.back_up(TODAY)
+            ids.append((await store.accept(new_job())).id)
+        damage(database, 0.3, 0.6)
+        done = repair(database)
+        assert done.added["jobs"] > 0
+        assert await ids_in(database) >= set(ids[:-1])
+
+    async def test_with_its_first_page_gone_the_backup_is_all(self, database: Path) -> None:
+        ids = await filled(database, 9)
+        async with Store.open(database) as store:
+            await store.back_up(TODAY)
+        damage(database, 0.0, 1.0, spare=0)
+        done = repair(database)
+        assert (done.rescued["jobs"], done.added["jobs"]) == (0, 9)
+        assert await ids_in(database) == set(ids)
+
+    async def test_a_database_in_use_is_refused(self, database: Path) -> None:
+        async with Store.open(database) as store:
+            await store.accept(new_job())
+            with pytest.raises(StoreError, match="in use"):
+                repair(database)
+
+    def test_none_is_a_sentence(self, database: Path) -> None:
+        with pytest.raises(StoreError, match="no database"):
+            repair(database)

@@ -1,0 +1,50 @@
+"""Lighter requests: one step at a time, until nothing is left to leave out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.request import AdapterUse, Hires, lighter
+from bot.request.lighter import PIXELS
+from tests.store.factories import request
+
+SIDES = st.integers(8, 256).map(lambda eighths: eighths * 8)
+
+
+def test_the_heaviest_goes_first() -> None:
+    heavy = request(
+        width=1536,
+        height=1024,
+        adapters=(AdapterUse("a", 1.0), AdapterUse("b", 1.0)),
+        hires=Hires(scale=1.5, strength=0.5, steps=30),
+    )
+    steps = []
+    less = lighter(heavy)
+    while less is not None:
+        steps.append((less.hires is not None, less.width, less.height, len(less.adapters)))
+        less = lighter(less)
+    assert steps == [
+        (False, 1536, 1024, 2),
+        (False, 1280, 832, 2) if PIXELS >= (1280 * 832) else (False, 1216, 832, 2),
+        (False, steps[1][1], steps[1][2], 1),
+        (False, steps[1][1], steps[1][2], 0),
+    ]
+
+
+@given(SIDES, SIDES)
+def test_a_large_picture_becomes_one_that_sdxl_is_made_for(width: int, height: int) -> None:
+    less = lighter(request(width=width, height=height, adapters=()))
+    if width * height <= PIXELS:
+        assert less is None
+        return
+    assert less is not None
+    assert less.width * less.height <= PIXELS
+    assert (less.width % 64, less.height % 64) == (0, 0)
+    assert less.width / less.height == pytest.approx(width / height, rel=0.35)
+
+
+def test_everything_else_stays() -> None:
+    before = request(width=2048, height=1024)
+    less = lighter(before)
+    assert less is not None
+    assert (less.seed, less.prompt, less.steps) == (before.seed, before.prompt, before.steps)
