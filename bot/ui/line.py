@@ -7,6 +7,7 @@ from discord.app_commands import Choice
 
 from bot.progress import Progress
 from bot.queue import Ticket
+from bot.store import Job
 from bot.ui.language import Say
 from bot.ui.markdown import escaped, shortened, shown
 from bot.ui.messages import BLURPLE, YELLOW
@@ -37,8 +38,7 @@ def line_embed(
         lines.append(say("line.empty"))
     for ticket in line[:LISTED]:
         mark = "▶️" if ticket.job.id == running else f"**#{ticket.position}**"
-        here = ticket.job.guild_id == guild_id
-        who = f"<@{ticket.job.user_id}>" if here else say("line.elsewhere")
+        who = _who(say, ticket.job, guild_id)
         lines.append(" · ".join([f"{mark} {who}", *_about(ticket), *_ready(say, ticket.place)]))
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
@@ -80,6 +80,12 @@ def job_choices(
         for name, job_id in (*own, *foreign)
         if wanted in name.casefold()
     ][:CHOICES_MAX]
+
+
+def _who(say: Say, job: Job, guild_id: int | None) -> str:
+    if job.origin == "cli":
+        return say("line.command")
+    return f"<@{job.user_id}>" if job.guild_id == guild_id else say("line.elsewhere")
 
 
 def _one_line(ticket: Ticket) -> str:

@@ -1,6 +1,7 @@
 """The queue as people see it."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,12 @@ def test_people_of_another_server_are_not_named() -> None:
     assert "<@2>" in text
     assert "<@3>" not in text
     assert "someone on another server" in text
+
+
+def test_what_a_dead_command_line_left_is_said_so() -> None:
+    left = ticket(1)
+    line = Ticket(replace(left.job, origin="cli", user_id=0, guild_id=None), left.place)
+    assert shown(line, user=9).startswith("▶️ the command line · demo")
 
 
 def test_an_empty_line_and_a_pause_are_said() -> None:
