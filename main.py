@@ -1,4 +1,4 @@
-"""The command line: `python main.py [run|imagine|models|loras|sync|check]`."""
+"""The command line: `python main.py [run|imagine|models|loras|playground|sync|check]`."""
 
 import argparse
 import asyncio
@@ -20,9 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
         # A pipe on Windows has an old code page, which knows neither ✓ nor most prompts.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    options = parser().parse_args(arguments)
     try:
-        return call(options)
+        return call(parser().parse_args(arguments))
     except (SettingsError, StoreError, CatalogError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
@@ -44,6 +43,10 @@ def call(options: argparse.Namespace) -> int:
         from bot.cli.listing import listing
 
         return listing(options.call, settings, as_json=options.json)
+    if options.call == "playground":
+        from bot.cli.playground import playground
+
+        return asyncio.run(playground(settings, port=options.port, browser=not options.no_open))
     if options.call == "sync":
         from bot.cli.sync import sync
 

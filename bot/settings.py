@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         alias="IMAGEN_ADAPTER_CACHE",
         description="GiB of RAM for LoRAs that were used before.",
     )
+    demo: bool = Field(
+        default=False,
+        alias="IMAGEN_DEMO",
+        description="Whether the bot offers the demo models that come with it: `true` or `false`.",
+    )
     preview: bool = Field(
         default=True,
         alias="IMAGEN_PREVIEW",
@@ -197,6 +202,16 @@ class Settings(BaseSettings):
         # discord.py strips it, and so it would be logged.
         token = self.token.get_secret_value().strip() if self.token else ""
         return tuple(secret for secret in (token, self.proxy or "") if secret)
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which `load` gives these settings again. Secrets are in it."""
+        given = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != field.default:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                given[str(field.alias)] = str(plain)
+        return given
 
     @classmethod
     def load(cls) -> Self:

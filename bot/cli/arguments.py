@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 HIRES = 1.5
+PAGE_PORT = 8799
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +53,18 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("models", "models"), ("loras", "LoRAs")):
         listing = calls.add_parser(name, help=f"list the catalog's {what}")
         listing.add_argument("--json", action="store_true", help="print a list of JSON objects")
+
+    page = calls.add_parser(
+        "playground", help="chat with the bot on a page in your browser, without Discord or a token"
+    )
+    page.add_argument(
+        "--port",
+        metavar="N",
+        type=int,
+        default=PAGE_PORT,
+        help=f"on 127.0.0.1 (default {PAGE_PORT}, or the next free one; 0: any)",
+    )
+    page.add_argument("--no-open", action="store_true", help="print the address, open no browser")
 
     sync = calls.add_parser("sync", help="register the slash commands with Discord")
     sync.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
