@@ -29,8 +29,8 @@ PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
 MAX_PAYLOAD = 4096
 SENDS, SENDS_WINDOW = 120, 60.0
 HEARTBEAT_ACK = 0.01
-"""Seconds until a heartbeat is acknowledged. At once, as over no network, it is before discord.py has
-noted when it was sent; the whole interval is then complained of as latency."""
+"""Seconds until a heartbeat is acknowledged. At once, as over no network, it is before discord.py
+has noted when it was sent; the whole interval is then complained of as latency."""
 
 
 class Connection:

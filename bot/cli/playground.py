@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot.cli.arguments import PAGE_PORT
+from bot.cli.screen import has_screen
 from bot.settings import Settings, names_of
 from bot.signals import CLOSE_WITHIN, on_signals
 from playground import Page, Playground
@@ -36,20 +37,11 @@ async def playground(settings: Settings, *, port: int = PAGE_PORT, browser: bool
             print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
             bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
             try:
-                if browser and may_open_a_browser():
+                if browser and has_screen():
                     await asyncio.to_thread(webbrowser.open, page.url)
                 return await _watch(discord, bot, stop)
             finally:
                 await _end(bot)
-
-
-def may_open_a_browser() -> bool:
-    """Whether there is a screen to open one on. Text browsers would take the terminal."""
-    if os.environ.get("CI"):
-        return False
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) -> Settings:

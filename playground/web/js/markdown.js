@@ -69,7 +69,6 @@ const HTTP = String.raw`https?:\/\/`;
 // In the order in which they are tried. `make` gets the match; null is "not this one after all".
 const RULES = [
   [/\\([^\sA-Za-z0-9])/y, (m) => ({ type: "text", text: m[1] })],
-  [/(`+)([\s\S]*?[^`])\1(?!`)/y, (m) => ({ type: "code", text: m[2] })],
   [
     new RegExp(String.raw`\[((?:\\.|[^[\]\\]|\[[^\]]*\])+)\]\(\s*<?(${HTTP}[^\s>()]+(?:\([^\s()]*\)[^\s>()]*)*)>?(?:\s+"[^"]*")?\s*\)`, "y"),
     (m) => ({ type: "link", url: m[2], children: inline(m[1]) }),
@@ -96,6 +95,14 @@ function link(url) {
   return { type: "link", url, children: [{ type: "text", text: url }] };
 }
 
+/** Code begins and ends with as many backticks. As a pattern this takes seconds for a row of them. */
+function code(text, at) {
+  const [fence, ...others] = [...text.slice(at).matchAll(/`+/g)];
+  const end = others.find((run) => run[0].length === fence[0].length);
+  if (!end) return [{ type: "text", text: fence[0] }, at + fence[0].length];
+  return [{ type: "code", text: text.slice(at + fence[0].length, at + end.index) }, at + end.index + end[0].length];
+}
+
 /** What may stand within a line: no headings, lists, quotes or blocks of code. */
 export function inline(text) {
   const nodes = [];
@@ -111,6 +118,12 @@ export function inline(text) {
     if (plain) {
       add({ type: "text", text: plain[0] });
       at = PLAIN.lastIndex;
+      continue;
+    }
+    if (text[at] === "`") {
+      const [node, end] = code(text, at);
+      add(node);
+      at = end;
       continue;
     }
     for (const [rule, make] of RULES) {

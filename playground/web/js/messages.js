@@ -20,10 +20,10 @@ export class MessageList {
     this._failed = new Map();
     this._order = [];
     this._start = h("div", { class: "beginning" });
-    this._list = h("ol", { class: "messages", role: "log", "aria-live": "polite", onkeydown: (event) => this._key(event) });
+    this._list = h("ol", { class: "messages", onkeydown: (event) => this._key(event) });
     this._pending = h("ol", { class: "messages pending" });
     this._down = h("button", { type: "button", class: "to-newest", hidden: true, onclick: () => this._toEnd() }, icon("down"), h("span"));
-    this._scroller = h("div", { class: "scroller", onscroll: () => this._scrolled() }, this._start, this._list, this._pending);
+    this._scroller = h("div", { class: "scroller", role: "log", "aria-live": "polite", onscroll: () => this._scrolled() }, this._start, this._list, this._pending);
     this.element = h("div", { class: "conversation" }, this._scroller, this._down);
     // Pictures and a smaller window change what "the end" is.
     const resized = new ResizeObserver(() => this._atEnd && this._toEnd());
@@ -35,7 +35,7 @@ export class MessageList {
   show(channel) {
     if (channel.id !== this._channel?.id) this._pending.replaceChildren();
     this._channel = channel;
-    this._list.setAttribute("aria-label", `#${channel.name}`);
+    this._scroller.setAttribute("aria-label", `#${channel.name}`);
     this._down.lastChild.textContent = t("newest");
     this._order = [...this._client.messages.values()].filter((m) => this._shows(m)).map((m) => m.id).sort(older);
     this._list.replaceChildren(...this._order.map((id, n) => this._element(id, n)));
