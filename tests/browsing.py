@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -21,7 +21,7 @@ QUIET = (
     "--disable-sync",
 )
 DESKTOP = {"width": 1180, "height": 860}
-PATIENCE = 15_000.0
+PATIENCE = 20_000.0
 """Milliseconds that something may take to appear; the real bot's first picture has its own."""
 
 
@@ -34,6 +34,7 @@ async def launched() -> AsyncIterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=program, args=QUIET)
         yield chromium

@@ -1,5 +1,7 @@
 // What the page knows, and its way to the server.
 
+const AGAIN = 1000; // ms until the server is tried again
+
 /** A call that did not work out. kind: refused, silent (the bot did not answer) or lost (the server). */
 export class ActError extends Error {
   constructor(kind, text) {
@@ -38,10 +40,15 @@ export class Client extends EventTarget {
     this.examples = [];
   }
 
+  /** Begin, or begin again with a server that was started anew: its people have other ids. */
   async start() {
-    const { people, examples } = await (await fetch("/api/start")).json();
-    this.examples = examples;
-    this.become(people[0]);
+    try {
+      const { people, examples } = await (await fetch("/api/start")).json();
+      this.examples = examples;
+      this.become(people[0]);
+    } catch {
+      setTimeout(() => this.start(), AGAIN);
+    }
   }
 
   /** Act as another of the people, and see what that one sees. */
@@ -52,7 +59,11 @@ export class Client extends EventTarget {
     this._source = source;
     const on = (name, action) => source.addEventListener(name, (event) => action(event.data && JSON.parse(event.data)));
     on("open", () => this._connection(true));
-    on("error", () => this._connection(false));
+    on("error", () => {
+      this._connection(false);
+      // While the server is away the browser tries by itself; this one sent us away.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), AGAIN);
+    });
     on("begin", () => {
       this.messages.clear();
       this._tell("begin");

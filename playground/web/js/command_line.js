@@ -3,7 +3,7 @@
 import { KIND, fitting, nextOption, problem, valueOf } from "./commands.js";
 import { packed } from "./client.js";
 import { bytes, h, icon } from "./dom.js";
-import { COMBOBOX, growing } from "./field.js";
+import { SUGGESTING, growing } from "./field.js";
 import { t } from "./words.js";
 
 const PAUSE = 80; // ms of no typing before the bot is asked for suggestions
@@ -29,7 +29,7 @@ export class CommandLine {
     this.command = command;
     this.fields = [];
     this._channel = channel;
-    this._tail = growing({ ...COMBOBOX, class: "tail", "aria-label": t("options"), oninput: () => this._tailTyped(), onkeydown: (e) => this._tailKey(e), onfocus: () => this._refresh() });
+    this._tail = growing({ ...SUGGESTING, class: "tail", "aria-label": t("options"), oninput: () => this._tailTyped(), onkeydown: (e) => this._tailKey(e), onfocus: () => this._refresh() });
     this.element.replaceChildren(h("span", { class: "command-name" }, `/${command.shown}`), this._tail.element);
     this.element.hidden = false;
     for (const [option, filled] of given) this._add(option, filled);
@@ -98,7 +98,7 @@ export class CommandLine {
   _textField(entry) {
     const { option } = entry;
     const grown = growing({
-      ...COMBOBOX,
+      ...SUGGESTING,
       "aria-label": option.required ? `${option.shown}, ${t("required")}` : option.shown,
       "aria-required": option.required ? "true" : null,
       oninput: () => this._typed(entry),

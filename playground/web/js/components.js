@@ -145,6 +145,7 @@ export function select(entry, world, onchoice) {
       pick: () => take(choice, index),
     }));
     list.show(entry.placeholder ?? t("choose"), items, { active, empty: t("nothing_here") });
+    list.element.scrollIntoView({ block: "nearest" });
     list.describe(field);
   };
   field.addEventListener("click", () => (list.open ? close() : open()));

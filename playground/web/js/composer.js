@@ -4,7 +4,7 @@ import { CommandLine } from "./command_line.js";
 import { commandOf, fitting, readOptions, slashCommands } from "./commands.js";
 import { packed } from "./client.js";
 import { avatar, bytes, h, icon, iconButton } from "./dom.js";
-import { COMBOBOX, growing } from "./field.js";
+import { SUGGESTING, growing } from "./field.js";
 import { Listbox } from "./listbox.js";
 import { t } from "./words.js";
 
@@ -20,7 +20,7 @@ export class Composer {
     this._wrong = h("div", { class: "composer-wrong", role: "alert", hidden: true });
     this._above = h("div", { class: "composer-above", hidden: true });
     this._tray = h("ul", { class: "composer-files", hidden: true });
-    this._text = growing({ ...COMBOBOX, class: "composer-text", oninput: () => this._typed(), onkeydown: (e) => this._key(e), onfocus: () => this._typed(), onblur: () => this._list.hide() });
+    this._text = growing({ ...SUGGESTING, class: "composer-text", oninput: () => this._typed(), onkeydown: (e) => this._key(e), onfocus: () => this._typed(), onblur: () => this._list.hide() });
     this._line = new CommandLine(client, this._list, {
       send: (command, values, line) => this._useCommand(command, values, line),
       cancel: () => this.clear(),

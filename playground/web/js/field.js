@@ -20,5 +20,5 @@ export function growing(props) {
   };
 }
 
-/** A field that a list of suggestions belongs to. */
-export const COMBOBOX = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-haspopup": "listbox" };
+/** A field that a list of suggestions belongs to. Of several lines, it cannot be a combobox. */
+export const SUGGESTING = { "aria-autocomplete": "list", "aria-haspopup": "listbox" };

@@ -70,7 +70,7 @@ export class Listbox {
 
   /** Tell the field that owns it which item is active. */
   describe(field) {
-    field.setAttribute("aria-expanded", String(this.open));
+    if (field.role === "combobox") field.setAttribute("aria-expanded", String(this.open));
     field.setAttribute("aria-controls", this._id);
     if (this.open && this.active >= 0) field.setAttribute("aria-activedescendant", `${this._id}-${this.active}`);
     else field.removeAttribute("aria-activedescendant");

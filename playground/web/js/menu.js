@@ -10,7 +10,7 @@ let close = () => {};
 /** Put an element beside a point of the window; it goes at a click elsewhere or Esc. */
 function open(element, x, y, back) {
   close();
-  document.body.append(element);
+  document.querySelector("main").append(element);
   const { width, height } = element.getBoundingClientRect();
   element.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
   element.style.top = `${Math.max(8, Math.min(y, innerHeight - height - 8))}px`;

@@ -104,9 +104,10 @@ function repliedTo(message, world, on) {
   const text = plain(target.content || target.embeds[0]?.title || target.embeds[0]?.description || "") || t("attachments");
   return h(
     "button",
-    { type: "button", class: "above", data: { key: "reply" }, "aria-label": t("replied", { name: author.name }), onclick: () => on.jump(target.id) },
+    { type: "button", class: "above", data: { key: "reply" }, onclick: () => on.jump(target.id) },
     avatar(author, "tiny"),
-    h("span", { class: "author" }, author.name),
+    h("span", { class: "unseen" }, t("replied", { name: author.name })),
+    h("span", { class: "author", "aria-hidden": "true" }, author.name),
     h("span", { class: "snippet" }, text),
   );
 }

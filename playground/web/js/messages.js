@@ -51,7 +51,7 @@ export class MessageList {
     fill(
       this._start,
       h("span", { class: "beginning-mark" }, icon("hash")),
-      h("h1", {}, t("first", { channel: this._channel.name })),
+      h("h2", {}, t("first", { channel: this._channel.name })),
       h("p", {}, t("welcome")),
       known.length ? h("p", { class: "beginning-try" }, t("try")) : null,
       known.map((line) => h("button", { type: "button", class: "example", onclick: () => this._on.try(line) }, line)),

@@ -12,7 +12,7 @@ export const rich = (text, world) => show(parse(text), world);
 export const richLine = (text, world) => show(inline(text), world);
 
 function show(nodes, world) {
-  return nodes.map((node) => (SHOW[node.type] ?? SHOW.text)(node, world));
+  return nodes.flatMap((node) => (SHOW[node.type] ?? SHOW.text)(node, world));
 }
 
 const wrap = (tag) => (node, world) => h(tag, {}, show(node.children, world));
@@ -29,7 +29,7 @@ const SHOW = {
   quote: (node, world) => h("blockquote", {}, show(node.children, world)),
   heading: (node, world) => h(`h${node.level + 2}`, { class: `level-${node.level}` }, show(node.children, world)),
   subtext: wrap("small"),
-  list: (node, world) => list(node.entries, world),
+  list: (node, world) => lists(node.entries, world),
   link: (node, world) => h("a", { href: node.url, target: "_blank", rel: "noopener noreferrer" }, show(node.children, world)),
   user: (node, world) => pill(`@${world.member(node.id)?.name ?? t("somebody")}`, node.id === world.me ? "me" : ""),
   role: (node, world) => pill(`@${world.role(node.id)?.name ?? t("some_role")}`),
@@ -63,14 +63,17 @@ export function spoiler(tag, children) {
   return element;
 }
 
-function list(entries, world) {
-  const [first] = entries;
-  const element = h(first.number === null ? "ul" : "ol", { start: first.number });
+/** Entries of several depths, as lists in lists; another kind of mark begins another list. */
+function lists(entries, world) {
+  const found = [];
+  let list = null;
   for (let n = 0; n < entries.length; n++) {
+    const { depth, number, children } = entries[n];
+    const tag = number === null ? "UL" : "OL";
+    if (list?.tagName !== tag) found.push((list = h(tag, { start: number })));
     const deeper = [];
-    const entry = entries[n];
-    while (n + 1 < entries.length && entries[n + 1].depth > first.depth) deeper.push(entries[++n]);
-    element.append(h("li", {}, show(entry.children, world), deeper.length ? list(deeper, world) : null));
+    while (entries[n + 1]?.depth > depth) deeper.push(entries[++n]);
+    list.append(h("li", {}, show(children, world), deeper.length ? lists(deeper, world) : null));
   }
-  return element;
+  return found;
 }

@@ -21,7 +21,7 @@ export class Sidebar {
       this.element,
       h("header", {}, h("img", { src: "icon.svg", alt: "", width: 28, height: 28 }), h("strong", {}, world.guild.name)),
       h("ul", { class: "channels", "aria-label": t("channels") }, world.channels.map((entry) => h("li", {}, this._channel(entry, channel)))),
-      h("section", { class: "people", "aria-label": t("people") }, h("h2", {}, t("people")), h("div", { role: "group" }, world.people.map((id) => this._person(world.member(id))))),
+      h("section", { class: "people" }, h("h2", {}, t("people")), h("div", { role: "group", "aria-label": t("people") }, world.people.map((id) => this._person(world.member(id))))),
       h("footer", {}, this._languages(), iconButton("theme", t("appearance", { name: t(this._on.theme_name()) }), () => this._on.theme(), { data: { key: "theme" } })),
     );
     if (focused) this.element.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -42,7 +42,7 @@ export class Sidebar {
     const mine = member.id === this._client.world.me;
     return h(
       "button",
-      { type: "button", class: "person", "aria-pressed": String(mine), "aria-label": t("as", { name: member.name }), data: { key: `person-${member.id}` }, onclick: () => this._on.become(member.id) },
+      { type: "button", class: "person", "aria-pressed": String(mine), data: { key: `person-${member.id}` }, onclick: () => this._on.become(member.id) },
       avatar(member, "small"),
       h("span", {}, member.name),
       mine ? h("small", {}, t("you")) : null,
