@@ -50,22 +50,20 @@ async def scene() -> AsyncIterator[Scene]:
             assert pg.violations == []
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def window(scene: Scene, browser: Browser) -> AsyncIterator[Page]:
+    async with opened(browser, scene.url) as page:
+        yield page
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(scene: Scene, browser: Browser) -> AsyncIterator[Page]:
+async def page(scene: Scene, window: Page) -> Page:
     """The page, in a channel of its own."""
     name = f"room-{next(ROOMS)}"
     scene.pg.channel = scene.pg.add_channel(name)
-    async with opened(browser, scene.url) as page:
-        await page.get_by_role("button", name=name).click()
-        await expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
-        yield page
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def modules(scene: Scene, browser: Browser) -> AsyncIterator[Page]:
-    """A page whose modules are tried one by one."""
-    async with opened(browser, scene.url) as page:
-        yield page
+    await window.get_by_role("button", name=name, exact=True).click()
+    await expect(window.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    return window
 
 
 def offered(page: Page) -> Locator:
@@ -301,6 +299,23 @@ async def test_spoilers_open_and_stay_open_through_an_edit(scene: Scene, page: P
     await expect(page.get_by_text("the fox")).to_be_visible()
 
 
+async def test_a_server_that_is_started_again_goes_on_with_the_page(browser: Browser) -> None:
+    async with Playground() as first, PlaygroundPage(first, port=0) as server:
+        url = server.url
+        stack = contextlib.AsyncExitStack()
+        page = await stack.enter_async_context(opened(browser, url))
+        await expect(page.get_by_text("Imagen is starting…")).to_be_visible()
+    async with stack:
+        gone = page.get_by_text("The playground is not running any more.")
+        await expect(gone).to_be_visible()
+        port = int(url.rsplit(":", 1)[1])
+        async with Playground() as second, PlaygroundPage(second, port=port) as server:
+            assert server.url == url
+            second.add_channel("another")
+            await expect(page.get_by_role("button", name="another")).to_be_visible()
+            await expect(gone).to_be_hidden()
+
+
 T = "type"
 MARKDOWN: list[tuple[str, Any]] = [
     ("a **b** c", ["a ", {T: "strong", "of": ["b"]}, " c"]),
@@ -342,8 +357,8 @@ MARKDOWN: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-async def test_markdown_is_read_as_discord_reads_it(modules: Page) -> None:
-    parsed = await modules.evaluate(
+async def test_markdown_is_read_as_discord_reads_it(window: Page) -> None:
+    parsed = await window.evaluate(
         """async (texts) => {
           const { parse } = await import("/js/markdown.js");
           const brief = ({ children, ...node }) => {
@@ -358,8 +373,8 @@ async def test_markdown_is_read_as_discord_reads_it(modules: Page) -> None:
         assert found == expected, text
 
 
-async def test_lists_keep_their_depth(modules: Page) -> None:
-    html = await modules.evaluate(
+async def test_lists_keep_their_depth(window: Page) -> None:
+    html = await window.evaluate(
         """async () => {
           const { rich } = await import("/js/rich.js");
           const box = document.createElement("div");
@@ -370,10 +385,10 @@ async def test_lists_keep_their_depth(modules: Page) -> None:
     assert html == '<ol start="1"><li>a</li><li>b<ul><li>c</li></ul></li></ol><ul><li>d</li></ul>'
 
 
-async def test_no_text_is_too_much_for_the_markdown(modules: Page) -> None:
+async def test_no_text_is_too_much_for_the_markdown(window: Page) -> None:
     """4,096 characters are the most that Discord takes; none of them may hang the page."""
     hostile = ["*", "_", "**", "||", "~~", "[", "[x](", "`", "<", "\\", "> ", "* ", "*a", "__*"]
-    await modules.evaluate(
+    await window.evaluate(
         """async (texts) => {
           const { parse } = await import("/js/markdown.js");
           texts.forEach((text) => parse(text));
@@ -382,9 +397,9 @@ async def test_no_text_is_too_much_for_the_markdown(modules: Page) -> None:
     )
 
 
-async def test_points_in_time(modules: Page) -> None:
+async def test_points_in_time(window: Page) -> None:
     now = 1_700_000_000
-    shown = await modules.evaluate(
+    shown = await window.evaluate(
         """async ([now, offsets]) => {
           const { relative } = await import("/js/time.js");
           return offsets.map((offset) => relative(now + offset, "en-US", now));
@@ -402,8 +417,28 @@ async def test_points_in_time(modules: Page) -> None:
     ]
 
 
-async def test_every_language_of_the_page_has_every_word(modules: Page) -> None:
-    languages = await modules.evaluate(
+async def test_they_tick(window: Page) -> None:
+    shown = await window.evaluate(
+        """async () => {
+          const { rich } = await import("/js/rich.js");
+          const { tick } = await import("/js/time.js");
+          const now = Math.floor(Date.now() / 1000);
+          const box = document.createElement("div");
+          box.append(...rich(`<t:${now + 3600}:R>`, { locale: "fr" }));
+          document.body.append(box);
+          const clock = Date.now;
+          Date.now = () => clock() + 3_000_000;
+          tick();
+          Date.now = clock;
+          box.remove();
+          return box.textContent;
+        }"""
+    )
+    assert shown in ("dans 9 minutes", "dans 10 minutes")
+
+
+async def test_every_language_of_the_page_has_every_word(window: Page) -> None:
+    languages = await window.evaluate(
         'async () => (await import("/js/words.js")).languages',
     )
     assert set(languages) == {"en", "fr", "de"}
