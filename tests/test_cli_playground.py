@@ -1,12 +1,14 @@
 """The wiring of `main.py playground`; tests/e2e/test_playground.py runs it."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from bot.cli.arguments import PAGE_PORT, parser
-from bot.cli.playground import EXAMPLES, _settings_of_the_bot
+from bot.cli.playground import EXAMPLES, _settings_of_the_bot, playground
 from bot.cli.screen import has_screen
 from bot.settings import Settings
 from playground import Playground
@@ -69,6 +71,26 @@ def test_the_command_line_and_the_page_mean_the_same_port() -> None:
     assert PAGE_PORT == PORT
     options = parser().parse_args(["playground"])
     assert (options.port, options.no_open) == (PORT, False)
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "x"])
+def test_a_port_that_cannot_be_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(["playground", f"--port={port}"])
+    assert left.value.code == 2
+    assert f"{port!r} is not possible; allowed is 0 to 65535" in capsys.readouterr().err
+
+
+async def test_a_port_that_is_not_to_be_had_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("playground.page.server.TRIED", 1)
+    async with Playground() as other:
+        taken = int(other.core.base_url.rsplit(":", 1)[1])
+        assert await playground(owners(), port=taken) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"--port: {taken} cannot be used: {os.strerror(errno.EADDRINUSE)}\n"
 
 
 def test_what_is_proposed_is_a_command_line() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 HIRES = 1.5
 PAGE_PORT = 8799
+PORT_MAX = 65_535
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,12 +56,12 @@ def parser() -> argparse.ArgumentParser:
         listing.add_argument("--json", action="store_true", help="print a list of JSON objects")
 
     page = calls.add_parser(
-        "playground", help="chat with the bot on a page in your browser, without Discord or a token"
+        "playground", help="chat with the bot in your browser, without Discord or a token"
     )
     page.add_argument(
         "--port",
         metavar="N",
-        type=int,
+        type=_port,
         default=PAGE_PORT,
         help=f"on 127.0.0.1 (default {PAGE_PORT}, or the next free one; 0: any)",
     )
@@ -70,3 +71,9 @@ def parser() -> argparse.ArgumentParser:
     sync.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
     calls.add_parser("check", help="find out whether the bot could work, and what to mend")
     return top
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not possible; allowed is 0 to {PORT_MAX}")
+    return int(text)

@@ -7,7 +7,9 @@ import sys
 import tempfile
 import webbrowser
 from asyncio.subprocess import Process
+from contextlib import AsyncExitStack
 from pathlib import Path
+from threading import Thread
 
 from pydantic import SecretStr
 
@@ -25,23 +27,28 @@ EXAMPLES = (
     "/loras",
 )
 """What the page proposes to begin with."""
-ENDED_BY_ITSELF = 1
+ENDED_BY_ITSELF, BAD_PORT = 1, 2
 
 
 async def playground(settings: Settings, *, port: int = PAGE_PORT, browser: bool = True) -> int:
     """Serve the page and run the bot against it until interrupted; returns the exit code."""
     stop = asyncio.Event()
     on_signals(stop.set, *_endings())
-    with tempfile.TemporaryDirectory(prefix="imagen-playground-") as folder:
-        async with Playground() as discord, Page(discord, port=port, examples=EXAMPLES) as page:
-            print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
-            bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
-            try:
-                if browser and has_screen():
-                    await asyncio.to_thread(webbrowser.open, page.url)
-                return await _watch(discord, bot, stop)
-            finally:
-                await _end(bot)
+    async with AsyncExitStack() as parts:
+        folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="imagen-playground-"))
+        discord = await parts.enter_async_context(Playground())
+        try:
+            page = await parts.enter_async_context(Page(discord, port=port, examples=EXAMPLES))
+        except OSError as error:
+            print(f"--port: {port} cannot be used: {os.strerror(error.errno or 0)}", file=sys.stderr)
+            return BAD_PORT
+        print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
+        bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
+        parts.push_async_callback(_end, bot)
+        if browser and has_screen():
+            # Some wait until the browser is closed again.
+            Thread(target=webbrowser.open, args=(page.url,), daemon=True).start()
+        return await _watch(discord, bot, stop)
 
 
 def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) -> Settings:

@@ -18,6 +18,7 @@ from playground.user import User
 PORT = 8799
 TRIED = 100
 """Ports that are tried, from the wanted one on."""
+PORT_MAX = 65_535
 WEB = Path(__file__).parent.parent / "web"
 TYPES = {
     ".html": "text/html",
@@ -70,7 +71,7 @@ class Page:
 
     async def _listen(self, runner: web.AppRunner) -> int:
         """Take the wanted port, or the next free one; OSError when there is none."""
-        last = self._wanted + TRIED - 1 if self._wanted else 0
+        last = min(self._wanted + TRIED - 1, PORT_MAX) if self._wanted else 0
         for port in range(self._wanted, last + 1):
             try:
                 await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -212,7 +212,7 @@ export class Composer {
   async _submit(event) {
     event.preventDefault();
     if (this._line.active) return this._line.submit();
-    const text = this._text.field.value;
+    const text = mentioning(this._text.field.value, this._client.world.members);
     const [files, reply] = [this._files, this._reply];
     if (!text.trim() && !files.length) return;
     // At once: what is typed meanwhile is the next message.
@@ -233,4 +233,10 @@ export class Composer {
     this.clear();
     this._on.used(command, this._client.act("slash", { channel: channel.id, command: command.words, options }), () => this._again(line));
   }
+}
+
+/** `@Name` as the API writes it. */
+function mentioning(text, members) {
+  const named = (name) => members.find((member) => member.name === name);
+  return text.replace(/(?<![\w@])@([\p{L}\p{N}_]+)/gu, (written, name) => (named(name) ? `<@${named(name).id}>` : written));
 }
