@@ -1,12 +1,22 @@
 # make demo · make test · make run        (the same without make: see README.md)
 PYTHON ?= python3
 BIN := .venv/bin
-PROMPT := a red fox asleep in fresh snow
+PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo test run check docs bench audit chaos soak
+.PHONY: demo demo-paint test run check docs bench audit chaos soak screenshots
 
+# The bot on a page in the browser; where no window can be opened, one picture here and now.
 demo: .venv/installed
+	@if [ -t 1 ] && $(BIN)/python -m bot.cli.screen; then \
+		$(BIN)/python main.py playground; \
+	else \
+		$(MAKE) --no-print-directory demo-paint; \
+		echo 'Chat with the bot in a browser of this computer:'; \
+		echo '  $(BIN)/python main.py playground'; \
+	fi
+
+demo-paint: .venv/installed
 	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
 	@echo "It shows that everything works, not what SDXL paints; for that choose --model sdxl-base."
 	@$(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)
@@ -29,6 +39,10 @@ check: .venv/installed-dev
 # .env.example and the README's table of settings, from the settings class
 docs: .venv/installed
 	$(BIN)/python -m bot.settings
+
+# The README's pictures of the playground: needs Chromium and a font with emoji
+screenshots: .venv/installed-dev
+	$(BIN)/python -m pytest -q tests/e2e/test_playground.py --screenshots
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness

@@ -1,4 +1,4 @@
-"""The command line: `python main.py [run|imagine|models|loras|sync|check]`."""
+"""The command line: `python main.py [run|imagine|models|loras|playground|sync|check]`."""
 
 import argparse
 import asyncio
@@ -53,6 +53,10 @@ def call(options: argparse.Namespace) -> int:
         from bot.cli.listing import listing
 
         return listing(options.call, settings, as_json=options.json)
+    if options.call == "playground":
+        from bot.cli.playground import playground
+
+        return asyncio.run(playground(settings, port=options.port, browser=not options.no_open))
     if options.call == "sync":
         from bot.cli.sync import sync
 

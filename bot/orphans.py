@@ -7,6 +7,7 @@ import asyncio
 import logging
 
 from bot.consumer import JobObserver
+from bot.errors import Loss
 from bot.lock import Claims
 from bot.progress import Progress
 from bot.queue import JobQueue
@@ -24,7 +25,7 @@ async def adopt(store: Store, queue: JobQueue, claims: Claims) -> int:
     for job in await _left_behind(store, claims, JobState.DONE):
         await store.deliver(job)
     for job in await _left_behind(store, claims, JobState.RUNNING):
-        await store.lost(job)
+        await store.lose(job, Loss.DIED)
     for job in await _left_behind(store, claims, JobState.PENDING):
         if poison := job.poison:
             await store.fail(job, poison)

@@ -327,6 +327,16 @@ class Settings(BaseSettings):
         token = self.token.get_secret_value().strip() if self.token else ""
         return tuple(secret for secret in (token, self.proxy or "") if secret)
 
+    def variables(self) -> dict[str, str]:
+        """The environment in which `load` gives these settings again. Secrets are in it."""
+        given = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != field.default:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                given[str(field.alias)] = str(plain)
+        return given
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment and `.env`; raise SettingsError naming every wrong variable."""

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import NoReturn
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     exit_code: of a process that had to be ended because a thread is inside one long call, such as
         a model load. It loses nothing: its job is pending in the store again.
     """
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
     def asked() -> None:
@@ -32,12 +32,18 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
         deadline.daemon = True
         deadline.start()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, asked)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
+    on_signals(asked, signal.SIGINT, signal.SIGTERM)
     return stop
+
+
+def on_signals(action: Callable[[], None], *numbers: signal.Signals) -> None:
+    """Call `action` in the running loop at each of these signals."""
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        try:
+            loop.add_signal_handler(number, action)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
 
 
 def unread() -> int:

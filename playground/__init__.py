@@ -8,6 +8,7 @@ from playground.core import Request
 from playground.errors import ClientRefused, NotAcknowledged
 from playground.interactions import Interaction
 from playground.options import File
+from playground.page import Page
 from playground.server import Playground
 from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot
 from playground.user import Choice, User
@@ -22,6 +23,7 @@ __all__ = [
     "Interaction",
     "Message",
     "NotAcknowledged",
+    "Page",
     "Playground",
     "Request",
     "Role",

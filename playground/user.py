@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from playground import components, forms, messages, payloads, uploads
+from playground import components, forms, limits, messages, payloads, uploads
 from playground.core import Core, Upload
 from playground.errors import ClientRefused
 from playground.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL, Interaction
@@ -60,6 +60,18 @@ class User(Account):
         **options: Any,
     ) -> list[Choice]:
         """Type into an option; the bot's suggestions, or NotAcknowledged after 3 s."""
+        return await self.autocomplete_options(command, option, typed, options, channel=channel)
+
+    async def autocomplete_options(
+        self,
+        command: str,
+        option: str,
+        typed: str | float,
+        options: dict[str, Any],
+        *,
+        channel: Channel | None = None,
+    ) -> list[Choice]:
+        """As ``autocomplete``, with the other options in a dictionary."""
         where = self._where(channel)
         data, focus = self._picker(where).slash(command, options, (option, typed))
         kind = focus["type"] if focus else 3
@@ -149,6 +161,11 @@ class User(Account):
         files: tuple[tuple[str, bytes], ...] = (),
     ) -> Message:
         """Write a message."""
+        self._where(channel)
+        if len(text) > limits.CONTENT:
+            raise ClientRefused(f"{len(text)} characters; allowed: {limits.CONTENT}")
+        if not (text.strip() or files):
+            raise ClientRefused("an empty message is not sent")
         uploaded = {n: Upload(name, data) for n, (name, data) in enumerate(files)}
         kind = 19 if reply_to is not None else 0
         return messages.new(

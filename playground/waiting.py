@@ -20,6 +20,12 @@ class Signal:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def changed(self) -> asyncio.Future[None]:
+        """Done at the next change after this call."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        return waiter
+
     async def wait_for(
         self,
         look: Callable[[], T | None],
@@ -37,8 +43,7 @@ class Signal:
             left = deadline - loop.time()
             if left <= 0:
                 raise TimeoutError(describe())
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters.add(waiter)
+            waiter = self.changed()
             try:
                 await asyncio.wait([waiter], timeout=left)
             finally:

@@ -19,13 +19,13 @@ BLOCKS = [text for language, text in FENCED.findall(README) if language in ("sh"
 SPANS = re.findall(r"`([^`\n]+)`", FENCED.sub("", README))
 COMMANDS = [line.partition("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 COMMANDS += SPANS
-SHOWN_TO_PEOPLE = {"run", "imagine", "models", "loras", "sync", "check"}
+SHOWN_TO_PEOPLE = {"run", "imagine", "models", "loras", "playground", "sync", "check"}
 
 
 def test_every_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    named = {match[1] for line in COMMANDS if (match := re.match(r"make ([a-z]+)$", line))}
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {match[1] for line in COMMANDS if (match := re.match(r"make ([a-z-]+)$", line))}
     assert {"demo", "test", "run"} <= named <= targets
 
 

@@ -284,3 +284,22 @@ class TestDocuments:
         expected = f"# Ä\n{begin}{readme_table()}{end}\nrest\n"
         assert (tmp_path / "README.md").read_text("utf-8") == expected
         assert (tmp_path / ".env.example").read_text("utf-8") == env_example()
+
+
+def test_the_variables_of_some_settings_give_the_same_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load(monkeypatch, {}).variables() == {}
+    given = {
+        "DISCORD_TOKEN": TOKEN,
+        "DISCORD_PROXY": PROXY,
+        "DISCORD_GUILD_ID": "7",
+        "IMAGEN_DATA_DIR": "some where",
+        "IMAGEN_PREVIEW": "false",
+        "IMAGEN_DEMO": "true",
+        "IMAGEN_MODEL_CACHE": "2.5",
+    }
+    first = load(monkeypatch, given)
+    told = first.variables()
+    assert told.keys() == given.keys()
+    assert load(monkeypatch, told) == first

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 HIRES = 1.5
+PAGE_PORT = 8799
+PORT_MAX = 65_535
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,6 +55,18 @@ def parser() -> argparse.ArgumentParser:
         listing = calls.add_parser(name, help=f"list the catalog's {what}")
         listing.add_argument("--json", action="store_true", help="print a list of JSON objects")
 
+    page = calls.add_parser(
+        "playground", help="chat with the bot in your browser, without Discord or a token"
+    )
+    page.add_argument(
+        "--port",
+        metavar="N",
+        type=_port,
+        default=PAGE_PORT,
+        help=f"on 127.0.0.1 (default {PAGE_PORT}, or the next free one; 0: any)",
+    )
+    page.add_argument("--no-open", action="store_true", help="print the address, open no browser")
+
     sync = calls.add_parser("sync", help="register the slash commands with Discord")
     sync.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
     check = calls.add_parser("check", help="find out whether the bot could work, and what to mend")
@@ -60,3 +74,9 @@ def parser() -> argparse.ArgumentParser:
         "--repair", action="store_true", help="make a damaged database sound again; stop the bot"
     )
     return top
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not possible; allowed is 0 to {PORT_MAX}")
+    return int(text)

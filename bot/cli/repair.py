@@ -3,6 +3,7 @@
 import sys
 
 from bot.errors import StoreError
+from bot.lock import only_bot
 from bot.settings import Settings
 from bot.store.repair import repair
 
@@ -11,7 +12,9 @@ def repair_database(settings: Settings) -> int:
     """Repair it where it needs that, and say what was done; returns the exit code."""
     path = settings.database.absolute()
     try:
-        done = repair(path)
+        # Under a running bot it would be taken away.
+        with only_bot(settings.data_dir.absolute()):
+            done = repair(path)
     except StoreError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

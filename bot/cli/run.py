@@ -17,7 +17,7 @@ Reset Token, and put it into .env
 Invite it (page OAuth2, scopes bot + applications.commands) with the permissions View Channels, \
 Send Messages, Attach Files, Embed Links, Read Message History, Add Reactions; \
 it needs no privileged intent
-Without a token, `make demo` paints here and now"""
+Without a token, `make demo` lets you try it in your browser, here and now"""
 
 
 def run(settings: Settings, extensions: Sequence[str]) -> int:

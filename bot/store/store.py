@@ -233,14 +233,6 @@ class Store:
                 (origin,),
             )
 
-    async def lost(self, job: Job) -> Job | None:
-        """running → pending, when the process that painted this attempt has died."""
-        return await self._transition(
-            job.id,
-            "state = 'pending', crashes = crashes + 1 WHERE state = 'running' AND attempt = ?",
-            (job.attempt,),
-        )
-
     # Reading
 
     async def find(self, job_id: str) -> Job | None:

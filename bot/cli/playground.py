@@ -1,0 +1,130 @@
+"""`main.py playground`: the real bot on a page of this computer, without Discord or a token."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import webbrowser
+from asyncio.subprocess import Process
+from contextlib import AsyncExitStack
+from pathlib import Path
+from threading import Thread
+
+from pydantic import SecretStr
+
+from bot.cli.arguments import PAGE_PORT
+from bot.cli.screen import has_screen
+from bot.settings import Settings, names_of
+from bot.signals import CLOSE_WITHIN, on_signals
+from playground import Page, Playground
+
+MAIN = Path(__file__).resolve().parents[2] / "main.py"
+EXAMPLES = (
+    "/imagine prompt: a red star on a blue background",
+    "/imagine prompt: two small green circles on a black background seed: 7",
+    "/models",
+    "/loras",
+)
+"""What the page proposes to begin with."""
+ENDED_BY_ITSELF, BAD_PORT = 1, 2
+
+
+async def playground(settings: Settings, *, port: int = PAGE_PORT, browser: bool = True) -> int:
+    """Serve the page and run the bot against it until interrupted; returns the exit code."""
+    stop = asyncio.Event()
+    on_signals(stop.set, *_endings())
+    async with AsyncExitStack() as parts:
+        folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="imagen-playground-"))
+        discord = await parts.enter_async_context(Playground())
+        try:
+            page = await parts.enter_async_context(Page(discord, port=port, examples=EXAMPLES))
+        except OSError as error:
+            print(
+                f"--port: {port} cannot be used: {os.strerror(error.errno or 0)}", file=sys.stderr
+            )
+            return BAD_PORT
+        print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
+        bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
+        parts.push_async_callback(_end, bot)
+        if browser and has_screen():
+            # Some wait until the browser is closed again.
+            Thread(target=webbrowser.open, args=(page.url,), daemon=True).start()
+        return await _watch(discord, bot, stop)
+
+
+def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) -> Settings:
+    """The owner's settings, with what joins the bot to the playground and keeps it there.
+
+    Its database is as short-lived as the channels of the playground are.
+    """
+    chosen = "log_level" in settings.model_fields_set
+    return settings.model_copy(
+        update={
+            "token": SecretStr(discord.token),
+            "api_url": discord.api_url,
+            "proxy": None,
+            "guild_id": None,
+            "demo": True,
+            # The page shows what the bot does; the terminal what is wrong.
+            "log_level": settings.log_level if chosen else "WARNING",
+            "data_dir": folder,
+            "catalog_dir": settings.catalog_dir.absolute(),
+            "models_dir": settings.models_dir.absolute(),
+        }
+    )
+
+
+async def _start(settings: Settings) -> Process:
+    """`main.py run` with these settings and no others: in its folder there is no `.env`."""
+    outer = {n: v for n, v in os.environ.items() if n.upper() not in names_of()}
+    # A Ctrl-C in the terminal is for this process, which then ends the bot once.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(MAIN),
+        "run",
+        cwd=settings.data_dir,
+        env={**outer, **settings.variables()},
+        process_group=0 if os.name == "posix" else None,
+    )
+
+
+async def _watch(discord: Playground, bot: Process, stop: asyncio.Event) -> int:
+    """Until it is time to end; the exit code."""
+    ended = asyncio.create_task(bot.wait())
+    stopping = asyncio.create_task(stop.wait())
+    online = asyncio.create_task(_report(discord))
+    try:
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (ended, stopping, online):
+            task.cancel()
+    if stop.is_set():
+        return 0
+    print(f"The bot ended by itself, with exit code {bot.returncode}.", file=sys.stderr)
+    return bot.returncode or ENDED_BY_ITSELF
+
+
+async def _report(discord: Playground) -> None:
+    await discord.wait_for(lambda: discord.online and discord.commands, timeout=float("inf"))
+    print("The bot is online. Type /imagine on the page.", flush=True)
+
+
+async def _end(bot: Process) -> None:
+    if bot.returncode is not None:
+        return
+    bot.terminate()
+    try:
+        await asyncio.wait_for(bot.wait(), CLOSE_WITHIN + 1)
+    except TimeoutError:
+        bot.kill()
+        await bot.wait()
+
+
+def _endings() -> list[signal.Signals]:
+    """The signals that end it: a closed terminal too, which does not reach the bot's group."""
+    endings = [signal.SIGINT, signal.SIGTERM]
+    # It is ignored under nohup, and should stay so.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        endings.append(signal.SIGHUP)
+    return endings

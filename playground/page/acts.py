@@ -1,0 +1,224 @@
+"""What a person does on the page. Each act is one call, and one method of ``User``."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playground import components, options
+from playground.core import Core
+from playground.errors import ClientRefused
+from playground.interactions import Interaction
+from playground.limits_commands import LOCALES
+from playground.options import File
+from playground.state import Account, Channel, Message, Role
+from playground.user import User
+
+JsonObject = dict[str, Any]
+OBJECTS = frozenset({options.USER, options.CHANNEL, options.ROLE, options.MENTIONABLE})
+
+
+class Malformed(Exception):
+    """A call that the page never makes."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: who acts, and with what."""
+
+    who: User
+    body: JsonObject
+
+    def text(self, name: str) -> str:
+        value = self.body.get(name)
+        if not isinstance(value, str):
+            raise Malformed(f"{name}: {value!r} is no text")
+        return value
+
+    def number(self, name: str) -> int:
+        """A snowflake, which JavaScript can only hold as text."""
+        try:
+            return int(self.text(name))
+        except ValueError:
+            raise Malformed(f"{name}: {self.body[name]!r} is no id") from None
+
+    def values(self, name: str) -> JsonObject:
+        value = self.body.get(name, {})
+        if not isinstance(value, dict):
+            raise Malformed(f"{name}: {value!r} is no object")
+        return value
+
+
+class Acts:
+    """Finds what a call names, and lets the person do it."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._forms: dict[int, Interaction] = {}
+        self._acts: dict[str, Callable[[Call], Awaitable[JsonObject]]] = {
+            "say": self._say,
+            "slash": self._slash,
+            "autocomplete": self._autocomplete,
+            "menu": self._menu,
+            "click": self._click,
+            "select": self._select,
+            "submit": self._submit,
+            "react": self._react,
+            "unreact": self._unreact,
+            "locale": self._locale,
+        }
+
+    def knows(self, act: str) -> bool:
+        return act in self._acts
+
+    async def do(self, act: str, call: Call) -> JsonObject:
+        """What the page is answered.
+
+        Raises Malformed, ClientRefused for what Discord's client would not send, NotAcknowledged
+        when the bot does not answer in time, ApiError for what Discord itself refuses.
+        """
+        return await self._acts[act](call)
+
+    async def _say(self, call: Call) -> JsonObject:
+        replied = self._message(call, "reply_to") if call.body.get("reply_to") else None
+        files = tuple(_file(entry) for entry in call.body.get("files") or [])
+        message = await call.who.say(
+            self._channel(call), call.text("text"), reply_to=replied, files=files
+        )
+        return {"message": str(message.id)}
+
+    async def _slash(self, call: Call) -> JsonObject:
+        where, words = self._channel(call), call.text("command")
+        given = self._given(where, words, call.values("options"))
+        return self._began(await call.who.slash_options(words, given, channel=where))
+
+    async def _autocomplete(self, call: Call) -> JsonObject:
+        where, words = self._channel(call), call.text("command")
+        given = self._given(where, words, call.values("options"))
+        found = await call.who.autocomplete_options(
+            words, call.text("option"), call.text("typed"), given, channel=where
+        )
+        return {"choices": [{"name": c.name, "value": c.value} for c in found]}
+
+    async def _menu(self, call: Call) -> JsonObject:
+        target: Message | Account
+        if call.body.get("message"):
+            target = self._message(call)
+        else:
+            target = self._account(call.number("user"))
+        where = self._channel(call)
+        return self._began(await call.who.context_menu(call.text("name"), target, channel=where))
+
+    async def _click(self, call: Call) -> JsonObject:
+        return self._began(await call.who.click(self._message(call), call.text("component")))
+
+    async def _select(self, call: Call) -> JsonObject:
+        message, name = self._message(call), call.text("component")
+        values: list[Any] = [str(value) for value in call.body.get("values") or []]
+        entries = components.interactive(message.components)
+        entry = next((e for e in entries if e.get("custom_id") == name), {})
+        if entry.get("type") in components.SELECTS - {components.STRING_SELECT}:
+            values = [self._object(message.channel, value) for value in values]
+        return self._began(await call.who.select(message, name, values))
+
+    async def _submit(self, call: Call) -> JsonObject:
+        form = self._forms.get(call.number("form"))
+        if form is None:
+            raise ClientRefused("this form is not open any more")
+        values = {name: _typed(value) for name, value in call.values("values").items()}
+        answer = self._began(await call.who.submit(form, values))
+        del self._forms[form.id]
+        return answer
+
+    async def _react(self, call: Call) -> JsonObject:
+        await call.who.react(self._message(call), call.text("emoji"))
+        return {}
+
+    async def _unreact(self, call: Call) -> JsonObject:
+        await call.who.unreact(self._message(call), call.text("emoji"))
+        return {}
+
+    async def _locale(self, call: Call) -> JsonObject:
+        locale = call.text("locale")
+        if locale not in LOCALES:
+            raise Malformed(f"locale: {locale!r} is none of Discord's")
+        call.who.locale = locale
+        self._core.signal.notify()
+        return {}
+
+    # What a call names.
+
+    def _channel(self, call: Call) -> Channel:
+        channel = self._core.world.channels.get(call.number("channel"))
+        if channel is None:
+            raise ClientRefused("this channel does not exist any more")
+        return channel
+
+    def _message(self, call: Call, name: str = "message") -> Message:
+        number = call.number(name)
+        for channel in self._core.world.channels.values():
+            if number in channel.messages:
+                return channel.messages[number]
+        raise ClientRefused("this message does not exist any more")
+
+    def _account(self, number: int) -> Account:
+        account = self._core.world.accounts.get(number)
+        if account is None:
+            raise Malformed(f"there is no user {number}")
+        return account
+
+    def _object(self, where: Channel, value: Any) -> Account | Role | Channel:
+        """The user, role or channel with this id."""
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise Malformed(f"{value!r} is no id") from None
+        roles = where.guild.roles if where.guild else {}
+        for known in (self._core.world.accounts, roles, self._core.world.channels):
+            if number in known:
+                found: Account | Role | Channel = known[number]
+                return found
+        raise ClientRefused(f"there is no user, role or channel {number}")
+
+    def _given(self, where: Channel, words: str, values: JsonObject) -> JsonObject:
+        """The options as ``User`` takes them: ids become objects, and files bytes."""
+        kinds = {o["name"]: o["type"] for o in self._options_of(where, words)}
+        given: JsonObject = {}
+        for name, value in values.items():
+            if kinds.get(name) in OBJECTS:
+                given[name] = self._object(where, value)
+            elif kinds.get(name) == options.ATTACHMENT:
+                given[name] = _file(value)
+            else:
+                given[name] = value
+        return given
+
+    def _options_of(self, where: Channel, words: str) -> list[JsonObject]:
+        found = [c for c in self._core.world.visible_commands(where.guild) if c["type"] == 1]
+        for word in words.split():
+            chosen: JsonObject = next((c for c in found if c["name"] == word), {})
+            found = chosen.get("options") or []
+        return found
+
+    def _began(self, call: Interaction) -> JsonObject:
+        answer: JsonObject = {"interaction": str(call.id)}
+        if call.modal is not None:
+            self._forms[call.id] = call
+            answer["form"] = call.modal
+        return answer
+
+
+def _file(entry: Any) -> File:
+    """``{"name": …, "data": base64}`` in, the file out."""
+    try:
+        return File(str(entry["name"]), base64.b64decode(entry["data"], validate=True))
+    except (KeyError, TypeError, binascii.Error):
+        raise Malformed("a file is an object with name and data (base64)") from None
+
+
+def _typed(value: Any) -> Any:
+    """What was put into one field of a form: files as files, anything else as it is."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_file(entry) for entry in value]
+    return value

@@ -1,0 +1,71 @@
+"""What changed, told to the page as it happens: server-sent events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+from aiohttp import web
+
+from playground.core import Core
+from playground.page import views
+from playground.state import Account
+
+TOGETHER = 0.03
+"""Seconds in which changes are gathered: one REST request makes several."""
+BREATH = 15.0
+"""Seconds of silence after which a line is sent, by which a page that went away is noticed."""
+
+
+class Stream:
+    """One page, seen by one person. It is told everything once, then each difference."""
+
+    def __init__(self, core: Core, viewer: Account, people: list[Account]) -> None:
+        self._core = core
+        self._viewer = viewer
+        self._people = people
+        self._world = ""
+        self._known: dict[int, str] = {}
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Tell until the page goes away."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await response.write(_event("begin", {}))
+            while True:
+                # Before looking: what changes while it is being sent is not missed.
+                changed = self._core.signal.changed()
+                for event in self._differences():
+                    await response.write(event)
+                try:
+                    await asyncio.wait_for(changed, BREATH)
+                except TimeoutError:
+                    await response.write(b": still here\n\n")
+                else:
+                    await asyncio.sleep(TOGETHER)
+        return response
+
+    def _differences(self) -> list[bytes]:
+        core, viewer = self._core, self._viewer
+        events = []
+        world = views.world(core, viewer, self._people)
+        if (text := json.dumps(world)) != self._world:
+            self._world = text
+            events.append(_event("world", world))
+        now: dict[int, str] = {}
+        for entry in views.messages(core, viewer):
+            shown = views.message(core, entry, viewer)
+            now[entry.id] = json.dumps(shown)
+            if now[entry.id] != self._known.get(entry.id):
+                events.append(_event("message", shown))
+        events += [_event("gone", {"id": str(i)}) for i in self._known.keys() - now.keys()]
+        self._known = now
+        return events
+
+
+def _event(name: str, data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

@@ -1,0 +1,94 @@
+"""How the world looks to one person: what Discord's client has in hand, as JSON."""
+
+from typing import Any
+
+from playground import payloads
+from playground.core import Core
+from playground.limits_commands import LOCALES
+from playground.state import Account, Channel, ChannelType, Message
+
+JsonObject = dict[str, Any]
+SHOWN = 300
+"""Messages that the page is told of, the newest of all channels."""
+
+
+def world(core: Core, viewer: Account, people: list[Account]) -> JsonObject:
+    """Everything but the messages. people: whom the page may act as."""
+    guild = next(iter(core.world.guilds.values()))
+    commands = core.world.visible_commands(guild)
+    return {
+        "guild": {"id": str(guild.id), "name": guild.name},
+        "channels": [_channel(entry) for entry in _channels(core, viewer)],
+        "members": [_account(m.account) for m in guild.members.values()],
+        "roles": [{"id": str(r.id), "name": r.name} for r in guild.roles.values()],
+        "people": [str(person.id) for person in people],
+        "me": str(viewer.id),
+        "locale": viewer.locale,
+        "locales": _locales(commands),
+        "online": core.gateway.online,
+        "commands": commands,
+    }
+
+
+def messages(core: Core, viewer: Account) -> list[Message]:
+    """The newest messages that ``viewer`` can see, oldest first."""
+    seen = [
+        entry
+        for channel in _channels(core, viewer)
+        for entry in channel.messages.values()
+        if entry.viewer is None or entry.viewer is viewer
+    ]
+    return sorted(seen, key=lambda entry: entry.id)[-SHOWN:]
+
+
+def message(core: Core, entry: Message, viewer: Account) -> JsonObject:
+    """A message as the API gives it, with the reactions as ``viewer`` sees them."""
+    accounts = core.world.accounts
+    shown = payloads.message(entry, core.world)
+    shown["reactions"] = [
+        {
+            "emoji": payloads.emoji(key),
+            "key": key,
+            "count": len(users),
+            "me": viewer.id in users,
+            "names": [_shown_name(accounts[number]) for number in sorted(users)],
+        }
+        for key, users in entry.reactions.items()
+    ]
+    return shown
+
+
+def _channels(core: Core, viewer: Account) -> list[Channel]:
+    return [
+        channel
+        for channel in core.world.channels.values()
+        if (viewer.id in channel.guild.members if channel.guild else channel.recipient is viewer)
+    ]
+
+
+def _channel(entry: Channel) -> JsonObject:
+    return {
+        "id": str(entry.id),
+        "name": entry.name or "Imagen",
+        "type": int(entry.type),
+        "nsfw": entry.age_restricted,
+        "private": entry.type is ChannelType.DM,
+        "parent": str(entry.parent.id) if entry.parent else None,
+    }
+
+
+def _account(account: Account) -> JsonObject:
+    return {"id": str(account.id), "name": _shown_name(account), "bot": account.bot}
+
+
+def _shown_name(account: Account) -> str:
+    return str(payloads.user(account)["global_name"] or account.name)
+
+
+def _locales(commands: list[JsonObject]) -> list[JsonObject]:
+    """Discord's languages, and which of them the bot's commands are translated into."""
+    translated = {"en-US"}
+    for command in commands:
+        translated |= set(command.get("description_localizations") or {})
+        translated |= set(command.get("name_localizations") or {})
+    return [{"id": name, "translated": name in translated} for name in sorted(LOCALES)]

@@ -1,0 +1,164 @@
+"""`main.py playground` as people use it: the page in a browser, the real bot behind it."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browsing import Camera, opened
+from tests.e2e.home import ROOT, Home, call
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MODEL, LORA = "demo", "ember"
+PROMPT = "a red star on a blue background"
+PAINTING = 90_000.0
+"""Milliseconds that a picture may take, the import of torch included."""
+
+
+async def start(home: Home, *arguments: str) -> tuple[Process, str]:
+    """The process, with the catalog of this repository, and the address that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "main.py"), "playground", "--no-open", "--port", "0"),
+        *arguments,
+        cwd=home.folder,
+        env={
+            **home.environment,
+            "IMAGEN_CATALOG_DIR": str(ROOT / "catalog"),
+            "IMAGEN_PREVIEW": "true",
+        },
+        stdout=PIPE,
+    )
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    match = re.fullmatch(r"The playground: (http://127\.0\.0\.1:\d+)  \(Ctrl-C ends it\)\n", line)
+    assert match, line
+    return process, match[1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(
+    tmp_path_factory: pytest.TempPathFactory, models_dir: Path, browser: Browser
+) -> AsyncIterator[Page]:
+    """The page, its bot online. One Ctrl-C ends all of it."""
+    process, url = await start(Home(tmp_path_factory.mktemp("page"), models_dir))
+    try:
+        async with opened(browser, url) as page:
+            await expect(page.get_by_text("Imagen is online")).to_be_visible(timeout=PAINTING)
+            yield page
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert below
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = await process.wait()
+    assert code == 0
+    assert psutil.wait_procs(below, timeout=5)[1] == []
+
+
+def messages(page: Page) -> Locator:
+    return page.get_by_role("log").get_by_role("listitem")
+
+
+async def bytes_of(message: Locator) -> bytes:
+    source = await message.get_by_role("img").first.get_attribute("src")
+    assert source
+    async with aiohttp.ClientSession() as session, session.get(source) as response:
+        response.raise_for_status()
+        return await response.read()
+
+
+async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
+    page: Page, camera: Camera
+) -> None:
+    offered = page.locator(".composer-list").get_by_role("option")
+    await page.keyboard.type("/")
+    await expect(offered.filter(has_text="/imagine")).to_be_visible()
+    await camera.take(page, "commands")
+    await page.keyboard.type("ima")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(f"{PROMPT} steps: 40 seed: 7 model:")
+    await expect(offered.filter(has_text=MODEL).last).to_be_visible()
+    await page.keyboard.type(MODEL)
+    await expect(offered.first).to_contain_text(MODEL)
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("lora:")
+    await expect(offered.filter(has_text=LORA)).to_be_visible()
+    await camera.take(page, "autocomplete")
+    await page.keyboard.type(LORA)
+    await expect(offered).to_have_count(1)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+
+    first = messages(page).first
+    await expect(first).to_contain_text("Ada used /imagine")
+    await expect(first).to_contain_text(re.compile(r"Step \d+/40 ▰"), timeout=PAINTING)
+    await camera.take(page, "progress")
+    again = first.get_by_role("button", name="1 with 🔁: Imagen")
+    await expect(again).to_be_visible(timeout=PAINTING)
+    await expect(first).to_contain_text("Seed")
+
+    # Backwards from the field that one types in: ☺, 🎲, 🔁.
+    for _ in range(8):
+        await page.keyboard.press("Shift+Tab")
+        if await again.evaluate("(button) => button === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    second = messages(page).nth(1)
+    await expect(second).to_contain_text("Identical to the original", timeout=PAINTING)
+    await expect(second.get_by_role("button", name="1 with 🎲: Imagen")).to_be_visible()
+    await camera.take(page, "imagine")
+    one, two = await bytes_of(first), await bytes_of(second)
+    assert one.startswith(b"\x89PNG")
+    assert one == two
+    await expect(first.get_by_role("button", name="2 with 🔁: Imagen, Ada")).to_be_visible()
+
+
+async def test_the_loras_are_listed_privately(page: Page, camera: Camera) -> None:
+    await page.keyboard.type("/loras ")
+    await page.keyboard.press("Enter")
+    answer = messages(page).last
+    await expect(answer).to_contain_text("Only you can see this")
+    await expect(answer.get_by_role("article")).to_contain_text(re.compile(r"^LoRAs.+ · weight "))
+    await camera.take(page, "loras")
+
+
+async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -> None:
+    await page.keyboard.type(f"/imagine prompt: x model: {MODEL} steps: 5000")
+    await page.keyboard.press("Enter")
+    answer = messages(page).last
+    await expect(answer).to_contain_text("steps: 5000 is not possible; allowed is 1 to 100.")
+    await expect(answer).to_contain_text("Only you can see this")
+    await page.emulate_media(color_scheme="light")
+    await camera.take(page, "light")
+    await page.emulate_media(color_scheme="dark")
+
+
+async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
+    code, out, err = await call(home, "playground", "--port", "0", IMAGEN_CATALOG_DIR="nowhere")
+    assert code == 1
+    assert out.startswith("The playground: http://127.0.0.1:")
+    assert "nowhere" in err
+    assert "The bot ended by itself, with exit code 1." in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_it_ends_with_its_terminal_too(home: Home, number: signal.Signals) -> None:
+    process, _ = await start(home)
+    assert process.stdout is not None
+    assert (await process.stdout.readline()).startswith(b"The bot is online.")
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert below
+    process.send_signal(number)
+    assert await process.wait() == 0
+    assert psutil.wait_procs(below, timeout=5)[1] == []
