@@ -11,8 +11,8 @@ demo: .venv/installed
 	@if [ -t 1 ] && $(BIN)/python -m bot.cli.screen; then \
 		$(BIN)/python main.py playground; \
 	else \
-		$(MAKE) --no-print-directory demo-paint; \
-		echo 'Chat with the bot in a browser of this computer:'; \
+		$(MAKE) --no-print-directory demo-paint && \
+		echo 'Chat with the bot in a browser of this computer:' && \
 		echo '  $(BIN)/python main.py playground'; \
 	fi
 

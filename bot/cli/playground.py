@@ -40,9 +40,8 @@ async def playground(settings: Settings, *, port: int = PAGE_PORT, browser: bool
         try:
             page = await parts.enter_async_context(Page(discord, port=port, examples=EXAMPLES))
         except OSError as error:
-            print(
-                f"--port: {port} cannot be used: {os.strerror(error.errno or 0)}", file=sys.stderr
-            )
+            reason = os.strerror(error.errno or 0)
+            print(f"--port: {port} cannot be used: {reason}", file=sys.stderr)
             return BAD_PORT
         print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
         bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
