@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT := a red fox asleep in fresh snow
 SEED := 7
 
-.PHONY: demo test run check docs bench chaos soak
+.PHONY: demo test run check docs bench audit chaos soak
 
 demo: .venv/installed
 	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
@@ -32,6 +32,15 @@ docs: .venv/installed
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness
+
+# Known holes in what is installed: needs a network, and says so where it has none
+audit: .venv/installed .venv/audit/installed
+	@$(BIN)/python deploy/audit.py .venv/audit/bin/pip-audit
+
+.venv/audit/installed: Makefile
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
 
 # The real process, killed 40 times over 200 jobs, four times over; every job is counted. Half an hour.
 chaos: .venv/installed-dev

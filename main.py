@@ -10,7 +10,7 @@ from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
 from bot.restart import exit_code
 from bot.settings import Settings
-from bot.signals import leave
+from bot.signals import leave, unread
 from catalog import CatalogError
 from cogs import EXTENSIONS
 
@@ -23,7 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
-        return call(options)
+        code = call(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return unread()
     except (SettingsError, StoreError, CatalogError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return exit_code(error) if options.call in (None, "run") else 1

@@ -207,7 +207,8 @@ def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) ->
         name=key,
         path=str(sdxl_weights.model_folder(weights, shape, folder).absolute()),
         size=(shape.side, shape.side),
-        min_side=64,
+        # It is compiled for this size alone, so that what compiling takes is that of one.
+        min_side=shape.side,
         steps=IntRange(min=1, default=30, max=100),
         **fields,
     )

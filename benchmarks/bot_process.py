@@ -93,6 +93,7 @@ class Home:
             "IMAGEN_DATA_DIR": str(self.data),
             "IMAGEN_MODELS_DIR": str(self.models),
             "IMAGEN_CATALOG_DIR": str(self.catalog),
+            "IMAGEN_DEMO": "true",
             "IMAGEN_DEVICE": "cpu",
             "IMAGEN_LOG_LEVEL": "WARNING",
             **more,

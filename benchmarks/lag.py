@@ -115,7 +115,7 @@ class Audience:
     def __init__(self) -> None:
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         """Nobody is told."""
 
     def progressed(self, job: Job, progress: Progress) -> None:

@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
             catalog_dir = Path(folder) / "catalog"
             sdxl_weights.write_catalog(catalog_dir, weights, shape)
-        catalog = read_catalog(catalog_dir, settings.models_dir)
+        catalog = read_catalog(catalog_dir, settings.models_dir, demos="offered")
         draft = Draft(
             prompt="a red fox asleep in fresh snow",
             model=options.model,

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import aiohttp
@@ -12,15 +13,18 @@ import discord
 import yarl
 from discord.ext import commands
 
-from bot.consumer import GpuConsumer
+from bot.consumer import GpuConsumer, JobObserver
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
 from bot.errors import EngineLost, SettingsError
 from bot.housekeeping import Housekeeping
+from bot.lock import Claims
+from bot.observers import Observers
+from bot.orphans import KeptOrTold, adopt
 from bot.restart import ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
 from bot.signals import stop_on_signals
-from bot.store import JobState, Limits
+from bot.store import JobState
 from bot.studio import Studio
 from bot.sync import register_if_changed
 from bot.ui.commands import CommandTranslator, put_into_words
@@ -72,8 +76,25 @@ class ImagenBot(commands.AutoShardedBot):
             interval=EDIT_INTERVAL,
             job_timeout=settings.job_timeout,
         )
+        self.observer: JobObserver = KeptOrTold(studio.store, self.delivery)
         self._extensions_to_load = extensions
         self._warm_up: Callable[[], None] | None = None
+        self._consumer: GpuConsumer | None = None
+
+    @property
+    def consumer(self) -> GpuConsumer:
+        """What drains the queue; it is there before any command can come."""
+        assert self._consumer is not None  # noqa: S101
+        return self._consumer
+
+    @consumer.setter
+    def consumer(self, consumer: GpuConsumer) -> None:
+        self._consumer = consumer
+
+    @property
+    def draining(self) -> bool:
+        """Whether jobs are taken from the queue."""
+        return self._consumer is not None and self._consumer.draining
 
     def when_ready(self, warm_up: Callable[[], None]) -> None:
         """Call `warm_up` once, when the bot is online and nobody waits for it."""
@@ -116,12 +137,12 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
     stop = stop_on_signals()
     point_at(settings.api_url)
     texts = Texts.read()
-    limits = Limits(settings.queue_size, settings.queue_per_user)
     # A preview between two edits would be seen by nobody.
     preview_interval = EDIT_INTERVAL if settings.preview else None
     async with (
-        Studio.open(settings, limits, preview_interval) as studio,
+        Studio.open(settings, settings.limits, preview_interval) as studio,
         ImagenBot(settings, studio, texts, extensions) as bot,
+        _watched(bot, settings.metrics_port),
     ):
         serving = asyncio.create_task(_serve(bot))
         stopping = asyncio.create_task(stop.wait())
@@ -133,6 +154,45 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
         await asyncio.wait({serving})
         await ended_well(studio.store)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _watched(bot: ImagenBot, port: int | None) -> AsyncIterator[None]:
+    """Answer for the bot's health and figures at `port`, if there is one."""
+    if port is None:
+        yield
+        return
+    # Imported here: most bots do without.
+    from bot.metrics import Health, Metrics, exposed, measure_lag
+
+    studio = bot.studio
+    metrics = Metrics(
+        queue_length=lambda: len(studio.queue.places()),
+        loaded=lambda: studio.engine.loaded,
+        latency=lambda: bot.latency,
+        gpu_memory=studio.engine.gpu_memory,
+    )
+
+    async def connected() -> str | None:
+        shards = bot.shards.values()
+        up = bot.is_ready() and not any(shard.is_closed() for shard in shards)
+        return None if up else "not connected"
+
+    async def stored() -> str | None:
+        await studio.store.setting("checked")
+        return None
+
+    async def painting() -> str | None:
+        return None if bot.draining else "takes no jobs"
+
+    health = Health({"discord": connected, "database": stored, "painting": painting})
+    bot.observer = Observers([metrics, bot.observer])
+    async with exposed(bot.settings.metrics_host, port, metrics, health):
+        measuring = asyncio.create_task(measure_lag(metrics.lagged))
+        try:
+            yield
+        finally:
+            measuring.cancel()
 
 
 async def _serve(bot: ImagenBot) -> None:
@@ -153,7 +213,9 @@ async def _serve(bot: ImagenBot) -> None:
     painted = await store.jobs_in(JobState.DONE, "discord")
     untold = await store.untold("discord")
     await bot.delivery.resume(tickets)
-    async with bot.studio.consuming(bot.settings, bot.delivery) as consumer:
+    await adopt(store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
+    async with bot.studio.consuming(bot.settings, bot.observer) as consumer:
+        bot.consumer = consumer
         bot.when_ready(consumer.warm_up)
         # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(

@@ -14,11 +14,11 @@ from bot.engine import Painting
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
 from bot.files import save_images
 from bot.insist import insist
-from bot.log import traceback_without
+from bot.log import concerning, here, traceback_without
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
-from bot.store import Failure, ImageRecord, Job, Store, files_error
+from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 GRACE = 3.0
 """Seconds that a shutdown waits for the running step to end."""
+TELL_AFTER = 0.1
+"""Seconds in which several changes of the line are told as one."""
 PAUSE = 1.0
 """Seconds until the next try when the store cannot be used (locked, disk full)."""
 WATCH = 1.0
@@ -57,7 +59,8 @@ class Painter(Protocol):
 class JobObserver(Protocol):
     """Who is told what becomes of the jobs. The first two must return at once."""
 
-    def moved(self, places: dict[str, int]) -> None: ...
+    def moved(self, places: dict[str, Progress]) -> None:
+        """The line has changed; `places` are of those who still wait."""
 
     def progressed(self, job: Job, progress: Progress) -> None: ...
 
@@ -97,10 +100,13 @@ class GpuConsumer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._running: Attempt | None = None
+        self._unwanted: set[str] = set()
+        self._telling: asyncio.TimerHandle | None = None
         self._stopping = False
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
         self._notices: set[asyncio.Task[None]] = set()
+        self.draining = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
         """Load torch and the default model in the engine thread, before a job has to wait."""
@@ -138,10 +144,16 @@ class GpuConsumer:
 
     async def run(self) -> None:
         """Paint jobs until `stop`; one at a time, in the queue's order."""
+        self._queue.moved = self._tell_soon
         fetching = asyncio.create_task(self._fetch_ahead())
+        self.draining = True
         try:
             await self._drain()
         finally:
+            self.draining = False
+            self._queue.moved = lambda: None
+            if self._telling is not None:
+                self._telling.cancel()
             fetching.cancel()
             await asyncio.wait([fetching])
 
@@ -159,12 +171,26 @@ class GpuConsumer:
                 await asyncio.sleep(PAUSE)
                 continue
             try:
-                await self._handle(job)
+                with concerning(job.id):
+                    await self._handle(job)
             except Exception:
                 log.exception("job %s: could not be concluded", job.id)
             finally:
+                self._unwanted.discard(job.id)
                 self._queue.leave(job.id)
-                self._observe(self._observer.moved, self._queue.places())
+
+    def _tell_soon(self) -> None:
+        """Tell the observer how the line is now, once the present changes are through."""
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+
+    def _tell_places(self) -> None:
+        self._telling = None
+        places = self._queue.places()
+        if self._queue.running is not None:
+            places.pop(self._queue.running.id, None)
+        self._observe(self._observer.moved, places)
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
@@ -189,7 +215,8 @@ class GpuConsumer:
             try:
                 if job := await self._queue.newcomer():
                     work = partial(self._painter.prefetch, job.request, self._catalog())
-                    await loop.run_in_executor(self._reader, work)
+                    with concerning(job.id):
+                        await loop.run_in_executor(self._reader, here(work))
             except Exception:
                 # It only costs the time it would have saved.
                 log.exception("nothing could be read ahead")
@@ -200,6 +227,38 @@ class GpuConsumer:
             return False
         self._running.stop(StopReason.CANCELLED)
         return True
+
+    async def withdraw(self, job_id: str) -> Job | None:
+        """Cancel a job that waits, or stop it at its next step if it runs.
+
+        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
+        """
+        job = await self._store.find(job_id)
+        if job is None:
+            return None
+        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
+        if cancelled is not None:
+            log.info("job %s: cancelled while it waited", job_id)
+            self._queue.leave(job_id)
+            self._tell(self._observer.failed(cancelled))
+            return cancelled
+        # It may have begun just now.
+        job = await self._store.job(job_id)
+        if job.state is not JobState.RUNNING:
+            return None
+        if not self.cancel(job_id):
+            self._unwanted.add(job_id)
+        return job
+
+    async def pause(self) -> None:
+        """Start no more jobs until `unpause`; after the present one the GPU's memory is free."""
+        await self._queue.pause()
+        log.info("paused")
+        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
+
+    async def unpause(self) -> None:
+        await self._queue.unpause()
+        log.info("no longer paused")
 
     async def stop(self, task: asyncio.Task[None]) -> None:
         """End `task`, which runs `run`. Jobs that are not done stay pending in the store."""
@@ -229,6 +288,8 @@ class GpuConsumer:
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
         self._running = running = Attempt(job, self._timeout)
+        if job.id in self._unwanted:
+            running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
             painting = await self._paint(running)
@@ -250,7 +311,10 @@ class GpuConsumer:
             if done is None:
                 log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
                 return
+            for notice in done.warnings:
+                log.info("job %s: %s %s", job.id, notice.code, notice.params)
             log.info("job %s: done in %.1f s", job.id, done.seconds)
+            self._queue.painted(done)
             self._tell(self._observer.finished(done))
         finally:
             self._running = None
@@ -266,7 +330,7 @@ class GpuConsumer:
         work = partial(
             self._painter.paint, running.job.request, self._catalog(), report, running.check
         )
-        painting = loop.run_in_executor(self._thread, work)
+        painting = loop.run_in_executor(self._thread, here(work))
         while not painting.done():
             await asyncio.wait([painting], timeout=WATCH)
             if not painting.done() and (why := running.hung()) is not None:

@@ -24,11 +24,15 @@ BYTES_MAX: Final = 20 * 1024 * 1024
 PIXELS_MAX: Final = 16_000_000
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+SCANS_MAX: Final = 100
+"""Passes over a progressive JPEG, whose preview may have some too. Usual are 10; of some 36 bytes
+each, half a million fit into one file and keep the decoder busy for half an hour."""
 FORGET_AFTER: Final = 24 * 60 * 60
 """Seconds that a picture is kept before any job refers to it: its job may be about to be stored."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _GREY_16: Final = "I;16"
+_START_OF_SCAN: Final = b"\xff\xda"
 
 
 def picture_path(folder: Path, sha256: str) -> Path:
@@ -118,6 +122,8 @@ def _plain_png(data: bytes, field: str) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             check_file(field, size=len(data), width=image.width, height=image.height)
+            if image.format == "JPEG" and data.count(_START_OF_SCAN) > SCANS_MAX:
+                raise InvalidRequest(field, "picture.broken")
             image.load()
             plain = _rgb(ImageOps.exif_transpose(image))
     except InvalidRequest:

@@ -26,6 +26,8 @@ class Progress:
     image, count: 1-based image and images in all (PAINTING, DECODING).
     larger: whether this is the second pass, over the enlarged picture (PAINTING, DECODING).
     preview: a small JPEG of what `image` is becoming; None where there is no newer one (PAINTING).
+    ready_at: when it will probably be ready, in seconds since the epoch; None: not known (QUEUED).
+    paused: whether nothing is started at present (QUEUED).
     """
 
     stage: Stage
@@ -38,6 +40,8 @@ class Progress:
     count: int = 1
     larger: bool = False
     preview: bytes | None = field(default=None, repr=False)
+    ready_at: int | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

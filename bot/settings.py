@@ -9,15 +9,20 @@ import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.limits import Limits
+from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+
+Ids = Annotated[tuple[int, ...], NoDecode]
+"""Ids of Discord, written with commas between them."""
 
 
 class Settings(BaseSettings):
@@ -71,6 +76,12 @@ class Settings(BaseSettings):
         alias="IMAGEN_MODELS_DIR",
         description="Where local weights are and downloads go: `checkpoints/`, `loras/`, `hub/`.",
     )
+    demo: bool = Field(
+        default=False,
+        alias="IMAGEN_DEMO",
+        description="`true` offers the small demo models that come with the bot, and paints with "
+        "them unless another is chosen.",
+    )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
         alias="IMAGEN_DEVICE",
@@ -82,17 +93,17 @@ class Settings(BaseSettings):
         description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
         "`float16`, `bfloat16` or `float32`.",
     )
-    memory: Literal["auto", "full", "11gb", "8gb"] = Field(
+    memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",
         alias="IMAGEN_MEMORY",
         description="How much of a model may stay on the GPU: `auto` (by the card's size), "
-        "`full`, `11gb` or `8gb`.",
+        "`full`, `16gb`, `11gb` or `8gb`.",
     )
     compiled: bool = Field(
         default=False,
         alias="IMAGEN_COMPILE",
-        description="`true` compiles the model's UNet in the background (minutes, once) for the "
-        "size it is made for; not on small cards. Same seeds then differ in a few pixels from "
+        description="`true` compiles the model's UNet in the background for its usual sizes "
+        "(minutes each, once); not on small cards. Same seeds then differ in a few pixels from "
         "uncompiled ones.",
     )
     model_cache: float | None = Field(
@@ -150,6 +161,45 @@ class Settings(BaseSettings):
         alias="IMAGEN_QUEUE_PER_USER",
         description="Jobs that may wait or run at once for one user.",
     )
+    queue_per_guild: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        alias="IMAGEN_QUEUE_PER_GUILD",
+        description="Jobs that may wait or run at once for one server; unset, as many as fit.",
+    )
+    cooldown: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        alias="IMAGEN_COOLDOWN",
+        description="Seconds between two requests of one user.",
+    )
+    daily_pictures: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        alias="IMAGEN_DAILY_PICTURES",
+        description="Pictures that one user may have in any 24 hours; those of failed jobs are "
+        "given back. Unset, there is no such limit.",
+    )
+    allowed_roles: Ids = Field(
+        default=(),
+        alias="IMAGEN_ALLOWED_ROLES",
+        description="Ids of roles, separated by commas, of which one is needed to paint; unset, "
+        "everybody may.",
+    )
+    priority_roles: Annotated[dict[int, int], NoDecode] = Field(
+        default={},
+        alias="IMAGEN_PRIORITY_ROLES",
+        description="Ids of roles whose jobs go ahead of others, such as `123, 456:2`; the higher "
+        "number after the colon goes first, 1 without one.",
+    )
+    blocked_users: Ids = Field(
+        default=(),
+        alias="IMAGEN_BLOCKED_USERS",
+        description="Ids of users, separated by commas, who may not paint.",
+    )
     keep_days: float = Field(
         default=90,
         ge=0,
@@ -178,6 +228,25 @@ class Settings(BaseSettings):
         alias="IMAGEN_LOG_LEVEL",
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        alias="IMAGEN_LOG_FORMAT",
+        description="`text`, or `json` for one object a line, with the job's id in `job`.",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        alias="IMAGEN_METRICS_PORT",
+        description="A port for `GET /healthz` and `GET /metrics` (Prometheus); unset, there is "
+        "none.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        alias="IMAGEN_METRICS_HOST",
+        description="The address that this port is opened on. Whoever reaches it can read how "
+        "busy the bot is.",
+    )
 
     @field_validator("api_url")
     @classmethod
@@ -193,6 +262,26 @@ class Settings(BaseSettings):
             raise ValueError("allowed is an address such as http://127.0.0.1:3128")
         return url
 
+    @field_validator("allowed_roles", "blocked_users", mode="before")
+    @classmethod
+    def _ids(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        parts = _parts(text)
+        if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
+            raise ValueError("allowed are ids separated by commas, such as 123, 456")
+        return tuple(int(part) for part in parts)
+
+    @field_validator("priority_roles", mode="before")
+    @classmethod
+    def _priorities(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        parts = [re.fullmatch(r"([0-9]{1,19})(?: *: *([1-9][0-9]?))?", p) for p in _parts(text)]
+        if not all(parts):
+            raise ValueError("allowed are ids with a number from 1 to 99, such as 123, 456:2")
+        return {int(part[1]): int(part[2] or 1) for part in parts if part}
+
     @field_validator("data_dir", "catalog_dir", "models_dir")
     @classmethod
     def _from_home(cls, path: Path) -> Path:
@@ -202,6 +291,19 @@ class Settings(BaseSettings):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            size=self.queue_size,
+            per_user=self.queue_per_user,
+            per_guild=self.queue_per_guild,
+            cooldown=self.cooldown,
+            quota=self.daily_pictures,
+            blocked=frozenset(self.blocked_users),
+            roles=self.allowed_roles,
+            priorities=self.priority_roles,
+        )
 
     @property
     def database(self) -> Path:
@@ -214,6 +316,10 @@ class Settings(BaseSettings):
     @property
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
+
+    def demos(self, otherwise: Demos) -> Demos:
+        """What becomes of the demo models; `otherwise` unless the owner asked for them."""
+        return "default" if self.demo else otherwise
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be read in any log."""
@@ -256,6 +362,10 @@ def _meant_for_us(name: str) -> bool:
     return name.startswith("IMAGEN_") or bool(get_close_matches(name, names_of(), 1, 0.8))
 
 
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]*,[\s,]*", text.strip(" ,")) if part]
+
+
 SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")
 
 
@@ -273,7 +383,7 @@ def _shown_default(alias: str) -> str:
     default = field.default
     if isinstance(default, bool):
         return str(default).lower()
-    return "" if default is None else str(default)
+    return "" if default in (None, (), {}) else str(default)
 
 
 def env_example() -> str:

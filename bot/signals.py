@@ -40,6 +40,15 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     return stop
 
 
+def unread() -> int:
+    """The exit code once nobody reads our output any more, as after `| head`: SIGPIPE's.
+
+    What is still to be written goes nowhere, or the interpreter would complain of it at its end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + 13
+
+
 def leave(exit_code: int) -> NoReturn:
     """End the process, whose work is done, at once where a daemon thread is inside of something.
 

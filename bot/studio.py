@@ -12,10 +12,11 @@ from typing import Self
 from bot.consumer import GpuConsumer, JobObserver
 from bot.engine import Engine
 from bot.inputs import Inputs
+from bot.limits import Limits
 from bot.queue import JobQueue
 from bot.settings import Settings
-from bot.store import Limits, Store
-from catalog import LiveCatalog
+from bot.store import Store
+from catalog import Demos, LiveCatalog
 
 GIB = 2**30
 
@@ -53,20 +54,26 @@ class Studio:
         settings: Settings,
         limits: Limits | None = None,
         preview_interval: float | None = None,
+        demos: Demos = "hidden",
     ) -> AsyncIterator[Self]:
         """limits: of the queue, where several people share it. preview_interval: see build_engine.
+        demos: what becomes of the demo models, unless the owner set that.
 
         Raises StoreError or CatalogError when there is nothing to work with.
         """
         catalog = await asyncio.to_thread(
-            LiveCatalog, settings.catalog_dir.absolute(), settings.models_dir.absolute()
+            LiveCatalog,
+            settings.catalog_dir.absolute(),
+            settings.models_dir.absolute(),
+            settings.demos(demos),
         )
         async with Store.open(settings.database.absolute()) as store:
+            engine = build_engine(settings, preview_interval)
             yield cls(
                 catalog=catalog,
                 store=store,
-                engine=build_engine(settings, preview_interval),
-                queue=JobQueue(store, limits),
+                engine=engine,
+                queue=JobQueue(store, limits, loaded=lambda: engine.loaded),
                 inputs=Inputs(settings.inputs_dir.absolute()),
             )
 

@@ -3,7 +3,7 @@
 from catalog.facts import UNKNOWN, AdapterFacts, Misfit
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
-from catalog.reader import read_catalog
+from catalog.reader import Demos, read_catalog
 from catalog.schema import (
     FAST_GUIDANCE,
     FAST_STEPS,
@@ -32,6 +32,7 @@ __all__ = [
     "AdapterFacts",
     "Catalog",
     "CatalogError",
+    "Demos",
     "FastPreset",
     "FloatRange",
     "IntRange",

@@ -138,7 +138,7 @@ def find(
     files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
-            if file.resolve() in claimed:
+            if real(file) in claimed:
                 continue
             said = AdapterFacts()
             try:
@@ -178,6 +178,12 @@ def find(
     )
 
 
+def real(path: Path) -> Path:
+    """`path` without links, as far as they lead somewhere; of a loop, itself."""
+    # Path.resolve raises on loops, and on Python 3.13 it does not.
+    return Path(os.path.realpath(path))
+
+
 def slug(stem: str) -> str:
     """A key made of a file name. Always the same for the same name; never empty."""
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
@@ -201,7 +207,7 @@ def _numbered(key: str) -> Iterator[str]:
 
 def _path(file: Path, models_dir: Path) -> str:
     # A link may lead anywhere, and `locate` refuses a relative path that leaves the folder.
-    if file.resolve().is_relative_to(models_dir.resolve()):
+    if real(file).is_relative_to(real(models_dir)):
         return file.relative_to(models_dir).as_posix()
     return str(file.absolute())
 
@@ -215,6 +221,8 @@ def _stated(facts: AdapterFacts) -> dict[str, Any]:
 def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
     """What AUTOMATIC1111 keeps about a LoRA beside it: fields of the entry, and what was wrong."""
     try:
+        if file.is_fifo():
+            return {}, ["ignored: it is not a file"]  # it would be waited for, for ever
         with file.open("rb") as opened:
             raw = opened.read(SIDECAR_MAX + 1)
     except FileNotFoundError:

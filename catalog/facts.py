@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from catalog import training
+from catalog.foreign import FOREIGN, foreign
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 LORA, LOCON, DORA, LOHA, LOKR = "LoRA", "LoCon", "DoRA", "LoHa", "LoKr"
 FULL, NORM, GLORA, DIAG_OFT, BOFT, IA3 = "full", "norm", "GLoRA", "Diag-OFT", "BOFT", "(IA)³"
-DYLORA, CONTROL_LORA, TEXTUAL_INVERSION = "DyLoRA", "ControlLoRA", "textual inversion"
 UNKNOWN: Final = "unknown"
 POSSIBLE: Final = (LORA, LOCON, DORA, LOHA, LOKR, FULL, NORM, GLORA, DIAG_OFT, BOFT, IA3)
-IMPOSSIBLE: Final = (DYLORA, CONTROL_LORA, TEXTUAL_INVERSION)
+IMPOSSIBLE: Final = FOREIGN
 SDXL_CLASS: Final = ("SDXL", *training.OFFSPRING)
 """Bases whose adapters fit an SDXL UNet; every model of the catalog has one."""
 
@@ -37,11 +37,8 @@ _FAMILY_OF_PART: Final = {
     **dict.fromkeys(("diff", "diff_b"), FULL),
     **dict.fromkeys(("w_norm", "b_norm"), NORM),
     **dict.fromkeys(("a1", "a2", "b1", "b2"), GLORA),
-    **dict.fromkeys(("oft_blocks", "oft_diag", "oft_R"), DIAG_OFT),
-    "boft_R": BOFT,
-    **dict.fromkeys(("on_input", "ia3_l"), IA3),
-    **dict.fromkeys(("up_list", "down_list"), DYLORA),
-    **dict.fromkeys(("string_to_param", "emb_params", "clip_l", "clip_g"), TEXTUAL_INVERSION),
+    "oft_blocks": DIAG_OFT,
+    "on_input": IA3,
 }
 _WRAPPERS: Final = frozenset({"weight", "bias", "default", "*"})
 """Ends of names that say nothing: `default` is the adapter's name in peft."""
@@ -113,16 +110,23 @@ class AdapterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why an adapter fits none of the models. found: its base or its family, as `kind` says."""
+    """Why an adapter fits none of the models, or not the one that is asked for.
 
-    kind: Literal["base", "family"]
+    found: its base, its family, or the keys of the models that it is for, as `kind` says.
+    """
+
+    kind: Literal["base", "family", "models"]
     found: str
 
     @property
     def allowed(self) -> str:
+        if self.kind == "models":
+            return self.found
         return ", ".join(SDXL_CLASS if self.kind == "base" else POSSIBLE)
 
     def __str__(self) -> str:
+        if self.kind == "models":
+            return f"only for {self.found}"
         if self.kind == "base":
             return f"made for {self.found}, which fits no model here"
         return f"of the kind {self.found}, which cannot be applied"
@@ -149,6 +153,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     ranks: Counter[int] = Counter()
     conv_ranks: Counter[int] = Counter()
     cross: dict[str, dict[str, tuple[int, ...]]] = {}
+    strange: list[str] = []
     for name in shapes:
         module, _, part = name.rpartition(".")
         if part == "alpha":
@@ -156,8 +161,9 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         if part in _WRAPPERS:
             module, _, part = module.rpartition(".")
         if part not in _FAMILY_OF_PART:
-            module, part = _unusual(name, module, part)
+            module, part = _unusual(module, part)
             if part not in _FAMILY_OF_PART:
+                strange.append(name)
                 continue
         family = _FAMILY_OF_PART[part]
         if part not in _SHAPED:
@@ -175,12 +181,9 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             conv_ranks[shape[0]] += 1
         if part in _OF_INPUT and "attn2" in module and module.endswith(_KEYS_AND_VALUES):
             cross.setdefault(module, {})[part] = shape
-    if "lora_controlnet" in shapes:
-        families = {CONTROL_LORA: None}
-    joined = _joined(families, convolutions=bool(conv_ranks))
     structure = _structure(shapes, cross)
     return AdapterFacts(
-        family=joined,
+        family=foreign(strange) or _joined(families, convolutions=bool(conv_ranks)),
         base=training.base_of(structure, metadata),
         certain=bool(structure),
         rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(families) else None),
@@ -192,30 +195,23 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     )
 
 
-def _unusual(name: str, module: str, part: str) -> tuple[str, str]:
+def _unusual(module: str, part: str) -> tuple[str, str]:
     """Module and part, both as elsewhere, of a name whose end is not of the common forms."""
     if part in {"down", "up"} and module.endswith(("lora", "lora_linear_layer")):
         return module, f"lora_{part}"  # diffusers before peft: `attn2.processor.to_k_lora.down`
-    if part.isdecimal() or part in _WRAPPERS:
+    if part in _WRAPPERS:
         head, _, tail = module.rpartition(".")
-        if tail in {"lora_A", "lora_B"} and name.endswith(f".{part}") and part.isdecimal():
-            return head, "up_list"  # kohya's DyLoRA, before its ranks are joined
         return head, tail
     return module, part
 
 
 def _joined(families: Mapping[str, None], *, convolutions: bool) -> str:
     found = set(families)
-    if len(found) > 1:
-        found.discard(TEXTUAL_INVERSION)  # bundled with an adapter, which is what counts
-    for family in (DYLORA, CONTROL_LORA):
-        if family in found:
-            return family
     if LORA in found and (convolutions or LOCON in found):
         found = found - {LORA} | {LOCON}
     if LORA in found and DORA in found:
         found.discard(LORA)
-    ordered = [family for family in (*POSSIBLE, *IMPOSSIBLE) if family in found]
+    ordered = [family for family in POSSIBLE if family in found]
     return " + ".join(ordered) or UNKNOWN
 
 
@@ -225,7 +221,7 @@ def _common(ranks: Counter[int]) -> int | None:
 
 
 def _has_rank(families: Iterable[str]) -> bool:
-    return set(families) <= {LORA, LOCON, DORA, LOHA, DYLORA}
+    return set(families) <= {LORA, LOCON, DORA, LOHA}
 
 
 def _stated_rank(metadata: Mapping[str, str]) -> int | None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Never
 
 from catalog import dropins
-from catalog.reader import ADAPTERS_FILE, MODELS_FILE, read_catalog
+from catalog.reader import ADAPTERS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.snapshot import Catalog, CatalogError, Problem
 
 log = logging.getLogger(__name__)
+
+REPORTED = 20
+"""Problems that one reading may write into the log."""
 
 _Stamp = tuple[str, int, int, int]
 
@@ -21,14 +24,15 @@ class LiveCatalog:
     `current` may be read from any thread; `refresh` belongs to one thread at a time.
     """
 
-    def __init__(self, catalog_dir: Path, models_dir: Path) -> None:
+    def __init__(self, catalog_dir: Path, models_dir: Path, demos: Demos = "hidden") -> None:
         """Read the catalog for the first time, which blocks. Raises CatalogError as it does."""
+        self._demos = demos
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
         self._headers = dropins.Headers()
         self._seen = self._stamps(), self._changed()
-        self._current = read_catalog(catalog_dir, models_dir, headers=self._headers)
+        self._current = self._read()
         _report(self._current.problems, ())
 
     @property
@@ -48,7 +52,7 @@ class LiveCatalog:
             return False
         self._seen = seen
         try:
-            fresh = read_catalog(self._catalog_dir, self._models_dir, headers=self._headers)
+            fresh = self._read()
             if self._current.default and not fresh.default:
                 first = fresh.problems[0] if fresh.problems else "it is empty"
                 raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
@@ -70,6 +74,11 @@ class LiveCatalog:
             except Exception:
                 # Whatever it is, the bot goes on with the catalog that it has.
                 log.exception("Looking for changes of the catalog failed")
+
+    def _read(self) -> Catalog:
+        return read_catalog(
+            self._catalog_dir, self._models_dir, demos=self._demos, headers=self._headers
+        )
 
     def _stamps(self) -> tuple[_Stamp, ...]:
         files = [self._catalog_dir / MODELS_FILE, self._catalog_dir / ADAPTERS_FILE]
@@ -111,6 +120,9 @@ def _listing(folder: Path) -> list[_Stamp]:
 
 def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:
     told = set(known)
-    for problem in problems:
-        if problem not in told:
-            log.warning("Catalog: %s", problem)
+    fresh = [problem for problem in problems if problem not in told]
+    for problem in fresh[:REPORTED]:
+        log.warning("Catalog: %s", problem)
+    if len(fresh) > REPORTED:
+        rest = len(fresh) - REPORTED
+        log.warning("Catalog: %d more like these; `main.py check` names them all", rest)

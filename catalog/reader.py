@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +20,9 @@ from catalog.snapshot import Catalog, CatalogError, Problem
 
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
+
+Demos: TypeAlias = Literal["hidden", "offered", "default"]
+"""What becomes of the entries marked `demo`: offered, and the first model the default."""
 
 EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry)
 
@@ -34,7 +37,11 @@ class _Table(Generic[EntryT]):
 
 
 def read_catalog(
-    catalog_dir: Path, models_dir: Path, *, headers: dropins.Headers | None = None
+    catalog_dir: Path,
+    models_dir: Path,
+    *,
+    demos: Demos = "hidden",
+    headers: dropins.Headers | None = None,
 ) -> Catalog:
     """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
 
@@ -47,6 +54,10 @@ def read_catalog(
     models = _read(file, data, "models", ModelEntry)
     adapter_file = catalog_dir / ADAPTERS_FILE
     adapters = _read(adapter_file, _parse(adapter_file), "loras", AdapterEntry)
+    if demos != "hidden":
+        models.entries, adapters.entries = _enabled(models.entries), _enabled(adapters.entries)
+    if demos == "default" and (demo := [m.key for m in models.entries.values() if m.demo]):
+        data["default"] = demo[0]
     headers = headers or dropins.Headers()
     places = _places(models_dir, adapters.tables)
     found = dropins.find(
@@ -79,6 +90,14 @@ def read_catalog(
         ),
         adapter_facts=MappingProxyType(facts),
     )
+
+
+def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+    """The same with every demo enabled."""
+    return {
+        key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
+        for key, entry in entries.items()
+    }
 
 
 def _parse(file: Path) -> dict[str, Any]:

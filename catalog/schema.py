@@ -42,7 +42,8 @@ SDXL_CONFIG: Final = "stabilityai/stable-diffusion-xl-base-1.0"
 """Whose configuration and tokenizers go with a single-file checkpoint that names none."""
 
 _KEY = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Marks that override the direction of writing count too: names come from strangers' files.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -192,6 +193,12 @@ class ReferenceEntry(_Part):
 
 
 class _Entry(_Part):
+    """What models and adapters have in common.
+
+    enabled: whether it is offered. demo: it comes with the code, to try the bot out: it is offered
+    where demos are asked for, whatever `enabled` says.
+    """
+
     key: str
     name: Name
     path: Source
@@ -199,6 +206,7 @@ class _Entry(_Part):
     revision: Revision | None = None
     description: Description = ""
     enabled: bool = True
+    demo: bool = False
     nsfw: bool = False
     licence: Licence = ""
     url: Link = ""

@@ -68,13 +68,15 @@ class Catalog:
         """What the file of the adapter says; None when it is not on this machine, or broken."""
         return self.adapter_facts.get(key)
 
-    def misfit(self, key: str) -> Misfit | None:
-        """Why the adapter fits none of the models, whose architecture is SDXL's; else None."""
-        return self._misfits.get(key)
+    def misfit(self, key: str, model: str | None = None) -> Misfit | None:
+        """Why the adapter fits none of the models, whose architecture is SDXL's; else None.
 
-    def fits(self, adapter: AdapterEntry, model: str) -> bool:
-        """Whether the adapter may be used with the model of this key."""
-        return (not adapter.models or model in adapter.models) and adapter.key not in self._misfits
+        model: key of a model, to ask also whether the owner keeps the adapter to others.
+        """
+        if (why := self._misfits.get(key)) or model is None:
+            return why
+        allowed = self.adapters[key].models
+        return Misfit("models", ", ".join(allowed)) if allowed and model not in allowed else None
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether such ones may be shown."""
@@ -108,14 +110,18 @@ class Catalog:
         return tuple(self._adapters[n] for n in numbers)
 
     def search_misfits(
-        self, text: str, *, nsfw: bool, exclude: Collection[str] = (), limit: int = 25
+        self,
+        text: str,
+        *,
+        nsfw: bool,
+        model: str | None = None,
+        exclude: Collection[str] = (),
+        limit: int = 25,
     ) -> tuple[AdapterEntry, ...]:
-        """As `search_adapters`, of those that fit no model."""
-        if not self._misfits:
-            return ()
+        """As `search_adapters`, of those that do not fit the model; without one, that fit none."""
         offered = self._accept_adapter(nsfw, None, exclude)
         numbers = self._adapter_index.search(
-            text, lambda n: self._adapters[n].key in self._misfits and offered(n), limit
+            text, lambda n: bool(self.misfit(self._adapters[n].key, model)) and offered(n), limit
         )
         return tuple(self._adapters[n] for n in numbers)
 
@@ -142,7 +148,7 @@ class Catalog:
             entry = self._adapters[number]
             return (
                 (nsfw or not entry.nsfw)
-                and (model is None or self.fits(entry, model))
+                and (model is None or self.misfit(entry.key, model) is None)
                 and entry.key not in exclude
             )
 

@@ -56,7 +56,7 @@ class CatalogCog(commands.Cog, name="Catalog"):
     async def page(
         self, interaction: Interaction, what: What, page: int, model: str | None = None
     ) -> tuple[discord.Embed, discord.ui.View]:
-        """One page and its buttons. model: of `loras`, only those that fit it."""
+        """One page and its buttons. model: for which LoRAs are looked at."""
         say = self._texts.speaker(str(interaction.locale))
         nsfw = age_restricted(interaction.channel)
         catalog = self._catalog.current
@@ -72,8 +72,7 @@ class CatalogCog(commands.Cog, name="Catalog"):
                 states=await asyncio.to_thread(self._states, say, offered),
             )
         else:
-            key = chosen.key if chosen else None
-            adapters = catalog.offered_adapters(nsfw=nsfw, model=key)
+            adapters = catalog.offered_adapters(nsfw=nsfw)
             embed, page, pages = loras_page(say, adapters, page, model=chosen, catalog=catalog)
         view = discord.ui.View(timeout=None)
         if pages > 1:

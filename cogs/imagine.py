@@ -33,7 +33,7 @@ from bot.store import Asked, NewJob
 from bot.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.ui.language import Texts
 from catalog import Catalog, ModelEntry
-from cogs.places import age_restricted
+from cogs.places import age_restricted, roles_of
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,19 @@ class Imagine(commands.Cog):
             reference_weight=reference_weight,
         )
         request = self._compose(interaction, draft)
+        new = NewJob(
+            request=request,
+            origin="discord",
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            roles=roles_of(interaction.user),
+            channel_id=interaction.channel_id,
+            locale=str(interaction.locale),
+            upload_limit=interaction.filesize_limit,
+            asked=Asked(interaction.id, interaction.token),
+        )
         if image is not None or reference is not None:
+            await self._queue.admit(new)
             # Fetching them may take longer than the three seconds that an answer may.
             await interaction.response.defer(thinking=True)
             draft = replace(
@@ -136,19 +148,8 @@ class Imagine(commands.Cog):
                 image=await self._keep("image", image),
                 reference=await self._keep("reference", reference),
             )
-            request = self._compose(interaction, draft)
-        ticket = await self._queue.accept(
-            NewJob(
-                request=request,
-                origin="discord",
-                user_id=interaction.user.id,
-                guild_id=interaction.guild_id,
-                channel_id=interaction.channel_id,
-                locale=str(interaction.locale),
-                upload_limit=interaction.filesize_limit,
-                asked=Asked(interaction.id, interaction.token),
-            )
-        )
+            new = replace(new, request=self._compose(interaction, draft))
+        ticket = await self._queue.accept(new)
         try:
             await self._delivery.acknowledge(interaction, ticket)
         except Exception:

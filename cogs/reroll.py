@@ -17,7 +17,7 @@ from bot.ui.errors import sentence
 from bot.ui.language import Texts
 from bot.ui.reactions import NEW_SEED, SAME_SEED
 from catalog import Catalog
-from cogs.places import age_restricted
+from cogs.places import age_restricted, roles_of
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class Reroll(commands.Cog):
                 kind="reroll" if same else "vary",
                 user_id=payload.user_id,
                 guild_id=payload.guild_id,
+                roles=roles_of(payload.member),
                 channel_id=payload.channel_id,
                 reply_to=payload.message_id,
                 parent_id=job.id,

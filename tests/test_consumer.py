@@ -5,7 +5,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from bot.consumer import GpuConsumer
 from bot.engine import Painting
 from bot.errors import EngineLost, JobFailed, Loss
 from bot.files import save_images
+from bot.log import job_of
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.request import GenerationRequest
@@ -80,12 +81,12 @@ class Watcher:
     finished_jobs: list[Job] = field(default_factory=list)
     failed_jobs: list[Job] = field(default_factory=list)
     reports: list[tuple[str, Progress]] = field(default_factory=list)
-    places: list[dict[str, int]] = field(default_factory=list)
+    places: list[list[str]] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def moved(self, places: dict[str, int]) -> None:
-        self.places.append(places)
+    def moved(self, places: dict[str, Progress]) -> None:
+        self.places.append([*places])
         self.news.set()
 
     def progressed(self, job: Job, progress: Progress) -> None:
@@ -197,13 +198,17 @@ class Gate:
 
 
 class TestPainting:
-    async def test_a_job_ends_done_with_its_files(self, build: Build) -> None:
+    async def test_a_job_ends_done_with_its_files(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.consumer")
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))
             images = await bench.store.images(job.id)
         assert job.state is S.DONE
         assert job.warnings == (notice,)
+        assert f"job {job.id}: adapter.partial {notice.params}" in caplog.text
         assert len(images) == 2
         for image in images:
             data = (bench.images / image.path).read_bytes()
@@ -228,6 +233,35 @@ class TestPainting:
         assert len(set(bench.painter.threads)) == 1
         assert bench.painter.threads[0].startswith("engine")
         assert bench.painter.warm
+
+    async def test_what_is_logged_while_it_paints_names_the_job(self, build: Build) -> None:
+        """In the engine thread, and by what tells the observer."""
+        noted: list[tuple[str, str]] = []
+
+        class Noting(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                noted.append((record.getMessage(), job_of(record)))
+
+        log = logging.getLogger("bot.anything")
+        log.addHandler(handler := Noting())
+
+        def work(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+            log.warning("painting")
+            return painting(asked)
+
+        class Telling(Watcher):
+            async def finished(self, job: Job) -> None:
+                log.warning("telling")
+                await super().finished(job)
+
+        try:
+            async with build(work, watcher=Telling()) as bench:
+                jobs = [await bench.take() for _ in range(2)]
+                for job_id in jobs:
+                    await bench.ended(job_id)
+        finally:
+            log.removeHandler(handler)
+        assert sorted(noted) == sorted((what, j) for j in jobs for what in ("painting", "telling"))
 
     async def test_what_a_waiting_job_needs_is_read_meanwhile(self, build: Build) -> None:
         gate = Gate()
@@ -312,15 +346,22 @@ class TestPainting:
             assert bench.painter.threads[0].startswith("engine")
             assert (await bench.ended(await bench.take())).state is S.DONE
 
-    async def test_everyone_is_told_their_new_place(self, build: Build) -> None:
+    async def test_everyone_is_told_their_new_place(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
         gate = Gate()
         async with build(gate) as bench:
             first, second, third = [await bench.take() for _ in range(3)]
             await gate.entered()
-            assert bench.queue.places() == {first: 1, second: 2, third: 3}
+            assert [*bench.queue.places()] == [first, second, third]
+            # Whoever is painted hears of their steps instead.
+            await bench.watcher.until(lambda: [second, third] in bench.watcher.places)
             gate.go_on.set()
             await bench.ended(third)
-        assert bench.watcher.places == [{second: 1, third: 2}, {third: 1}, {}]
+            await bench.watcher.until(lambda: bench.watcher.places[-1] == [])
+        told = [places for places in bench.watcher.places if len(places) < 2]
+        assert [third] in told
 
     async def test_progress_arrives_on_the_loop_in_order(self, build: Build) -> None:
         def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:
@@ -412,6 +453,68 @@ class TestStopping:
             assert [job.id for job in bench.watcher.failed_jobs] == [running]
             assert bench.watcher.failed_jobs[0].error is None
             assert not bench.consumer.cancel(running)
+
+    async def test_a_job_is_withdrawn_wherever_it_is(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting, other = [await bench.take() for _ in range(3)]
+            await gate.entered()
+            withdrawn = await bench.consumer.withdraw(waiting)
+            assert withdrawn is not None
+            assert withdrawn.state is S.CANCELLED
+            assert [*bench.queue.places()] == [running, other]
+            stopping = await bench.consumer.withdraw(running)
+            assert stopping is not None
+            assert stopping.state is S.RUNNING
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.CANCELLED
+            assert (await bench.ended(other)).state is S.DONE
+            assert {job.id for job in bench.watcher.failed_jobs} == {running, waiting}
+            for ended in (running, waiting, other, "nobody"):
+                assert await bench.consumer.withdraw(ended) is None
+
+    async def test_a_job_that_begins_while_it_is_withdrawn_stops_all_the_same(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+        async with build() as bench:
+            really = bench.store.start
+
+            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+                """The store says *running*, and the consumer does not know it yet."""
+                started: Job | None = await really(job_id, passed)
+                began.set()
+                await go_on.wait()
+                return started
+
+            monkeypatch.setattr(bench.store, "start", start)
+            job_id = await bench.take()
+            await began.wait()
+            stopping = await bench.consumer.withdraw(job_id)
+            assert stopping is not None
+            assert stopping.state is S.RUNNING
+            go_on.set()
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+
+    async def test_a_pause_lets_the_present_job_end_and_frees_the_gpu(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            await bench.consumer.pause()
+            assert not bench.painter.rested.is_set()
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.DONE
+            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
+            late = await bench.take()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            for job_id in (waiting, late):
+                assert (await bench.store.job(job_id)).state is S.PENDING
+            assert all(place.paused for place in bench.queue.places().values())
+            await bench.consumer.unpause()
+            for job_id in (waiting, late):
+                assert (await bench.ended(job_id)).state is S.DONE
 
 
 class TestFailing:
@@ -549,7 +652,7 @@ class TestLosing:
 class Raising(Watcher):
     """An observer with faults of its own."""
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         super().moved(places)
         raise RuntimeError("moved")
 
@@ -568,14 +671,16 @@ class Raising(Watcher):
 
 class TestRobustness:
     async def test_an_observer_that_raises_does_not_stop_the_consumer(
-        self, build: Build, caplog: pytest.LogCaptureFixture
+        self, build: Build, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
         async with build(watcher=Raising()) as bench:
             for _ in range(3):
                 job = await bench.ended(await bench.take())
                 assert job.state is S.DONE
             bench.painter.work = raise_job_failed
             assert (await bench.ended(await bench.take())).state is S.FAILED
+            await bench.watcher.until(lambda: bench.watcher.places)
             assert not bench.task.done()
         for what in ("moved", "progressed", "finished", "failed"):
             assert f"RuntimeError: {what}" in caplog.text
@@ -587,10 +692,10 @@ class TestRobustness:
         async with build() as bench:
             really, failures = bench.store.start, iter([True, True])
 
-            async def start(job_id: str) -> Job | None:
+            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                started: Job | None = await really(job_id)
+                started: Job | None = await really(job_id, passed)
                 return started
 
             monkeypatch.setattr(bench.store, "start", start)
@@ -602,6 +707,13 @@ def raise_job_failed(*_: Any) -> Painting:
 
 
 class TestShutdown:
+    async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
+        async with build() as bench:
+            await bench.ended(await bench.take())
+            assert bench.consumer.draining
+            await bench.consumer.stop(bench.task)
+            assert not bench.consumer.draining
+
     async def test_an_idle_consumer_ends(self, build: Build) -> None:
         async with build() as bench:
             await bench.consumer.stop(bench.task)

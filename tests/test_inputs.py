@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.errors import InvalidRequest
-from bot.inputs import BYTES_MAX, FORGET_AFTER, Inputs, check_file
+from bot.inputs import BYTES_MAX, FORGET_AFTER, SCANS_MAX, Inputs, check_file
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -175,6 +175,30 @@ async def test_a_bomb_is_refused_by_its_header(
 
 async def test_the_largest_picture_is_kept(inputs: Inputs) -> None:
     assert (await kept(inputs, file(Image.new("RGB", (4000, 4000), RED)))).size == (4000, 4000)
+
+
+async def test_a_picture_of_any_shape_is_kept(inputs: Inputs) -> None:
+    for size in ((20_000, 1), (1, 20_000), (20_000, 40)):
+        assert (await kept(inputs, file(Image.new("RGB", size, RED)))).size == size
+    assert (await refusal(inputs, png_header(20_000, 1_000)))[0] == "picture.pixels"
+    assert (await refusal(inputs, png_header(0, 20_000)))[0] in {"picture.format", "picture.broken"}
+
+
+async def test_a_jpeg_of_endless_passes_is_refused(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = file(two_halves((256, 256)), "JPEG", progressive=True)
+    start = data.rfind(b"\xff\xda")
+    last = data[start:-2]
+    assert data.count(b"\xff\xda") < SCANS_MAX
+    await kept(inputs, data)
+
+    def decoded(_: Image.Image) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    bomb = data[:-2] + last * SCANS_MAX + data[-2:]
+    assert (await refusal(inputs, bomb))[0] == "picture.broken"
 
 
 async def test_a_text_bomb_is_refused(inputs: Inputs) -> None:

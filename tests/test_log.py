@@ -1,12 +1,15 @@
 """Nothing secret is ever logged, whoever logs it."""
 
+import asyncio
+import json
 import logging
 import warnings
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
-from bot.log import OURS, RedactingFormatter, set_up
+from bot.log import OURS, JsonFormatter, RedactingFormatter, concerning, here, set_up
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary-canary"
 OTHER_TOKEN = "OTg3NjU0MzIxMDk4NzY1NDMy.Hother.z_another-token-of-somebody-else-abc"
@@ -27,10 +30,10 @@ def _loggers_put_back() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
-def start(level: str, secrets: tuple[str, ...] = ()) -> None:
+def start(level: str, secrets: tuple[str, ...] = (), *, as_json: bool = False) -> None:
     """As in a fresh process: pytest's own handlers stand aside."""
     logging.getLogger().handlers[:] = []
-    set_up(level, secrets)
+    set_up(level, secrets, as_json=as_json)
 
 
 def formatted(message: str, *arguments: object, error: BaseException | None = None) -> str:
@@ -56,6 +59,7 @@ def formatted(message: str, *arguments: object, error: BaseException | None = No
         ),
         (f"'/webhooks/99/{INTERACTION_TOKEN}'", "'/webhooks/99/[hidden]'"),
         (f'"/webhooks/99/{INTERACTION_TOKEN}?wait=1"', '"/webhooks/99/[hidden]?wait=1"'),
+        (f"stored {INTERACTION_TOKEN}, later", "stored [hidden], later"),
         ("painted demo-42.png in 12.5 s", "painted demo-42.png in 12.5 s"),
         ("diffusers 0.42.1 with torch 2.13.0", "diffusers 0.42.1 with torch 2.13.0"),
     ],
@@ -66,6 +70,69 @@ def test_secrets_are_blotted_out_and_the_rest_is_left(text: str, left: str) -> N
     assert left in shown
     # As an argument, too.
     assert left in formatted("%s", text)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [TOKEN, OTHER_TOKEN, PROXY, INTERACTION_TOKEN, f"/webhooks/1/{INTERACTION_TOKEN}/messages"],
+)
+def test_no_secret_is_in_any_field_of_json(secret: str) -> None:
+    try:
+        raise RuntimeError(f'"{secret}"')
+    except RuntimeError as error:
+        exc_info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "a\n%r", (secret,), exc_info)
+    written = JsonFormatter((TOKEN, PROXY, "")).format(record)
+    line = json.loads(written)
+    assert "\n" not in written
+    assert "canary" not in written
+    assert secret not in written
+    assert line["message"].startswith("a\n'")
+    assert "[hidden]" in line["message"]
+    assert line["traceback"].startswith("Traceback")
+    assert "RuntimeError" in line["traceback"]
+    assert (line["level"], line["logger"]) == ("ERROR", "x")
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
+    assert "job" not in line
+
+
+async def test_every_line_names_the_job_that_it_concerns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is logged within, by a task begun there, in a thread; and by convention."""
+    for as_json in (False, True):
+        start("INFO", as_json=as_json)
+        log = logging.getLogger("bot.anything")
+
+        async def later() -> None:
+            log.info("in a task")  # noqa: B023
+
+        log.info("nothing")
+        with concerning("abc"):
+            log.info("within")
+            log.info("job %s: said already", "abc")
+            log.info("job %s: of another", "xyz")
+            task = asyncio.create_task(later())
+            in_thread = here(lambda: log.info("in a thread"))  # noqa: B023
+        await task
+        await asyncio.get_running_loop().run_in_executor(None, in_thread)
+        log.info("job %s: by convention", "xyz")
+        lines = capsys.readouterr().err.splitlines()
+        if as_json:
+            said = [json.loads(line) for line in lines]
+            jobs = [line.get("job") for line in said]
+            assert jobs == [None, "abc", "abc", "xyz", "abc", "abc", "xyz"]
+            assert said[1]["message"] == "within"
+        else:
+            assert [line.partition(": ")[2] for line in lines] == [
+                "nothing",
+                "job abc: within",
+                "job abc: said already",
+                "job xyz: of another",
+                "job abc: in a task",
+                "job abc: in a thread",
+                "job xyz: by convention",
+            ]
 
 
 def test_tracebacks_are_no_exception() -> None:

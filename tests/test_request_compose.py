@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,7 +126,21 @@ class TestDefaults:
 
 
 class TestPrompt:
-    @pytest.mark.parametrize("prompt", ["", "  ", "\n", "<lora:ink>", "\x00\x07", ", <lora:ink> ,"])
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            *("", "  ", "\n", "<lora:ink>", "\x00\x07", ", <lora:ink> ,"),
+            *(
+                "\u200b",
+                "\u202e\u2066",
+                "\ufeff \u00ad",
+                "\u3164",
+                "\u2800",
+                "\u0301",
+                "\U000e0041",
+            ),
+        ],
+    )
     def test_an_empty_one_is_refused(self, prompt: str) -> None:
         assert refused(prompt=prompt) == ("prompt.empty", {"field": "prompt"})
 
@@ -136,11 +151,32 @@ class TestPrompt:
             {"field": "prompt", "value": PROMPT_MAX + 1, "max": PROMPT_MAX},
         )
         assert refused(negative="x" * (PROMPT_MAX + 1))[1]["field"] == "negative"
+        # What Discord takes at most.
+        assert refused(prompt="x" * 6_000)[1]["value"] == 6_000
         # Tags do not count.
         assert composed("x" * PROMPT_MAX + "<lora:ink>").adapters
 
     def test_what_neither_sqlite_nor_png_can_hold_is_left_out(self) -> None:
         assert composed("a\x00 f\ud800ox\r\n\x1b[31m!").prompt == "a fox\n[31m!"
+
+    @pytest.mark.parametrize(
+        ("typed", "kept"),
+        [
+            ("a \u202efox\u202c in \u2067snow\u2069", "a fox in snow"),
+            ("ثعلب في الثلج", "ثعلب في الثلج"),
+            ("\u05e9\u05d5\u05e2\u05dc\u200f!", "\u05e9\u05d5\u05e2\u05dc\u200f!"),
+            ("👩\u200d🚀 in space", "👩\u200d🚀 in space"),
+            ("می\u200cخواهم", "می\u200cخواهم"),
+            ("@everyone **bold** [a](https://x.test)", "@everyone **bold** [a](https://x.test)"),
+        ],
+    )
+    def test_only_what_turns_the_text_around_it_is_taken_out(self, typed: str, kept: str) -> None:
+        assert composed(typed, negative=typed).prompt == kept
+        assert composed(typed, negative=typed).negative == kept
+
+    @pytest.mark.parametrize("prompt", ["a fox <lora:ink", "<lora:ink:0.5 a fox", "<lyco:ink, a"])
+    def test_half_a_tag_is_not_painted_as_words(self, prompt: str) -> None:
+        assert refused(prompt=prompt)[0] == "lora.half_tag"
 
     @given(st.text(max_size=60))
     def test_any_text_is_composed_or_refused_and_can_be_kept(self, text: str) -> None:
@@ -196,7 +232,9 @@ class TestSize:
         request = composed(size=size)
         assert request.width * request.height <= 1_600_000
 
-    @pytest.mark.parametrize("size", ["504x512", "512x504", "1544x512", "513x512", "0x0", "99:1"])
+    @pytest.mark.parametrize(
+        "size", ["504x512", "512x504", "1544x512", "513x512", "0x0", "99:1", "512x100000"]
+    )
     def test_a_side_that_is_not_possible(self, size: str) -> None:
         code, params = refused(size=size)
         assert code == "size.side"
@@ -209,8 +247,11 @@ class TestSize:
         assert composed(model="fast", size="512x640").height == 640
         assert refused(model="fast", size="520x640")[0] == "size.pixels"
 
-    def test_a_form_that_is_not_understood(self) -> None:
-        assert refused(size="huge") == ("size.form", {"field": "size", "value": "huge"})
+    @pytest.mark.parametrize(
+        "size", ["huge", "0", "99999", "1023", "-512x512", "512x512x512", "1e3x1e3", "0:1", "1:0"]
+    )
+    def test_a_form_that_is_not_understood(self, size: str) -> None:
+        assert refused(size=size) == ("size.form", {"field": "size", "value": size})
 
 
 class TestModels:
@@ -224,7 +265,27 @@ class TestModels:
         code, params = refused(model=strange)
         assert code == "model.unlike"
         assert params == {"field": "model", "value": strange, "offered": "base, fast"}
-        assert refused(lora=strange)[0] == "lora.unlike"
+
+    def test_a_lora_that_is_like_no_other_names_some_that_fit(self) -> None:
+        strange = "q" * 20
+        code, params = refused(lora=strange)
+        assert code == "lora.unlike"
+        assert params["model"] == "base"
+        offered = params["offered"].split(", ")
+        assert "ink" in offered
+        assert not {"off", "nude", "fast-only", "old-15"} & {*offered}
+        many = {f"s{n:02}": AdapterEntry(key=f"s{n:02}", name="S", path="a/b") for n in range(11)}
+        for number, last in ((10, "s09"), (11, "…")):
+            catalog = replace(CATALOG, adapters=dict([*many.items()][:number]), adapter_facts={})
+            with pytest.raises(InvalidRequest) as caught:
+                compose(Draft(prompt="a fox", lora=strange), catalog, nsfw=False)
+            assert str(caught.value.params["offered"]).split(", ")[-1] == last
+
+    def test_a_lora_where_none_is_offered(self) -> None:
+        bare = replace(CATALOG, adapters={}, adapter_facts={})
+        with pytest.raises(InvalidRequest) as caught:
+            compose(Draft(prompt="a fox", lora="ink"), bare, nsfw=False)
+        assert caught.value.code == "lora.none"
 
     def test_a_decimal_comma_is_told_as_the_weight_it_was_meant_to_be(self) -> None:
         code, params = refused(lora="ink:0,6, oil")
@@ -380,7 +441,7 @@ class TestOfferedStill:
             ({}, CATALOG.adapters, "model.unlike"),
             ({"base": model("base", enabled=False)}, CATALOG.adapters, "model.disabled"),
             ({"base": model("base", nsfw=True)}, CATALOG.adapters, "model.nsfw"),
-            (CATALOG.models, {}, "lora.unlike"),
+            (CATALOG.models, {}, "lora.none"),
             (CATALOG.models, {"ink": adapter("ink", enabled=False)}, "lora.disabled"),
             (CATALOG.models, {"ink": adapter("ink", models=("x",))}, "lora.other_model"),
         ):

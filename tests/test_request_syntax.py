@@ -122,6 +122,9 @@ class TestAdapters:
                 read(text)
 
 
+TAG_PIECES = ["<lora:ink:1>", "<lora:", "<lyco:", "ink", ":", "0.5", ">", "<", " ", ",", "\n"]
+
+
 class TestTags:
     @pytest.mark.parametrize(
         ("typed", "left"),
@@ -145,6 +148,38 @@ class TestTags:
     def test_a_prompt_without_tags_is_left_as_it_is(self, text: str) -> None:
         if "<ly" not in text.lower():
             assert extract_tags(text) == (text.strip(), ())
+
+    @pytest.mark.parametrize(
+        ("typed", "named"),
+        [
+            ("a fox <lora:ink:0.8", "<lora:ink:0.8"),
+            ("<LYCO:ink:0.8, a fox", "<LYCO:ink:0.8"),
+            ("<lora:ink 0.8\na fox", "<lora:ink 0.8"),
+            ("< lora : ink >", "< lora : ink"),
+            ("<lora:<lora:ink:1>", "<lora:"),
+            ("<lora:a<b>c>", "<lora:a"),
+            ("<lora:ink> and <lora:oil", "<lora:oil"),
+        ],
+    )
+    def test_half_a_tag_is_named(self, typed: str, named: str) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            extract_tags(typed)
+        assert (refused.value.code, refused.value.params["value"]) == ("lora.half_tag", named)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["<lora:ink:1>", "<lora:", "<lyco:", "ink", ":", "0.5", ">", "<", " ", ","]
+            )
+        ).map("".join)
+    )
+    def test_no_tag_is_left_in_a_prompt(self, typed: str) -> None:
+        try:
+            left, _ = extract_tags(typed)
+        except InvalidRequest:
+            return
+        assert "<lora:" not in left
+        assert "<lyco:" not in left
 
 
 class TestSizes:

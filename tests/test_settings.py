@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import SettingsError
+from bot.limits import Limits
 from bot.settings import (
     DISCORD_API_URL,
     README_MARKS,
@@ -55,6 +56,7 @@ def test_the_defaults() -> None:
     assert settings.models_dir == Path("models")
     assert (settings.device, settings.dtype, settings.log_level) == ("auto", "auto", "INFO")
     assert (settings.job_timeout, settings.queue_size, settings.queue_per_user) == (600, 50, 3)
+    assert settings.limits == Limits(size=50, per_user=3)
     assert settings.database == Path("data/imagen.sqlite3")
     assert settings.images_dir == Path("data/images")
     assert settings.secrets() == ()
@@ -85,6 +87,14 @@ def test_the_defaults() -> None:
         ("IMAGEN_MAX_ADAPTERS", "8", "max_adapters", 8),
         ("IMAGEN_QUEUE_PER_USER", "1", "queue_per_user", 1),
         ("IMAGEN_QUEUE_PER_USER", "1000", "queue_per_user", 1_000),
+        ("IMAGEN_QUEUE_PER_GUILD", "", "queue_per_guild", None),
+        ("IMAGEN_QUEUE_PER_GUILD", "20", "queue_per_guild", 20),
+        ("IMAGEN_COOLDOWN", "7.5", "cooldown", 7.5),
+        ("IMAGEN_DAILY_PICTURES", "100", "daily_pictures", 100),
+        ("IMAGEN_ALLOWED_ROLES", "", "allowed_roles", ()),
+        ("IMAGEN_ALLOWED_ROLES", "12", "allowed_roles", (12,)),
+        ("IMAGEN_BLOCKED_USERS", " 12,34 , 56, ", "blocked_users", (12, 34, 56)),
+        ("IMAGEN_PRIORITY_ROLES", "12, 34:2,56 : 99", "priority_roles", {12: 1, 34: 2, 56: 99}),
         *[("IMAGEN_LOG_LEVEL", v, "log_level", v) for v in ("DEBUG", "INFO", "WARNING", "ERROR")],
         ("IMAGEN_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         *[(name, "", "queue_size", 50) for name in names_of()],
@@ -118,6 +128,13 @@ def test_what_is_allowed(
         ("IMAGEN_QUEUE_SIZE", "10001", "less than or equal to 10000"),
         ("IMAGEN_QUEUE_SIZE", "2.5", "a valid integer"),
         ("IMAGEN_QUEUE_PER_USER", "0", "greater than or equal to 1"),
+        ("IMAGEN_QUEUE_PER_GUILD", "0", "greater than or equal to 1"),
+        ("IMAGEN_COOLDOWN", "-1", "greater than or equal to 0"),
+        ("IMAGEN_DAILY_PICTURES", "0", "greater than or equal to 1"),
+        ("IMAGEN_ALLOWED_ROLES", "artists", "ids separated by commas"),
+        ("IMAGEN_BLOCKED_USERS", "12 34", "ids separated by commas"),
+        ("IMAGEN_PRIORITY_ROLES", "12:0", "from 1 to 99"),
+        ("IMAGEN_PRIORITY_ROLES", "12=2", "from 1 to 99"),
         ("IMAGEN_QUEUE_PER_USER", "1001", "less than or equal to 1000"),
         ("IMAGEN_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],

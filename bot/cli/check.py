@@ -30,7 +30,7 @@ from catalog.header import HeaderError, read_metadata
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
-GIB_NEEDED = {"full": 12, "11gb": 9.5, "8gb": 7}
+GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
 """Of free memory, by profile: what a picture of 1024×1024 is planned to take, context included."""
 MEND = {
     ".toml": "correct the entry; it is left out until then",
@@ -82,7 +82,7 @@ def _token(settings: Settings) -> Finding:
             "put DISCORD_TOKEN into .env to serve Discord; `imagine` works without",
             fatal=True,
         )
-    if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value()):
+    if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value().strip()):  # as discord.py does
         return Finding(
             "token: does not look like a bot token (three parts joined by dots)",
             "copy it anew from https://discord.com/developers/applications, page Bot, Reset Token",
@@ -132,7 +132,9 @@ def _device(settings: Settings) -> Finding:
 def _catalog(settings: Settings) -> Iterator[Finding]:
     models_dir = settings.models_dir.absolute()
     try:
-        catalog = read_catalog(settings.catalog_dir.absolute(), models_dir)
+        catalog = read_catalog(
+            settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
+        )
     except CatalogError as error:
         yield Finding(
             f"catalog: {error}",
@@ -154,6 +156,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
         for entry in entries.values():
             if not entry.enabled:
+                yield Finding(f"{kind} {entry.key}: disabled, not looked at")
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
             why = catalog.misfit(entry.key) if kind == "LoRA" else None

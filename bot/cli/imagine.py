@@ -5,12 +5,14 @@ import asyncio
 import json
 import shutil
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bot.errors import InvalidRequest, Refused
 from bot.inputs import Inputs, check_file
+from bot.lock import Claims
 from bot.progress import Progress
 from bot.request import Draft, Picture, compose
 from bot.settings import Settings
@@ -33,7 +35,10 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
-    async with Studio.open(settings) as studio:
+    async with (
+        Studio.open(settings, demos="offered") as studio,
+        AsyncExitStack() as until_the_end,
+    ):
         draft = Draft(
             prompt=options.prompt,
             model=options.model,
@@ -59,13 +64,16 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             request = compose(
                 draft, studio.catalog.current, nsfw=True, adapters_max=settings.max_adapters
             )
-            ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
+            new = NewJob(request=request, origin="cli")
+            # A bot that starts meanwhile would take an unclaimed job for one left behind.
+            until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
+            ticket = await studio.queue.accept(new)
         except (InvalidRequest, Refused) as error:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST
         except OSError as error:
-            print(f"{error.filename}: it cannot be read: {error.strerror}", file=sys.stderr)
-            return BAD_REQUEST
+            print(f"{error.filename}: it cannot be kept: {error.strerror}", file=sys.stderr)
+            return JOB_FAILED
         watcher = _Watcher(say, bar=sys.stderr.isatty())
         async with studio.consuming(settings, watcher) as consumer:
             studio.queue.release(ticket.job.id)
@@ -90,10 +98,16 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _picture(inputs: Inputs, field: str, file: Path | None) -> Picture | None:
-    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be read."""
+    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be kept."""
     if file is None:
         return None
-    sha256 = await inputs.keep(await asyncio.to_thread(_read, field, file), field)
+    try:
+        data = await asyncio.to_thread(_read, field, file)
+    except OSError as error:
+        raise InvalidRequest(
+            field, "picture.unreadable", value=str(file), reason=error.strerror or "I/O error"
+        ) from None
+    sha256 = await inputs.keep(data, field)
     return Picture(sha256, *await inputs.size(sha256))
 
 
@@ -112,7 +126,7 @@ class _Watcher:
         self._shown = ""
         self.ended = asyncio.Event()
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         """Nobody else is in this line."""
 
     def progressed(self, job: Job, progress: Progress) -> None:

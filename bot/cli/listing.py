@@ -22,7 +22,9 @@ from catalog.dropins import CHECKPOINTS, LORAS
 def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bool) -> int:
     """Print the catalog's entries, broken ones too; raises CatalogError when it cannot be read."""
     models_dir = settings.models_dir.absolute()
-    catalog = read_catalog(settings.catalog_dir.absolute(), models_dir)
+    catalog = read_catalog(
+        settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
+    )
     entries: list[ModelEntry | AdapterEntry]
     entries = [*(catalog.models if what == "models" else catalog.adapters).values()]
     rows = [_row(entry, models_dir, catalog) for entry in entries]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bot import client, log
 from bot.errors import EngineLost
+from bot.lock import only_bot
 from bot.restart import MISCONFIGURED, TRY_AGAIN, restart
 from bot.settings import Settings
 from bot.signals import end
@@ -20,14 +21,23 @@ Without a token, `make demo` paints here and now"""
 
 
 def run(settings: Settings, extensions: Sequence[str]) -> int:
-    """Serve Discord until interrupted; returns the exit code."""
+    """Serve Discord until interrupted; returns the exit code.
+
+    Raises what `client.run` raises, and StoreError when another bot runs on the same data.
+    """
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
         return MISCONFIGURED
-    log.set_up(settings.log_level, settings.secrets())
-    try:
-        asyncio.run(client.run(settings, extensions))
-    except EngineLost:
+    as_json = settings.log_format == "json"
+    log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
+    with only_bot(settings.data_dir.absolute()):
+        try:
+            asyncio.run(client.run(settings, extensions))
+        except EngineLost:
+            lost = True
+        else:
+            lost = False
+    if lost:
         if settings.restart:
             restart()
         # A thread may be inside of something for ever: nothing waits for it.

@@ -28,7 +28,7 @@ from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
 from bot.errors import JobFailed, StoreError
 from bot.insist import insist
-from bot.progress import Progress, Stage
+from bot.progress import Progress
 from bot.queue import Ticket
 from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
 from bot.ui.language import Say, Texts
@@ -92,17 +92,18 @@ class Delivery:
         job = ticket.job
         asked = Asked(interaction.id, interaction.token)
         post: Post | None = self._courier.interaction_post(asked)
-        embed = self._board.parcel(job, _waiting(ticket)).embed
+        parcel = self._board.parcel(job, ticket.place)
+        embed, view = parcel.embed, parcel.view or discord.utils.MISSING
         message_id: int | None = None
         try:
             if interaction.response.is_done():
                 answer = await interaction.edit_original_response(
-                    embed=embed, allowed_mentions=only(None)
+                    embed=embed, view=view, allowed_mentions=only(None)
                 )
                 message_id = answer.id
             else:
                 response = await interaction.response.send_message(
-                    embed=embed, allowed_mentions=only(None)
+                    embed=embed, view=view, allowed_mentions=only(None)
                 )
                 message_id = response.message_id
         except Exception as error:
@@ -115,7 +116,7 @@ class Delivery:
                 await self._store.erase_token(job.id)
         if message_id and interaction.channel_id:
             job = await self._note_message(job, interaction.channel_id, message_id)
-        self._board.follow(job, post, ticket.position)
+        self._board.follow(job, post, ticket.place)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
         """Reply to `message` with the job's place in line, mentioning who asked.
@@ -128,7 +129,7 @@ class Delivery:
         try:
             sent = await send(
                 channel,
-                replace(self._board.parcel(job, _waiting(ticket)), mention=job.user_id),
+                replace(self._board.parcel(job, ticket.place), mention=job.user_id),
                 nonce=f"{job.id}-ack",
                 reply_to=message.to_reference(fail_if_not_exists=False),
             )
@@ -140,7 +141,7 @@ class Delivery:
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
             job = await self._note_message(job, channel.id, sent.id)
-        self._board.follow(job, post, ticket.position)
+        self._board.follow(job, post, ticket.place)
 
     async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
         """The person was told: the job is not taken back because this cannot be noted."""
@@ -154,7 +155,7 @@ class Delivery:
     async def resume(self, tickets: Sequence[Ticket]) -> None:
         """After a restart: follow what waits."""
         for ticket in tickets:
-            await self._board.resume(ticket.job, ticket.position)
+            await self._board.resume(ticket.job, ticket.place)
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -171,7 +172,7 @@ class Delivery:
 
     # JobObserver
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         self._board.moved(places)
 
     def progressed(self, job: Job, progress: Progress) -> None:
@@ -331,7 +332,3 @@ class Delivery:
 def _webhook(client: discord.Client, token: str) -> discord.Webhook:
     """What answers an interaction by its token alone, also after a restart."""
     return discord.Webhook.partial(client.application_id or 0, token, client=client)
-
-
-def _waiting(ticket: Ticket) -> Progress:
-    return Progress(Stage.QUEUED, position=ticket.position)

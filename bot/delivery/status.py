@@ -14,6 +14,7 @@ from bot.delivery.uploads import Upload
 from bot.errors import StoreError
 from bot.progress import Progress, Stage
 from bot.store import Job, Store
+from bot.ui.buttons import cancel_view
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, status_embed, status_line
 
@@ -23,6 +24,8 @@ EDIT_INTERVAL = 2.0
 """Seconds between two edits of one message."""
 NEAR = 10
 """Places at the head of the line that are shown exactly."""
+DRIFT = 60
+"""Seconds by which the time that a message shows may be wrong."""
 PREVIEW = "preview.jpg"
 PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
 """What may be said of an edit with a preview though its text alone would do."""
@@ -34,6 +37,7 @@ LANES = 2
 class _Followed:
     """post: how the message is reached; None when it no longer is. shown: its line now.
 
+    told: of the same, what the line does not say.
     preview: the latest, with the number of its image. takes_previews: until one is refused.
     """
 
@@ -41,6 +45,7 @@ class _Followed:
     say: Say
     post: Post | None
     shown: str
+    told: Progress | None = None
     pacer: Pacer = field(init=False)
     preview: tuple[int, bytes] | None = None
     takes_previews: bool = True
@@ -75,6 +80,7 @@ class StatusBoard:
         shown = PREVIEW if preview else None
         return Parcel(
             embed=status_embed(say, job, progress, shown, self._patience(say, job)),
+            view=cancel_view(say, job.id),
             content=mention(job.user_id) if job.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
@@ -87,20 +93,22 @@ class StatusBoard:
             return ""
         return say("status.patience", minutes=math.ceil(seconds / 60))
 
-    def follow(self, job: Job, post: Post | None, position: int | None = None) -> None:
-        """position: what the message shows now; None where that is not known."""
+    def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
+        """place: what the message shows now; None where that is not known."""
         say = self._texts.speaker(job.locale)
-        shown = status_line(say, Progress(Stage.QUEUED, position=position)) if position else ""
-        followed = _Followed(job, say, post, shown)
+        shown = status_line(say, place) if place else ""
+        followed = _Followed(job, say, post, shown, place)
         followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
         self._followed[job.id] = followed
 
-    def moved(self, places: dict[str, int]) -> None:
+    def moved(self, places: dict[str, Progress]) -> None:
         """The line has moved; see JobObserver."""
         for job_id, place in places.items():
+            followed = self._followed.get(job_id)
             # Far back in a long line every tenth place will do: each edit is a request.
-            if place <= NEAR or place % NEAR == 0:
-                self.show(job_id, Progress(Stage.QUEUED, position=place))
+            near = place.position <= NEAR or place.position % NEAR == 0
+            if followed is not None and (near or _is_told_wrong(followed.told, place)):
+                self.show(job_id, place)
 
     def show(self, job_id: str, progress: Progress) -> None:
         """Show `progress` soon, unless something newer comes first."""
@@ -112,10 +120,10 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
-    async def resume(self, job: Job, position: int) -> None:
+    async def resume(self, job: Job, place: Progress) -> None:
         """Follow a job that an earlier run left waiting, in the message that it has."""
         self.follow(job, await self._courier.post(job))
-        self.show(job.id, Progress(Stage.QUEUED, position=position))
+        self.show(job.id, place)
 
     async def settle(self, job: Job) -> Post | None:
         """Stop editing, so that nothing overtakes the result; how the message is reached."""
@@ -127,13 +135,15 @@ class StatusBoard:
 
     async def _edit(self, followed: _Followed, progress: Progress) -> None:
         line = status_line(followed.say, progress)
-        if followed.post is None or line == followed.shown:
+        waits = progress.stage is Stage.QUEUED
+        told = line == followed.shown and not (waits and _is_told_wrong(followed.told, progress))
+        if followed.post is None or told:
             return
-        lane = self._lanes if progress.stage is Stage.QUEUED else contextlib.nullcontext()
+        lane = self._lanes if waits else contextlib.nullcontext()
         try:
             async with lane:
                 await self._put(followed, followed.post, progress)
-            followed.shown = line
+            followed.shown, followed.told = line, progress
         except StoreError as error:
             log.error("job %s: %s", followed.job.id, error)
         except Exception as error:
@@ -172,6 +182,15 @@ class StatusBoard:
         if not isinstance(followed.post, InteractionPost):
             return None
         return self._courier.channel_post(await self._store.job(followed.job.id))
+
+
+def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
+    """Whether what a waiting job's message says besides its position is not so any more."""
+    if told is None or told.paused != place.paused:
+        return True
+    if told.ready_at is None or place.ready_at is None:
+        return told.ready_at != place.ready_at
+    return abs(told.ready_at - place.ready_at) > DRIFT
 
 
 def _is_of_another_image(progress: Progress, image: int) -> bool:

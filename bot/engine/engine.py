@@ -39,19 +39,20 @@ LIBRARY_SETTINGS: Final = {
 class Engine:
     """Turns requests into pictures.
 
-    Every method but `loaded` belongs to the engine thread: models are built in it only.
-    `preview_interval` may change between two jobs.
+    Every method but `loaded` and `gpu_memory` belongs to the engine thread: models are built in it
+    only. `preview_interval` may change between two jobs.
 
     models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
     inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
-    memory: `auto`, or how much of a model may stay on the device: `full`, `11gb` or `8gb`.
+    memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
+        `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
     adapter_cache: bytes of RAM for adapters that were read.
-    compiled: compile the UNet in the background, once for each size that a model is made for.
+    compiled: compile the UNet in the background, once for each usual size of a model.
     preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
@@ -83,12 +84,22 @@ class Engine:
         self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
         self._painter: Painter | None = None
+        self._painting_on: Place | None = None
 
     @property
     def loaded(self) -> str | None:
         """Key of the model in memory; from any thread."""
         painter = self._painter
         return painter.loaded if painter else None
+
+    def gpu_memory(self) -> dict[str, int]:
+        """Bytes of the GPU's memory by kind: `allocated`, `reserved`, `free`, `total`.
+
+        Empty where there is no GPU, and before anything was painted on it. From any thread that may
+        wait for the driver; raises what that raises.
+        """
+        place = self._painting_on
+        return place.memory() if place else {}
 
     def warm_up(self) -> None:
         """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
@@ -236,6 +247,7 @@ class Engine:
                 kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,
             )
+            self._painting_on = place
         return self._painter
 
     def _new_preview(self) -> "Preview | None":

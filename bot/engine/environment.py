@@ -82,6 +82,21 @@ class Place:
             free = total - torch.mps.driver_allocated_memory()
         return DeviceReport(self.device, name, self.dtype_name, total, free, problem)
 
+    def memory(self) -> dict[str, int]:
+        """Bytes of a GPU's memory by kind; empty where there is none."""
+        if self.device == "cuda":
+            free, total = torch.cuda.mem_get_info()
+            allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+            return {"allocated": allocated, "reserved": reserved, "free": free, "total": total}
+        if self.device == "mps":
+            allocated, reserved = (
+                torch.mps.current_allocated_memory(),
+                torch.mps.driver_allocated_memory(),
+            )
+            total = torch.mps.recommended_max_memory()
+            return {"allocated": allocated, "reserved": reserved, "total": total}
+        return {}
+
     def describe(self) -> dict[str, str]:
         """Everything of this install that the bits of a picture depend on, for the recipe."""
         facts = {

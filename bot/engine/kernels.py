@@ -1,4 +1,4 @@
-"""How the UNet is run: by torch's own kernels, or compiled for the size that most pictures have.
+"""How the UNet is run: by torch's own kernels, or compiled for the sizes that most pictures have.
 
 Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
 adapters are copied into, so it is compiled once and outlives every switch. It computes the last
@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, cast
@@ -17,6 +17,9 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import torch
 
 from bot.engine.environment import Place
+from bot.engine.prompt import CHUNK
+from bot.request.syntax import usual_sizes
+from catalog import ModelEntry
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ Backend = Literal["inductor", "eager"]
 TRIES: Final = 3
 """Of one shape. A compiling is spoilt when the network is parked or a reference hung into it
 meanwhile; without a C compiler every one fails."""
+SHAPES_MAX: Final = 64
+"""That one network may be compiled for: some models, each with its sizes."""
 
 
 class Shape(NamedTuple):
@@ -40,7 +45,17 @@ class Shape(NamedTuple):
     height: int
 
 
-def rehearse(shape: Shape, projection: int, place: Place, unet: Any) -> None:
+def shapes_of(entry: ModelEntry) -> tuple[Shape, ...]:
+    """Those of most pictures that people want of a model, the most wanted first.
+
+    Of the sizes that are proposed, at the model's own guidance, with a prompt of usual length.
+    """
+    rows = 2 if entry.guidance.default > 1.0 else 1
+    sizes = dict.fromkeys((entry.size, *usual_sizes(entry)))
+    return tuple(Shape(rows, CHUNK, *size) for size in sizes)
+
+
+def rehearse(projection: int, place: Place, unet: Any, shape: Shape) -> None:
     """Ask `unet` once as for a picture of `shape`; projection: width of the pooled prompt."""
     like: dict[str, Any] = {"device": place.device, "dtype": place.dtype}
     latents = torch.zeros(shape.rows, 4, shape.height // 8, shape.width // 8, **like)
@@ -79,8 +94,8 @@ class Kernels:
 
     backend: of torch.compile; None never compiles. `eager` only traces, for tests.
 
-    Compiling takes minutes, and no request ever waits for it: `prepare` does it in a thread of its
-    own, and until it is done `choose` knows torch's own kernels only.
+    Compiling takes minutes a shape, and no request ever waits for it: `prepare` does it in a thread
+    of its own, and until a shape is done `choose` knows torch's own kernels only.
     """
 
     def __init__(self, backend: Backend | None) -> None:
@@ -100,8 +115,10 @@ class Kernels:
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
         return Choice(plain, existing, frozenset(self._ready))
 
-    def prepare(self, module: Any, shape: Shape, run: Callable[[Any], object]) -> None:
-        """Begin to compile for `shape`, unless that is done, under way or not wanted.
+    def prepare(
+        self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]
+    ) -> None:
+        """Begin to compile for `shapes`, one after the other, unless something is under way.
 
         run: calls what it is given as it would call `module` for a picture of that shape; its
             result does not count. It is called in another thread.
@@ -111,14 +128,20 @@ class Kernels:
         if module is not self._module:
             self._module, self._ready, self._tries = module, set(), Counter()
             self._compiled = None
-        if shape in self._ready or self._tries[shape] == TRIES:
+        wanted = [s for s in shapes if s not in self._ready and self._tries[s] < TRIES]
+        if not wanted:
             return
-        self._tries[shape] += 1
         # What torch.compile imports takes seconds: called in the thread.
-        make = partial(torch.compile, module, backend=self._backend, fullgraph=True, dynamic=False)
-        work = (module, make, shape, run)
+        make = partial(
+            torch.compile,
+            module,
+            backend=self._backend,
+            fullgraph=True,
+            dynamic=False,
+            recompile_limit=SHAPES_MAX,
+        )
         self._thread = threading.Thread(
-            target=self._compile, args=work, name="compiler", daemon=True
+            target=self._compile, args=(module, make, wanted, run), name="compiler", daemon=True
         )
         self._thread.start()
 
@@ -136,19 +159,25 @@ class Kernels:
         self,
         module: Any,
         make: Callable[[], Any],
-        shape: Shape,
-        run: Callable[[Any], object],
+        shapes: Sequence[Shape],
+        run: Callable[[Any, Shape], object],
     ) -> None:
-        began = time.monotonic()
-        try:
-            compiled = self._compiled or make()
-            # The same mode as while painting: the code is bound to it.
-            with torch.inference_mode():
-                run(compiled)
-        except Exception:
-            log.warning("compiling for %s failed; torch's own kernels do", shape, exc_info=True)
-            return
-        log.info("compiled for %s in %.0f s", shape, time.monotonic() - began)
-        if module is self._module:
-            self._compiled = compiled
-            self._ready.add(shape)
+        compiled = self._compiled
+        for shape in shapes:
+            if module is not self._module:
+                return
+            self._tries[shape] += 1
+            began = time.monotonic()
+            try:
+                if compiled is None:
+                    compiled = make()
+                # The same mode as while painting: the code is bound to it.
+                with torch.inference_mode():
+                    run(compiled, shape)
+            except Exception:
+                log.warning("compiling for %s failed; torch's own kernels do", shape, exc_info=True)
+                continue
+            log.info("compiled for %s in %.0f s", shape, time.monotonic() - began)
+            if module is self._module:
+                self._compiled = compiled
+                self._ready.add(shape)

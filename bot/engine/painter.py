@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import PIL
 import PIL.Image
@@ -14,14 +15,14 @@ from bot.engine import patches, pixels, prompt, sampling
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
-from bot.engine.kernels import Kernels, Shape, rehearse
+from bot.engine.kernels import Kernels, rehearse, shapes_of
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import NETWORKS, TEXT, ModelFiles, dtype_of
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
-from bot.engine.prompt import CHUNK, SDXL_LAYER, Encoded
+from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import Painting
@@ -33,6 +34,11 @@ from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import Catalog, ModelEntry
+
+_SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
+"""Reason of `AdapterFile.skipped` → the sentence that says it."""
+NAME_SHOWN: Final = 100
+"""Characters of a module's name, which the file may have made as long as it likes."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -172,10 +178,9 @@ class Painter:
         # It runs once beside a job, whose memory it would take on a smaller card.
         if chosen.park_text_encoders:
             return
-        shape = Shape(2, CHUNK, *entry.size)
         projection = resident.text_encoder_2.config.projection_dim
-        run = partial(rehearse, shape, projection, self._place)
-        self._kernels.prepare(resident.unet, shape, run)
+        run = partial(rehearse, projection, self._place)
+        self._kernels.prepare(resident.unet, shapes_of(entry), run)
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read the adapters of a waiting job from disk; from any thread.
@@ -354,14 +359,24 @@ def _encode(request: GenerationRequest, resident: Resident) -> Encoded:
 
 
 def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:
-    return tuple(
-        Notice(
-            "adapter.partial",
-            {"adapter": owner.key, "matched": file.matched, "total": file.total},
-        )
-        for file, (_, owner) in zip(read, worn, strict=True)
-        if file.matched < file.total
-    )
+    """Of each adapter that fits only in part how much took effect, then why the rest did not."""
+    notices = []
+    for file, (_, owner) in zip(read, worn, strict=True):
+        if file.matched < file.total:
+            notices.append(
+                Notice(
+                    "adapter.partial",
+                    {"adapter": owner.key, "matched": file.matched, "total": file.total},
+                )
+            )
+        for reason, code in _SKIPPED.items():
+            modules = [name for name, why in file.skipped if why == reason]
+            if modules:
+                example = modules[0][:NAME_SHOWN]
+                notices.append(
+                    Notice(code, {"adapter": owner.key, "count": len(modules), "example": example})
+                )
+    return tuple(notices)
 
 
 def _described(profile: Profile, job: Job) -> dict[str, str]:

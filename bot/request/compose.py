@@ -2,12 +2,12 @@
 
 import re
 import secrets
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from bot.characters import storable, straight, visible
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
@@ -70,7 +70,7 @@ def compose(
     Raises InvalidRequest (a field's value is wrong) or Refused (the model or LoRA is not offered).
     """
     prompt, tagged = extract_tags(_clean(draft.prompt))
-    if not prompt:
+    if not visible(prompt):
         raise InvalidRequest("prompt", "prompt.empty")
     negative = _clean(draft.negative) if draft.negative is not None else None
     for name, text in (("prompt", prompt), ("negative", negative or "")):
@@ -232,6 +232,4 @@ def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[i
 
 
 def _clean(text: str) -> str:
-    """Without control characters and lone surrogates, which neither SQLite nor PNG can hold."""
-    kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return "".join(kept).strip()
+    return straight(storable(text)).strip()

@@ -53,7 +53,11 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     if entry is None:
         if near := ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key)):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
-        raise InvalidRequest("lora", "lora.unlike", value=name)
+        fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]
+        if not fitting:
+            raise InvalidRequest("lora", "lora.none", value=name, model=model.key)
+        offered = ", ".join(fitting[:NAMES_SHOWN] + ["…"] * (len(fitting) > NAMES_SHOWN))
+        raise InvalidRequest("lora", "lora.unlike", value=name, model=model.key, offered=offered)
     if not entry.enabled:
         raise Refused("lora.disabled", name=entry.key)
     if entry.nsfw and not nsfw:

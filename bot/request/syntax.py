@@ -5,12 +5,19 @@ import re
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequest
+from catalog import ModelEntry
 
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
+HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
-DIMENSIONS = re.compile(r"(\d{1,5})\s*[x×*]\s*(\d{1,5})", re.IGNORECASE)
+DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
+
+PORTRAIT = ((13, 19), (2, 3), (3, 4), (9, 16))
+LANDSCAPE = ((19, 13), (3, 2), (4, 3), (16, 9), (21, 9))
+RATIOS = ((1, 1), *PORTRAIT, *LANDSCAPE)
+"""Shapes that people ask for, width to height; 13:19 is SDXL's own 832×1216."""
 
 PIXEL_STEP = 8
 """The VAE's scale: both sides are multiples of it."""
@@ -40,8 +47,11 @@ def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
 def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     """Take `<lora:name:weight>` tags, which AUTOMATIC1111 made known, out of a prompt.
 
-    Returns the prompt without them, tidied where they stood, and the asks in their order.
+    Returns the prompt without them, tidied where they stood, and the asks in their order. Raises
+    InvalidRequest for half a tag too: painted as words, it would be a LoRA that silently lacks.
     """
+    if half := HALF_TAG.search(TAG.sub(" ", prompt)):
+        raise InvalidRequest("lora", "lora.half_tag", value=half[0].strip())
     asks = tuple(_ask(match[1].strip()) for match in TAG.finditer(prompt))
     if not asks:
         return prompt.strip(), ()
@@ -84,6 +94,17 @@ def parse_size(text: str, native: tuple[int, int]) -> tuple[int, int]:
         if across and down:
             return at_ratio(across, down, native)
     raise InvalidRequest("size", "size.form", value=text)
+
+
+def usual_sizes(model: ModelEntry) -> dict[tuple[int, int], tuple[int, int]]:
+    """The size of each of RATIOS at the model's pixel count, as far as the model can paint it."""
+    sizes: dict[tuple[int, int], tuple[int, int]] = {}
+    for ratio in RATIOS:
+        size = at_ratio(*ratio, model.size)
+        fits = model.min_side <= min(size) <= max(size) <= model.max_side
+        if fits and size[0] * size[1] <= model.max_pixels:
+            sizes.setdefault(size, ratio)
+    return sizes
 
 
 def at_ratio(across: int, down: int, native: tuple[int, int]) -> tuple[int, int]:

@@ -11,9 +11,9 @@ from bot.store.jobs import (
     JobState,
     KeptImage,
     Kind,
-    Limits,
     NewJob,
     Origin,
+    Painted,
     now_ms,
 )
 from bot.store.store import Store
@@ -28,9 +28,9 @@ __all__ = [
     "JobState",
     "KeptImage",
     "Kind",
-    "Limits",
     "NewJob",
     "Origin",
+    "Painted",
     "Store",
     "files_error",
     "now_ms",

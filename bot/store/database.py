@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Self, TypeGuard
+from uuid import uuid4
 
 import aiosqlite
 
@@ -200,8 +201,15 @@ def _copy(path: Path, target: Path) -> None:
 async def _keep_as_it_was(path: Path, version: int) -> None:
     """A copy from before the schema changes, for going back to an older version of the bot."""
     target = path.with_name(f"{path.stem}-schema-{version}{path.suffix}")
-    if not await asyncio.to_thread(target.exists):
-        await asyncio.to_thread(_copy, path, target)
+    if await asyncio.to_thread(target.exists):
+        return
+    # Whole or not there, also when several processes start at the same time.
+    part = target.with_name(f"{target.name}.{uuid4().hex[:8]}.part")
+    try:
+        await asyncio.to_thread(_copy, path, part)
+        await asyncio.to_thread(part.replace, target)
+    finally:
+        await asyncio.to_thread(part.unlink, missing_ok=True)
 
 
 async def _version(connection: aiosqlite.Connection) -> int:

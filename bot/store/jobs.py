@@ -27,12 +27,9 @@ DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many jobs may wait or run at once: in all, and for one user."""
-
-    size: int
-    per_user: int
+def new_id() -> str:
+    """A fresh job id: ten characters that nobody misreads (49 bits)."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
 
 
 class JobState(StrEnum):
@@ -73,14 +70,18 @@ class Asked:
 class NewJob:
     """A job to be accepted. `user_id` is 0 for the command line, which has no guild or channel.
 
+    roles: the user's in that guild. priority: which the queue finds by them.
     asked: None for a reaction and for the command line.
     """
 
     request: GenerationRequest
     origin: Origin
+    id: str = field(default_factory=new_id)
     kind: Kind = "imagine"
     user_id: int = 0
     guild_id: int | None = None
+    roles: frozenset[int] = frozenset()
+    priority: int = 0
     channel_id: int | None = None
     reply_to: int | None = None
     parent_id: str | None = None
@@ -157,6 +158,9 @@ class Job:
     error: Failure | None
     recipe: Recipe | None
     warnings: tuple[Notice, ...]
+    priority: int = 0
+    passed: int = 0
+    due_at: int | None = None
     interaction_id: int | None = None
     posting_at: int | None = None
     told_at: int | None = None
@@ -199,9 +203,17 @@ class Job:
         )
 
 
-def new_id() -> str:
-    """A fresh job id: ten characters that nobody misreads (49 bits)."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """What there is to learn from a job that was painted; times are milliseconds."""
+
+    request: GenerationRequest
+    started_at: int
+    finished_at: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at) / 1000
 
 
 def now_ms() -> int:

@@ -1,7 +1,7 @@
 """Store: the only door to the database. Every change of a job's state is one fenced UPDATE."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import date
@@ -11,10 +11,12 @@ from typing import Any, Self
 import aiosqlite
 
 from bot.errors import Loss, Refused
+from bot.limits import DAY, Usage
 from bot.progress import Notice
 from bot.recipe import Recipe
+from bot.request import GenerationRequest
 from bot.store.backup import back_up
-from bot.store.database import Database
+from bot.store.database import Database, Row
 from bot.store.jobs import (
     Asked,
     Failure,
@@ -22,10 +24,9 @@ from bot.store.jobs import (
     Job,
     JobState,
     KeptImage,
-    Limits,
     NewJob,
     Origin,
-    new_id,
+    Painted,
     now_ms,
 )
 
@@ -44,24 +45,24 @@ class Store:
 
     # Accepting
 
-    async def accept(self, new: NewJob, limits: Limits | None = None) -> Job:
-        """Insert `new` as pending, unless the queue or the user's share of it is full (Refused).
+    async def accept(self, new: NewJob, check: Callable[[Usage], None] | None = None) -> Job:
+        """Insert `new` as pending, unless `check` raises Refused.
 
-        The count and the insert are one transaction, so two requests cannot both take the last
-        place. An interaction that was replayed is refused: it has its job.
+        The usage that it sees and the insert are one transaction, so two requests cannot both take
+        the last place. An interaction that was replayed is refused: it has its job.
         """
-        job_id = new_id()
+        asked_at = now_ms()
         async with self._database.transaction() as write:
             if new.asked is not None:
                 await self._check_replay(write, new.asked)
-            if limits is not None:
-                await self._check(write, new, limits)
+            if check is not None:
+                check(await _usage(write.execute_fetchall, new, asked_at))
             await write.execute(
                 "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
-                " channel_id, reply_to, locale, upload_limit, created_at, interaction_id)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " channel_id, reply_to, locale, upload_limit, priority, created_at, interaction_id)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    job_id,
+                    new.id,
                     new.origin,
                     new.kind,
                     new.parent_id,
@@ -72,16 +73,17 @@ class Store:
                     new.reply_to,
                     new.locale,
                     new.upload_limit,
-                    now_ms(),
+                    new.priority,
+                    asked_at,
                     new.asked and new.asked.id,
                 ),
             )
             if new.asked is not None:
                 await write.execute(
                     "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
-                    (job_id, new.asked.token, new.asked.good_to),
+                    (new.id, new.asked.token, new.asked.good_to),
                 )
-        return await self.job(job_id)
+        return await self.job(new.id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job."""
@@ -126,13 +128,22 @@ class Store:
 
     # Transitions: each returns the job as it is now, or None when it was not in the state expected.
 
-    async def start(self, job_id: str) -> Job | None:
-        """pending → running, as one more attempt."""
-        return await self._transition(
-            job_id,
-            "state = 'running', attempt = attempt + 1, started_at = ? WHERE state = 'pending'",
-            (now_ms(),),
-        )
+    async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
+        """pending → running, as one more attempt. passed: whose turn it was instead."""
+        now = now_ms()
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?"
+                " WHERE state = 'pending' AND id = ?",
+                (now, job_id),
+            )
+            if cursor.rowcount == 0:
+                return None
+            await write.executemany(
+                "UPDATE jobs SET passed = passed + 1, due_at = coalesce(due_at, ?) WHERE id = ?",
+                [(now, other) for other in passed],
+            )
+        return await self.job(job_id)
 
     async def requeue(self, job: Job) -> Job | None:
         """running → pending, when a shutdown interrupted this attempt."""
@@ -222,6 +233,14 @@ class Store:
                 (origin,),
             )
 
+    async def lost(self, job: Job) -> Job | None:
+        """running → pending, when the process that painted this attempt has died."""
+        return await self._transition(
+            job.id,
+            "state = 'pending', crashes = crashes + 1 WHERE state = 'running' AND attempt = ?",
+            (job.attempt,),
+        )
+
     # Reading
 
     async def find(self, job_id: str) -> Job | None:
@@ -260,6 +279,37 @@ class Store:
             "SELECT * FROM images WHERE job_id = ? ORDER BY n", (job_id,)
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
+
+    async def usage(self, new: NewJob, now: float) -> Usage:
+        """What the limits of `new` go by, at `now` seconds."""
+        return await _usage(self._database.rows, new, int(now * 1000))
+
+    async def last_served(self, users: Collection[int]) -> dict[int, float]:
+        """When a job of each of `users` was last begun, in seconds; without those never served."""
+        rows = await self._database.rows(
+            "SELECT users.value AS user_id, (SELECT max(started_at) FROM jobs"
+            " WHERE user_id = users.value AND started_at IS NOT NULL) AS started_at"
+            " FROM json_each(?) AS users",
+            (_json(list(users)),),
+        )
+        return {row["user_id"]: row["started_at"] / 1000 for row in rows if row["started_at"]}
+
+    async def painted(self, origin: Origin, limit: int = 1_000) -> list[Painted]:
+        """The latest jobs that were painted, the oldest of them first."""
+        rows = await self._database.rows(
+            "SELECT request, started_at, finished_at FROM jobs WHERE state IN ('done', 'delivered')"
+            " AND origin = ? AND started_at IS NOT NULL AND finished_at > started_at"
+            " ORDER BY started_at DESC LIMIT ?",
+            (origin, limit),
+        )
+        return [
+            Painted(
+                GenerationRequest.from_dict(json.loads(row["request"])),
+                row["started_at"],
+                row["finished_at"],
+            )
+            for row in reversed(rows)
+        ]
 
     async def kept_images(self) -> list[KeptImage]:
         """Every picture whose file was not pruned, the oldest first."""
@@ -326,18 +376,34 @@ class Store:
             if await cursor.fetchone():
                 raise Refused("queue.twice")
 
-    @staticmethod
-    async def _check(write: aiosqlite.Connection, new: NewJob, limits: Limits) -> None:
-        async with write.execute(
-            "SELECT count(*) AS everyone, coalesce(sum(user_id = ?), 0) AS own FROM jobs"
-            " WHERE state IN ('pending', 'running') AND origin = ?",
-            (new.user_id, new.origin),
-        ) as cursor:
-            [row] = await cursor.fetchall()
-        if row["own"] >= limits.per_user:
-            raise Refused("queue.user_full", limit=limits.per_user)
-        if row["everyone"] >= limits.size:
-            raise Refused("queue.full", limit=limits.size)
+
+Rows = Callable[[str, Sequence[Any]], Awaitable[Iterable[Row]]]
+
+
+async def _usage(rows: Rows, new: NewJob, now: int) -> Usage:
+    """What the user of `new`, and all others, have asked for until `now`."""
+    [counts] = await rows(
+        "SELECT count(*) AS in_all, coalesce(sum(user_id = ?), 0) AS own,"
+        " coalesce(sum(guild_id = ?), 0) AS in_guild FROM jobs"
+        " WHERE state IN ('pending', 'running') AND origin = ?",
+        (new.user_id, new.guild_id, new.origin),
+    )
+    # What failed, or was cancelled before anything was painted, is given back.
+    asked = list(
+        await rows(
+            "SELECT created_at, json_extract(request, '$.count') AS count FROM jobs"
+            " WHERE user_id = ? AND created_at > ? AND origin = ? AND state != 'failed'"
+            " AND (state != 'cancelled' OR started_at IS NOT NULL) ORDER BY created_at",
+            (new.user_id, now - DAY * 1000, new.origin),
+        )
+    )
+    return Usage(
+        asked_at=asked[-1]["created_at"] / 1000 if asked else None,
+        pictures=tuple(row["created_at"] / 1000 for row in asked for _ in range(row["count"])),
+        own=counts["own"],
+        in_guild=counts["in_guild"],
+        in_all=counts["in_all"],
+    )
 
 
 def _json(value: object) -> str:

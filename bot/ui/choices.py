@@ -6,14 +6,13 @@ from discord.app_commands import Choice
 
 from bot.errors import InvalidRequest
 from bot.request.offers import find_scheduler
-from bot.request.syntax import at_ratio, parse_size
+from bot.request.syntax import parse_size, usual_sizes
 from bot.ui.language import Say
 from bot.ui.pages import kind, misfit_mark
 from catalog import SCHEDULERS, AdapterFacts, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
-RATIOS = ((1, 1), (2, 3), (3, 4), (9, 16), (3, 2), (4, 3), (16, 9), (21, 9))
 
 
 def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
@@ -27,7 +26,7 @@ def adapter_choices(
 ) -> list[Choice[str]]:
     """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
 
-    One that fits no model is not proposed; who types its name finds it last, and why it is no use.
+    One that does not fit the model is not proposed; who types its name finds it last, and why.
     A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
     """
     head, comma, last = text.rpartition(",")
@@ -39,13 +38,13 @@ def adapter_choices(
     )
     if name.strip() and len(found) < CHOICES_MAX:
         found += catalog.search_misfits(
-            name.strip(), nsfw=nsfw, exclude=taken, limit=CHOICES_MAX - len(found)
+            name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX - len(found)
         )
     choices = []
     for entry in found:
         value = f"{kept}{entry.key}{colon}{weight.strip()}"
         if len(value) <= CHOICE_LENGTH:
-            why = catalog.misfit(entry.key)
+            why = catalog.misfit(entry.key, model)
             about = [f"{entry.name} ({entry.default_weight:g})"]
             about += kind(say, catalog.facts(entry.key) or AdapterFacts())
             hint = misfit_mark(say, why) if why else " · ".join(about)
@@ -78,13 +77,10 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
         sizes[width, height] = f"{width}x{height}"
     width, height = model.size
     sizes.setdefault((width, height), say("size.native", width=width, height=height))
-    for across, down in RATIOS:
-        width, height = at_ratio(across, down, model.size)
+    for (width, height), (across, down) in usual_sizes(model).items():
         shape = "square" if across == down else "portrait" if across < down else "landscape"
         label = say(f"size.{shape}", width=width, height=height, ratio=f"{across}:{down}")
-        fits = model.min_side <= min(width, height) <= max(width, height) <= model.max_side
-        if fits and width * height <= model.max_pixels:
-            sizes.setdefault((width, height), label)
+        sizes.setdefault((width, height), label)
     wanted = text.strip().casefold()
     return [
         Choice(name=_cut(label), value=f"{width}x{height}")

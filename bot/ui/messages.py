@@ -12,6 +12,7 @@ from bot.ui.markdown import escaped, plain, shortened, shown
 
 BLURPLE = discord.Colour.blurple()
 GREEN = discord.Colour.green()
+GREY = discord.Colour.light_grey()
 RED = discord.Colour.red()
 YELLOW = discord.Colour.gold()
 
@@ -33,7 +34,11 @@ def status_embed(
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
-    embed.add_field(name=status_line(say, progress), value=_facts(say, job), inline=False)
+    about = _facts(say, job)
+    if progress.ready_at is not None:
+        # In the value: Discord shows a field's name as it is written.
+        about = say("status.ready", when=progress.ready_at) + "\n" + about
+    embed.add_field(name=status_line(say, progress), value=about, inline=False)
     if note:
         embed.add_field(name="\u200b", value=note, inline=False)
     embed.set_footer(text=job.id)
@@ -45,6 +50,8 @@ def status_embed(
 def status_line(say: Say, progress: Progress) -> str:
     """One line for where the job is, e.g. `Step 12/30 ▰▰▰▱▱ · Image 1 of 2`."""
     match progress.stage:
+        case Stage.QUEUED if progress.paused:
+            return say("status.paused", position=progress.position)
         case Stage.QUEUED if progress.position <= 1:
             return say("status.next")
         case Stage.QUEUED:
@@ -112,13 +119,14 @@ def result_embed(
 
 
 def failure_embed(say: Say, job: Job) -> discord.Embed:
-    """A job that failed, in one kind sentence, with what was asked for."""
-    sentence = (
-        say(job.error.code, **plain(job.error.params)) if job.error else say("status.cancelled")
-    )
-    embed = discord.Embed(
-        title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
-    )
+    """A job that failed or was cancelled, in one kind sentence, with what was asked for."""
+    if job.error is None:
+        embed = discord.Embed(title=say("title.cancelled"), colour=GREY)
+    else:
+        sentence = say(job.error.code, **plain(job.error.params))
+        embed = discord.Embed(
+            title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
+        )
     embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
     embed.set_footer(text=job.id)
     return embed

@@ -62,15 +62,20 @@ def loras_page(
     model: ModelEntry | None,
     catalog: Catalog,
 ) -> tuple[discord.Embed, int, int]:
-    """model: whose LoRAs these are; None for all. catalog: knows what their files say."""
-    listed, page, pages = cut(adapters, page)
+    """Those that do not fit come last, marked.
+
+    model: that they are wanted for, None for any. catalog: knows what their files say.
+    """
+    key = model.key if model else None
+    unfit = {entry.key: why for entry in adapters if (why := catalog.misfit(entry.key, key))}
+    listed, page, pages = cut(sorted(adapters, key=lambda entry: entry.key in unfit), page)
     title = say("loras.title_for", model=model.name) if model else say("loras.title")
     embed = discord.Embed(title=title, colour=BLURPLE)
     if not adapters:
         embed.description = say("loras.empty")
     for entry in listed:
         facts = catalog.facts(entry.key) or AdapterFacts()
-        why = catalog.misfit(entry.key)
+        why = unfit.get(entry.key)
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
         above = [" · ".join([f"`{entry.key}`", weight, *kind(say, facts)])]
         above += [misfit_mark(say, why)] if why else []
@@ -85,7 +90,9 @@ def loras_page(
 
 
 def misfit_mark(say: Say, why: Misfit) -> str:
-    """Why a LoRA fits no model, in a few words."""
+    """Why a LoRA does not fit, in a few words."""
+    if why.kind == "models":
+        return say("loras.other_model", models=why.found)
     if why.kind == "base":
         return say("loras.other_base", base=why.found)
     return say("loras.unsupported", family=why.found)

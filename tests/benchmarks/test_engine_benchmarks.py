@@ -1,12 +1,16 @@
 """The engine's benchmarks from end to end, with a model so small that the figures mean nothing."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks import adapters, bench_model, engine
 from benchmarks.sdxl_weights import Shape
+from bot.engine import kernels
+from bot.errors import JobFailed
 
 TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2))
 
@@ -23,6 +27,8 @@ def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "SETS", 3)
     lines, exact = adapters.run(options)
     assert exact
+    header = lines.pop(-2)
+    assert header.ours.endswith(" ms")
     assert [line.met for line in lines] == [None, None, None, None, True, True]
     assert lines[-1].ours == "0"
     assert lines[-1].plain != "0", "fusing and unfusing has to leave something, or it is no test"
@@ -35,4 +41,33 @@ def test_the_engine(options: Any) -> None:
     # It comes just after the look between two steps, so the step that follows is the last one.
     assert (stopped.ours, identical.ours) == ("1", "yes")
     assert cold.ratio.endswith("×")
-    assert [line.ours for line in capped] == ["painted", "painted"]
+    assert [line.ours for line in capped] == ["painted, profile 11gb"] * 2
+
+
+def test_only_a_want_of_memory_is_called_so() -> None:
+    def fail(code: str) -> str:
+        raise JobFailed(code)
+
+    assert engine._reserved(lambda: fail("memory.out")) == "out of memory"
+    with pytest.raises(JobFailed):
+        engine._reserved(lambda: fail("adapter.gone"))
+
+
+def test_compiled_code(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced as for a GPU, but computed by torch's own kernels."""
+    monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
+    monkeypatch.setattr(engine, "SWITCHES", 4)
+    monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # each is traced for long
+    lines, held = engine.compiled(options, 1, 1)
+    assert held
+    assert lines[0].what.endswith(", compiled")
+    assert (lines[-1].ours, lines[-1].met) == ("0", True)
+
+
+def test_weights_of_every_part_are_compared() -> None:
+    model = SimpleNamespace(**{part: torch.nn.Linear(2, 2) for part in adapters.PARTS})
+    before = adapters._copy(model)
+    for number, part in enumerate(adapters.PARTS):
+        assert adapters._differing(before, model) == pytest.approx(number / 18)
+        with torch.no_grad():
+            getattr(model, part).bias[0] += 1

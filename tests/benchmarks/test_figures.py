@@ -77,10 +77,10 @@ def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path) -> None:
 
 def test_the_catalog_for_measuring_is_sound(tmp_path: Path) -> None:
     keys = write_catalog(tmp_path / "catalog", 300)
-    catalog = read_catalog(tmp_path / "catalog", tmp_path / "models")
+    catalog = read_catalog(tmp_path / "catalog", tmp_path / "models", demos="default")
     assert catalog.problems == ()
     assert list(catalog.adapters) == keys
-    assert catalog.models["demo"].enabled
+    assert catalog.default == "demo"
 
 
 @pytest.mark.parametrize("entries", [10, 300])

@@ -137,6 +137,7 @@ def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
         (b"\0" * 8, "empty or cut off"),
         (b"PK\x03\x04" + b"\0" * 100, "not a .safetensors file, or cut off"),
         (struct.pack("<Q", HEADER_MAX + 1) + b"{}", "not a .safetensors file, or cut off"),
+        (struct.pack("<Q", 2**63) + b"{}", "not a .safetensors file, or cut off"),
         (struct.pack("<Q", 2**64 - 1) + b"{}", "not a .safetensors file, or cut off"),
         (weights_bytes()[:40], "not a .safetensors file, or cut off"),
         (weights_bytes()[:-1], "it is cut off"),
@@ -150,7 +151,9 @@ def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
         (broken({"t": {"data_offsets": [0, "4"]}}), "a tensor has no data_offsets"),
         (broken({"t": {"data_offsets": [0, True]}}), "a tensor has no data_offsets"),
         (broken({"t": {"data_offsets": [0, 10**30]}}), "it is cut off"),
+        (broken(b'{"t":{"data_offsets"' * 100_000), "it claims 100000 tensors; up to 20000"),
     ],
+    ids=range(19),
 )
 def test_a_broken_file_is_a_problem_and_not_offered(home: Home, raw: bytes, said: str) -> None:
     home.put(home.models_dir / "loras" / "bad.safetensors", raw)
@@ -198,6 +201,21 @@ def test_links_are_fine_when_they_lead_to_a_file(home: Home, tmp_path: Path) -> 
     for entry in read.adapters.values():
         assert locate(entry.path, home.models_dir).kind == "file"
     assert sorted(p.key for p in read.problems) == ["dangling", "folder"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_loops_of_links_and_pipes_are_problems(home: Home) -> None:
+    loras = home.models_dir / "loras"
+    (loras / "self.safetensors").symlink_to(loras / "self.safetensors")
+    (loras / "there.safetensors").symlink_to(loras / "back.safetensors")
+    (loras / "back.safetensors").symlink_to(loras / "there.safetensors")
+    os.mkfifo(loras / "pipe.safetensors")
+    home.weights("loras/good.safetensors")
+    os.mkfifo(loras / "good.json")
+    (home.models_dir / "checkpoints" / "up.safetensors").symlink_to(home.models_dir)
+    read = home.read()
+    assert list(read.adapters) == ["good"]
+    assert sorted(p.key for p in read.problems) == ["back", "good", "pipe", "self", "there", "up"]
 
 
 def test_only_safetensors_files_directly_in_the_folder_count(home: Home) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from catalog import CatalogError, LiveCatalog
 from catalog import live as live_module
+from catalog.live import REPORTED
 from tests.catalog.home import ONE_MODEL, Home
 
 TWO_MODELS = ONE_MODEL + '[models.two]\nname = "Two"\npath = "org/two"\n'
@@ -136,6 +137,34 @@ def test_a_problem_is_logged_when_it_is_new(
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "bad: name must not be empty" in warnings[0]
+
+
+def test_ten_thousand_entries_and_loops_of_links_are_read(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sound and broken ones in turns; every folder of weights a link to itself."""
+    for folder in ("loras", "checkpoints"):
+        (home.models_dir / folder).rmdir()
+    for folder in ("loras", "checkpoints", "hub"):
+        (home.models_dir / folder).symlink_to(home.models_dir / folder)
+    entry = '[loras.l-{0}]\nname = "{0}"\npath = "{1}"\n'
+    home.write(
+        loras="".join(entry.format(n, "../out" if n % 2 else "org/name") for n in range(10_000))
+    )
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    assert len(live.current.adapters) == len(live.current.problems) == 5_000
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == REPORTED + 1
+    assert warnings[-1] == "Catalog: 4980 more like these; `main.py check` names them all"
+    assert not live.refresh()
+
+
+def test_a_file_of_the_catalog_that_is_a_loop_of_links_stops_the_start(home: Home) -> None:
+    file = home.catalog_dir / "loras.toml"
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises(CatalogError, match=r"loras\.toml cannot be read"):
+        LiveCatalog(home.catalog_dir, home.models_dir)
 
 
 def test_dropped_removed_and_replaced_files_are_noticed(home: Home, live: LiveCatalog) -> None:

@@ -30,7 +30,6 @@ class TestShipped:
         assert [m.key for m in shipped.offered_models(nsfw=True)] == [
             "sdxl-base",
             "dreamshaper-xl-turbo",
-            "demo",
         ]
 
     def test_the_demo_is_small_and_says_what_it_is(self, shipped: Catalog) -> None:
@@ -41,6 +40,19 @@ class TestShipped:
         assert "untrained" in demo.name.lower()
         assert "abstract" in demo.description
 
+    def test_the_demo_is_offered_only_where_it_is_asked_for(self, tmp_path: Path) -> None:
+        hidden = read_catalog(SHIPPED, tmp_path)
+        offered = read_catalog(SHIPPED, tmp_path, demos="offered")
+        default = read_catalog(SHIPPED, tmp_path, demos="default")
+        assert offered.problems == default.problems == ()
+        assert (offered.default, default.default) == (hidden.default, "demo")
+        for read, shown in ((hidden, False), (offered, True), (default, True)):
+            assert ("demo" in [m.key for m in read.offered_models(nsfw=False)]) is shown
+
+    def test_where_there_is_no_demo_another_model_is_the_default(self, home: Home) -> None:
+        read = read_catalog(home.catalog_dir, home.models_dir, demos="default")
+        assert (read.default, read.problems) == ("base", ())
+
     def test_a_distilled_model_takes_few_steps(self, shipped: Catalog) -> None:
         assert shipped.models["dreamshaper-xl-turbo"].steps.default <= 8
 
@@ -50,7 +62,7 @@ class TestShipped:
         entries = [*shipped.models.values(), *shipped.adapters.values()]
         for entry in entries:
             assert entry.description, entry.key
-            if entry.path != "builtin:demo":
+            if not entry.demo:
                 assert entry.licence, entry.key
                 assert entry.url == f"https://huggingface.co/{entry.path}"
 

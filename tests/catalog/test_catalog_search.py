@@ -109,6 +109,10 @@ def test_chosen_hidden_and_unfit_ones_are_left_out_before_the_limit() -> None:
     found = read.search_adapters("ink", nsfw=False, model="pony", exclude={"ink-1"}, limit=1)
     assert keys(found) == ["ink-5"]
     assert find(read, "ink", model="sdxl") == ["ink-1", "ink-2", "ink-3", "ink-5"]
+    assert keys(read.search_misfits("ink", nsfw=False, model="pony")) == ["ink-3"]
+    assert keys(read.search_misfits("ink", nsfw=False, model="sdxl")) == []
+    assert str(read.misfit("ink-3", "pony")) == "only for sdxl"
+    assert read.misfit("ink-3", "sdxl") is read.misfit("ink-3") is None
 
 
 def test_one_that_fits_no_model_is_found_only_when_no_model_is_asked_for() -> None:

@@ -33,6 +33,10 @@ GONE, FORBIDDEN, EXPIRED = http_error(404, 10008), http_error(403, 50013), http_
 TOO_LARGE, AWAY, REJECTED = http_error(413, 40005), http_error(503), http_error(400, 50035)
 
 
+def place(position: int) -> Progress:
+    return Progress(Stage.QUEUED, position=position)
+
+
 def pinged(call: Call) -> list[int]:
     """Whom a call may ping; it must say so, and never everyone or a role."""
     allowed = call.sent["allowed_mentions"]
@@ -143,7 +147,7 @@ class TestFollowing:
     async def test_a_line_that_did_not_change_is_not_sent(self, desk: Desk) -> None:
         first = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), first)
-        desk.delivery.moved({first.job.id: 1})
+        desk.delivery.moved({first.job.id: place(1)})
         job = await desk.painted(first.job.id)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -155,9 +159,55 @@ class TestFollowing:
         await desk.accepted()
         ticket = await desk.accepted()
         await desk.delivery.acknowledge(desk.interaction(), ticket)
-        desk.delivery.moved({"somebody": 1, ticket.job.id: 2, "unknown": 3})
+        desk.delivery.moved({"somebody": place(1), ticket.job.id: place(2), "unknown": place(3)})
         await until_edited(desk, 2)
         assert desk.last("interaction").embed.fields[0].name == "Queued, **#2** in line"
+
+    async def test_a_time_that_has_become_wrong_is_corrected(self, desk: Desk) -> None:
+        await desk.accepted()
+        ticket = await desk.accepted()
+        told = replace(ticket, place=replace(place(2), ready_at=1_000))
+        await desk.delivery.acknowledge(desk.interaction(), told)
+        for ready_at in (1_001, 1_050, 940, 1_061):
+            desk.delivery.moved({ticket.job.id: replace(place(2), ready_at=ready_at)})
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert desk.world.ways() == ["ack", "interaction"]
+        assert "<t:1061:R>" in str(desk.last("interaction").embed.fields[0].value)
+
+    async def test_everybody_hears_of_a_pause_and_of_its_end_wherever_they_are(
+        self, desk: Desk
+    ) -> None:
+        await desk.accepted()
+        ticket = await desk.accepted()
+        far = replace(ticket, place=place(57))
+        await desk.delivery.acknowledge(desk.interaction(), far)
+        desk.delivery.moved({ticket.job.id: replace(place(57), paused=True)})
+        await until_edited(desk, 2)
+        assert "Paused" in str(desk.last("interaction").embed.fields[0].name)
+        desk.delivery.moved({ticket.job.id: place(57)})
+        await until_edited(desk, 3)
+        assert desk.last("interaction").embed.fields[0].name == "Queued, **#57** in line"
+
+    async def test_it_can_be_cancelled_until_there_is_a_result(self, desk: Desk) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        desk.delivery.progressed(ticket.job, Progress(Stage.PAINTING, step=1, steps=10))
+        await until_edited(desk, 2)
+        for call in desk.world.calls:
+            [button] = call.sent["view"].children
+            assert button.custom_id == f"cancel:{ticket.job.id}"
+        await desk.delivery.finished(await desk.painted(ticket.job.id))
+        assert desk.last("interaction").sent["view"] is None
+
+    async def test_a_cancelled_job_says_so_and_has_no_button(self, desk: Desk) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        cancelled = await desk.store.cancel(ticket.job)
+        assert cancelled is not None
+        await desk.delivery.failed(cancelled)
+        assert desk.last("interaction").embed.title == "Cancelled"
+        assert desk.last("interaction").sent["view"] is None
 
     async def test_after_a_message_is_deleted_no_more_edits_are_tried(self, desk: Desk) -> None:
         ticket = await desk.accepted()
@@ -216,7 +266,7 @@ class TestFollowing:
         go_on.set()
         await finishing
         desk.delivery.progressed(job, Progress(Stage.PAINTING, step=9, steps=10))
-        desk.delivery.moved({job.id: 1})
+        desk.delivery.moved({job.id: place(1)})
         for _ in range(50):
             await asyncio.sleep(0)
         assert desk.world.ways() == ["ack", "interaction", "interaction"]

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from playground import Playground, User
-from tests.e2e.home import WIDTH, Bot, Home, offer_reference, write_lora, write_lycoris
+from tests.e2e.home import WIDTH, Bot, Home, free_port, offer_reference, write_lora, write_lycoris
 
 CANARY = "canarybird"
 """In every prompt of these tests, and in no log."""
@@ -28,8 +28,12 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
     home = Home(tmp_path_factory.mktemp("shared"), models_dir, more_loras=500)
     offer_reference(home)
-    limits = {"IMAGEN_QUEUE_SIZE": "6", "IMAGEN_QUEUE_PER_USER": "3"}
-    async with Playground() as playground, Bot(home, playground, **limits) as bot:
+    settings = {
+        "IMAGEN_QUEUE_SIZE": "6",
+        "IMAGEN_QUEUE_PER_USER": "3",
+        "IMAGEN_METRICS_PORT": str(free_port()),
+    }
+    async with Playground() as playground, Bot(home, playground, **settings) as bot:
         yield bot
         assert CANARY not in bot.log
         assert playground.token not in bot.log

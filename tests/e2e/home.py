@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -103,6 +104,13 @@ def offer_reference(home: "Home") -> None:
         )
 
 
+def free_port() -> int:
+    """One that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Home:
     """One bot's folders. `environment` is all that its process gets."""
 
@@ -134,9 +142,13 @@ class Home:
             "PYTHONUNBUFFERED": "1",
         }
 
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "imagen.sqlite3"
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Read the database beside the running bot."""
-        connection = sqlite3.connect(f"file:{self.data_dir / 'imagen.sqlite3'}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         try:
             return connection.execute(sql).fetchall()
         finally:
@@ -160,7 +172,7 @@ class Bot:
         self.home = home
         self.playground = playground
         self.log_file = home.folder / "bot.log"
-        self._settings = settings
+        self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -196,7 +208,7 @@ class Bot:
             "DISCORD_TOKEN": self.playground.token,
             "DISCORD_API_URL": self.playground.api_url,
             "IMAGEN_LOG_LEVEL": "DEBUG",
-            **self._settings,
+            **self.settings,
         }
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -1,13 +1,16 @@
 """The command line's contract, as a script relies on it."""
 
+import asyncio
 import hashlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from bot.metadata import read_png
-from tests.e2e.home import Home, call
+from tests.e2e.home import ROOT, Home, call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -69,7 +72,8 @@ async def test_imagine_prints_a_line_per_image(home: Home) -> None:
         (["--lora", "embr"], ["LoRA", "embr", "ember"]),
         (["--size", "63x64"], ["Size 63x64", "64 to 512"]),
         (["--count", "5"], ["count", "5", "1 to 4"]),
-        (["--steps", "many"], ["--steps", "many"]),
+        (["--seed", "4294967296"], ["seed", "4294967296", "0 to 4294967295"]),
+        (["--seed", "abc"], ["--seed", "abc"]),
     ],
 )
 async def test_a_bad_request_exits_with_2_and_says_why(
@@ -120,6 +124,22 @@ async def test_listings(home: Home) -> None:
     assert not bad["available"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes break in another way there")
+async def test_a_listing_that_nobody_reads_to_its_end_complains_of_nothing(home: Home) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "main.py"), "loras", "--json"),
+        cwd=home.folder,
+        env=home.environment,
+        stdout=write,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(write)
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (141, b"")
+
+
 async def test_check_tells_what_to_mend(home: Home) -> None:
     code, out, _ = await call(home, "check", DISCORD_TOKEN="not-a-token")
     assert code == 1
@@ -127,8 +147,9 @@ async def test_check_tells_what_to_mend(home: Home) -> None:
     assert "not-a-token" not in out
 
     token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.abcdef.0123456789012345678901234567"
-    code, out, _ = await call(home, "check", DISCORD_TOKEN=token)
+    code, out, _ = await call(home, "check", DISCORD_TOKEN=f" {token}\t")
     assert code == 0
+    assert "model pony-xl-v6: disabled" in out
     assert token not in out
     assert "model demo: found" in out
     assert "LoRA ember: found" in out

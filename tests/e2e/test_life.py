@@ -169,8 +169,8 @@ async def eventually_offers(playground: Playground, key: str) -> None:
     raise AssertionError(f"{key} was never offered")
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
+async def until(condition: Callable[[], bool], times: int = 200) -> None:
+    for _ in range(times):
         if condition():
             return
         await asyncio.sleep(0.1)

@@ -208,7 +208,7 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--image", "nowhere.png"], ["nowhere.png", "cannot be read"]),
+        (["--image", "nowhere.png"], ["image: nowhere.png cannot be read", "PNG, JPEG"]),
         (["--image", "."], ["cannot be read"]),
         (["--image", "catalog/models.toml"], ["image", "PNG, JPEG and WebP"]),
         (["--strength", "0.5"], ["strength", "0.5", "image"]),

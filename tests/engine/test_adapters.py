@@ -233,10 +233,18 @@ def test_the_recipe_names_it_as_civitai_does(engine: Engine, tmp_path: Path) -> 
 
 
 def test_a_partial_match_is_applied_and_said(engine: Engine, tmp_path: Path) -> None:
+    import torch
+
     tensors = kohya("lora_unet_" + SGM[QUERY], SHAPES[QUERY])
-    tensors |= kohya("lora_unet_input_blocks_8_1_transformer_blocks_9_attn1_to_q", (96, 96))
+    strange = "lora_unet_input_blocks_8_1_transformer_blocks_9_attn1_to_q"
+    tensors |= kohya(strange, (96, 96))
+    tensors[f"lora_unet_{SGM[QUERY]}.diff_b"] = torch.ones(SHAPES[QUERY][0])
     path = save(tmp_path / "half.safetensors", tensors)
-    said = (Notice("adapter.partial", {"adapter": "half", "matched": 1, "total": 2}),)
+    said = (
+        Notice("adapter.partial", {"adapter": "half", "matched": 0, "total": 2}),
+        Notice("adapter.no_such_module", {"adapter": "half", "count": 1, "example": strange}),
+        Notice("adapter.no_bias", {"adapter": "half", "count": 1, "example": NAME}),
+    )
     for _ in range(2):
         painting = paint(engine, request(("half", 1.0)), catalog(half=path))
         assert painting.warnings == said

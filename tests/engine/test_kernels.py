@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from catalog import FloatRange, ModelEntry
 from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
 
 
@@ -72,6 +73,44 @@ def test_other_sizes_and_earlier_pictures_get_torchs_own(tracing: Engine) -> Non
     asked = paint(tracing, request(kernels="compiled"), offered)
     assert asked.recipe.environment["kernels"] == "compiled"
     assert graphs() == before
+
+
+def test_the_sizes_that_are_proposed_are_compiled_too(
+    tracing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.kernels import shapes_of
+
+    asked = []
+    monkeypatch.setattr("bot.engine.painter.rehearse", lambda *given: asked.append(given[-1]))
+    wide = ModelEntry(key="wide", name="Wide", path="builtin:demo", size=(96, 96), min_side=64)
+    paint(tracing, request(model="wide", steps=1), catalog([wide]))
+    kernels_of(tracing).wait()
+    assert asked == [*shapes_of(wide)]
+    assert {(96, 96), (80, 112), (112, 80)} <= {(shape.width, shape.height) for shape in asked}
+
+
+def test_what_most_pictures_of_a_model_look_like() -> None:
+    from bot.engine.kernels import Shape, shapes_of
+
+    usual = ModelEntry(key="a", name="A", path="a/b", size=(832, 1216))
+    assert shapes_of(usual)[:2] == (Shape(2, 77, 832, 1216), Shape(2, 77, 1024, 1024))
+    assert len(set(shapes_of(usual))) == len(shapes_of(usual)) > 6
+    distilled = model("b", "b", guidance=FloatRange(min=1.0, default=1.0, max=2.0))
+    assert shapes_of(distilled) == (Shape(1, 77, 64, 64),)
+
+
+def test_more_shapes_are_compiled_than_torch_would_by_itself() -> None:
+    """By default it gives up at the ninth."""
+    import torch
+
+    from bot.engine.kernels import Kernels, Shape
+
+    shapes = [Shape(1, 77, 8 * n, 8) for n in range(1, 13)]
+    module, kernels = torch.nn.Linear(8, 8), Kernels("eager")
+    kernels.prepare(module, shapes, lambda run, shape: run(torch.zeros(shape.width, 8)))
+    kernels.wait()
+    choice = kernels.choose(module, None)
+    assert {choice.of(shape)[1] for shape in shapes} == {"compiled"}
 
 
 def test_a_compiler_that_fails_costs_nothing(

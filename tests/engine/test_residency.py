@@ -521,6 +521,9 @@ def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
         ("full", (2048, 2048), False, (False, False, False), True),
         ("full", (1024, 1024), True, (False, False, False), False),
         ("full", (1536, 1536), True, (False, False, False), True),
+        ("16gb", (1264, 1264), False, (False, False, False), False),
+        ("16gb", (1536, 1536), False, (False, False, False), True),
+        ("16gb", (1024, 1024), True, (False, False, False), True),
         ("11gb", (1024, 1024), False, (True, False, True), False),
         ("11gb", (1024, 1024), True, (True, False, True), True),
         ("11gb", (1216, 832), False, (True, False, True), False),
@@ -570,7 +573,9 @@ def test_a_gpus_memory_is_given_back(models_dir: Path, tmp_path: Path) -> None:
     floor = torch.cuda.memory_allocated()  # cuBLAS keeps a workspace of its own
     first = digests(paint(engine, request()))
     assert torch.cuda.memory_allocated() > floor
+    held = torch.cuda.memory_allocated()
     paint(engine, request(model="other"))
+    assert torch.cuda.memory_allocated() == held, "a model takes the place of the one before"
     assert digests(paint(engine, request())) == first
     engine.rest()
     assert torch.cuda.memory_allocated() == floor

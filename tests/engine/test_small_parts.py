@@ -178,13 +178,27 @@ def test_the_demo_model_knows_words(models_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     ("gib", "profile"),
-    [(7.6, "8gb"), (9.8, "8gb"), (10.7, "11gb"), (11.6, "11gb"), (15.6, "full"), (79.0, "full")],
+    [
+        *((7.6, "8gb"), (9.8, "8gb"), (10.7, "11gb"), (11.6, "11gb")),
+        *((15.6, "16gb"), (19.6, "16gb"), (23.5, "full"), (79.0, "full")),
+    ],
 )
 def test_a_cards_profile_is_told_by_what_the_driver_says_it_has(gib: float, profile: str) -> None:
     from bot.engine.memory import Profile, profile_for
 
     assert profile_for("auto", int(gib * 2**30)) == profile
     assert profile_for("8gb", int(gib * 2**30)) is Profile.GB8
+
+
+def test_the_largest_picture_in_one_piece_fits_the_smallest_card_of_a_profile() -> None:
+    """By the figures of memory.py, with 0.7 GiB for what torch does not count."""
+    from bot.engine.memory import _WHOLE, SMALLEST, plan
+
+    for profile, least in SMALLEST.items():
+        planned = plan(profile, 1024, 1024, upcast=False)
+        weights = 4.8 * (not planned.park_unet) + 0.2
+        weights += 1.5 * (not planned.park_text_encoders) + 0.7 * (not planned.park_reference)
+        assert weights + 4.3 * _WHOLE[profile] / 1024**2 + 0.7 <= least, profile
 
 
 def test_a_cpu_needs_twice_the_memory_for_numbers_twice_as_wide(

@@ -8,13 +8,16 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.errors import InvalidRequest, Refused
+from bot.limits import DAY, Limits, Usage, check
 from bot.progress import Notice
 from bot.request import InitImage, Reference
-from bot.store import Failure, Job, JobState, Limits, Store
+from bot.store import Failure, Job, JobState, Store
+from bot.store.jobs import now_ms
 from tests.store.factories import (
     CANARY,
     REQUEST,
@@ -58,36 +61,6 @@ class TestAccepting:
         child = await store.accept(new_job(kind="reroll", parent_id=parent.id))
         assert child.parent_id == parent.id
 
-    async def test_a_user_at_the_limit_is_refused(self, store: Store) -> None:
-        limits = Limits(size=10, per_user=2)
-        for _ in range(2):
-            await store.accept(new_job(), limits)
-        with pytest.raises(Refused) as refused:
-            await store.accept(new_job(), limits)
-        assert (refused.value.code, refused.value.params) == ("queue.user_full", {"limit": 2})
-        await store.accept(new_job(user_id=8), limits)
-
-    async def test_a_full_queue_is_refused(self, store: Store) -> None:
-        limits = Limits(size=2, per_user=2)
-        for user in (1, 2):
-            await store.accept(new_job(user_id=user), limits)
-        with pytest.raises(Refused) as refused:
-            await store.accept(new_job(user_id=3), limits)
-        assert (refused.value.code, refused.value.params) == ("queue.full", {"limit": 2})
-
-    async def test_only_what_waits_or_runs_counts_and_only_of_its_origin(
-        self, store: Store
-    ) -> None:
-        limits = Limits(size=1, per_user=1)
-        await store.accept(new_job(origin="cli", user_id=7))
-        await done(store)
-        await store.fail(await running(store), FAILURE)
-        await store.cancel(await running(store))
-        job = await store.accept(new_job(), limits)
-        await store.start(job.id)
-        with pytest.raises(Refused):
-            await store.accept(new_job(), limits)
-
     @pytest.mark.parametrize(
         ("users", "limits", "taken"),
         [(50, Limits(7, 3), 7), (1, Limits(50, 3), 3), (2, Limits(50, 4), 8), (5, Limits(9, 2), 9)],
@@ -96,7 +69,7 @@ class TestAccepting:
         self, store: Store, users: int, limits: Limits, taken: int
     ) -> None:
         asked = await asyncio.gather(
-            *(store.accept(new_job(user_id=n % users), limits) for n in range(50)),
+            *(store.accept(new_job(user_id=n % users), within(limits)) for n in range(50)),
             return_exceptions=True,
         )
         assert sum(isinstance(answer, Job) for answer in asked) == taken
@@ -107,6 +80,96 @@ class TestAccepting:
         ids = {(await store.accept(new_job())).id for _ in range(20)}
         assert len(ids) == 20
         assert all(len(job_id) == 10 and not set(job_id) & set("01ilo") for job_id in ids)
+
+
+def within(limits: Limits) -> Callable[[Usage], None]:
+    def admit(usage: Usage) -> None:
+        check(limits, usage, user=7, roles=frozenset(), count=1, now=0)
+
+    return admit
+
+
+class TestUsage:
+    async def used(self, store: Store, **fields: Any) -> Usage:
+        return await store.usage(new_job(**fields), now_ms() / 1000)
+
+    async def test_what_waits_or_runs_counts_and_only_of_its_origin(self, store: Store) -> None:
+        await store.accept(new_job(origin="cli", user_id=7))
+        await done(store)
+        await store.fail(await running(store), FAILURE)
+        await store.cancel(await running(store))
+        await store.accept(new_job(guild_id=1))
+        await running(store, new_job(guild_id=2))
+        await store.accept(new_job(user_id=8, guild_id=2))
+        used = await self.used(store, guild_id=2)
+        assert (used.own, used.in_guild, used.in_all) == (2, 2, 3)
+
+    async def test_pictures_of_a_day_count_but_not_those_of_failed_jobs(self, store: Store) -> None:
+        assert (await self.used(store)).pictures == ()
+        await store.accept(new_job(request=request(count=3)))
+        await store.accept(new_job(user_id=8))
+        await done(store)
+        assert len((await self.used(store)).pictures) == 4
+        failed = await running(store, new_job(request=request(count=4)))
+        assert len((await self.used(store)).pictures) == 8
+        await store.fail(failed, FAILURE)
+        assert len((await self.used(store)).pictures) == 4
+        # Who takes back what waited is given it back; what was begun has cost the card time.
+        await store.cancel(await store.accept(new_job()))
+        assert len((await self.used(store)).pictures) == 4
+        await store.cancel(await running(store))
+        assert len((await self.used(store)).pictures) == 5
+        tomorrow = now_ms() / 1000 + DAY + 1
+        assert await store.usage(new_job(), tomorrow) == Usage(own=1, in_all=2)
+
+    async def test_when_somebody_last_asked(self, store: Store) -> None:
+        job = await store.accept(new_job())
+        await store.accept(new_job(user_id=8))
+        assert (await self.used(store)).asked_at == job.created_at / 1000
+
+
+class TestServing:
+    async def test_who_was_served_when(self, store: Store) -> None:
+        await store.accept(new_job(user_id=1))
+        first = await running(store, new_job(user_id=2))
+        second = await running(store, new_job(user_id=2))
+        await store.requeue(second)
+        assert first.started_at is not None
+        assert second.started_at is not None
+        assert await store.last_served([1, 2, 3, 2**63 - 1]) == {2: second.started_at / 1000}
+
+    async def test_whose_turn_it_was_instead_is_remembered(self, store: Store) -> None:
+        passed = await store.accept(new_job())
+        for times in (1, 2):
+            other = await store.accept(new_job())
+            started = await store.start(other.id, [passed.id])
+            assert started is not None
+            found = await store.job(passed.id)
+            assert found.passed == times
+            if times == 1:
+                due_at = started.started_at
+            assert found.due_at == due_at
+        assert await store.start(other.id, [passed.id]) is None
+        assert (await store.job(passed.id)).passed == 2
+
+    async def test_what_there_is_to_learn_from(self, store: Store) -> None:
+        jobs = []
+        for seed in range(4):
+            job = await running(store, new_job(request=request(seed=seed)))
+            await asyncio.to_thread(wait_for_the_next_millisecond)
+            jobs.append(await store.finish(job, recipe(), [record()], []))
+        await store.fail(await running(store), FAILURE)
+        await store.deliver(jobs[2] or jobs[0] or job, 20, 30)
+        painted = await store.painted("discord", limit=3)
+        assert [one.request.seed for one in painted] == [1, 2, 3]
+        assert [one.seconds for one in painted] == [job.seconds for job in jobs[1:] if job]
+        assert await store.painted("cli") == []
+
+
+def wait_for_the_next_millisecond() -> None:
+    now = now_ms()
+    while now_ms() == now:
+        pass
 
 
 Change = Callable[[Store, Job], Awaitable[Job | None]]

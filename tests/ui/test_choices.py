@@ -105,11 +105,11 @@ class TestLoras:
     def test_what_is_not_offered_here(self) -> None:
         assert "nude" not in loras("nude")
         assert "nude" in loras("nude", nsfw=True)
-        assert "other" not in loras("other")
+        assert "other" not in loras("")
         assert "other" in loras("other", model="model-1")
         assert "off" not in loras("off", nsfw=True)
 
-    def test_one_that_fits_no_model_is_found_last_and_marked_by_who_types_its_name(self) -> None:
+    def test_one_that_does_not_fit_is_found_last_and_marked_by_who_types_its_name(self) -> None:
         few = {key: ADAPTERS[key] for key in ("inky-15", "anime")}
         small = Catalog(MODELS, few, "model-0", adapter_facts={"inky-15": FACTS["inky-15"]})
         for text in ("", "  ", "ink, "):
@@ -122,6 +122,8 @@ class TestLoras:
             "anime, inky-dyn · ⚠ DyLoRA, cannot be applied",
         ]
         assert loras("inky") == ["inky-15"]
+        only = adapter_choices("other", CATALOG, SAY, nsfw=True, model="model-0")
+        assert [choice.name for choice in only] == ["other · ⚠ only for model-1"]
         assert loras("anime, inky-15, inky") == []
 
     def test_one_that_would_be_too_long_is_left_out(self) -> None:

@@ -153,6 +153,9 @@ class TestAnswering:
         class Tree:
             texts = TEXTS
 
+            def is_new(self, interaction: Any) -> bool:
+                return True
+
             async def on_error(self, interaction: Any, error: Exception) -> None:
                 told.append(error)
 
@@ -164,6 +167,27 @@ class TestAnswering:
         interaction: Any = SimpleNamespace(client=SimpleNamespace(tree=Tree()))
         await guarded(interaction, press())
         assert told == [error]
+
+    async def test_what_came_before_is_not_done_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.ui.tree.REMEMBERED", 2)
+        tree: Any = ImagenTree(discord.Client(intents=discord.Intents.none()))
+        interactions: list[Any] = [
+            SimpleNamespace(id=number, client=SimpleNamespace(tree=tree)) for number in range(4)
+        ]
+        done: list[int] = []
+
+        async def press(number: int) -> None:
+            done.append(number)
+
+        for number in (0, 0, 1, 0):
+            await guarded(interactions[number], press(number))
+        assert done == [0, 1]
+        assert not await tree.interaction_check(interactions[1])
+        assert await tree.interaction_check(interactions[2])
+        # The memory has bounds.
+        assert await tree.interaction_check(interactions[0])
 
     async def test_the_tree_answers_its_errors(self) -> None:
         tree: Any = SimpleNamespace(texts=TEXTS)

@@ -15,6 +15,7 @@ MARKDOWN = st.text(alphabet="*_[]()<>#-\\ab\n `|~", max_size=60)
         ("a *red* fox", r"a \*red\* fox"),
         ("[link](https://x)", r"\[link\](https://x)"),
         ("- list\n - more, 1-2", "\\- list\n \\- more, 1-2"),
+        ("\u202eesrever\u202c \u2068x\u2069", "esrever x"),
         ("# title <@1> ~~no~~ ||hid||", r"\# title \<@1\> \~\~no\~\~ \|\|hid\|\|"),
     ],
 )

@@ -1,5 +1,6 @@
 """What Discord is shown: within its limits whatever is in a job, and right in the plain case."""
 
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -266,11 +267,24 @@ class TestWords:
         status = status_embed(SAY, job(asked), Progress(Stage.STARTING))
         assert "ink:0.8:0.5" in str(status.fields[0].value)
 
+    def test_a_place_says_when_it_will_be_ready(self) -> None:
+        place = Progress(Stage.QUEUED, position=3, ready_at=1_700_000_000)
+        embed = status_embed(SAY, job(), place)
+        assert embed.fields[0].name == "Queued, **#3** in line"
+        assert str(embed.fields[0].value).startswith("Ready <t:1700000000:R>\n")
+        # The time alone is no reason for an edit: it counts down by itself.
+        assert status_line(SAY, place) == status_line(SAY, replace(place, ready_at=1_800_000_000))
+
+    def test_a_pause_is_said(self) -> None:
+        for position in (1, 4):
+            place = Progress(Stage.QUEUED, position=position, paused=True)
+            assert status_line(SAY, place) == f"Paused by the owner, **#{position}** in line"
+
     def test_a_failure_says_why_and_what_was_asked(self) -> None:
         embed = failure_embed(SAY, job(error=Failure("job.timeout", {"seconds": 600})))
         assert "600 seconds" in (embed.description or "")
         assert fields(embed) == {"demo · 64×48 · Seed 42 · ink:0.6": request().prompt}
-        assert failure_embed(SAY, job()).description == "Cancelled"
+        assert failure_embed(SAY, job()).title == "Cancelled"
 
     def test_warnings_are_sentences(self) -> None:
         [said] = sentences(
@@ -345,6 +359,19 @@ class TestPages:
             "dyn": ["`dyn` · weight 1 · DyLoRA", "⚠ DyLoRA, cannot be applied", "Fine."],
             "silent": ["`silent` · weight 1", "Fine."],
         }
+
+    def test_a_lora_that_is_for_other_models_is_marked_for_the_chosen_one(self) -> None:
+        kept = AdapterEntry(key="kept", name="Kept", path="x/y", models=("pony", "sdxl"))
+        free = AdapterEntry(key="free", name="Free", path="x/y")
+        catalog = Catalog({}, {"kept": kept, "free": free}, "")
+        for key, order, mark in (
+            ("pony", ["Kept", "Free"], []),
+            ("turbo", ["Free", "Kept"], ["⚠ only for pony, sdxl"]),
+        ):
+            model = ModelEntry(key=key, name=key, path="x/y")
+            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog)
+            assert [*fields(embed)] == order
+            assert fields(embed)["Kept"].splitlines() == ["`kept` · weight 1", *mark]
 
     def test_a_long_description_gives_way_to_the_trigger_words(self) -> None:
         entry = AdapterEntry(

@@ -21,6 +21,7 @@ from bot.engine.patches.contents import Contents, CutOffError
 from bot.engine.patches.families import Family, MalformedError, RankError, Shape
 from bot.engine.patches.names import Target, split
 from bot.engine.safetensors_file import Header, NotSafetensors, read_header
+from catalog.foreign import foreign
 
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRA for SDXL (rank 512, with convolutions) has about 3 GiB."""
@@ -78,7 +79,7 @@ def check_header(path: Path, owner: Owner) -> Header:
         raise owner.failed("not_safetensors", reason=str(error)) from None
     except OSError:
         raise owner.failed("missing", path=public(str(path))) from None
-    kind = kinds.foreign(header.shapes)
+    kind = foreign(header.shapes)
     if kind:
         raise owner.failed("unsupported", kind=kind)
     return header

@@ -1,39 +1,8 @@
-"""What a file is: an adapter of a kind that can be applied, or what else, and for which model."""
+"""For which base model a file was made."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-
-_FOREIGN: Final = (
-    ("DyLoRA", re.compile(r"\.(up|down)_list\.\d+$|\.lora_[AB]\.\d+$")),
-    ("ControlLoRA", re.compile(r"^lora_controlnet$|^(input_blocks|zero_convs)\..+\.(up|down)$")),
-    ("ControlNet-LLLite", re.compile(r"^lllite_")),
-    ("T-LoRA", re.compile(r"\.(lambda_layer|[pq]_layer\.weight)$")),
-    ("AdaLoRA", re.compile(r"\.lora_E(\.\w+)?$")),
-    ("OFT of peft (OFTv2)", re.compile(r"\.oft_[rR](\.|$)")),
-    ("BOFT of peft", re.compile(r"\.boft_[RrsS](\.|$)")),
-    ("OFT of LyCORIS 1", re.compile(r"\.oft_diag$")),
-    ("IA3 of peft", re.compile(r"\.ia3_l(\.|$)")),
-    ("VeRA", re.compile(r"\.vera_(lambda|[AB])")),
-    ("LoRA of embeddings", re.compile(r"\.lora_embedding_[AB]")),
-    ("textual inversion", re.compile(r"^bundle_emb\.|^emb_params$|^clip_[lg]$|^string_to_param")),
-    ("ControlNet", re.compile(r"^(control_model|controlnet_\w+|controlnet_cond_embedding)\.")),
-    ("IP-Adapter", re.compile(r"^(ip_adapter|image_proj)\.")),
-    ("checkpoint", re.compile(r"^(first_stage_model|conditioner)\.|^conv_in\.weight$")),
-    ("checkpoint", re.compile(r"^(model\.)?diffusion_model\.input_blocks\.0\.0\.weight$")),
-)
-"""Names of tensors that give away what cannot be applied."""
-
-_ANY: Final = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in _FOREIGN))
-
-
-def foreign(tensors: Iterable[str]) -> str | None:
-    """The kind of file that these names of tensors give away, when it cannot be applied."""
-    for name in tensors:
-        if _ANY.search(name):
-            return next(kind for kind, pattern in _FOREIGN if pattern.search(name))
-    return None
-
 
 UNKNOWN_BASE: Final = "another base model"
 _BY_CONTEXT: Final = {

@@ -1,13 +1,20 @@
 """Every way to refuse an adapter file, and what is no reason to."""
 
+import contextlib
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from bot.errors import JobFailed
+from catalog.facts import IMPOSSIBLE, POSSIBLE, AdapterFacts, Misfit, adapter_facts, misfit
+from catalog.header import read_header
 from tests.engine.factories import SHAPES, kohya, save
 from tests.engine.patches import make
 from tests.engine.patches.reading import NAME, SHAPE, owner, read, refused
@@ -17,30 +24,64 @@ def one(name: str, *shape: int) -> dict[str, Any]:
     return {name: torch.zeros(shape or (4, 4))}
 
 
-@pytest.mark.parametrize(
-    ("extra", "kind"),
-    [
-        (f"{NAME}.up_list.0", "DyLoRA"),
-        (f"{NAME}.lora_A.3", "DyLoRA"),
-        ("lora_controlnet", "ControlLoRA"),
-        ("input_blocks.1.1.proj_in.up", "ControlLoRA"),
-        ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
-        (f"{NAME}.p_layer.weight", "T-LoRA"),
-        (f"{NAME}.lora_E", "AdaLoRA"),
-        (f"{NAME}.oft_R.weight", "OFT of peft (OFTv2)"),
-        (f"{NAME}.ia3_l", "IA3 of peft"),
-        ("bundle_emb.x.string_to_param.*", "textual inversion"),
-        ("clip_g", "textual inversion"),
-        ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
-        ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
-    ],
-)
+OTHERS = [
+    (f"{NAME}.up_list.0", "DyLoRA"),
+    (f"{NAME}.lora_A.3", "DyLoRA"),
+    ("lora_controlnet", "ControlLoRA"),
+    ("input_blocks.1.1.proj_in.up", "ControlLoRA"),
+    ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
+    (f"{NAME}.p_layer.weight", "T-LoRA"),
+    (f"{NAME}.lora_E", "AdaLoRA"),
+    (f"{NAME}.oft_R.weight", "OFT of peft (OFTv2)"),
+    (f"{NAME}.ia3_l", "IA3 of peft"),
+    (f"{NAME}.oft_diag", "OFT of LyCORIS 1"),
+    (f"{NAME}.boft_R", "BOFT of peft"),
+    (f"{NAME}.vera_lambda_b", "VeRA"),
+    (f"{NAME}.lora_embedding_A", "LoRA of embeddings"),
+    ("controlnet_down_blocks.0.weight", "ControlNet"),
+    ("image_proj.proj.weight", "IP-Adapter"),
+    ("bundle_emb.x.string_to_param.*", "LoRA with embeddings inside"),
+    ("clip_g", "textual inversion"),
+    ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
+    ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("extra", "kind"), OTHERS)
 def test_other_kinds_are_named_not_dropped(
     known: dict[str, Any], tmp_path: Path, extra: str, kind: str
 ) -> None:
     tensors = {**kohya(NAME, SHAPE), **one(extra)}
-    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    path = save(tmp_path / "x.safetensors", tensors)
+    failure = refused(path, known)
     assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", kind)
+    told = catalogued(path)
+    assert told.family == kind
+    assert misfit(told, vouched=True) == Misfit("family", kind)
+
+
+def test_every_kind_that_cannot_be_applied_is_told_by_some_name() -> None:
+    assert {kind for _, kind in OTHERS} == {*IMPOSSIBLE}
+
+
+@pytest.mark.parametrize("family", [name for name in make.FAMILIES if name != "norm"])
+def test_what_the_catalog_takes_for_possible_the_engine_applies(
+    known: dict[str, Any], tmp_path: Path, family: str
+) -> None:
+    modules = make.demo_modules(text=False)
+    if "Tucker" in family:
+        modules = {name: shape for name, shape in modules.items() if len(shape) > 2}
+    path = make.file(tmp_path / "x.safetensors", family, modules)
+    assert read(path, known).changes
+    told = catalogued(path)
+    assert set(told.family.split(" + ")) <= set(POSSIBLE)
+    assert misfit(told, vouched=True) is None
+
+
+def catalogued(path: Path) -> AdapterFacts:
+    """What the catalog tells of a file."""
+    header = read_header(path)
+    return adapter_facts(header.shapes, header.metadata)
 
 
 @pytest.mark.parametrize(
@@ -249,25 +290,78 @@ def test_absurd_sizes_are_refused(
     assert refused(path, known).code == "adapter.too_large"
 
 
+def claiming(*tensors: dict[str, Any] | str, data: bytes = bytes(64)) -> bytes:
+    """A file whose header says that of its tensors."""
+    parts = [
+        f'"m{n}.alpha":{t if isinstance(t, str) else json.dumps(t)}' for n, t in enumerate(tensors)
+    ]
+    header = ("{" + ",".join(parts) + "}").encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
+SCALAR = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "said"),
     [
-        b"",
-        b"PK\x03\x04 a zip, as torch.save writes",
-        struct.pack("<Q", 2**40) + b"{}",
-        struct.pack("<Q", 2) + b"[]",
-        struct.pack("<Q", 70)
-        + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(70)
-        + bytes(8),
+        (b"", "length of a header"),
+        (b"\0" * 7, "length of a header"),
+        (b"PK\x03\x04 a zip, as torch.save writes", "length of a header"),
+        (b"\x80\x02}q\x00. a pickle, as torch.save wrote", "length of a header"),
+        (struct.pack("<Q", 2**40) + b"{}", "length of a header"),
+        (struct.pack("<Q", 2**63) + b"{}", "length of a header"),
+        (struct.pack("<Q", 2**64 - 1) + b"{}", "length of a header"),
+        (struct.pack("<Q", 2) + b"[]", "not a table"),
+        (struct.pack("<Q", 100_000) + b"[" * 100_000, "not JSON"),
+        (claiming({**SCALAR, "shape": [9], "data_offsets": [0, 36]}, data=bytes(8)), "cut off"),
+        (claiming({**SCALAR, "shape": [2**62, 4]}), "outside the file"),
+        (claiming({**SCALAR, "shape": [-1, -1]}), "outside the file"),
+        (claiming({**SCALAR, "shape": "1"}), "outside the file"),
+        (claiming({**SCALAR, "data_offsets": [4, 0]}), "outside the file"),
+        (claiming({**SCALAR, "dtype": "F4"}), "format demands"),
+        (claiming({**SCALAR, "dtype": ["F32"]}), "format demands"),
+        (claiming({"dtype": "F32", "shape": [1]}), "format demands"),
+        (claiming({**SCALAR, "shape": [2] * 100_000}), "format demands"),
+        (claiming(SCALAR, {**SCALAR, "data_offsets": [2, 6]}), "share bytes"),
+        (claiming(*['{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'] * 100_000), "100000"),
     ],
-    ids=["empty", "zip", "endless header", "no table", "cut off"],
+    ids=range(20),
 )
 def test_what_is_no_safetensors_is_never_loaded(
-    known: dict[str, Any], tmp_path: Path, content: bytes
+    known: dict[str, Any], tmp_path: Path, content: bytes, said: str
 ) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
+    failure = refused(path, known)
+    assert failure.code == "adapter.not_safetensors"
+    assert said in str(failure.params["reason"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_not_waited_for(known: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    os.mkfifo(path)
     assert refused(path, known).code == "adapter.not_safetensors"
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1),
+    cut=st.integers(0, 10_000),
+)
+def test_whatever_a_file_holds_it_is_read_or_refused(
+    known: dict[str, Any], tmp_path: Path, changes: list[tuple[int, int]], cut: int
+) -> None:
+    path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE, rank=1))
+    data = bytearray(path.read_bytes())
+    for position, value in changes:
+        data[position % len(data)] = value
+    path.write_bytes(bytes(data[: cut or None]))
+    with contextlib.suppress(JobFailed):
+        read(path, known)
 
 
 def test_a_file_that_is_cut_or_goes_while_it_is_read(

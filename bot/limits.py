@@ -1,0 +1,94 @@
+"""Limits: who may ask for a picture now. Pure: what is known goes in, a refusal comes out.
+
+The checks have an order, and each its own sentence: blocked, role, cooldown, quota, room.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+from bot.errors import Refused
+
+DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the owner set. A limit of None, and an empty set, is none at all.
+
+    size, per_user, per_guild: jobs that may wait or run at once.
+    cooldown: seconds between two requests of one user.
+    quota: pictures that one user may have in any 24 hours; those of failed jobs do not count.
+    blocked: users who may not ask. roles: of which one is needed to ask.
+    priorities: roles whose jobs go ahead, the higher number first.
+    """
+
+    size: int | None = None
+    per_user: int | None = None
+    per_guild: int | None = None
+    cooldown: float = 0
+    quota: int | None = None
+    blocked: frozenset[int] = frozenset()
+    roles: tuple[int, ...] = ()
+    priorities: Mapping[int, int] = field(default_factory=dict)
+
+    def priority(self, roles: frozenset[int]) -> int:
+        """Of a user who has these roles; 0 is everybody's."""
+        return max((self.priorities.get(role, 0) for role in roles), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a user has asked for so far; times are seconds since the epoch.
+
+    asked_at: when they last did, None for never. pictures: when each of those of the last 24 hours
+    that count was asked for, the oldest first.
+    own, in_guild, in_all: jobs that wait or run.
+    """
+
+    asked_at: float | None = None
+    pictures: tuple[float, ...] = ()
+    own: int = 0
+    in_guild: int = 0
+    in_all: int = 0
+
+
+def check(
+    limits: Limits, usage: Usage, *, user: int, roles: frozenset[int], count: int, now: float
+) -> None:
+    """Raise Refused when this user may not ask for `count` pictures now."""
+    if user in limits.blocked:
+        raise Refused("queue.blocked")
+    _check_roles(limits, roles)
+    if limits.cooldown and usage.asked_at is not None:
+        again = usage.asked_at + limits.cooldown
+        if now < again:
+            raise Refused("queue.cooldown", when=ceil(again))
+    _check_quota(limits, usage, count)
+    if limits.per_user is not None and usage.own >= limits.per_user:
+        raise Refused("queue.user_full", limit=limits.per_user)
+    if limits.per_guild is not None and usage.in_guild >= limits.per_guild:
+        raise Refused("queue.guild_full", limit=limits.per_guild)
+    if limits.size is not None and usage.in_all >= limits.size:
+        raise Refused("queue.full", limit=limits.size)
+
+
+def _check_roles(limits: Limits, roles: frozenset[int]) -> None:
+    if not limits.roles or roles.intersection(limits.roles):
+        return
+    if len(limits.roles) == 1:
+        raise Refused("queue.role", role=limits.roles[0])
+    raise Refused("queue.roles", role=limits.roles[0], others=len(limits.roles) - 1)
+
+
+def _check_quota(limits: Limits, usage: Usage, count: int) -> None:
+    if limits.quota is None:
+        return
+    over = len(usage.pictures) + count - limits.quota
+    if over <= 0:
+        return
+    if count > limits.quota:
+        raise Refused("queue.quota_small", limit=limits.quota, value=count)
+    # Room comes as the oldest of them turn a day old.
+    when = ceil(usage.pictures[over - 1] + DAY)
+    raise Refused("queue.quota", limit=limits.quota, when=when)

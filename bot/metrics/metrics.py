@@ -1,0 +1,153 @@
+"""What happens in the bot, as figures that Prometheus reads. No user, no server, no prompt."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+from bot.progress import Progress, Stage
+from bot.store import Job
+
+log = logging.getLogger(__name__)
+
+MINUTES: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+"""Bounds in seconds of how long people wait and the GPU paints."""
+MOMENTS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+Pass = tuple[str, int, bool]
+"""Job, picture and whether it is the larger pass: what steps are counted within."""
+
+
+class Metrics:
+    """A JobObserver that counts. It belongs to the event loop.
+
+    queue_length: jobs that wait or run. loaded: the model in memory, or None. latency: seconds of
+    a heartbeat's way to Discord and back. gpu_memory: bytes by kind; asked in another thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue_length: Callable[[], int],
+        loaded: Callable[[], str | None],
+        latency: Callable[[], float],
+        gpu_memory: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loaded = loaded
+        self._gpu_memory = gpu_memory
+        self._clock = clock
+        self._attempt: tuple[str, int] | None = None
+        self._pass: Pass | None = None
+        self._step, self._begun_at, self._begun_with = 0, 0.0, 0
+
+        self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self._registry)
+        self._gauge("queue_length", "Jobs that wait or run.").set_function(queue_length)
+        self._gauge("gateway_latency_seconds", "Of a heartbeat, to Discord and back.").set_function(
+            latency
+        )
+        self._speed = self._gauge("steps_per_second", "Of the last picture, or the running one.")
+        self._memory = Gauge(
+            "imagen_gpu_memory_bytes",
+            "Of the GPU: allocated and reserved by the bot, free, and total.",
+            ["kind"],
+            registry=self._registry,
+        )
+        self._waits = self._histogram(
+            "job_wait_seconds", "From accepting a job to painting it.", MINUTES
+        )
+        self._paints = Histogram(
+            "imagen_job_paint_seconds",
+            "From beginning to paint a job to having its files.",
+            ["model"],
+            buckets=MINUTES,
+            registry=self._registry,
+        )
+        self._lag = self._histogram(
+            "event_loop_lag_seconds", "How late the event loop came to a task.", MOMENTS
+        )
+        self._jobs = self._counter("jobs", "Jobs that ended, by how.", "outcome")
+        self._failures = self._counter("failures", "Jobs that failed, by why.", "reason")
+        self._steps = self._counter("steps", "Denoising steps.", "model")
+        self._switches = Counter(
+            "imagen_model_switches",
+            "Jobs that needed another model than the one in memory.",
+            registry=self._registry,
+        )
+
+    # JobObserver
+
+    def moved(self, places: Mapping[str, object]) -> None:
+        """The length of the queue is asked for when it is read."""
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        if (job.id, job.attempt) != self._attempt:
+            self._attempt = (job.id, job.attempt)
+            self._started(job)
+        if progress.stage is Stage.PAINTING:
+            self._stepped(job, progress)
+
+    async def finished(self, job: Job) -> None:
+        self._jobs.labels("done").inc()
+        self._paints.labels(job.request.model).observe(job.seconds)
+
+    async def failed(self, job: Job) -> None:
+        """Told of what was cancelled, too."""
+        if job.error is None:
+            self._jobs.labels("cancelled").inc()
+            return
+        self._jobs.labels("failed").inc()
+        self._failures.labels(job.error.code).inc()
+
+    # Others
+
+    def lagged(self, seconds: float) -> None:
+        """The event loop came that late to a task."""
+        self._lag.observe(seconds)
+
+    async def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        try:
+            memory = await asyncio.to_thread(self._gpu_memory)
+        except Exception as error:
+            # After a fatal error the driver answers nothing; the rest is worth the more then.
+            log.warning("the GPU's memory cannot be read: %s", type(error).__name__)
+            memory = {}
+        self._memory.clear()
+        for kind, size in memory.items():
+            self._memory.labels(kind).set(size)
+        return generate_latest(self._registry)
+
+    def _started(self, job: Job) -> None:
+        self._pass = None
+        if job.started_at is not None:
+            self._waits.observe((job.started_at - job.created_at) / 1000)
+        if self._loaded() not in (None, job.request.model):
+            self._switches.inc()
+
+    def _stepped(self, job: Job, progress: Progress) -> None:
+        now, running = self._clock(), (job.id, progress.image, progress.larger)
+        if running != self._pass or progress.step < self._step:
+            # The time up to the first step is not that of a step alone.
+            self._pass, self._begun_at, self._begun_with = running, now, progress.step
+            done = progress.step
+        else:
+            done = progress.step - self._step
+        self._step = progress.step
+        self._steps.labels(job.request.model).inc(done)
+        if now > self._begun_at:
+            self._speed.set((progress.step - self._begun_with) / (now - self._begun_at))
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"imagen_{name}", what, registry=self._registry)
+
+    def _histogram(self, name: str, what: str, bounds: tuple[float, ...]) -> Histogram:
+        return Histogram(f"imagen_{name}", what, buckets=bounds, registry=self._registry)
+
+    def _counter(self, name: str, what: str, label: str) -> Counter:
+        return Counter(f"imagen_{name}", what, [label], registry=self._registry)

@@ -1,0 +1,197 @@
+"""How long a job will take, learnt from how long others took.
+
+The seconds of a job are near linear in a few things that its request tells: one fit for each model
+by least squares, over its latest jobs. What a switch of models costs is what is left then.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median, median_low
+
+from bot.queue.policy import InPlace
+from bot.request import GenerationRequest
+
+REMEMBERED = 150
+"""Latest jobs of one model that count: a new card or driver is learnt within a day."""
+OF_OTHERS = 30
+"""Latest jobs of each model that speak for one without jobs of its own."""
+ENOUGH = 3
+"""Jobs without which nothing is said."""
+NEWS = 15
+"""A fit is made anew once one in so many of its jobs is new."""
+OUTLIER = 4.0
+"""Times the median error; what is further off (a download, a busy machine) does not count."""
+RIDGE = 1e-3
+TWICE = ("Heun",)
+"""Schedulers that run the network twice a step."""
+SHORTEST = 0.05
+
+Features = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A job that was painted. before: what was in place when it began; None where unknown."""
+
+    request: GenerationRequest
+    seconds: float
+    before: InPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of a sample. switched: another model, or nothing known, was in place."""
+
+    features: Features
+    seconds: float
+    switched: bool
+
+
+def needs(request: GenerationRequest) -> InPlace:
+    """What is in place once `request` has been painted."""
+    return InPlace(request.model, tuple(map(str, request.adapters)))
+
+
+def features(request: GenerationRequest, before: InPlace | None) -> Features:
+    """What the seconds are near linear in.
+
+    The job itself; its pictures' megapixels (text, VAE, files); megapixels of all denoising, a step
+    at more pixels costing a little more than in proportion (attention); and whether LoRAs change.
+    """
+    work = superlinear = 0.0
+    for pixels, steps in _passes(request):
+        # Without guidance each step is one run of the network instead of two.
+        runs = request.count * steps * (2 if request.guidance > 1 else 1) / 2
+        runs *= 2 if request.scheduler in TWICE else 1
+        work += runs * pixels
+        superlinear += runs * pixels * pixels
+    width, height = request.final_size
+    wanted = needs(request)
+    changes = before is None or before.model != request.model or before.adapters != wanted.adapters
+    changed = float(len(request.adapters) + 1 if changes and request.adapters else changes)
+    return 1.0, request.count * width * height / 1e6, work, superlinear, changed
+
+
+def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
+    """Megapixels and denoising steps of each pass over one picture."""
+    steps = request.steps
+    if request.init_image is not None:
+        steps = max(1, int(steps * request.init_image.strength))
+    passes = [(request.width * request.height / 1e6, steps)]
+    if request.hires is not None:
+        width, height = request.final_size
+        passes.append((width * height / 1e6, request.hires.taken))
+    return passes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What was learnt. switch: seconds that bringing the model costs besides; None: not seen."""
+
+    coefficients: Features
+    switch: float | None
+
+    def seconds(self, found: Features) -> float:
+        return sum(a * b for a, b in zip(self.coefficients, found, strict=True))
+
+
+class Estimator:
+    """Learns from samples; forgets all but the latest of each model."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, deque[_Seen]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self._fits: dict[str | None, _Fit | None] = {}
+        self._unused: Counter[str | None] = Counter()
+
+    def learn(self, sample: Sample) -> None:
+        """Take a painted job into account; they come in their order."""
+        model = sample.request.model
+        switched = sample.before is None or sample.before.model != model
+        found = features(sample.request, sample.before)
+        self._samples[model].append(_Seen(found, sample.seconds, switched))
+        for which in (model, None):
+            self._unused[which] += 1
+            # A fit takes milliseconds of the event loop; one more job among many changes little.
+            if self._unused[which] * NEWS >= len(self._samples[model]):
+                self._fits.pop(which, None)
+
+    def seconds(self, request: GenerationRequest, before: InPlace) -> float | None:
+        """How long `request` will take when `before` is in place; None while nothing is known."""
+        fit = self._fit(request.model) or self._fit(None)
+        if fit is None:
+            return None
+        found = fit.seconds(features(request, before))
+        if before.model != request.model:
+            switch = fit.switch
+            if switch is None and (others := self._fit(None)) is not None:
+                switch = others.switch
+            found += switch or 0.0
+        return max(SHORTEST, found)
+
+    def _fit(self, model: str | None) -> _Fit | None:
+        """For one model, or over all (None); None without enough to go by."""
+        if model not in self._fits:
+            self._fits[model] = self._fitted(model)
+            self._unused[model] = 0
+        return self._fits[model]
+
+    def _fitted(self, model: str | None) -> _Fit | None:
+        if model is None:
+            seen = [one for of in self._samples.values() for one in list(of)[-OF_OTHERS:]]
+        else:
+            seen = list(self._samples.get(model, ()))
+        plain = [one for one in seen if not one.switched]
+        if len(plain) < ENOUGH:
+            # Where people ask seldom, each job finds the model gone or is thought to.
+            plain = seen
+        if len(plain) < ENOUGH:
+            return None
+        fit = _Fit(least_squares(plain, [1.0] * len(plain)), None)
+        # A long job may be off by more: its error counts by what the first fit makes of it.
+        fit = _Fit(least_squares(plain, _weights(fit, plain)), None)
+        weights = _weights(fit, plain)
+        errors = [
+            abs(fit.seconds(one.features) - one.seconds) * weight
+            for one, weight in zip(plain, weights, strict=True)
+        ]
+        bound = OUTLIER * median(errors)
+        kept = [one for one, error in zip(plain, errors, strict=True) if error <= bound]
+        if ENOUGH <= len(kept) < len(plain):
+            fit = _Fit(least_squares(kept, _weights(fit, kept)), None)
+        costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
+        # Of two the smaller: with the first the model may have been downloaded.
+        return _Fit(fit.coefficients, median_low(costs) if costs else None)
+
+
+def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:
+    return [1 / max(SHORTEST, fit.seconds(one.features)) for one in seen]
+
+
+def least_squares(seen: Sequence[_Seen], weights: Sequence[float]) -> Features:
+    """Coefficients, none negative, that make the weighted errors small.
+
+    Ridge regression on the normal equations, solved coordinate by coordinate: what varied little is
+    drawn to nothing instead of anywhere.
+    """
+    size = len(seen[0].features)
+    scale = [max(one.features[k] for one in seen) or 1.0 for k in range(size)]
+    rows = [
+        [value * weight / scale[k] for k, value in enumerate(one.features)]
+        for one, weight in zip(seen, weights, strict=True)
+    ]
+    wanted = [one.seconds * weight for one, weight in zip(seen, weights, strict=True)]
+    gram = [[sum(row[i] * row[j] for row in rows) for j in range(size)] for i in range(size)]
+    target = [sum(row[k] * y for row, y in zip(rows, wanted, strict=True)) for k in range(size)]
+    ridge = RIDGE * sum(weight * weight for weight in weights)
+    solution = [0.0] * size
+    for _ in range(100):
+        moved = 0.0
+        for k in range(size):
+            rest = sum(gram[k][j] * solution[j] for j in range(size) if j != k)
+            value = max(0.0, (target[k] - rest) / (gram[k][k] + ridge))
+            moved = max(moved, abs(value - solution[k]))
+            solution[k] = value
+        if moved < 1e-6:
+            break
+    return tuple(value / scale[k] for k, value in enumerate(solution))

@@ -1,0 +1,190 @@
+"""Who is next: a pure decision. No clock and no IO: the state goes in, a choice comes out.
+
+The fair order is round-robin: each person's oldest job stands for them, and whoever was served
+longest ago comes first. Two things may go ahead of whose turn it is, within a bound that each turn
+has of its own: a higher priority, and a job for which less has to be loaded, because its model,
+then its LoRAs, are in place.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeAlias
+
+LOOKAHEAD = 32
+"""Places, from the head of the line, in which a job that fits what is loaded is looked for; also
+the most that may go ahead of one whose turn it is. InvokeAI looks as far (its
+session_queue_sqlite.py)."""
+PATIENCE = 5 * 60
+"""Seconds that others may go ahead of one whose turn it is."""
+ADAPTERS_AHEAD = 4
+"""The most that may go ahead of a turn whose model is in place, for their LoRAs: it saves less."""
+
+Turn: TypeAlias = tuple[float, int, int]
+"""When the user was last served, when the job arrived, the user: the smallest is next."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """What the GPU holds: a model's key, and the LoRAs that were painted with last."""
+
+    model: str | None = None
+    adapters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One job in line.
+
+    arrived: counts up; within one user the smaller goes first.
+    interrupted: it was begun before a restart, and goes on before all others.
+    passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
+    """
+
+    id: str
+    user: int
+    arrived: int
+    model: str
+    adapters: tuple[str, ...] = ()
+    priority: int = 0
+    interrupted: bool = False
+    passed: int = 0
+    due_at: float | None = None
+
+    @property
+    def needs(self) -> InPlace:
+        """What is in place once it has been painted."""
+        return InPlace(self.model, self.adapters)
+
+    def waited_enough(self, now: float) -> bool:
+        """Whether nobody may go ahead of it any more when it is its turn."""
+        late = self.due_at is not None and now - self.due_at >= PATIENCE
+        return late or self.passed >= LOOKAHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who is next, and the ids of those whose turn it was instead: one in all, one by priority."""
+
+    job: Waiting
+    passed: tuple[str, ...] = ()
+
+
+class Line:
+    """Those who wait, and when each user was last served (any number that counts up).
+
+    `choose` looks, `take` acts.
+    """
+
+    def __init__(
+        self, waiting: Iterable[Waiting] = (), served: Mapping[int, float] | None = None
+    ) -> None:
+        self._served = dict(served or {})
+        self._of: dict[int, deque[Waiting]] = {}
+        self._turns: list[Turn] = []
+        for job in sorted(waiting, key=lambda job: job.arrived):
+            self.add(job)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def __iter__(self) -> Iterator[Waiting]:
+        """All of them; in order only within each user."""
+        for jobs in self._of.values():
+            yield from jobs
+
+    def copy(self) -> "Line":
+        other = Line()
+        other._served = dict(self._served)
+        other._of = {user: deque(jobs) for user, jobs in self._of.items()}
+        other._turns = list(self._turns)
+        return other
+
+    def add(self, job: Waiting) -> None:
+        """Let it wait, behind what the same user asked for before it."""
+        with self._rearranging(job.user):
+            jobs = self._of.setdefault(job.user, deque())
+            behind = []
+            while jobs and jobs[-1].arrived > job.arrived:
+                behind.append(jobs.pop())
+            jobs.append(job)
+            jobs.extend(reversed(behind))
+
+    def remove(self, job_id: str) -> Waiting | None:
+        """Take it out of the line; None when it is not in it."""
+        job = next((job for job in self if job.id == job_id), None)
+        if job is not None:
+            with self._rearranging(job.user):
+                self._of[job.user].remove(job)
+        return job
+
+    def serve(self, user: int, when: float) -> None:
+        """Remember that `user` was served then, unless it is known to have been later."""
+        with self._rearranging(user):
+            self._served[user] = max(when, self._served.get(user, when))
+
+    def choose(self, here: InPlace, now: float) -> Choice | None:
+        """Who is next when `here` is in place, at `now` seconds; None when nobody waits."""
+        if not self._turns:
+            return None
+        heads = [self._of[user][0] for _, _, user in self._turns]
+        for job in heads:
+            if job.interrupted:
+                return Choice(job)
+        due = heads[0]
+        if due.waited_enough(now):
+            return Choice(due)
+        top = max(job.priority for job in heads)
+        peers = list(islice((job for job in heads if job.priority == top), LOOKAHEAD))
+        first = peers[0]
+        close = first.model == here.model and first.passed >= ADAPTERS_AHEAD
+        if close or first.waited_enough(now):
+            chosen = first
+        else:
+            chosen = min(peers, key=lambda job: _to_load(job, here))  # of equals the first
+        turns = {due.id: due, first.id: first}
+        return Choice(chosen, tuple(job_id for job_id in turns if job_id != chosen.id))
+
+    def take(self, choice: Choice, now: float) -> None:
+        """The choice is being painted: it leaves the line, and its user's turn is over."""
+        for user, jobs in self._of.items():
+            head = jobs[0]
+            if head.id in choice.passed:
+                due_at = now if head.due_at is None else head.due_at
+                self._of[user][0] = replace(head, passed=head.passed + 1, due_at=due_at)
+        self.remove(choice.job.id)
+        self.serve(choice.job.user, now)
+
+    def rounds(self) -> list[Waiting]:
+        """All of them, a round of everybody after the other: the fair order without exceptions."""
+        turns = [
+            ((number, *self._turn(job)), job)
+            for jobs in self._of.values()
+            for number, job in enumerate(jobs)
+        ]
+        return [job for _, job in sorted(turns, key=lambda turn: turn[0])]
+
+    def _turn(self, job: Waiting) -> Turn:
+        """The fair order: who was served longest ago, or never, first; then who came first."""
+        return self._served.get(job.user, float("-inf")), job.arrived, job.user
+
+    @contextmanager
+    def _rearranging(self, user: int) -> Iterator[None]:
+        """Keep the turns sorted while the block changes what is known of `user`."""
+        if jobs := self._of.get(user):
+            del self._turns[bisect_left(self._turns, self._turn(jobs[0]))]
+        yield
+        if jobs := self._of.get(user):
+            insort(self._turns, self._turn(jobs[0]))
+        else:
+            self._of.pop(user, None)
+
+
+def _to_load(job: Waiting, here: InPlace) -> int:
+    """What is missing for it: 0 nothing, 1 its LoRAs, 2 its model."""
+    if job.model != here.model:
+        return 2
+    return int(job.adapters != here.adapters)

@@ -1,0 +1,129 @@
+"""/queue, /cancel and its button, /pause and /resume: the line in front of the GPU."""
+
+from collections.abc import Callable
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.client import ImagenBot
+from bot.consumer import GpuConsumer
+from bot.errors import Refused
+from bot.queue import JobQueue
+from bot.store import Job, JobState, Store
+from bot.ui.buttons import CancelButton
+from bot.ui.language import Texts
+from bot.ui.line import job_choices, line_embed
+from bot.ui.tree import guarded
+from cogs.places import moderates
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Queue(commands.Cog):
+    """Shows the line privately; lets people take back their own jobs, and moderators any."""
+
+    def __init__(
+        self, texts: Texts, store: Store, queue: JobQueue, consumer: Callable[[], GpuConsumer]
+    ) -> None:
+        self._texts = texts
+        self._store = store
+        self._queue = queue
+        self._consumer = consumer
+
+    @app_commands.command(description="command.queue.description")
+    @app_commands.guild_only()
+    async def queue(self, interaction: Interaction) -> None:
+        running = self._queue.running
+        embed = line_embed(
+            self._texts.speaker(str(interaction.locale)),
+            self._queue.standings(),
+            running=running.id if running else None,
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            paused=self._queue.paused,
+        )
+        await interaction.response.send_message(embed=embed, ephemeral=True)
+
+    @app_commands.command(description="command.cancel.description")
+    @app_commands.describe(job="command.cancel.job")
+    @app_commands.guild_only()
+    async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
+        await self._cancel(interaction, self._only_one(interaction) if job is None else job)
+
+    @cancel.autocomplete("job")
+    async def _complete_job(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        return job_choices(
+            text,
+            self._texts.speaker(str(interaction.locale)),
+            self._queue.standings(),
+            user_id=interaction.user.id,
+            others=interaction.guild_id if moderates(interaction) else None,
+        )
+
+    @commands.Cog.listener()
+    async def on_cancel_click(self, interaction: Interaction, job_id: str) -> None:
+        await guarded(interaction, self._cancel(interaction, job_id))
+
+    @app_commands.command(description="command.pause.description")
+    @app_commands.guild_only()
+    @app_commands.default_permissions(administrator=True)
+    async def pause(self, interaction: Interaction) -> None:
+        await _check_owner(interaction)
+        await self._consumer().pause()
+        say = self._texts.speaker(str(interaction.locale))
+        await interaction.response.send_message(say("pause.done"), ephemeral=True)
+
+    @app_commands.command(description="command.resume.description")
+    @app_commands.guild_only()
+    @app_commands.default_permissions(administrator=True)
+    async def resume(self, interaction: Interaction) -> None:
+        await _check_owner(interaction)
+        await self._consumer().unpause()
+        waiting = len(self._queue.places()) - (self._queue.running is not None)
+        say = self._texts.speaker(str(interaction.locale))
+        await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
+
+    def _only_one(self, interaction: Interaction) -> str:
+        """The id of the user's job, if there is just one. Raises Refused."""
+        line = self._queue.standings()
+        own = [ticket.job.id for ticket in line if ticket.job.user_id == interaction.user.id]
+        if not own:
+            raise Refused("cancel.none")
+        if len(own) > 1:
+            raise Refused("cancel.which", count=len(own))
+        return own[0]
+
+    async def _cancel(self, interaction: Interaction, job_id: str) -> None:
+        job = await self._store.find(job_id)
+        if job is None or job.origin != "discord":
+            raise Refused("cancel.unknown", value=job_id)
+        if not _may_cancel(interaction, job):
+            raise Refused("cancel.foreign", user=job.user_id)
+        left = await self._consumer().withdraw(job_id)
+        if left is None:
+            raise Refused("cancel.ended")
+        say = self._texts.speaker(str(interaction.locale))
+        told = say("cancel.stopping" if left.state is JobState.RUNNING else "cancel.done")
+        await interaction.response.send_message(
+            told, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
+        )
+
+
+def _may_cancel(interaction: Interaction, job: Job) -> bool:
+    own = job.user_id == interaction.user.id
+    return own or (job.guild_id == interaction.guild_id and moderates(interaction))
+
+
+async def _check_owner(interaction: Interaction) -> None:
+    """Servers can give a command to whom they like; this holds whatever they set."""
+    if interaction.permissions.administrator or await interaction.client.is_owner(interaction.user):
+        return
+    raise app_commands.MissingPermissions(["administrator"])
+
+
+async def setup(bot: ImagenBot) -> None:
+    studio = bot.studio
+    await bot.add_cog(Queue(bot.texts, studio.store, studio.queue, lambda: bot.consumer))
+    bot.add_dynamic_items(CancelButton)

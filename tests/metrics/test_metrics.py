@@ -1,0 +1,193 @@
+"""Figures of what happened, as Prometheus reads them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot.metrics import Metrics
+from bot.progress import Progress, Stage
+from bot.store import Failure, Job, JobState
+from tests.store.factories import REQUEST
+
+JOB = Job(
+    id="abc",
+    origin="discord",
+    kind="imagine",
+    state=JobState.RUNNING,
+    attempt=1,
+    crashes=0,
+    parent_id=None,
+    request=REQUEST,
+    user_id=7,
+    guild_id=None,
+    channel_id=None,
+    message_id=None,
+    reply_to=None,
+    locale="en-US",
+    upload_limit=1,
+    created_at=1_000,
+    started_at=4_500,
+    finished_at=None,
+    delivered_at=None,
+    error=None,
+    recipe=None,
+    warnings=(),
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Watched:
+    """A bot of which only the outside is there."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.length = 0
+        self.model: str | None = None
+        self.memory: Callable[[], dict[str, int]] = dict
+        self.metrics = Metrics(
+            queue_length=lambda: self.length,
+            loaded=lambda: self.model,
+            latency=lambda: 0.05,
+            gpu_memory=lambda: self.memory(),
+            clock=self.clock,
+        )
+
+    def start(self, job: Job) -> None:
+        self.metrics.progressed(job, Progress(Stage.STARTING))
+
+    def step(self, job: Job, number: int, seconds: float = 0.5, **fields: Any) -> None:
+        self.clock.now += seconds
+        self.metrics.progressed(job, Progress(Stage.PAINTING, step=number, steps=10, **fields))
+
+    async def figures(self) -> dict[str, float]:
+        """Every sample by name and labels, as in `imagen_jobs_total{outcome="done"}`."""
+        text = (await self.metrics.text()).decode()
+        return {
+            sample.name
+            + ("{" + ",".join(f'{k}="{v}"' for k, v in sample.labels.items()) + "}")
+            * bool(sample.labels): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+async def test_what_is_asked_for_when_it_is_read(watched: Watched) -> None:
+    watched.length = 3
+    figures = await watched.figures()
+    assert figures["imagen_queue_length"] == 3
+    assert figures["imagen_gateway_latency_seconds"] == 0.05
+    watched.length = 0
+    assert (await watched.figures())["imagen_queue_length"] == 0
+
+
+async def test_how_long_people_wait_is_counted_once_an_attempt(watched: Watched) -> None:
+    for _ in range(3):
+        watched.start(JOB)
+    watched.start(replace(JOB, id="def", started_at=1_000_000))
+    watched.start(replace(JOB, id="def", started_at=1_000_000, attempt=2))
+    figures = await watched.figures()
+    assert figures["imagen_job_wait_seconds_count"] == 3
+    assert figures['imagen_job_wait_seconds_bucket{le="2.0"}'] == 0
+    assert figures['imagen_job_wait_seconds_bucket{le="5.0"}'] == 1
+    assert figures["imagen_job_wait_seconds_sum"] == 3.5 + 2 * 999
+
+
+async def test_steps_and_their_speed(watched: Watched) -> None:
+    watched.start(JOB)
+    watched.step(JOB, 1, seconds=30, image=1, count=2)  # a model was loaded before it
+    for number in (2, 3, 4):
+        watched.step(JOB, number, image=1, count=2)
+    figures = await watched.figures()
+    assert figures['imagen_steps_total{model="demo"}'] == 4
+    assert figures["imagen_steps_per_second"] == 2.0
+    watched.step(JOB, 4, image=1, count=2)  # a preview, not a step
+    watched.step(JOB, 1, image=2, count=2)
+    watched.step(JOB, 5, seconds=1, image=2, count=2)  # the latest report wins
+    figures = await watched.figures()
+    assert figures['imagen_steps_total{model="demo"}'] == 9
+    assert figures["imagen_steps_per_second"] == 4.0
+
+
+async def test_the_same_job_once_more_begins_at_its_first_step(watched: Watched) -> None:
+    for attempt in (1, 2):
+        job = replace(JOB, attempt=attempt)
+        watched.start(job)
+        for number in (1, 2):
+            watched.step(job, number)
+    assert (await watched.figures())['imagen_steps_total{model="demo"}'] == 4
+
+
+async def test_a_switch_is_a_job_for_another_model(watched: Watched) -> None:
+    for loaded, model in ((None, "demo"), ("demo", "demo"), ("demo", "other"), ("other", "demo")):
+        watched.model = loaded
+        job = replace(JOB, id=f"{loaded}-{model}", request=replace(REQUEST, model=model))
+        watched.start(job)
+        watched.step(job, 1)
+    assert (await watched.figures())["imagen_model_switches_total"] == 2
+
+
+async def test_how_jobs_end(watched: Watched) -> None:
+    done = replace(JOB, state=JobState.DONE, finished_at=16_500)
+    failed = replace(JOB, state=JobState.FAILED, error=Failure("memory.out", {"width": 1}))
+    await watched.metrics.finished(done)
+    for job in (failed, failed, replace(failed, error=Failure("job.timeout", {}))):
+        await watched.metrics.failed(job)
+    await watched.metrics.failed(replace(JOB, state=JobState.CANCELLED))
+    figures = await watched.figures()
+    outcomes = {o: figures[f'imagen_jobs_total{{outcome="{o}"}}'] for o in OUTCOMES}
+    assert outcomes == {"done": 1, "failed": 3, "cancelled": 1}
+    assert figures['imagen_failures_total{reason="memory.out"}'] == 2
+    assert figures['imagen_failures_total{reason="job.timeout"}'] == 1
+    assert figures['imagen_job_paint_seconds_sum{model="demo"}'] == 12
+
+
+OUTCOMES = ("done", "failed", "cancelled")
+
+
+async def test_the_memory_of_a_gpu_where_there_is_one(watched: Watched) -> None:
+    assert not [name for name in await watched.figures() if "gpu" in name]
+    watched.memory = lambda: {"allocated": 5, "free": 7}
+    figures = await watched.figures()
+    assert figures['imagen_gpu_memory_bytes{kind="allocated"}'] == 5
+    assert figures['imagen_gpu_memory_bytes{kind="free"}'] == 7
+
+    def lost() -> dict[str, int]:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    watched.memory = lost
+    figures = await watched.figures()
+    assert not [name for name in figures if "gpu" in name]
+    assert "imagen_queue_length" in figures
+
+
+async def test_how_late_the_loop_was(watched: Watched) -> None:
+    for seconds in (0.0, 0.003, 0.3):
+        watched.metrics.lagged(seconds)
+    figures = await watched.figures()
+    assert figures["imagen_event_loop_lag_seconds_count"] == 3
+    assert figures['imagen_event_loop_lag_seconds_bucket{le="0.05"}'] == 2
+
+
+async def test_nobody_is_named(watched: Watched) -> None:
+    job = replace(JOB, id="canaryjob", user_id=987_654_321, guild_id=123_456_789)
+    watched.start(job)
+    watched.step(job, 1)
+    await watched.metrics.finished(replace(job, finished_at=5_000))
+    text = (await watched.metrics.text()).decode()
+    for canary in (REQUEST.prompt, job.id, str(job.user_id), str(job.guild_id)):
+        assert canary not in text

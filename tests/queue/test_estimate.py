@@ -1,0 +1,130 @@
+"""How long a job will take, learnt from others."""
+
+import random
+from statistics import median
+
+import pytest
+
+from bot.queue.estimate import ENOUGH, Estimator, Sample, features, needs
+from bot.queue.policy import InPlace
+from bot.request import AdapterUse, GenerationRequest, Hires, InitImage
+from tests.store.factories import request
+
+
+def asked(**fields: object) -> GenerationRequest:
+    return request(**{"adapters": (), "width": 1024, "height": 1024, "steps": 30, **fields})
+
+
+def warm(of: GenerationRequest) -> InPlace:
+    return needs(of)
+
+
+def taught(*samples: tuple[GenerationRequest, float]) -> Estimator:
+    estimator = Estimator()
+    for one, seconds in samples:
+        estimator.learn(Sample(one, seconds, warm(one)))
+    return estimator
+
+
+def test_nothing_is_said_before_enough_is_known() -> None:
+    one = asked()
+    assert Estimator().seconds(one, warm(one)) is None
+    assert taught(*[(one, 5.0)] * (ENOUGH - 1)).seconds(one, warm(one)) is None
+    assert taught(*[(one, 5.0)] * ENOUGH).seconds(one, warm(one)) == pytest.approx(5.0, rel=0.05)
+
+
+def test_steps_and_sizes_and_counts_are_told_apart() -> None:
+    def truth(one: GenerationRequest) -> float:
+        return 0.5 + one.count * (one.steps * one.width * one.height / 1e6 * 0.15 + 0.2)
+
+    seen = [
+        asked(steps=steps, width=width, count=count)
+        for steps in (10, 30, 60)
+        for width in (512, 1024)
+        for count in (1, 4)
+    ]
+    estimator = taught(*[(one, truth(one)) for one in seen])
+    for one in (asked(steps=45), asked(steps=20, width=768), asked(count=2), asked(steps=100)):
+        assert estimator.seconds(one, warm(one)) == pytest.approx(truth(one), rel=0.1)
+
+
+def test_a_new_model_is_like_the_others_until_it_is_known() -> None:
+    old, new = asked(), asked(model="new")
+    estimator = taught(*[(old, 5.0)] * 5)
+    assert estimator.seconds(new, warm(new)) == pytest.approx(5.0, rel=0.05)
+    for _ in range(ENOUGH):
+        estimator.learn(Sample(new, 20.0, warm(new)))
+    assert estimator.seconds(new, warm(new)) == pytest.approx(20.0, rel=0.05)
+    assert estimator.seconds(old, warm(old)) == pytest.approx(5.0, rel=0.05)
+
+
+def test_a_switch_costs_what_it_cost() -> None:
+    one, other = asked(), asked(model="other")
+    estimator = taught(*[(one, 5.0)] * 5, *[(other, 5.0)] * 5)
+    for _ in range(3):
+        estimator.learn(Sample(one, 12.0, warm(other)))
+    estimator.learn(Sample(one, 300.0, None))  # downloaded at first use
+    assert estimator.seconds(one, warm(one)) == pytest.approx(5.0, rel=0.05)
+    assert estimator.seconds(one, warm(other)) == pytest.approx(12.0, rel=0.1)
+    # Of the other one's nothing is known: as this one's.
+    assert estimator.seconds(other, warm(one)) == pytest.approx(12.0, rel=0.1)
+
+
+def test_changing_loras_costs_too() -> None:
+    def truth(one: GenerationRequest, changed: bool) -> float:
+        return 4.0 + changed * 0.5 * (len(one.adapters) + 1)
+
+    plain, estimator = asked(), Estimator()
+    worn = asked(adapters=(AdapterUse("a", 0.5), AdapterUse("b", 1)))
+    for _ in range(8):
+        for one, before in ((plain, plain), (worn, plain), (worn, worn)):
+            changed = one is not before
+            estimator.learn(Sample(one, truth(one, changed), warm(before)))
+    assert estimator.seconds(worn, warm(worn)) == pytest.approx(4.0, rel=0.1)
+    assert estimator.seconds(worn, warm(plain)) == pytest.approx(5.5, rel=0.1)
+
+
+def test_one_bad_day_is_not_believed() -> None:
+    one = asked()
+    estimator = taught(*[(one, 5.0 + n % 3 / 10) for n in range(20)], (one, 400.0))
+    assert estimator.seconds(one, warm(one)) == pytest.approx(5.1, rel=0.05)
+
+
+def test_what_changed_is_learnt_anew() -> None:
+    one = asked()
+    estimator = taught(*[(one, 5.0)] * 200, *[(one, 2.0)] * 150)
+    assert estimator.seconds(one, warm(one)) == pytest.approx(2.0, rel=0.05)
+
+
+def test_each_part_of_a_request_that_costs_counts() -> None:
+    def work(**fields: object) -> float:
+        one = asked(**fields)
+        return features(one, warm(one))[2]
+
+    assert work(count=2) == 2 * work()
+    assert work(guidance=1.0) == work() / 2
+    assert work(scheduler="Heun") == 2 * work()
+    assert work(init_image=InitImage("0" * 64, 0.5)) == work() / 2
+    assert work(hires=Hires(2.0, 0.5, 30)) == work() + 15 * 4 * work() / 30
+
+
+def test_many_requests_with_noise_are_met_within_the_goal() -> None:
+    chance, estimator, before, errors = random.Random(3), Estimator(), asked(), []
+    for _ in range(300):
+        one = asked(
+            model=chance.choice("ab"),
+            steps=chance.choice((8, 20, 30, 50)),
+            width=chance.choice((512, 768, 1024, 1216)),
+            count=chance.choice((1, 1, 2)),
+        )
+        pixels = one.width * one.height / 1e6
+        seconds = 1 + one.count * (one.steps * 0.12 * pixels**1.3 + 0.3 * pixels)
+        seconds += 6 * (one.model != before.model)
+        seconds *= chance.lognormvariate(0, 0.08)
+        expected = estimator.seconds(one, warm(before))
+        if expected is not None:
+            errors.append(abs(expected / seconds - 1))
+        estimator.learn(Sample(one, seconds, warm(before)))
+        before = one
+    assert len(errors) > 250
+    assert median(errors) <= 0.1

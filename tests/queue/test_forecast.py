@@ -1,0 +1,103 @@
+"""The line as it will probably be served."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.queue.estimate import needs
+from bot.queue.forecast import EXACT, IDLE, TIMED, Forecast
+from bot.queue.policy import InPlace, Line, Waiting
+from bot.store import Job, Painted
+from tests.store.factories import request
+from tests.ui.test_messages import job as any_job
+
+SECOND = 1_000
+WARM = needs(request())
+
+
+def taught() -> Forecast:
+    """Ten seconds a job, and five more to bring a model."""
+    forecast = Forecast()
+    history, at = [], 0
+    for model in ("demo", "other"):
+        for n in range(6):
+            seconds = 15 if n == 0 and at else 10
+            history.append(Painted(request(model=model), at, at + seconds * SECOND))
+            at += (seconds + 1) * SECOND
+    forecast.remember(history)
+    return forecast
+
+
+def lined_up(forecast: Forecast, count: int, *, model: str = "demo", users: int = 7) -> Line:
+    line = Line()
+    for n in range(count):
+        job = job_of(f"job{n}", model)
+        wanted = forecast.expect(job)
+        line.add(Waiting(job.id, n % users, n, model, wanted.adapters))
+    return line
+
+
+def job_of(job_id: str, model: str = "demo") -> Job:
+    return any_job(request(model=model), id=job_id)
+
+
+def test_each_is_ready_after_those_before_it() -> None:
+    forecast = taught()
+    places = forecast.places(lined_up(forecast, 3), WARM, 1_000, paused=False)
+    assert [place.position for place in places.values()] == [1, 2, 3]
+    times = [place.ready_at for place in places.values()]
+    assert times == pytest.approx([1_010, 1_020, 1_030], abs=2)
+
+
+def test_bringing_another_model_takes_its_time() -> None:
+    forecast = taught()
+    places = forecast.places(lined_up(forecast, 1, model="other"), WARM, 1_000, paused=False)
+    assert places["job0"].ready_at == pytest.approx(1_015, abs=2)
+
+
+def test_the_end_of_a_long_line_is_told_too() -> None:
+    forecast, count = taught(), EXACT + TIMED + 50
+    places = [*forecast.places(lined_up(forecast, count), WARM, 0, paused=False).values()]
+    assert [place.position for place in places] == [*range(1, count + 1)]
+    times = [place.ready_at or 0 for place in places]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(10 * count, rel=0.05)
+
+
+def test_looking_ahead_changes_nothing() -> None:
+    forecast = taught()
+    line = lined_up(forecast, 5)
+    first = forecast.places(line.copy(), WARM, 0, paused=False)
+    assert forecast.places(line.copy(), WARM, 0, paused=False) == first
+    assert len(line) == 5
+
+
+def test_what_was_in_place_long_ago_is_not_taken_to_be_still() -> None:
+    """As after a restart: such a job tells little about one that finds its model."""
+    forecast = Forecast()
+    apart = IDLE + 100 * SECOND
+    seldom = [Painted(request(), n * apart, n * apart + 90 * SECOND) for n in range(9)]
+    forecast.remember(seldom)
+    line = lined_up(forecast, 1)
+    assert forecast.places(line, WARM, 0, paused=False)["job0"].ready_at == pytest.approx(90, abs=5)
+
+    forecast = Forecast()
+    last = seldom[-1].finished_at
+    often = [Painted(request(), last + n, last + n + 10 * SECOND) for n in range(3)]
+    forecast.remember([*seldom, *often])
+    line = lined_up(forecast, 1)
+    assert forecast.places(line, WARM, 0, paused=False)["job0"].ready_at == pytest.approx(10, abs=1)
+
+
+def test_who_has_left_is_forgotten() -> None:
+    forecast = taught()
+    job = job_of("job0")
+    forecast.expect(job)
+    forecast.begin(job, InPlace(), 0)
+    assert [*forecast.places(Line(), WARM, 1, paused=False)] == ["job0"]
+    forecast.forget("job0")
+    assert forecast.jobs == {}
+    assert forecast.places(Line(), WARM, 1, paused=False) == {}
+    forecast.learn(replace(job, started_at=0, finished_at=1))  # too late to be learnt from
+    line = lined_up(forecast, 1)
+    assert forecast.places(line, WARM, 0, paused=False)["job0"].ready_at == pytest.approx(10, abs=1)

@@ -1,0 +1,280 @@
+"""Who is next: examples of the order, and what holds for any line (hypothesis)."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.queue.policy import ADAPTERS_AHEAD, LOOKAHEAD, PATIENCE, Choice, InPlace, Line, Waiting
+
+HERE = InPlace("warm", ("a:1",))
+NOTHING = InPlace()
+
+
+def job(name: str, user: int = 1, arrived: int = 0, model: str = "cold", **more: object) -> Waiting:
+    return replace(Waiting(name, user, arrived, model), **more)  # type: ignore[arg-type]
+
+
+def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str]:
+    """Everyone in the order in which they are served, a second each."""
+    order = []
+    while (choice := line.choose(here, now)) is not None:
+        line.take(choice, now)
+        order.append(choice.job.id)
+        here, now = choice.job.needs, now + 1
+    assert len(line) == 0
+    return order
+
+
+class TestTheOrder:
+    def test_nobody_waits(self) -> None:
+        assert Line().choose(HERE, 0) is None
+
+    def test_users_take_turns(self) -> None:
+        line = Line(
+            [job(f"a{n}", 1, n) for n in range(3)] + [job(f"b{n}", 2, 10 + n) for n in range(2)]
+        )
+        assert drained(line) == ["a0", "b0", "a1", "b1", "a2"]
+
+    def test_whoever_was_served_longest_ago_comes_first(self) -> None:
+        waiting = [job("a", 1, 0), job("b", 2, 1), job("c", 3, 2)]
+        assert drained(Line(waiting, {1: 30, 2: 10})) == ["c", "b", "a"]
+
+    def test_a_turn_that_is_known_already_is_not_forgotten(self) -> None:
+        line = Line([job("a", 1, 0), job("b", 2, 1)])
+        line.serve(1, 20)
+        line.serve(2, 10)
+        line.serve(1, 5)
+        assert drained(line) == ["b", "a"]
+
+    def test_what_was_interrupted_goes_on_first(self) -> None:
+        waiting = [job("a", 1, 0, "warm"), job("b", 2, 1, interrupted=True)]
+        assert drained(Line(waiting, {2: 50}), HERE) == ["b", "a"]
+
+    def test_who_fits_what_is_loaded_goes_ahead(self) -> None:
+        waiting = [
+            job("cold", 1, 0),
+            job("model", 2, 1, "warm"),
+            job("both", 3, 2, "warm", adapters=("a:1",)),
+        ]
+        assert drained(Line(waiting), HERE) == ["both", "model", "cold"]
+
+    def test_nobody_overtakes_themselves(self) -> None:
+        assert drained(Line([job("a", 1, 0), job("b", 1, 1, "warm")]), HERE) == ["a", "b"]
+
+    def test_a_later_arrival_is_sorted_in(self) -> None:
+        line = Line([job("b", 1, 2)])
+        line.add(job("a", 1, 1))
+        assert drained(line) == ["a", "b"]
+
+    def test_who_leaves_is_not_served(self) -> None:
+        line = Line([job("a", 1, 0), job("b", 1, 1), job("c", 2, 2)])
+        removed = line.remove("a")
+        assert removed is not None
+        assert removed.id == "a"
+        assert line.remove("a") is None
+        assert drained(line) == ["b", "c"]
+
+    def test_a_copy_is_on_its_own(self) -> None:
+        line = Line([job("a", 1, 0), job("b", 2, 1)])
+        drained(line.copy())
+        assert drained(line) == ["a", "b"]
+
+    def test_priorities_go_ahead(self) -> None:
+        waiting = [job("a", 1, 0), job("b", 2, 1, priority=1), job("c", 3, 2, priority=2)]
+        assert drained(Line(waiting)) == ["c", "b", "a"]
+
+    def test_what_is_loaded_does_not_outweigh_a_priority(self) -> None:
+        waiting = [job("a", 1, 0, "warm"), job("b", 2, 1, priority=1)]
+        assert drained(Line(waiting), HERE) == ["b", "a"]
+
+
+class TestTheBounds:
+    def test_at_most_so_many_go_ahead(self) -> None:
+        waiting = [job("due", 0, 0)]
+        waiting += [job(str(n), n, n, "warm") for n in range(1, LOOKAHEAD + 10)]
+        assert drained(Line(waiting), HERE).index("due") == LOOKAHEAD
+
+    def test_nor_for_longer_than_so_long(self) -> None:
+        line = Line([job("due", 0, 0), *(job(str(n), n, n, "warm") for n in range(1, 9))])
+        times = [0.0, PATIENCE - 1.0, float(PATIENCE)]
+        chosen = []
+        for now in times:
+            choice = line.choose(HERE, now)
+            assert choice is not None
+            line.take(choice, now)
+            chosen.append(choice.job.id)
+        assert chosen == ["1", "2", "due"]
+
+    def test_it_is_not_looked_for_further_back(self) -> None:
+        waiting = [job(f"cold{n}", n, n, f"m{n}") for n in range(LOOKAHEAD)]
+        line = Line([*waiting, job("warm", 99, 99, "warm")])
+        assert line.choose(HERE, 0) == Choice(waiting[0])
+
+    def test_for_its_loras_alone_few_go_ahead(self) -> None:
+        waiting = [job("due", 0, 0, "warm")]
+        waiting += [job(str(n), n, n, "warm", adapters=("a:1",)) for n in range(1, 20)]
+        assert drained(Line(waiting), HERE).index("due") == ADAPTERS_AHEAD
+
+    def test_whose_turn_it_was_is_said(self) -> None:
+        line = Line(
+            [job("a", 1, 0), job("b", 2, 1, priority=1), job("c", 3, 2, "warm", priority=1)]
+        )
+        choice = line.choose(HERE, 7)
+        assert choice is not None
+        assert choice.job.id == "c"
+        assert sorted(choice.passed) == ["a", "b"]
+        line.take(choice, 7)
+        assert {one.id: (one.passed, one.due_at) for one in line} == {"a": (1, 7), "b": (1, 7)}
+
+    def test_among_those_of_priority_there_is_a_bound_too(self) -> None:
+        waiting = [
+            job("a", 1, 0),
+            job("due", 2, 1, priority=1, passed=LOOKAHEAD),
+            job("warm", 3, 2, "warm", priority=1),
+        ]
+        assert drained(Line(waiting), HERE) == ["due", "warm", "a"]
+
+    def test_what_was_passed_before_a_restart_counts(self) -> None:
+        waiting = [job("due", 0, 0, passed=LOOKAHEAD), job("warm", 1, 1, "warm")]
+        assert drained(Line(waiting), HERE) == ["due", "warm"]
+
+
+MODELS = st.sampled_from(["warm", "x", "y"])
+ADAPTERS = st.sampled_from([(), ("a:1",), ("b:1", "a:1")])
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
+    """Jobs, and after how many servings each arrives."""
+    found = []
+    for n in range(draw(st.integers(1, 40))):
+        waiting = Waiting(
+            str(n),
+            draw(st.integers(1, 8)),
+            n,
+            draw(MODELS),
+            draw(ADAPTERS),
+            priority=draw(st.sampled_from([0, 0, 0, 1, 2])),
+        )
+        found.append((draw(st.integers(0, 40)), waiting))
+    return found
+
+
+def play(
+    coming: list[tuple[int, Waiting]], seconds: float
+) -> list[tuple[int, Choice, list[Waiting]]]:
+    """Serve them all, one each `seconds`: the moment, the choice, and who waited then."""
+    line, here, moment = Line(), InPlace("warm"), 0
+    history = []
+    # A user's later jobs come later.
+    by_user: dict[int, int] = {}
+    queue = []
+    for at, waiting in coming:
+        at = by_user[waiting.user] = max(at, by_user.get(waiting.user, 0))
+        queue.append((at, waiting))
+    queue.sort(key=lambda pair: (pair[0], pair[1].arrived))
+    while queue or len(line):
+        while queue and queue[0][0] <= moment:
+            line.add(queue.pop(0)[1])
+        present = list(line)
+        choice = line.choose(here, moment * seconds)
+        assert (choice is not None) == bool(present)  # work conserving
+        if choice is not None:
+            line.take(choice, moment * seconds)
+            here = choice.job.needs
+            history.append((moment, choice, present))
+        moment += 1
+    return history
+
+
+@given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
+@settings(deadline=None, max_examples=50)
+def test_everybody_is_served_once_and_each_user_in_order(
+    coming: list[tuple[int, Waiting]], seconds: float
+) -> None:
+    order = [choice.job for _, choice, _ in play(coming, seconds)]
+    assert sorted(job.id for job in order) == sorted(job.id for _, job in coming)
+    for user in {job.user for job in order}:
+        arrived = [job.arrived for job in order if job.user == user]
+        assert arrived == sorted(arrived)
+
+
+@given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
+@settings(deadline=None, max_examples=50)
+def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
+    coming: list[tuple[int, Waiting]], seconds: float
+) -> None:
+    first: dict[str, float] = {}
+    times: dict[str, int] = {}
+    for moment, choice, _ in play(coming, seconds):
+        for job_id in choice.passed:
+            now = moment * seconds
+            assert now - first.setdefault(job_id, now) < PATIENCE
+            times[job_id] = times.get(job_id, 0) + 1
+            assert times[job_id] <= LOOKAHEAD
+
+
+@given(arrivals())
+@settings(deadline=None, max_examples=50)
+def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
+    coming: list[tuple[int, Waiting]],
+) -> None:
+    """While somebody waits, no other user is served more than once: round-robin."""
+    plain = [(at, replace(job, model="warm", adapters=(), priority=0)) for at, job in coming]
+    history = play(plain, 1.0)
+    waiting_since: dict[str, int] = {}
+    for moment, _, present in history:
+        for job in present:
+            waiting_since.setdefault(job.id, moment)
+    for moment, choice, _ in history:
+        chosen = choice.job
+        # From when it became its user's oldest, others had one turn each.
+        own = [m for m, c, _ in history if c.job.user == chosen.user and m < moment]
+        since = max([waiting_since[chosen.id], *(m + 1 for m in own)])
+        others = [c.job.user for m, c, _ in history if since <= m < moment]
+        assert len(others) == len(set(others))
+
+
+@given(st.integers(2, 12), st.integers(1, 40))
+@settings(deadline=None, max_examples=30)
+def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) -> None:
+    """One cold job of no priority; all others are warm, preferred, and ask again at once."""
+    line = Line([job("patient", 0, 0)])
+    for user in range(1, others + 1):
+        line.add(job(f"{user}-0", user, user, "warm", priority=limit % 3))
+    arrived, moment = others, 0
+    while True:
+        moment += 1
+        choice = line.choose(InPlace("warm"), moment * 1.0)
+        assert choice is not None
+        line.take(choice, moment * 1.0)
+        if choice.job.id == "patient":
+            break
+        arrived += 1
+        line.add(replace(choice.job, id=f"n{arrived}", arrived=arrived, passed=0, due_at=None))
+        assert moment <= others + LOOKAHEAD + 1
+
+
+@given(arrivals())
+@settings(deadline=None, max_examples=30)
+def test_who_goes_ahead_is_near_or_has_priority(coming: list[tuple[int, Waiting]]) -> None:
+    line = Line([job for _, job in coming])
+    heads = {job.user: job for job in reversed(list(line.rounds()))}
+    order = sorted(heads.values(), key=lambda job: job.arrived)
+    choice = line.choose(HERE, 0)
+    assert choice is not None
+    top = max(job.priority for job in order)
+    assert choice.job in [job for job in order if job.priority == top][:LOOKAHEAD]
+
+
+@given(arrivals())
+@settings(deadline=None, max_examples=30)
+def test_what_is_decided_does_not_depend_on_the_order_of_adding(
+    coming: list[tuple[int, Waiting]],
+) -> None:
+    jobs = [job for _, job in coming]
+    backwards = Line()
+    for one in reversed(jobs):
+        backwards.add(one)
+    assert drained(backwards, HERE) == drained(Line(jobs), HERE)

@@ -1,0 +1,186 @@
+"""What deploys the bot fits it: files, settings, exit codes, folders."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.settings import names_of
+from deploy.audit import HOLES, NOT_RUN, NOTHING_KNOWN, main, verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
+UNIT = (DEPLOY / "imagen.service").read_text(encoding="utf-8")
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Of the Dockerfile, in order."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    lines = (line.partition(" ") for line in text.splitlines() if line.strip())
+    return [(name, " ".join(rest.split())) for name, _, rest in lines]
+
+
+def all_of(name: str) -> list[str]:
+    return [rest for found, rest in instructions() if found == name]
+
+
+def settings_in(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:IMAGEN|DISCORD)_[A-Z_]+", text))
+
+
+class TestDockerfile:
+    def test_it_copies_what_is_there_and_what_is_let_in(self) -> None:
+        let_in = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        assert let_in[1] == "*"
+        copied = [rest.split()[0] for rest in all_of("COPY")]
+        for path in copied:
+            assert (ROOT / path).exists()
+            assert f"!{path}" in let_in
+        assert {line for line in let_in if line.startswith("!")} == {f"!{p}" for p in copied}
+        # Everything that the bot imports of its own.
+        assert {"main.py", "bot", "cogs", "catalog"} <= set(copied)
+
+    def test_it_runs_as_nobody_in_particular_and_stops_by_its_signal(self) -> None:
+        order = [name for name, _ in instructions()]
+        assert order.index("USER") > max(n for n, name in enumerate(order) if name == "RUN")
+        assert all_of("USER") == ["imagen"]
+        # As lists: a shell between Docker and the bot would keep the signal for itself.
+        assert json.loads(all_of("ENTRYPOINT")[0]) == ["python", "main.py"]
+        assert json.loads(all_of("CMD")[0]) == ["run"]
+
+    def test_its_check_asks_the_bot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        options, _, command = all_of("HEALTHCHECK")[0].partition(" CMD ")
+        assert "--start-period=" in options
+        python, flag, program = json.loads(command)
+        assert (python, flag) == ("python", "-c")
+        asked: list[str] = []
+        monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: asked.append(url))
+        monkeypatch.setenv("IMAGEN_METRICS_PORT", "9464")
+        exec(compile(program, "HEALTHCHECK", "exec"), {})
+        assert asked == ["http://127.0.0.1:9464/healthz"]
+
+    def test_it_names_a_plain_image_and_our_settings(self) -> None:
+        assert re.fullmatch(r"python:3\.\d+-slim", all_of("FROM")[0])
+        environment = " ".join(all_of("ENV"))
+        assert settings_in(environment) <= set(names_of())
+        assert "IMAGEN_METRICS_PORT=9464" in environment
+
+
+class TestCompose:
+    @pytest.fixture
+    def service(self) -> Any:
+        return yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["imagen"]
+
+    def test_it_builds_this_folder(self, service: Any) -> None:
+        assert (DEPLOY / service["build"]["context"]).resolve() == ROOT
+        assert (ROOT / service["build"]["dockerfile"]) == DEPLOY / "Dockerfile"
+        assert service["restart"] == "unless-stopped"
+        [device] = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+    def test_what_the_bot_keeps_is_kept_outside(self, service: Any) -> None:
+        inside = {}
+        for volume in service["volumes"]:
+            outside, target, *_ = volume.split(":")
+            inside[target] = (DEPLOY / outside).resolve()
+        assert settings_in(" ".join(service["environment"])) <= set(names_of())
+        folders = {name: inside[path] for name, path in service["environment"].items()}
+        assert folders == {
+            "IMAGEN_DATA_DIR": ROOT / "data",
+            "IMAGEN_MODELS_DIR": ROOT / "models",
+            "IMAGEN_CATALOG_DIR": ROOT / "catalog",
+        }
+
+    def test_it_has_no_rights_and_no_open_port(self, service: Any) -> None:
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "ports" not in service
+        assert "privileged" not in service
+
+
+class TestUnit:
+    def values(self, key: str) -> list[str]:
+        return re.findall(rf"^{key}=(.*)$", UNIT, re.MULTILINE)
+
+    def test_it_starts_the_bot_again_unless_that_is_no_use(self) -> None:
+        assert self.values("Restart") == ["always"]
+        assert self.values("RestartPreventExitStatus") == ["78"]
+        [command] = self.values("ExecStart")
+        assert command.endswith("/.venv/bin/python main.py run")
+        assert command.startswith(self.values("WorkingDirectory")[0])
+
+    def test_it_takes_no_card_away(self) -> None:
+        for forbidden in ("PrivateDevices", "ProtectClock", "DevicePolicy", "DeviceAllow"):
+            assert self.values(forbidden) == []
+        assert self.values("MemoryDenyWriteExecute") == []
+
+    def test_the_bot_writes_where_it_may(self) -> None:
+        assert self.values("ProtectSystem") == ["strict"]
+        environment = " ".join(self.values("Environment"))
+        assert settings_in(environment) <= set(names_of())
+        state = f"/var/lib/{self.values('StateDirectory')[0]}"
+        folders = re.findall(r"_DIR=(\S+)", environment)
+        assert len(folders) == 2
+        assert all(folder.startswith(state) for folder in folders)
+
+    @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+    def test_systemd_understands_it(self, tmp_path: Path) -> None:
+        unit = tmp_path / "imagen.service"
+        unit.write_text(UNIT.replace("/opt/imagen/.venv/bin/python", sys.executable))
+        for command in (["verify"], ["security", "--offline=true", "--threshold=40"]):
+            done = subprocess.run(
+                ["systemd-analyze", *command, str(unit)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "Unknown" not in done.stderr
+
+
+SOUND = {"name": "a", "version": "1", "vulns": []}
+HOLED = {
+    "name": "b",
+    "version": "2",
+    "vulns": [{"id": "CVE-1", "fix_versions": ["3"]}, {"id": "CVE-2", "fix_versions": []}],
+}
+SKIPPED = {"name": "c", "skip_reason": "Dependency not found"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "said"),
+    [
+        ([SOUND], NOTHING_KNOWN, ["audit: 1 packages looked up, 0 known holes"]),
+        ([SOUND, SKIPPED], NOT_RUN, ["audit: NOT RUN for 1: c"]),
+        ([SKIPPED], NOT_RUN, ["audit: NOT RUN: none of the packages could be looked up"]),
+        ([], NOT_RUN, ["audit: NOT RUN: none of the packages could be looked up"]),
+        (
+            [HOLED, SKIPPED],
+            HOLES,
+            ["b 2: CVE-1 (mended in 3)", "b 2: CVE-2 (mended in no version yet)", "NOT RUN for 1"],
+        ),
+    ],
+)
+def test_silence_is_no_good_news(
+    packages: list[dict[str, Any]], code: int, said: list[str]
+) -> None:
+    found, lines = verdict(packages)
+    assert found == code
+    assert all(part in "\n".join(lines) for part in said)
+
+
+def test_an_audit_that_gets_no_data_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "pip-audit"
+    program.write_text("#!/bin/sh\necho 'Traceback …' >&2\necho 'no network' >&2\nexit 1\n")
+    program.chmod(0o700)
+    assert main(str(program)) == NOT_RUN
+    assert capsys.readouterr().out == "audit: NOT RUN: pip-audit got no data (no network)\n"

@@ -1,0 +1,1 @@
+"""How the demo models were made: their pictures, words, training and measures."""

@@ -1,0 +1,184 @@
+"""The UNet: from noise to the latents of a scene, told what to paint by the text encoders."""
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+
+from tools.demo.loop import Loop
+from tools.demo.scenes import SIDE, draw_scene, render
+from tools.demo.text import WIDTHS, Text
+from tools.demo.vae import SCALING, pixels
+from tools.demo.words import caption
+
+SIZES = ((SIDE, SIDE), (104, 152), (152, 104))
+"""Width and height of the training pictures; CHUNK of one size after another."""
+CHUNK = 500
+PER_ROUND = 10
+"""Of so many chunks the last two are portrait and landscape."""
+UNTOLD = 0.1
+"""Share of pictures learnt without a word, for classifier-free guidance."""
+
+
+def build() -> UNet2DConditionModel:
+    """The untrained network: SDXL's blocks, one layer each, 20 times as narrow."""
+    return UNet2DConditionModel(
+        sample_size=SIDE // 8,
+        block_out_channels=(48, 64, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 1),
+        attention_head_dim=(3, 4, 4),
+        norm_num_groups=16,
+        cross_attention_dim=sum(WIDTHS),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=WIDTHS[1] + 6 * 16,
+    )
+
+
+def scheduler() -> EulerDiscreteScheduler:
+    """SDXL's noise, with the velocity predicted: colours of the whole picture are then learnt from
+    the noisiest steps too (https://arxiv.org/abs/2202.00512)."""
+    return EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        steps_offset=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Encoded training pictures. latents: one tensor (CHUNK, 4, height/8, width/8) a chunk, scaled;
+    picture k of chunk c shows the scene that `scene_of` draws."""
+
+    seed: int
+    latents: list[torch.Tensor]
+
+    def batches(self, step: int, number: int) -> tuple[torch.Tensor, list[str], list[int]]:
+        """Latents, captions and (width, height) of one training step."""
+        rng = random.Random(f"{self.seed}/batch/{step}")
+        # Squares and the other sizes by their share, but one size in a batch.
+        chunks = self._alike(rng.randrange(len(self.latents)))
+        chosen = [(rng.choice(chunks), rng.randrange(CHUNK)) for _ in range(number)]
+        latents = torch.stack([self.latents[c][k] for c, k in chosen]).float()
+        captions = [caption(draw_scene(scene_rng(self.seed, c, k)), rng) for c, k in chosen]
+        return latents, captions, [8 * latents.shape[-1], 8 * latents.shape[-2]]
+
+    def _alike(self, chunk: int) -> list[int]:
+        shape = self.latents[chunk].shape
+        return [c for c, latents in enumerate(self.latents) if latents.shape == shape]
+
+
+def scene_rng(seed: int, chunk: int, index: int) -> random.Random:
+    """What draws the scene of one training picture, and then the picture."""
+    return random.Random(f"{seed}/scene/{chunk}/{index}")
+
+
+def _size(chunk: int) -> tuple[int, int]:
+    return SIZES[max(0, chunk % PER_ROUND - (PER_ROUND - 3))]
+
+
+def _drawn(seed: int, style: str, chunk: int) -> np.ndarray:
+    width, height = _size(chunk)
+    drawn = []
+    for index in range(CHUNK):
+        rng = scene_rng(seed, chunk, index)
+        image = render(draw_scene(rng), rng, style, width, height)
+        drawn.append(np.asarray(image).transpose(2, 0, 1))
+    return np.stack(drawn)
+
+
+def pictures(
+    folder: Path, make_vae: Callable[[], AutoencoderKL], seed: int, style: str, chunks: int
+) -> Pictures:
+    """Draw and encode `chunks` × CHUNK scenes in one style, or take them from `folder`."""
+    file = folder / f"latents-{style}-{chunks}.safetensors"
+    if not file.is_file():
+        found = {str(c): part for c, part in _encoded(make_vae(), seed, style, chunks)}
+        save_file(found, file)
+    stored = load_file(file)
+    return Pictures(seed, [stored[str(chunk)] for chunk in range(chunks)])
+
+
+def _encoded(
+    vae: AutoencoderKL, seed: int, style: str, chunks: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    with ProcessPoolExecutor(1) as pool, torch.no_grad():
+        waiting = [pool.submit(_drawn, seed, style, chunk) for chunk in range(chunks)]
+        for chunk, drawn in enumerate(waiting):
+            parts = torch.split(torch.from_numpy(drawn.result()), 50)
+            means = [vae.encode(pixels(part)).latent_dist.mean for part in parts]
+            yield chunk, (torch.cat(means) * SCALING).half().contiguous()
+
+
+class Teacher:
+    """Makes the loss of a step: noise on latents, and how wrong the UNet's velocity is."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._noise = DDPMScheduler.from_config(scheduler().config)
+
+    def loss(
+        self,
+        unet: UNet2DConditionModel,
+        latents: torch.Tensor,
+        captions: list[str],
+        size: list[int],
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """latents: (batch, 4, h, w), scaled. captions: one each. size: width, height in pixels."""
+        batch = len(latents)
+        with torch.no_grad():
+            states, pooled = self._text.encode(captions)
+            told = (torch.rand(batch, generator=generator) >= UNTOLD).float()
+            states, pooled = states * told[:, None, None], pooled * told[:, None]
+        noise = torch.randn(latents.shape, generator=generator)
+        times = torch.randint(0, 1000, (batch,), generator=generator)
+        noisy = self._noise.add_noise(latents, noise, times)
+        # Original size, crop and target size; the first at random, since it says nothing here.
+        original = 2 ** torch.randint(0, 4, (batch, 1), generator=generator) * torch.tensor(
+            [size[::-1]]
+        )
+        target = torch.tensor([size[::-1]]).expand(batch, 2)
+        time_ids = torch.cat([original, torch.zeros(batch, 2, dtype=torch.long), target], 1).float()
+        added = {"text_embeds": pooled, "time_ids": time_ids}
+        velocity = unet(noisy, times, states, added_cond_kwargs=added).sample
+        return F.mse_loss(velocity, self._noise.get_velocity(latents, noise, times))
+
+
+def train(
+    folder: Path,
+    name: str,
+    unet: UNet2DConditionModel,
+    text: Text,
+    pictures: Pictures,
+    *,
+    steps: int,
+    rate: float,
+    batch: int = 32,
+) -> UNet2DConditionModel:
+    """Train `unet` in place, or go on training it. State in `folder`."""
+    teacher = Teacher(text)
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        latents, captions, size = pictures.batches(step, batch)
+        return teacher.loss(unet, latents, captions, size, generator)
+
+    Loop(folder, name, unet.parameters(), steps=steps, rate=rate, keep=0.999).run(
+        pictures.seed, loss_of
+    )
+    unet.eval().requires_grad_(False)
+    return unet
