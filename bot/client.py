@@ -206,9 +206,7 @@ async def _serve(bot: ImagenBot) -> None:
     except discord.LoginFailure as error:
         raise SettingsError(REFUSED_LOGIN) from error
     if bot.settings.api_url != DISCORD_API_URL:
-        # Reconnecting after an invalid session, discord.py goes to Discord's own gateway.
-        found = await bot.http.request(discord.http.Route("GET", "/gateway"))
-        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
+        await _persistently("find the gateway", lambda: _find_gateway(bot))
     # Before anything runs: what is *done* now was painted by an earlier run.
     store = bot.studio.store
     tickets, _ = await bot.studio.queue.resume("discord")
@@ -236,6 +234,12 @@ async def _serve(bot: ImagenBot) -> None:
             beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beside
+
+
+async def _find_gateway(bot: ImagenBot) -> None:
+    """Reconnecting after an invalid session, discord.py would go to Discord's own gateway."""
+    found = await bot.http.request(discord.http.Route("GET", "/gateway"))
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
 
 
 def _housekeeping(bot: ImagenBot) -> Housekeeping:

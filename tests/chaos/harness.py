@@ -66,6 +66,16 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+def _stands_still(pid: int) -> bool:
+    """Whether every thread is stopped: a signal takes a moment, longer inside of a disk's work."""
+    try:
+        # The state comes after the name, which stands in brackets.
+        stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except FileNotFoundError:
+        return False  # a thread has just ended
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to happen. storm: of all requests, how many fail by chance.
@@ -181,6 +191,7 @@ class Chaos:
         async with asyncio.timeout(LONG):
             while True:
                 self._bot.send(signal.SIGSTOP)
+                await until(lambda: _stands_still(self._bot.pid))
                 # Stopped in the middle of a checkpoint it locks the database.
                 with suppress(sqlite3.OperationalError):
                     poison = "SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"
