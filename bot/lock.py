@@ -15,6 +15,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from bot.errors import StoreError
+from bot.store import files_error
 
 _JOB_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 
@@ -33,7 +34,9 @@ def only_bot(data_dir: Path) -> Iterator[None]:
             f"{data_dir}: another bot runs on this folder; stop that one first, or set "
             "IMAGEN_DATA_DIR to a folder of its own"
         ) from None
-    except (OSError, NotImplementedError) as error:
+    except OSError as error:
+        raise files_error(data_dir, error) from error
+    except NotImplementedError as error:
         raise StoreError(f"{data_dir}: the folder cannot be locked: {error}") from error
     try:
         yield

@@ -572,7 +572,7 @@ class TestFailing:
             assert (await bench.store.job(job_id)).state is S.RUNNING
             bench.images.unlink()
             assert (await bench.ended(job_id)).state is S.DONE
-        assert "the pictures cannot be written" in caplog.text
+        assert "the files cannot be written" in caplog.text
         assert "it works again" in caplog.text
 
     async def test_a_store_that_cannot_be_written_is_waited_for(

@@ -54,7 +54,7 @@ def test_a_second_bot_refuses_until_the_first_is_dead(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_locked_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be locked"):
+    with pytest.raises(StoreError, match="cannot be written"):
         only_bot(tmp_path / "file").__enter__()
 
 

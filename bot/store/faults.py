@@ -46,7 +46,7 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
 
 
 def files_error(folder: Path, error: OSError) -> StoreError:
-    """The StoreError for what went wrong when pictures were written below `folder`."""
+    """The StoreError for what went wrong when files were written below `folder`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"{folder}: the disk is full ({_free(folder)} free); make room, lower IMAGEN_KEEP_GB, "
@@ -55,9 +55,10 @@ def files_error(folder: Path, error: OSError) -> StoreError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(
             f"{error.filename or folder}: it cannot be written ({error.strerror}); give the bot's "
-            f"user the right to write in {folder}"
+            f"user the right to write in {folder}",
+            lasting=True,
         )
-    return StoreError(f"{folder}: the pictures cannot be written: {error}")
+    return StoreError(f"{folder}: the files cannot be written: {error}")
 
 
 def _free(path: Path) -> str:
