@@ -23,7 +23,14 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     for module in (unet, adapters):
         monkeypatch.setattr(module, "CHUNK", 4)
     monkeypatch.setattr(vae, "SHARES", {"flat": 4, "ink": 2})
-    for name in ("VAE_STEPS", "TEXT_STEPS", "UNET_STEPS", "INK_STEPS", "ADAPTER_STEPS"):
+    for name in (
+        "VAE_STEPS",
+        "DECODER_STEPS",
+        "TEXT_STEPS",
+        "UNET_STEPS",
+        "INK_STEPS",
+        "ADAPTER_STEPS",
+    ):
         monkeypatch.setattr(train_demo, name, 2)
     monkeypatch.setattr(train_demo, "CHUNKS", {"flat": 10, "ink": 1})
     monkeypatch.setattr(train_demo, "ADAPTER_CHUNKS", 1)
