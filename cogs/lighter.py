@@ -14,7 +14,7 @@ from bot.store import Asked, NewJob, Store
 from bot.ui.retry import LighterButton
 from bot.ui.tree import guarded
 from catalog import Catalog
-from cogs.places import age_restricted
+from cogs.places import age_restricted, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -49,6 +49,7 @@ class Lighter(commands.Cog):
                 origin="discord",
                 user_id=interaction.user.id,
                 guild_id=interaction.guild_id,
+                roles=roles_of(interaction.user),
                 channel_id=interaction.channel_id,
                 parent_id=job.id,
                 locale=str(interaction.locale),
