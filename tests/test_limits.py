@@ -36,7 +36,7 @@ def refusal(
     with pytest.raises(Refused) as refused:
         check(limits, usage, user=user, roles=roles, count=count, now=NOW)
     texts = Texts.read()
-    for locale in ("en", "de"):
+    for locale in ("en", "de", "fr"):
         said = texts.speaker(locale)(refused.value.code, **plain(refused.value.params))
         assert said != refused.value.code
         assert "{" not in said

@@ -95,6 +95,14 @@ class TestSentences:
         assert (await answered(invoked(error))).startswith(text)
         assert "incident" not in caplog.text
 
+    async def test_everyone_is_told_in_their_language(self) -> None:
+        french = FakeInteraction()
+        french.locale = "fr"
+        error = InvalidRequest("model", "model.unknown", value="dmo", nearest="demo")
+        assert await answered(error, french) == (
+            "Il n’y a pas de modèle «\u00a0dmo\u00a0». Proches\u00a0: demo."
+        )
+
     def test_what_is_not_theirs_to_know(self) -> None:
         assert sentence(RuntimeError("secret"), SAY) is None
         assert sentence(KeyError("secret"), SAY) is None

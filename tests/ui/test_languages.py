@@ -1,5 +1,6 @@
 """Translations: each says only what English says, with the same things filled in."""
 
+import re
 import string
 
 import pytest
@@ -30,6 +31,19 @@ def test_discord_takes_the_descriptions(language: str) -> None:
     commands = {c: s for c, s in LANGUAGES[language].items() if c.startswith("command.")}
     assert commands
     assert all(1 <= len(sentence) <= 100 for sentence in commands.values())
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_translations_are_short_enough_for_where_they_stand(language: str) -> None:
+    assert [code for code, said in LANGUAGES[language].items() if len(said) > 256] == []
+
+
+def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
+    """A colon inside of a value (`16:9`, a timestamp) is no punctuation."""
+    slips = re.compile(r"(?<!\u00a0)(?:[:;!?](?=\s|$)|[»%])|«(?!\u00a0)")
+    assert slips.search("Il y a :")
+    assert slips.search("« x»")
+    assert [code for code, said in LANGUAGES["fr"].items() if slips.search(said)] == []
 
 
 def test_what_a_language_lacks_is_said_in_english() -> None:

@@ -32,7 +32,7 @@ def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:
         read(path, known)
     error = failure.value
     assert error.params["adapter"] == "tested"
-    for locale in ("en-US", "de"):
+    for locale in ("en-US", "de", "fr"):
         said = Texts.read().speaker(locale)(error.code, **error.params)
         assert "tested" in said
         assert "{" not in said
