@@ -26,6 +26,10 @@ PAINTING = 90_000.0
 """Milliseconds that a picture may take, the import of torch included."""
 
 
+def _heed_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 async def start(home: Home, *arguments: str) -> tuple[Process, str]:
     """The process, with the catalog of this repository, and the address that it printed."""
     process = await asyncio.create_subprocess_exec(
@@ -38,6 +42,8 @@ async def start(home: Home, *arguments: str) -> tuple[Process, str]:
             "IMAGEN_PREVIEW": "true",
         },
         stdout=PIPE,
+        # Under nohup it would be ignored, and inherited so.
+        preexec_fn=_heed_hangups if os.name == "posix" else None,
     )
     assert process.stdout is not None
     line = (await process.stdout.readline()).decode()
@@ -145,10 +151,10 @@ async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -
 
 async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
     code, out, err = await call(home, "playground", "--port", "0", IMAGEN_CATALOG_DIR="nowhere")
-    assert code == 1
+    assert code == 78
     assert out.startswith("The playground: http://127.0.0.1:")
     assert "nowhere" in err
-    assert "The bot ended by itself, with exit code 1." in err
+    assert "The bot ended by itself, with exit code 78." in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
