@@ -38,6 +38,8 @@ async def test_health_and_figures(shared: Bot, ada: User) -> None:
             'imagen_steps_total{model="demo"}',
             "imagen_job_wait_seconds_count",
         )
+        # What earlier tests left in the line would be counted too.
+        await until(lambda: not {"pending", "running", "done"} & {*shared.home.states()})
         before = [await figure(name) for name in names]
         await painted(ada, prompt=CANARY, steps=7)
         after = [await figure(name) for name in names]

@@ -262,7 +262,8 @@ async def test_a_bot_that_does_not_answer(scene: Scene, page: Page) -> None:
     scene.bot.gate.set()
     await failed.get_by_role("button", name="/slow").click()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("late", exact=True)).to_be_visible()
+    # On a slow machine the first one is answered too.
+    await expect(page.get_by_text("late", exact=True).last).to_be_visible()
     # The answer to the first came when nobody waited for it any more.
     scene.pg.violations.clear()
     scene.bot.errors.clear()
