@@ -25,6 +25,19 @@ Ids = Annotated[tuple[int, ...], NoDecode]
 """Ids of Discord, written with commas between them."""
 
 
+def _as_written(value: object) -> str:
+    """A setting's value as it stands in the environment."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case tuple():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}:{number}" for key, number in value.items())
+        case _:
+            return str(value)
+
+
 class Settings(BaseSettings):
     """One field per variable; the field's alias is the variable's name."""
 
@@ -333,8 +346,7 @@ class Settings(BaseSettings):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if value != field.default:
-                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-                given[str(field.alias)] = str(plain)
+                given[str(field.alias)] = _as_written(value)
         return given
 
     @classmethod

@@ -30,6 +30,10 @@ async def test_the_bot_has_the_owners_settings_but_none_that_lead_to_discord(
             DISCORD_GUILD_ID=5,
             IMAGEN_MODELS_DIR="weights",
             IMAGEN_DEVICE="cpu",
+            IMAGEN_METRICS_PORT=9100,
+            IMAGEN_ALLOWED_ROLES="123, 456",
+            IMAGEN_PRIORITY_ROLES="5:2",
+            IMAGEN_BLOCKED_USERS="7",
         )
         folder = tmp_path / "short-lived"
         given = _settings_of_the_bot(mine, discord, folder).variables()

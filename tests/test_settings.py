@@ -298,6 +298,9 @@ def test_the_variables_of_some_settings_give_the_same_again(
         "IMAGEN_PREVIEW": "false",
         "IMAGEN_DEMO": "true",
         "IMAGEN_MODEL_CACHE": "2.5",
+        "IMAGEN_ALLOWED_ROLES": "123, 456",
+        "IMAGEN_BLOCKED_USERS": "7",
+        "IMAGEN_PRIORITY_ROLES": "5, 6:2",
     }
     first = load(monkeypatch, given)
     told = first.variables()

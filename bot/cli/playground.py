@@ -65,6 +65,11 @@ def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) 
             "proxy": None,
             "guild_id": None,
             "demo": True,
+            # Its people have no roles, and the owner's own bot may answer at that port.
+            "metrics_port": None,
+            "allowed_roles": (),
+            "priority_roles": {},
+            "blocked_users": (),
             # The page shows what the bot does; the terminal what is wrong.
             "log_level": settings.log_level if chosen else "WARNING",
             "data_dir": folder,
