@@ -1,7 +1,6 @@
 """ImagenBot: builds the parts in order, loads the cogs, closes in reverse order."""
 
 import asyncio
-import contextlib
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -16,7 +15,7 @@ from discord.ext import commands
 from bot.consumer import GpuConsumer, JobObserver
 from bot.delivery import Delivery
 from bot.delivery.status import EDIT_INTERVAL
-from bot.errors import EngineLost, SettingsError
+from bot.errors import EngineLost, SettingsError, StoreError
 from bot.housekeeping import Housekeeping
 from bot.lock import Claims
 from bot.observers import Observers
@@ -221,7 +220,7 @@ async def _serve(bot: ImagenBot) -> None:
         beside = asyncio.gather(
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
             bot.delivery.bring((*painted, *untold)),
-            bot.studio.tidy(),
+            _tidy(bot.studio),
             _housekeeping(bot).run(),
         )
         try:
@@ -232,14 +231,26 @@ async def _serve(bot: ImagenBot) -> None:
             raise SettingsError(f"Discord closed the connection for good: {closed}") from closed
         finally:
             beside.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await beside
+            except asyncio.CancelledError:
+                pass
+            except Exception:
+                # Not raised: it would hide why the serving ended.
+                log.exception("what ran beside the connection failed")
 
 
 async def _find_gateway(bot: ImagenBot) -> None:
     """Reconnecting after an invalid session, discord.py would go to Discord's own gateway."""
     found = await bot.http.request(discord.http.Route("GET", "/gateway"))
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
+
+
+async def _tidy(studio: Studio) -> None:
+    try:
+        await studio.tidy()
+    except (StoreError, OSError):
+        log.exception("pictures that nobody needs any more could not be deleted")
 
 
 def _housekeeping(bot: ImagenBot) -> Housekeeping:

@@ -57,22 +57,25 @@ class Housekeeping:
         )
         if not old:
             return 0
-        await asyncio.to_thread(self._delete, old)
-        await self._store.mark_pruned(old)
-        log.info(
-            "pruned: %d pictures, %.1f MB", len(old), sum(image.bytes for image in old) / 1_000_000
-        )
-        return len(old)
+        gone = await asyncio.to_thread(self._delete, old)
+        if gone:
+            await self._store.mark_pruned(gone)
+            megabytes = sum(image.bytes for image in gone) / 1_000_000
+            log.info("pruned: %d pictures, %.1f MB", len(gone), megabytes)
+        return len(gone)
 
-    def _delete(self, images: list[KeptImage]) -> None:
-        root = self._images_dir.resolve()
+    def _delete(self, images: list[KeptImage]) -> list[KeptImage]:
+        """Those of `images` whose files are deleted now; others than ours are left alone."""
+        root, gone = self._images_dir.resolve(), []
         for image in images:
             path = (self._images_dir / image.path).resolve()
             if not path.is_relative_to(root):
                 continue
             path.unlink(missing_ok=True)
+            gone.append(image)
             if path.parent != root and not any(path.parent.iterdir()):
                 path.parent.rmdir()
+        return gone
 
     async def _again_and_again(self, chore: Chore, seconds: float) -> None:
         while True:

@@ -6,6 +6,7 @@
 A claim is taken before its job is stored, so an unfinished job whose claim is free was left behind.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from filelock import FileLock, Timeout
 
 from bot.errors import StoreError
 from bot.store import files_error
+
+log = logging.getLogger(__name__)
 
 _JOB_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 
@@ -66,9 +69,12 @@ class Claims:
         try:
             with _lock(file).acquire(blocking=False):
                 pass
+            file.unlink(missing_ok=True)
         except Timeout:
             return False
-        file.unlink(missing_ok=True)
+        except (OSError, NotImplementedError) as error:
+            log.warning("%s: cannot be looked at, so its job is left alone: %s", file, error)
+            return False
         return True
 
     def _file(self, job_id: str) -> Path:

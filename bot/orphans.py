@@ -28,6 +28,7 @@ async def adopt(store: Store, queue: JobQueue, claims: Claims) -> int:
         await store.lose(job, Loss.DIED)
     for job in await _left_behind(store, claims, JobState.PENDING):
         if poison := job.poison:
+            log.warning("job %s: given up: %s", job.id, poison.code)
             await store.fail(job, poison)
             continue
         log.info("job %s: left behind by a command line that died; painted now", job.id)

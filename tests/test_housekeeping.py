@@ -75,13 +75,14 @@ async def test_without_limits_everything_is_kept(store: Store, tmp_path: Path) -
 
 
 async def test_a_path_that_leaves_the_folder_is_not_followed(store: Store, tmp_path: Path) -> None:
-    await painted(store, tmp_path / "images", 100)
+    old = await painted(store, tmp_path / "images", 100)
     outside = tmp_path / "outside.png"
     outside.write_bytes(b"x")
     async with store._database.transaction() as write:
         await write.execute("UPDATE images SET path = ? WHERE n = 0", (str(outside),))
-    assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 2
+    assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 1
     assert outside.exists()
+    assert [bool(image.pruned_at) for image in await store.images(old.id)] == [False, True]
 
 
 IMAGES = st.lists(

@@ -76,3 +76,11 @@ def test_a_claim_lasts_as_long_as_its_process(tmp_path: Path) -> None:
 def test_only_a_job_id_is_a_file(tmp_path: Path, job_id: str) -> None:
     with pytest.raises(ValueError, match="not a job's id"):
         Claims(tmp_path).abandoned(job_id)
+
+
+def test_a_claim_that_cannot_be_looked_at_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "claims" / "abc").mkdir(parents=True)
+    assert not Claims(tmp_path).abandoned("abc")
+    assert "its job is left alone" in caplog.text

@@ -1,15 +1,19 @@
 """JobQueue: who is next. It holds only what the store has; the store decides who may enter."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bot.errors import StoreError
 from bot.limits import Limits, Usage, check
 from bot.progress import Progress
 from bot.queue.forecast import Forecast
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, JobState, NewJob, Origin, Store
+
+log = logging.getLogger(__name__)
 
 PAUSED = "paused"
 """The setting in the store that says so."""
@@ -155,10 +159,19 @@ class JobQueue:
         self._forecast.learn(job)
 
     async def abandon(self, ticket: Ticket) -> None:
-        """Take back an accepted job that was not released, because its person cannot be told."""
-        if cancelled := await self._store.cancel(ticket.job):
-            await self._store.tell(cancelled)
+        """Take back an accepted job that was not released, because its person cannot be told.
+
+        Where the store does not let it be taken back, it is painted: nothing waits unseen.
+        """
+        try:
+            cancelled = await self._store.cancel(ticket.job)
+        except StoreError as error:
+            log.error("job %s: cannot be taken back, so it is painted: %s", ticket.job.id, error)
+            self.release(ticket.job.id)
+            return
         self.leave(ticket.job.id)
+        if cancelled:
+            await self._store.tell(cancelled)
 
     def leave(self, job_id: str) -> None:
         """The job has ended; everyone behind it moves up."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.store.database import Database
+from bot.store.faults import files_error
 
 KEPT: Final = 7
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -32,13 +33,16 @@ async def back_up(database: Database, today: date) -> Path | None:
     if await asyncio.to_thread(target.exists):
         return None
     part = target.with_name(target.name + ".part")
-    await asyncio.to_thread(_make_room, part)
     try:
-        await database.copy_to(part)
-        await asyncio.to_thread(_settle, part, target)
-    finally:
-        await asyncio.to_thread(part.unlink, missing_ok=True)
-    await asyncio.to_thread(_forget_old, path)
+        await asyncio.to_thread(_make_room, part)
+        try:
+            await database.copy_to(part)
+            await asyncio.to_thread(_settle, part, target)
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+        await asyncio.to_thread(_forget_old, path)
+    except OSError as error:
+        raise files_error(target.parent, error) from error
     return target
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import Refused
+from bot.errors import Refused, StoreError
 from bot.limits import Limits
 from bot.queue import JobQueue
 from bot.store import CRASHES_MAX, Failure, Job, JobState, NewJob, Store
@@ -375,3 +375,17 @@ async def test_a_long_line_is_told_to_its_end(store: Store) -> None:
     for job_id in ids[:99]:
         queue.leave(job_id)
     assert [*queue.places()] == [ids[99]]
+
+
+async def test_what_cannot_be_taken_back_is_painted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = JobQueue(store)
+    ticket = await queue.accept(new_job())
+
+    async def refuse(job: Job) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "cancel", refuse)
+    await queue.abandon(ticket)
+    assert (await queue.next()).id == ticket.job.id

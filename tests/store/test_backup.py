@@ -164,3 +164,10 @@ class TestRepair:
     def test_none_is_a_sentence(self, database: Path) -> None:
         with pytest.raises(StoreError, match="no database"):
             repair(database)
+
+
+async def test_a_folder_that_cannot_be_made_is_said_to_the_owner(database: Path) -> None:
+    (database.parent / "backups").write_bytes(b"")
+    async with Store.open(database) as store:
+        with pytest.raises(StoreError, match="backups"):
+            await store.back_up(date(2026, 11, 25))
