@@ -83,7 +83,7 @@ class Store:
                     "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
                     (new.id, new.asked.token, new.asked.good_to),
                 )
-        return await self.job(new.id)
+            return await _written(write, new.id)
 
     async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job."""
@@ -143,7 +143,7 @@ class Store:
                 "UPDATE jobs SET passed = passed + 1, due_at = coalesce(due_at, ?) WHERE id = ?",
                 [(now, other) for other in passed],
             )
-        return await self.job(job_id)
+            return await _written(write, job_id)
 
     async def requeue(self, job: Job) -> Job | None:
         """running → pending, when a shutdown interrupted this attempt."""
@@ -185,7 +185,7 @@ class Store:
                 " :pixels_sha256)",
                 [{"job_id": job.id, **asdict(image)} for image in images],
             )
-        return await self.job(job.id)
+            return await _written(write, job.id)
 
     async def deliver(
         self, job: Job, channel_id: int | None = None, message_id: int | None = None
@@ -358,7 +358,7 @@ class Store:
             )
             if cursor.rowcount == 0:
                 return None
-        return await self.job(job_id)
+            return await _written(write, job_id)
 
     @staticmethod
     async def _check_replay(write: aiosqlite.Connection, asked: Asked) -> None:
@@ -367,6 +367,12 @@ class Store:
         ) as cursor:
             if await cursor.fetchone():
                 raise Refused("queue.twice")
+
+
+async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
+    """The job as this transaction leaves it: read later, a failure would hide that it was kept."""
+    [row] = await write.execute_fetchall("SELECT * FROM jobs WHERE id = ?", (job_id,))
+    return Job.from_row(row)
 
 
 Rows = Callable[[str, Sequence[Any]], Awaitable[Iterable[Row]]]

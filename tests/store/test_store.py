@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import InvalidRequest, Refused
+from bot.errors import InvalidRequest, Refused, StoreError
 from bot.limits import DAY, Limits, Usage, check
 from bot.progress import Notice
 from bot.request import InitImage, Reference
@@ -372,3 +372,19 @@ class TestReading:
             assert await store.job(job.id) == job
             assert await store.images(job.id) == (record(),)
             assert await store.setting("key") == "value"
+
+
+async def test_what_was_kept_is_never_hidden_by_a_failure_to_read_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise StoreError("the disk cannot be read")
+
+    for name in ("row", "rows"):
+        monkeypatch.setattr(store._database, name, refuse)
+    job = await store.accept(new_job())
+    started = await store.start(job.id)
+    assert started is not None
+    ended = await store.cancel(started)
+    assert ended is not None
+    assert ended.state is JobState.CANCELLED
