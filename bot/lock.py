@@ -57,9 +57,11 @@ class Claims:
     def held(self, job_id: str) -> Iterator[None]:
         """Claim a job that is about to be stored, and answer for it until the block ends."""
         file = self._file(job_id)
-        with _lock(file):
-            yield
-        file.unlink(missing_ok=True)
+        try:
+            with _lock(file):
+                yield
+        finally:
+            file.unlink(missing_ok=True)
 
     def abandoned(self, job_id: str) -> bool:
         """Whether no living process claims the job."""

@@ -84,3 +84,9 @@ def test_a_claim_that_cannot_be_looked_at_is_left_alone(
     (tmp_path / "claims" / "abc").mkdir(parents=True)
     assert not Claims(tmp_path).abandoned("abc")
     assert "its job is left alone" in caplog.text
+
+
+def test_a_claim_goes_with_its_holder_however_that_ends(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Claims(tmp_path).held("abc"):
+        raise ZeroDivisionError
+    assert not [*(tmp_path / "claims").iterdir()]

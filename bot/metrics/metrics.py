@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -40,6 +41,8 @@ class Metrics:
     ) -> None:
         self._loaded = loaded
         self._gpu_memory = gpu_memory
+        # Not the loop's own threads, whose end it waits for: a driver may hold this one for ever.
+        self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
         self._clock = clock
         self._attempt: tuple[str, int] | None = None
         self._pass: Pass | None = None
@@ -113,7 +116,9 @@ class Metrics:
     async def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         try:
-            memory = await asyncio.to_thread(self._gpu_memory)
+            memory = await asyncio.get_running_loop().run_in_executor(
+                self._driver, self._gpu_memory
+            )
         except Exception as error:
             # After a fatal error the driver answers nothing; the rest is worth the more then.
             log.warning("the GPU's memory cannot be read: %s", type(error).__name__)

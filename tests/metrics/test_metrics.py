@@ -1,5 +1,7 @@
 """Figures of what happened, as Prometheus reads them."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -191,3 +193,28 @@ async def test_nobody_is_named(watched: Watched) -> None:
     text = (await watched.metrics.text()).decode()
     for canary in (REQUEST.prompt, job.id, str(job.user_id), str(job.guild_id)):
         assert canary not in text
+
+
+def test_a_driver_that_never_answers_does_not_keep_the_loop_from_its_end() -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    def gpu_memory() -> dict[str, int]:
+        entered.set()
+        released.wait()
+        return {}
+
+    metrics = Metrics(
+        queue_length=lambda: 0, loaded=lambda: None, latency=lambda: 0.0, gpu_memory=gpu_memory
+    )
+
+    async def asked() -> None:
+        asking = asyncio.create_task(metrics.text())
+        await asyncio.to_thread(entered.wait)
+        asking.cancel()
+
+    loop = threading.Thread(target=asyncio.run, args=(asked(),), daemon=True)
+    loop.start()
+    loop.join(timeout=30)
+    stuck = loop.is_alive()
+    released.set()
+    assert not stuck
