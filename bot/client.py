@@ -26,6 +26,7 @@ from bot.signals import stop_on_signals
 from bot.store import JobState
 from bot.studio import Studio
 from bot.sync import register_if_changed
+from bot.ui.buttons import JobButton
 from bot.ui.commands import CommandTranslator, put_into_words
 from bot.ui.language import Texts
 from bot.ui.tree import ImagenTree
@@ -112,6 +113,7 @@ class ImagenBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator(self.texts))
+        self.add_dynamic_items(JobButton)
         for extension in self._extensions_to_load:
             await self.load_extension(extension)
         for command in self.tree.walk_commands():

@@ -11,7 +11,6 @@ from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
 from bot.store import Asked, NewJob, Store
-from bot.ui.retry import LighterButton
 from bot.ui.tree import guarded
 from catalog import Catalog
 from cogs.places import age_restricted, roles_of
@@ -70,4 +69,3 @@ async def setup(bot: ImagenBot) -> None:
     await bot.add_cog(
         Lighter(lambda: studio.catalog.current, studio.store, studio.queue, bot.delivery)
     )
-    bot.add_dynamic_items(LighterButton)

@@ -12,7 +12,6 @@ from bot.consumer import GpuConsumer
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.store import Job, JobState, Store
-from bot.ui.buttons import CancelButton
 from bot.ui.language import Texts
 from bot.ui.line import job_choices, line_embed
 from bot.ui.tree import guarded
@@ -131,4 +130,3 @@ async def _check_owner(interaction: Interaction) -> None:
 async def setup(bot: ImagenBot) -> None:
     studio = bot.studio
     await bot.add_cog(Queue(bot.texts, studio.store, studio.queue, lambda: bot.consumer))
-    bot.add_dynamic_items(CancelButton)

@@ -31,10 +31,10 @@ from bot.insist import insist
 from bot.progress import Progress
 from bot.queue import Ticket
 from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
+from bot.ui.buttons import retry_view
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.ui.reactions import NEW_SEED, SAME_SEED
-from bot.ui.retry import retry_view
 from catalog import Catalog
 
 log = logging.getLogger(__name__)

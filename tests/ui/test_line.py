@@ -8,7 +8,7 @@ import pytest
 
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
-from bot.ui.buttons import CancelButton, cancel_view
+from bot.ui.buttons import JobButton, cancel_view
 from bot.ui.language import Texts
 from bot.ui.line import LISTED, job_choices, line_embed
 from tests.store.factories import request
@@ -88,11 +88,11 @@ def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_of_their_server()
 
 async def test_the_button_carries_its_job() -> None:
     [button] = cancel_view(SAY, "abc234").children
-    assert isinstance(button, CancelButton)
+    assert isinstance(button, JobButton)
     assert (button.item.label, button.item.custom_id) == ("Cancel", "cancel:abc234")
-    assert CancelButton.__discord_ui_compiled_template__.fullmatch("cancel:abc234")
+    assert JobButton.__discord_ui_compiled_template__.fullmatch("cancel:abc234")
 
 
 @pytest.mark.parametrize("forged", ["cancel:", "cancel:ABC", "cancel:a:b", "cancel:" + "a" * 21])
 def test_no_other_id_is_taken_for_one(forged: str) -> None:
-    assert not CancelButton.__discord_ui_compiled_template__.fullmatch(forged)
+    assert not JobButton.__discord_ui_compiled_template__.fullmatch(forged)
