@@ -75,6 +75,7 @@ class ImagenBot(commands.AutoShardedBot):
             images_dir=settings.images_dir.absolute(),
             interval=EDIT_INTERVAL,
             job_timeout=settings.job_timeout,
+            undeliverable=lambda job: self.observer.failed(job),
         )
         self.observer: JobObserver = KeptOrTold(studio.store, self.delivery)
         self._extensions_to_load = extensions
@@ -169,6 +170,7 @@ async def _watched(bot: ImagenBot, port: int | None) -> AsyncIterator[None]:
     studio = bot.studio
     metrics = Metrics(
         queue_length=lambda: len(studio.queue.places()),
+        outbox_length=lambda: bot.delivery.on_the_way,
         loaded=lambda: studio.engine.loaded,
         latency=lambda: bot.latency,
         gpu_memory=studio.engine.gpu_memory,
@@ -210,9 +212,9 @@ async def _serve(bot: ImagenBot) -> None:
         await _persistently("find the gateway", lambda: _find_gateway(bot))
     # Before anything runs: what is *done* now was painted by an earlier run.
     store = bot.studio.store
-    tickets, _ = await bot.studio.queue.resume("discord")
-    painted = await store.jobs_in(JobState.DONE, "discord")
     untold = await store.untold("discord")
+    tickets, given_up = await bot.studio.queue.resume("discord")
+    painted = await store.jobs_in(JobState.DONE, "discord")
     await bot.delivery.resume(tickets)
     await adopt(store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
     async with bot.studio.consuming(bot.settings, bot.observer) as consumer:
@@ -222,6 +224,7 @@ async def _serve(bot: ImagenBot) -> None:
         beside = asyncio.gather(
             register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
             bot.delivery.bring((*painted, *untold)),
+            *map(bot.observer.failed, given_up),
             _tidy(bot.studio),
             _housekeeping(bot).run(),
         )

@@ -57,17 +57,21 @@ class Delivery:
         images_dir: Path,
         interval: float = EDIT_INTERVAL,
         job_timeout: float = math.inf,
+        undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.attempt.
 
-        webhook: makes one of an interaction's token; unset, as discord.py does.
+        undeliverable: is called with a painted job that failed since no way to its person is
+        open; unset, `failed`. webhook: makes one of an interaction's token; unset, as discord.py
+        does.
         """
         self._client = client
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
+        self._undeliverable = undeliverable or self.failed
         self._courier = Courier(client, store, webhook or partial(_webhook, client))
         self._outbox = Outbox()
         self._board = StatusBoard(
@@ -166,6 +170,11 @@ class Delivery:
             if isinstance(outcome, Exception):
                 log.error("job %s: could not be brought", job.id, exc_info=outcome)
 
+    @property
+    def on_the_way(self) -> int:
+        """Results and news that Discord does not have yet."""
+        return len(self._outbox)
+
     def back(self) -> None:
         """Discord is there again: what waits for it goes at once."""
         self._outbox.back()
@@ -186,7 +195,7 @@ class Delivery:
             turn = self._turn(job, self._finish)
             place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
             if place is None:
-                await self.failed(await self._store.job(job.id))
+                await self._undeliverable(await self._store.job(job.id))
             else:
                 await self._invite(job, *place)
         finally:

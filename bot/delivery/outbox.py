@@ -31,6 +31,11 @@ class Outbox:
     def __init__(self) -> None:
         self._lanes: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._back = asyncio.Event()
+        self._inside = 0
+
+    def __len__(self) -> int:
+        """How much is on its way."""
+        return self._inside
 
     async def carry(self, lane: int, job_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` returns, once it does not raise Away any more. Enter without awaiting.
@@ -39,6 +44,20 @@ class Outbox:
         """
         # It lives for as long as somebody is in it.
         lock = self._lanes.setdefault(lane, asyncio.Lock())
+        self._inside += 1
+        try:
+            return await self._insist(lock, job_id, attempt)
+        finally:
+            self._inside -= 1
+
+    def back(self) -> None:
+        """Discord is there again: nobody need wait any longer."""
+        self._back.set()
+        self._back.clear()
+
+    async def _insist(
+        self, lock: asyncio.Lock, job_id: str, attempt: Callable[[], Awaitable[T]]
+    ) -> T:
         failures = 0
         while True:
             async with lock:
@@ -50,11 +69,6 @@ class Outbox:
                         failures += 1
                         log.warning("job %s: %s; again in %.0f s", job_id, error, pause)
                     await self._wait(pause)
-
-    def back(self) -> None:
-        """Discord is there again: nobody need wait any longer."""
-        self._back.set()
-        self._back.clear()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -26,7 +26,8 @@ Pass = tuple[str, int, bool]
 class Metrics:
     """A JobObserver that counts. It belongs to the event loop.
 
-    queue_length: jobs that wait or run. loaded: the model in memory, or None. latency: seconds of
+    queue_length: jobs that wait or run. outbox_length: results and news that Discord does not have
+    yet. loaded: the model in memory, or None. latency: seconds of
     a heartbeat's way to Discord and back. gpu_memory: bytes by kind; asked in another thread.
     """
 
@@ -34,6 +35,7 @@ class Metrics:
         self,
         *,
         queue_length: Callable[[], int],
+        outbox_length: Callable[[], int],
         loaded: Callable[[], str | None],
         latency: Callable[[], float],
         gpu_memory: Callable[[], Mapping[str, int]],
@@ -51,6 +53,9 @@ class Metrics:
         self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self._registry)
         self._gauge("queue_length", "Jobs that wait or run.").set_function(queue_length)
+        self._gauge("outbox_length", "Results and news on their way to Discord.").set_function(
+            outbox_length
+        )
         self._gauge("gateway_latency_seconds", "Of a heartbeat, to Discord and back.").set_function(
             latency
         )
@@ -100,7 +105,7 @@ class Metrics:
         self._paints.labels(job.request.model).observe(job.seconds)
 
     async def failed(self, job: Job) -> None:
-        """Told of what was cancelled, too."""
+        """Told of what was cancelled, too, and of what was painted and cannot be delivered."""
         if job.error is None:
             self._jobs.labels("cancelled").inc()
             return

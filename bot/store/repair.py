@@ -18,6 +18,11 @@ from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.faults import store_error
 
 TABLES = ("jobs", "images", "tokens", "settings")
+TOLD_LONG_AGO = """
+    UPDATE jobs SET told_at = coalesce(finished_at, created_at)
+    WHERE told_at IS NULL AND state IN ('failed', 'cancelled')
+"""
+"""For what comes from a file older than migration 2, which does the same."""
 STEP_MAX = 4096
 """Row ids that are skipped at once, at most, behind a row that cannot be read."""
 
@@ -105,6 +110,8 @@ def _copy_rows(source: Path, new: sqlite3.Connection) -> dict[str, int]:
                 if columns:
                     new.execute("BEGIN")
                     copied[table] = _copy_table(old, new, table, columns)
+                    if table == "jobs" and "told_at" not in columns:
+                        new.execute(TOLD_LONG_AGO)
                     new.execute("COMMIT")
             if new.in_transaction:
                 new.execute("COMMIT")

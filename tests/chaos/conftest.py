@@ -7,6 +7,7 @@ import pytest
 
 from playground import Playground, User
 from tests.chaos.harness import ChaosHome, LightBot
+from tests.e2e.home import free_port
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def home(tmp_path: Path) -> ChaosHome:
 
 @pytest.fixture
 async def bot(home: ChaosHome, playground: Playground) -> AsyncIterator[LightBot]:
-    async with LightBot(home, playground) as bot:
+    async with LightBot(home, playground, IMAGEN_METRICS_PORT=str(free_port())) as bot:
         yield bot
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from playground import Interaction, Message, NotAcknowledged, Playground
 from playground.faults import Storm
 from tests.e2e.home import Bot, Home
@@ -53,6 +55,14 @@ class ChaosHome(Home):
 
 class LightBot(Bot):
     program = Path(__file__).with_name("light_bot.py")
+
+    async def figures(self) -> dict[str, float]:
+        """What it says of itself at its IMAGEN_METRICS_PORT, by name and labels."""
+        address = f"http://127.0.0.1:{self.settings['IMAGEN_METRICS_PORT']}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            lines = (await answer.text()).splitlines()
+        named = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in named}
 
 
 class HurriedBot(Bot):

@@ -41,6 +41,9 @@ class LightEngine:
 
     def rest(self) -> None: ...
 
+    def gpu_memory(self) -> dict[str, int]:
+        return {}
+
     def close(self) -> None: ...
 
     def paint(

@@ -66,6 +66,7 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
     assert code == "delivery.forbidden"
     assert (home.data_dir / "images" / path).is_file()
     assert "kept for its history: delivery.forbidden" in bot.log
+    assert (await bot.figures())['imagen_failures_total{reason="delivery.forbidden"}'] == 1
     assert "Traceback" not in bot.log
     assert playground.violations == []
 
@@ -88,8 +89,11 @@ async def test_painting_goes_on_while_discord_is_away_and_results_leave_in_order
     playground.drop_gateway()
     await until(lambda: home.states() == ["done"] * 6)
     assert not any(call.message.attachments for call in calls)  # type: ignore[union-attr]
+    assert (await bot.figures())["imagen_outbox_length"] == 6
     playground.set_weather(None)
     messages = [await shown(playground, call) for call in calls]
     arrived = [message.edits[-1][0] for message in messages]
     assert arrived == sorted(arrived)
+    await until(lambda: home.states() == ["delivered"] * 6)
+    assert (await bot.figures())["imagen_outbox_length"] == 0
     assert playground.violations == []

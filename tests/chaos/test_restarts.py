@@ -29,6 +29,9 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
     assert "Twice my process ended" in str(message.embeds)
     await fine.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["failed", "delivered"])
+    figures = await bot.figures()
+    assert figures['imagen_failures_total{reason="job.died"}'] == 1
+    assert figures['imagen_jobs_total{outcome="done"}'] == 1
     assert await bot.end() == 0
 
 

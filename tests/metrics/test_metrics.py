@@ -58,6 +58,7 @@ class Watched:
         self.memory: Callable[[], dict[str, int]] = dict
         self.metrics = Metrics(
             queue_length=lambda: self.length,
+            outbox_length=lambda: 3,
             loaded=lambda: self.model,
             latency=lambda: 0.05,
             gpu_memory=lambda: self.memory(),
@@ -204,7 +205,11 @@ def test_a_driver_that_never_answers_does_not_keep_the_loop_from_its_end() -> No
         return {}
 
     metrics = Metrics(
-        queue_length=lambda: 0, loaded=lambda: None, latency=lambda: 0.0, gpu_memory=gpu_memory
+        queue_length=lambda: 0,
+        outbox_length=lambda: 0,
+        loaded=lambda: None,
+        latency=lambda: 0.0,
+        gpu_memory=gpu_memory,
     )
 
     async def asked() -> None:

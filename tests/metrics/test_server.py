@@ -20,7 +20,13 @@ HOST = "127.0.0.1"
 
 
 def metrics() -> Metrics:
-    return Metrics(queue_length=lambda: 2, loaded=str, latency=lambda: 0.1, gpu_memory=dict)
+    return Metrics(
+        queue_length=lambda: 2,
+        outbox_length=lambda: 0,
+        loaded=str,
+        latency=lambda: 0.1,
+        gpu_memory=dict,
+    )
 
 
 async def well() -> str | None:

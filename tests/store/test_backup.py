@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -154,6 +155,24 @@ class TestRepair:
         done = repair(database)
         assert (done.rescued["jobs"], done.added["jobs"]) == (0, 9)
         assert await ids_in(database) == set(ids)
+
+    async def test_what_failed_before_the_second_schema_is_not_told_again(
+        self, database: Path
+    ) -> None:
+        await filled(database, 9)
+        with closing(sqlite3.connect(database)) as first:
+            first.executescript("""
+                DROP INDEX jobs_untold;
+                ALTER TABLE jobs DROP COLUMN told_at;
+                UPDATE jobs SET state = 'failed', finished_at = 5;
+                PRAGMA user_version = 1;
+            """)
+        (database.parent / "backups").mkdir()
+        shutil.copy(database, database.parent / "backups" / f"imagen-{TODAY}.sqlite3")
+        damage(database, 0.0, 1.0, spare=0)
+        assert repair(database).added["jobs"] == 9
+        async with Store.open(database) as store:
+            assert await store.untold("discord") == []
 
     async def test_a_database_in_use_is_refused(self, database: Path) -> None:
         async with Store.open(database) as store:
