@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 from typing import TypeAlias
 
 LOOKAHEAD = 32
@@ -150,22 +151,28 @@ class Line:
 
     def take(self, choice: Choice, now: float) -> None:
         """The choice is being painted: it leaves the line, and its user's turn is over."""
-        for user, jobs in self._of.items():
-            head = jobs[0]
-            if head.id in choice.passed:
+        passed = set(choice.passed)
+        for _, _, user in self._turns:
+            if not passed:
+                break
+            head = self._of[user][0]
+            if head.id in passed:
+                passed.remove(head.id)
                 due_at = now if head.due_at is None else head.due_at
                 self._of[user][0] = replace(head, passed=head.passed + 1, due_at=due_at)
-        self.remove(choice.job.id)
+        with self._rearranging(choice.job.user):
+            self._of[choice.job.user].popleft()
         self.serve(choice.job.user, now)
 
     def rounds(self) -> list[Waiting]:
         """All of them, a round of everybody after the other: the fair order without exceptions."""
+        never = float("-inf")
         turns = [
-            ((number, *self._turn(job)), job)
-            for jobs in self._of.values()
+            (number, self._served.get(user, never), job.arrived, user, job)
+            for user, jobs in self._of.items()
             for number, job in enumerate(jobs)
         ]
-        return [job for _, job in sorted(turns, key=lambda turn: turn[0])]
+        return [job for *_, job in sorted(turns, key=itemgetter(slice(4)))]
 
     def _turn(self, job: Waiting) -> Turn:
         """The fair order: who was served longest ago, or never, first; then who came first."""
