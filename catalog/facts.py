@@ -232,16 +232,20 @@ def _stated_rank(metadata: Mapping[str, str]) -> int | None:
 
 def _structure(shapes: Shapes, cross: Mapping[str, Mapping[str, tuple[int, ...]]]) -> str:
     """The base model that the tensors give away, "" when they do not."""
+    foreign = False
     for module, parts in cross.items():
-        base = _BASE_OF_CONTEXT.get(_input_width(parts), "")
-        if base and any(block in module for block in _UNET_BLOCKS):
-            return base
+        width = _input_width(parts)
+        if width and any(block in module for block in _UNET_BLOCKS):
+            if base := _BASE_OF_CONTEXT.get(width, ""):
+                return base
+            foreign = True
     names = "\n" + "\n".join(shapes).replace(".", "_")
     for mark, base in _TRANSFORMERS:
         if mark in names:
             return base
     if "down_blocks_" in names or "input_blocks_" in names:
-        if any(mark in names for mark in _OF_SD1):
+        # With text embeddings of another width it is none of theirs, wherever its blocks are.
+        if not foreign and any(mark in names for mark in _OF_SD1):
             return training.SD1_OR_2
         return "SDXL" if any(mark in names for mark in _OF_SDXL) else ""
     return "SDXL" if any(mark in names for mark in _OF_SDXL[1:]) else ""

@@ -24,6 +24,7 @@ def options(tmp_path: Path) -> Any:
 
 
 def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "SET", 2)
     monkeypatch.setattr(adapters, "SETS", 3)
     lines, exact = adapters.run(options)
     assert exact

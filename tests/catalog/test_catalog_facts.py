@@ -342,6 +342,13 @@ def test_metadata_says_which_of_those_that_look_alike(
     assert adapter_facts(shapes, {"modelspec.architecture": architecture}).base == base
 
 
+def test_text_embeddings_of_another_width_are_of_no_known_model() -> None:
+    facts = adapter_facts(
+        lora(SD15, 8, 320, 112), {"modelspec.architecture": "stable-diffusion-xl-v1-base"}
+    )
+    assert (facts.base, facts.certain) == ("SDXL", False)
+
+
 class TestWords:
     @pytest.mark.parametrize(
         ("metadata", "title"),

@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -227,6 +228,7 @@ def write_tokenizer(folder: Path, pad: str) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
+@cache
 def vocabulary_and_merges() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Every byte, and the merges that make one token of each known word."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
