@@ -15,6 +15,10 @@ from tests.e2e.home import ROOT, Home, call
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+def sha256_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 async def test_imagine_twice_is_the_same_to_the_byte(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [
@@ -40,7 +44,7 @@ async def test_imagine_twice_is_the_same_to_the_byte(home: Home, tmp_path: Path)
         {"key": "frost", "weight": 0.5, "text_weight": None},
         {"key": "ember", "weight": 0.75, "text_weight": None},
     ]
-    first = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    first = [sha256_of(file) for file in files]
     assert read_png(files[0].read_bytes()).seed == 12
 
     # Without --json: a line per image.
@@ -50,7 +54,7 @@ async def test_imagine_twice_is_the_same_to_the_byte(home: Home, tmp_path: Path)
     assert len(lines) == 2
     for seed, digest, line in zip((12, 13), first, lines, strict=True):
         path, rest = line.split("  ", 1)
-        assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
+        assert sha256_of(Path(path)) == digest
         assert f"model demo  seed {seed}" in rest
         assert rest.endswith(" s")
     assert home.states() == ["delivered", "delivered"]

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, EulerDiscreteScheduler, UNet
 from safetensors.torch import load_file, save_file
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import SIDE, draw_scene, render
+from tools.demo.scenes import SIDE, Scene, draw_scene, render
 from tools.demo.text import WIDTHS, Text
 from tools.demo.vae import SCALING, pixels
 from tools.demo.words import caption
@@ -23,6 +23,10 @@ SIZES = ((SIDE, SIDE), (104, 152), (152, 104))
 CHUNK = 500
 PER_ROUND = 10
 """Of so many chunks the last two are portrait and landscape."""
+CLEAR = 0.6
+"""Share of pictures chosen among those of one thing that is not small: shapes are learnt there."""
+FORMING = 0.7, (350, 950)
+"""Share of steps at the noise, of 1000 degrees, in which shapes come into being; the rest anywhere."""
 UNTOLD = 0.1
 """Share of pictures learnt without a word, for classifier-free guidance."""
 
@@ -76,14 +80,27 @@ class Pictures:
         rng = random.Random(f"{self.seed}/batch/{step}")
         # Squares and the other sizes by their share, but one size in a batch.
         chunks = self._alike(rng.randrange(len(self.latents)))
-        chosen = [(rng.choice(chunks), rng.randrange(CHUNK)) for _ in range(number)]
+        chosen = [(chunk, self._picture(chunk, rng)) for chunk in rng.choices(chunks, k=number)]
         latents = torch.stack([self.latents[c][k] for c, k in chosen]).float()
         captions = [caption(draw_scene(scene_rng(self.seed, c, k)), rng) for c, k in chosen]
         return latents, captions, [8 * latents.shape[-1], 8 * latents.shape[-2]]
 
+    def _picture(self, chunk: int, rng: random.Random) -> int:
+        index = rng.randrange(CHUNK)
+        if rng.random() < CLEAR:
+            while not _clear(draw_scene(scene_rng(self.seed, chunk, index))):
+                index = rng.randrange(CHUNK)
+        return index
+
     def _alike(self, chunk: int) -> list[int]:
         shape = self.latents[chunk].shape
         return [c for c, latents in enumerate(self.latents) if latents.shape == shape]
+
+
+def _clear(scene: Scene) -> bool:
+    """Whether it shows one thing, of which there is much to see."""
+    [first, *others] = scene.groups
+    return not others and first.count == 1 and first.size != "small"
 
 
 def scene_rng(seed: int, chunk: int, index: int) -> random.Random:
@@ -150,7 +167,13 @@ class Teacher:
             told = (torch.rand(batch, generator=generator) >= UNTOLD).float()
             states, pooled = states * told[:, None, None], pooled * told[:, None]
         noise = torch.randn(latents.shape, generator=generator)
-        times = torch.randint(0, 1000, (batch,), generator=generator)
+        share, (low, high) = FORMING
+        forming = torch.rand(batch, generator=generator) < share
+        times = torch.where(
+            forming,
+            torch.randint(low, high, (batch,), generator=generator),
+            torch.randint(0, 1000, (batch,), generator=generator),
+        )
         noisy = self._noise.add_noise(latents, noise, times)
         # Original size, crop and target size; the first at random, since it says nothing here.
         original = 2 ** torch.randint(0, 4, (batch, 1), generator=generator) * torch.tensor(
