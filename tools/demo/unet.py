@@ -26,7 +26,7 @@ PER_ROUND = 10
 CLEAR = 0.6
 """Share of pictures chosen among those of one thing that is not small: shapes are learnt there."""
 FORMING = 0.7, (350, 950)
-"""Share of steps at the noise, of 1000 degrees, in which shapes come into being; the rest anywhere."""
+"""Share of steps at the degrees of noise, of 1000, in which shapes come into being."""
 UNTOLD = 0.1
 """Share of pictures learnt without a word, for classifier-free guidance."""
 
