@@ -35,7 +35,6 @@ from catalog.header import read_header
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("unet", "text_encoder", "text_encoder_2")
-SET = 4
 SETS = 100
 WEIGHT = 0.8
 
@@ -83,7 +82,7 @@ def first_use(bench: Bench, pipeline: Any, count: int, repeat: int) -> Line:
 
 def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
     """From no LoRA to a set that both have read before."""
-    files = [bench.lora(number) for number in range(SET)]
+    files = [bench.lora(number) for number in range(bench_model.SET)]
     library = patches.Library(2**33)
     wear(bench, files, library)
     load(pipeline, files)
@@ -95,7 +94,7 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
 
     def switch() -> None:
         pipeline.enable_lora()
-        pipeline.set_adapters(names, [WEIGHT] * SET)
+        pipeline.set_adapters(names, [WEIGHT] * bench_model.SET)
 
     pair = alternate(lambda: wear(bench, files, library), switch, repeat, bare)
     bare()
@@ -107,7 +106,7 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
 
 def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
     """One evaluation of the UNet with a set of LoRAs ÷ with none, in each program."""
-    files = [bench.lora(number) for number in range(SET)]
+    files = [bench.lora(number) for number in range(bench_model.SET)]
     library = patches.Library(2**33)
 
     def evaluate(unet: Any) -> None:
@@ -144,7 +143,7 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
     met = ratio["ours"] <= 1.01 if bench.device == "cuda" else None
     return [
         Line(
-            f"one step with {SET} LoRAs ÷ with none",
+            f"one step with {bench_model.SET} LoRAs ÷ with none",
             f"{ratio['ours']:.3f}×",
             f"{ratio['plain']:.3f}×",
             "",
@@ -156,7 +155,7 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
 
 def memory(bench: Bench, pipeline: Any) -> Line:
     """What a set of LoRAs of rank 128 add to the device's memory."""
-    files = [bench.lora(number, rank=128) for number in range(SET)]
+    files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
     library = patches.Library(0)
     before = _held(bench, bench.resident.parts.values())
     wear(bench, files, library)
@@ -169,7 +168,12 @@ def memory(bench: Bench, pipeline: Any) -> Line:
     pipeline.unload_lora_weights()
     met = ours <= 64 * 2**20
     return Line(
-        f"memory added by {SET} LoRAs of rank 128", _mib(ours), _mib(plain), "", "≤ 64 MiB", met
+        f"memory added by {bench_model.SET} LoRAs of rank 128",
+        _mib(ours),
+        _mib(plain),
+        "",
+        "≤ 64 MiB",
+        met,
     )
 
 
@@ -188,7 +192,7 @@ def _mib(number: int) -> str:
 
 def drift(bench: Bench, pipeline: Any) -> tuple[Line, bool]:
     """Weights that differ from the checkpoint's after a hundred sets; and whether ours do."""
-    files = [bench.lora(number) for number in range(SET)]
+    files = [bench.lora(number) for number in range(bench_model.SET)]
     library, chance = patches.Library(2**33), random.Random(1)
     wear(bench, (), library)  # so that every part is awake
     models = (bench.resident, pipeline)
@@ -196,7 +200,7 @@ def drift(bench: Bench, pipeline: Any) -> tuple[Line, bool]:
     for file in files:
         pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
     for _ in range(SETS):
-        chosen = chance.sample(files, chance.randrange(1, SET + 1))
+        chosen = chance.sample(files, chance.randrange(1, bench_model.SET + 1))
         weight = chance.uniform(-1, 1)
         wear(bench, chosen, library, weight)
         pipeline.fuse_lora(
@@ -257,7 +261,7 @@ def run(options: argparse.Namespace) -> tuple[list[Line], bool]:
         pipeline = bench.plain()
         lines = [
             first_use(bench, pipeline, 1, options.repeat),
-            first_use(bench, pipeline, SET, options.repeat),
+            first_use(bench, pipeline, bench_model.SET, options.repeat),
             again(bench, pipeline, options.repeat),
             *step(bench, pipeline, options.repeat),
             memory(bench, pipeline),

@@ -26,6 +26,8 @@ KEYS: Final = ("bench-a", "bench-b")
 """Of two models that share no number."""
 FIXED: Final = "bench-fixed"
 """The first of them with a VAE that says it bears 16 bits, as madebyollin/sdxl-vae-fp16-fix."""
+SET = 4
+"""LoRAs that are worn at once."""
 PROMPT: Final = "a red fox asleep in fresh snow, morning light"
 
 

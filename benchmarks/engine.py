@@ -248,7 +248,7 @@ def _bytes(bench: Bench, request: Any) -> bytes:
 
 def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
     """The hardest case of a small card, in ours as it paints there, and in plain diffusers."""
-    files = [bench.lora(number, rank=128) for number in range(4)]
+    files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
     guided = bench.guided()
     bench.engine.close()
     engine = Engine(
@@ -279,7 +279,7 @@ def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
             plain = _reserved(partial(_plainly, bench, request, files, guided))
             _collect()
         what = (
-            f"{width}×{height}, 4 LoRAs of rank 128, another VAE, an IP-Adapter,"
+            f"{width}×{height}, {bench_model.SET} LoRAs of rank 128, another VAE, an IP-Adapter,"
             f" at most {gibibytes:g} GiB"
         )
         # In a lower profile it would be what is tried after the memory ran out.
@@ -345,7 +345,7 @@ def compiled(options: argparse.Namespace, steps: int, repeat: int) -> tuple[list
             line = request_end_to_end(bench, pipeline, steps, repeat)
             lines.append(replace(line, what=f"{line.what}, compiled"))
             before = counters["stats"]["unique_graphs"]
-            files = [bench.lora(number) for number in range(4)]
+            files = [bench.lora(number) for number in range(bench_model.SET)]
             offering, names = bench.offering(*files), set()
             for _ in range(SWITCHES):
                 worn = chance.sample(files, chance.randrange(len(files) + 1))

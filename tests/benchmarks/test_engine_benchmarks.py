@@ -16,7 +16,8 @@ TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2)
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Any:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(bench_model, "SET", 2)
     parsed = bench_model.arguments("").parse_args(["--repeat", "1", "--steps", "1"])
     parsed.shape, parsed.weights = TINY, tmp_path
     parsed.cap, parsed.memory, parsed.compile = 9.3, "auto", False
@@ -24,7 +25,6 @@ def options(tmp_path: Path) -> Any:
 
 
 def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapters, "SET", 2)
     monkeypatch.setattr(adapters, "SETS", 3)
     lines, exact = adapters.run(options)
     assert exact

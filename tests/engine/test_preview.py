@@ -154,14 +154,12 @@ SCHEDULERS = ["DPM++ 2M Karras", "DPM++ SDE Karras", "Euler a", "Heun", "UniPC",
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_previews_change_no_byte(
-    engine: Engine, models_dir: Path, scheduler: str, guidance: float
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, scheduler: str, guidance: float
 ) -> None:
     asked: dict[str, Any] = {"scheduler": scheduler, "guidance": guidance, "steps": 5, "count": 2}
-    hashes = models_dir / "hashes.json"
-    previewing = Engine(models_dir=models_dir, hashes_file=hashes, preview_interval=0.0)
     without, expected = previews(engine, **asked)
-    with_, got = previews(previewing, **asked)
-    previewing.close()
+    monkeypatch.setattr(engine, "preview_interval", 0.0)
+    with_, got = previews(engine, **asked)
     assert got == expected
     assert {progress.preview for progress in without} == {None}
     pictured = {(p.image, p.step) for p in with_ if p.preview}

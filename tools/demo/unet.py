@@ -34,8 +34,7 @@ UNTOLD = 0.1
 def build() -> UNet2DConditionModel:
     """The untrained network: SDXL's blocks, one layer each, on two levels instead of three.
 
-    Both look at the words and at themselves. Without attention at the 16×16 latents of a picture
-    shapes came out locally right and globally wrong, however long it was trained.
+    Both look at the words and at themselves.
     """
     return UNet2DConditionModel(
         sample_size=SIDE // 8,
