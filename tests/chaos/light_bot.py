@@ -90,10 +90,15 @@ class LightEngine:
 
 def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
+    import discord
+
     from bot import attempt, client, consumer, insist, restart
     from bot.delivery import courier, outbox
     from bot.store import database
 
+    async def at_once(*_: Any, **__: Any) -> None: ...
+
+    discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
     client.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
     client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     insist.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
