@@ -77,7 +77,7 @@ class ImagenBot(commands.AutoShardedBot):
             job_timeout=settings.job_timeout,
             undeliverable=lambda job: self.observer.failed(job),
         )
-        self.observer: JobObserver = KeptOrTold(studio.store, self.delivery)
+        self.observer: JobObserver = Observers([KeptOrTold(studio.store, self.delivery)])
         self._extensions_to_load = extensions
         self._warm_up: Callable[[], None] | None = None
         self._consumer: GpuConsumer | None = None

@@ -27,8 +27,8 @@ class Metrics:
     """A JobObserver that counts. It belongs to the event loop.
 
     queue_length: jobs that wait or run. outbox_length: results and news that Discord does not have
-    yet. loaded: the model in memory, or None. latency: seconds of
-    a heartbeat's way to Discord and back. gpu_memory: bytes by kind; asked in another thread.
+    yet. loaded: the model in memory, or None. latency: seconds of a heartbeat's way to Discord and
+    back. gpu_memory: bytes by kind; asked in another thread.
     """
 
     def __init__(
