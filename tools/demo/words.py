@@ -105,8 +105,8 @@ def _thin(group: Group, rng: random.Random) -> Group:
     return replace(
         group,
         colour=group.colour if rng.random() < 0.93 else "",
-        size=group.size if rng.random() < 0.8 else "medium",
-        place=group.place if rng.random() < 0.85 else "",
+        size=group.size if rng.random() < 0.95 else "medium",
+        place=group.place if rng.random() < 0.95 else "",
     )
 
 
