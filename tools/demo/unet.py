@@ -86,10 +86,10 @@ class Pictures:
 
     def _picture(self, chunk: int, rng: random.Random) -> int:
         index = rng.randrange(CHUNK)
-        if rng.random() < CLEAR:
-            while not _clear(draw_scene(scene_rng(self.seed, chunk, index))):
-                index = rng.randrange(CHUNK)
-        return index
+        if rng.random() >= CLEAR:
+            return index
+        others = (rng.randrange(CHUNK) for _ in range(20))
+        return next((i for i in others if _clear(draw_scene(scene_rng(self.seed, chunk, i)))), index)
 
     def _alike(self, chunk: int) -> list[int]:
         shape = self.latents[chunk].shape
