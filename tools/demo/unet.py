@@ -89,7 +89,8 @@ class Pictures:
         if rng.random() >= CLEAR:
             return index
         others = (rng.randrange(CHUNK) for _ in range(20))
-        return next((i for i in others if _clear(draw_scene(scene_rng(self.seed, chunk, i)))), index)
+        scenes = ((other, draw_scene(scene_rng(self.seed, chunk, other))) for other in others)
+        return next((other for other, scene in scenes if _clear(scene)), index)
 
     def _alike(self, chunk: int) -> list[int]:
         shape = self.latents[chunk].shape
