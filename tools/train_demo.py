@@ -1,4 +1,4 @@
-"""Train the demo models and adapters from nothing, on a CPU, in about two hours.
+"""Train the demo models and adapters from nothing, on a CPU, in some hours.
 
     python -m tools.train_demo                 all of it; go on where it was stopped
     python -m tools.train_demo --only unet     one stage: vae, text, unet, ink, adapters
