@@ -46,7 +46,7 @@ class Outbox:
         lock = self._lanes.setdefault(lane, asyncio.Lock())
         self._inside += 1
         try:
-            return await self._insist(lock, job_id, attempt)
+            return await self._in_lane(lock, job_id, attempt)
         finally:
             self._inside -= 1
 
@@ -55,7 +55,7 @@ class Outbox:
         self._back.set()
         self._back.clear()
 
-    async def _insist(
+    async def _in_lane(
         self, lock: asyncio.Lock, job_id: str, attempt: Callable[[], Awaitable[T]]
     ) -> T:
         failures = 0
