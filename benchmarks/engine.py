@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,17 +70,19 @@ def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> 
 
 def switch(bench: Bench, repeat: int) -> list[Line]:
     """Back and forth between two models until the next step could begin."""
-    turn = [0]
+    turns = {program: cycle(reversed(KEYS)) for program in ("ours", "plain")}
 
     def ours() -> None:
-        turn[0] += 1
-        bench.paint(bench.request(model=KEYS[turn[0] % 2], steps=1, width=64, height=64))
+        before = _digests(bench)
+        bench.paint(bench.request(model=next(turns["ours"]), steps=1, width=64, height=64))
+        kept = before.items() & _digests(bench).items()
+        if kept:
+            raise RuntimeError(f"not switched: {', '.join(sorted(dict(kept)))}")
 
     def plain() -> None:
         held.clear()
         _collect()
-        turn[0] += 1
-        held.append(bench.plain(KEYS[turn[0] % 2]))
+        held.append(bench.plain(next(turns["plain"])))
         bench.paint_plain(held[0], bench.request(steps=1, width=64, height=64))
 
     held: list[Any] = []
@@ -91,7 +94,8 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
     pair = alternate(ours, plain, repeat)
     held.clear()
     _collect()
-    floor = seconds(lambda: _copy_again(bench))
+    copies = [seconds(partial(_copy_again, bench)) for _ in range(repeat + 1)]
+    floor = statistics.median(copies[1:])
     picture = alone.seconds[0]
     return [
         of_pair(
@@ -109,6 +113,12 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
             (pair.seconds[0] - picture <= min(0.5, 2 * floor)) if bench.device == "cuda" else None,
         ),
     ]
+
+
+def _digests(bench: Bench) -> dict[str, str]:
+    """Of the resident model's key and of what each of its networks holds."""
+    parts = {name: part.digest for name, part in bench.resident.parts.items()}
+    return {"model": bench.resident.key, **parts}
 
 
 def _copy_again(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """The engine's benchmarks from end to end, with a model so small that the figures mean nothing."""
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import adapters, bench_model, engine
+from benchmarks import adapters, bench_model, engine, side_by_side
+from benchmarks.bench_model import KEYS
 from benchmarks.sdxl_weights import Shape
 from bot.engine import kernels
+from bot.engine.weights import Contents
 from bot.errors import JobFailed
 
 TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2))
@@ -43,6 +46,42 @@ def test_the_engine(options: Any) -> None:
     assert (stopped.ours, identical.ours) == ("1", "yes")
     assert cold.ratio.endswith("×")
     assert [line.ours for line in capped] == ["painted, profile 11gb"] * 2
+
+
+def test_every_timed_switch_is_one(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[set[str]] = []
+    fill, time = Contents.copy_into, side_by_side.seconds
+
+    def copy_into(contents: Contents, *more: Any) -> None:
+        copied[-1].add(contents.digest)
+        fill(contents, *more)
+
+    def timed(work: side_by_side.Work) -> float:
+        copied.append(set())
+        return time(work)
+
+    with bench_model.opened(options, model_cache=engine.RAM) as bench:
+        bench.paint(bench.request(steps=1, width=64, height=64))
+        monkeypatch.setattr(Contents, "copy_into", copy_into)
+        monkeypatch.setattr(side_by_side, "seconds", timed)
+        monkeypatch.setattr(engine, "seconds", timed)
+        engine.switch(bench, 2)
+    # Before it the same model alone, in turns with nothing; after it the copy, which is the floor.
+    turns, copies = copied[6:12], copied[12:]
+    ours = turns[::2]
+    assert [len(digests) for digests in ours] == [4, 4, 4]
+    assert all(one.isdisjoint(next_one) for one, next_one in pairwise(ours))
+    assert [len(digests) for digests in copies] == [4, 4, 4]
+
+
+def test_a_switch_that_is_none_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = SimpleNamespace(digest="the same")
+    resident = SimpleNamespace(key=KEYS[0], parts={"unet": part})
+    bench: Any = SimpleNamespace(
+        resident=resident, request=lambda **_: None, paint=lambda _: None, device="cpu"
+    )
+    with pytest.raises(RuntimeError, match="not switched: model, unet"):
+        engine.switch(bench, 1)
 
 
 def test_only_a_want_of_memory_is_called_so() -> None:
