@@ -55,7 +55,11 @@ def alternate(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a table. met: None where there is no goal on this machine."""
+    """One line of a table.
+
+    met: None where there is no goal on this machine. must: whether the benchmark fails when the
+    goal is not met: right or wrong, however fast the machine is.
+    """
 
     what: str
     ours: str
@@ -63,6 +67,11 @@ class Line:
     ratio: str = ""
     goal: str = ""
     met: bool | None = None
+    must: bool = False
+
+    @property
+    def fails(self) -> bool:
+        return self.must and not self.met
 
 
 def of_pair(what: str, pair: Pair, *, most: float | None = None, goal: str = "") -> Line:
