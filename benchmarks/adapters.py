@@ -6,7 +6,8 @@ and measures on both: the first use of one LoRA (its file in the system's cache)
 ready, a set of four for the first time and again, one UNet step with four against none, the memory
 that four of rank 128 take, and how many numbers differ after a hundred sets. It also measures how
 long the catalog takes to tell from its header what a file is. It prints a table and returns 1 when
-numbers of ours differ.
+numbers of ours differ, or when a UNet with or without LoRAs does not say in ours what it says in
+plain.
 
 Plain is `load_lora_weights` and `set_adapters`; in the hundred sets, `fuse_lora` and `unfuse_lora`.
 Times are medians of `--repeat` runs after a warm-up. `--quick` is an eighth as wide with the same
@@ -15,10 +16,11 @@ Times are medians of `--repeat` runs after a warm-up. `--quick` is an eighth as 
 
 import argparse
 import gc
+import math
 import random
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,27 +107,28 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
 
 
 def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
-    """One evaluation of the UNet with a set of LoRAs ÷ with none, in each program."""
+    """One evaluation of the UNet with a set of LoRAs ÷ with none, in each program.
+
+    And whether both compute the same: no time compares programs that do not.
+    """
     files = [bench.lora(number) for number in range(bench_model.SET)]
     library = patches.Library(2**33)
+    generator = torch.Generator().manual_seed(3)
 
-    def evaluate(unet: Any) -> None:
-        with torch.inference_mode():
-            unet(
-                torch.zeros(2, 4, side, side, device=bench.device, dtype=bench.dtype),
-                torch.tensor(500.0),
-                encoder_hidden_states=torch.zeros(
-                    2, 77, unet.config.cross_attention_dim, device=bench.device, dtype=bench.dtype
-                ),
-                added_cond_kwargs={
-                    "text_embeds": torch.zeros(2, pooled, device=bench.device, dtype=bench.dtype),
-                    "time_ids": torch.zeros(2, 6, device=bench.device, dtype=bench.dtype),
-                },
-                return_dict=False,
-            )
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).to(bench.device, bench.dtype)
 
     side = bench.shape.side // 8
+    width = bench.resident.unet.config.cross_attention_dim
     pooled = bench.resident.text_encoder_2.config.projection_dim
+    evaluate = partial(
+        _evaluate,
+        sample=noise(2, 4, side, side),
+        timestep=torch.tensor(500.0),
+        encoder_hidden_states=noise(2, 77, width),
+        added_cond_kwargs={"text_embeds": noise(2, pooled), "time_ids": noise(2, 6)},
+    )
+    outputs: dict[tuple[str, bool], torch.Tensor] = {}
     times: dict[tuple[str, bool], list[float]] = {}
     for number in range(repeat + 1):
         for worn in (False, True):
@@ -133,7 +136,7 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
             if worn:
                 load(pipeline, files)
             for name, unet in (("ours", bench.resident.unet), ("plain", pipeline.unet)):
-                evaluate(unet)
+                outputs[name, worn] = evaluate(unet)
                 taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
                 times.setdefault((name, worn), []).extend([taken] * (number > 0))
         pipeline.unload_lora_weights()
@@ -149,8 +152,37 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
             "",
             "≤ 1.01",
             met,
-        )
+        ),
+        compared(outputs, bench.dtype),
     ]
+
+
+def _evaluate(unet: Any, **inputs: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        output: torch.Tensor = unet(**inputs, return_dict=False)[0]
+    return output
+
+
+def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtype) -> Line:
+    """How far ours is from plain, as a share of what the LoRAs change: 1 if ours wears none.
+
+    outputs: of the program `ours` or `plain`, with LoRAs or without. dtype: computed in.
+    """
+    # Ours rounds each weight once, with the LoRAs in it; plain adds what each layer gives.
+    most = 0.01 if dtype == torch.float32 else 0.2
+    exact = {key: output.double() for key, output in outputs.items()}
+    effect = float((exact["plain", True] - exact["plain", False]).norm())
+    off = max(float((exact["ours", worn] - exact["plain", worn]).norm()) for worn in (False, True))
+    share = off / effect if effect else math.inf
+    return Line(
+        "what the UNet says: distance from plain ÷ what the LoRAs change",
+        f"{share:.5f}",
+        "–",
+        "",
+        f"≤ {most:g}",
+        share <= most and all(output.isfinite().all() for output in outputs.values()),
+        must=True,
+    )
 
 
 def memory(bench: Bench, pipeline: Any) -> Line:

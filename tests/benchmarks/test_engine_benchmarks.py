@@ -1,6 +1,7 @@
 """The engine's benchmarks from end to end, with a model so small that the figures mean nothing."""
 
-from itertools import pairwise
+import itertools
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from benchmarks import adapters, bench_model, engine, side_by_side
 from benchmarks.bench_model import KEYS
 from benchmarks.sdxl_weights import Shape
 from bot.engine import kernels
+from bot.engine.residency import Resident
 from bot.engine.weights import Contents
 from bot.errors import JobFailed
 
@@ -33,9 +35,47 @@ def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(line.fails for line in lines)
     header = lines.pop(-2)
     assert header.ours.endswith(" ms")
-    assert [line.met for line in lines] == [None, None, None, None, True, True]
+    assert [line.met for line in lines] == [None, None, None, None, True, True, True]
     assert lines[-1].ours == "0"
     assert lines[-1].plain != "0", "fusing and unfusing has to leave something, or it is no test"
+
+
+@pytest.mark.parametrize(
+    ("said", "dtype", "met"),
+    [
+        ((3.0, 4.04), torch.float32, True),
+        ((3.0, 4.06), torch.float32, False),
+        ((3.0, 4.9), torch.float16, True),
+        ((3.0, 5.1), torch.float16, False),
+        ((math.nan, 4.0), torch.float16, False),
+        ((0.0, 0.0), torch.float16, False),
+    ],
+)
+def test_ours_has_to_say_what_plain_says(
+    said: tuple[float, float], dtype: torch.dtype, met: bool
+) -> None:
+    bare = torch.zeros(2)
+    outputs = {
+        ("ours", False): bare,
+        ("plain", False): bare,
+        ("ours", True): torch.tensor(said),
+        ("plain", True): torch.tensor([3.0, 4.0]),
+    }
+    line = adapters.compared(outputs, dtype)
+    assert (line.met, line.fails) == (met, not met)
+
+
+def test_loras_have_to_change_something() -> None:
+    nothing = dict.fromkeys(itertools.product(("ours", "plain"), (False, True)), torch.zeros(2))
+    assert adapters.compared(nothing, torch.float32).fails
+
+
+def test_an_engine_that_wears_nothing_fails(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Resident, "wear", lambda *_: None)
+    with bench_model.opened(options) as bench:
+        bench.paint(bench.request(steps=1))
+        *_, compared = adapters.step(bench, bench.plain(), 1)
+    assert compared.fails
 
 
 def test_the_engine(options: Any) -> None:
@@ -70,7 +110,7 @@ def test_every_timed_switch_is_one(options: Any, monkeypatch: pytest.MonkeyPatch
     turns, copies = copied[6:12], copied[12:]
     ours = turns[::2]
     assert [len(digests) for digests in ours] == [4, 4, 4]
-    assert all(one.isdisjoint(next_one) for one, next_one in pairwise(ours))
+    assert all(one.isdisjoint(next_one) for one, next_one in itertools.pairwise(ours))
     assert [len(digests) for digests in copies] == [4, 4, 4]
 
 
