@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from bot.engine import kernels
 from bot.engine.residency import Resident
 from bot.engine.weights import Contents
 from bot.errors import JobFailed
+from bot.progress import Progress, Stage
 
 TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2))
 
@@ -38,6 +40,36 @@ def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.met for line in lines] == [None, None, None, None, True, True, True]
     assert lines[-1].ours == "0"
     assert lines[-1].plain != "0", "fusing and unfusing has to leave something, or it is no test"
+
+
+def test_every_first_use_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "lora.safetensors"
+    file.touch()
+    stamps: list[int] = []
+
+    def paint(adapters: tuple[Path, ...], _: object, report: Any, __: object) -> None:
+        report(Progress(Stage.ADAPTERS))
+        if adapters:
+            stamps.append(file.stat().st_mtime_ns)
+        report(Progress(Stage.PAINTING))
+        pytest.fail("it went on to the first step")
+
+    bench: Any = SimpleNamespace(
+        engine=SimpleNamespace(paint=paint),
+        catalog=None,
+        device="cpu",
+        lora=lambda _: file,
+        offering=lambda _: bench,
+        wearing=lambda *files, weight: files,
+        request=lambda adapters: adapters,
+    )
+    pipeline = MagicMock()
+    adapters.first_use(bench, pipeline, 1, 2)
+    assert len(set(stamps)) == 3
+    # As long as ours: until the first step could begin.
+    calls = [name for name, _, _ in pipeline.method_calls]
+    unit = ["unload_lora_weights"] * 2 + ["load_lora_weights", "set_adapters", "encode_prompt"]
+    assert calls == [*unit * 3, "unload_lora_weights"]
 
 
 @pytest.mark.parametrize(
