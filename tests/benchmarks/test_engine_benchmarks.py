@@ -27,7 +27,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(bench_model, "SET", 2)
     parsed = bench_model.arguments("").parse_args(["--repeat", "1", "--steps", "1"])
     parsed.shape, parsed.weights = TINY, tmp_path
-    parsed.cap, parsed.memory, parsed.compile = 9.3, "auto", False
+    parsed.cap, parsed.memory, parsed.compile = 7, "16gb", False
     return parsed
 
 
@@ -110,14 +110,18 @@ def test_an_engine_that_wears_nothing_fails(options: Any, monkeypatch: pytest.Mo
     assert compared.fails
 
 
-def test_the_engine(options: Any) -> None:
+def test_the_engine(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = MagicMock(wraps=engine.Engine)
+    monkeypatch.setattr(engine, "Engine", made)
     lines = engine.run(options)
     assert not any(line.fails for line in lines)
     stopped, identical, cold, *capped = lines[-5:]
     # It comes just after the look between two steps, so the step that follows is the last one.
     assert (stopped.ours, identical.ours) == ("1", "yes")
     assert cold.ratio.endswith("×")
-    assert [line.ours for line in capped] == ["painted, profile 11gb"] * 2
+    assert [line.ours for line in capped] == ["painted, profile 8gb"] * 2
+    # To be byte-identical to the first one, and the one on a cold disk; then the small card's.
+    assert [call.kwargs["memory"] for call in made.call_args_list] == ["16gb", "16gb", "8gb"]
 
 
 def test_every_timed_switch_is_one(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +158,11 @@ def test_a_switch_that_is_none_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> 
     )
     with pytest.raises(RuntimeError, match="not switched: model, unet"):
         engine.switch(bench, 1)
+
+
+@pytest.mark.parametrize(("cap", "profile"), [(7, "8gb"), (7.9, "8gb"), (8, "11gb"), (9.3, "11gb")])
+def test_a_cap_stands_for_a_card(cap: float, profile: str) -> None:
+    assert engine.profile_under(cap) == profile
 
 
 def test_only_a_want_of_memory_is_called_so() -> None:
