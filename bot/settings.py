@@ -116,8 +116,8 @@ class Settings(BaseSettings):
         default=False,
         alias="IMAGEN_COMPILE",
         description="`true` compiles the model's UNet in the background for its usual sizes "
-        "(minutes each, once); not on small cards. Same seeds then differ in a few pixels from "
-        "uncompiled ones.",
+        "(once each); not on small cards. What is compiled may round otherwise: the same seed "
+        "then need not give the same bytes as without.",
     )
     model_cache: float | None = Field(
         default=None,
