@@ -10,7 +10,8 @@ prints a table and returns 1 when numbers of ours differ, or when a UNet with or
 not say in ours what it says in plain.
 
 Plain is `load_lora_weights` and `set_adapters`; in the hundred sets, `fuse_lora` and `unfuse_lora`.
-Times are medians of `--repeat` runs after a warm-up. `--quick` is an eighth as wide with the same
+Times are medians of `--repeat` runs after a warm-up. `--only` measures some of it: `first`, `set`,
+`again`, `step`, `memory`, `header`, `drift`. `--quick` is an eighth as wide with the same
 986 modules: there the figures are those of the programs rather than of the numbers they move.
 """
 
@@ -21,7 +22,7 @@ import os
 import random
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks import bench_model, machine
-from benchmarks.bench_model import Bench
+from benchmarks.bench_model import KEYS, Bench
 from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table, write_readme
 from bot.engine import patches
 from bot.engine.owner import Owner
@@ -320,32 +321,38 @@ def header(bench: Bench, repeat: int) -> Line:
     return Line(what, f"{1000 * taken:.1f} ms", "–", "", "≤ 5 ms", taken <= 0.005)
 
 
-def run(options: argparse.Namespace) -> list[Line]:
-    """All lines."""
-    with bench_model.opened(options) as bench:
+ROWS: Final[Mapping[str, Callable[[Bench, Any, int], Sequence[Line]]]] = {
+    "first": lambda bench, pipeline, repeat: [first_use(bench, pipeline, 1, repeat)],
+    "set": lambda bench, pipeline, repeat: [first_use(bench, pipeline, bench_model.SET, repeat)],
+    "again": lambda bench, pipeline, repeat: [again(bench, pipeline, repeat)],
+    "step": step,
+    "memory": lambda bench, pipeline, _: [memory(bench, pipeline)],
+    "header": lambda bench, _, repeat: [header(bench, repeat)],
+    "drift": lambda bench, pipeline, _: [drift(bench, pipeline)],
+}
+
+
+def run(options: argparse.Namespace) -> Iterator[Line]:
+    """The lines that are wanted."""
+    with bench_model.opened(options, KEYS[:1]) as bench:
         bench.paint(bench.request(steps=1))
         pipeline = bench.plain()
-        return [
-            first_use(bench, pipeline, 1, options.repeat),
-            first_use(bench, pipeline, bench_model.SET, options.repeat),
-            again(bench, pipeline, options.repeat),
-            *step(bench, pipeline, options.repeat),
-            memory(bench, pipeline),
-            header(bench, options.repeat),
-            drift(bench, pipeline),
-        ]
+        for name in options.only or ROWS:
+            yield from ROWS[name](bench, pipeline, options.repeat)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
-    parser = bench_model.arguments(str(__doc__))
+    parser = bench_model.arguments(str(__doc__), tuple(ROWS))
     parser.add_argument("--write-readme", action="store_true", help="put the table there")
-    options = parser.parse_args()
-    lines = run(options)
-    text = f"{table(lines)}\n\nMeasured on {machine.describe()}; model `{options.shape.name}`."
-    print(text)
+    options = parser.parse_args(arguments)
+    if options.write_readme and options.only:
+        parser.error("the README's table is all of one run: --write-readme without --only")
+    lines = bench_model.measure(options, run)
+    where = f"Measured on {machine.describe()}; model `{options.shape.name}`."
+    print(f"\n{where}")
     if options.write_readme:
-        write_readme("adapters", text, ROOT / "README.md")
+        write_readme("adapters", f"{table(lines)}\n\n{where}", ROOT / "README.md")
     return 1 if any(line.fails for line in lines) else 0
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +18,7 @@ import torch
 
 from benchmarks import sdxl_weights
 from benchmarks.sdxl_weights import Shape
+from benchmarks.side_by_side import Line, shown
 from bot.engine import Engine
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
@@ -150,8 +151,8 @@ class Bench:
         return tuple(AdapterUse(file.stem, weight) for file in files)
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """What every benchmark of the engine understands."""
+def arguments(description: str, rows: Sequence[str]) -> argparse.ArgumentParser:
+    """What every benchmark of the engine understands; rows: names of what it can measure."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -167,15 +168,26 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help="where to keep the 7 GB a model (temporary)")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each after the warm-up")
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--only", nargs="+", choices=rows, metavar="NAME", help=", ".join(rows))
     return parser
 
 
-@contextmanager
-def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
-    """engine: more arguments for the Engine."""
-    shape = options.shape
+def measure(
+    options: argparse.Namespace, run: Callable[[argparse.Namespace], Iterable[Line]]
+) -> list[Line]:
+    """What `run` gives, each line printed as soon as it is there."""
     with tempfile.TemporaryDirectory() as temporary:
-        weights = options.weights or Path(temporary)
+        options.weights = options.weights or Path(temporary)
+        return shown(run(options))
+
+
+@contextmanager
+def opened(
+    options: argparse.Namespace, keys: Sequence[str] = KEYS, **engine: Any
+) -> Iterator[Bench]:
+    """keys: of KEYS, the models to have. engine: more arguments for the Engine."""
+    shape, weights = options.shape, options.weights
+    with tempfile.TemporaryDirectory() as temporary:
         painter = Engine(
             models_dir=weights.absolute(),
             hashes_file=Path(temporary) / "hashes.json",
@@ -184,10 +196,10 @@ def opened(options: argparse.Namespace, **engine: Any) -> Iterator[Bench]:
             **engine,
         )
         painter.warm_up()
-        for number, key in enumerate(KEYS):
+        for number, key in enumerate(keys):
             folder = sdxl_weights.model_folder(weights, shape, key)
             sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number)
-        entries = [_entry(weights, shape, key, key) for key in KEYS]
+        entries = [_entry(weights, shape, key, key) for key in keys]
         vae = _fixed_vae(weights, shape)
         entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
         models = {entry.key: entry for entry in entries}

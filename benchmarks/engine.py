@@ -7,9 +7,13 @@ It counts the steps after a cancellation, compares its picture with plain diffus
 painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3` lets torch
 reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank 128,
 another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same cap.
-`--cap 7` is for a card of 8 GB: below 8, our engine paints as it does there.
-`--compile` adds what compiling takes, a second time from disk, what it gives, and that fifty
-switches compile nothing again.
+`--cap 7` is for a card of 8 GB: below 8, our engine paints as it does there. `--only compile`
+measures what compiling takes, a second time from disk, what it gives, and that fifty switches
+compile nothing again.
+
+`--only` measures some of it: `request` (and whether the pictures are alike), `switch`, `cancel`,
+`exact`, `cold`, `cap`, `compile`; without it all but the last two. Each line is printed as soon as
+it is measured. `--weights` keeps the models for the next call.
 
 Plain is `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
 medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, when its
@@ -22,7 +26,7 @@ import os
 import random
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,7 +40,7 @@ from PIL import ImageChops
 
 from benchmarks import bench_model, machine, sdxl_weights
 from benchmarks.bench_model import FIXED, KEYS, Bench
-from benchmarks.side_by_side import Line, alternate, capped, of_pair, seconds, table
+from benchmarks.side_by_side import Line, alternate, capped, of_pair, seconds
 from bot.engine import Engine
 from bot.engine.memory import Profile
 from bot.errors import JobFailed, PaintStopped, StopReason
@@ -44,6 +48,9 @@ from bot.progress import Progress
 from bot.request import GenerationRequest, Reference
 from catalog import ReferenceEntry
 
+COMPILE: Final = "compile"
+CAP: Final = 9.3
+"""GiB of torch's on a card of 11 GB: 10.5 GB with CUDA's own."""
 SWITCHES: Final = 50
 STARTS = ("compiling in the background, first start", "… and when it is found on disk")
 """The second one finds what the first one made."""
@@ -52,6 +59,13 @@ RAM: Final = 64 * 2**30
 ALIKE: Final = 8
 """How far a channel of a pixel may be from plain diffusers': rounding, nothing that one sees."""
 CHUNK: Final = 16 * 2**20
+
+
+def requested(bench: Bench, options: argparse.Namespace) -> Iterator[Line]:
+    """How long a request takes, and whether both programs paint the same."""
+    pipeline = bench.plain()
+    yield request_end_to_end(bench, pipeline, options.steps, options.repeat)
+    yield alike(bench, pipeline, options.steps)
 
 
 def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> Line:
@@ -263,8 +277,11 @@ def profile_under(gibibytes: float) -> Profile:
     return Profile.GB8 if gibibytes < 8 else Profile.GB11
 
 
-def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
-    """The hardest case of a small card, in ours as it paints there, and in plain diffusers."""
+def under_a_cap(bench: Bench, gibibytes: float) -> Iterator[Line]:
+    """The hardest case of a small card, in ours as it paints there, and in plain diffusers.
+
+    The bench's own engine is of no more use then.
+    """
     files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
     guided = bench.guided()
     profile = profile_under(gibibytes)
@@ -278,7 +295,6 @@ def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
     )
     offering = replace(bench.offering(*files, reference=guided), engine=engine)
     picture = bench.keep_picture()
-    lines = []
     side = bench.shape.side
     for width, height in ((side, side), (side * 19 // 16, side * 13 // 16)):
         request = bench.request(
@@ -303,8 +319,7 @@ def under_a_cap(bench: Bench, gibibytes: float) -> list[Line]:
         # In a lower profile it would be what is tried after the memory ran out.
         completed = ours.endswith(f"reserved, profile {profile.value}")
         met = completed if bench.device == "cuda" else None
-        lines.append(Line(what, ours, plain, "", "ours completes", met))
-    return lines
+        yield Line(what, ours, plain, "", "ours completes", met)
 
 
 def _reserved(work: Callable[[], str]) -> str:
@@ -390,34 +405,42 @@ def compiled(options: argparse.Namespace, steps: int, repeat: int) -> list[Line]
     ]
 
 
-def run(options: argparse.Namespace) -> list[Line]:
-    """All lines."""
-    with bench_model.opened(options, model_cache=RAM, memory=options.memory) as bench:
-        bench.paint(bench.request(steps=1))
-        pipeline = bench.plain()
-        lines = [request_end_to_end(bench, pipeline, options.steps, options.repeat)]
-        lines.append(alike(bench, pipeline, options.steps))
-        pipeline = None
-        _collect()
-        lines += switch(bench, options.repeat)
-        lines += [cancelled(bench), exact(bench, options), cold(bench, options)]
-        if options.cap:
-            lines += under_a_cap(bench, options.cap)
-    if options.compile:
-        lines += compiled(options, options.steps, options.repeat)
-    return lines
+ROWS: Final[Mapping[str, Callable[[Bench, argparse.Namespace], Iterable[Line]]]] = {
+    "request": requested,
+    "switch": lambda bench, options: switch(bench, options.repeat),
+    "cancel": lambda bench, _: [cancelled(bench)],
+    "exact": lambda bench, options: [exact(bench, options)],
+    "cold": lambda bench, options: [cold(bench, options)],
+    "cap": lambda bench, options: under_a_cap(bench, options.cap or CAP),
+}
+OPTIONAL: Final = ("cap", COMPILE)
+BOTH_MODELS: Final = {"switch", "exact", "cold"}
 
 
-def main() -> int:
+def run(options: argparse.Namespace) -> Iterator[Line]:
+    """The lines that are wanted."""
+    wanted = set(options.only or ROWS.keys() - OPTIONAL)
+    if options.cap:
+        wanted.add("cap")
+    if rows := [ROWS[name] for name in ROWS if name in wanted]:
+        keys = KEYS if wanted & BOTH_MODELS else KEYS[:1]
+        with bench_model.opened(options, keys, model_cache=RAM, memory=options.memory) as bench:
+            bench.paint(bench.request(steps=1))
+            for row in rows:
+                yield from row(bench, options)
+                _collect()
+    if COMPILE in wanted:
+        yield from compiled(options, options.steps, options.repeat)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
-    parser = bench_model.arguments(str(__doc__))
-    parser.add_argument("--cap", type=float, help="GiB that torch may reserve (CUDA)")
+    parser = bench_model.arguments(str(__doc__), (*ROWS, COMPILE))
+    parser.add_argument("--cap", type=float, help=f"GiB that torch may reserve ({CAP}, CUDA)")
     parser.add_argument("--memory", default="auto", help="auto, full, 16gb, 11gb or 8gb")
-    parser.add_argument("--compile", action="store_true", help="also with compiled code (minutes)")
-    options = parser.parse_args()
-    lines = run(options)
+    options = parser.parse_args(arguments)
     print(f"{machine.describe()}, {options.shape.name}\n")
-    print(table(lines))
+    lines = bench_model.measure(options, run)
     return 1 if any(line.fails for line in lines) else 0
 
 

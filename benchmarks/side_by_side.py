@@ -2,11 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -81,19 +81,31 @@ def of_pair(what: str, pair: Pair, *, most: float | None = None, goal: str = "")
     return Line(what, _shown(ours), _shown(plain), f"{pair.ratio:.3f}×", goal, met)
 
 
-def table(lines: Sequence[Line]) -> str:
+HEAD: Final = """\
+| what | ours | plain diffusers | ours ÷ plain | goal | met |
+|---|---|---|---|---|---|"""
+MARK: Final = {True: "yes", False: "**no**", None: "–"}
+
+
+def row(line: Line) -> str:
     """In Markdown."""
-    rows = [
-        "| what | ours | plain diffusers | ours ÷ plain | goal | met |",
-        "|---|---|---|---|---|---|",
-    ]
-    mark = {True: "yes", False: "**no**", None: "–"}
-    rows += [
-        f"| {line.what} | {line.ours} | {line.plain} | {line.ratio or '–'} | {line.goal or '–'} "
-        f"| {mark[line.met]} |"
-        for line in lines
-    ]
-    return "\n".join(rows)
+    ratio, goal = line.ratio or "–", line.goal or "–"
+    return f"| {line.what} | {line.ours} | {line.plain} | {ratio} | {goal} | {MARK[line.met]} |"
+
+
+def table(lines: Iterable[Line]) -> str:
+    """In Markdown."""
+    return "\n".join([HEAD, *map(row, lines)])
+
+
+def shown(lines: Iterable[Line]) -> list[Line]:
+    """`lines`, printed as a table, each as soon as it is measured."""
+    print(HEAD, flush=True)
+    measured = []
+    for line in lines:
+        print(row(line), flush=True)
+        measured.append(line)
+    return measured
 
 
 def write_readme(name: str, text: str, readme: Path) -> None:

@@ -1,7 +1,9 @@
 """The engine's benchmarks from end to end, with a model so small that the figures mean nothing."""
 
+import argparse
 import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +12,10 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from benchmarks import adapters, bench_model, engine, side_by_side
+from benchmarks import adapters, bench_model, engine, sdxl_weights, side_by_side
 from benchmarks.bench_model import KEYS
 from benchmarks.sdxl_weights import Shape
+from benchmarks.side_by_side import Line
 from bot.engine import kernels
 from bot.engine.residency import Resident
 from bot.engine.weights import Contents
@@ -23,24 +26,63 @@ TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2)
 
 
 @pytest.fixture
-def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(sdxl_weights, "QUICK", TINY)
     monkeypatch.setattr(bench_model, "SET", 2)
-    parsed = bench_model.arguments("").parse_args(["--repeat", "1", "--steps", "1"])
-    parsed.shape, parsed.weights = TINY, tmp_path
-    parsed.cap, parsed.memory, parsed.compile = 7, "16gb", False
-    return parsed
+    return ["--quick", "--repeat", "1", "--steps", "1", "--weights", str(tmp_path)]
 
 
-def test_adapters(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def options(arguments: list[str]) -> argparse.Namespace:
+    return bench_model.arguments("", ()).parse_args(arguments)
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    """The cells of the table that was printed, without its head."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines[1:]]
+
+
+def test_adapters(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(adapters, "SETS", 3)
-    lines = adapters.run(options)
-    assert not any(line.fails for line in lines)
-    header = lines.pop(-2)
-    assert header.ours.endswith(" ms")
-    assert [line.met for line in lines] == [None, None, None, None, True, None, True]
-    assert (lines[-2].ours, lines[-2].plain) == ("not measured", "not measured")
-    assert lines[-1].ours == "0"
-    assert lines[-1].plain != "0", "fusing and unfusing has to leave something, or it is no test"
+    assert adapters.main(arguments) == 0
+    measured = rows(capsys)
+    (*_, header, (_, ours, plain, *_)) = measured
+    assert header[1].endswith(" ms")
+    assert ours == "0"
+    assert plain != "0", "fusing and unfusing has to leave something, or it is no test"
+    measured.remove(header)
+    assert [met for *_, met in measured] == ["–", "–", "–", "–", "yes", "–", "yes"]
+    assert measured[-2][1:3] == ["not measured", "not measured"]
+
+
+def test_the_readme_has_what_one_run_printed(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = [Line("one", "1 s", "2 s"), Line("two", "3 s", "4 s", must=True, met=False)]
+    monkeypatch.setattr(adapters, "run", lambda _: iter(lines))
+    monkeypatch.setattr(adapters, "ROOT", tmp_path)
+    begin, end = "<!-- adapters:begin -->\n", "<!-- adapters:end -->\n"
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{begin}{end}", encoding="utf-8")
+    assert adapters.main([*arguments, "--write-readme"]) == 1
+    assert readme.read_text(encoding="utf-8") == f"{begin}{capsys.readouterr().out}{end}"
+    with pytest.raises(SystemExit):
+        adapters.main([*arguments, "--write-readme", "--only", "step"])
+
+
+def test_each_line_is_printed_when_it_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    def lines() -> Iterator[Line]:
+        yield Line("one", "1 s", "2 s")
+        assert "| one | 1 s | 2 s |" in capsys.readouterr().out
+        yield Line("two", "3 s", "4 s")
+
+    assert [line.what for line in side_by_side.shown(lines())] == ["one", "two"]
 
 
 def test_every_first_use_is_one(tmp_path: Path) -> None:
@@ -103,29 +145,33 @@ def test_loras_have_to_change_something() -> None:
     assert adapters.compared(nothing, torch.float32).fails
 
 
-def test_an_engine_that_wears_nothing_fails(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_wears_nothing_fails(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(Resident, "wear", lambda *_: None)
-    with bench_model.opened(options) as bench:
-        bench.paint(bench.request(steps=1))
-        *_, compared = adapters.step(bench, bench.plain(), 1)
-    assert compared.fails
+    monkeypatch.setattr(bench_model, "SET", 1)
+    assert adapters.main([*arguments, "--only", "step"]) == 1
+    assert [met for *_, met in rows(capsys)] == ["–", "**no**"]
 
 
-def test_the_engine(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = MagicMock(wraps=engine.Engine)
     monkeypatch.setattr(engine, "Engine", made)
-    lines = engine.run(options)
-    assert not any(line.fails for line in lines)
-    stopped, identical, cold, *capped = lines[-5:]
+    assert engine.main([*arguments, "--memory", "16gb", "--cap", "7"]) == 0
+    _, alike, _, _, stopped, identical, cold, *capped = rows(capsys)
     # It comes just after the look between two steps, so the step that follows is the last one.
-    assert (stopped.ours, identical.ours) == ("1", "yes")
-    assert cold.ratio.endswith("×")
-    assert [line.ours for line in capped] == ["painted, profile 8gb"] * 2
+    assert (alike[-1], stopped[1], identical[1]) == ("yes", "1", "yes")
+    assert cold[3].endswith("×")
+    assert [ours for _, ours, *_ in capped] == ["painted, profile 8gb"] * 2
     # To be byte-identical to the first one, and the one on a cold disk; then the small card's.
     assert [call.kwargs["memory"] for call in made.call_args_list] == ["16gb", "16gb", "8gb"]
 
 
-def test_every_timed_switch_is_one(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_timed_switch_is_one(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copied: list[set[str]] = []
     fill, time = Contents.copy_into, side_by_side.seconds
 
@@ -175,12 +221,12 @@ def test_only_a_want_of_memory_is_called_so() -> None:
         engine._reserved(lambda: fail("adapter.gone"))
 
 
-def test_compiled_code(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced as for a GPU, but computed by torch's own kernels."""
     monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
     monkeypatch.setattr(engine, "SWITCHES", 4)
     monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # each is traced for long
-    lines = engine.compiled(options, 1, 1)
+    lines = list(engine.compiled(options, 1, 1))
     assert not any(line.fails for line in lines)
     assert lines[0].what.endswith(", compiled")
     assert (lines[-1].ours, lines[-1].met) == ("0", True)
