@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import PIL.Image
+import psutil
 import torch
 from PIL import ImageChops
 
@@ -212,7 +213,7 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
 
     paint(other)  # so that its digests are known, as at every use but a file's first
     paint(first)
-    picture = seconds(partial(paint, first))
+    picture = statistics.median(seconds(partial(paint, first)) for _ in range(options.repeat))
     reading, switching = [], []
     for _ in range(options.repeat):
         _forget(files)
@@ -224,6 +225,14 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
     taken, read = statistics.median(switching), statistics.median(reading)
     met = taken <= 1.3 * read if bench.device == "cuda" else None
     return Line(what, f"{taken:.2f} s; {read:.2f} s", "–", f"{taken / read:.2f}×", "≤ 1.3×", met)
+
+
+def in_memory(folder: Path) -> bool:
+    """Whether what lies in `folder` is in RAM anyway, as far as the system says."""
+    mounts = psutil.disk_partitions(all=True)
+    around = [mount for mount in mounts if folder.resolve().is_relative_to(mount.mountpoint)]
+    around.sort(key=lambda mount: len(mount.mountpoint))
+    return bool(around) and around[-1].fstype in ("tmpfs", "ramfs")
 
 
 def _forget(files: Sequence[Path]) -> None:
@@ -422,6 +431,8 @@ def run(options: argparse.Namespace) -> Iterator[Line]:
     wanted = set(options.only or ROWS.keys() - OPTIONAL)
     if options.cap:
         wanted.add("cap")
+    if "cold" in wanted and in_memory(options.weights):
+        sys.exit(f"{options.weights} is in memory, where no file is cold: --weights on a disk")
     if rows := [ROWS[name] for name in ROWS if name in wanted]:
         keys = KEYS if wanted & BOTH_MODELS else KEYS[:1]
         with bench_model.opened(options, keys, model_cache=RAM, memory=options.memory) as bench:

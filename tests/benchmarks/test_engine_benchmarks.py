@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
+import psutil
 import pytest
 import torch
 
@@ -159,6 +160,7 @@ def test_the_engine(
 ) -> None:
     made = MagicMock(wraps=engine.Engine)
     monkeypatch.setattr(engine, "Engine", made)
+    monkeypatch.setattr(engine, "in_memory", lambda _: False)
     assert engine.main([*arguments, "--memory", "16gb", "--cap", "7"]) == 0
     _, alike, _, _, stopped, identical, cold, *capped = rows(capsys)
     # It comes just after the look between two steps, so the step that follows is the last one.
@@ -205,6 +207,23 @@ def test_a_switch_that_is_none_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> 
     )
     with pytest.raises(RuntimeError, match="not switched: model, unet"):
         engine.switch(bench, 1)
+
+
+def test_a_folder_in_memory_is_not_taken_for_a_cold_disk(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mount(folder: Path | str, kind: str) -> SimpleNamespace:
+        return SimpleNamespace(mountpoint=str(folder), fstype=kind)
+
+    mounts = [mount("/", "ext4"), mount(tmp_path.parent, "ext4"), mount(f"{tmp_path}0", "tmpfs")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
+    assert not engine.in_memory(tmp_path)
+    mounts.insert(0, mount(tmp_path, "tmpfs"))
+    assert engine.in_memory(tmp_path / "weights")
+    with pytest.raises(SystemExit, match="in memory"):
+        engine.main([*arguments, "--only", "cold"])
+    mounts.append(mount(tmp_path, "xfs"))  # over the other, whose files nobody sees now
+    assert not engine.in_memory(tmp_path)
 
 
 @pytest.mark.parametrize(("cap", "profile"), [(7, "8gb"), (7.9, "8gb"), (8, "11gb"), (9.3, "11gb")])
