@@ -8,8 +8,8 @@ painted twice, after other models and adapters, and by a new engine. On CUDA, `-
 reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank 128,
 another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same cap.
 `--cap 7` is for a card of 8 GB: below 8, our engine paints as it does there. `--only compile`
-measures what compiling takes, a second time from disk, what it gives, and that fifty switches
-compile nothing again.
+measures what compiling takes, in another process once more from disk, what it gives, and that fifty
+switches compile nothing again.
 
 `--only` measures some of it: `request` (and whether the pictures are alike), `switch`, `cancel`,
 `exact`, `cold`, `cap`, `compile`; without it all but the last two. Each line is printed as soon as
@@ -22,11 +22,14 @@ picture is not plain diffusers', or when a cancelled job went on. `--quick` is a
 
 import argparse
 import gc
+import multiprocessing
 import os
 import random
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -53,8 +56,7 @@ COMPILE: Final = "compile"
 CAP: Final = 9.3
 """GiB of torch's on a card of 11 GB: 10.5 GB with CUDA's own."""
 SWITCHES: Final = 50
-STARTS = ("compiling in the background, first start", "… and when it is found on disk")
-"""The second one finds what the first one made."""
+STARTS = ("compiling in the background, first start", "… in a new process, found on disk")
 RAM: Final = 64 * 2**30
 """Bytes of checkpoints that may be kept: more than both models have."""
 ALIKE: Final = 8
@@ -368,50 +370,61 @@ def _plainly(
     return ""
 
 
-def compiled(options: argparse.Namespace, steps: int, repeat: int) -> list[Line]:
-    """The same with IMAGEN_COMPILE: what compiling takes, what it gives, and that it holds.
+def compiled(options: argparse.Namespace) -> Iterator[Line]:
+    """With IMAGEN_COMPILE: what compiling takes, what it gives, and that it holds.
 
     Whatever the card, in the only profile that compiles.
     """
+    with tempfile.TemporaryDirectory() as code:
+        for start in STARTS:
+            yield from alone(started, options, start, code)
+
+
+def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What `work` gives in a new process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def started(options: argparse.Namespace, start: str, code: str) -> list[Line]:
+    """The lines of one of STARTS; code: folder where compiled code is kept."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = code
+    with bench_model.opened(options, model_cache=RAM, compiled=True, memory="full") as bench:
+        bench.paint(bench.request(steps=1))
+        taken = seconds(bench.painter._kernels.wait)
+        lines = [Line(start, f"{taken:.1f} s", "–")]
+        if start == STARTS[-1]:
+            pipeline = bench.plain()
+            line = request_end_to_end(bench, pipeline, options.steps, options.repeat)
+            lines += [replace(line, what=f"{line.what}, compiled"), recompilations(bench)]
+        return lines
+
+
+def recompilations(bench: Bench) -> Line:
+    """What is compiled anew, or not painted by compiled code, while models and LoRAs change."""
     from torch._dynamo.utils import counters
 
-    taken, lines, chance = [], [], random.Random(5)
-    for start in STARTS:
-        torch._dynamo.reset()
-        with bench_model.opened(options, model_cache=RAM, compiled=True, memory="full") as bench:
-            bench.paint(bench.request(steps=1))
-            taken.append(seconds(bench.painter._kernels.wait))
-            if start != STARTS[-1]:
-                continue
-            pipeline = bench.plain()
-            line = request_end_to_end(bench, pipeline, steps, repeat)
-            lines.append(replace(line, what=f"{line.what}, compiled"))
-            before = counters["stats"]["unique_graphs"]
-            files = [bench.lora(number) for number in range(bench_model.SET)]
-            offering, names = bench.offering(*files), set()
-            for _ in range(SWITCHES):
-                worn = chance.sample(files, chance.randrange(len(files) + 1))
-                request = bench.request(
-                    steps=1,
-                    model=chance.choice(KEYS),
-                    adapters=bench.wearing(*worn, weight=chance.uniform(-1, 1)),
-                )
-                painting = offering.paint(request)
-                names.add(painting.recipe.environment["kernels"])
-            again = counters["stats"]["unique_graphs"] - before
-    return [
-        *lines,
-        *(Line(start, f"{time:.1f} s", "–") for start, time in zip(STARTS, taken, strict=True)),
-        Line(
-            f"recompilations over {SWITCHES} random switches of model and LoRAs",
-            str(again),
-            "–",
-            "",
-            "0",
-            again == 0 and names == {"compiled"},
-            must=True,
-        ),
-    ]
+    before, chance = counters["stats"]["unique_graphs"], random.Random(5)
+    files = [bench.lora(number) for number in range(bench_model.SET)]
+    offering, names = bench.offering(*files), set()
+    for _ in range(SWITCHES):
+        worn = chance.sample(files, chance.randrange(len(files) + 1))
+        request = bench.request(
+            steps=1,
+            model=chance.choice(KEYS),
+            adapters=bench.wearing(*worn, weight=chance.uniform(-1, 1)),
+        )
+        names.add(offering.paint(request).recipe.environment["kernels"])
+    again = counters["stats"]["unique_graphs"] - before
+    return Line(
+        f"recompilations over {SWITCHES} random switches of model and LoRAs",
+        str(again),
+        "–",
+        "",
+        "0",
+        again == 0 and names == {"compiled"},
+        must=True,
+    )
 
 
 ROWS: Final[Mapping[str, Callable[[Bench, argparse.Namespace], Iterable[Line]]]] = {
@@ -441,7 +454,7 @@ def run(options: argparse.Namespace) -> Iterator[Line]:
                 yield from row(bench, options)
                 _collect()
     if COMPILE in wanted:
-        yield from compiled(options, options.steps, options.repeat)
+        yield from compiled(options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

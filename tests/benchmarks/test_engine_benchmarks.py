@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from benchmarks import adapters, bench_model, engine, sdxl_weights, side_by_side
 from benchmarks.bench_model import KEYS
 from benchmarks.sdxl_weights import Shape
 from benchmarks.side_by_side import Line
-from bot.engine import kernels
+from bot.engine import Engine, kernels
 from bot.engine.residency import Resident
 from bot.engine.weights import Contents
 from bot.errors import JobFailed
@@ -158,7 +159,7 @@ def test_an_engine_that_wears_nothing_fails(
 def test_the_engine(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = MagicMock(wraps=engine.Engine)
+    made = MagicMock(wraps=Engine)
     monkeypatch.setattr(engine, "Engine", made)
     monkeypatch.setattr(engine, "in_memory", lambda _: False)
     assert engine.main([*arguments, "--memory", "16gb", "--cap", "7"]) == 0
@@ -241,14 +242,38 @@ def test_only_a_want_of_memory_is_called_so() -> None:
 
 
 def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced as for a GPU, but computed by torch's own kernels."""
+    """Traced as for a GPU, but computed by torch's own kernels, and in this process."""
+    monkeypatch.setattr(engine, "alone", lambda work, *arguments: work(*arguments))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "put back by monkeypatch")
     monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
     monkeypatch.setattr(engine, "SWITCHES", 4)
     monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # each is traced for long
-    lines = list(engine.compiled(options, 1, 1))
-    assert not any(line.fails for line in lines)
-    assert lines[0].what.endswith(", compiled")
-    assert (lines[-1].ours, lines[-1].met) == ("0", True)
+    start, request, again = engine.compiled(options)
+    assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_absolute()
+    assert start.ours.endswith(" s")
+    assert request.what.endswith(", compiled")
+    assert (again.ours, again.met, again.must) == ("0", True, True)
+
+
+def test_a_start_is_a_process_of_its_own() -> None:
+    assert engine.alone(os.getpid) != os.getpid()
+
+
+def test_every_start_is_alone_and_finds_the_same_code(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[tuple[Any, ...]] = []
+
+    def alone(*call: Any) -> list[Line]:
+        starts.append(call)
+        return []
+
+    monkeypatch.setattr(engine, "alone", alone)
+    assert list(engine.compiled(options)) == []
+    (work, _, *first), (_, _, *second) = starts
+    assert work is engine.started
+    assert first[0] != second[0]
+    assert first[1] == second[1]
 
 
 def test_weights_of_every_part_are_compared() -> None:
