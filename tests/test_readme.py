@@ -128,6 +128,7 @@ def test_the_marks_of_what_is_generated_are_there() -> None:
     for begin, end in (
         MARKS,
         ("<!-- settings:begin -->\n", "<!-- settings:end -->"),
+        ("<!-- adapters:begin -->\n", "<!-- adapters:end -->"),
         ("<!-- queue:begin -->\n", "<!-- queue:end -->"),
     ):
         assert README.count(begin) == README.count(end) == 1

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,16 @@ def test_adapters(
     measured.remove(header)
     assert [met for *_, met in measured] == ["–", "–", "–", "–", "yes", "–", "yes"]
     assert measured[-2][1:3] == ["not measured", "not measured"]
+
+
+def test_the_readme_names_the_command_of_each_row() -> None:
+    text = (adapters.ROOT / "README.md").read_text(encoding="utf-8")
+    for program, names in (
+        ("engine", {*engine.ROWS, engine.COMPILE}),
+        ("adapters", adapters.ROWS.keys() - {"header"}),  # needs no GPU
+    ):
+        calls = re.findall(rf"`python -m benchmarks\.{program} --only ([a-z ]+)", text)
+        assert sorted(" ".join(calls).split()) == sorted(names)
 
 
 def test_the_readme_has_what_one_run_printed(
