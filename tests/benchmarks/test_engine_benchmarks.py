@@ -17,15 +17,13 @@ import torch
 
 from benchmarks import adapters, bench_model, engine, sdxl_weights, side_by_side
 from benchmarks.bench_model import KEYS
-from benchmarks.sdxl_weights import Shape
 from benchmarks.side_by_side import Line
 from bot.engine import Engine, kernels
 from bot.engine.residency import Resident
 from bot.engine.weights import Contents
 from bot.errors import JobFailed
 from bot.progress import Progress, Stage
-
-TINY = Shape("sdxl-tiny", narrow=8, side=128, depth=(1, 1, 1), text_depth=(2, 2))
+from tests.benchmarks.tiny import TINY
 
 
 @pytest.fixture

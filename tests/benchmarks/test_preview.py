@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import preview
+from benchmarks import preview, sdxl_weights
 from benchmarks.preview import AS_THE_BOT, EVERY_STEP, NONE, Measured
+from tests.benchmarks.tiny import TINY
 
 
 @pytest.fixture
@@ -16,12 +17,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_quick_run(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("model", ["demo", "true-sdxl"])
+def test_a_quick_run(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
 
     torch.set_num_threads(1)
-    assert preview.main(["--quick"]) == 0
+    monkeypatch.setattr(sdxl_weights, "QUICK", TINY)
+    assert preview.main(["--quick", "--model", model]) == 0
     out = capsys.readouterr().out
+    assert f"job: {model}, 128x128, 10 steps" in out
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in out.splitlines()}
     assert rows[NONE][2] == "1.0000"
     assert rows[NONE][4] == "0.0"

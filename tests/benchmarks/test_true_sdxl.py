@@ -3,14 +3,16 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
 
 from benchmarks import sdxl_weights, true_sdxl
-from benchmarks.watched import stages_of, watch
+from benchmarks.watched import Watched, stages_of, watch
 from bot.engine import patches
 from catalog import read_catalog
+from tests.benchmarks.tiny import TINY
 
 PUBLISHED = {
     "text_encoder": 123_060_480,
@@ -84,6 +86,24 @@ def test_a_process_is_watched_to_its_end(tmp_path: Path, capfd: pytest.CaptureFi
     assert sum(sum(parts) for _, parts in watched.stages) == pytest.approx(watched.seconds)
     assert watched.rss > 2**20
     assert "a log line" in capfd.readouterr().err
+
+
+def test_a_quick_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    paintings: list[Watched] = []
+
+    def once(*call: Any) -> Watched:
+        if not paintings:  # a second process would take as long again
+            paintings.append(watch(*call))
+        return paintings[0]
+
+    monkeypatch.setattr(sdxl_weights, "QUICK", TINY)
+    monkeypatch.setattr(true_sdxl, "watch", once)
+    monkeypatch.setenv("IMAGEN_DEVICE", "cpu")
+    assert true_sdxl.main(["--quick", "--steps", "1", "--guidance", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "painting 2: 128x128, steps 1, guidance 1" in out
+    assert "sha256 of true-lora-a: " in out
+    assert "the two PNG files: byte-identical" in out
 
 
 def test_black_and_flat_pictures_are_found() -> None:
