@@ -5,7 +5,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import aiohttp
 import discord
@@ -20,9 +20,9 @@ from bot.housekeeping import Housekeeping
 from bot.lock import Claims
 from bot.observers import Observers
 from bot.orphans import KeptOrTold, adopt
-from bot.restart import ended_well, slow_down
+from bot.restart import begin_anew, ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
-from bot.signals import stop_on_signals
+from bot.signals import at_the_latest, stop_on_signals
 from bot.store import JobState
 from bot.studio import Studio
 from bot.sync import register_if_changed
@@ -41,6 +41,8 @@ AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
 RETRY_AFTER = (2, 5, 10, 30, 60)
 """Seconds between attempts to reach Discord."""
+CANCEL_AGAIN = 0.2
+"""Seconds until what was cancelled, and has not ended, is cancelled once more."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 
@@ -229,7 +231,11 @@ async def _serve(bot: ImagenBot) -> None:
             _housekeeping(bot).run(),
         )
         try:
-            await _unless_lost(consumer, _persistently("connect", bot.connect))
+            await _unless_lost(
+                consumer,
+                _persistently("connect", bot.connect),
+                lambda: begin_anew(by_itself=bot.settings.restart),
+            )
         except discord.ConnectionClosed as closed:
             if closed.code == AUTHENTICATION_FAILED:
                 raise SettingsError(REFUSED_LOGIN) from closed
@@ -268,19 +274,28 @@ def _housekeeping(bot: ImagenBot) -> Housekeeping:
     )
 
 
-async def _unless_lost(consumer: GpuConsumer, serving: Coroutine[Any, Any, None]) -> None:
-    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more."""
+async def _unless_lost(
+    consumer: GpuConsumer, serving: Coroutine[Any, Any, None], anew: Callable[[], NoReturn]
+) -> None:
+    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more.
+
+    anew: ends this process, should it then not come to its end by itself.
+    """
     tasks = [asyncio.create_task(serving), asyncio.create_task(consumer.lost())]
     served, lost = tasks
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if lost.done():
+            at_the_latest(anew)
             raise cast("EngineLost", lost.result())
         await served
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        # While it reconnects a shard, discord.py takes a cancellation for itself and goes on.
+        pending = set(tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:

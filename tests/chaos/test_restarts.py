@@ -88,6 +88,31 @@ async def test_the_first_gateway_handshake_may_fail(
         assert await bot.end() == 0
 
 
+async def test_while_the_gateway_is_silent_it_can_be_stopped_and_starts_anew(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    """In the midst of a reconnection discord.py takes what cancels it for itself."""
+
+    async def reconnecting() -> None:
+        playground.silence_gateway()
+        playground.drop_gateway()
+        await playground.wait_for(lambda: bool(playground.gateway.connections))
+
+    for prompt in ("x", "lose the device"):
+        await ada.slash("imagine", prompt=prompt, steps=50)
+    await reconnecting()
+    assert await bot.end() == 0
+    assert home.rows("SELECT state, crashes FROM jobs") == [("pending", 0)] * 2
+
+    playground.silence_gateway(silent=False)
+    await bot.start()
+    await reconnecting()
+    await until(lambda: "this process has to end" in bot.log)
+    playground.silence_gateway(silent=False)
+    await until(lambda: home.states() == ["delivered", "failed"])
+    assert await bot.end() == 0
+
+
 async def test_what_needs_too_much_memory_can_be_tried_lighter(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
