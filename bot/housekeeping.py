@@ -1,6 +1,7 @@
 """Housekeeping: tokens erased in time, a backup a day, old pictures deleted to make room."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -71,10 +72,16 @@ class Housekeeping:
             path = (self._images_dir / image.path).resolve()
             if not path.is_relative_to(root):
                 continue
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("job %s: a picture cannot be deleted: %s", image.job_id, error)
+                continue
             gone.append(image)
-            if path.parent != root and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+            if path.parent != root:
+                # Others may be in it, and somebody may have deleted it by hand.
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
         return gone
 
     async def _again_and_again(self, chore: Chore, seconds: float) -> None:
