@@ -51,24 +51,22 @@ class Housekeeping:
 
         What is not delivered yet is never touched.
         """
-        old = choose(
-            await self._store.kept_images(),
-            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
-            limit=int(self._gib * GIB) if self._gib else None,
-        )
-        if not old:
-            return 0
-        gone = await asyncio.to_thread(self._delete, old)
+        gone = await asyncio.to_thread(self._delete_old, await self._store.kept_images())
         if gone:
             await self._store.mark_pruned(gone)
             megabytes = sum(image.bytes for image in gone) / 1_000_000
             log.info("pruned: %d pictures, %.1f MB", len(gone), megabytes)
         return len(gone)
 
-    def _delete(self, images: list[KeptImage]) -> list[KeptImage]:
+    def _delete_old(self, images: list[KeptImage]) -> list[KeptImage]:
         """Those of `images` whose files are deleted now; others than ours are left alone."""
         root, gone = self._images_dir.resolve(), []
-        for image in images:
+        old = choose(
+            images,
+            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
+            limit=int(self._gib * GIB) if self._gib else None,
+        )
+        for image in old:
             path = (self._images_dir / image.path).resolve()
             if not path.is_relative_to(root):
                 continue

@@ -1,9 +1,11 @@
 """Old pictures go, their rows stay; tokens are erased in time."""
 
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,6 +86,22 @@ async def test_a_path_that_leaves_the_folder_is_not_followed(store: Store, tmp_p
     assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 1
     assert outside.exists()
     assert [bool(image.pruned_at) for image in await store.images(old.id)] == [False, True]
+
+
+async def test_the_loop_does_not_wait_while_years_of_pictures_are_looked_through(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await painted(store, tmp_path / "images", 91)
+    threads = set()
+
+    def kept(**fields: Any) -> KeptImage:
+        threads.add(threading.get_ident())
+        return KeptImage(**fields)
+
+    monkeypatch.setattr("bot.store.store.KeptImage", kept)
+    assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 2
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_what_was_deleted_by_hand_is_noted(store: Store, tmp_path: Path) -> None:

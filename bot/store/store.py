@@ -1,5 +1,6 @@
 """Store: the only door to the database. Every change of a job's state is one fenced UPDATE."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -311,7 +312,10 @@ class Store:
             " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
             " ORDER BY ended_at, job_id, n"
         )
-        return [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+        # Years of pictures are many rows: the loop has other things to do meanwhile.
+        return await asyncio.to_thread(
+            lambda: [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+        )
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Note that their files were deleted."""
