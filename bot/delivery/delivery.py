@@ -1,13 +1,14 @@
 """Delivery: keeps each job's message up to date and brings the result, by whichever way is open."""
 
 import asyncio
+import errno
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import discord
 
@@ -30,7 +31,7 @@ from bot.errors import JobFailed, StoreError
 from bot.insist import insist
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
+from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store, files_unread
 from bot.ui.buttons import retry_view
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, failure_embed, result_embed, sentences
@@ -238,6 +239,8 @@ class Delivery:
             try:
                 uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
             except (OSError, ValueError) as error:
+                if _may_pass(error):
+                    raise files_unread(self._images_dir, error) from error
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}))
                 return None
@@ -336,6 +339,11 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
+    """Whether the disk or the process refused the file; without a number it is the file's fault."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
 
 
 def _webhook(client: discord.Client, token: str) -> discord.Webhook:

@@ -61,6 +61,11 @@ def files_error(folder: Path, error: OSError) -> StoreError:
     return StoreError(f"{folder}: the files cannot be written: {error}")
 
 
+def files_unread(folder: Path, error: OSError) -> StoreError:
+    """The StoreError for what went wrong when files below `folder` were read."""
+    return StoreError(f"{folder}: the files cannot be read at present: {error}")
+
+
 def _free(path: Path) -> str:
     try:
         return f"{shutil.disk_usage(path.parent).free // MIB} MiB"

@@ -1,8 +1,10 @@
 """The delivery: one message per job, brought by whichever way is open."""
 
 import asyncio
+import errno
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -609,6 +611,22 @@ class TestAfterARestart:
             for c in desk.world.calls
             if c.way != "reaction"
         )
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+    async def test_files_that_cannot_be_read_at_present_are_waited_for(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        job = await desk.asked_and_painted()
+        really, refusals = Path.read_bytes, iter([number, number])
+
+        def read(path: Path) -> bytes:
+            if refused := next(refusals, None):
+                raise OSError(refused, "refused", str(path))
+            return really(path)
+
+        monkeypatch.setattr(Path, "read_bytes", read)
+        await desk.delivery.finished(job)
+        assert await desk.state(job) is S.DELIVERED
 
     async def test_a_fault_of_ours_with_one_does_not_stop_the_others(self, desk: Desk) -> None:
         first = await desk.painted((await desk.accepted()).job.id)
