@@ -29,6 +29,7 @@ from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
 from bot.errors import JobFailed, StoreError
 from bot.insist import insist
+from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
 from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store, files_unread
@@ -194,11 +195,17 @@ class Delivery:
         self._posting.add(posting)
         try:
             turn = self._turn(job, self._finish)
-            place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
-            if place is None:
-                await self._undeliverable(await self._store.job(job.id))
-            else:
+            try:
+                place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
+            except Exception as error:
+                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+                await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
+                place = None
+            if place is not None:
                 await self._invite(job, *place)
+            elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
+                await self._undeliverable(given_up)
         finally:
             self._posting.discard(posting)
             posting.set_result(None)

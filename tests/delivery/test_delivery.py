@@ -634,7 +634,22 @@ class TestAfterARestart:
         desk.world.refuse("send", RuntimeError("not Discord's"))
         await desk.delivery.bring([first, second])
         states = {await desk.state(first), await desk.state(second)}
-        assert states == {S.DONE, S.DELIVERED}
+        assert states == {S.FAILED, S.DELIVERED}
+
+    async def test_of_a_fault_of_ours_the_person_is_told_and_the_file_stays(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = await desk.asked_and_painted()
+        desk.world.refuse("interaction", RuntimeError(f"our own, with {CANARY}"))
+        await desk.delivery.finished(job)
+        failed = await desk.store.job(job.id)
+        assert failed.error == Failure("job.unexpected", {"id": job.id})
+        assert failed.told_at
+        assert job.id in words(desk.last("edit").embed)
+        [image] = await desk.store.images(job.id)
+        assert (desk.images / image.path).is_file()
+        assert "RuntimeError" in caplog.text
+        assert CANARY not in caplog.text
 
 
 class TestRefusals:
