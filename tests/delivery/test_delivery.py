@@ -663,6 +663,7 @@ class TestRefusals:
             (http_error(403, 50013), Refusal.FORBIDDEN),
             (http_error(413), Refusal.TOO_LARGE),
             (http_error(400, 40005), Refusal.TOO_LARGE),
+            (http_error(401), Refusal.TRANSIENT),
             (http_error(429), Refusal.TRANSIENT),
             (http_error(500), Refusal.TRANSIENT),
             (http_error(503), Refusal.TRANSIENT),
