@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -39,6 +40,8 @@ REFUSED_LOGIN = (
 )
 AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
+CLOSED_WELL = 1000
+"""The one close code after which discord.py tries again by itself and does not resume."""
 RETRY_AFTER = (2, 5, 10, 30, 60)
 """Seconds between attempts to reach Discord."""
 CANCEL_AGAIN = 0.2
@@ -122,6 +125,40 @@ class ImagenBot(commands.AutoShardedBot):
         for command in self.tree.walk_commands():
             if isinstance(command, discord.app_commands.Command):
                 put_into_words(command, self.texts)
+
+    async def launch_shard(
+        self, gateway: yarl.URL, shard_id: int, *, initial: bool = False
+    ) -> None:
+        """As discord.py's own, which for each refusal calls itself within its `except`: its log
+        then grows with the square of them, and at a thousand the stack is full."""
+        connect = partial(
+            discord.gateway.DiscordWebSocket.from_client,
+            self,
+            initial=initial,
+            gateway=gateway,
+            shard_id=shard_id,
+        )
+        for pause in _pauses():
+            try:
+                socket = await asyncio.wait_for(connect(), self.shard_connect_timeout)
+                break
+            except discord.ConnectionClosed as closed:
+                if closed.code != CLOSED_WELL:
+                    raise
+                why: Exception = closed
+            except Exception as error:
+                why = error
+            log.warning(
+                "shard %d cannot connect (%s); trying again in %d s",
+                shard_id,
+                type(why).__name__,
+                pause,
+            )
+            await asyncio.sleep(pause)
+        own = vars(self)
+        shard = discord.shard.Shard(socket, self, own["_AutoShardedClient__queue"].put_nowait)
+        own["_AutoShardedClient__shards"][shard_id] = shard
+        shard.launch()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Messages are not commands here."""
@@ -298,9 +335,14 @@ async def _unless_lost(
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
 
 
+def _pauses() -> Iterator[int]:
+    """Between one attempt and the next, for as long as it takes."""
+    return itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1]))
+
+
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
     """Do `action`, again and again while the network or Discord is away."""
-    for pause in itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1])):
+    for pause in _pauses():
         try:
             await action()
         except discord.LoginFailure:
