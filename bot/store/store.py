@@ -15,7 +15,6 @@ from bot.errors import Loss, Refused
 from bot.limits import DAY, Usage
 from bot.progress import Notice
 from bot.recipe import Recipe
-from bot.request import GenerationRequest
 from bot.store.backup import back_up
 from bot.store.database import Database, Row
 from bot.store.jobs import (
@@ -290,19 +289,13 @@ class Store:
     async def painted(self, origin: Origin, limit: int = 1_000) -> list[Painted]:
         """The latest jobs that were painted, the oldest of them first."""
         rows = await self._database.rows(
-            "SELECT request, started_at, finished_at FROM jobs WHERE state IN ('done', 'delivered')"
-            " AND origin = ? AND started_at IS NOT NULL AND finished_at > started_at"
+            "SELECT id, request, started_at, finished_at FROM jobs"
+            " WHERE state IN ('done', 'delivered') AND origin = ?"
+            " AND started_at IS NOT NULL AND finished_at > started_at"
             " ORDER BY started_at DESC LIMIT ?",
             (origin, limit),
         )
-        return [
-            Painted(
-                GenerationRequest.from_dict(json.loads(row["request"])),
-                row["started_at"],
-                row["finished_at"],
-            )
-            for row in reversed(rows)
-        ]
+        return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
 
     async def kept_images(self) -> list[KeptImage]:
         """Every picture whose file was not pruned, the oldest first."""
@@ -333,7 +326,9 @@ class Store:
         """sha256 of every picture that a job refers to; see bot.inputs."""
         rows = await self._database.rows(
             "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
+            " WHERE json_valid(request)"
             " UNION SELECT json_extract(request, '$.reference.sha256') FROM jobs"
+            " WHERE json_valid(request)"
         )
         return frozenset(row["sha256"] for row in rows if row["sha256"])
 
@@ -393,7 +388,8 @@ async def _usage(rows: Rows, new: NewJob, now: int) -> Usage:
     # What failed, or was cancelled before anything was painted, is given back.
     asked = list(
         await rows(
-            "SELECT created_at, json_extract(request, '$.count') AS count FROM jobs"
+            "SELECT created_at, coalesce(json_extract(iif(json_valid(request), request, '{}'),"
+            " '$.count'), 1) AS count FROM jobs"
             " WHERE user_id = ? AND created_at > ? AND origin = ? AND state != 'failed'"
             " AND (state != 'cancelled' OR started_at IS NOT NULL) ORDER BY created_at",
             (new.user_id, now - DAY * 1000, new.origin),
