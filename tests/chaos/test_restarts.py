@@ -70,10 +70,16 @@ async def test_under_a_supervisor_it_ends_with_75(
 async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:
+    """A step takes 0.02 s at least, and 100 of them have no more time than one."""
     async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
-        late = await ada.slash("imagine", prompt="x", steps=90)
+        late = await ada.slash("imagine", prompt="x", steps=100)
+        assert "Many steps" not in str(late.original.embeds)  # type: ignore[union-attr]
         message = await late.wait(failed)
         assert "It took longer than 1 seconds" in str(message.embeds)
+        # The same steps, and four pictures and their second passes are counted too.
+        long = await ada.slash("imagine", prompt="x", steps=100, count=4, hires=2.0)
+        assert "Many steps: this may take up to 1 minutes" in str(long.original.embeds)  # type: ignore[union-attr]
+        await long.wait(lambda m: bool(m.attachments))
         assert await bot.end() == 0
 
 

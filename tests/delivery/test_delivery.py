@@ -12,6 +12,7 @@ import discord
 import pytest
 
 from bot.delivery.posts import NONCE_MAX, Refusal, only, refusal
+from bot.delivery.status import StatusBoard
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.store import Failure, Job, JobState, Store
@@ -134,6 +135,17 @@ class TestAcknowledging:
         desk.world.refuse("send", FORBIDDEN)
         with pytest.raises(discord.Forbidden):
             await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, ""), (4, "Many steps: this may take up to 40 minutes.")]
+)
+async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, said: str) -> None:
+    board = StatusBoard(store=desk.store, texts=TEXTS, courier=cast("Any", None), job_timeout=600.0)
+    ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
+    shown = words(board.parcel(ticket.job, ticket.place).embed)
+    assert ("Many steps" in shown) == bool(said)
+    assert said in shown
 
 
 class TestFollowing:
