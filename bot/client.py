@@ -72,6 +72,7 @@ class ImagenBot(commands.AutoShardedBot):
         self.settings = settings
         self.studio = studio
         self.texts = texts
+        self.logged_in = asyncio.Event()
         self.delivery = Delivery(
             client=self,
             store=studio.store,
@@ -81,6 +82,7 @@ class ImagenBot(commands.AutoShardedBot):
             interval=EDIT_INTERVAL,
             job_timeout=settings.job_timeout,
             undeliverable=lambda job: self.observer.failed(job),
+            logged_in=self.logged_in.wait,
         )
         self.observer: JobObserver = Observers([KeptOrTold(studio.store, self.delivery)])
         self._extensions_to_load = extensions
@@ -238,30 +240,22 @@ async def _watched(bot: ImagenBot, port: int | None) -> AsyncIterator[None]:
 
 
 async def _serve(bot: ImagenBot) -> None:
-    """Log in, then connect and paint until cancelled."""
+    """Paint, and beside it log in and connect, until cancelled."""
     token = bot.settings.token
     if token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
-    await slow_down(bot.studio.store)
-    try:
-        await _persistently("log in", lambda: bot.login(token.get_secret_value()))
-    except discord.LoginFailure as error:
-        raise SettingsError(REFUSED_LOGIN) from error
-    if bot.settings.api_url != DISCORD_API_URL:
-        await _persistently("find the gateway", lambda: _find_gateway(bot))
-    # Before anything runs: what is *done* now was painted by an earlier run.
     store = bot.studio.store
+    await slow_down(store)
+    # Before anything runs: what is *done* now was painted by an earlier run.
     untold = await store.untold("discord")
-    tickets, given_up = await bot.studio.queue.resume("discord")
+    _, given_up = await bot.studio.queue.resume("discord")
     painted = await store.jobs_in(JobState.DONE, "discord")
-    await bot.delivery.resume(tickets)
     await adopt(store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
     async with bot.studio.consuming(bot.settings, bot.observer) as consumer:
         bot.consumer = consumer
         bot.when_ready(consumer.warm_up)
-        # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(
-            register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
+            _register(bot),
             bot.delivery.bring((*painted, *untold)),
             *map(bot.observer.failed, given_up),
             _tidy(bot.studio),
@@ -270,9 +264,11 @@ async def _serve(bot: ImagenBot) -> None:
         try:
             await _unless_lost(
                 consumer,
-                _persistently("connect", bot.connect),
+                _connect(bot, token.get_secret_value()),
                 lambda: begin_anew(by_itself=bot.settings.restart),
             )
+        except discord.LoginFailure as error:
+            raise SettingsError(REFUSED_LOGIN) from error
         except discord.ConnectionClosed as closed:
             if closed.code == AUTHENTICATION_FAILED:
                 raise SettingsError(REFUSED_LOGIN) from closed
@@ -286,6 +282,22 @@ async def _serve(bot: ImagenBot) -> None:
             except Exception:
                 # Not raised: it would hide why the serving ended.
                 log.exception("what ran beside the connection failed")
+
+
+async def _connect(bot: ImagenBot, token: str) -> None:
+    """Log in, then stay connected until cancelled. What is painted meanwhile waits for that."""
+    await _persistently("log in", lambda: bot.login(token))
+    if bot.settings.api_url != DISCORD_API_URL:
+        await _persistently("find the gateway", lambda: _find_gateway(bot))
+    bot.logged_in.set()
+    await bot.delivery.resume(bot.studio.queue.standings())
+    await _persistently("connect", bot.connect)
+
+
+async def _register(bot: ImagenBot) -> None:
+    # Beside the connection, not before it: the commands of the last time still work.
+    await bot.logged_in.wait()
+    await register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id)
 
 
 async def _find_gateway(bot: ImagenBot) -> None:

@@ -61,12 +61,13 @@ class Delivery:
         job_timeout: float = math.inf,
         undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
+        logged_in: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.attempt.
 
         undeliverable: is called with a painted job that failed since no way to its person is
         open; unset, `failed`. webhook: makes one of an interaction's token; unset, as discord.py
-        does.
+        does. logged_in: waits until Discord can be asked anything; unset, it can.
         """
         self._client = client
         self._store = store
@@ -75,6 +76,7 @@ class Delivery:
         self._images_dir = images_dir
         self._undeliverable = undeliverable or self.failed
         self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._logged_in = logged_in
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
@@ -159,9 +161,8 @@ class Delivery:
         return replace(job, channel_id=channel_id, message_id=message_id)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
-        """After a restart: follow what waits."""
-        for ticket in tickets:
-            await self._board.resume(ticket.job, ticket.place)
+        """After a restart: follow those in line, of whom some may be painted by now."""
+        await self._board.resume([(t.job, t.place) for t in tickets if t.job.origin == "discord"])
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -222,6 +223,8 @@ class Delivery:
         settled: list[Post | None] = []
 
         async def attempt() -> T:
+            if self._logged_in is not None:
+                await self._logged_in()
             if not settled:
                 settled.append(await self._board.settle(job))
             return await bring(job, settled[0])

@@ -609,6 +609,26 @@ class TestAfterARestart:
         await desk.delivery.bring([failed])
         assert "Twice my process ended" in (desk.last("send").embed.description or "")
 
+    async def test_what_is_painted_before_the_login_waits_for_it(self, desk: Desk) -> None:
+        tickets = [await desk.accepted() for _ in range(2)]
+        for n, ticket in enumerate(tickets):
+            await desk.delivery.acknowledge(desk.interaction(message_id=400 + n), ticket)
+        desk.world.calls.clear()
+        login = asyncio.Event()
+        later = desk.restarted(logged_in=login.wait)
+        bringing = asyncio.create_task(later.finished(await desk.painted(tickets[0].job.id)))
+        later.progressed(tickets[1].job, Progress(Stage.PAINTING, step=1, steps=2))
+        await asyncio.sleep(0.01)
+        assert desk.world.calls == []
+        assert later.on_the_way == 1
+        login.set()
+        await later.resume(tickets[1:])
+        await bringing
+        assert await desk.state(tickets[0].job) is S.DELIVERED
+        later.progressed(tickets[1].job, Progress(Stage.PAINTING, step=1, steps=2))
+        await later.finished(await desk.painted(tickets[1].job.id))
+        assert await desk.state(tickets[1].job) is S.DELIVERED
+
     async def test_one_whose_files_are_gone_does_not_stop_the_others(self, desk: Desk) -> None:
         lost = await desk.painted((await desk.accepted()).job.id)
         kept = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
