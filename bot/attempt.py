@@ -71,8 +71,10 @@ class Attempt:
         now = time.monotonic()
         if now > self._deadline + GRACE:
             return f"it did not stop within {GRACE:.0f} s of its deadline"
-        if self._step_at is not None and self._longest:
-            allowed = max(STEP_MIN, STEP_FACTOR * self._longest)
-            if now > self._step_at + allowed:
+        # Copied: the engine thread may report meanwhile.
+        step_at, longest = self._step_at, self._longest
+        if step_at is not None and longest:
+            allowed = max(STEP_MIN, STEP_FACTOR * longest)
+            if now > step_at + allowed:
                 return f"a step takes longer than {allowed:.0f} s; none before took that long"
         return None

@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from functools import partial
+from typing import Any, NoReturn, cast
 
 import aiohttp
 import discord
@@ -20,9 +21,9 @@ from bot.housekeeping import Housekeeping
 from bot.lock import Claims
 from bot.observers import Observers
 from bot.orphans import KeptOrTold, adopt
-from bot.restart import ended_well, slow_down
+from bot.restart import begin_anew, ended_well, slow_down
 from bot.settings import DISCORD_API_URL, Settings
-from bot.signals import stop_on_signals
+from bot.signals import at_the_latest, stop_on_signals
 from bot.store import JobState
 from bot.studio import Studio
 from bot.sync import register_if_changed
@@ -39,8 +40,12 @@ REFUSED_LOGIN = (
 )
 AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
+CLOSED_WELL = 1000
+"""The one close code after which discord.py tries again by itself and does not resume."""
 RETRY_AFTER = (2, 5, 10, 30, 60)
 """Seconds between attempts to reach Discord."""
+CANCEL_AGAIN = 0.2
+"""Seconds until what was cancelled, and has not ended, is cancelled once more."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 
@@ -67,6 +72,7 @@ class ImagenBot(commands.AutoShardedBot):
         self.settings = settings
         self.studio = studio
         self.texts = texts
+        self.logged_in = asyncio.Event()
         self.delivery = Delivery(
             client=self,
             store=studio.store,
@@ -76,6 +82,7 @@ class ImagenBot(commands.AutoShardedBot):
             interval=EDIT_INTERVAL,
             job_timeout=settings.job_timeout,
             undeliverable=lambda job: self.observer.failed(job),
+            logged_in=self.logged_in.wait,
         )
         self.observer: JobObserver = Observers([KeptOrTold(studio.store, self.delivery)])
         self._extensions_to_load = extensions
@@ -120,6 +127,40 @@ class ImagenBot(commands.AutoShardedBot):
         for command in self.tree.walk_commands():
             if isinstance(command, discord.app_commands.Command):
                 put_into_words(command, self.texts)
+
+    async def launch_shard(
+        self, gateway: yarl.URL, shard_id: int, *, initial: bool = False
+    ) -> None:
+        """As discord.py's own, which for each refusal calls itself within its `except`: its log
+        then grows with the square of them, and at a thousand the stack is full."""
+        connect = partial(
+            discord.gateway.DiscordWebSocket.from_client,
+            self,
+            initial=initial,
+            gateway=gateway,
+            shard_id=shard_id,
+        )
+        for pause in _pauses():
+            try:
+                socket = await asyncio.wait_for(connect(), self.shard_connect_timeout)
+                break
+            except discord.ConnectionClosed as closed:
+                if closed.code != CLOSED_WELL:
+                    raise
+                why: Exception = closed
+            except Exception as error:
+                why = error
+            log.warning(
+                "shard %d cannot connect (%s); trying again in %d s",
+                shard_id,
+                type(why).__name__,
+                pause,
+            )
+            await asyncio.sleep(pause)
+        own = vars(self)
+        shard = discord.shard.Shard(socket, self, own["_AutoShardedClient__queue"].put_nowait)
+        own["_AutoShardedClient__shards"][shard_id] = shard
+        shard.launch()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Messages are not commands here."""
@@ -199,37 +240,35 @@ async def _watched(bot: ImagenBot, port: int | None) -> AsyncIterator[None]:
 
 
 async def _serve(bot: ImagenBot) -> None:
-    """Log in, then connect and paint until cancelled."""
+    """Paint, and beside it log in and connect, until cancelled."""
     token = bot.settings.token
     if token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
-    await slow_down(bot.studio.store)
-    try:
-        await _persistently("log in", lambda: bot.login(token.get_secret_value()))
-    except discord.LoginFailure as error:
-        raise SettingsError(REFUSED_LOGIN) from error
-    if bot.settings.api_url != DISCORD_API_URL:
-        await _persistently("find the gateway", lambda: _find_gateway(bot))
-    # Before anything runs: what is *done* now was painted by an earlier run.
     store = bot.studio.store
+    await slow_down(store)
+    # Before anything runs: what is *done* now was painted by an earlier run.
     untold = await store.untold("discord")
-    tickets, given_up = await bot.studio.queue.resume("discord")
+    _, given_up = await bot.studio.queue.resume("discord")
     painted = await store.jobs_in(JobState.DONE, "discord")
-    await bot.delivery.resume(tickets)
     await adopt(store, bot.studio.queue, Claims(bot.settings.data_dir.absolute()))
     async with bot.studio.consuming(bot.settings, bot.observer) as consumer:
         bot.consumer = consumer
         bot.when_ready(consumer.warm_up)
-        # Beside the connection, not before it: the commands of the last time still work.
         beside = asyncio.gather(
-            register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id),
+            _register(bot),
             bot.delivery.bring((*painted, *untold)),
             *map(bot.observer.failed, given_up),
             _tidy(bot.studio),
             _housekeeping(bot).run(),
         )
         try:
-            await _unless_lost(consumer, _persistently("connect", bot.connect))
+            await _unless_lost(
+                consumer,
+                _connect(bot, token.get_secret_value()),
+                lambda: begin_anew(by_itself=bot.settings.restart),
+            )
+        except discord.LoginFailure as error:
+            raise SettingsError(REFUSED_LOGIN) from error
         except discord.ConnectionClosed as closed:
             if closed.code == AUTHENTICATION_FAILED:
                 raise SettingsError(REFUSED_LOGIN) from closed
@@ -243,6 +282,22 @@ async def _serve(bot: ImagenBot) -> None:
             except Exception:
                 # Not raised: it would hide why the serving ended.
                 log.exception("what ran beside the connection failed")
+
+
+async def _connect(bot: ImagenBot, token: str) -> None:
+    """Log in, then stay connected until cancelled. What is painted meanwhile waits for that."""
+    await _persistently("log in", lambda: bot.login(token))
+    if bot.settings.api_url != DISCORD_API_URL:
+        await _persistently("find the gateway", lambda: _find_gateway(bot))
+    bot.logged_in.set()
+    await bot.delivery.resume(bot.studio.queue.standings())
+    await _persistently("connect", bot.connect)
+
+
+async def _register(bot: ImagenBot) -> None:
+    # Beside the connection, not before it: the commands of the last time still work.
+    await bot.logged_in.wait()
+    await register_if_changed(bot.tree, bot.studio.store, bot.settings.guild_id)
 
 
 async def _find_gateway(bot: ImagenBot) -> None:
@@ -268,24 +323,38 @@ def _housekeeping(bot: ImagenBot) -> Housekeeping:
     )
 
 
-async def _unless_lost(consumer: GpuConsumer, serving: Coroutine[Any, Any, None]) -> None:
-    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more."""
+async def _unless_lost(
+    consumer: GpuConsumer, serving: Coroutine[Any, Any, None], anew: Callable[[], NoReturn]
+) -> None:
+    """Await `serving`. Raises EngineLost as soon as the consumer can paint no more.
+
+    anew: ends this process, should it then not come to its end by itself.
+    """
     tasks = [asyncio.create_task(serving), asyncio.create_task(consumer.lost())]
     served, lost = tasks
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if lost.done():
+            at_the_latest(anew)
             raise cast("EngineLost", lost.result())
         await served
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        # While it reconnects a shard, discord.py takes a cancellation for itself and goes on.
+        pending = set(tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
+
+
+def _pauses() -> Iterator[int]:
+    """Between one attempt and the next, for as long as it takes."""
+    return itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1]))
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
     """Do `action`, again and again while the network or Discord is away."""
-    for pause in itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1])):
+    for pause in _pauses():
         try:
             await action()
         except discord.LoginFailure:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from bot.attempt import Attempt
 from bot.engine import Painting
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
-from bot.files import save_images
+from bot.files import discard_images, save_images
 from bot.insist import insist
 from bot.log import concerning, here, traceback_without
 from bot.progress import Progress, Stage
@@ -388,6 +388,8 @@ class GpuConsumer:
                 await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
             case StopReason.CANCELLED:
                 if cancelled := await self._insist(lambda: self._store.cancel(job), job):
+                    # Without rows in the store, nothing would ever prune them.
+                    await asyncio.to_thread(discard_images, job, self._images_dir)
                     self._tell(self._observer.failed(cancelled))
 
     async def _fail(self, job: Job, failure: Failure) -> None:

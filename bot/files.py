@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from bot.engine import Painting
@@ -36,6 +37,11 @@ def save_images(painting: Painting, job: Job, folder: Path) -> tuple[ImageRecord
             )
         )
     return tuple(records)
+
+
+def discard_images(job: Job, folder: Path) -> None:
+    """Delete what `save_images` wrote for a job that is never to show it."""
+    shutil.rmtree(folder / job.id, ignore_errors=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """Housekeeping: tokens erased in time, a backup a day, old pictures deleted to make room."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -50,31 +51,35 @@ class Housekeeping:
 
         What is not delivered yet is never touched.
         """
-        old = choose(
-            await self._store.kept_images(),
-            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
-            limit=int(self._gib * GIB) if self._gib else None,
-        )
-        if not old:
-            return 0
-        gone = await asyncio.to_thread(self._delete, old)
+        gone = await asyncio.to_thread(self._delete_old, await self._store.kept_images())
         if gone:
             await self._store.mark_pruned(gone)
             megabytes = sum(image.bytes for image in gone) / 1_000_000
             log.info("pruned: %d pictures, %.1f MB", len(gone), megabytes)
         return len(gone)
 
-    def _delete(self, images: list[KeptImage]) -> list[KeptImage]:
+    def _delete_old(self, images: list[KeptImage]) -> list[KeptImage]:
         """Those of `images` whose files are deleted now; others than ours are left alone."""
         root, gone = self._images_dir.resolve(), []
-        for image in images:
+        old = choose(
+            images,
+            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
+            limit=int(self._gib * GIB) if self._gib else None,
+        )
+        for image in old:
             path = (self._images_dir / image.path).resolve()
             if not path.is_relative_to(root):
                 continue
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("job %s: a picture cannot be deleted: %s", image.job_id, error)
+                continue
             gone.append(image)
-            if path.parent != root and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+            if path.parent != root:
+                # Others may be in it, and somebody may have deleted it by hand.
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
         return gone
 
     async def _again_and_again(self, chore: Chore, seconds: float) -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import NoReturn
 
 from bot.errors import StoreError
+from bot.signals import end
 from bot.store import Store, now_ms
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,14 @@ def restart() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
+def begin_anew(*, by_itself: bool) -> NoReturn:
+    """Leave it to a fresh process: one of its own making, or else a supervisor's."""
+    if by_itself:
+        restart()
+    # A thread may be inside of something for ever: nothing waits for it.
+    end(TRY_AGAIN)
 
 
 async def slow_down(store: Store) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 log = logging.getLogger(__name__)
 
 CLOSE_WITHIN = 4.5
-"""Seconds from a signal to the end of the process."""
+"""Seconds from a signal, or from the engine's loss, to the end of the process."""
 
 
 def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
@@ -28,12 +28,17 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
             end(exit_code)
         log.info("stopping")
         stop.set()
-        deadline = threading.Timer(CLOSE_WITHIN, end, (exit_code,))
-        deadline.daemon = True
-        deadline.start()
+        at_the_latest(lambda: end(exit_code))
 
     on_signals(asked, signal.SIGINT, signal.SIGTERM)
     return stop
+
+
+def at_the_latest(finish: Callable[[], object]) -> None:
+    """Call `finish`, in a thread, unless the process has ended within CLOSE_WITHIN."""
+    deadline = threading.Timer(CLOSE_WITHIN, finish)
+    deadline.daemon = True
+    deadline.start()
 
 
 def on_signals(action: Callable[[], None], *numbers: signal.Signals) -> None:

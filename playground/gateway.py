@@ -123,6 +123,7 @@ class Gateway:
         self.heartbeats = 0
         self.heartbeat_interval_ms = 41_250
         self.refusals = 0
+        self.silent = False
         self.answer_heartbeats = True
         self.allowed_privileged = PRIVILEGED
         self.presence: JsonObject | None = None
@@ -221,7 +222,8 @@ class Gateway:
         await socket.prepare(request)
         connection = Connection(socket, request)
         self.connections.add(connection)
-        connection.send({"op": 10, "d": {"heartbeat_interval": self.heartbeat_interval_ms}})
+        if not self.silent:
+            connection.send({"op": 10, "d": {"heartbeat_interval": self.heartbeat_interval_ms}})
         try:
             async for received in socket:
                 if received.type is WSMsgType.TEXT:

@@ -184,6 +184,10 @@ class Stage:
         """Answer the next gateway handshakes with 503."""
         self.gateway.refusals += times
 
+    def silence_gateway(self, *, silent: bool = True) -> None:
+        """From now on accept gateway connections without a HELLO, or with one again."""
+        self.gateway.silent = silent
+
     def close_direct_messages(self, user: User) -> None:
         """``user`` takes no direct messages of the bot any more."""
         user.takes_direct_messages = False

@@ -9,6 +9,9 @@ from playwright.async_api import Browser
 
 from tests.browsing import Camera, launched
 
+TALLY = "tally"
+"""The property of a test that is shown in the summary."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -16,6 +19,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the README's pictures of the playground into docs/img",
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the chaos counted also when all is well."""
+    tallies = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == TALLY
+    ]
+    if tallies:
+        terminalreporter.section("chaos")
+        terminalreporter.write_line("\n".join(tallies))
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,18 @@ def test_a_quick_step_may_still_take_two_minutes(clock: Clock) -> None:
     assert attempt.hung() is None
 
 
+def test_a_report_may_come_in_the_midst_of_the_look(clock: Clock) -> None:
+    looks = iter([clock.now, None, None])
+
+    class Racing(Attempt):
+        _step_at = property(lambda _: next(looks), lambda *_: None)
+
+    attempt = Racing(job(), 600)
+    attempt._longest = 0.01
+    clock.now += STEP_MIN - 1
+    assert attempt.hung() is None
+
+
 @pytest.mark.parametrize("last", [painting(30), Progress(Stage.DECODING)])
 def test_what_comes_after_the_steps_may_take_its_time(clock: Clock, last: Progress) -> None:
     attempt = Attempt(job(), 100_000)

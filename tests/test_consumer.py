@@ -17,7 +17,7 @@ import pytest
 from bot import consumer as consumer_module
 from bot.consumer import GpuConsumer
 from bot.engine import Painting
-from bot.errors import EngineLost, JobFailed, Loss
+from bot.errors import EngineLost, JobFailed, Loss, StoreError
 from bot.files import save_images
 from bot.log import job_of
 from bot.progress import Notice, Progress, Stage
@@ -604,6 +604,23 @@ class TestFailing:
             await eventually(lambda: "cannot be kept" in caplog.text)
             assert bench.consumer.cancel(job_id)
             assert (await bench.ended(job_id)).state is S.CANCELLED
+
+    async def test_files_that_no_row_speaks_of_are_deleted(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.insist.PAUSES", (0.01,))
+
+        async def locked(*_: object) -> Job | None:
+            raise StoreError("locked")
+
+        async with build() as bench:
+            monkeypatch.setattr(bench.store, "finish", locked)
+            job_id = await bench.take()
+            await eventually(lambda: "cannot be kept" in caplog.text)
+            assert [*(bench.images / job_id).iterdir()]
+            assert bench.consumer.cancel(job_id)
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+            assert not [*bench.images.iterdir()]
 
 
 class TestLosing:

@@ -1,8 +1,11 @@
 """Old pictures go, their rows stay; tokens are erased in time."""
 
+import shutil
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,6 +86,45 @@ async def test_a_path_that_leaves_the_folder_is_not_followed(store: Store, tmp_p
     assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 1
     assert outside.exists()
     assert [bool(image.pruned_at) for image in await store.images(old.id)] == [False, True]
+
+
+async def test_the_loop_does_not_wait_while_years_of_pictures_are_looked_through(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await painted(store, tmp_path / "images", 91)
+    threads = set()
+
+    def kept(**fields: Any) -> KeptImage:
+        threads.add(threading.get_ident())
+        return KeptImage(**fields)
+
+    monkeypatch.setattr("bot.store.store.KeptImage", kept)
+    assert await Housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 2
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_what_was_deleted_by_hand_is_noted(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    jobs = [await painted(store, folder, days) for days in (93, 92, 91)]
+    shutil.rmtree(folder / jobs[1].id)
+    keeper = Housekeeping(store, folder, days=90, gib=0)
+    assert await keeper.prune() == 6
+    assert await keeper.prune() == 0
+    assert files(folder) == set()
+
+
+async def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "images"
+    stuck, other = [await painted(store, folder, days) for days in (92, 91)]
+    [first, _] = await store.images(stuck.id)
+    (folder / first.path).unlink()
+    (folder / first.path).mkdir()  # which no unlink removes
+    assert await Housekeeping(store, folder, days=90, gib=0).prune() == 3
+    assert not (folder / other.id).exists()
+    assert f"job {stuck.id}: a picture cannot be deleted" in caplog.text
 
 
 IMAGES = st.lists(

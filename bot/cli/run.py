@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from bot import client, log
 from bot.errors import EngineLost
 from bot.lock import only_bot
-from bot.restart import MISCONFIGURED, TRY_AGAIN, restart
+from bot.restart import MISCONFIGURED, begin_anew
 from bot.settings import Settings
-from bot.signals import end
 
 FIRST_STEPS = """\
 No DISCORD_TOKEN: create a bot at https://discord.com/developers/applications, page Bot, \
@@ -38,8 +37,5 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
         else:
             lost = False
     if lost:
-        if settings.restart:
-            restart()
-        # A thread may be inside of something for ever: nothing waits for it.
-        end(TRY_AGAIN)
+        begin_anew(by_itself=settings.restart)
     return 0

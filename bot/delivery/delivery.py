@@ -1,13 +1,14 @@
 """Delivery: keeps each job's message up to date and brings the result, by whichever way is open."""
 
 import asyncio
+import errno
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import discord
 
@@ -28,9 +29,10 @@ from bot.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.delivery.uploads import Upload, fit, share
 from bot.errors import JobFailed, StoreError
 from bot.insist import insist
+from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store
+from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store, files_unread
 from bot.ui.buttons import retry_view
 from bot.ui.language import Say, Texts
 from bot.ui.messages import alt_text, failure_embed, result_embed, sentences
@@ -59,12 +61,13 @@ class Delivery:
         job_timeout: float = math.inf,
         undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
+        logged_in: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.attempt.
 
         undeliverable: is called with a painted job that failed since no way to its person is
         open; unset, `failed`. webhook: makes one of an interaction's token; unset, as discord.py
-        does.
+        does. logged_in: waits until Discord can be asked anything; unset, it can.
         """
         self._client = client
         self._store = store
@@ -73,6 +76,7 @@ class Delivery:
         self._images_dir = images_dir
         self._undeliverable = undeliverable or self.failed
         self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._logged_in = logged_in
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
@@ -157,9 +161,8 @@ class Delivery:
         return replace(job, channel_id=channel_id, message_id=message_id)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
-        """After a restart: follow what waits."""
-        for ticket in tickets:
-            await self._board.resume(ticket.job, ticket.place)
+        """After a restart: follow those in line, of whom some may be painted by now."""
+        await self._board.resume([(t.job, t.place) for t in tickets if t.job.origin == "discord"])
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -193,11 +196,17 @@ class Delivery:
         self._posting.add(posting)
         try:
             turn = self._turn(job, self._finish)
-            place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
-            if place is None:
-                await self._undeliverable(await self._store.job(job.id))
-            else:
+            try:
+                place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
+            except Exception as error:
+                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+                await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
+                place = None
+            if place is not None:
                 await self._invite(job, *place)
+            elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
+                await self._undeliverable(given_up)
         finally:
             self._posting.discard(posting)
             posting.set_result(None)
@@ -214,6 +223,8 @@ class Delivery:
         settled: list[Post | None] = []
 
         async def attempt() -> T:
+            if self._logged_in is not None:
+                await self._logged_in()
             if not settled:
                 settled.append(await self._board.settle(job))
             return await bring(job, settled[0])
@@ -238,6 +249,8 @@ class Delivery:
             try:
                 uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
             except (OSError, ValueError) as error:
+                if _may_pass(error):
+                    raise files_unread(self._images_dir, error) from error
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}))
                 return None
@@ -336,6 +349,11 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
+    """Whether the disk or the process refused the file; without a number it is the file's fault."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
 
 
 def _webhook(client: discord.Client, token: str) -> discord.Webhook:

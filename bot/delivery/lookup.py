@@ -8,25 +8,39 @@ import discord
 
 from bot.store import Job
 
-LOOK_BACK = timedelta(seconds=30)
+LOOK_BACK = timedelta(minutes=10)
 """Clocks differ, and so may a message's time and ours."""
 LOOK_AT = 500
-"""Messages of a channel that are looked at: one of ours is among the first after its time."""
+"""Messages that are looked at from either end: one of ours is among the latest, or, after a long
+absence, among the first since it was sent."""
 
 
 async def find_message(
     channel: discord.abc.Messageable, job: Job, since: int, me: int | None
 ) -> int | None:
-    """The id of the latest message that shows `job`, sent at `since` (ms) or soon after, or None.
+    """The id of the latest message that shows `job`, sent at `since` (ms) or later, or None.
 
     Raises what discord.py raises where the channel may not be read.
     """
-    after = datetime.fromtimestamp(since / 1000, UTC) - LOOK_BACK
-    found = None
-    async for message in channel.history(limit=LOOK_AT, after=after, oldest_first=True):
-        if (me is None or message.author.id == me) and shows(message, job):
+    about = earliest = datetime.fromtimestamp(since / 1000, UTC) - LOOK_BACK
+    if job.interaction_id is not None:
+        # By Discord's own clock: before it there is none.
+        earliest = min(about, discord.utils.snowflake_time(job.interaction_id))
+    seen, found = 0, None
+    async for message in channel.history(limit=LOOK_AT, after=earliest, oldest_first=False):
+        seen += 1
+        if _is_ours(message, job, me):
+            return message.id
+    if seen < LOOK_AT:
+        return None
+    async for message in channel.history(limit=LOOK_AT, after=about, oldest_first=True):
+        if _is_ours(message, job, me):
             found = message.id
     return found
+
+
+def _is_ours(message: discord.Message, job: Job, me: int | None) -> bool:
+    return (me is None or message.author.id == me) and shows(message, job)
 
 
 def shows(message: discord.Message, job: Job) -> bool:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 from bot.errors import StoreError
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 RETRY_AFTER = (2.0, 10.0, 30.0, 60.0)
 """Seconds between attempts while Discord is away; the last one again and again."""
 TURN = 12
-"""Attempts until what waits behind has its turn: perhaps it is this one that Discord chokes on."""
+"""Failures after which what waits behind is tried too: perhaps Discord chokes on this one only."""
 
 
 class Away(Exception):
@@ -25,11 +25,20 @@ class Away(Exception):
         super().__init__(f"Discord is away ({reason})")
 
 
+@dataclass(eq=False)
+class _Place:
+    """One place in a lane. turn: it may try. tried: what it tries out is whether Discord is there;
+    set to whether it was taken."""
+
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    tried: asyncio.Future[bool] | None = None
+
+
 class Outbox:
     """One lane per channel: what entered first leaves first, and no channel waits for another."""
 
     def __init__(self) -> None:
-        self._lanes: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._lanes: dict[int, list[_Place]] = {}
         self._back = asyncio.Event()
         self._inside = 0
 
@@ -42,35 +51,71 @@ class Outbox:
 
         lane: the channel that it goes to. job_id: for the log.
         """
-        # It lives for as long as somebody is in it.
-        lock = self._lanes.setdefault(lane, asyncio.Lock())
+        line, place = self._lanes.setdefault(lane, []), _Place()
+        line.append(place)
+        line[0].turn.set()
+        taken = False
         self._inside += 1
         try:
-            return await self._in_lane(lock, job_id, attempt)
+            outcome = await self._in_line(line, place, job_id, attempt)
+            taken = True
+            return outcome
         finally:
             self._inside -= 1
+            line.remove(place)
+            _answer(place, taken=taken)
+            if line:
+                line[0].turn.set()
+            else:
+                del self._lanes[lane]
 
     def back(self) -> None:
         """Discord is there again: nobody need wait any longer."""
         self._back.set()
         self._back.clear()
 
-    async def _in_lane(
-        self, lock: asyncio.Lock, job_id: str, attempt: Callable[[], Awaitable[T]]
+    async def _in_line(
+        self, line: list[_Place], place: _Place, job_id: str, attempt: Callable[[], Awaitable[T]]
     ) -> T:
         failures = 0
+        suspect = False
         while True:
-            async with lock:
-                for _ in range(TURN):
-                    try:
-                        return await attempt()
-                    except (Away, StoreError) as error:
-                        pause = RETRY_AFTER[min(failures, len(RETRY_AFTER) - 1)]
-                        failures += 1
-                        log.warning("job %s: %s; again in %.0f s", job_id, error, pause)
-                    await self._wait(pause)
+            await place.turn.wait()
+            try:
+                return await attempt()
+            except (Away, StoreError) as error:
+                pause = RETRY_AFTER[min(failures, len(RETRY_AFTER) - 1)]
+                failures += 1
+                log.warning("job %s: %s; again in %.0f s", job_id, error, pause)
+            if place.tried is not None:
+                place.turn.clear()
+                _answer(place, taken=False)
+                line[0].turn.set()
+            elif suspect:
+                # Another one was taken meanwhile: it is this one, which lets the others pass.
+                suspect = False
+                place.turn.clear()
+                line.append(line.pop(0))
+                line[0].turn.set()
+            elif failures >= TURN and len(line) > 1 and await _is_taken(line[1]):
+                suspect = True
+            else:
+                await self._wait(pause)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._back.wait()
+
+
+async def _is_taken(place: _Place) -> bool:
+    """Have the one at `place` try once, and see whether Discord takes it."""
+    place.tried = asyncio.get_running_loop().create_future()
+    place.turn.set()
+    return await place.tried
+
+
+def _answer(place: _Place, *, taken: bool) -> None:
+    tried, place.tried = place.tried, None
+    if tried is not None and not tried.done():
+        tried.set_result(taken)

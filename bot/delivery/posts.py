@@ -14,6 +14,8 @@ from bot.delivery.uploads import Upload
 from bot.store import now_ms
 
 NONCE_MAX = 25
+INVALID_WEBHOOK_TOKEN = 50027
+"""Error code: an interaction's token is over (docs, topics/opcodes-and-status-codes)."""
 ORIGINAL = cast("int", "@original")
 """What Discord calls the first answer, in the place of its id (docs, receiving-and-responding)."""
 
@@ -142,9 +144,10 @@ def refusal(error: Exception) -> Refusal | None:
             return Refusal.CLOSED
         case discord.Forbidden():
             return Refusal.FORBIDDEN
-        case discord.HTTPException() if error.status == 401:
+        case discord.HTTPException() if error.code == INVALID_WEBHOOK_TOKEN:
             return Refusal.CLOSED
-        case discord.HTTPException() if error.status >= 500 or error.status == 429:
+        # 401 is the bot's own token, which its owner may be changing.
+        case discord.HTTPException() if error.status >= 500 or error.status in (401, 429):
             return Refusal.TRANSIENT
         case discord.HTTPException():
             return Refusal.REJECTED

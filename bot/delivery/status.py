@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.attempt import seconds_for
@@ -120,10 +121,16 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
-    async def resume(self, job: Job, place: Progress) -> None:
-        """Follow a job that an earlier run left waiting, in the message that it has."""
-        self.follow(job, await self._courier.post(job))
-        self.show(job.id, place)
+    async def resume(self, jobs: Sequence[tuple[Job, Progress]]) -> None:
+        """Follow jobs that an earlier run left waiting, in the messages that they have."""
+        # All of them at once: those that end meanwhile are followed no more.
+        for job, _ in jobs:
+            self.follow(job, None)
+        for job, place in jobs:
+            post = await self._courier.post(job)
+            if (followed := self._followed.get(job.id)) is not None:
+                followed.post = post
+                self.show(job.id, place)
 
     async def settle(self, job: Job) -> Post | None:
         """Stop editing, so that nothing overtakes the result; how the message is reached."""

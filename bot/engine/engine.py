@@ -115,7 +115,7 @@ class Engine:
             painter.preload(catalog, check_stop)
         except BaseException as error:
             self._check_lost(painter, error)
-            painter.free()
+            self._free(painter)
             raise
 
     def paint(
@@ -164,11 +164,11 @@ class Engine:
         except Exception as error:
             self._check_lost(painter, error)
             if not painter.out_of_memory(error):
-                painter.free()
+                self._free(painter)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
         loading = painter.loaded != request.model
-        painter.free()
+        self._free(painter)
         if loading:
             return JobFailed("memory.model", model=request.model)
         width, height = request.final_size
@@ -180,6 +180,15 @@ class Engine:
         if painter.device_lost(error):
             said = str(error).strip().split("\n", 1)[0]
             raise EngineLost(Loss.DEVICE, f"the GPU failed: {said}") from error
+
+    @classmethod
+    def _free(cls, painter: "Painter") -> None:
+        """Let go of the model. Raises EngineLost when that shows that the device is lost."""
+        try:
+            painter.free()
+        except Exception as error:
+            cls._check_lost(painter, error)
+            raise
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
         """Read what a waiting job will need from disk, from any other thread than the engine's.

@@ -1,6 +1,6 @@
 """The durable memory: jobs, images and settings in SQLite."""
 
-from bot.store.faults import files_error
+from bot.store.faults import files_error, files_unread
 from bot.store.jobs import (
     CRASHES_MAX,
     DEFAULT_UPLOAD_LIMIT,
@@ -33,5 +33,6 @@ __all__ = [
     "Painted",
     "Store",
     "files_error",
+    "files_unread",
     "now_ms",
 ]

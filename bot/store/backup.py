@@ -3,12 +3,14 @@
 import asyncio
 import os
 import re
+import sqlite3
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 from bot.store.database import Database
-from bot.store.faults import files_error
+from bot.store.faults import files_error, store_error
 
 KEPT: Final = 7
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -43,6 +45,8 @@ async def back_up(database: Database, today: date) -> Path | None:
         await asyncio.to_thread(_forget_old, path)
     except OSError as error:
         raise files_error(target.parent, error) from error
+    except sqlite3.Error as error:
+        raise store_error(target, error) from error
     return target
 
 
@@ -52,6 +56,10 @@ def _make_room(part: Path) -> None:
 
 
 def _settle(part: Path, target: Path) -> None:
+    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+        # Secrets of a few minutes, which would be kept for a week.
+        copy.execute("PRAGMA secure_delete = ON")
+        copy.execute("DELETE FROM tokens")
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(target)

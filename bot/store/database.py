@@ -19,7 +19,10 @@ from bot.store.faults import store_error
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
-BUSY_MS = 5_000
+BUSY_MS = 1_000
+"""Whoever asks in Discord is told of a locked database within three seconds, or nothing at all."""
+OPENING_MS = 5_000
+"""While it is opened: another process that opens it too may be changing its schema."""
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -65,6 +68,8 @@ class Database:
                 reader = await stack.enter_async_context(_connect(path))
                 await reader.execute("PRAGMA query_only = ON")
                 await _look_over(reader, path)
+                for connection in (writer, reader):
+                    await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
             yield cls(path, writer, reader)
@@ -139,7 +144,7 @@ async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
 async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         connection.row_factory = sqlite3.Row
-        await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        await connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
         await _write_ahead(connection)
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
@@ -194,7 +199,7 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
 
 def _copy(path: Path, target: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
         connection.execute("VACUUM INTO ?", (str(target),))
 
 

@@ -23,7 +23,7 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
         return StoreError(f"{path}: the database is damaged ({said}); {DAMAGED}", lasting=True)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
-            f"{path}: the database is locked: another program holds it for longer than 5 s; "
+            f"{path}: the database is locked: another program holds it for longer than 1 s; "
             "close that program (a database browser, a copy of the bot)"
         )
     if name == "SQLITE_FULL" or _is_full(path):
@@ -59,6 +59,11 @@ def files_error(folder: Path, error: OSError) -> StoreError:
             lasting=True,
         )
     return StoreError(f"{folder}: the files cannot be written: {error}")
+
+
+def files_unread(folder: Path, error: OSError) -> StoreError:
+    """The StoreError for what went wrong when files below `folder` were read."""
+    return StoreError(f"{folder}: the files cannot be read at present: {error}")
 
 
 def _free(path: Path) -> str:

@@ -1,11 +1,13 @@
 """What the store keeps of a job, as frozen records."""
 
 import json
+import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from bot.errors import Loss, Param, UserError
 from bot.progress import Notice
@@ -13,6 +15,10 @@ from bot.recipe import Recipe
 from bot.request import GenerationRequest
 from bot.store.database import Row
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
 Origin = Literal["discord", "cli"]
 Kind = Literal["imagine", "reroll", "vary"]
 
@@ -25,6 +31,22 @@ TOKEN_MS = 14 * 60 * 1000
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 """Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
+
+
+UNREADABLE = GenerationRequest(
+    prompt="?",
+    negative="",
+    model="?",
+    steps=1,
+    guidance=1.0,
+    seed=0,
+    width=64,
+    height=64,
+    scheduler="?",
+)
+"""Stands for a request that cannot be read, as from a newer version of the bot."""
+FAULTS = (ValueError, TypeError, LookupError, AttributeError)
+"""What reading JSON raises that is not as it should be."""
 
 
 def new_id() -> str:
@@ -168,7 +190,9 @@ class Job:
 
     @property
     def poison(self) -> Failure | None:
-        """Why it is not tried again, when it took the process with it too often."""
+        """Why it is not tried again: it took the process with it too often, or cannot be read."""
+        if self.request is UNREADABLE:
+            return Failure("job.unreadable", {})
         if self.crashes < CRASHES_MAX:
             return None
         loss = self.lost_to or Loss.DIED
@@ -188,19 +212,43 @@ class Job:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
+        """What of it cannot be read is logged, and stood for: one row must not stop the bot."""
         values: dict[str, Any] = {key: row[key] for key in row.keys()}  # noqa: SIM118
-        error, recipe, lost_to = values["error"], values["recipe"], values["lost_to"]
+        lost_to = values["lost_to"]
+        unknown = Failure("job.unexpected", {"id": values["id"]})
         return cls(
             **{
                 **values,
                 "state": JobState(values["state"]),
-                "request": GenerationRequest.from_dict(json.loads(values["request"])),
-                "error": Failure(**json.loads(error)) if error else None,
-                "recipe": Recipe.from_dict(json.loads(recipe)) if recipe else None,
-                "warnings": tuple(Notice(**notice) for notice in json.loads(values["warnings"])),
+                "request": _read(row, "request", GenerationRequest.from_dict, UNREADABLE),
+                "error": _read(row, "error", _failure, unknown),
+                "recipe": _read(row, "recipe", _recipe, None),
+                "warnings": _read(row, "warnings", _notices, ()),
                 "lost_to": Loss(lost_to) if lost_to else None,
             }
         )
+
+
+def _read(row: Row, column: str, make: Callable[[Any], T], otherwise: U) -> T | U:
+    """What `make` makes of the JSON in `column`, NULL being None; `otherwise` where it cannot."""
+    try:
+        return make(json.loads(row[column] or "null"))
+    except FAULTS as error:
+        # Not what it says: that may quote the prompt.
+        log.error("job %s: its %s cannot be read: %s", row["id"], column, type(error).__name__)
+        return otherwise
+
+
+def _failure(data: dict[str, Any] | None) -> Failure | None:
+    return Failure(**data) if data else None
+
+
+def _recipe(data: dict[str, Any] | None) -> Recipe | None:
+    return Recipe.from_dict(data) if data else None
+
+
+def _notices(data: list[dict[str, Any]]) -> tuple[Notice, ...]:
+    return tuple(Notice(**notice) for notice in data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +262,14 @@ class Painted:
     @property
     def seconds(self) -> float:
         return (self.finished_at - self.started_at) / 1000
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self | None:
+        """None when it cannot be read: there is nothing to learn from it."""
+        request = _read(row, "request", GenerationRequest.from_dict, UNREADABLE)
+        if request is UNREADABLE:
+            return None
+        return cls(request, row["started_at"], row["finished_at"])
 
 
 def now_ms() -> int:

@@ -1,5 +1,6 @@
 """Store: the only door to the database. Every change of a job's state is one fenced UPDATE."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,6 @@ from bot.errors import Loss, Refused
 from bot.limits import DAY, Usage
 from bot.progress import Notice
 from bot.recipe import Recipe
-from bot.request import GenerationRequest
 from bot.store.backup import back_up
 from bot.store.database import Database, Row
 from bot.store.jobs import (
@@ -289,19 +289,13 @@ class Store:
     async def painted(self, origin: Origin, limit: int = 1_000) -> list[Painted]:
         """The latest jobs that were painted, the oldest of them first."""
         rows = await self._database.rows(
-            "SELECT request, started_at, finished_at FROM jobs WHERE state IN ('done', 'delivered')"
-            " AND origin = ? AND started_at IS NOT NULL AND finished_at > started_at"
+            "SELECT id, request, started_at, finished_at FROM jobs"
+            " WHERE state IN ('done', 'delivered') AND origin = ?"
+            " AND started_at IS NOT NULL AND finished_at > started_at"
             " ORDER BY started_at DESC LIMIT ?",
             (origin, limit),
         )
-        return [
-            Painted(
-                GenerationRequest.from_dict(json.loads(row["request"])),
-                row["started_at"],
-                row["finished_at"],
-            )
-            for row in reversed(rows)
-        ]
+        return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
 
     async def kept_images(self) -> list[KeptImage]:
         """Every picture whose file was not pruned, the oldest first."""
@@ -311,7 +305,10 @@ class Store:
             " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
             " ORDER BY ended_at, job_id, n"
         )
-        return [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+        # Years of pictures are many rows: the loop has other things to do meanwhile.
+        return await asyncio.to_thread(
+            lambda: [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
+        )
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Note that their files were deleted."""
@@ -329,7 +326,9 @@ class Store:
         """sha256 of every picture that a job refers to; see bot.inputs."""
         rows = await self._database.rows(
             "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
+            " WHERE json_valid(request)"
             " UNION SELECT json_extract(request, '$.reference.sha256') FROM jobs"
+            " WHERE json_valid(request)"
         )
         return frozenset(row["sha256"] for row in rows if row["sha256"])
 
@@ -389,7 +388,8 @@ async def _usage(rows: Rows, new: NewJob, now: int) -> Usage:
     # What failed, or was cancelled before anything was painted, is given back.
     asked = list(
         await rows(
-            "SELECT created_at, json_extract(request, '$.count') AS count FROM jobs"
+            "SELECT created_at, coalesce(json_extract(iif(json_valid(request), request, '{}'),"
+            " '$.count'), 1) AS count FROM jobs"
             " WHERE user_id = ? AND created_at > ? AND origin = ? AND state != 'failed'"
             " AND (state != 'cancelled' OR started_at IS NOT NULL) ORDER BY created_at",
             (new.user_id, now - DAY * 1000, new.origin),

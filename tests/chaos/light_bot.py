@@ -94,7 +94,6 @@ def shorten_pauses() -> None:
 
     from bot import attempt, client, consumer, insist, restart
     from bot.delivery import courier, outbox
-    from bot.store import database
 
     async def at_once(*_: Any, **__: Any) -> None: ...
 
@@ -103,7 +102,6 @@ def shorten_pauses() -> None:
     client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     insist.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
     outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
-    database.BUSY_MS = 300
     restart.PAUSES = (0,)  # type: ignore[assignment]
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
         # A step that takes longer than half a second hangs.

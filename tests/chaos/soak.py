@@ -11,6 +11,8 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,18 @@ from tests.e2e.home import Bot
 
 WARM = 100
 """Jobs after a start until which the process may still grow: libraries, caches, pools."""
-GROWTH = {"megabytes": 64.0, "files": 8, "threads": 4, "tasks": 8}
-"""By how much each figure may be larger at the end of a life than when it was warm."""
+GROWTH = {"megabytes": 48.0, "files": 8, "threads": 4, "tasks": 8}
+"""By how much each figure may be larger at the end of a life than when it was warm, and when the
+last life is warm than when the first was."""
 WAITING = 40
 """Jobs that are in line at most."""
+LEFT = 20
+"""Jobs that a restart finds waiting."""
+CLEARING = 300.0
+"""Seconds past the time that the last jobs have to end in."""
+STALL = 0.05
+"""Seconds for which the event loop of a warm bot may stand still."""
+ENDED_WELL = ("delivered", "cancelled")
 
 
 class SoakBot(Bot):
@@ -73,29 +83,38 @@ class Soak:
         self._chance = random.Random(seed)
         self._users = [self._playground.user(f"user-{n}") for n in range(users)]
         self.asked = 0
+        self.stalls: list[float] = []
 
-    async def live(self, jobs: int, until: float) -> tuple[Figures, Figures]:
-        """One life of the process: figures when it was warm, and at its end."""
+    async def live(self, jobs: int, until: float, left: int) -> tuple[Figures, Figures]:
+        """One life of the process: figures when it was warm, and at its end.
+
+        left: jobs that still wait when it ends.
+        """
         await self._bot.start()
         await self._ask(min(WARM, jobs), until)
-        warm = await self._figures()
+        await self._shorter_than(0, until)
+        warm, since = await self._figures(), len(self.notes())
         await self._ask(max(0, jobs - WARM), until)
+        await self._shorter_than(0, until)
         end = await self._figures()
+        self.stalls += [note["late"] for note in self.notes()[since:]]
+        await self._ask(left, until, at_once=True)
         await self._bot.end()
         return warm, end
 
-    async def _ask(self, jobs: int, until: float) -> None:
+    async def _ask(self, jobs: int, until: float, *, at_once: bool = False) -> None:
         for _ in range(jobs):
             if time.monotonic() > until:
                 break
             await self._one()
-            await self._shorter_than(WAITING)
-        await self._shorter_than(0)
+            if not at_once:
+                await self._shorter_than(WAITING, until)
 
-    async def _shorter_than(self, length: int) -> None:
-        """Wait until no more than so many jobs are open."""
-        while self._open() > length:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    async def _shorter_than(self, length: int, until: float) -> None:
+        """Wait until no more than so many jobs are open. Raises TimeoutError if that never is."""
+        async with asyncio.timeout(max(0.0, until - time.monotonic()) + CLEARING):
+            while self._open() > length:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
     async def _one(self) -> None:
         user = self._chance.choice(self._users)
@@ -132,10 +151,32 @@ class Soak:
         return [json.loads(line) for line in lines]
 
 
+def faults(
+    lives: Sequence[tuple[Figures, Figures]],
+    states: Sequence[str],
+    stalls: Sequence[float],
+    violations: Sequence[str],
+) -> list[str]:
+    """What keeps a soak from being sound. lives: the figures of each, warm and at its end."""
+    found = [
+        f"life {life}: {grown}"
+        for life, (warm, end) in enumerate(lives, start=1)
+        for grown in end.grown(warm)
+    ]
+    if lives:
+        found += [f"from life to life: {grown}" for grown in lives[-1][0].grown(lives[0][0])]
+    wrong = Counter(state for state in states if state not in ENDED_WELL)
+    found += [f"{count} jobs {state}" for state, count in sorted(wrong.items())]
+    if (worst := max(stalls, default=0.0)) > STALL:
+        found.append(f"the event loop stood still for {worst * 1000:.0f} ms")
+    return [*found, *violations]
+
+
 async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) -> bool:
-    """Run and print; whether nothing grew and nothing was left."""
+    """Run and print; whether nothing grew, stood still, failed or was left."""
     until = time.monotonic() + minutes * 60
-    sound = True
+    lives: list[tuple[Figures, Figures]] = []
+    late: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         home = ChaosHome(Path(folder) / "home", Path(folder) / "models")
         notes = Path(folder) / "notes.jsonl"
@@ -144,22 +185,23 @@ async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) 
             soaking = Soak(bot, notes, users=users, seed=seed)
             try:
                 for life in range(1, restarts + 2):
-                    warm, end = await soaking.live(jobs // (restarts + 1), until)
+                    left = LEFT if life <= restarts else 0
+                    warm, end = await soaking.live(jobs // (restarts + 1) - left, until, left)
+                    lives.append((warm, end))
                     print(f"life {life}: warm {warm}; at its end {end}", flush=True)  # noqa: T201
-                    for figure in end.grown(warm):
-                        print(f"    grew: {figure}")  # noqa: T201
-                        sound = False
+            except TimeoutError:
+                late.append(f"jobs were still open {CLEARING:.0f} s past the time")
             finally:
                 await bot.__aexit__()
             states = home.states()
-            counted = {state: states.count(state) for state in sorted(set(states))}
-            late = sorted(note["late"] for note in soaking.notes())
-            worst, usual = late[-1] * 1000, late[len(late) // 2] * 1000
-            print(f"{soaking.asked} asked: {counted}")  # noqa: T201
-            print(f"event loop: stalls of {usual:.0f} ms usually, {worst:.0f} ms at most")  # noqa: T201
-            for violation in playground.violations[:10]:
-                print(f"    {violation}")  # noqa: T201
-            return sound and not playground.violations
+            print(f"{soaking.asked} asked: {dict(Counter(states))}")  # noqa: T201
+            if stalls := sorted(soaking.stalls):
+                worst, usual = stalls[-1] * 1000, stalls[len(stalls) // 2] * 1000
+                print(f"event loop: stalls of {usual:.0f} ms usually, {worst:.0f} ms at most")  # noqa: T201
+            wrong = faults(lives, states, stalls, [*late, *playground.violations])
+            for fault in wrong:
+                print(f"    {fault}")  # noqa: T201
+            return not wrong
 
 
 def main() -> int:

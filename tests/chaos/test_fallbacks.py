@@ -3,7 +3,7 @@
 from typing import Any
 
 from playground import Interaction, Message, Playground, User
-from playground.errors import ApiError
+from playground.errors import ApiError, Dropped
 from tests.chaos.harness import ChaosHome, LightBot, until
 
 CHANNEL_EDIT = r"/channels/\d+/messages/\d+$"
@@ -72,9 +72,14 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
 
 
 class Outage:
-    """Discord answers nothing but 503."""
+    """Discord answers nothing but 503, or nothing at all."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
 
     def before(self, method: str, path: str) -> ApiError | None:
+        if self._silent:
+            return Dropped()
         return ApiError(503, 0, "503: Service Unavailable", expected=True)
 
     def after(self, method: str, path: str) -> ApiError | None:
@@ -96,4 +101,18 @@ async def test_painting_goes_on_while_discord_is_away_and_results_leave_in_order
     assert arrived == sorted(arrived)
     await until(lambda: home.states() == ["delivered"] * 6)
     assert (await bot.figures())["imagen_outbox_length"] == 0
+
+    # And it begins before Discord can be reached.
+    calls = [await ada.slash("imagine", prompt="x", steps=30) for _ in range(2)]
+    await bot.end()
+    assert home.states()[-2:] == ["pending"] * 2
+    playground.set_weather(Outage(silent=True))
+    await bot.start(online=False)
+    await until(lambda: home.states()[-2:] == ["done"] * 2)
+    assert "cannot log in" in bot.log
+    playground.set_weather(None)
+    for call in calls:
+        await shown(playground, call)
+    await until(lambda: set(home.states()) == {"delivered"})
+    assert "Traceback" not in bot.log
     assert playground.violations == []

@@ -70,10 +70,16 @@ async def test_under_a_supervisor_it_ends_with_75(
 async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:
+    """A step takes 0.02 s at least, and 100 of them have no more time than one."""
     async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
-        late = await ada.slash("imagine", prompt="x", steps=90)
+        late = await ada.slash("imagine", prompt="x", steps=100)
+        assert "Many steps" not in str(late.original.embeds)  # type: ignore[union-attr]
         message = await late.wait(failed)
         assert "It took longer than 1 seconds" in str(message.embeds)
+        # The same steps, and four pictures and their second passes are counted too.
+        long = await ada.slash("imagine", prompt="x", steps=100, count=4, hires=2.0)
+        assert "Many steps: this may take up to 1 minutes" in str(long.original.embeds)  # type: ignore[union-attr]
+        await long.wait(lambda m: bool(m.attachments))
         assert await bot.end() == 0
 
 
@@ -86,6 +92,31 @@ async def test_the_first_gateway_handshake_may_fail(
         await call.wait(lambda m: bool(m.attachments))
         await until(lambda: home.states() == ["delivered"])
         assert await bot.end() == 0
+
+
+async def test_while_the_gateway_is_silent_it_can_be_stopped_and_starts_anew(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    """In the midst of a reconnection discord.py takes what cancels it for itself."""
+
+    async def reconnecting() -> None:
+        playground.silence_gateway()
+        playground.drop_gateway()
+        await playground.wait_for(lambda: bool(playground.gateway.connections))
+
+    for prompt in ("x", "lose the device"):
+        await ada.slash("imagine", prompt=prompt, steps=50)
+    await reconnecting()
+    assert await bot.end() == 0
+    assert home.rows("SELECT state, crashes FROM jobs") == [("pending", 0)] * 2
+
+    playground.silence_gateway(silent=False)
+    await bot.start()
+    await reconnecting()
+    await until(lambda: "this process has to end" in bot.log)
+    playground.silence_gateway(silent=False)
+    await until(lambda: home.states() == ["delivered", "failed"])
+    assert await bot.end() == 0
 
 
 async def test_what_needs_too_much_memory_can_be_tried_lighter(

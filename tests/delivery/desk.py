@@ -20,6 +20,19 @@ from tests.store.factories import in_channel, painting
 TEXTS = Texts.read()
 
 
+def _delivery(store: Store, world: World, images: Path, **fields: Any) -> Delivery:
+    return Delivery(
+        client=cast("Any", FakeClient(world)),
+        store=store,
+        texts=TEXTS,
+        catalog=lambda: Catalog({}, {}, ""),
+        images_dir=images,
+        interval=0.0,
+        webhook=lambda token: cast("Any", world.webhooks[token]),
+        **fields,
+    )
+
+
 @dataclass
 class Desk:
     """A delivery with its store, and the Discord that it speaks to."""
@@ -33,18 +46,13 @@ class Desk:
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path) -> AsyncIterator[Self]:
-        world = World()
+        world, images = World(), folder / "images"
         async with Store.open(folder / "x.sqlite3") as store:
-            delivery = Delivery(
-                client=cast("Any", FakeClient(world)),
-                store=store,
-                texts=TEXTS,
-                catalog=lambda: Catalog({}, {}, ""),
-                images_dir=folder / "images",
-                interval=0.0,
-                webhook=lambda token: cast("Any", world.webhooks[token]),
-            )
-            yield cls(store, JobQueue(store), delivery, world, folder / "images")
+            yield cls(store, JobQueue(store), _delivery(store, world, images), world, images)
+
+    def restarted(self, **fields: Any) -> Delivery:
+        """Another delivery, as of the next process."""
+        return _delivery(self.store, self.world, self.images, **fields)
 
     def interaction(self, **fields: Any) -> Any:
         return FakeInteraction(self.world, **fields)

@@ -1,8 +1,10 @@
 """The delivery: one message per job, brought by whichever way is open."""
 
 import asyncio
+import errno
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -10,6 +12,7 @@ import discord
 import pytest
 
 from bot.delivery.posts import NONCE_MAX, Refusal, only, refusal
+from bot.delivery.status import StatusBoard
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.store import Failure, Job, JobState, Store
@@ -132,6 +135,17 @@ class TestAcknowledging:
         desk.world.refuse("send", FORBIDDEN)
         with pytest.raises(discord.Forbidden):
             await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, ""), (4, "Many steps: this may take up to 40 minutes.")]
+)
+async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, said: str) -> None:
+    board = StatusBoard(store=desk.store, texts=TEXTS, courier=cast("Any", None), job_timeout=600.0)
+    ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
+    shown = words(board.parcel(ticket.job, ticket.place).embed)
+    assert ("Many steps" in shown) == bool(said)
+    assert said in shown
 
 
 class TestFollowing:
@@ -595,6 +609,26 @@ class TestAfterARestart:
         await desk.delivery.bring([failed])
         assert "Twice my process ended" in (desk.last("send").embed.description or "")
 
+    async def test_what_is_painted_before_the_login_waits_for_it(self, desk: Desk) -> None:
+        tickets = [await desk.accepted() for _ in range(2)]
+        for n, ticket in enumerate(tickets):
+            await desk.delivery.acknowledge(desk.interaction(message_id=400 + n), ticket)
+        desk.world.calls.clear()
+        login = asyncio.Event()
+        later = desk.restarted(logged_in=login.wait)
+        bringing = asyncio.create_task(later.finished(await desk.painted(tickets[0].job.id)))
+        later.progressed(tickets[1].job, Progress(Stage.PAINTING, step=1, steps=2))
+        await asyncio.sleep(0.01)
+        assert desk.world.calls == []
+        assert later.on_the_way == 1
+        login.set()
+        await later.resume(tickets[1:])
+        await bringing
+        assert await desk.state(tickets[0].job) is S.DELIVERED
+        later.progressed(tickets[1].job, Progress(Stage.PAINTING, step=1, steps=2))
+        await later.finished(await desk.painted(tickets[1].job.id))
+        assert await desk.state(tickets[1].job) is S.DELIVERED
+
     async def test_one_whose_files_are_gone_does_not_stop_the_others(self, desk: Desk) -> None:
         lost = await desk.painted((await desk.accepted()).job.id)
         kept = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
@@ -610,13 +644,44 @@ class TestAfterARestart:
             if c.way != "reaction"
         )
 
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+    async def test_files_that_cannot_be_read_at_present_are_waited_for(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        job = await desk.asked_and_painted()
+        really, refusals = Path.read_bytes, iter([number, number])
+
+        def read(path: Path) -> bytes:
+            if refused := next(refusals, None):
+                raise OSError(refused, "refused", str(path))
+            return really(path)
+
+        monkeypatch.setattr(Path, "read_bytes", read)
+        await desk.delivery.finished(job)
+        assert await desk.state(job) is S.DELIVERED
+
     async def test_a_fault_of_ours_with_one_does_not_stop_the_others(self, desk: Desk) -> None:
         first = await desk.painted((await desk.accepted()).job.id)
         second = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
         desk.world.refuse("send", RuntimeError("not Discord's"))
         await desk.delivery.bring([first, second])
         states = {await desk.state(first), await desk.state(second)}
-        assert states == {S.DONE, S.DELIVERED}
+        assert states == {S.FAILED, S.DELIVERED}
+
+    async def test_of_a_fault_of_ours_the_person_is_told_and_the_file_stays(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = await desk.asked_and_painted()
+        desk.world.refuse("interaction", RuntimeError(f"our own, with {CANARY}"))
+        await desk.delivery.finished(job)
+        failed = await desk.store.job(job.id)
+        assert failed.error == Failure("job.unexpected", {"id": job.id})
+        assert failed.told_at
+        assert job.id in words(desk.last("edit").embed)
+        [image] = await desk.store.images(job.id)
+        assert (desk.images / image.path).is_file()
+        assert "RuntimeError" in caplog.text
+        assert CANARY not in caplog.text
 
 
 class TestRefusals:
@@ -630,6 +695,7 @@ class TestRefusals:
             (http_error(403, 50013), Refusal.FORBIDDEN),
             (http_error(413), Refusal.TOO_LARGE),
             (http_error(400, 40005), Refusal.TOO_LARGE),
+            (http_error(401), Refusal.TRANSIENT),
             (http_error(429), Refusal.TRANSIENT),
             (http_error(500), Refusal.TRANSIENT),
             (http_error(503), Refusal.TRANSIENT),

@@ -84,6 +84,47 @@ async def test_one_that_discord_chokes_on_lets_the_others_pass(waits: list[float
     await asyncio.wait([choking])
 
 
+async def test_after_a_long_absence_everything_leaves_in_order(waits: list[float]) -> None:
+    discord = Discord(away=10 * TURN + 1)
+    await carry_all(discord, *((1, name) for name in "abcd"))
+    assert discord.taken == list("abcd")
+    assert "b" in discord.tries[:-4]
+
+
+async def test_one_that_was_tried_just_when_discord_came_back_is_the_only_one_ahead(
+    waits: list[float],
+) -> None:
+    discord = Discord(away=TURN)
+    await carry_all(discord, *((1, name) for name in "abcd"))
+    assert discord.taken == list("bacd")
+
+
+async def test_one_that_is_tried_out_goes_on_when_the_first_is_given_up(
+    waits: list[float],
+) -> None:
+    outbox, trying, tries = Outbox(), asyncio.Event(), 0
+
+    async def stuck() -> None:
+        raise Away("503")
+
+    async def second() -> str:
+        nonlocal tries
+        tries += 1
+        trying.set()
+        await asyncio.sleep(0.01)
+        if tries == 1:
+            raise Away("503")
+        return "taken"
+
+    first = asyncio.create_task(outbox.carry(1, "stuck", stuck))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(outbox.carry(1, "b", second))
+    await trying.wait()
+    first.cancel()
+    assert await behind == "taken"
+    assert len(outbox) == 0
+
+
 async def test_a_store_that_cannot_be_read_is_waited_for(waits: list[float]) -> None:
     failures = [StoreError("locked"), StoreError("locked")]
 

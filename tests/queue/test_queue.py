@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from bot.errors import Refused, StoreError
 from bot.limits import Limits
 from bot.queue import JobQueue
 from bot.store import CRASHES_MAX, Failure, Job, JobState, NewJob, Store
-from tests.store.factories import done, new_job, recipe, record, request, running
+from tests.store.factories import CANARY, done, new_job, recipe, record, request, running
 
 
 @pytest.fixture
@@ -138,6 +139,34 @@ async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store
     assert tickets == ()
     assert [(failed.id, failed.error) for failed in given_up] == [(job.id, Failure("job.died", {}))]
     assert positions(queue) == {}
+
+
+@pytest.mark.parametrize(
+    "request_text", ["{", "[]", '{"prompt": "x"}', f'{{"prompt": "{CANARY}", "newer": 1}}']
+)
+async def test_what_cannot_be_read_does_not_stop_the_start(
+    store: Store, caplog: pytest.LogCaptureFixture, request_text: str
+) -> None:
+    """As after a newer version of the bot, or a repair."""
+    old, painted = await done(store), await done(store)
+    assert await store.deliver(old, 1, 2)
+    damaged, waiting = await store.accept(new_job()), await store.accept(new_job())
+    async with store._database.transaction() as write:
+        await write.execute(
+            "UPDATE jobs SET request = ?, recipe = '{', started_at = started_at - 5 WHERE id != ?",
+            (request_text, waiting.id),
+        )
+    tickets, given_up = await JobQueue(store).resume("discord")
+    assert [ticket.job.id for ticket in tickets] == [waiting.id]
+    failure = Failure("job.unreadable", {})
+    assert [(failed.id, failed.error) for failed in given_up] == [(damaged.id, failure)]
+    assert [job.id for job in await store.untold("discord")] == [damaged.id]
+    assert [job.id for job in await store.jobs_in(JobState.DONE, "discord")] == [painted.id]
+    assert f"job {old.id}: its request cannot be read" in caplog.text
+    assert CANARY not in caplog.text
+    # Nor does it stop whoever asked for it.
+    assert (await store.usage(new_job(), time.time())).own == 1
+    assert await store.inputs() == frozenset()
 
 
 async def test_a_shutdown_is_no_crash(store: Store) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StoreError
-from bot.store import JobState, Store
+from bot.store import Asked, JobState, Store, now_ms
 from bot.store.backup import KEPT, backups_of
+from bot.store.jobs import DISCORD_EPOCH
 from bot.store.repair import repair
 from tests.store.factories import done, new_job, running
 
@@ -77,6 +78,16 @@ class TestBackups:
         found = await ids_in(database)
         assert found == set(before)
         assert later.id not in found
+
+    async def test_it_keeps_no_token(self, database: Path) -> None:
+        asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
+        async with Store.open(database) as store:
+            job = await store.accept(new_job(asked=asked))
+            backup = await store.back_up(TODAY)
+            assert await store.token(job.id) == asked.token
+        assert backup is not None
+        assert asked.token.encode() not in backup.read_bytes()
+        assert [file.name for file in backup.parent.iterdir()] == [backup.name]
 
     async def test_it_is_made_while_somebody_writes(self, database: Path) -> None:
         async with Store.open(database) as store:

@@ -54,7 +54,7 @@ async def add(database: Database, number: int) -> None:
 class TestOpening:
     @pytest.mark.parametrize(
         ("pragma", "value"),
-        [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)],
+        [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 1000)],
     )
     async def test_the_connection_is_set_for_durability(
         self, database: Database, pragma: str, value: object
