@@ -113,10 +113,7 @@ def entries() -> list[tuple[str, dict[str, str]]]:
 @pytest.mark.parametrize(("key", "entry"), entries())
 def test_every_entry_of_the_catalog_has_its_licence(key: str, entry: dict[str, str]) -> None:
     name = f"[{entry['name']}]({entry['url']})" if entry.get("url") else entry["name"]
-    # An entry without a licence of its own is made by this code.
-    assert entry.get("licence") or entry["path"].startswith("builtin:")
-    licence = entry.get("licence") or "part of this code: MIT"
-    assert f"\n| `{key}` – {name} | {licence} |\n" in README
+    assert f"\n| `{key}` – {name} | {entry['licence']} |\n" in README
 
 
 def test_no_licence_is_shown_of_what_is_not_in_the_catalog() -> None:
