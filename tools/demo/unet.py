@@ -1,7 +1,7 @@
 """The UNet: from noise to the latents of a scene, told what to paint by the text encoders."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tools.demo.loop import Loop
 from tools.demo.scenes import SIDE, Scene, draw_scene, render
 from tools.demo.text import WIDTHS, Text
-from tools.demo.vae import Code, pixels
+from tools.demo.vae import code, pixels
 from tools.demo.words import caption
 
 SIZES = ((SIDE, SIDE), (104, 152), (152, 104))
@@ -120,25 +120,22 @@ def _drawn(seed: int, style: str, chunk: int) -> np.ndarray:
     return np.stack(drawn)
 
 
-def pictures(
-    folder: Path, make_code: Callable[[], Code], seed: int, style: str, chunks: int
-) -> Pictures:
+def pictures(folder: Path, seed: int, style: str, chunks: int) -> Pictures:
     """Draw and encode `chunks` × CHUNK scenes in one style, or take them from `folder`."""
     file = folder / f"latents-{style}-{chunks}.safetensors"
     if not file.is_file():
-        found = {str(c): part for c, part in _encoded(make_code(), seed, style, chunks)}
+        found = {str(c): part for c, part in _encoded(seed, style, chunks)}
         save_file(found, file)
     stored = load_file(file)
     return Pictures(seed, [stored[str(chunk)] for chunk in range(chunks)])
 
 
-def _encoded(
-    code: Code, seed: int, style: str, chunks: int
-) -> Iterator[tuple[int, torch.Tensor]]:
+def _encoded(seed: int, style: str, chunks: int) -> Iterator[tuple[int, torch.Tensor]]:
+    latents_of = code()
     with ProcessPoolExecutor(2) as pool:
         drawn = pool.map(_drawn, repeat(seed), repeat(style), range(chunks))
         for chunk, images in enumerate(drawn):
-            yield chunk, code(pixels(torch.from_numpy(images))).half()
+            yield chunk, latents_of(pixels(torch.from_numpy(images))).half()
 
 
 class Teacher:

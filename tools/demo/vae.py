@@ -19,6 +19,8 @@ from diffusers import AutoencoderKL
 from tools.demo.loop import Loop
 from tools.demo.scenes import draw_scene, render
 
+SEED = 1
+"""Of the pictures that the VAE learns from."""
 SCALING = 0.13025
 """SDXL's scaling_factor: latents of a VAE that fits it have a standard deviation of 1/SCALING."""
 NOISE = 0.05
@@ -36,7 +38,7 @@ SDXL_COLOURS = torch.tensor(
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The latents of pictures: `turn` (4, 4) applied to what cells of 8×8 pixels show less `middle`."""
+    """The latents of pictures: `turn` (4, 4) applied to what their cells show less `middle`."""
 
     turn: torch.Tensor
     middle: torch.Tensor
@@ -96,18 +98,18 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
     return shown
 
 
-def code(seed: int) -> Code:
+def code() -> Code:
     """The code of the demo models, fitted to some flat pictures."""
-    return fit(pixels(pictures(200, seed, "flat")))
+    return fit(pixels(pictures(200, SEED, "flat")))
 
 
-def train(folder: Path, seed: int, steps: int, batch: int = 16) -> AutoencoderKL:
+def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
     """Train, or go on training, on crops and at last on whole pictures. State in `folder`."""
-    torch.manual_seed(seed)
-    latents_of = code(seed)
+    torch.manual_seed(SEED)
+    latents_of = code()
     vae = build().to(memory_format=torch.channels_last)
     with ProcessPoolExecutor(2) as pool:
-        parts = pool.map(pictures, SHARES.values(), [seed] * len(SHARES), SHARES)
+        parts = pool.map(pictures, SHARES.values(), [SEED] * len(SHARES), SHARES)
         pool_of_pictures = torch.cat(list(parts))
 
     chances = _busy(pool_of_pictures)
@@ -131,8 +133,36 @@ def train(folder: Path, seed: int, steps: int, batch: int = 16) -> AutoencoderKL
         total: torch.Tensor = _apart(vae.decode(blurred).sample, images) + F.mse_loss(told, latents)
         return total
 
-    Loop(folder, "vae", vae.parameters(), steps=steps, rate=2e-3, keep=0.995).run(seed, loss_of)
+    Loop(folder, "vae", vae.parameters(), steps=steps, rate=2e-3, keep=0.995).run(SEED, loss_of)
     _scale(vae)
+    return vae.eval().requires_grad_(False)
+
+
+def sharpen(
+    folder: Path, vae: AutoencoderKL, seed: int, steps: int, batch: int = 4
+) -> AutoencoderKL:
+    """Train the decoder alone on new whole pictures, or go on training it."""
+    torch.manual_seed(seed)
+    vae.to(memory_format=torch.channels_last)
+    latents_of = code()
+    learning = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
+    for parameter in learning:
+        parameter.requires_grad_(True)
+    styles, shares = [*SHARES], [*SHARES.values()]
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        rng = random.Random(f"{seed}/sharpen/{step}")
+        drawn = [
+            np.asarray(render(draw_scene(rng), rng, style)).transpose(2, 0, 1)
+            for style in rng.choices(styles, shares, k=batch)
+        ]
+        images = pixels(torch.from_numpy(np.stack(drawn)))
+        images = images.contiguous(memory_format=torch.channels_last)
+        latents = latents_of(images)
+        latents = latents + NOISE * torch.randn(latents.shape, generator=generator)
+        return _apart(vae.decode(latents / SCALING).sample, images)
+
+    Loop(folder, "decoder", learning, steps=steps, rate=1.5e-3, keep=0.995).run(seed, loss_of)
     return vae.eval().requires_grad_(False)
 
 
