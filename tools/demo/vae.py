@@ -71,7 +71,7 @@ def fit(images: torch.Tensor) -> Code:
 def build() -> AutoencoderKL:
     """The untrained network."""
     return AutoencoderKL(
-        block_out_channels=(16, 16, 48, 64),
+        block_out_channels=(12, 16, 32, 40),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
