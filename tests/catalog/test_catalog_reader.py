@@ -45,6 +45,24 @@ class TestShipped:
             keys = [a.key for a in read.offered_adapters(nsfw=False, model="demo")]
             assert [key for key in adapters if key in keys] == (adapters if shown else [])
 
+    def test_where_a_demo_is_the_default_what_works_without_a_download_comes_first(
+        self, tmp_path: Path
+    ) -> None:
+        read = read_catalog(SHIPPED, tmp_path, demos="default")
+        adapters = ["sketch", "neon", "pixel", "clay"]
+        assert [m.key for m in read.search_models("", nsfw=False)][:2] == ["demo", "demo-ink"]
+        assert [a.key for a in read.search_adapters("", nsfw=False)][:4] == adapters
+        # Of the demos nothing else is offered: what is made for SDXL does not fit them.
+        assert [a.key for a in read.search_adapters("", nsfw=False, model="demo")] == adapters
+        assert read.misfit("anime-style", "demo") is not None
+        assert read.misfit("anime-style", "sdxl-base") is None
+        assert read.kept_to("anime-style") == ("sdxl-base", "dreamshaper-xl-turbo")
+
+    def test_where_no_demo_is_offered_an_adapter_that_names_no_model_is_for_all(
+        self, shipped: Catalog
+    ) -> None:
+        assert shipped.kept_to("anime-style") == ()
+
     def test_where_there_is_no_demo_another_model_is_the_default(self, home: Home) -> None:
         read = read_catalog(home.catalog_dir, home.models_dir, demos="default")
         assert (read.default, read.problems) == ("base", ())
