@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,10 @@ async def test_every_kind_of_option_is_filled_in_with_the_keyboard_alone(
     await expect(offered(page).get_by_role("option", name="/options")).to_be_visible()
     await page.keyboard.press("Tab")
     # The first one is required, and asked for at once; the others by their names.
+    await expect(page.locator(".pill-name")).to_have_text(["text*"])
+    await expect(offered(page).get_by_role("listbox")).to_have_accessible_name(
+        re.compile("text · required$")
+    )
     await page.keyboard.type("abc whole: 2 real: 1,5 yes: ")
     await expect(offered(page).get_by_role("option")).to_have_text(["True", "False"])
     await page.keyboard.press("Enter")
@@ -99,6 +104,9 @@ async def test_every_kind_of_option_is_filled_in_with_the_keyboard_alone(
     # And one from the list of what is left.
     await page.keyboard.press("ArrowDown")
     await expect(offered(page).get_by_role("option", selected=True)).to_contain_text("role")
+    await expect(offered(page).locator(".list-note")).to_have_text(
+        ["role", "person or role", "file", "whole number"]
+    )
     await page.keyboard.press("Enter")
     await page.keyboard.type("paint")
     await page.keyboard.press("Tab")

@@ -8,6 +8,12 @@ import { t } from "./words.js";
 
 const PAUSE = 80; // ms of no typing before the bot is asked for suggestions
 
+/** Of what type an option is, and whether it is required. */
+function kindOf({ type, required }) {
+  const name = Object.keys(KIND).find((key) => KIND[key] === type);
+  return [t(`type_${name}`), required ? t("required") : null].filter(Boolean).join(" · ");
+}
+
 export class CommandLine {
   /** list: where suggestions are shown. on: {send(command, values, line), cancel(), wrong(text)}. */
   constructor(client, list, on) {
@@ -84,7 +90,8 @@ export class CommandLine {
       },
     };
     Object.assign(entry, option.type === KIND.file ? this._fileField(entry) : this._textField(entry));
-    const name = h("span", { class: "pill-name" }, option.shown);
+    const star = option.required ? h("span", { class: "needed", "aria-hidden": "true" }, "*") : null;
+    const name = h("span", { class: "pill-name" }, option.shown, star);
     entry.element = h("span", { class: "pill", onmousedown: (event) => this._into(event, entry) }, name, entry.holder);
     const index = after ? this.fields.indexOf(after) + 1 : this.fields.length;
     const next = this.fields[index]?.element ?? this._tail.element;
@@ -207,7 +214,7 @@ export class CommandLine {
     const items = fitting(this._left, typed, (o) => o.shown).map((option) => ({
       label: option.shown,
       description: option.about,
-      needed: option.required ? t("required") : null,
+      note: kindOf(option),
       pick: () => {
         this._tail.set("");
         this._add(option).field.focus();
@@ -236,7 +243,7 @@ export class CommandLine {
   /** choices: null where there is nothing to choose from. */
   _offer(entry, choices) {
     const { option } = entry;
-    const title = [h("strong", {}, option.shown), " ", option.about];
+    const title = [h("strong", {}, option.shown), " ", option.about, " ", h("span", { class: "list-hint" }, kindOf(option))];
     const items = (choices ?? []).map((choice) => ({ label: String(choice.name), choice, pick: () => this._choose(entry, choice) }));
     const empty = choices === null ? this._hint(option) : option.autocomplete ? t("no_choice") : t("nothing_here");
     this._list.show(title, items, { active: 0, empty });
