@@ -151,6 +151,24 @@ async def test_a_line_can_be_taken_back_and_the_last_one_recalled(page: Page) ->
     await expect(page.get_by_text("a foxes (edited)")).to_be_visible()
 
 
+@pytest.mark.parametrize("key", ["Enter", "Tab"])
+async def test_a_suggestion_for_what_was_typed_before_is_not_taken(
+    scene: Scene, page: Page, key: str
+) -> None:
+    await page.keyboard.type("/paint prompt: a fox lora: sketch:0.")
+    await expect(offered(page).get_by_role("option", name="sketch:0. for a fox")).to_be_visible()
+    # The bot's answer to the last letter takes longer than the person.
+    await page.route("**/api/autocomplete", lambda _: None)
+    await page.keyboard.type("8")
+    await page.keyboard.press(key)
+    await page.unroute_all(behavior="ignoreErrors")
+    if key == "Tab":
+        await page.keyboard.press("Enter")
+    await expect(page.get_by_text("a fox (edited)")).to_be_visible()
+    options = scene.pg.interactions()[-1].payload()["data"]["options"]
+    assert {o["name"]: o["value"] for o in options} == {"prompt": "a fox", "lora": "sketch:0.8"}
+
+
 async def test_a_picture_is_attached_sent_and_enlarged(scene: Scene, page: Page) -> None:
     await page.keyboard.type("/options text: abc file:")
     picture = {"name": "fox.png", "mimeType": "image/png", "buffer": b"\x89PNG" + b"0" * 96}

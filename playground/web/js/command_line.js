@@ -247,6 +247,7 @@ export class CommandLine {
     const items = (choices ?? []).map((choice) => ({ label: String(choice.name), choice, pick: () => this._choose(entry, choice) }));
     const empty = choices === null ? this._hint(option) : option.autocomplete ? t("no_choice") : t("nothing_here");
     this._list.show(title, items, { active: 0, empty });
+    this._offered = entry.text;
     this._list.describe(entry.field);
   }
 
@@ -282,6 +283,8 @@ export class CommandLine {
     const start = entry.option.type === KIND.file || (field.selectionStart === 0 && field.selectionEnd === 0);
     const end = entry.option.type === KIND.file || field.selectionEnd === field.value.length;
     const index = this.fields.indexOf(entry);
+    // Until the bot has answered, the list is still the one for what was typed before.
+    const fresh = this._offered === entry.text;
     const go = (other) => {
       event.preventDefault();
       other?.focus();
@@ -290,7 +293,7 @@ export class CommandLine {
     if (event.key === "Enter") {
       if (entry.option.type === KIND.file && !entry.file) return;
       event.preventDefault();
-      const active = this._list.items[this._list.active]?.choice;
+      const active = fresh ? this._list.items[this._list.active]?.choice : null;
       if (active && entry.text !== String(active.value) && entry.text !== String(active.name)) this._choose(entry, active);
       else {
         if (active) entry.chosen = active;
@@ -298,7 +301,7 @@ export class CommandLine {
       }
     } else if (event.key === "Tab" && !event.shiftKey) {
       event.preventDefault();
-      if (entry.text && !entry.chosen && this._list.active >= 0) this._list.pick();
+      if (fresh && entry.text && !entry.chosen && this._list.active >= 0) this._list.pick();
       else go(this.fields[index + 1]?.field ?? this._tail.field);
     } else if (event.key === "Tab" && index > 0) {
       go(this.fields[index - 1].field);
