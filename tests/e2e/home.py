@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save_file
 
+from catalog.locate import BUILTINS_DIR
 from playground import Playground
 from tests.engine.factories import QUERY
 from tests.engine.ip_adapter import ENCODER, WEIGHTS
@@ -78,7 +79,8 @@ trigger_words = ["neon"]
 name = "Made for SD 1.5"
 path = "loras/old.safetensors"
 """
-WIDTH = 80
+UNET = json.loads((BUILTINS_DIR / "flat/unet/config.json").read_text(encoding="utf-8"))
+WIDTH: int = UNET["block_out_channels"][-1]
 """Of the layer QUERY in the demo model's UNet."""
 
 
