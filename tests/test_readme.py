@@ -122,10 +122,10 @@ def test_no_licence_is_shown_of_what_is_not_in_the_catalog() -> None:
 
 
 def test_the_marks_of_what_is_generated_are_there() -> None:
+    names = ("settings", "queue", "adapters", "playground", "demo-model")
     for begin, end in (
         MARKS,
-        ("<!-- settings:begin -->\n", "<!-- settings:end -->"),
-        ("<!-- queue:begin -->\n", "<!-- queue:end -->"),
+        *((f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->") for name in names),
     ):
         assert README.count(begin) == README.count(end) == 1
         assert README.index(begin) < README.index(end)
