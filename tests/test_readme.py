@@ -131,6 +131,17 @@ def test_the_marks_of_what_is_generated_are_there() -> None:
         assert README.index(begin) < README.index(end)
 
 
+def test_the_demo_models_have_the_same_figures_in_both_places() -> None:
+    card = (ROOT / "demo" / "README.md").read_text(encoding="utf-8")
+    here, there = (
+        text.partition("<!-- demo-model:begin -->\n")[2].partition("<!-- demo-model:end -->")[0]
+        for text in (README, card)
+    )
+    assert here == there
+    assert "| Measured | Goal |" in here
+    assert "missed" not in here
+
+
 def test_the_reactions_are_those_that_the_bot_understands() -> None:
     assert SAME_SEED in README
     assert NEW_SEED in README

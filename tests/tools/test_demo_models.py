@@ -11,9 +11,7 @@ from catalog.header import read_metadata
 from catalog.locate import BUILTINS_DIR
 from tools.demo import judge
 from tools.demo.adapters import PLANS
-from tools.demo.report import Painter, distance, opened, say
-
-MIB = 2**20
+from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,7 @@ def painter() -> Iterator[Painter]:
 
 def test_they_are_small_and_nothing_but_weights_and_configuration() -> None:
     files = [path for path in BUILTINS_DIR.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 12 * MIB
+    assert sum(path.stat().st_size for path in files) <= 12_000_000
     assert {path.suffix for path in files} == {".safetensors", ".json", ".txt", ".md"}
 
 
@@ -141,7 +139,44 @@ def test_an_adapter_changes_the_picture_in_proportion(painter: Painter, plan: ob
         for weight in (0.3, 0.6, 1.0)
     ]
     assert 0 < apart[0] < apart[1] < apart[2]
-    assert apart[2] > 4
+    assert apart[2] > STYLED
+
+
+def test_an_adapter_without_its_word_changes_less(painter: Painter) -> None:
+    from bot.request import AdapterUse
+
+    words, worn = say("square", "green", "white"), (AdapterUse("sketch", 1.0),)
+    without, called = (
+        distance(
+            painter.paint(words, 3, adapters=worn, trigger_words=triggers),
+            painter.paint(words, 3, trigger_words=triggers),
+        )
+        for triggers in ((), ("sketch",))
+    )
+    assert without < called
+
+
+def test_guidance_matters(painter: Painter) -> None:
+    words = say("moon", "yellow", "blue")
+    one, eight = (painter.paint(words, 1, guidance=guidance) for guidance in (1.0, 8.0))
+    assert distance(one, eight) > VISIBLE
+
+
+def test_a_negative_prompt_takes_away(painter: Painter) -> None:
+    words = "a green star and a yellow circle on a black background"
+    plain, without = (painter.paint(words, 1, negative=negative) for negative in ("", "star"))
+    assert "star" in map(judge.shape_of, judge.things(plain))
+    assert "star" not in map(judge.shape_of, judge.things(without))
+
+
+def test_a_goal_that_is_missed_is_marked() -> None:
+    rows = [Row("a", "1 %", "≥ 2 %", met=False), Row("b", "3 %", "≥ 2 %", met=True), Row("c", "4")]
+    lines = table(rows, "here").splitlines()
+    assert lines[2:5] == [
+        "| a | 1 % **(missed)** | ≥ 2 % |",
+        "| b | 3 % | ≥ 2 % |",
+        "| c | 4 | – |",
+    ]
 
 
 def test_the_model_card_names_every_file() -> None:
