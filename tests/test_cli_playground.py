@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,21 @@ def test_what_is_proposed_can_be_done_on_the_first_day(line: str, tmp_path: Path
     request = compose(Draft(**given), read, nsfw=False)
     assert read.models[request.model].demo
     assert all(read.adapters[use.key].demo for use in request.adapters)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+def test_make_demo_paints_where_nobody_sees_the_terminal(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "called: $@"\n', encoding="utf-8")
+    python.chmod(0o700)
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / ".venv/installed").touch()
+    done = subprocess.run(
+        ["make", "demo"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    called = [line for line in done.stdout.splitlines() if line.startswith("called: ")]
+    wanted = "main.py imagine a red star on a blue background --model demo --seed 7"
+    assert called == [f"called: {wanted}"]
+    assert "main.py playground" in done.stdout

@@ -200,6 +200,15 @@ async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -
     await page.emulate_media(color_scheme="dark")
 
 
+async def test_the_bot_answers_in_the_language_of_the_page(page: Page) -> None:
+    await page.get_by_role("combobox", name="Language").select_option("fr")
+    await expect(page.get_by_role("button", name="Envoyer")).to_be_visible()
+    await page.keyboard.type("/imagine prompt: x model: demo steps: 5000")
+    await page.keyboard.press("Enter")
+    answer = messages(page).last
+    await expect(answer).to_contain_text("5000 n’est pas possible ; choisis entre 1 et 100.")
+
+
 async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
     code, out, err = await call(home, "playground", "--port", "0", IMAGEN_CATALOG_DIR="nowhere")
     assert code == 78

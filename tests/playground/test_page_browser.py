@@ -307,6 +307,15 @@ async def test_the_language_is_sent_and_spoken(scene: Scene, page: Page) -> None
     await expect(page.get_by_role("button", name="Send")).to_be_visible()
 
 
+async def test_light_or_dark_is_remembered(scene: Scene, page: Page) -> None:
+    await page.get_by_role("button", name="Appearance: dark").click()
+    later = await page.context.new_page()
+    await later.goto(scene.url)
+    await later.get_by_role("button", name="Appearance: light").click()
+    await expect(later.locator("html")).to_have_attribute("data-theme", "dark")
+    await later.close()
+
+
 async def test_nothing_that_anybody_writes_is_run(scene: Scene, page: Page) -> None:
     hostile = '<img src=x onerror="document.title=1"><script>1</script> [x](javascript:alert) &amp;'
     ada = scene.pg.user("ada")
