@@ -184,7 +184,7 @@ async def test_the_loras_are_listed_privately(page: Page, camera: Camera) -> Non
     answer = messages(page).last
     await expect(answer).to_contain_text("Only you can see this")
     await expect(answer.get_by_role("article")).to_contain_text(
-        re.compile(r"^LoRAs.+sketch · weight 1 .+neon · weight 1 ", re.DOTALL)
+        re.compile(r"^LoRAs.+sketch · weight 1\s.+neon · weight 1\s", re.DOTALL)
     )
     await camera.take(page, "loras")
 
