@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test run check docs bench audit chaos soak screenshots
+.PHONY: demo demo-paint test run check docs bench audit chaos soak screenshots demo-model-report
 
 # The bot on a page in the browser; where no window can be opened, one picture here and now.
 demo: .venv/installed
@@ -17,8 +17,8 @@ demo: .venv/installed
 	fi
 
 demo-paint: .venv/installed
-	@echo "Painting with the built-in model: an UNTRAINED PLACEHOLDER with the architecture of SDXL."
-	@echo "It shows that everything works, not what SDXL paints; for that choose --model sdxl-base."
+	@echo "Painting with the demo model: built as SDXL is, a thousand times smaller, for simple things."
+	@echo "For what SDXL itself paints choose --model sdxl-base."
 	@$(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)
 	@echo 'Paint the same picture again, byte for byte:'
 	@echo '  $(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)'
@@ -44,6 +44,10 @@ docs: .venv/installed
 # The README's pictures of the playground: needs Chromium and a font with emoji
 screenshots: .venv/installed-dev
 	$(BIN)/python -m pytest -q tests/e2e/test_playground.py --screenshots
+
+# How well the demo models paint (minutes), into README.md and demo/README.md
+demo-model-report: .venv/installed-dev
+	$(BIN)/python -m tools.demo.report --write-readme
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness

@@ -57,6 +57,7 @@ def write_catalog(folder: Path, entries: int) -> list[str]:
             f"[loras.{key}]\n"
             f'name = "{" ".join(words).title()} No. {number}"\n'
             f'path = "loras/{key}.safetensors"\n'
+            'models = ["demo"]\n'
             f"default_weight = {draw.randint(4, 12) / 10}\n"
             f'trigger_words = ["{words[0]} {words[1]}", "{words[2]} style"]\n'
             f'description = "Made for measuring: {words[0]}, {words[1]}, {words[2]}."\n'

@@ -168,7 +168,7 @@ async def measure(settings: Settings, seconds: float) -> Lags:
 
 
 async def _paint(studio: Studio, audience: Audience) -> None:
-    draft = Draft(prompt="a lighthouse in heavy rain", model="demo", steps=25)
+    draft = Draft(prompt="a lighthouse in heavy rain", model="demo", steps=100)
     request = compose(draft, studio.catalog.current, nsfw=False)
     ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
     studio.queue.release(ticket.job.id)

@@ -6,7 +6,7 @@ the rounds of that kind's job to the one without previews: by the clock, and in 
 which other programs on the machine disturb less. In: everything from the request to the picture in
 RAM, the model being loaded. It returns 1 if the pictures differ in a byte or if no preview came.
 
-The default is the built-in demo model on 256x256 pixels with 100 steps; its steps are far cheaper
+The default is the built-in demo model on 192x128 pixels with 100 steps; its steps are far cheaper
 than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog;
 `--model true-sdxl` writes random weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep`
 keeps them). The owner's IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY count. `--quick` tests this
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.quick:
         options.steps, options.size, options.rounds = 10, "128x128", 2
     if options.model == DEMO:
-        options.steps, options.size = options.steps or 100, options.size or "256x256"
+        options.steps, options.size = options.steps or 100, options.size or "192x128"
     settings = Settings.load()
     with tempfile.TemporaryDirectory(prefix="imagen-preview-") as folder:
         catalog_dir = settings.catalog_dir

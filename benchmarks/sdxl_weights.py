@@ -8,7 +8,6 @@ out is the libraries' default and the same. The names in the files are the publi
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from bot.engine import demo_model
+from catalog.locate import BUILTINS_DIR
 
 VOCABULARY: Final = 49_408
 """Rows of the token embeddings; the last two are the marks for the start and the end."""
@@ -164,13 +163,11 @@ def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
     draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
     draft.mkdir(parents=True)
     try:
-        with tempfile.TemporaryDirectory() as temporary:
-            demo = Path(temporary) / "demo"
-            demo_model.build(demo)
-            for name in ("tokenizer", "tokenizer_2"):
-                shutil.copytree(demo / name, draft / name)
-                _move_marks(draft / name / "vocab.json")
-            shutil.copy(demo / "model_index.json", draft)
+        demo = BUILTINS_DIR / "flat"
+        for name in ("tokenizer", "tokenizer_2"):
+            shutil.copytree(demo / name, draft / name)
+            _move_marks(draft / name / "vocab.json")
+        shutil.copy(demo / "model_index.json", draft)
         scheduler = EulerDiscreteScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -296,7 +293,7 @@ def lora_file(weights: Path, shape: Shape, key: str) -> Path:
 def _move_marks(file: Path) -> None:
     """Give the marks the numbers that they have in CLIP's vocabulary, whose size this is not."""
     vocabulary = json.loads(file.read_text(encoding="utf-8"))
-    vocabulary |= {demo_model.START: VOCABULARY - 2, demo_model.END: VOCABULARY - 1}
+    vocabulary |= {"<|startoftext|>": VOCABULARY - 2, "<|endoftext|>": VOCABULARY - 1}
     file.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 

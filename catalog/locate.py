@@ -9,11 +9,13 @@ from typing import Final, Literal, TypeAlias
 from catalog.header import HeaderError, read_metadata
 from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
 
-BUILTINS: Final = ("builtin:demo",)
+BUILTIN: Final = "builtin:"
+"""Before the name of a folder or file that comes with the code."""
+BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
 LOCAL_FOLDERS: Final = ("checkpoints", "loras")
 """Folders of `models_dir` for the owner's own files; never taken for an organisation of the hub."""
 
-Kind: TypeAlias = Literal["builtin", "folder", "file", "cached", "download", "missing"]
+Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
@@ -23,8 +25,8 @@ _MAX_REF_BYTES = 256
 class Location:
     """What a path of the catalog stands for on this machine.
 
-    kind: builtin (made on the spot), folder, file, cached (a snapshot of the hub), download
-        (fetched from the hub at first use), missing (none of these).
+    kind: folder, file, cached (a snapshot of the hub), download (fetched from the hub at first
+        use), missing (none of these).
     path: the folder, the file or the snapshot's folder; None for the others.
     """
 
@@ -34,7 +36,7 @@ class Location:
     @property
     def available(self) -> bool:
         """Whether it can be used without a download."""
-        return self.kind in {"builtin", "folder", "file", "cached"}
+        return self.kind in {"folder", "file", "cached"}
 
 
 _MISSING = Location("missing")
@@ -45,7 +47,7 @@ def locate(
 ) -> Location:
     """Find out what `path` of an entry stands for. Reads folder listings only; never raises.
 
-    path: `builtin:demo`; a folder or .safetensors file, absolute, from `~`, or relative to
+    path: `builtin:NAME`; a folder or .safetensors file, absolute, from `~`, or relative to
         `models_dir`; else a hub id. A relative path that leads out of `models_dir`, by `..` or
         by a link, is missing; an absolute one may point anywhere: it is the owner's choice.
     weight_name: the file that a folder or a hub snapshot has to hold.
@@ -58,10 +60,11 @@ def locate(
 
 
 def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str | None) -> Location:
-    if path in BUILTINS:
-        return Location("builtin")
     if not path or (weight_name and _leaves(weight_name)):
         return _MISSING
+    if path.startswith(BUILTIN):
+        name = path.removeprefix(BUILTIN)
+        return _local(BUILTINS_DIR / name, weight_name) if name in builtins() else _MISSING
     owned = Path(path).expanduser() if path.startswith("~") else Path(path)
     if owned.is_absolute():
         return _local(owned, weight_name)
@@ -76,6 +79,11 @@ def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str 
         snapshot = _snapshot(models_dir / "hub", path, weight_name, revision)
         return Location("cached", snapshot) if snapshot else Location("download")
     return _MISSING
+
+
+def builtins() -> list[str]:
+    """Names of the models and adapters that come with the code."""
+    return sorted(p.name for p in BUILTINS_DIR.iterdir() if p.is_dir() or _is_weights(p))
 
 
 def is_hub_id(path: str) -> bool:
@@ -99,9 +107,11 @@ def _local(path: Path, weight_name: str | None) -> Location:
     if path.is_dir():
         holds = weight_name is None or (path / weight_name).is_file()
         return Location("folder", path) if holds else _MISSING
-    if path.is_file() and path.suffix.lower() == ".safetensors":
-        return Location("file", path)
-    return _MISSING
+    return Location("file", path) if _is_weights(path) else _MISSING
+
+
+def _is_weights(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() == ".safetensors"
 
 
 def _snapshot(
@@ -187,7 +197,7 @@ def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str
             problems += _problems_of_layout("vae_path", vae.path, "config.json")
     if entry.config:
         config = locate(entry.config, models_dir)
-        if config.kind in {"missing", "file", "builtin"}:
+        if config.kind in {"missing", "file"}:
             problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
         elif config.kind == "folder" and config.path:
             problems += _problems_of_layout("config", config.path, "model_index.json")
@@ -233,9 +243,10 @@ def _problems_of_layout(field: str, folder: Path, needed: str) -> list[str]:
 
 
 def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
-    if path.startswith("builtin:"):
-        return f"must be one of {', '.join(BUILTINS)}, got {path!r}"
     try:
+        if path.startswith(BUILTIN):
+            known = ", ".join(f"{BUILTIN}{name}" for name in builtins())
+            return f"must be one of {known}, got {path!r}"
         target = models_dir / Path(path).expanduser()
         if target.is_dir() and weight_name:
             return f"{str(target)!r} holds no {weight_name!r}"

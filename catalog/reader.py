@@ -22,7 +22,7 @@ MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
 
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
-"""What becomes of the entries marked `demo`: offered, and the first model the default."""
+"""What becomes of the entries marked `demo`: offered; or offered first, one of them as default."""
 
 EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry)
 
@@ -56,8 +56,10 @@ def read_catalog(
     adapters = _read(adapter_file, _parse(adapter_file), "loras", AdapterEntry)
     if demos != "hidden":
         models.entries, adapters.entries = _enabled(models.entries), _enabled(adapters.entries)
-    if demos == "default" and (demo := [m.key for m in models.entries.values() if m.demo]):
-        data["default"] = demo[0]
+    if demos == "default":
+        models.entries, adapters.entries = _first(models.entries), _first(adapters.entries)
+        if demo := [m.key for m in models.entries.values() if m.demo]:
+            data["default"] = demo[0]
     headers = headers or dropins.Headers()
     places = _places(models_dir, adapters.tables)
     found = dropins.find(
@@ -98,6 +100,11 @@ def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
         key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
         for key, entry in entries.items()
     }
+
+
+def _first(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+    """The same with every demo before the others."""
+    return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
 
 
 def _parse(file: Path) -> dict[str, Any]:

@@ -224,7 +224,7 @@ class _Entry(_Part):
 class ModelEntry(_Entry):
     """One checkpoint that people can choose.
 
-    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:demo`.
+    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:NAME`.
     weight_name: which checkpoint file of a repository or folder that holds single files.
     revision: commit, tag or branch of the hub repository.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.

@@ -44,6 +44,7 @@ class Catalog:
     reference: ReferenceEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     _misfits: Mapping[str, Misfit] = field(init=False, repr=False)
+    _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
     _model_index: Index = field(init=False, repr=False)
@@ -59,6 +60,9 @@ class Catalog:
             for key, facts in self.adapter_facts.items()
         )
         object.__setattr__(self, "_misfits", {key: why for key, why in judged if why})
+        beside = tuple(m.key for m in models if not m.demo)
+        demos = len(beside) < len(models)
+        object.__setattr__(self, "_beside_demos", beside if demos else ())
         object.__setattr__(self, "_models", tuple(models))
         object.__setattr__(self, "_adapters", tuple(adapters))
         object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
@@ -68,14 +72,21 @@ class Catalog:
         """What the file of the adapter says; None when it is not on this machine, or broken."""
         return self.adapter_facts.get(key)
 
+    def kept_to(self, key: str) -> tuple[str, ...]:
+        """Keys of the models that the adapter is kept to; empty when it is for all of them.
+
+        A demo model is so small that only what names it fits.
+        """
+        return self.adapters[key].models or self._beside_demos
+
     def misfit(self, key: str, model: str | None = None) -> Misfit | None:
         """Why the adapter fits none of the models, whose architecture is SDXL's; else None.
 
-        model: key of a model, to ask also whether the owner keeps the adapter to others.
+        model: key of a model, to ask also whether the adapter is kept to others.
         """
         if (why := self._misfits.get(key)) or model is None:
             return why
-        allowed = self.adapters[key].models
+        allowed = self.kept_to(key)
         return Misfit("models", ", ".join(allowed)) if allowed and model not in allowed else None
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:

@@ -246,8 +246,8 @@ CATALOG = """
 default = "demo"
 [models.demo]
 name = "Demo"
-path = "builtin:demo"
-description = "A placeholder."
+path = "builtin:flat"
+description = "A small model."
 [models.lost]
 name = "Lost"
 path = "lost.safetensors"

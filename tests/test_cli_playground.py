@@ -2,17 +2,26 @@
 
 import errno
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+import catalog
 from bot.cli.arguments import PAGE_PORT, parser
 from bot.cli.playground import EXAMPLES, _settings_of_the_bot, playground
 from bot.cli.screen import has_screen
+from bot.request import Draft, compose
 from bot.settings import Settings
+from catalog import read_catalog
 from playground import Playground
 from playground.page import PORT
+
+SHIPPED = Path(catalog.__file__).parent
 
 
 def owners(**given: object) -> Settings:
@@ -97,5 +106,34 @@ async def test_a_port_that_is_not_to_be_had_is_named(
     assert said.err == f"--port: {taken} cannot be used: {os.strerror(errno.EADDRINUSE)}\n"
 
 
-def test_what_is_proposed_is_a_command_line() -> None:
-    assert all(line.startswith("/") for line in EXAMPLES)
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_what_is_proposed_can_be_done_on_the_first_day(line: str, tmp_path: Path) -> None:
+    command, *rest = re.split(r" (\w+): ", line)
+    given: dict[str, Any] = dict(zip(rest[::2], rest[1::2], strict=True))
+    if command != "/imagine":
+        assert command in {"/models", "/loras"}
+        assert not given
+        return
+    read = read_catalog(SHIPPED, tmp_path, demos="default")
+    given["seed"] = int(given.get("seed", 1))
+    request = compose(Draft(**given), read, nsfw=False)
+    assert read.models[request.model].demo
+    assert all(read.adapters[use.key].demo for use in request.adapters)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+def test_make_demo_paints_where_nobody_sees_the_terminal(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "called: $@"\n', encoding="utf-8")
+    python.chmod(0o700)
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / ".venv/installed").touch()
+    done = subprocess.run(
+        ["make", "demo"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    called = [line for line in done.stdout.splitlines() if line.startswith("called: ")]
+    wanted = "main.py imagine a red star on a blue background --model demo --seed 7"
+    assert called == [f"called: {wanted}"]
+    assert "main.py playground" in done.stdout

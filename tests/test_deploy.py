@@ -44,8 +44,8 @@ class TestDockerfile:
             assert (ROOT / path).exists()
             assert f"!{path}" in let_in
         assert {line for line in let_in if line.startswith("!")} == {f"!{p}" for p in copied}
-        # Everything that the bot imports of its own.
-        assert {"main.py", "bot", "cogs", "catalog"} <= set(copied)
+        # Everything that the bot imports of its own, and the weights that come with it.
+        assert {"main.py", "bot", "cogs", "catalog", "demo"} <= set(copied)
 
     def test_it_runs_as_nobody_in_particular_and_stops_by_its_signal(self) -> None:
         order = [name for name, _ in instructions()]

@@ -113,10 +113,7 @@ def entries() -> list[tuple[str, dict[str, str]]]:
 @pytest.mark.parametrize(("key", "entry"), entries())
 def test_every_entry_of_the_catalog_has_its_licence(key: str, entry: dict[str, str]) -> None:
     name = f"[{entry['name']}]({entry['url']})" if entry.get("url") else entry["name"]
-    # An entry without a licence of its own is made by this code.
-    assert entry.get("licence") or entry["path"].startswith("builtin:")
-    licence = entry.get("licence") or "part of this code: MIT"
-    assert f"\n| `{key}` – {name} | {licence} |\n" in README
+    assert f"\n| `{key}` – {name} | {entry['licence']} |\n" in README
 
 
 def test_no_licence_is_shown_of_what_is_not_in_the_catalog() -> None:
@@ -125,14 +122,24 @@ def test_no_licence_is_shown_of_what_is_not_in_the_catalog() -> None:
 
 
 def test_the_marks_of_what_is_generated_are_there() -> None:
+    names = ("settings", "queue", "adapters", "playground", "demo-model")
     for begin, end in (
         MARKS,
-        ("<!-- settings:begin -->\n", "<!-- settings:end -->"),
-        ("<!-- adapters:begin -->\n", "<!-- adapters:end -->"),
-        ("<!-- queue:begin -->\n", "<!-- queue:end -->"),
+        *((f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->") for name in names),
     ):
         assert README.count(begin) == README.count(end) == 1
         assert README.index(begin) < README.index(end)
+
+
+def test_the_demo_models_have_the_same_figures_in_both_places() -> None:
+    card = (ROOT / "demo" / "README.md").read_text(encoding="utf-8")
+    here, there = (
+        text.partition("<!-- demo-model:begin -->\n")[2].partition("<!-- demo-model:end -->")[0]
+        for text in (README, card)
+    )
+    assert here == there
+    assert "| Measured | Goal |" in here
+    assert "missed" not in here
 
 
 def test_the_reactions_are_those_that_the_bot_understands() -> None:

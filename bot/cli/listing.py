@@ -99,7 +99,6 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 _FILES = {
-    "builtin": "built in",
     "folder": "present",
     "file": "present",
     "cached": "present",

@@ -22,7 +22,8 @@ from playground import Page, Playground
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
 EXAMPLES = (
     "/imagine prompt: a red star on a blue background",
-    "/imagine prompt: two small green circles on a black background seed: 7",
+    "/imagine prompt: a red star on a blue background lora: sketch:0.8",
+    "/imagine prompt: two small green circles on a black background model: demo-ink seed: 7",
     "/models",
     "/loras",
 )

@@ -42,7 +42,7 @@ class Engine:
     Every method but `loaded` and `gpu_memory` belongs to the engine thread: models are built in it
     only. `preview_interval` may change between two jobs.
 
-    models_dir: the owner's files, and `hub/` and `builtin/` below it, which the engine fills.
+    models_dir: the owner's files, and `hub/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
     inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),

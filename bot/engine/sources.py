@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from bot.engine import demo_model
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
 from catalog.locate import locate, locate_entry
@@ -157,11 +156,6 @@ class Sources:
     ) -> Source:
         """folders: those below `path`, at any depth, whose files may be chosen too."""
         place = locate(path, self._models_dir, weight_name, revision)
-        if place.kind == "builtin":
-            folder = self._models_dir / "builtin" / demo_model.VERSION
-            if not folder.is_dir():
-                demo_model.build(folder)
-            return _source(folder, select(_names_below(folder)))
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":

@@ -62,9 +62,10 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         raise Refused("lora.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
         raise Refused("lora.nsfw", name=entry.key)
-    if entry.models and model.key not in entry.models:
+    allowed = catalog.kept_to(entry.key)
+    if allowed and model.key not in allowed:
         raise Refused(
-            "lora.other_model", name=entry.key, model=model.key, models=", ".join(entry.models)
+            "lora.other_model", name=entry.key, model=model.key, models=", ".join(allowed)
         )
     if why := catalog.misfit(entry.key):
         if why.kind == "base":

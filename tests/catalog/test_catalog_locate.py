@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog import AdapterEntry, Location, ModelEntry, locate, problems_of
+from catalog.locate import BUILTINS_DIR
 from tests.catalog.home import Home, weights_bytes
 
 
@@ -22,9 +23,12 @@ def snapshot(home: Home, repository: str, commit: str, *files: str, ref: str = "
     return where
 
 
-def test_the_demo_is_built_in_and_nothing_else_is(home: Home) -> None:
-    assert locate("builtin:demo", home.models_dir) == Location("builtin")
-    assert locate("builtin:other", home.models_dir) == Location("missing")
+def test_what_comes_with_the_code_is_found_by_its_name_and_nothing_around_it(home: Home) -> None:
+    assert locate("builtin:flat", home.models_dir) == Location("folder", BUILTINS_DIR / "flat")
+    file = BUILTINS_DIR / "ink.safetensors"
+    assert locate("builtin:ink.safetensors", home.models_dir) == Location("file", file)
+    for name in ("other", "", ".", "README.md", "flat/unet", "../catalog", "./flat"):
+        assert locate(f"builtin:{name}", home.models_dir) == Location("missing"), name
 
 
 def test_a_file_and_a_folder_seen_from_the_models_folder(home: Home) -> None:
@@ -104,7 +108,7 @@ def test_what_is_neither_there_nor_a_hub_id_is_missing(home: Home, path: str) ->
 def test_availability_is_what_needs_no_download(home: Home) -> None:
     home.weights("loras/a.safetensors")
     assert locate("loras/a.safetensors", home.models_dir).available
-    assert locate("builtin:demo", home.models_dir).available
+    assert locate("builtin:flat", home.models_dir).available
     assert not locate("org/name", home.models_dir).available
     assert not locate("loras/b.safetensors", home.models_dir).available
 
@@ -209,7 +213,8 @@ class TestProblems:
         home.put(home.models_dir / "own" / "model_index.json", b"{}")
         home.put(home.models_dir / "vae" / "config.json", b"{}")
         for entry in (
-            model("builtin:demo"),
+            model("builtin:flat"),
+            model("builtin:ink.safetensors", vae_path="builtin:flat", config="builtin:flat"),
             model("org/name", vae_path="org/vae", config="org/config"),
             model("own", vae_path="vae", config="own"),
             model("loras/a.safetensors"),
@@ -226,7 +231,7 @@ class TestProblems:
             (model("loras/gone.safetensors"), "does not exist"),
             (model("no such thing"), "does not exist"),
             (model("/gone/a.safetensors"), "path '/gone/a.safetensors' does not exist"),
-            (model("builtin:x"), "path must be one of builtin:demo, got 'builtin:x'"),
+            (model("builtin:x"), "path must be one of builtin:clay.safetensors, builtin:flat,"),
             (model("loras"), "holds no model_index.json"),
             (model("text.txt"), "is not a .safetensors file"),
             (model("link"), "leads out of"),

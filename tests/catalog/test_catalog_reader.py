@@ -32,22 +32,36 @@ class TestShipped:
             "dreamshaper-xl-turbo",
         ]
 
-    def test_the_demo_is_small_and_says_what_it_is(self, shipped: Catalog) -> None:
-        demo = shipped.models["demo"]
-        assert demo.path == "builtin:demo"
-        assert demo.size == (256, 256)
-        assert (demo.steps.min, demo.steps.default) == (1, 12)
-        assert "untrained" in demo.name.lower()
-        assert "abstract" in demo.description
-
-    def test_the_demo_is_offered_only_where_it_is_asked_for(self, tmp_path: Path) -> None:
+    def test_the_demos_are_offered_only_where_they_are_asked_for(self, tmp_path: Path) -> None:
+        models, adapters = ["demo", "demo-ink"], ["sketch", "neon", "pixel", "clay"]
         hidden = read_catalog(SHIPPED, tmp_path)
         offered = read_catalog(SHIPPED, tmp_path, demos="offered")
         default = read_catalog(SHIPPED, tmp_path, demos="default")
         assert offered.problems == default.problems == ()
         assert (offered.default, default.default) == (hidden.default, "demo")
         for read, shown in ((hidden, False), (offered, True), (default, True)):
-            assert ("demo" in [m.key for m in read.offered_models(nsfw=False)]) is shown
+            keys = [m.key for m in read.offered_models(nsfw=False)]
+            assert [key for key in models if key in keys] == (models if shown else [])
+            keys = [a.key for a in read.offered_adapters(nsfw=False, model="demo")]
+            assert [key for key in adapters if key in keys] == (adapters if shown else [])
+
+    def test_where_a_demo_is_the_default_what_works_without_a_download_comes_first(
+        self, tmp_path: Path
+    ) -> None:
+        read = read_catalog(SHIPPED, tmp_path, demos="default")
+        adapters = ["sketch", "neon", "pixel", "clay"]
+        assert [m.key for m in read.search_models("", nsfw=False)][:2] == ["demo", "demo-ink"]
+        assert [a.key for a in read.search_adapters("", nsfw=False)][:4] == adapters
+        # Of the demos nothing else is offered: what is made for SDXL does not fit them.
+        assert [a.key for a in read.search_adapters("", nsfw=False, model="demo")] == adapters
+        assert read.misfit("anime-style", "demo") is not None
+        assert read.misfit("anime-style", "sdxl-base") is None
+        assert read.kept_to("anime-style") == ("sdxl-base", "dreamshaper-xl-turbo")
+
+    def test_where_no_demo_is_offered_an_adapter_that_names_no_model_is_for_all(
+        self, shipped: Catalog
+    ) -> None:
+        assert shipped.kept_to("anime-style") == ()
 
     def test_where_there_is_no_demo_another_model_is_the_default(self, home: Home) -> None:
         read = read_catalog(home.catalog_dir, home.models_dir, demos="default")
@@ -62,8 +76,8 @@ class TestShipped:
         entries = [*shipped.models.values(), *shipped.adapters.values()]
         for entry in entries:
             assert entry.description, entry.key
+            assert entry.licence, entry.key
             if not entry.demo:
-                assert entry.licence, entry.key
                 assert entry.url == f"https://huggingface.co/{entry.path}"
 
     def test_fast_is_there_with_what_it_needs(self, shipped: Catalog) -> None:
@@ -75,7 +89,6 @@ class TestShipped:
         assert base.fast.scheduler == "LCM"
         assert turbo.fast
         assert (turbo.fast.adapter, turbo.fast.steps) == (None, turbo.steps.default)
-        assert shipped.models["demo"].fast
 
     def test_a_picture_can_guide(self, shipped: Catalog) -> None:
         assert shipped.reference
@@ -85,7 +98,7 @@ class TestShipped:
 
     def test_every_lora_names_its_file(self, shipped: Catalog) -> None:
         assert len(shipped.adapters) >= 6
-        assert all(a.weight_name for a in shipped.adapters.values())
+        assert all(a.weight_name for a in shipped.adapters.values() if not a.demo)
         anime = shipped.adapters["anime-style"]
         assert (anime.default_weight, anime.trigger_words) == (0.75, ("anime style", "detailed"))
 

@@ -21,7 +21,7 @@ MODELS = """
 default = "demo"
 [models.demo]
 name = "Demo"
-path = "builtin:demo"
+path = "builtin:flat"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 4, max = 100}

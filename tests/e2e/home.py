@@ -1,4 +1,4 @@
-"""A home for the bot under test: its folders, catalog and tiny weights, and its process."""
+"""A home for the bot under test: its folders, catalog and weights, and its process."""
 
 import asyncio
 import json
@@ -15,8 +15,9 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save_file
 
+from catalog.locate import BUILTINS_DIR
 from playground import Playground
-from tests.engine.factories import QUERY, SHAPES
+from tests.engine.factories import QUERY
 from tests.engine.ip_adapter import ENCODER, WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ MODELS = """
 default = "demo"
 [models.demo]
 name = "Demo"
-path = "builtin:demo"
+path = "builtin:flat"
 size = [64, 64]
 min_side = 64
 max_side = 512
@@ -33,14 +34,24 @@ steps = {min = 1, default = 4, max = 100}
 fast = {steps = 2, guidance = 1.5, scheduler = "LCM"}
 [models.second]
 name = "Second model"
-path = "builtin:demo"
+path = "builtin:ink.safetensors"
+config = "builtin:flat"
+vae_path = "builtin:flat"
 size = [64, 64]
 min_side = 64
 scheduler = "Euler a"
 fast = {adapter = "frost", weight = 0.5, steps = 3, guidance = 2.0, scheduler = "Euler"}
+[models.starless]
+name = "Never a star"
+path = "builtin:flat"
+size = [128, 128]
+min_side = 64
+default_negative = "star"
+guidance = {min = 1.0, default = 4.0, max = 30.0}
+steps = {min = 1, default = 20, max = 100}
 [models.adults]
 name = "For adults"
-path = "builtin:demo"
+path = "builtin:flat"
 nsfw = true
 [models.pony-xl-v6]
 name = "Pony"
@@ -56,11 +67,21 @@ trigger_words = ["glowing embers"]
 [loras.frost]
 name = "Frost"
 path = "loras/frost.safetensors"
+[loras.sketch]
+name = "Sketch"
+path = "builtin:sketch.safetensors"
+trigger_words = ["sketch"]
+[loras.neon]
+name = "Neon"
+path = "builtin:neon.safetensors"
+trigger_words = ["neon"]
 [loras.old]
 name = "Made for SD 1.5"
 path = "loras/old.safetensors"
 """
-WIDTH = SHAPES[QUERY][0]
+UNET = json.loads((BUILTINS_DIR / "flat/unet/config.json").read_text(encoding="utf-8"))
+WIDTH: int = UNET["block_out_channels"][-1]
+"""Of the layer QUERY in the demo model's UNet."""
 
 
 def write_lora(path: Path, *, seed: int, width: int = WIDTH) -> None:

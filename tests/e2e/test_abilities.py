@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from bot.metadata import read_png
+from catalog.locate import BUILTINS_DIR
 from playground import File, Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
@@ -96,15 +97,11 @@ async def test_the_second_pass_paints_a_larger_picture(playground: Playground, a
 
 
 @pytest.fixture(scope="session")
-def ip_adapter_files(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def ip_adapter_files(models_dir: Path) -> None:
     """The IP-Adapter that the shared bot's catalog names."""
     from diffusers import UNet2DConditionModel
 
-    from bot.engine import demo_model
-
-    folder = tmp_path_factory.mktemp("demo") / "model"
-    demo_model.build(folder)
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    unet = UNet2DConditionModel.from_pretrained(BUILTINS_DIR / "flat" / "unet")
     ip_adapter.build(models_dir / "ip-adapter", unet)
 
 

@@ -1,27 +1,32 @@
 """`main.py playground` as people use it: the page in a browser, the real bot behind it."""
 
 import asyncio
+import io
 import os
 import re
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browsing import Camera, opened
 from tests.e2e.home import ROOT, Home, call
+from tools.demo import judge
+from tools.demo.report import distance
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-MODEL, LORA = "demo", "ember"
 PROMPT = "a red star on a blue background"
+DEMOS = ["sketch", "neon", "pixel", "clay"]
 PAINTING = 90_000.0
 """Milliseconds that a picture may take, the import of torch included."""
 
@@ -52,16 +57,24 @@ async def start(home: Home, *arguments: str) -> tuple[Process, str]:
     return process, match[1]
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A first visit: the page, and when its process was started (`time.perf_counter`)."""
+
+    page: Page
+    began: float
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def page(
-    tmp_path_factory: pytest.TempPathFactory, models_dir: Path, browser: Browser
-) -> AsyncIterator[Page]:
-    """The page, its bot online. One Ctrl-C ends all of it."""
-    process, url = await start(Home(tmp_path_factory.mktemp("page"), models_dir))
+async def visit(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[Visit]:
+    """The page as on the first day, without any model but the demos. One Ctrl-C ends all of it."""
+    folder = tmp_path_factory.mktemp("page")
+    began = time.perf_counter()
+    process, url = await start(Home(folder, folder / "models"))
     try:
         async with opened(browser, url) as page:
             await expect(page.get_by_text("Imagen is online")).to_be_visible(timeout=PAINTING)
-            yield page
+            yield Visit(page, began)
         below = psutil.Process(process.pid).children(recursive=True)
         assert below
     finally:
@@ -69,6 +82,11 @@ async def page(
         code = await process.wait()
     assert code == 0
     assert psutil.wait_procs(below, timeout=5)[1] == []
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    return visit.page
 
 
 def messages(page: Page) -> Locator:
@@ -83,35 +101,65 @@ async def bytes_of(message: Locator) -> bytes:
         return await response.read()
 
 
+def picture(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+async def test_the_first_picture_shows_what_was_asked_for(
+    visit: Visit, camera: Camera, record_property: Callable[[str, object], None]
+) -> None:
+    page = visit.page
+    await page.keyboard.type("/")
+    offered = page.locator(".composer-list").get_by_role("option")
+    for name in ("/imagine", "/models", "/loras", "/queue"):
+        await expect(offered.filter(has_text=name)).to_be_visible()
+    await camera.take(page, "commands")
+    await page.keyboard.type(f"imagine prompt: {PROMPT} seed: 7")
+    await page.keyboard.press("Enter")
+    plain = messages(page).first
+    await expect(plain.get_by_role("button", name="1 with 🎲: Imagen")).to_be_visible(
+        timeout=PAINTING
+    )
+    seconds = time.perf_counter() - visit.began
+    record_property("seconds from start to first picture", f"{seconds:.1f}")
+    await expect(plain.get_by_role("article")).to_contain_text("demo")
+    image = picture(await bytes_of(plain))
+    star = judge.things(image)[0]
+    assert judge.colour_name(judge.ground(image)) == "blue"
+    assert (judge.colour_of(image, star), judge.shape_of(star)) == ("red", "star")
+
+
 async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     page: Page, camera: Camera
 ) -> None:
     offered = page.locator(".composer-list").get_by_role("option")
-    await page.keyboard.type("/")
+    await page.keyboard.type("/ima")
     await expect(offered.filter(has_text="/imagine")).to_be_visible()
-    await camera.take(page, "commands")
-    await page.keyboard.type("ima")
     await page.keyboard.press("Tab")
     await page.keyboard.type(f"{PROMPT} steps: 40 seed: 7 model:")
-    await expect(offered.filter(has_text=MODEL).last).to_be_visible()
-    await page.keyboard.type(MODEL)
-    await expect(offered.first).to_contain_text(MODEL)
-    await page.keyboard.press("Tab")
-    await page.keyboard.type("lora:")
-    await expect(offered.filter(has_text=LORA)).to_be_visible()
-    await camera.take(page, "autocomplete")
-    await page.keyboard.type(LORA)
+    await expect(offered.filter(has_text="demo-ink")).to_be_visible()
+    await page.keyboard.type("flat")
     await expect(offered).to_have_count(1)
     await page.keyboard.press("Tab")
+    await expect(page.get_by_role("textbox", name="model")).to_have_value("Demo, flat · demo")
+    await page.keyboard.type("lora:")
+    await expect(offered).to_have_text([re.compile(f"^{key} · ") for key in DEMOS])
+    await camera.take(page, "autocomplete")
+    await page.keyboard.type("ske:0.8")
+    await expect(offered).to_have_text([re.compile("^sketch:0.8 · Demo, sketch")])
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("textbox", name="lora")).to_have_value(re.compile("^sketch:0.8 "))
     await page.keyboard.press("Enter")
 
-    first = messages(page).first
+    first = messages(page).nth(1)
     await expect(first).to_contain_text("Ada used /imagine")
-    await expect(first).to_contain_text(re.compile(r"Step \d+/40 ▰"), timeout=PAINTING)
+    painted = first.filter(has=page.get_by_role("button", name="Cancel"))
+    await expect(painted).to_contain_text(re.compile(r"Step \d+/40 ▰"), timeout=PAINTING)
     await camera.take(page, "progress")
     again = first.get_by_role("button", name="1 with 🔁: Imagen")
     await expect(again).to_be_visible(timeout=PAINTING)
-    await expect(first).to_contain_text("Seed")
+    for shown in ("Demo, flat", "sketch:0.8", "Seed"):
+        await expect(first.get_by_role("article")).to_contain_text(shown)
 
     # Backwards from the field that one types in: ☺, 🎲, 🔁.
     for _ in range(8):
@@ -119,13 +167,14 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
         if await again.evaluate("(button) => button === document.activeElement"):
             break
     await page.keyboard.press("Enter")
-    second = messages(page).nth(1)
+    second = messages(page).nth(2)
     await expect(second).to_contain_text("Identical to the original", timeout=PAINTING)
     await expect(second.get_by_role("button", name="1 with 🎲: Imagen")).to_be_visible()
-    await camera.take(page, "imagine")
+    await camera.take(page, "imagine", height=1240)
     one, two = await bytes_of(first), await bytes_of(second)
     assert one.startswith(b"\x89PNG")
     assert one == two
+    assert distance(picture(one), picture(await bytes_of(messages(page).first))) > 12
     await expect(first.get_by_role("button", name="2 with 🔁: Imagen, Ada")).to_be_visible()
 
 
@@ -134,12 +183,14 @@ async def test_the_loras_are_listed_privately(page: Page, camera: Camera) -> Non
     await page.keyboard.press("Enter")
     answer = messages(page).last
     await expect(answer).to_contain_text("Only you can see this")
-    await expect(answer.get_by_role("article")).to_contain_text(re.compile(r"^LoRAs.+ · weight "))
+    await expect(answer.get_by_role("article")).to_contain_text(
+        re.compile(r"^LoRAs.+sketch · weight 1\s.+neon · weight 1\s", re.DOTALL)
+    )
     await camera.take(page, "loras")
 
 
 async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -> None:
-    await page.keyboard.type(f"/imagine prompt: x model: {MODEL} steps: 5000")
+    await page.keyboard.type("/imagine prompt: x model: demo steps: 5000")
     await page.keyboard.press("Enter")
     answer = messages(page).last
     await expect(answer).to_contain_text("steps: 5000 is not possible; allowed is 1 to 100.")
@@ -147,6 +198,15 @@ async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -
     await page.emulate_media(color_scheme="light")
     await camera.take(page, "light")
     await page.emulate_media(color_scheme="dark")
+
+
+async def test_the_bot_answers_in_the_language_of_the_page(page: Page) -> None:
+    await page.get_by_role("combobox", name="Language").select_option("fr")
+    await expect(page.get_by_role("button", name="Envoyer")).to_be_visible()
+    await page.keyboard.type("/imagine prompt: x model: demo steps: 5000")
+    await page.keyboard.press("Enter")
+    answer = messages(page).last
+    await expect(answer).to_contain_text("5000 n’est pas possible ; choisis entre 1 et 100.")
 
 
 async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:

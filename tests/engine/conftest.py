@@ -1,4 +1,4 @@
-"""One engine and one demo model for all of these tests: importing torch alone takes 5 s."""
+"""One engine and one tiny model for all of these tests: importing torch alone takes 5 s."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.engine import factories
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds `demo` (builtin), `other` (same shape, other weights), nothing from the hub."""
+    """Holds `tiny`, `other` (same shape, other weights), nothing from the hub."""
     Engine(models_dir=Path(), hashes_file=Path()).warm_up()
     import torch
 

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import PIL.Image
 
@@ -18,14 +17,14 @@ from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
 
-DEMO = "builtin/demo-v1"
+TINY = "tiny"
 
 QUERY = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
 OUT = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0"
 CONTEXT = "up_blocks.0.attentions.1.transformer_blocks.0.attn2.to_k"
 CONVOLUTION = "down_blocks.2.resnets.0.conv1"
 SHAPES = {QUERY: (64, 64), OUT: (64, 64), CONTEXT: (96, 80), CONVOLUTION: (96, 64, 3, 3)}
-"""Modules of the demo UNet that the LoRAs below change."""
+"""Modules of the tiny UNet that the LoRAs below change."""
 TEXT_WIDTHS = {"te1": 32, "te2": 48}
 
 
@@ -42,11 +41,10 @@ Pair = tuple[Any, Any]
 
 
 def build_models(folder: Path) -> None:
-    from bot.engine import demo_model
+    from tests.engine import tiny_model
 
-    demo_model.build(folder / DEMO)
-    with mock.patch.object(demo_model, "SEED", 7):
-        demo_model.build(folder / "other")
+    tiny_model.build(folder / TINY)
+    tiny_model.build(folder / "other", seed=7)
 
 
 def model(key: str, path: str, **fields: Any) -> ModelEntry:
@@ -59,7 +57,7 @@ def catalog(
     **adapters: Path | str | AdapterEntry,
 ) -> Catalog:
     """`demo`, `other`, `models`, and adapters by key."""
-    entries = [model("demo", "builtin:demo"), model("other", "other"), *models]
+    entries = [model("demo", TINY), model("other", "other"), *models]
     loras = {
         key: path
         if isinstance(path, AdapterEntry)

@@ -1,4 +1,4 @@
-"""IP-Adapters and image encoders of the demo model's size, in the files' published form."""
+"""IP-Adapters and image encoders of a tiny model's size, in the files' published form."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,6 @@ from tests.engine.factories import save
 
 WEIGHTS = "sdxl_models/ip-adapter.safetensors"
 ENCODER = "models/image_encoder"
-CONTEXT = 80
-"""Width of the demo UNet's cross-attention."""
 HIDDEN, PROJECTED = 32, 24
 """Width of the encoder's layers and of its embeddings."""
 
@@ -32,47 +30,49 @@ def tensors(unet: Any, kind: str, seed: int) -> dict[str, Any]:
     import torch
 
     generator = torch.Generator().manual_seed(seed)
+    context: int = unet.config.cross_attention_dim
 
     def drawn(*shape: int) -> Any:
         return torch.randn(shape, generator=generator) * 0.3
 
-    found = {f"image_proj.{name}": drawn(*shape) for name, shape in _projection(kind).items()}
+    shapes = _projection(kind, context)
+    found = {f"image_proj.{name}": drawn(*shape) for name, shape in shapes.items()}
     number = 1
     for name in unet.attn_processors:
         if name.endswith("attn2.processor"):
             inner = unet.get_submodule(name.removesuffix(".processor")).to_k.weight.shape[0]
             for side in ("k", "v"):
-                found[f"ip_adapter.{number}.to_{side}_ip.weight"] = drawn(inner, CONTEXT)
+                found[f"ip_adapter.{number}.to_{side}_ip.weight"] = drawn(inner, context)
             number += 2
     return found
 
 
-def _projection(kind: str) -> dict[str, tuple[int, ...]]:
+def _projection(kind: str, context: int) -> dict[str, tuple[int, ...]]:
     if kind == "plain":
         return {
-            "proj.weight": (4 * CONTEXT, PROJECTED),
-            "proj.bias": (4 * CONTEXT,),
-            "norm.weight": (CONTEXT,),
-            "norm.bias": (CONTEXT,),
+            "proj.weight": (4 * context, PROJECTED),
+            "proj.bias": (4 * context,),
+            "norm.weight": (context,),
+            "norm.bias": (context,),
         }
     if kind == "full":
         return {
             "proj.0.weight": (HIDDEN, HIDDEN),
             "proj.0.bias": (HIDDEN,),
-            "proj.2.weight": (CONTEXT, HIDDEN),
-            "proj.2.bias": (CONTEXT,),
-            "proj.3.weight": (CONTEXT,),
-            "proj.3.bias": (CONTEXT,),
+            "proj.2.weight": (context, HIDDEN),
+            "proj.2.bias": (context,),
+            "proj.3.weight": (context,),
+            "proj.3.bias": (context,),
         }
     width = 64
     shapes: dict[str, tuple[int, ...]] = {
         "latents": (1, 4, width),
         "proj_in.weight": (width, HIDDEN),
         "proj_in.bias": (width,),
-        "proj_out.weight": (CONTEXT, width),
-        "proj_out.bias": (CONTEXT,),
-        "norm_out.weight": (CONTEXT,),
-        "norm_out.bias": (CONTEXT,),
+        "proj_out.weight": (context, width),
+        "proj_out.bias": (context,),
+        "norm_out.weight": (context,),
+        "norm_out.bias": (context,),
     }
     for layer in range(4):
         for norm in ("norm1", "norm2"):

@@ -16,11 +16,11 @@ from catalog import AdapterEntry
 from tests.engine.factories import (
     CONTEXT,
     CONVOLUTION,
-    DEMO,
     OUT,
     QUERY,
     SHAPES,
     TEXT_WIDTHS,
+    TINY,
     catalog,
     digests,
     kohya,
@@ -105,7 +105,7 @@ def test_paints_what_diffusers_paints_with_it(
 
     path = make(tmp_path / "lora.safetensors")
     painting = paint(engine, request(("lora", 0.7)), catalog(lora=path))
-    plain = plain_pipeline(models_dir / DEMO)
+    plain = plain_pipeline(models_dir / TINY)
     plain.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora")
     plain.set_adapters("lora", 0.7)
     expected = plain(

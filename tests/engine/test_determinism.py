@@ -13,7 +13,7 @@ from bot.request import AYS, GenerationRequest, Hires, InitImage, Reference
 from catalog import Catalog, ReferenceEntry
 from tests.engine import ip_adapter
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     digests,
     kohya,
@@ -81,7 +81,7 @@ def outcome(
 def reference(models_dir: Path) -> ReferenceEntry:
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(models_dir / DEMO / "unet")
+    unet = UNet2DConditionModel.from_pretrained(models_dir / TINY / "unet")
     return ip_adapter.build(models_dir / "ip-determinism", unet)
 
 
@@ -96,7 +96,7 @@ def test_history_leaves_no_trace(
 ) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True, "guidance_rescale": 0.5}
     offered = catalog(
-        [model("velocity", "builtin:demo", **fields)],
+        [model("velocity", "tiny", **fields)],
         reference,
         a=kohya_lora(tmp_path / "a.safetensors", seed=1),
         b=kohya_lora(tmp_path / "b.safetensors", seed=2, text=False),

@@ -12,7 +12,7 @@ from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from catalog import AdapterEntry
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     configs_only,
     digests,
@@ -30,9 +30,9 @@ ASKED = request(model="remote")
 
 @pytest.fixture
 def hub(models_dir: Path) -> Iterator[HubServer]:
-    """`org/model` is the demo model among files that must not be touched."""
+    """`org/model` is the tiny model among files that must not be touched."""
     with hub_server() as server:
-        files = contents(models_dir / DEMO)
+        files = contents(models_dir / TINY)
         for name in ("unet/diffusion_pytorch_model.bin", "model.ckpt", "README.md", "x.onnx"):
             files[name] = b"never downloaded"
         files["unet/diffusion_pytorch_model.fp16.safetensors"] = b"never downloaded on the CPU"
@@ -169,7 +169,7 @@ def test_a_repository_that_does_not_fit_is_not_downloaded(
 def test_one_file_of_a_repository_with_the_configuration_of_another(
     own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
-    checkpoint = single_file(models_dir / DEMO, tmp_path / "x" / "big.safetensors")
+    checkpoint = single_file(models_dir / TINY, tmp_path / "x" / "big.safetensors")
     hub.repositories["org/files"] = {
         "big.safetensors": checkpoint.read_bytes(),
         "small.safetensors": b"never downloaded",
@@ -181,7 +181,7 @@ def test_one_file_of_a_repository_with_the_configuration_of_another(
 
 
 def test_a_single_file_without_network_says_what_it_lacks(tmp_path: Path, models_dir: Path) -> None:
-    checkpoint = single_file(models_dir / DEMO, tmp_path / "alone.safetensors")
+    checkpoint = single_file(models_dir / TINY, tmp_path / "alone.safetensors")
     with pytest.raises(JobFailed) as failure:
         paint(
             engine_with(tmp_path, "http://127.0.0.1:9"),
@@ -199,7 +199,7 @@ def test_an_adapter_and_a_vae_from_the_hub(
     hub.repositories["org/lora"] = {"l.safetensors": lora.read_bytes(), "x.bin": b"no"}
     hub.repositories["org/vae"] = contents(models_dir / "other" / "vae")
     entry = model("remote", "org/model", vae_path="org/vae")
-    local = model("local", "builtin:demo", vae_path=str(models_dir / "other" / "vae"))
+    local = model("local", "tiny", vae_path=str(models_dir / "other" / "vae"))
     seen: list[Progress] = []
     asked = request(("l", 1.0), model="remote")
     adapter = AdapterEntry(key="l", name="l", path="org/lora", revision=COMMIT)
@@ -216,7 +216,7 @@ def test_a_cache_filled_by_hand_is_used_without_network(
     tmp_path: Path, engine: Engine, models_dir: Path
 ) -> None:
     snapshot = tmp_path / "models" / "hub" / "models--org--model" / "snapshots" / COMMIT
-    shutil.copytree(models_dir / DEMO, snapshot)
+    shutil.copytree(models_dir / TINY, snapshot)
     offline = engine_with(tmp_path, "http://127.0.0.1:9")
     painted = paint(offline, ASKED, catalog([REMOTE]))
     assert digests(painted) == digests(paint(engine, request()))
@@ -226,7 +226,7 @@ def test_a_cache_that_was_cut_short_is_completed(
     own: Engine, hub: HubServer, tmp_path: Path, models_dir: Path
 ) -> None:
     snapshot = tmp_path / "models" / "hub" / "models--org--model" / "snapshots" / COMMIT
-    configs_only(models_dir / DEMO, snapshot)
+    configs_only(models_dir / TINY, snapshot)
     assert digests(paint(own, ASKED, catalog([REMOTE])))
     assert sorted(hub.fetched()) == sorted(
         name for name in contents_wanted(hub) if name.endswith(".safetensors")

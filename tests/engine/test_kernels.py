@@ -102,7 +102,7 @@ def test_nothing_is_compiled_again_over_fifty_switches(
 
 
 def test_other_sizes_and_earlier_pictures_get_torchs_own(tracing: Engine) -> None:
-    offered = catalog([model("other-size", "builtin:demo")])
+    offered = catalog([model("other-size", "tiny")])
     paint(tracing, request())
     kernels_of(tracing).wait()
     before = graphs()
@@ -121,7 +121,7 @@ def test_the_sizes_that_are_proposed_are_compiled_too(
 
     asked = []
     monkeypatch.setattr("bot.engine.painter.rehearse", lambda *given: asked.append(given[-1]))
-    wide = ModelEntry(key="wide", name="Wide", path="builtin:demo", size=(96, 96), min_side=64)
+    wide = ModelEntry(key="wide", name="Wide", path="builtin:flat", size=(96, 96), min_side=64)
     paint(tracing, request(model="wide", steps=1), catalog([wide]))
     kernels_of(tracing).wait()
     assert asked == [*shapes_of(wide)]

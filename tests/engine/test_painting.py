@@ -11,7 +11,7 @@ from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from bot.recipe import Recipe
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     digests,
     model,
@@ -27,7 +27,7 @@ LONG = ", ".join(["fox"] * 60)
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
     """The same model in diffusers alone."""
-    return plain_pipeline(models_dir / DEMO)
+    return plain_pipeline(models_dir / TINY)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 5.0])

@@ -12,7 +12,7 @@ from bot.progress import Progress, Stage
 from bot.recipe import Recipe
 from bot.request import Hires, InitImage
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     digests,
     opened,
     paint,
@@ -43,7 +43,7 @@ def plain(models_dir: Path) -> Any:
     """The same model in diffusers' image-to-image pipeline."""
     from diffusers import StableDiffusionXLImg2ImgPipeline
 
-    pipeline = plain_pipeline(models_dir / DEMO)
+    pipeline = plain_pipeline(models_dir / TINY)
     parts = {name: part for name, part in pipeline.components.items() if part is not None}
     over = StableDiffusionXLImg2ImgPipeline(**parts)
     over.set_progress_bar_config(disable=True)

@@ -17,7 +17,7 @@ from bot.request import Hires, InitImage, Reference
 from catalog import Catalog
 from tests.engine import ip_adapter
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     digests,
     kohya_lora,
@@ -36,7 +36,7 @@ from tests.engine.hub_server import hub_server
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
     """The same model in diffusers alone."""
-    return plain_pipeline(models_dir / DEMO)
+    return plain_pipeline(models_dir / TINY)
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +349,7 @@ def test_it_comes_from_the_hub_and_nothing_else_does(
     tmp_path: Path,
 ) -> None:
     expected = digests(paint(engine, request(reference=guided), offered))
-    local = Path(shutil.copytree(models_dir / DEMO, tmp_path / "models" / DEMO)).parents[1]
+    local = Path(shutil.copytree(models_dir / TINY, tmp_path / "models" / TINY)).parent
     found = catalog(reference=ip_adapter.entry(folders["plain"], path="org/ip"))
     chosen = [
         ip_adapter.WEIGHTS,

@@ -17,7 +17,7 @@ from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     digests,
     kohya_lora,
@@ -138,7 +138,7 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
 
 
 def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(models_dir / DEMO, tmp_path / "mine")
+    folder = shutil.copytree(models_dir / TINY, tmp_path / "mine")
     offered = catalog([model("mine", str(folder))])
     first = paint(engine, request(model="mine"), offered)
     weights = "unet/diffusion_pytorch_model.safetensors"
@@ -156,7 +156,7 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     """Adapters are matched with the names of the networks that there are."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     expected = digests(paint(fresh, request(("a", 1.0)), offered))
-    broken = shutil.copytree(models_dir / DEMO, tmp_path / "broken")
+    broken = shutil.copytree(models_dir / TINY, tmp_path / "broken")
     config = json.loads((broken / "unet/config.json").read_text())
     deeper = {**config, "transformer_layers_per_block": 3}
     (broken / "unet/config.json").write_text(json.dumps(deeper))
@@ -165,7 +165,7 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     with pytest.raises(JobFailed) as failure:
         paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
     assert failure.value.code == "model.unreadable"
-    (broken / "vae/config.json").write_text((models_dir / DEMO / "vae/config.json").read_text())
+    (broken / "vae/config.json").write_text((models_dir / TINY / "vae/config.json").read_text())
     owner = Owner("model", "broken", lambda _: None, lambda: None)
     painter = painter_of(fresh)
     files = painter._model_files(model("broken", str(broken)), owner)
@@ -207,7 +207,7 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
 
 
 MODEL = 22_000_000
-"""Bytes that the demo model takes, generously."""
+"""Bytes that the tiny model takes, generously."""
 
 
 def test_a_model_in_ram_needs_no_file(
@@ -304,12 +304,12 @@ def test_networks_that_are_the_same_are_kept_once(
     keeping: Any, models_dir: Path, tmp_path: Path
 ) -> None:
     """In a folder, in another folder, and in a single file with other names."""
-    twin = shutil.copytree(models_dir / DEMO, tmp_path / "twin")
-    single = single_file(models_dir / DEMO, tmp_path / "single.safetensors")
+    twin = shutil.copytree(models_dir / TINY, tmp_path / "twin")
+    single = single_file(models_dir / TINY, tmp_path / "single.safetensors")
     kept = keeping(9 * MODEL)
     pictures = [digests(paint(kept, request()))]
     once = shelf_of(kept).nbytes
-    for path, config in ((twin, None), (single, "builtin:demo")):
+    for path, config in ((twin, None), (single, "tiny")):
         entry = model("x", str(path), config=config)
         pictures.append(digests(paint(kept, request(model="x"), catalog([entry]))))
     assert shelf_of(kept).nbytes == once

@@ -11,7 +11,7 @@ from bot.errors import JobFailed
 from bot.request import Hires, InitImage
 from catalog import SCHEDULERS
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     digests,
     model,
@@ -100,7 +100,7 @@ def test_a_later_beginning_is_exact(models_dir: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
-    return plain_pipeline(models_dir / DEMO)
+    return plain_pipeline(models_dir / TINY)
 
 
 def by_hand(plain: Any, scheduler: str, config: dict[str, Any], **options: Any) -> bytes:
@@ -150,8 +150,8 @@ def test_the_velocity_from_noise_alone(
     scheduler: str,
     kind: str,
 ) -> None:
-    file = single_file(models_dir / DEMO, tmp_path / "v.safetensors", markers=markers)
-    entry = model("v", str(file), config="builtin:demo", guidance_rescale=0.7, **fields)
+    file = single_file(models_dir / TINY, tmp_path / "v.safetensors", markers=markers)
+    entry = model("v", str(file), config="tiny", guidance_rescale=0.7, **fields)
     painting = paint(engine, request(model="v", scheduler=scheduler), catalog([entry]))
     config = {**SDXL, **VELOCITY, "timestep_spacing": "trailing"}
     if kind == "DDIMScheduler":
@@ -166,11 +166,11 @@ def test_the_velocity_from_noise_alone(
 def test_the_entry_knows_better_than_the_file(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
-    file = single_file(models_dir / DEMO, tmp_path / "v.safetensors", markers=("v_pred", "ztsnr"))
+    file = single_file(models_dir / TINY, tmp_path / "v.safetensors", markers=("v_pred", "ztsnr"))
     fields = {"prediction": "epsilon", "zero_terminal_snr": False}
     entries = [
-        model("mended", str(file), config="builtin:demo", **fields),
-        model("marked", str(file), config="builtin:demo"),
+        model("mended", str(file), config="tiny", **fields),
+        model("marked", str(file), config="tiny"),
     ]
     offered = catalog(entries)
     usual = digests(paint(engine, request()))
@@ -209,7 +209,7 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
 )
 def test_noise_alone_is_painted_to_a_picture(engine: Engine, inputs_dir: Path, name: str) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}
-    offered = catalog([model("v", "builtin:demo", **fields)])
+    offered = catalog([model("v", "tiny", **fields)])
     shared = {"model": "v", "scheduler": name, "steps": 4}
     first = paint(engine, request(**shared), offered)
     over = InitImage(picture(inputs_dir), 0.5)

@@ -1,4 +1,4 @@
-"""Schedulers, hashes, headers, the demo model: each alone."""
+"""Schedulers, hashes, headers, the tiny model: each alone."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import pytest
 from bot.engine.hashing import HashBook
 from bot.engine.safetensors_file import NotSafetensors, read_header
 from catalog import SCHEDULERS
-from tests.engine.factories import DEMO
+from tests.engine.factories import TINY
 
 SDXL = {
     "beta_start": 0.00085,
@@ -124,7 +124,7 @@ def test_hashing_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_a_header_is_read(models_dir: Path) -> None:
-    path = models_dir / DEMO / "vae" / "diffusion_pytorch_model.safetensors"
+    path = models_dir / TINY / "vae" / "diffusion_pytorch_model.safetensors"
     header = read_header(path)
     assert header.shapes["post_quant_conv.weight"] == (4, 4, 1, 1)
     assert header.data_start == 8 + int.from_bytes(path.read_bytes()[:8], "little")
@@ -158,36 +158,24 @@ def test_another_suffix_is_refused_before_it_is_opened(tmp_path: Path) -> None:
         read_header(tmp_path / "does-not-even-exist.ckpt")
 
 
-def test_the_demo_model_is_always_the_same(models_dir: Path, tmp_path: Path) -> None:
+def test_the_tiny_model_is_always_the_same(models_dir: Path, tmp_path: Path) -> None:
     import torch
 
-    from bot.engine import demo_model
+    from tests.engine import tiny_model
 
     torch.manual_seed(99)
-    demo_model.build(tmp_path / "again")
+    tiny_model.build(tmp_path / "again")
     digests = [
         hashlib.sha256((folder / "unet/diffusion_pytorch_model.safetensors").read_bytes())
-        for folder in (models_dir / DEMO, tmp_path / "again")
+        for folder in (models_dir / TINY, tmp_path / "again")
     ]
     assert digests[0].hexdigest() == digests[1].hexdigest()
-    assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
-def test_a_demo_model_that_fails_leaves_nothing(
-    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from bot.engine import demo_model
-
-    monkeypatch.setattr(demo_model, "_fill", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        demo_model.build(tmp_path / "demo")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_demo_model_knows_words(models_dir: Path) -> None:
+def test_the_tiny_model_knows_words(models_dir: Path) -> None:
     from transformers import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(models_dir / DEMO / "tokenizer")
+    tokenizer = CLIPTokenizer.from_pretrained(models_dir / TINY / "tokenizer")
     assert len(tokenizer("a fox in the snow").input_ids) == 2 + 5
 
 

@@ -12,7 +12,7 @@ from bot.engine import Engine
 from bot.errors import JobFailed
 from catalog import ModelEntry
 from tests.engine.factories import (
-    DEMO,
+    TINY,
     catalog,
     configs_only,
     digests,
@@ -40,13 +40,13 @@ def refused(engine: Engine, entry: ModelEntry) -> JobFailed:
 
 @pytest.fixture
 def checkpoint(models_dir: Path, tmp_path: Path) -> Path:
-    return single_file(models_dir / DEMO, tmp_path / "checkpoint.safetensors")
+    return single_file(models_dir / TINY, tmp_path / "checkpoint.safetensors")
 
 
 def test_one_file_is_the_same_model(
     engine: Engine, models_dir: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    config = configs_only(models_dir / DEMO, tmp_path / "config")
+    config = configs_only(models_dir / TINY, tmp_path / "config")
     entry = model("x", str(checkpoint), config=str(config))
     expected = paint(engine, request())
     painting = paint(engine, ASKED, catalog([entry]))
@@ -62,9 +62,9 @@ def test_a_file_below_the_models_folder_is_found_by_its_relative_path(
     engine: Engine, models_dir: Path, checkpoint: Path
 ) -> None:
     shutil.copy(checkpoint, models_dir / "dropped.safetensors")
-    entry = model("x", "dropped.safetensors", config="builtin:demo")
+    entry = model("x", "dropped.safetensors", config="tiny")
     assert painted(engine, entry) == digests(paint(engine, request()))
-    named = model("x", str(checkpoint.parent), weight_name=checkpoint.name, config="builtin:demo")
+    named = model("x", str(checkpoint.parent), weight_name=checkpoint.name, config="tiny")
     assert painted(engine, named) == digests(paint(engine, request()))
 
 
@@ -81,10 +81,10 @@ def test_a_vae_of_its_own_replaces_the_checkpoints(
         outer = ("model.", "conditioner.")
         alone = {name: tensor for name, tensor in both.items() if not name.startswith(outer)}
         path = save(tmp_path / "vae.safetensors", alone)
-    mixed = shutil.copytree(models_dir / DEMO, tmp_path / "mixed")
+    mixed = shutil.copytree(models_dir / TINY, tmp_path / "mixed")
     shutil.rmtree(mixed / "vae")
     shutil.copytree(folder / "vae", mixed / "vae")
-    painting = paint(engine, ASKED, catalog([model("x", "builtin:demo", vae_path=str(path))]))
+    painting = paint(engine, ASKED, catalog([model("x", "tiny", vae_path=str(path))]))
     assert digests(painting) == painted(engine, model("x", str(mixed)))
     assert painting.recipe.vae
     assert painting.recipe.vae.name == path.name  # posted in the picture: no folders
@@ -96,13 +96,13 @@ def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
 ) -> None:
     import torch
 
-    fragile = shutil.copytree(models_dir / DEMO / "vae", tmp_path / "vae")
+    fragile = shutil.copytree(models_dir / TINY / "vae", tmp_path / "vae")
     config = json.loads((fragile / "config.json").read_text(encoding="utf-8"))
     (fragile / "config.json").write_text(json.dumps({**config, "force_upcast": True}))
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="float16")
     kept = {}
     for key, vae in (("plain", None), ("x", str(fragile))):
-        entry = model(key, "builtin:demo", vae_path=vae)
+        entry = model(key, "tiny", vae_path=vae)
         paint(engine, request(model=key), catalog([entry]))
         kept[key] = (resident(engine).unet.dtype, resident(engine).vae.dtype)
     assert kept == {
@@ -124,7 +124,7 @@ def half_of(folder: Path, target: Path) -> Path:
 def test_a_variant_is_used_where_there_is_no_other(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
-    folder = half_of(models_dir / DEMO, tmp_path / "half")
+    folder = half_of(models_dir / TINY, tmp_path / "half")
     assert painted(engine, model("x", str(folder))) == digests(paint(engine, request()))
 
 
@@ -133,7 +133,7 @@ def test_weights_in_several_files_are_read(
 ) -> None:
     from diffusers import UNet2DConditionModel
 
-    folder = shutil.copytree(models_dir / DEMO, tmp_path / "sharded")
+    folder = shutil.copytree(models_dir / TINY, tmp_path / "sharded")
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True)
     shutil.rmtree(folder / "unet")
     unet.save_pretrained(folder / "unet", max_shard_size="8MB")
@@ -158,14 +158,14 @@ def test_a_pickle_is_never_opened_whatever_its_name(
     witness = tmp_path / "witness"
     witness.touch()
     trap = pickle.dumps(Trap(witness))
-    folder = shutil.copytree(models_dir / DEMO, tmp_path / "trapped")
+    folder = shutil.copytree(models_dir / TINY, tmp_path / "trapped")
     (tmp_path / "trap.safetensors").write_bytes(trap)
     if place == "unet":
         (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(trap)
     fields = {
-        "checkpoint": {"path": str(tmp_path / "trap.safetensors"), "config": "builtin:demo"},
+        "checkpoint": {"path": str(tmp_path / "trap.safetensors"), "config": "tiny"},
         "unet": {"path": str(folder)},
-        "vae": {"path": "builtin:demo", "vae_path": str(tmp_path / "trap.safetensors")},
+        "vae": {"path": "tiny", "vae_path": str(tmp_path / "trap.safetensors")},
     }[place]
     failure = refused(engine, model("x", **fields))
     assert failure.code == "model.not_safetensors"
@@ -176,7 +176,7 @@ def test_a_pickle_is_never_opened_whatever_its_name(
 def test_a_folder_of_pickles_only_is_no_model(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
-    folder = configs_only(models_dir / DEMO, tmp_path / "bin")
+    folder = configs_only(models_dir / TINY, tmp_path / "bin")
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"x")
     failure = refused(engine, model("x", str(folder)))
     assert (failure.code, failure.params["part"]) == ("model.incomplete", "text_encoder")
@@ -185,10 +185,10 @@ def test_a_folder_of_pickles_only_is_no_model(
 def test_another_architecture_is_said(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    tensors = load_file(models_dir / DEMO / "vae" / "diffusion_pytorch_model.safetensors")
+    tensors = load_file(models_dir / TINY / "vae" / "diffusion_pytorch_model.safetensors")
     old = {f"model.diffusion_model.{name}": tensor for name, tensor in tensors.items()}
     path = save(tmp_path / "sd15.safetensors", old)
-    failure = refused(engine, model("x", str(path), config="builtin:demo"))
+    failure = refused(engine, model("x", str(path), config="tiny"))
     assert failure.code == "model.not_sdxl"
 
 
@@ -196,7 +196,7 @@ def test_weights_that_do_not_fit_their_configuration_are_said(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
     expected = digests(paint(engine, request()))
-    folder = shutil.copytree(models_dir / DEMO, tmp_path / "wrong")
+    folder = shutil.copytree(models_dir / TINY, tmp_path / "wrong")
     shutil.copy(folder / "text_encoder" / "config.json", folder / "text_encoder_2")
     failure = refused(engine, model("x", str(folder)))
     assert failure.code == "model.unreadable"

@@ -107,6 +107,16 @@ def test_the_judge_counts() -> None:
     assert judge.things(Image.new("RGB", (SIDE, SIDE), COLOURS["red"])) == []
 
 
+def test_the_judge_tells_where_a_thing_is() -> None:
+    for place, x, y in (("left", 0.26, 0.5), ("top", 0.5, 0.26)):
+        (thing,) = judge.things(drawn(alone("circle", place=place)))
+        assert judge.middle_of(thing) == pytest.approx((x, y), abs=0.06)
+    two = Scene((Group("circle", "red"), Group("square", "green")), "plain", "white")
+    pictures = [drawn(two, seed) for seed in range(8)]
+    assert {judge.is_left(picture, "red") for picture in pictures} == {True, False}
+    assert all(judge.is_left(p, "red") != judge.is_left(p, "green") for p in pictures)
+
+
 def test_lightness_and_colour_are_cielab_s() -> None:
     white, red = judge.lab(np.array([[255.0, 255, 255], [255, 0, 0]]))
     assert white == pytest.approx([100, 0, 0], abs=0.1)

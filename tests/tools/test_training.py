@@ -1,5 +1,6 @@
 """Training from nothing to shipped files, with so few steps that nothing is learnt."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from bot.engine import Engine
 from catalog import AdapterEntry, Catalog, ModelEntry
 from catalog.dropins import Headers
+from catalog.header import read_metadata
 from tests.engine.factories import paint, request
 
 
@@ -78,8 +80,13 @@ def test_everything_is_trained_and_written_and_can_be_painted_with(
     training.write(tmp_path / "demo")
     families = {"sketch": "LoRA", "neon": "LoKr", "pixel": "LoHa", "clay": "LoCon"}
     for key, family in families.items():
-        facts = Headers().facts(tmp_path / "demo" / f"{key}.safetensors")
+        file = tmp_path / "demo" / f"{key}.safetensors"
+        facts = Headers().facts(file)
         assert (facts.family, facts.base, facts.candidates) == (family, "SDXL", (key,))
+        # As kohya's trainer hashes: all that follows the header.
+        data = file.read_bytes()
+        numbers = data[8 + int.from_bytes(data[:8], "little") :]
+        assert read_metadata(file)["sshs_model_hash"] == hashlib.sha256(numbers).hexdigest()
 
     flat, ink = str(tmp_path / "demo" / "flat"), str(tmp_path / "demo" / "ink.safetensors")
     models = {

@@ -44,7 +44,7 @@ class Plan:
 
 
 PLANS: Final = (
-    Plan("sketch", "Sketch", "Coloured pencil on paper.", "", 8, False),
+    Plan("sketch", "Sketch", "Coloured pencil on paper.", "", 4, False),
     Plan("neon", "Neon", "Tubes of light before a dark wall.", "lokr", 4, False),
     Plan("pixel", "Pixel", "Large blocks, as on an old screen.", "loha", 4, False),
     Plan("clay", "Clay", "Soft solid things with light and shadow.", "locon", 4, True),

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from tools.demo.adapters import Plan
 from tools.demo.text import Text
@@ -149,7 +149,6 @@ def _open_clip(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def write_adapter(path: Path, plan: Plan, tensors: dict[str, torch.Tensor], pictures: int) -> None:
     """An adapter with the metadata that kohya's trainer writes, fp16."""
     half = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
-    digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in half.values())).hexdigest()
     lycoris = {"algo": plan.algo, "preset": "full" if plan.convolutions else "attn-mlp"}
     metadata = {
         "ss_network_module": "lycoris.kohya" if plan.algo else "networks.lora",
@@ -161,7 +160,7 @@ def write_adapter(path: Path, plan: Plan, tensors: dict[str, torch.Tensor], pict
         "ss_output_name": plan.style,
         "ss_num_train_images": str(pictures),
         "ss_tag_frequency": json.dumps({plan.style: {plan.trigger: pictures}}),
-        "sshs_model_hash": digest,
+        "sshs_model_hash": hashlib.sha256(_after_header(save(half))).hexdigest(),
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
@@ -171,3 +170,8 @@ def write_adapter(path: Path, plan: Plan, tensors: dict[str, torch.Tensor], pict
         "modelspec.license": LICENCE,
     }
     save_file(half, path, metadata)
+
+
+def _after_header(data: bytes) -> bytes:
+    """What kohya's trainer hashes of a file: all that follows the header."""
+    return data[8 + int.from_bytes(data[:8], "little") :]

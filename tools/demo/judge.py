@@ -81,6 +81,18 @@ def colour_of(image: Image.Image, mask: Mask) -> str:
     return colour_name(np.median(pixels[inside if inside.any() else mask], axis=0))
 
 
+def middle_of(mask: Mask) -> tuple[float, float]:
+    """Where a thing is, across and down: its centroid in shares of the picture's sides."""
+    y, x = np.argwhere(mask).mean(0) / mask.shape
+    return float(x), float(y)
+
+
+def is_left(image: Image.Image, colour: str) -> bool:
+    """Whether the largest thing of a colour, which must be there, is in the left half."""
+    thing = next(mask for mask in things(image) if colour_of(image, mask) == colour)
+    return middle_of(thing)[0] < 0.5
+
+
 def shape_of(mask: Mask) -> str:
     """The shape whose outline covers a thing best: intersection over union of boxed masks."""
     seen = _boxed(mask)

@@ -45,7 +45,7 @@ SLOTS: Final[dict[int, tuple[Point, ...]]] = {
 """Middles of so many things whose places are not told."""
 CROWD: Final = {1: 1.0, 2: 0.75, 3: 0.7, 4: 0.62}
 """How much smaller each of so many things is."""
-JITTER: Final = 8.0
+JITTER: Final = 6.0
 """Pixels, at most, that a thing is beside its place, across and down."""
 PLACES: Final = tuple(ANCHORS)
 GROUNDS: Final = ("plain", "sea", "hill")
@@ -79,14 +79,13 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One shape as it is drawn: centre and radius in pixels, its turn in radians."""
+    """One shape as it is drawn: centre and radius in pixels."""
 
     shape: str
     colour: str
     x: float
     y: float
     radius: float
-    turn: float
 
 
 def held_out(shape: str, colour: str, ground_colour: str) -> bool:
@@ -165,7 +164,7 @@ def _place(
             for share, side in zip(slot, room, strict=True)
         )
         if all(math.hypot(x - o.x, y - o.y) > radius + o.radius + 3 for o in others):
-            return Thing(group.shape, group.colour, x, y, radius, rng.uniform(-0.14, 0.14))
+            return Thing(group.shape, group.colour, x, y, radius)
     return None
 
 
@@ -227,13 +226,7 @@ class Canvas:
         pen, k = ImageDraw.Draw(mask), SUPERSAMPLING
         for fill, outline in outlines(thing.shape):
             r = max(1.0, thing.radius + (grow if fill else -grow)) * k
-            points = [
-                (
-                    thing.x * k + r * (x * math.cos(thing.turn) - y * math.sin(thing.turn)),
-                    thing.y * k + r * (x * math.sin(thing.turn) + y * math.cos(thing.turn)),
-                )
-                for x, y in outline
-            ]
+            points = [(thing.x * k + r * x, thing.y * k + r * y) for x, y in outline]
             pen.polygon(points, fill=255 if fill else 0)
         return mask
 

@@ -1,21 +1,22 @@
 """The UNet: from noise to the latents of a scene, told what to paint by the text encoders."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from tools.demo.loop import Loop
 from tools.demo.scenes import SIDE, Scene, draw_scene, render
 from tools.demo.text import WIDTHS, Text
-from tools.demo.vae import SCALING, pixels
+from tools.demo.vae import code, pixels
 from tools.demo.words import caption
 
 SIZES = ((SIDE, SIDE), (104, 152), (152, 104))
@@ -32,19 +33,16 @@ UNTOLD = 0.1
 
 
 def build() -> UNet2DConditionModel:
-    """The untrained network: SDXL's blocks, one layer each, on two levels instead of three.
-
-    Both look at the words and at themselves.
-    """
+    """The untrained network: SDXL's blocks, one layer each, on two levels instead of three."""
     return UNet2DConditionModel(
         sample_size=SIDE // 8,
-        block_out_channels=(64, 80),
+        block_out_channels=(64, 88),
         layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         transformer_layers_per_block=(1, 1),
-        attention_head_dim=(4, 5),
-        norm_num_groups=16,
+        attention_head_dim=(4, 4),
+        norm_num_groups=8,
         cross_attention_dim=sum(WIDTHS),
         use_linear_projection=True,
         addition_embed_type="text_time",
@@ -122,27 +120,22 @@ def _drawn(seed: int, style: str, chunk: int) -> np.ndarray:
     return np.stack(drawn)
 
 
-def pictures(
-    folder: Path, make_vae: Callable[[], AutoencoderKL], seed: int, style: str, chunks: int
-) -> Pictures:
+def pictures(folder: Path, seed: int, style: str, chunks: int) -> Pictures:
     """Draw and encode `chunks` × CHUNK scenes in one style, or take them from `folder`."""
     file = folder / f"latents-{style}-{chunks}.safetensors"
     if not file.is_file():
-        found = {str(c): part for c, part in _encoded(make_vae(), seed, style, chunks)}
+        found = {str(c): part for c, part in _encoded(seed, style, chunks)}
         save_file(found, file)
     stored = load_file(file)
     return Pictures(seed, [stored[str(chunk)] for chunk in range(chunks)])
 
 
-def _encoded(
-    vae: AutoencoderKL, seed: int, style: str, chunks: int
-) -> Iterator[tuple[int, torch.Tensor]]:
-    with ProcessPoolExecutor(1) as pool, torch.no_grad():
-        waiting = [pool.submit(_drawn, seed, style, chunk) for chunk in range(chunks)]
-        for chunk, drawn in enumerate(waiting):
-            parts = torch.split(torch.from_numpy(drawn.result()), 50)
-            means = [vae.encode(pixels(part)).latent_dist.mean for part in parts]
-            yield chunk, (torch.cat(means) * SCALING).half().contiguous()
+def _encoded(seed: int, style: str, chunks: int) -> Iterator[tuple[int, torch.Tensor]]:
+    latents_of = code()
+    with ProcessPoolExecutor(2) as pool:
+        drawn = pool.map(_drawn, repeat(seed), repeat(style), range(chunks))
+        for chunk, images in enumerate(drawn):
+            yield chunk, latents_of(pixels(torch.from_numpy(images))).half()
 
 
 class Teacher:

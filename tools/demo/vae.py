@@ -1,21 +1,29 @@
-"""The VAE: small, sharp on flat colours and edges, with latents scaled as SDXL's are."""
+"""The VAE: small, sharp on flat colours and edges, with latents scaled as SDXL's are.
 
+What its latents are is prescribed, not learnt: the colours of a picture an eighth as large, and how
+lively each of its pixels was. A UNet as small as ours learns to paint those much sooner than a code
+that a VAE makes up, and need not wait for the VAE.
+"""
+
+import math
 import random
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
 
 from tools.demo.loop import Loop
 from tools.demo.scenes import draw_scene, render
 
+SEED = 1
+"""Of the pictures that the VAE learns from."""
 SCALING = 0.13025
 """SDXL's scaling_factor: latents of a VAE that fits it have a standard deviation of 1/SCALING."""
-NOISE = 0.02
+NOISE = 0.05
 """Standard deviation of the noise on scaled latents that the decoder learns to see through."""
 CROP = 48
 PLACES = (128 - CROP) // 8 + 1
@@ -28,10 +36,42 @@ SDXL_COLOURS = torch.tensor(
 """Red, green and blue of SDXL's latent channels: diffusers' using-diffusers/callback.md."""
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The latents of pictures: `turn` (4, 4) applied to what their cells show less `middle`."""
+
+    turn: torch.Tensor
+    middle: torch.Tensor
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Scaled latents (batch, 4, height/8, width/8) of pictures as the VAE takes them."""
+        centred = cells(images).movedim(1, -1) - self.middle
+        return (centred @ self.turn.T).movedim(-1, 1).contiguous()
+
+
+def cells(images: torch.Tensor) -> torch.Tensor:
+    """Mean red, green and blue of each 8×8 pixels, and their standard deviation."""
+    mean = F.avg_pool2d(images, 8)
+    spread = (F.avg_pool2d(images.square(), 8) - mean.square()).mean(1, keepdim=True)
+    return torch.cat([mean, spread.clamp(min=0).sqrt()], 1)
+
+
+def fit(images: torch.Tensor) -> Code:
+    """The code in which each channel has mean 0 and standard deviation 1, uncorrelated; among all
+    such codes that whose colours come nearest to SDXL's own, so that previews fit this VAE too."""
+    flat = cells(images).movedim(1, -1).reshape(-1, 4).double()
+    middle = flat.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov(flat.T))
+    white = vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    seen = torch.linalg.inv(white)[:, :3]
+    left, _, right = torch.linalg.svd(SDXL_COLOURS.double().T @ seen.T)
+    return Code((left @ right @ white).float(), middle.float())
+
+
 def build() -> AutoencoderKL:
     """The untrained network."""
     return AutoencoderKL(
-        block_out_channels=(16, 16, 48, 64),
+        block_out_channels=(12, 16, 32, 40),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
@@ -58,24 +98,25 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
     return shown
 
 
-def train(folder: Path, seed: int, steps: int, batch: int = 16) -> AutoencoderKL:
-    """Train, or go on training, and scale the latents. State and result in `folder`."""
-    file = folder / "vae.safetensors"
-    if file.is_file():
-        trained = build().eval().requires_grad_(False)
-        trained.load_state_dict(load_file(file))
-        return trained
-    torch.manual_seed(seed)
+def code() -> Code:
+    """The code of the demo models, fitted to some flat pictures."""
+    return fit(pixels(pictures(200, SEED, "flat")))
+
+
+def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
+    """Train, or go on training, on crops and at last on whole pictures. State in `folder`."""
+    torch.manual_seed(SEED)
+    latents_of = code()
     vae = build().to(memory_format=torch.channels_last)
     with ProcessPoolExecutor(2) as pool:
-        parts = pool.map(pictures, SHARES.values(), [seed] * len(SHARES), SHARES)
+        parts = pool.map(pictures, SHARES.values(), [SEED] * len(SHARES), SHARES)
         pool_of_pictures = torch.cat(list(parts))
 
     chances = _busy(pool_of_pictures)
 
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
-        whole = step >= 0.85 * steps
-        number = batch // 5 if whole else batch
+        whole = step >= 0.7 * steps
+        number = batch // 4 if whole else batch
         chosen = torch.randint(len(pool_of_pictures), (number,), generator=generator)
         images = pixels(pool_of_pictures[chosen])
         if not whole:
@@ -85,29 +126,25 @@ def train(folder: Path, seed: int, steps: int, batch: int = 16) -> AutoencoderKL
                 [cut[:, 8 * y : 8 * y + CROP, 8 * x : 8 * x + CROP] for cut, (y, x) in cuts]
             )
         images = images.contiguous(memory_format=torch.channels_last)
-        latents = vae.encode(images).latent_dist
-        noise = torch.randn(latents.mean.shape, generator=generator)
-        painted = vae.decode(latents.mean + latents.std * noise).sample
-        total: torch.Tensor = _apart(painted, images) + 1e-6 * latents.kl().mean()
+        latents = latents_of(images)
+        told = vae.encode(images).latent_dist.mean
+        # What a UNet paints is not as exact as what the encoder says.
+        blurred = latents + NOISE * torch.randn(latents.shape, generator=generator)
+        total: torch.Tensor = _apart(vae.decode(blurred).sample, images) + F.mse_loss(told, latents)
         return total
 
-    Loop(folder, "vae", vae.parameters(), steps=steps, rate=2e-3, keep=0.99).run(seed, loss_of)
-    vae.eval().requires_grad_(False)
-    _scale(vae, pixels(pool_of_pictures[:: max(1, len(pool_of_pictures) // 256)]))
-    state = {name: tensor.contiguous() for name, tensor in vae.state_dict().items()}
-    save_file(state, file)
-    return vae
+    Loop(folder, "vae", vae.parameters(), steps=steps, rate=2e-3, keep=0.995).run(SEED, loss_of)
+    _scale(vae)
+    return vae.eval().requires_grad_(False)
 
 
 def sharpen(
     folder: Path, vae: AutoencoderKL, seed: int, steps: int, batch: int = 4
 ) -> AutoencoderKL:
-    """Train the decoder alone on whole pictures, or go on training it: latents stay what they are.
-
-    A UNet can learn those latents meanwhile.
-    """
+    """Train the decoder alone on new whole pictures, or go on training it."""
     torch.manual_seed(seed)
     vae.to(memory_format=torch.channels_last)
+    latents_of = code()
     learning = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
     for parameter in learning:
         parameter.requires_grad_(True)
@@ -121,16 +158,12 @@ def sharpen(
         ]
         images = pixels(torch.from_numpy(np.stack(drawn)))
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            latents = vae.encode(images).latent_dist
-            noise = torch.randn(latents.mean.shape, generator=generator)
-            # What a UNet paints is not as exact as what the encoder says.
-            blurred = latents.mean + NOISE / SCALING * noise
-        return _apart(vae.decode(blurred).sample, images)
+        latents = latents_of(images)
+        latents = latents + NOISE * torch.randn(latents.shape, generator=generator)
+        return _apart(vae.decode(latents / SCALING).sample, images)
 
     Loop(folder, "decoder", learning, steps=steps, rate=1.5e-3, keep=0.995).run(seed, loss_of)
-    vae.eval().requires_grad_(False)
-    return vae
+    return vae.eval().requires_grad_(False)
 
 
 def _apart(painted: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -153,28 +186,12 @@ def _busy(images: torch.Tensor) -> torch.Tensor:
     return busy + 0.15 * busy.mean()
 
 
-def _scale(vae: AutoencoderKL, images: torch.Tensor) -> None:
-    """Turn and stretch the latents, the pictures unchanged.
-
-    Each channel gets mean 0 and standard deviation 1/SCALING, uncorrelated; among all such latents
-    those are taken whose colours come nearest to SDXL's own, so that previews fit this VAE too.
-    """
+def _scale(vae: AutoencoderKL) -> None:
+    """Stretch the latents to a standard deviation of 1/SCALING; how sure it is of them is NOISE."""
     with torch.no_grad():
-        means = torch.cat([vae.encode(part).latent_dist.mean for part in torch.split(images, 16)])
-        flat = means.permute(0, 2, 3, 1).reshape(-1, 4).double()
-        middle = flat.mean(0)
-        values, vectors = torch.linalg.eigh(torch.cov(flat.T))
-        white = vectors @ torch.diag(values.rsqrt()) @ vectors.T
-        colours = F.avg_pool2d(images, 8).permute(0, 2, 3, 1).reshape(-1, 3).double()
-        plain = (flat - middle) @ white
-        seen = torch.linalg.lstsq(plain, colours - colours.mean(0)).solution
-        left, _, right = torch.linalg.svd(SDXL_COLOURS.double().T @ seen.T)
-        turn = left @ right / SCALING @ white.T
         into, out = vae.quant_conv, vae.post_quant_conv
-        mean_weight, mean_bias = into.weight[:4, :, 0, 0].double(), into.bias[:4].double()
-        # The spread keeps its channels: turned, it would no longer be one number a channel.
-        into.weight[:4, :, 0, 0] = (turn @ mean_weight).float()
-        into.bias[:4] = (turn @ (mean_bias - middle)).float()
-        back, weight = torch.linalg.inv(turn), out.weight[..., 0, 0].double()
-        out.bias += (weight @ middle).float()
-        out.weight[..., 0, 0] = (weight @ back).float()
+        into.weight /= SCALING
+        into.bias /= SCALING
+        into.weight[4:] = 0
+        into.bias[4:] = 2 * math.log(NOISE / SCALING)
+        out.weight *= SCALING

@@ -8,6 +8,12 @@ import { t } from "./words.js";
 
 const PAUSE = 80; // ms of no typing before the bot is asked for suggestions
 
+/** Of what type an option is, and whether it is required. */
+function kindOf({ type, required }) {
+  const name = Object.keys(KIND).find((key) => KIND[key] === type);
+  return [t(`type_${name}`), required ? t("required") : null].filter(Boolean).join(" · ");
+}
+
 export class CommandLine {
   /** list: where suggestions are shown. on: {send(command, values, line), cancel(), wrong(text)}. */
   constructor(client, list, on) {
@@ -84,7 +90,8 @@ export class CommandLine {
       },
     };
     Object.assign(entry, option.type === KIND.file ? this._fileField(entry) : this._textField(entry));
-    const name = h("span", { class: "pill-name" }, option.shown);
+    const star = option.required ? h("span", { class: "needed", "aria-hidden": "true" }, "*") : null;
+    const name = h("span", { class: "pill-name" }, option.shown, star);
     entry.element = h("span", { class: "pill", onmousedown: (event) => this._into(event, entry) }, name, entry.holder);
     const index = after ? this.fields.indexOf(after) + 1 : this.fields.length;
     const next = this.fields[index]?.element ?? this._tail.element;
@@ -207,7 +214,7 @@ export class CommandLine {
     const items = fitting(this._left, typed, (o) => o.shown).map((option) => ({
       label: option.shown,
       description: option.about,
-      needed: option.required ? t("required") : null,
+      note: kindOf(option),
       pick: () => {
         this._tail.set("");
         this._add(option).field.focus();
@@ -236,10 +243,11 @@ export class CommandLine {
   /** choices: null where there is nothing to choose from. */
   _offer(entry, choices) {
     const { option } = entry;
-    const title = [h("strong", {}, option.shown), " ", option.about];
+    const title = [h("strong", {}, option.shown), " ", option.about, " ", h("span", { class: "list-hint" }, kindOf(option))];
     const items = (choices ?? []).map((choice) => ({ label: String(choice.name), choice, pick: () => this._choose(entry, choice) }));
     const empty = choices === null ? this._hint(option) : option.autocomplete ? t("no_choice") : t("nothing_here");
     this._list.show(title, items, { active: 0, empty });
+    this._offered = entry.text;
     this._list.describe(entry.field);
   }
 
@@ -275,6 +283,8 @@ export class CommandLine {
     const start = entry.option.type === KIND.file || (field.selectionStart === 0 && field.selectionEnd === 0);
     const end = entry.option.type === KIND.file || field.selectionEnd === field.value.length;
     const index = this.fields.indexOf(entry);
+    // Until the bot has answered, the list is still the one for what was typed before.
+    const fresh = this._offered === entry.text;
     const go = (other) => {
       event.preventDefault();
       other?.focus();
@@ -283,7 +293,7 @@ export class CommandLine {
     if (event.key === "Enter") {
       if (entry.option.type === KIND.file && !entry.file) return;
       event.preventDefault();
-      const active = this._list.items[this._list.active]?.choice;
+      const active = fresh ? this._list.items[this._list.active]?.choice : null;
       if (active && entry.text !== String(active.value) && entry.text !== String(active.name)) this._choose(entry, active);
       else {
         if (active) entry.chosen = active;
@@ -291,7 +301,7 @@ export class CommandLine {
       }
     } else if (event.key === "Tab" && !event.shiftKey) {
       event.preventDefault();
-      if (entry.text && !entry.chosen && this._list.active >= 0) this._list.pick();
+      if (fresh && entry.text && !entry.chosen && this._list.active >= 0) this._list.pick();
       else go(this.fields[index + 1]?.field ?? this._tail.field);
     } else if (event.key === "Tab" && index > 0) {
       go(this.fields[index - 1].field);

@@ -4,7 +4,7 @@ import { fill, h } from "./dom.js";
 
 let lists = 0;
 
-/** Items: {label, description, note, mark (an element), pick, needed}. One of them may be active. */
+/** Items: {label, description, note, mark (an element), pick}. One of them may be active. */
 export class Listbox {
   constructor(props = {}) {
     this._id = `list-${++lists}`;
@@ -35,7 +35,7 @@ export class Listbox {
         "div",
         { role: "option", id: `${this._id}-${index}`, class: "list-item", "aria-selected": "false", onclick: () => item.pick(), onmousemove: () => this._activate(index, false) },
         item.mark ?? null,
-        h("span", { class: "list-label" }, item.label, item.needed ? h("span", { class: "needed" }, item.needed) : null),
+        h("span", { class: "list-label" }, item.label),
         item.description ? h("span", { class: "list-description" }, item.description) : null,
         item.note ? h("span", { class: "list-note" }, item.note) : null,
       ),

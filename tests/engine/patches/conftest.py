@@ -1,11 +1,11 @@
-"""The names of the demo model, from its real parts."""
+"""The names of the tiny model, from its real parts."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.factories import DEMO
+from tests.engine.factories import TINY
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def known(models_dir: Path) -> dict[str, Any]:
 
     from bot.engine.patches import targets
 
-    pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / DEMO, local_files_only=True)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
     return targets(
         {part: getattr(pipeline, part) for part in ("unet", "text_encoder", "text_encoder_2")}
     )

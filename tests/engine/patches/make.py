@@ -1,4 +1,4 @@
-"""Adapter files of every family, for any modules: of the demo model, of the true SDXL, or made up.
+"""Adapter files of every family, for any modules: of the tiny model, of the true SDXL, or made up.
 
 make.file(path, "LoKr", make.demo_modules("kohya"))
 """
@@ -18,7 +18,7 @@ NORM_SHAPE = (32,)
 
 
 def demo_modules(*, text: bool = True) -> dict[str, Shape]:
-    """kohya's names of some Linears and a Conv2d of the demo model → shapes of weights."""
+    """kohya's names of some Linears and a Conv2d of the tiny model → shapes of weights."""
     modules: dict[str, Shape] = {_kohya("unet", path): shape for path, shape in SHAPES.items()}
     for encoder, width in TEXT_WIDTHS.items() if text else ():
         for path, shape in text_shapes(width).items():
@@ -69,7 +69,7 @@ def sd15_modules() -> dict[str, Shape]:
 
 
 def demo_norms() -> dict[str, Shape]:
-    """kohya's name of a GroupNorm of the demo model's UNet."""
+    """kohya's name of a GroupNorm of the tiny model's UNet."""
     return {_kohya("unet", NORM): NORM_SHAPE}
 
 
@@ -111,7 +111,7 @@ def module(
 ) -> Tensors:
     """What a file of `family` holds for one module, by the last part of the names.
 
-    The changes are strong: of the size of the demo model's weights.
+    The changes are strong: of the size of the tiny model's weights.
     """
     import torch
 

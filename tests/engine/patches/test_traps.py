@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bot.errors import JobFailed
-from tests.engine.factories import DEMO, SHAPES, TEXT_WIDTHS, kohya, save, text_shapes
+from tests.engine.factories import SHAPES, TEXT_WIDTHS, TINY, kohya, save, text_shapes
 from tests.engine.patches import make
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")
@@ -21,7 +21,7 @@ PARTS = ("unet", "text_encoder", "text_encoder_2")
 def pipeline(models_dir: Path) -> Any:
     from diffusers import StableDiffusionXLPipeline
 
-    return StableDiffusionXLPipeline.from_pretrained(models_dir / DEMO, local_files_only=True)
+    return StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
 
 
 @pytest.fixture(scope="module")

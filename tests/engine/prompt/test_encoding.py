@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import JobFailed
-from tests.engine.factories import DEMO
+from tests.engine.factories import TINY
 
 FOX = 3
 """Where "fox" stands in "a red fox in the snow", counted from the start token."""
@@ -20,7 +20,7 @@ def plain(models_dir: Path) -> Any:
     from diffusers import StableDiffusionXLPipeline
 
     return StableDiffusionXLPipeline.from_pretrained(
-        models_dir / DEMO, use_safetensors=True, local_files_only=True
+        models_dir / TINY, use_safetensors=True, local_files_only=True
     )
 
 

@@ -1,13 +1,11 @@
-"""The demo model: a tiny untrained network of the SDXL architecture, built on the spot.
+"""A tiny untrained network of the SDXL architecture, built on the spot: it paints a texture.
 
-It lets everything around a model run without a download. What it paints is a coloured texture.
+Its layers are as many, and named, as SDXL's; the trained demo model has fewer.
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
@@ -17,9 +15,6 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
 )
-
-VERSION = "demo-v1"
-"""Name of the folder; changes whenever the bytes below would change."""
 
 SEED = 20_261_122
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -37,25 +32,12 @@ best quality sharp focus low bad anatomy blurry text watermark ugly deformed han
 """
 
 
-def build(folder: Path) -> None:
-    """Write the model as a diffusers folder, complete or not at all.
+def build(folder: Path, seed: int = SEED) -> None:
+    """Write the model as a diffusers folder.
 
-    folder: its parents are made; when it is there already nothing happens. The bytes of every
-        weight are the same on every machine and in every call.
+    The bytes of every weight are the same on every machine and in every call with the same seed.
     """
-    draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
-    draft.mkdir(parents=True)
-    try:
-        _write_parts(draft)
-        draft.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process built the same model meanwhile
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write_parts(folder: Path) -> None:
+    folder.mkdir(parents=True)
     vocabulary, merges = _vocabulary()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
         _write_tokenizer(folder / name, vocabulary, merges, pad)
@@ -105,8 +87,8 @@ def _write_parts(folder: Path) -> None:
         "unet": unet,
         "vae": vae,
     }
-    for seed, (name, part) in enumerate(parts.items(), SEED):
-        _fill(part, seed)
+    for number, (name, part) in enumerate(parts.items(), seed):
+        _fill(part, number)
         if name == "vae":  # softer colours: at full strength nearly every pixel is clipped
             part.decoder.conv_out.weight.data.mul_(0.375)
         part.save_pretrained(folder / name, safe_serialization=True)

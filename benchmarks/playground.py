@@ -1,0 +1,100 @@
+"""How soon a playground that was just started shows its first picture.
+
+`python -m benchmarks.playground` starts `main.py playground` several times, each as on the first
+day, asks by the page's own calls for a picture once `/imagine` is there, and prints the median of
+the seconds from the start of the process until the picture has come.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+from benchmarks import machine
+from benchmarks.bot_process import ROOT, Home
+from benchmarks.side_by_side import write_readme
+
+GOAL = 20.0
+WEB = build_opener(ProxyHandler({}))
+WANTED = {"prompt": "a red star on a blue background"}
+
+
+def seconds_to_first_picture(folder: Path) -> float:
+    """Of one start in an empty folder; models are looked for there too."""
+    command = [sys.executable, str(ROOT / "main.py"), "playground", "--no-open", "--port", "0"]
+    environment = Home(folder, ROOT / "catalog").environment()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        _wait_for_picture(process.stdout.readline().split()[2])
+        return time.perf_counter() - began
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for_picture(url: str) -> None:
+    """Ask for one on the page at `url` and fetch it."""
+    person = json.load(WEB.open(f"{url}/api/start"))["people"][0]
+    asked = False
+    for kind, data in _events(WEB.open(f"{url}/api/events?as={person}")):
+        if kind == "world" and not asked and data["online"]:
+            asked = any(command["name"] == "imagine" for command in data["commands"])
+            if asked:
+                where = data["channels"][0]["id"]
+                act = {"as": person, "channel": where, "command": "imagine", "options": WANTED}
+                headers = {"Content-Type": "application/json", "Origin": url}
+                WEB.open(Request(f"{url}/api/slash", json.dumps(act).encode(), headers))
+        elif kind == "message" and data["reactions"]:
+            assert WEB.open(data["attachments"][0]["url"]).read().startswith(b"\x89PNG")
+            return
+    raise SystemExit("The playground ended before it had painted.")
+
+
+def _events(stream: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
+    """Name and data of each server-sent event."""
+    name = ""
+    for line in stream:
+        field, _, value = line.decode().strip().partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            yield name, json.loads(value)
+
+
+def main() -> int:
+    """Returns 1 when the goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--starts", type=int, default=3, help="(default 3)")
+    parser.add_argument("--write-readme", action="store_true", help="put it there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="imagen-bench-") as folder:
+        found = []
+        for number in range(options.starts):
+            home = Path(folder) / str(number)
+            home.mkdir()
+            found.append(seconds_to_first_picture(home))
+    median = statistics.median(found)
+    text = (
+        f"From the start of the playground to the first picture: {median:.1f} s"
+        f" (median of {len(found)}, goal ≤ {GOAL:g} s), measured by"
+        f" `python -m benchmarks.playground` on {machine.describe()}."
+    )
+    print(text)
+    if options.write_readme:
+        write_readme("playground", text, ROOT / "README.md")
+    return 1 if median > GOAL else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The shipped demo models: what their files are, and that what they paint is what was asked for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catalog.dropins import Headers
+from catalog.header import read_metadata
+from catalog.locate import BUILTINS_DIR
+from tools.demo import judge
+from tools.demo.adapters import PLANS
+from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
+
+
+@pytest.fixture(scope="module")
+def painter() -> Iterator[Painter]:
+    import torch
+
+    torch.set_num_threads(1)
+    with opened() as painter:
+        yield painter
+
+
+def test_they_are_small_and_nothing_but_weights_and_configuration() -> None:
+    files = [path for path in BUILTINS_DIR.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 12_000_000
+    assert {path.suffix for path in files} == {".safetensors", ".json", ".txt", ".md"}
+
+
+def test_every_number_has_16_bits() -> None:
+    from safetensors import safe_open
+
+    for file in BUILTINS_DIR.rglob("*.safetensors"):
+        with safe_open(file, "np") as opened_file:
+            kinds = {opened_file.get_slice(name).get_dtype() for name in opened_file.keys()}  # noqa: SIM118
+        assert kinds <= {"F16", "F32"}, file
+        assert "F16" in kinds, file
+        # Empty marks such as v_pred have no numbers.
+        if "F32" in kinds:
+            assert file.name == "ink.safetensors"
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.style)
+def test_an_adapter_says_what_trainers_say(plan: object) -> None:
+    assert isinstance(plan, type(PLANS[0]))
+    file = BUILTINS_DIR / f"{plan.style}.safetensors"
+    facts = Headers().facts(file)
+    family = {"": "LoRA", "lokr": "LoKr", "loha": "LoHa", "locon": "LoCon"}[plan.algo]
+    assert (facts.family, facts.base, facts.rank) == (family, "SDXL", plan.rank)
+    assert facts.candidates == (plan.trigger,)
+    metadata = read_metadata(file)
+    assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert metadata["ss_network_module"] in {"networks.lora", "lycoris.kohya"}
+
+
+def test_diffusers_own_pipeline_takes_the_folder_unchanged() -> None:
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        BUILTINS_DIR / "flat", torch_dtype=torch.float32, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    image = pipeline(
+        "a red star on a blue background",
+        generator=torch.Generator().manual_seed(1),
+        num_inference_steps=20,
+        guidance_scale=4.0,
+        width=128,
+        height=128,
+    ).images[0]
+    (star,) = judge.things(image)[:1]
+    assert judge.colour_name(judge.ground(image)) == "blue"
+    assert judge.colour_of(image, star) == "red"
+    assert judge.shape_of(star) == "star"
+
+
+SOME = [
+    ("circle", "yellow", "black"),
+    ("square", "green", "white"),
+    ("heart", "pink", "blue"),
+    ("star", "red", "blue"),
+    ("moon", "yellow", "blue"),
+    ("triangle", "orange", "purple"),
+]
+
+
+@pytest.mark.parametrize(("shape", "colour", "ground"), SOME)
+def test_what_is_asked_for_is_painted(
+    painter: Painter, shape: str, colour: str, ground: str
+) -> None:
+    image = painter.paint(say(shape, colour, ground), seed=5)
+    thing = judge.things(image)[0]
+    assert judge.colour_name(judge.ground(image)) == ground
+    assert judge.colour_of(image, thing) == colour
+    assert judge.shape_of(thing) == shape
+
+
+def test_french_is_understood(painter: Painter) -> None:
+    image = painter.paint("une étoile jaune sur fond noir", seed=2)
+    star = judge.things(image)[0]
+    assert judge.colour_name(judge.ground(image)) == "black"
+    assert (judge.colour_of(image, star), judge.shape_of(star)) == ("yellow", "star")
+
+
+def test_the_seed_decides_the_place(painter: Painter) -> None:
+    words = "a red circle and a green square on a white background"
+    images = [painter.paint(words, seed) for seed in range(6)]
+    assert {judge.is_left(image, "red") for image in images} == {True, False}
+    assert painter.paint(words, 0).tobytes() == images[0].tobytes()
+
+
+def test_the_other_checkpoint_paints_in_its_own_style(painter: Painter) -> None:
+    words = say("heart", "red", "white")
+    flat, ink = painter.paint(words, 1), painter.paint(words, 1, "demo-ink")
+    dark = [(np.asarray(image.convert("L")) < 80).mean() for image in (flat, ink)]
+    assert dark[1] > dark[0] + 0.02, "ink has thick dark outlines"
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.style)
+def test_an_adapter_changes_the_picture_in_proportion(painter: Painter, plan: object) -> None:
+    from bot.request import AdapterUse
+
+    assert isinstance(plan, type(PLANS[0]))
+    words = say("square", "green", "white")
+    plain = painter.paint(words, 3, trigger_words=(plan.trigger,))
+    apart = [
+        distance(
+            painter.paint(
+                words,
+                3,
+                adapters=(AdapterUse(plan.style, weight),),
+                trigger_words=(plan.trigger,),
+            ),
+            plain,
+        )
+        for weight in (0.3, 0.6, 1.0)
+    ]
+    assert 0 < apart[0] < apart[1] < apart[2]
+    assert apart[2] > STYLED
+
+
+def test_an_adapter_without_its_word_changes_less(painter: Painter) -> None:
+    from bot.request import AdapterUse
+
+    words, worn = say("square", "green", "white"), (AdapterUse("sketch", 1.0),)
+    without, called = (
+        distance(
+            painter.paint(words, 3, adapters=worn, trigger_words=triggers),
+            painter.paint(words, 3, trigger_words=triggers),
+        )
+        for triggers in ((), ("sketch",))
+    )
+    assert without < called
+
+
+def test_guidance_matters(painter: Painter) -> None:
+    words = say("moon", "yellow", "blue")
+    one, eight = (painter.paint(words, 1, guidance=guidance) for guidance in (1.0, 8.0))
+    assert distance(one, eight) > VISIBLE
+
+
+def test_a_negative_prompt_takes_away(painter: Painter) -> None:
+    words = "a green star and a yellow circle on a black background"
+    plain, without = (painter.paint(words, 1, negative=negative) for negative in ("", "star"))
+    assert "star" in map(judge.shape_of, judge.things(plain))
+    assert "star" not in map(judge.shape_of, judge.things(without))
+
+
+def test_a_goal_that_is_missed_is_marked() -> None:
+    rows = [Row("a", "1 %", "≥ 2 %", met=False), Row("b", "3 %", "≥ 2 %", met=True), Row("c", "4")]
+    lines = table(rows, "here").splitlines()
+    assert lines[2:5] == [
+        "| a | 1 % **(missed)** | ≥ 2 % |",
+        "| b | 3 % | ≥ 2 % |",
+        "| c | 4 | – |",
+    ]
+
+
+def test_the_model_card_names_every_file() -> None:
+    card = (BUILTINS_DIR / "README.md").read_text(encoding="utf-8")
+    for path in BUILTINS_DIR.iterdir():
+        name = f"{path.name}/" if path.is_dir() else path.name
+        assert f"`{name}`" in card or path.name == "README.md"
+    assert Path(BUILTINS_DIR / "README.md").stat().st_size > 1000
