@@ -2,7 +2,8 @@
 
 Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
 adapters are copied into, so it is compiled once and outlives every switch. It computes the last
-bits otherwise: which of both painted a picture is part of its recipe.
+bits otherwise: which of both painted a picture is part of its recipe, by what ran rather than by
+what was called, for torch falls back without a word.
 """
 
 import logging
@@ -24,7 +25,7 @@ from catalog import ModelEntry
 log = logging.getLogger(__name__)
 
 Name = Literal["eager", "compiled"]
-Backend = Literal["inductor", "eager"]
+Backend = Literal["inductor", "eager"] | Callable[..., Any]
 
 TRIES: Final = 3
 """Of one shape. A compiling is spoilt when the network is parked or a reference hung into it
@@ -73,26 +74,43 @@ def rehearse(projection: int, place: Place, unet: Any, shape: Shape) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """The ways to run the UNet that one job has: what becomes ready meanwhile is not for it.
 
     Its pictures would else be painted in two ways, and its recipe could name only one.
+
+    ready: what `compiled` is for. runs: how often compiled code ran in this thread.
+    used: what the recipe names.
     """
 
     plain: Callable[..., Any]
     compiled: Callable[..., Any]
     ready: frozenset[Shape]
+    runs: Callable[[], int]
+    used: Name = "eager"
 
-    def of(self, shape: Shape) -> tuple[Callable[..., Any], Name]:
-        """What to call for a picture of `shape`, and its name."""
-        return (self.compiled, "compiled") if shape in self.ready else (self.plain, "eager")
+    def of(self, shape: Shape) -> Callable[..., Any]:
+        """What to call for a picture of `shape`."""
+        return self._run if shape in self.ready else self.plain
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.ready:
+            return self.plain(*args, **kwargs)
+        before = self.runs()
+        result = self.compiled(*args, **kwargs)
+        if self.runs() > before:
+            self.used = "compiled"
+        else:
+            log.warning("the compiled code does not hold; torch's own kernels finish this job")
+            self.ready, self.used = frozenset(), "eager"
+        return result
 
 
 class Kernels:
     """The ways to run one UNet.
 
-    backend: of torch.compile; None never compiles. `eager` only traces, for tests.
+    backend: of torch.compile; None never compiles. Others than `inductor` are for tests.
 
     Compiling takes minutes a shape, and no request ever waits for it: `prepare` does it in a thread
     of its own, and until a shape is done `choose` knows torch's own kernels only.
@@ -102,6 +120,7 @@ class Kernels:
         self._backend = backend
         self._module: Any = None
         self._compiled: Any = None
+        self._runs: Counter[int] = Counter()
         self._ready: set[Shape] = set()
         self._tries: Counter[Shape] = Counter()
         self._thread: threading.Thread | None = None
@@ -110,10 +129,10 @@ class Kernels:
         """The ways to run `module` now. asked: of an earlier picture, or None."""
         plain = cast("Callable[..., Any]", module)
         if module is not self._module or not self._ready or asked == "eager":
-            return Choice(plain, plain, frozenset())
+            return Choice(plain, plain, frozenset(), self._runs_here)
         # Where the code does not hold after all, torch's own kernels do: no job compiles.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
-        return Choice(plain, existing, frozenset(self._ready))
+        return Choice(plain, existing, frozenset(self._ready), self._runs_here)
 
     def prepare(
         self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]
@@ -135,7 +154,7 @@ class Kernels:
         make = partial(
             torch.compile,
             module,
-            backend=self._backend,
+            backend=self._build,
             fullgraph=True,
             dynamic=False,
             recompile_limit=SHAPES_MAX,
@@ -154,6 +173,20 @@ class Kernels:
         """Let go of the module."""
         self._module = self._compiled = None
         self._ready = set()
+
+    def _build(self, graph: Any, inputs: Any) -> Callable[..., Any]:
+        """The backend's code for a graph, counting its runs."""
+        backend = cast("Any", self._backend)
+        code = torch._dynamo.lookup_backend(backend)(graph, inputs)  # noqa: SLF001
+
+        def counted(*args: Any) -> Any:
+            self._runs[threading.get_ident()] += 1
+            return code(*args)
+
+        return counted
+
+    def _runs_here(self) -> int:
+        return self._runs[threading.get_ident()]
 
     def _compile(
         self,

@@ -337,7 +337,6 @@ class Painter:
             begun=begun,
             guide=guide,
             kernels=kernels,
-            used=set(),
             preview=self._new_preview(),
             report=needed.owner.report,
             check_stop=check_stop,
@@ -384,7 +383,7 @@ def _described(profile: Profile, job: Job) -> dict[str, str]:
     facts = {
         "memory": profile.value,
         "decoding": "tiled" if job.plan.tiled else "whole",
-        "kernels": "compiled" if "compiled" in job.used else "eager",
+        "kernels": job.kernels.used,
     }
     if job.entry.guidance_rescale:
         facts["guidance_rescale"] = f"{job.entry.guidance_rescale:g}"

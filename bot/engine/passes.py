@@ -34,7 +34,7 @@ class Job:
     """One request with everything found, decided and encoded.
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
-    guided by. kernels: the ways to run the UNet; used: names of those that were.
+    guided by. kernels: the ways to run the UNet, and which were used.
     preview: shows what it is becoming; None when nobody looks.
     """
 
@@ -47,7 +47,6 @@ class Job:
     begun: Any | None
     guide: Guide | None
     kernels: Choice
-    used: set[str]
     preview: Preview | None
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
@@ -132,12 +131,8 @@ class _Run:
         return latents, scheduler
 
     def _unet(self, conditioning: Conditioning) -> Callable[..., Any]:
-        job = self.job
         rows, tokens, _ = conditioning.prompt.shape
-        shape = Shape(rows, tokens, *self.size)
-        unet, name = job.kernels.of(shape)
-        job.used.add(name)
-        return unet
+        return self.job.kernels.of(Shape(rows, tokens, *self.size))
 
     def decoded(self, latents: torch.Tensor) -> PIL.Image.Image:
         job = self.job

@@ -13,12 +13,27 @@ from tests.engine.factories import catalog, digests, kohya_lora, model, paint, r
 
 
 @pytest.fixture
-def tracing(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def ran() -> list[object]:
+    """One entry for each time that compiled code ran."""
+    return []
+
+
+@pytest.fixture
+def tracing(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ran: list[object]
+) -> Any:
     """An engine that compiles as for a GPU, but lets torch's own kernels compute."""
     from bot.engine import kernels
 
+    def counting(graph: Any, _: Any) -> Any:
+        def run(*args: Any) -> Any:
+            ran.append(graph)
+            return graph.forward(*args)
+
+        return run
+
     real = kernels.Kernels
-    monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
+    monkeypatch.setattr(kernels, "Kernels", lambda _: real(counting))
     engine = Engine(
         models_dir=models_dir, hashes_file=tmp_path / "h.json", compiled=True, memory="full"
     )
@@ -38,7 +53,27 @@ def graphs() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def test_nothing_is_compiled_again_over_fifty_switches(tracing: Engine, tmp_path: Path) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """One entry for each evaluation of the UNet while painting."""
+    from bot.engine.denoise import denoise
+
+    evaluations: list[object] = []
+
+    def watched(unet: Any, *rest: Any) -> Any:
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            evaluations.append(unet)
+            return unet(*args, **kwargs)
+
+        return denoise(ask, *rest)
+
+    monkeypatch.setattr("bot.engine.passes.denoise", watched)
+    return evaluations
+
+
+def test_nothing_is_compiled_again_over_fifty_switches(
+    tracing: Engine, tmp_path: Path, ran: list[object], asked: list[object]
+) -> None:
     loras = ("a", "b", "c")
     a, b, c = (kohya_lora(tmp_path / f"{key}.safetensors", seed=ord(key)) for key in loras)
     offered = catalog(a=a, b=b, c=c)
@@ -46,6 +81,8 @@ def test_nothing_is_compiled_again_over_fifty_switches(tracing: Engine, tmp_path
     assert first.recipe.environment["kernels"] == "eager", "nobody waits for a compiler"
     kernels_of(tracing).wait()
     before, chance = graphs(), random.Random(3)
+    ran.clear()
+    asked.clear()
     for _ in range(50):
         chosen = chance.sample(loras, chance.randrange(4))
         wanted = request(
@@ -56,8 +93,10 @@ def test_nothing_is_compiled_again_over_fifty_switches(tracing: Engine, tmp_path
         )
         painting = paint(tracing, wanted, offered)
         assert painting.recipe.environment["kernels"] == "compiled"
+    assert len(ran) == len(asked) >= 50
     tracing.rest()
     assert paint(tracing, request(), offered).recipe.environment["kernels"] == "compiled"
+    assert len(ran) == len(asked) >= 52
     assert graphs() == before
     assert digests(paint(tracing, request(), offered)) == digests(first)
 
@@ -105,12 +144,24 @@ def test_more_shapes_are_compiled_than_torch_would_by_itself() -> None:
 
     from bot.engine.kernels import Kernels, Shape
 
+    class Own(torch.nn.Linear):
+        """Code for a module of torch.nn itself would hold for the frame it was compiled in."""
+
+        def __init__(self) -> None:
+            super().__init__(8, 8)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return super().forward(given)
+
     shapes = [Shape(1, 77, 8 * n, 8) for n in range(1, 13)]
-    module, kernels = torch.nn.Linear(8, 8), Kernels("eager")
+    module, kernels = Own(), Kernels("eager")
     kernels.prepare(module, shapes, lambda run, shape: run(torch.zeros(shape.width, 8)))
     kernels.wait()
-    choice = kernels.choose(module, None)
-    assert {choice.of(shape)[1] for shape in shapes} == {"compiled"}
+    for shape in shapes:
+        choice = kernels.choose(module, None)
+        with torch.inference_mode():
+            choice.of(shape)(torch.zeros(shape.width, 8))
+        assert choice.used == "compiled"
 
 
 def test_a_compiler_that_fails_costs_nothing(
@@ -127,7 +178,8 @@ def test_a_compiler_that_fails_costs_nothing(
     assert "torch's own kernels do" in caplog.text
     assert digests(paint(tracing, request())) == expected
     shape = kernels.Shape(2, 77, 64, 64)
-    assert kernels_of(tracing).choose(resident(tracing).unet, None).of(shape)[1] == "eager"
+    unet = resident(tracing).unet
+    assert kernels_of(tracing).choose(unet, None).of(shape) is unet
 
 
 def test_a_compiler_that_always_fails_is_not_asked_for_ever(
@@ -159,7 +211,7 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
         result = paint_image(job, number)
         painted.set()
         kernels_of(tracing).wait()
-        done.append(set(job.used))
+        done.append(job.kernels.used)
         return result
 
     def then_compile(*given: Any) -> None:
@@ -174,24 +226,32 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
     monkeypatch.setattr(painter, "rehearse", then_compile)
     monkeypatch.setattr(painter.Painter, "_begin", begin_to_compile)
     first = paint(tracing, request(count=2))
-    assert done == [{"eager"}, {"eager"}]
+    assert done == ["eager", "eager"]
     assert first.recipe.environment["kernels"] == "eager"
     assert paint(tracing, request()).recipe.environment["kernels"] == "compiled"
 
 
-def test_no_job_waits_for_a_compiler_where_the_code_does_not_hold(tracing: Engine) -> None:
-    """Traced while something else was hung into the network, for instance."""
+def test_a_job_for_which_the_code_does_not_hold_says_so(
+    tracing: Engine, ran: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Traced while something else was hung into the network, for instance. It compiles nothing."""
     expected = digests(paint(tracing, request()))
     kernels_of(tracing).wait()
     before = graphs()
-    block = resident(tracing).unet.mid_block
-    block.attentions[0].transformer_blocks[0].attn1.rescale_output_factor = 1.5
+    ran.clear()
+    attention = resident(tracing).unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    attention.rescale_output_factor = 1.5
     try:
-        paint(tracing, request())
+        painting = paint(tracing, request())
     finally:
-        block.attentions[0].transformer_blocks[0].attn1.rescale_output_factor = 1.0
+        attention.rescale_output_factor = 1.0
+    assert not ran
+    assert painting.recipe.environment["kernels"] == "eager"
+    assert caplog.text.count("compiled code does not hold") == 1
     assert graphs() == before
-    assert digests(paint(tracing, request())) == expected
+    again = paint(tracing, request())
+    assert again.recipe.environment["kernels"] == "compiled"
+    assert digests(again) == expected
 
 
 def test_the_smallest_card_compiles_nothing(
