@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,19 +20,27 @@ Tick = Callable[[float], None]
 
 
 class HashBook:
-    """Digests of files, kept in one JSON file. A lost or broken book only costs time."""
+    """Digests of files, kept in one JSON file. A lost or broken book only costs time.
+
+    Any thread may ask.
+    """
 
     def __init__(self, book: Path) -> None:
         self._book = book
+        self._lock = threading.Lock()
         self._known = self._read()
 
     def of_file(self, path: Path, tick: Tick) -> str:
         """Hex digest of the whole file."""
-        return self._digest(path, 0, tick)
+        return self._digests(path, ("0",), lambda: (0,), tick)[0]
 
-    def of_data(self, path: Path, start: int, tick: Tick) -> str:
-        """Hex digest from byte `start` on: the tensors behind a header."""
-        return self._digest(path, start, tick)
+    def of_adapter(self, path: Path, data_start: Callable[[], int], tick: Tick) -> tuple[str, str]:
+        """Hex digests of the whole file and of the tensors behind its header, in one reading.
+
+        data_start: where those begin; asked only when the file must be read.
+        """
+        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), tick)
+        return whole, data
 
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
         """Hex digest of the lines `<digest>  <path below root>`, sorted, as `sha256sum` prints."""
@@ -57,30 +66,41 @@ class HashBook:
         if known[0] == stamp:
             return known[2]
         digest = measure()
-        self._known[key] = f"{stamp}={digest}"
-        self._write()
+        self._note({key: f"{stamp}={digest}"})
         return digest
 
-    def _digest(self, path: Path, start: int, tick: Tick) -> str:
+    def _digests(
+        self,
+        path: Path,
+        parts: Sequence[str],
+        starts: Callable[[], Sequence[int]],
+        tick: Tick,
+    ) -> list[str]:
+        """Hex digests of the file from each of `starts` on; `parts` are their names in the book."""
         before = path.stat()
-        key = f"{path.absolute()}:{start}"
         stamp = f"{before.st_size}:{before.st_mtime_ns}"
-        known = self._known.get(key, "").partition("=")
-        if known[0] == stamp:
-            return known[2]
-        digest = hashlib.sha256()
+        keys = [f"{path.absolute()}:{part}" for part in parts]
+        known = [self._known.get(key, "").partition("=") for key in keys]
+        if all(found == stamp for found, _, _ in known):
+            return [digest for _, _, digest in known]
+        running = [(hashlib.sha256(), start) for start in starts()]
         with path.open("rb") as file:
-            file.seek(start)
-            done = start
+            done = 0
             while chunk := file.read(CHUNK):
-                digest.update(chunk)
+                for digest, start in running:
+                    digest.update(memoryview(chunk)[max(0, start - done) :])
                 done += len(chunk)
                 tick(done / max(before.st_size, 1))
+        digests = [digest.hexdigest() for digest, _ in running]
         after = path.stat()
         if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-            self._known[key] = f"{stamp}={digest.hexdigest()}"
+            self._note({k: f"{stamp}={digest}" for k, digest in zip(keys, digests, strict=True)})
+        return digests
+
+    def _note(self, found: Mapping[str, str]) -> None:
+        with self._lock:
+            self._known |= found
             self._write()
-        return digest.hexdigest()
 
     def _read(self) -> dict[str, str]:
         try:

@@ -91,7 +91,6 @@ class Painter:
         self._references = References(place, shelf)
         self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
-        self._data_starts: dict[tuple[str, int, int], int] = {}
         self._kernels = kernels
         self._new_preview = new_preview
         self.profile = profile
@@ -183,7 +182,7 @@ class Painter:
         self._kernels.prepare(resident.unet, shapes_of(entry), run)
 
     def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
-        """Read the adapters of a waiting job from disk; from any thread.
+        """Read and hash the adapters of a waiting job; from any thread.
 
         Nothing is downloaded, and nothing happens before the first model told its names. Raises
         JobFailed where the job itself would.
@@ -195,6 +194,7 @@ class Painter:
             if path:
                 owner = Owner("adapter", use.key, lambda _: None, lambda: None)
                 self._library.get(path, known, owner)
+                self._weigh_adapter(path, owner)
 
     def _gather(
         self, request: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
@@ -272,12 +272,9 @@ class Painter:
         def tick(fraction: float) -> None:
             owner.tick(Stage.ADAPTERS, fraction)
 
-        stat = path.stat()
-        stamp = (str(path), stat.st_size, stat.st_mtime_ns)
-        if stamp not in self._data_starts:  # a header of 3,000 tensors takes 20 ms to check
-            self._data_starts[stamp] = patches.check_header(path, owner).data_start
-        whole = self._hashes.of_file(path, tick)
-        data = self._hashes.of_data(path, self._data_starts[stamp], tick)
+        whole, data = self._hashes.of_adapter(
+            path, lambda: patches.check_header(path, owner).data_start, tick
+        )
         return Weights(owner.key, whole, data[:12])
 
     def _bring(self, needed: _Needed, chosen: Plan) -> Resident:

@@ -100,6 +100,21 @@ def test_a_folder_is_hashed_as_sha256sum_prints_it(tmp_path: Path) -> None:
     assert fractions[-1] == 1.0
 
 
+def test_an_adapter_is_hashed_with_and_without_its_header_in_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.engine.hashing.CHUNK", 4)
+    content = b"a long header, tensors"
+    file, book = tmp_path / "adapter", tmp_path / "hashes.json"
+    file.write_bytes(content)
+    fractions: list[float] = []
+    both = HashBook(book).of_adapter(file, lambda: 15, fractions.append)
+    assert both == tuple(hashlib.sha256(part).hexdigest() for part in (content, content[15:]))
+    assert fractions == sorted(set(fractions))
+    assert HashBook(book).of_adapter(file, lambda: 1 // 0, never) == both
+    assert HashBook(book).of_file(file, never) == both[0]
+
+
 def test_hashing_can_be_stopped(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"first")
