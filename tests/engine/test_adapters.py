@@ -260,7 +260,7 @@ def test_a_file_for_another_model_is_refused(engine: Engine, tmp_path: Path) -> 
     assert (failure.code, failure.params["family"]) == ("adapter.other_base", "Flux")
 
 
-FAMILIES = [(768, "SD 1.5"), (1024, "SD 2"), (48, "another base model")]
+FAMILIES = [(2048, "SDXL"), (48, "another base model")]
 
 
 @pytest.mark.parametrize(("width", "family"), FAMILIES)

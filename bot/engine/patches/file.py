@@ -181,10 +181,13 @@ class _Reader:
         self._alphas = alphas.AlphasOfMetadata(header.metadata)
 
     def matches_nothing(self) -> Exception:
-        base, total = self._base_model(), len(self._modules)
+        base = self._base_model()
         if base == kinds.UNKNOWN_BASE:
             return self._owner.failed("matches_nothing", tensors=len(self._header.shapes))
-        return self._owner.failed("other_base", family=base, total=total)
+        return self._other_base(base)
+
+    def _other_base(self, base: str) -> Exception:
+        return self._owner.failed("other_base", family=base, total=len(self._modules))
 
     def _base_model(self) -> str:
         context = None
@@ -243,12 +246,16 @@ class _Reader:
         return _Plan(name, target, family, bool(biases) and not target.has_bias, axis)
 
     def _other_shape(self, name: str, found: Shape, expected: Shape) -> Exception:
+        base = self._base_model()
+        if base not in (kinds.OURS, kinds.UNKNOWN_BASE):
+            # Some of its modules have the names and even the shapes of ours.
+            return self._other_base(base)
         return self._owner.failed(
             "other_shape",
             module=name,
             found=_spelled(found),
             expected=_spelled(expected),
-            family=self._base_model(),
+            family=base,
         )
 
     def blame(self, contents: Contents, matched: Mapping[str, Target]) -> None:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+OURS: Final = "SDXL"
 UNKNOWN_BASE: Final = "another base model"
 _BY_CONTEXT: Final = {
     768: "SD 1.5",
     1024: "SD 2",
     1280: "the SDXL refiner",
-    2048: "SDXL",
+    2048: OURS,
     4096: "SD 3 or Flux",
 }
 """Width of the text embeddings that a cross-attention layer reads → base model."""
@@ -19,7 +20,7 @@ _BY_MODULE: Final = (
     ("SD 3", re.compile(r"joint_blocks|attn[._]add_[qkv]_proj")),
 )
 _BY_METADATA: Final = (
-    ("SDXL", re.compile(r"^(stable-diffusion-xl|sdxl)")),
+    (OURS, re.compile(r"^(stable-diffusion-xl|sdxl)")),
     ("SD 1.5", re.compile(r"^(stable-diffusion-v1|sd_v1|sd_1)")),
     ("SD 2", re.compile(r"^(stable-diffusion-v2|sd_v2|sd_2)")),
     ("SD 3", re.compile(r"^(stable-diffusion-3|stable-diffusion-v3|sd3)")),

@@ -41,6 +41,33 @@ def usual_modules(known: Mapping[str, Any], *, convolutions: bool = False) -> di
     return dict(modules.values())
 
 
+def sd15_modules() -> dict[str, Shape]:
+    """kohya's names of what its trainer changes in SD 1.5: 72 + 192 modules."""
+    modules: dict[str, Shape] = {}
+    for layer in range(12):
+        inside = f"lora_te_text_model_encoder_layers_{layer}"
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            modules[f"{inside}_self_attn_{name}"] = (768, 768)
+        modules |= {f"{inside}_mlp_fc1": (3072, 768), f"{inside}_mlp_fc2": (768, 3072)}
+    blocks = {"mid_block_attentions_0": 1280}
+    for number, width in enumerate((320, 640, 1280)):
+        blocks |= {f"down_blocks_{number}_attentions_{n}": width for n in range(2)}
+        blocks |= {f"up_blocks_{3 - number}_attentions_{n}": width for n in range(3)}
+    for block, width in blocks.items():
+        inside = f"lora_unet_{block}_transformer_blocks_0"
+        for name in ("proj_in", "proj_out"):
+            modules[f"lora_unet_{block}_{name}"] = (width, width, 1, 1)
+        for name in ("attn1_to_q", "attn1_to_k", "attn1_to_v", "attn1_to_out_0"):
+            modules[f"{inside}_{name}"] = (width, width)
+        for name in ("attn2_to_q", "attn2_to_out_0"):
+            modules[f"{inside}_{name}"] = (width, width)
+        for name in ("attn2_to_k", "attn2_to_v"):
+            modules[f"{inside}_{name}"] = (width, 768)
+        modules[f"{inside}_ff_net_0_proj"] = (8 * width, width)
+        modules[f"{inside}_ff_net_2"] = (width, 4 * width)
+    return modules
+
+
 def demo_norms() -> dict[str, Shape]:
     """kohya's name of a GroupNorm of the demo model's UNet."""
     return {_kohya("unet", NORM): NORM_SHAPE}

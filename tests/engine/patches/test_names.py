@@ -1,6 +1,7 @@
 """Which module each name in a file means, on the true SDXL architecture."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.patches import make
+from tests.engine.patches.reading import refused
 
 LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
@@ -61,6 +63,19 @@ def known(parts: dict[str, Any]) -> dict[str, Any]:
     from bot.engine.patches import targets
 
     return targets(parts)
+
+
+def test_a_whole_lora_for_sd_15_is_told_as_such(known: dict[str, Any], tmp_path: Path) -> None:
+    """Though most of its names, and many of its shapes, are those of modules of SDXL too."""
+    from bot.ui.language import Texts
+
+    modules = make.sd15_modules()
+    assert len(modules) == 264
+    alike = [n for n, shape in modules.items() if n in known and known[n].shape[:2] == shape[:2]]
+    assert 100 < len(alike) < sum(name in known for name in modules) < 264
+    failure = refused(make.file(tmp_path / "x.safetensors", "LoRA", modules, rank=1), known)
+    said = Texts.read().speaker("en-US")(failure.code, **failure.params)
+    assert said == "The LoRA tested is made for SD 1.5: 0 of its 264 modules fit this model."
 
 
 def test_every_module_that_trainers_change_has_names_of_its_own(

@@ -147,9 +147,7 @@ def test_a_file_that_fits_nothing_and_says_nothing(known: dict[str, Any], tmp_pa
 
 
 @pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr", "GLoRA", "full", "DoRA"])
-@pytest.mark.parametrize(
-    ("width", "base"), [(768, "SD 1.5"), (1024, "SD 2"), (48, "another base model")]
-)
+@pytest.mark.parametrize(("width", "base"), [(2048, "SDXL"), (48, "another base model")])
 def test_other_shapes_are_refused(
     known: dict[str, Any], tmp_path: Path, family: str, width: int, base: str
 ) -> None:
@@ -160,6 +158,17 @@ def test_other_shapes_are_refused(
     assert failure.params["found"] == f"64×{width}"
     assert failure.params["expected"] == "64×80"
     assert failure.params["family"] == base
+
+
+@pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr", "GLoRA", "full", "DoRA"])
+@pytest.mark.parametrize(("width", "base"), [(768, "SD 1.5"), (1024, "SD 2")])
+def test_a_shape_that_tells_another_base_says_so(
+    known: dict[str, Any], tmp_path: Path, family: str, width: int, base: str
+) -> None:
+    modules = {NAME: SHAPE, NAME.replace("attn1_to_q", "attn2_to_k"): (64, width)}
+    failure = refused(make.file(tmp_path / "x.safetensors", family, modules), known)
+    assert failure.code == "adapter.other_base"
+    assert (failure.params["family"], failure.params["total"]) == (base, 2)
 
 
 @pytest.mark.parametrize("family", make.fitting((8, 8, 3, 3)))
