@@ -11,6 +11,7 @@ from PIL import ImageChops
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice
+from bot.request import AdapterUse
 from catalog import AdapterEntry
 from tests.engine.factories import (
     CONTEXT,
@@ -187,6 +188,50 @@ def test_weight_zero_is_no_adapter(engine: Engine, tmp_path: Path) -> None:
     assert digests(paint(engine, request(("a", 0.0)), offered)) == digests(
         paint(engine, request(), offered)
     )
+
+
+@pytest.mark.parametrize(
+    ("weight", "text_weight", "changed"),
+    [(0.8, 0.0, {"unet"}), (0.0, 0.8, {"text_encoder", "text_encoder_2"})],
+)
+def test_each_of_the_two_weights_reaches_its_own_networks(
+    engine: Engine, tmp_path: Path, weight: float, text_weight: float, changed: set[str]
+) -> None:
+    import torch
+
+    offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
+    paint(engine, request())
+    networks = {name: part.module for name, part in resident(engine).parts.items()}
+    pristine = {
+        name: [parameter.clone() for parameter in network.parameters()]
+        for name, network in networks.items()
+    }
+    paint(engine, request(adapters=(AdapterUse("a", weight, text_weight),)), offered)
+    differing = {
+        name
+        for name, network in networks.items()
+        if not all(map(torch.equal, network.parameters(), pristine[name]))
+    }
+    assert differing == changed
+
+
+def test_what_was_read_ahead_is_not_read_again(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for its numbers nor for its hashes."""
+    path = kohya_lora(tmp_path / "a.safetensors")
+    offered = catalog(a=path)
+    plain = paint(engine, request())  # only a model tells the names of its modules
+    engine.prefetch(request(("a", 1.0)), offered)
+    real = Path.open
+
+    def open_others(file: Path, *args: Any, **options: Any) -> Any:
+        assert file != path, "read again"
+        return real(file, *args, **options)
+
+    monkeypatch.setattr(Path, "open", open_others)
+    painting = paint(engine, request(("a", 1.0)), offered)
+    assert digests(painting) != digests(plain)
 
 
 def test_the_same_set_is_not_put_on_again(

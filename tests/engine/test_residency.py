@@ -102,6 +102,41 @@ def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> 
     assert bits(engine) == pristine
 
 
+def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from tests.engine.sets import wear
+
+    engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
+    engine.preload(catalog(), lambda: None)
+    pristine = {}
+    for name in NETWORKS[:3]:
+        (path,) = (models_dir / DEMO / name).glob("*.safetensors")
+        for key, tensor in load_file(path).items():
+            pristine[name, key.removeprefix("text_model.")] = tensor.bfloat16()
+
+    def differing() -> set[str]:
+        return {
+            name
+            for name in NETWORKS[:3]
+            for key, held in getattr(resident(engine), name).named_parameters()
+            if not torch.equal(held, pristine[name, key.removeprefix("text_model.")])
+        }
+
+    files = [kohya_lora(tmp_path / f"{n}.safetensors", seed=20 * n) for n in range(4)]
+    chance = random.Random(1)
+    for _ in range(100):
+        chosen = chance.sample(files, chance.randrange(1, 5))
+        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+    assert differing() == {*NETWORKS[:3]}
+    wear(engine, [])
+    assert differing() == set()
+    engine.close()
+
+
 def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(models_dir / DEMO, tmp_path / "mine")
     offered = catalog([model("mine", str(folder))])
