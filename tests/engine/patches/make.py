@@ -212,6 +212,12 @@ def _glora(some: Some, shape: Shape, rank: int) -> Tensors:
     }
 
 
+def _tucker_glora(some: Some, shape: Shape, rank: int) -> Tensors:
+    return _glora(some, (*shape[:2], *_ones(shape)), rank) | {
+        "bm.weight": some(rank, rank, *shape[2:])
+    }
+
+
 def _old_glora(some: Some, shape: Shape, rank: int) -> Tensors:
     new = _glora(some, shape, rank)
     names = {"a1": "a2", "a2": "a1", "b1": "b2", "b2": "b1"}
@@ -276,6 +282,7 @@ FAMILIES: dict[str, Callable[[Some, Shape, int], Tensors]] = {
     "LoKr, Tucker": _lokr("full", "tucker"),
     "LoKr, DoRA": _with(_lokr("full", "factored"), _columns),
     "GLoRA": _glora,
+    "GLoRA, Tucker": _tucker_glora,
     "GLoRA, old": _old_glora,
     "Diag-OFT": _oft,
     "Diag-OFT, bounded": _oft,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.engine.factories import save
 from tests.engine.patches import make
 from tests.engine.patches.make import Shape
 from tests.engine.patches.test_families import (
@@ -68,7 +69,7 @@ def _glora(t: Mapping[str, Any], w: Any) -> Any:
     glora = importlib.import_module("lycoris.modules.glora")
 
     factors = (t[f"{n}.weight"] for n in ("a1", "a2", "b1", "b2"))
-    return glora._glora_weight(w, *factors, None, ALPHA / RANK)
+    return glora._glora_weight(w, *factors, t.get("bm.weight"), ALPHA / RANK)
 
 
 def _ia3(t: Mapping[str, Any], w: Any) -> Any:
@@ -93,6 +94,7 @@ THEIRS = {
     "LoKr, Tucker": _lokr,
     "LoKr, DoRA": _decomposed(_lokr),
     "GLoRA": _glora,
+    "GLoRA, Tucker": _glora,
     "Diag-OFT": _oft,
     "Diag-OFT, bounded": _oft,
     "Diag-OFT, rescaled": _oft,
@@ -118,29 +120,58 @@ def test_is_what_lycoris_computes(family: str, shape: Shape, tmp_path: Path) -> 
     assert (changes(path, shape)["weight"].delta(base) - theirs).abs().max() <= 1e-5
 
 
-def _reloaded(tensors: Mapping[str, Any]) -> tuple[Any, Any]:
-    """A Linear with these tensors merged by LyCORIS' own reloading, and its weight before."""
+def _reloading(tensors: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """LyCORIS' own reloading of them for a Linear: its network, the Linear, its weight."""
     from lycoris import create_lycoris_from_weights
 
-    model = torch.nn.Sequential()
+    model: Any = torch.nn.Sequential()
     model.add_module("lin", torch.nn.Linear(12, 16))
-    before = model.lin.weight.detach().clone()  # type: ignore[union-attr,operator]
     stored = {f"lycoris_lin.{name}": tensor for name, tensor in tensors.items()}
     network, _ = create_lycoris_from_weights(1.0, None, model, weights_sd=stored)
-    network.merge_to(1.0)
-    return model.lin.weight.detach(), before  # type: ignore[union-attr,operator]
+    return network, model.lin, model.lin.weight.detach().clone()
 
 
-def test_its_own_merging_scales_a_loha_twice() -> None:
-    """Why its functions are our oracle, and its reloading is not."""
-    w1_a, w1_b, w2_a, w2_b = (torch.randn(s) for s in ((16, 4), (4, 12), (16, 4), (4, 12)))
-    tensors = {"hada_w1_a": w1_a, "hada_w1_b": w1_b, "hada_w2_a": w2_a, "hada_w2_b": w2_b}
-    merged, before = _reloaded({**tensors, "alpha": torch.tensor(2.0)})
-    scale = 2.0 / 4
-    delta = scale * (w1_a @ w1_b) * (w2_a @ w2_b)
-    torch.testing.assert_close(merged - before, scale * delta, rtol=1e-4, atol=1e-5)
+def _loha_file() -> dict[str, Any]:
+    return make.module("LoHa", (16, 12), rank=4, alpha=2.0)
+
+
+def _lokr_file() -> dict[str, Any]:
+    """Of rank 1 and with the factors that its reloading works out for 16×12."""
+    factors = {"w1": (4, 3), "w2_a": (4, 1), "w2_b": (1, 4)}
+    tensors = {f"lokr_{name}": torch.randn(shape) * 0.5 for name, shape in factors.items()}
+    return {**tensors, "alpha": torch.tensor(0.5)}
+
+
+@pytest.mark.parametrize("tensors", [_loha_file, _lokr_file])
+def test_its_own_merging_scales_twice(tensors: Callable[[], Any], tmp_path: Path) -> None:
+    """Why its functions are our oracle, and its reloading is not; applied, it is right."""
+    t = tensors()
+    path = save(tmp_path / "x.safetensors", {f"{NAME}.{part}": x for part, x in t.items()})
+    network, layer, before = _reloading(t)
+    delta = changes(path, (16, 12))["weight"].delta(before)
+    inside = torch.randn(3, 12)
+    network.apply_to()
+    with torch.no_grad():
+        applied = layer(inside) - layer.bias
+        network.restore()
+        network.merge_to(1.0)
+    assert (applied - inside @ (before + delta).T).abs().max() <= 1e-5
+    scale = 0.5
+    assert (layer.weight - (before + scale * delta)).abs().max() <= 1e-5
+
+
+def test_its_own_reloading_of_a_dylora_is_broken() -> None:
+    """It knows none in a file, and a module of it takes no numbers and does not say so."""
+    dylora: Any = importlib.import_module("lycoris.modules.dylora")
+    module = dylora.DyLoraModule("lycoris_lin", torch.nn.Linear(12, 16))
+    stored = {name: torch.ones_like(x) for name, x in module.named_parameters()}
+    assert {*stored} == {"up_list.0", "down_list.0"}
+    with pytest.raises(AttributeError, match="make_module_from_state_dict"):
+        _reloading(stored)
+    module.load_state_dict(stored)
+    assert not any(parameter.eq(1).all() for parameter in module.parameters())
 
 
 def test_its_own_reloading_of_an_ia3_is_broken() -> None:
     with pytest.raises(TypeError, match="positional arguments"):
-        _reloaded({"weight": torch.randn(16, 1), "on_input": torch.tensor(False)})
+        _reloading({"weight": torch.randn(16, 1), "on_input": torch.tensor(False)})

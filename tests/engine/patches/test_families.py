@@ -104,6 +104,8 @@ def generalised(t: Mapping[str, Any], w: Any, scale: float) -> Any:
     if a1.shape[0] == RANK:  # the old form
         a1, a2, b1, b2 = a2, a1, b2, b1
     through = torch.einsum("oi...,ij->oj...", w, a1 @ a2)
+    if "bm.weight" in t:
+        return scale * (through + torch.einsum("op,pqhw,qi->oihw", b1, t["bm.weight"], b2))
     return scale * (through + (b1 @ b2).reshape(w.shape))
 
 
