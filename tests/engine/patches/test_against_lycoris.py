@@ -19,6 +19,7 @@ from tests.engine.patches.test_families import (
     RANK,
     base_weight,
     changes,
+    worn,
 )
 
 functional: Any = importlib.import_module("lycoris.functional")
@@ -118,6 +119,19 @@ def test_is_what_lycoris_computes(family: str, shape: Shape, tmp_path: Path) -> 
     base = base_weight(shape)
     theirs = THEIRS[family](make.module(family, shape, **options), base)
     assert (changes(path, shape)["weight"].delta(base) - theirs).abs().max() <= 1e-5
+
+
+def test_the_weight_of_a_boft_is_ours_alone(tmp_path: Path) -> None:
+    """LyCORIS turns each stage as far as the weight says, we go that far along the whole change."""
+    base = base_weight(LINEAR)
+    blocks = make.module("BOFT", LINEAR)["oft_blocks"]
+    for stages in (1, len(blocks)):
+        path = save(tmp_path / f"{stages}.safetensors", {f"{NAME}.oft_blocks": blocks[:stages]})
+        change = changes(path, LINEAR)["weight"]
+        for weight in (-1.0, 0.3, 1.0, 2.0):
+            theirs = base + functional.boft.diff_weight(base, blocks[:stages], None, scale=weight)
+            farthest = (worn(change, base, weight) - theirs).abs().max()
+            assert (farthest <= 1e-5) == (weight == 1.0 or stages == 1)
 
 
 def _reloading(tensors: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -43,6 +43,19 @@ def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
     return {change.parameter.rpartition(".")[2]: change for change in file.changes}
 
 
+def worn(change: Any, base: Any, weight: float) -> Any:
+    """The parameter of a network that wears `change`."""
+    from bot.engine.weights import Contents, Part
+
+    module = torch.nn.Module()
+    module.register_parameter("weight", torch.nn.Parameter(base.to("meta")))
+    part = Part(module, base.dtype, "cpu")
+    part.hold(Contents("pristine", part.layout, None, {"weight": base}))
+    part.wear({"weight": [(weight, change)]})
+    part.wake(lambda: None)
+    return part.module.get_parameter("weight")
+
+
 def base_weight(shape: Shape, dtype: Any = None) -> Any:
     return torch.randn(shape, generator=torch.Generator().manual_seed(99), dtype=dtype) * 0.3
 
@@ -198,7 +211,7 @@ def test_is_the_dense_formula(family: str, shape: Shape, dtype: str, tmp_path: P
     exact = expected_delta(family, tensors, base.double())
     assert exact.abs().max() > 0.1  # else nothing would be tested
     for weight in (-1.0, 0.3, 1.0, 2.0):
-        patched = base + weight * delta
+        patched = worn(change, base, weight)
         wanted = base.double() + weight * exact
         assert (patched.double() - wanted).abs().max() <= 1e-5
     delta.zero_()
@@ -366,6 +379,27 @@ def test_is_what_peft_computes(kind: str, shape: Shape, tmp_path: Path) -> None:
                 ours = torch.nn.functional.linear(inside, new, new_bias)
         # Outputs sum hundreds of products: 1e-5 of the largest is what fp32 leaves.
         assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("shape", [LINEAR, CONVOLUTION])
+def test_a_dora_is_what_peft_merges(shape: Shape, weight: float, tmp_path: Path) -> None:
+    """A weight in peft is one of the low-rank product, before the norm; ours of all the change."""
+    from tests.engine.factories import save
+
+    _, layer, state = peft_case("DoRA", shape)
+    base = layer.get_base_layer().weight.detach().clone()
+    layer.set_scale("default", weight)
+    layer.merge()
+    theirs = layer.get_base_layer().weight.detach()
+    made = []
+    for number, alpha in enumerate((ALPHA, weight * ALPHA)):
+        state["base_model.model.layer.alpha"] = torch.tensor(alpha)
+        path = save(tmp_path / f"{number}.safetensors", state)
+        made.append(changes(path, shape, "layer")["weight"])
+    ours, scaled_before = worn(made[0], base, weight), worn(made[1], base, 1.0)
+    assert (scaled_before - theirs).abs().max() <= 1e-5
+    assert ((ours - theirs).abs().max() <= 1e-5) == (weight == 1.0)
 
 
 def test_a_set_of_peft_adapters_is_the_sum_of_ours(tmp_path: Path) -> None:

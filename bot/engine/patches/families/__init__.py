@@ -1,8 +1,17 @@
 """The families of adapters: what each keeps of a module, and which change of it that means.
 
-Every family takes part in the weight linearly, as people know it from A1111, Forge, ComfyUI and
-InvokeAI: the patched parameter is W + w · Δ(W), with Δ(W) the change at weight 1. For the families
-that do not add but transform (DoRA, OFT, BOFT, (IA)³), W' = f(W) becomes W + w · (f(W) − W).
+Every family takes part in the weight linearly, as people know it of LoRA: the patched parameter is
+W + w · Δ(W), with Δ(W) the change at weight 1. For the families that do not add but transform
+(DoRA, OFT, BOFT, (IA)³), W' = f(W) becomes W + w · (f(W) − W). So 0 is the model, 1 what was
+trained, and what lies between is on the line from one to the other.
+
+Of two families other programs mean something else by a weight that is not 1, each something of its
+own, and we follow none of them. DoRA is linear in A1111 and ComfyUI too
+(comfy/weight_adapter/base.py), but peft scales the low-rank product before the norm is taken, so
+that a weight of 0 still sets every norm, and LyCORIS scales the norm alone, so that it leaves a
+LoRA of weight 1. BOFT turns each of its stages as far as the weight says in LyCORIS
+(lycoris/functional/boft.py), where `rescale` stays whole at 0; ComfyUI does so and then scales the
+sum once more. The tests against peft and LyCORIS state both differences.
 
 The formulas are LyCORIS' (KohakuBlueleaf/LyCORIS, lycoris/modules and lycoris/functional, 4.1.3);
 what else wrote or read a format differently is said where it matters.
