@@ -34,7 +34,11 @@ class Profile(StrEnum):
 
     @property
     def sparing(self) -> "Profile | None":
-        """The next one that needs less, or None."""
+        """The next one that needs less, or None.
+
+        Under `full` that is not `16gb`, which keeps as much on the card and only decodes large
+        pictures in tiles: for a usual one the same would be tried again.
+        """
         return {
             Profile.FULL: Profile.GB11,
             Profile.GB16: Profile.GB11,
