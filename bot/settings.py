@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1024,
         alias="IMAGEN_ADAPTER_CACHE",
-        description="GiB of RAM for LoRAs that were used before.",
+        description="GiB of RAM for LoRAs that were used before; those in use stay besides.",
     )
     preview: bool = Field(
         default=True,
