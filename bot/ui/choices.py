@@ -9,7 +9,7 @@ from bot.request.offers import find_scheduler
 from bot.request.syntax import parse_size, usual_sizes
 from bot.ui.language import Say
 from bot.ui.pages import kind, misfit_mark
-from catalog import SCHEDULERS, AdapterFacts, Catalog, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -45,11 +45,24 @@ def adapter_choices(
         value = f"{kept}{entry.key}{colon}{weight.strip()}"
         if len(value) <= CHOICE_LENGTH:
             why = catalog.misfit(entry.key, model)
-            about = [f"{entry.name} ({entry.default_weight:g})"]
-            about += kind(say, catalog.facts(entry.key) or AdapterFacts())
-            hint = misfit_mark(say, why) if why else " · ".join(about)
-            choices.append(Choice(name=_cut(f"{value} · {hint}"), value=value))
+            facts = catalog.facts(entry.key) or AdapterFacts()
+            about = [value, f"{entry.name} ({entry.default_weight:g})", *kind(say, facts)]
+            name = " · ".join([value, misfit_mark(say, why)] if why else about)
+            if not why:
+                name = _with_triggers(name, entry, facts, say)
+            choices.append(Choice(name=_cut(name), value=value))
     return choices
+
+
+def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say) -> str:
+    """`name`, and as many of the words that trigger it as there is room for."""
+    code = "loras.triggers" if entry.trigger_words else "loras.suggested"
+    words = entry.trigger_words or facts.candidates
+    for count in range(len(words), 0, -1):
+        longer = f"{name} · {say(code, words=', '.join(words[:count]))}"
+        if len(longer) <= CHOICE_LENGTH:
+            return longer
+    return name
 
 
 def scheduler_choices(text: str) -> list[Choice[str]]:

@@ -126,6 +126,18 @@ class TestLoras:
         assert [choice.name for choice in only] == ["other · ⚠ only for model-1"]
         assert loras("anime, inky-15, inky") == []
 
+    def test_as_many_trigger_words_are_shown_as_there_is_room_for(self) -> None:
+        words = ("ink wash", "a brush that is nearly dry", "x" * 60)
+        known = AdapterEntry(key="known", name="Known", path="a/b", trigger_words=words)
+        likely = AdapterEntry(key="likely", name="Likely", path="a/b")
+        facts = {"likely": AdapterFacts(family="LoRA", rank=16, base="SDXL", tags=words[:1])}
+        small = Catalog(MODELS, {"known": known, "likely": likely}, "model-0", adapter_facts=facts)
+        found = adapter_choices("", small, SAY, nsfw=True, model="model-0")
+        assert [choice.name for choice in found] == [
+            "known · Known (1) · Trigger words: ink wash, a brush that is nearly dry",
+            "likely · Likely (1) · LoRA · rank 16 · SDXL · Perhaps its trigger words: ink wash",
+        ]
+
     def test_one_that_would_be_too_long_is_left_out(self) -> None:
         kept = ", ".join(f"{'style-' * 6}{n}" for n in range(2))
         assert loras(f"{kept}, anime") == [f"{kept}, anime"]
