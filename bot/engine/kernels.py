@@ -176,7 +176,8 @@ class Kernels:
 
     def _build(self, graph: Any, inputs: Any) -> Callable[..., Any]:
         """The backend's code for a graph, counting its runs."""
-        code = torch._dynamo.lookup_backend(self._backend)(graph, inputs)  # noqa: SLF001
+        backend = cast("Any", self._backend)
+        code = torch._dynamo.lookup_backend(backend)(graph, inputs)  # noqa: SLF001
 
         def counted(*args: Any) -> Any:
             self._runs[threading.get_ident()] += 1

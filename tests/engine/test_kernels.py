@@ -56,9 +56,9 @@ def graphs() -> int:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """One entry for each evaluation of the UNet while painting."""
-    from bot.engine import passes
+    from bot.engine.denoise import denoise
 
-    evaluations, denoise = [], passes.denoise
+    evaluations: list[object] = []
 
     def watched(unet: Any, *rest: Any) -> Any:
         def ask(*args: Any, **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
         return denoise(ask, *rest)
 
-    monkeypatch.setattr(passes, "denoise", watched)
+    monkeypatch.setattr("bot.engine.passes.denoise", watched)
     return evaluations
 
 
@@ -157,9 +157,8 @@ def test_more_shapes_are_compiled_than_torch_would_by_itself() -> None:
     module, kernels = Own(), Kernels("eager")
     kernels.prepare(module, shapes, lambda run, shape: run(torch.zeros(shape.width, 8)))
     kernels.wait()
-    choice = kernels.choose(module, None)
     for shape in shapes:
-        choice.used = "eager"
+        choice = kernels.choose(module, None)
         with torch.inference_mode():
             choice.of(shape)(torch.zeros(shape.width, 8))
         assert choice.used == "compiled"
