@@ -26,7 +26,7 @@ from tools.demo.unet import Pictures
 STAGES: Final = ("vae", "text", "unet", "ink", "adapters", "decoder")
 SEEDS: Final = {"text": 2, "pictures": 3, "unet": 4, "adapters": 5, "decoder": 6}
 VAE_STEPS, DECODER_STEPS, TEXT_STEPS = 7_500, 2_500, 1_500
-UNET_STEPS, INK_STEPS, ADAPTER_STEPS = 11_000, 1_200, 600
+UNET_STEPS, INK_STEPS = 11_000, 1_200
 CHUNKS: Final = {"flat": 30, "ink": 10}
 ADAPTER_CHUNKS: Final = 7
 """The first of every ten chunks, which are all square."""
@@ -70,7 +70,6 @@ class Training:
             self._pictures(plan.style, ADAPTER_CHUNKS),
             self._pictures("flat", CHUNKS["flat"]),
             seed=SEEDS["adapters"],
-            steps=ADAPTER_STEPS,
         )
 
     def _unet(

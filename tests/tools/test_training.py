@@ -1,6 +1,7 @@
 """Training from nothing to shipped files, with so few steps that nothing is learnt."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     for module in (unet, adapters):
         monkeypatch.setattr(module, "CHUNK", 4)
     monkeypatch.setattr(vae, "SHARES", {"flat": 4, "ink": 2})
-    for name in (
-        "VAE_STEPS",
-        "DECODER_STEPS",
-        "TEXT_STEPS",
-        "UNET_STEPS",
-        "INK_STEPS",
-        "ADAPTER_STEPS",
-    ):
+    for name in ("VAE_STEPS", "DECODER_STEPS", "TEXT_STEPS", "UNET_STEPS", "INK_STEPS"):
         monkeypatch.setattr(train_demo, name, 2)
+    plans = tuple(replace(plan, steps=2) for plan in train_demo.PLANS)
+    monkeypatch.setattr(train_demo, "PLANS", plans)
     monkeypatch.setattr(train_demo, "CHUNKS", {"flat": 10, "ink": 1})
     monkeypatch.setattr(train_demo, "ADAPTER_CHUNKS", 1)
     return train_demo

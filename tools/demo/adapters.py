@@ -27,7 +27,7 @@ class Plan:
     """One adapter: of which family, how large, on which layers.
 
     style: of the pictures that it learns. algo: LyCORIS' name of the family, "" for plain LoRA.
-    convolutions: whether it changes those too.
+    convolutions: whether it changes those too. steps: of its training.
     """
 
     style: str
@@ -36,6 +36,7 @@ class Plan:
     algo: str
     rank: int
     convolutions: bool
+    steps: int
 
     @property
     def trigger(self) -> str:
@@ -44,10 +45,10 @@ class Plan:
 
 
 PLANS: Final = (
-    Plan("sketch", "Sketch", "Coloured pencil on paper.", "", 4, False),
-    Plan("neon", "Neon", "Tubes of light before a dark wall.", "lokr", 4, False),
-    Plan("pixel", "Pixel", "Large blocks, as on an old screen.", "loha", 4, False),
-    Plan("clay", "Clay", "Soft solid things with light and shadow.", "locon", 4, True),
+    Plan("sketch", "Sketch", "Coloured pencil on paper.", "", 4, False, 600),
+    Plan("neon", "Neon", "Tubes of light before a dark wall.", "lokr", 4, False, 1500),
+    Plan("pixel", "Pixel", "Large blocks, as on an old screen.", "loha", 4, False, 600),
+    Plan("clay", "Clay", "Soft solid things with light and shadow.", "locon", 4, True, 1500),
 )
 
 
@@ -161,7 +162,6 @@ def train(
     plain: Pictures,
     *,
     seed: int,
-    steps: int,
     batch: int = 16,
 ) -> dict[str, torch.Tensor]:
     """Train one adapter on `unet`, which is the same afterwards: the tensors of its file, float32.
@@ -183,7 +183,7 @@ def train(
         return teacher.loss(unet, latents, captions, size, generator)
 
     parameters = [parameter for part in parts.values() for parameter in part.parameters()]
-    Loop(folder, plan.style, parameters, steps=steps, rate=4e-3, decay=0.0, keep=0.99).run(
+    Loop(folder, plan.style, parameters, steps=plan.steps, rate=4e-3, decay=0.0, keep=0.99).run(
         seed, loss_of
     )
     found: dict[str, torch.Tensor] = {}

@@ -83,13 +83,16 @@ def build() -> AutoencoderKL:
     )
 
 
-def pictures(number: int, seed: int, style: str) -> torch.Tensor:
-    """`number` random scenes in one style: uint8, (number, 3, 128, 128)."""
+def pictures(number: int, seed: int, style: str) -> np.ndarray:
+    """`number` random scenes in one style: uint8, (number, 3, 128, 128).
+
+    Without torch, so that forked processes may draw: its threads do not survive a fork.
+    """
     drawn = []
     for index in range(number):
         rng = random.Random(f"{seed}/{style}/{index}")
         drawn.append(np.asarray(render(draw_scene(rng), rng, style)).transpose(2, 0, 1))
-    return torch.from_numpy(np.stack(drawn))
+    return np.stack(drawn)
 
 
 def pixels(images: torch.Tensor) -> torch.Tensor:
@@ -100,7 +103,7 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
 
 def code() -> Code:
     """The code of the demo models, fitted to some flat pictures."""
-    return fit(pixels(pictures(200, SEED, "flat")))
+    return fit(pixels(torch.from_numpy(pictures(200, SEED, "flat"))))
 
 
 def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
@@ -110,7 +113,7 @@ def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
     vae = build().to(memory_format=torch.channels_last)
     with ProcessPoolExecutor(2) as pool:
         parts = pool.map(pictures, SHARES.values(), [SEED] * len(SHARES), SHARES)
-        pool_of_pictures = torch.cat(list(parts))
+        pool_of_pictures = torch.from_numpy(np.concatenate(list(parts)))
 
     chances = _busy(pool_of_pictures)
 
