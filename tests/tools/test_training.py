@@ -28,7 +28,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(vae, "SHARES", {"flat": 4, "ink": 2})
     for name in ("VAE_STEPS", "DECODER_STEPS", "TEXT_STEPS", "UNET_STEPS", "INK_STEPS"):
         monkeypatch.setattr(train_demo, name, 2)
-    plans = tuple(replace(plan, steps=2) for plan in train_demo.PLANS)
+    plans = tuple(replace(plan, steps=2) for plan in adapters.PLANS)
     monkeypatch.setattr(train_demo, "PLANS", plans)
     monkeypatch.setattr(train_demo, "CHUNKS", {"flat": 10, "ink": 1})
     monkeypatch.setattr(train_demo, "ADAPTER_CHUNKS", 1)
