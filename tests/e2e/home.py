@@ -41,12 +41,12 @@ size = [64, 64]
 min_side = 64
 scheduler = "Euler a"
 fast = {adapter = "frost", weight = 0.5, steps = 3, guidance = 2.0, scheduler = "Euler"}
-[models.frameless]
-name = "Never a frame"
+[models.bright]
+name = "Nothing black"
 path = "builtin:flat"
 size = [128, 128]
 min_side = 64
-default_negative = "frame"
+default_negative = "black"
 guidance = {min = 1.0, default = 4.0, max = 30.0}
 steps = {min = 1, default = 20, max = 100}
 [models.adults]

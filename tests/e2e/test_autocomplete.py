@@ -37,6 +37,6 @@ async def test_models_by_key_and_name_and_sizes(playground: Playground, ada: Use
     assert (await ada.autocomplete("imagine", "model", "sec"))[0].value == "second"
     assert (await ada.autocomplete("imagine", "model", "Second mo"))[0].value == "second"
     values = [c.value for c in await ada.autocomplete("imagine", "model", "")]
-    assert values == ["demo", "second", "frameless"]
+    assert values == ["demo", "second", "bright"]
     sizes = await ada.autocomplete("imagine", "size", "16:9", model="demo")
     assert sizes[0].value == "88x48"

@@ -201,18 +201,18 @@ def _is_at(place: str, mask: judge.Mask) -> bool:
 
 
 def negatives(painter: Painter, number: int) -> Iterator[Row]:
-    """Whether a negative prompt takes a thing away."""
-    framed = "a red circle on a blue background with a frame"
-    kept = {"": 0, "frame": 0}
+    """Whether a negative prompt takes away what it names."""
+    black = {"": 0, "black": 0}
     for seed in range(number):
-        for negative in kept:
-            image = painter.paint(framed, seed, negative=negative)
-            kept[negative] += judge.colour_name(judge.ground(image)) != "blue"
+        for negative in black:
+            image = painter.paint("a star on a white background", seed, negative=negative)
+            [star, *_] = judge.things(image)
+            black[negative] += judge.colour_of(image, star) == "black"
     yield Row(
-        "“… with a frame” has one; with the negative prompt “frame”",
-        f"{_percent(kept[''] / number)}; {_percent(kept['frame'] / number)}",
+        f"“a star on a white background” is black; with the negative prompt “black” ({number})",
+        f"{_percent(black[''] / number)}; {_percent(black['black'] / number)}",
         "at most half as many",
-        0 < kept[""] >= 2 * kept["frame"],
+        0 < black[""] >= 2 * black["black"],
     )
 
 
