@@ -176,7 +176,7 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
 
 
 async def test_progress_is_shown_and_can_be_stopped(page: Page, camera: Camera) -> None:
-    await page.keyboard.type(f"/imagine {PROMPT} model: demo steps: 100 count: 4 seed: 7")
+    await page.keyboard.type(f"/imagine {PROMPT} model: demo steps: 100 count: 4 size: 192x128")
     await page.keyboard.press("Enter")
     job = messages(page).last
     await expect(job).to_contain_text(
