@@ -194,7 +194,7 @@ def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str
         vae = locate(entry.vae_path, models_dir)
         problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
         if vae.kind == "folder" and vae.path:
-            problems += _problems_of_layout("vae_path", vae.path, "config.json")
+            problems += _problems_of_layout("vae_path", vae.path, "config.json", "vae/config.json")
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.kind in {"missing", "file"}:
@@ -236,8 +236,9 @@ def _problems_of_choice(folder: Path) -> list[str]:
     return []
 
 
-def _problems_of_layout(field: str, folder: Path, needed: str) -> list[str]:
-    if (folder / needed).is_file():
+def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:
+    """others: what may be there instead of what is needed."""
+    if any((folder / name).is_file() for name in (needed, *others)):
         return []
     return [f"{field} {str(folder)!r} holds no {needed}: it is not in diffusers layout"]
 

@@ -286,7 +286,7 @@ class TestListings:
         assert listing("models", settings, as_json=False) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].split() == ["key", "name", "files", "what", "it", "is", "for"]
-        assert "built in, default" in lines[1]
+        assert "present, default" in lines[1]
         assert lines[1].endswith("A placeholder.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)

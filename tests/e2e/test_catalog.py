@@ -19,7 +19,7 @@ async def test_models_are_shown_with_what_matters(playground: Playground, ada: U
     call = await ada.slash("models")
     assert call.ephemeral
     assert call.message is not None
-    assert listed(call.message) == ["Demo", "Second model", "Never a star"]
+    assert listed(call.message) == ["Demo", "Second model", "Nothing black"]
     text = call.message.embeds[0]["fields"][0]["value"]
     assert "`demo`" in text
     assert "default" in text
