@@ -287,7 +287,7 @@ class TestListings:
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].split() == ["key", "name", "files", "what", "it", "is", "for"]
         assert "present, default" in lines[1]
-        assert lines[1].endswith("A placeholder.")
+        assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)
 
