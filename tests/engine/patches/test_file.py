@@ -1,6 +1,7 @@
 """Adapter files: what of them fits, what is reported."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_alphas_beside_the_tensors_count(known: dict[str, Any], tmp_path: Path) 
 
 TARGETS = [(16, 8), (8, 16), (16, 16), (16, 8, 3, 3), (16, 8, 1, 1), (16,)]
 DISTORTIONS: dict[str, Any] = {
-    "flattened": lambda t: t.reshape(t.shape[0], -1) if t.ndim else t,
+    "flattened": lambda t: t.reshape(len(t), math.prod(t.shape[1:])) if t.ndim else t,
     "with a 1×1": lambda t: t.reshape(*t.shape, 1, 1),
     "transposed": lambda t: t.transpose(0, 1) if t.ndim > 1 else t,
     "a row": lambda t: t.reshape(1, -1),
