@@ -16,6 +16,8 @@ from transformers import (
     CLIPTextModelWithProjection,
 )
 
+from tools.demo.export import write_index
+
 SEED = 20_261_122
 START, END = "<|startoftext|>", "<|endoftext|>"
 TEXT_WIDTHS = (32, 48)
@@ -101,21 +103,7 @@ def build(folder: Path, seed: int = SEED) -> None:
         steps_offset=1,
     )
     scheduler.save_pretrained(folder / "scheduler")
-    index = {
-        "_class_name": "StableDiffusionXLPipeline",
-        "force_zeros_for_empty_prompt": True,
-        "add_watermarker": None,
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "tokenizer_2": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+    write_index(folder)
 
 
 def _fill(part: torch.nn.Module, seed: int) -> None:

@@ -31,6 +31,11 @@ def write_folder(folder: Path, vae: AutoencoderKL, text: Text, unet: UNet2DCondi
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
         write_tokenizer(folder / name, pad)
     scheduler().save_pretrained(folder / "scheduler")
+    write_index(folder)
+
+
+def write_index(folder: Path) -> None:
+    """What a folder in diffusers layout says of its parts."""
     index = {
         "_class_name": "StableDiffusionXLPipeline",
         "force_zeros_for_empty_prompt": True,
