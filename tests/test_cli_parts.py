@@ -463,3 +463,12 @@ def test_check_tells_what_the_cards_profile_wants(
     assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
     assert (finding.mend == "") is fine
     assert not finding.fatal
+
+
+def test_a_seed_that_is_no_number_is_told_what_is_allowed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["imagine", "x", "--seed", "abc"])
+    assert ended.value.code == 2
+    assert "'abc' is not a whole number; allowed is 0 to 4294967295" in capsys.readouterr().err

@@ -3,9 +3,20 @@
 import argparse
 from pathlib import Path
 
+from bot.request import SEED_MAX
+
 HIRES = 1.5
 PAGE_PORT = 8799
 PORT_MAX = 65_535
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number; allowed is 0 to {SEED_MAX}"
+        ) from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     imagine.add_argument("--negative", metavar="T", help="what to keep out of the picture")
     imagine.add_argument("--steps", metavar="N", type=int)
     imagine.add_argument("--guidance", metavar="G", type=float)
-    imagine.add_argument("--seed", metavar="S", type=int)
+    imagine.add_argument("--seed", metavar="S", type=_seed)
     imagine.add_argument("--size", metavar="WxH", help="or a ratio such as 16:9")
     imagine.add_argument("--count", metavar="N", type=int)
     imagine.add_argument("--scheduler", metavar="NAME", help="such as 'Euler a'")
