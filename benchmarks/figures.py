@@ -138,19 +138,18 @@ class Report:
         lags = self.lags
         idle = lags.idle.max
 
-        def row(what: str, longest: float, goal: float | None = None) -> Row:
+        def row(what: str, longest: float) -> Row:
             return Row(
                 what,
                 f"{longest:.1f} ms",
-                f"≤ {goal:g} ms" if goal else "",
+                f"≤ {STALL_GOAL:g} ms",
                 f"{longest / idle:.1f} × an idle loop ({idle:.1f} ms)",
-                longest <= goal if goal else None,
+                longest <= STALL_GOAL,
             )
 
         yield row(
             f"Longest stall of the event loop while painting, in {lags.painting.seconds:.0f} s",
             lags.painting.max,
-            STALL_GOAL,
         )
         yield row("… during the first picture, with the model's loading", lags.first_job.max)
         yield row(

@@ -155,9 +155,9 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     cross: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
     for name in shapes:
-        module, _, part = name.rpartition(".")
-        if part == "alpha":
+        if name.endswith(".alpha"):
             continue
+        module, _, part = name.removesuffix(".weight").rpartition(".")
         if part in _WRAPPERS:
             module, _, part = module.rpartition(".")
         if part not in _FAMILY_OF_PART:

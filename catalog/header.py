@@ -1,8 +1,9 @@
 """The header of a .safetensors file, read with bounds: the files come from anywhere."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,18 +99,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     metadata = header.pop("__metadata__", {})
     if not header:
         raise HeaderError("it holds no tensors")
-    if max(map(_data_end, header.values())) > size - _LENGTH_BYTES - length:
+    if _data_end(header.values()) > size - _LENGTH_BYTES - length:
         raise HeaderError("it is cut off: was it copied or downloaded to the end?")
     if not isinstance(metadata, dict):
         metadata = {}
     return header, {k: v for k, v in metadata.items() if isinstance(v, str)}
 
 
-def _data_end(tensor: Any) -> int:
+def _data_end(tensors: Collection[Any]) -> int:
+    """Where the last number of all tensors ends; one look at all, for there may be thousands."""
     try:
-        begin, end = tensor["data_offsets"]
-    except (KeyError, TypeError, ValueError):
-        begin = end = None
-    if type(begin) is not int or type(end) is not int or begin < 0 or end < 0:
+        offsets = [tensor["data_offsets"] for tensor in tensors]
+        bounds = list(chain.from_iterable(offsets))
+        sound = {*map(len, offsets)} == {2} and {*map(type, bounds)} == {int} and min(bounds) >= 0
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
         raise HeaderError("it is not a .safetensors file: a tensor has no data_offsets")
-    return end
+    return max(bounds)

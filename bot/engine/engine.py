@@ -1,6 +1,5 @@
 """The engine as the rest of the bot sees it: one object, used from one thread."""
 
-import gc
 import logging
 import os
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bot.engine.importing import in_the_background
 from bot.engine.results import DeviceReport, Painting
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss
 from bot.progress import Notice, Progress
@@ -231,18 +231,14 @@ class Engine:
 
     def _ready(self) -> "Painter":
         if self._painter is None:
-            place = self._place()
-            from bot.engine.hub import Hub
-            from bot.engine.kernels import Kernels
-            from bot.engine.memory import profile_for
-            from bot.engine.painter import Painter
-            from bot.engine.weights import Shelf
+            with in_the_background():
+                place = self._place()
+                from bot.engine.hub import Hub
+                from bot.engine.kernels import Kernels
+                from bot.engine.memory import profile_for
+                from bot.engine.painter import Painter
+                from bot.engine.weights import Shelf
 
-            # The libraries' half a million objects stay for ever. Unfrozen, each collection walks
-            # them all and holds the interpreter, and with it the bot's event loop, for 0.2 s.
-            if not gc.get_freeze_count():
-                gc.collect()
-                gc.freeze()
             hub = Hub(self._models_dir / "hub", self._hub_endpoint)
             self._painter = Painter(
                 self._models_dir,

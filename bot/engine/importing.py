@@ -1,0 +1,45 @@
+"""Importing torch and what stands on it in a thread, without holding up the event loop."""
+
+import ctypes
+import gc
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def in_the_background() -> Iterator[None]:
+    """For the first import of torch, in another thread than the event loop's.
+
+    Python imports with the interpreter held in two places where nothing needs it: 0.2 s and more
+    while torch's libraries are linked, and 0.1 to 0.2 s in each of some collections of garbage,
+    which find none. What was imported stays for ever: no later collection looks at it again.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    _link_torch()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()
+
+
+def _link_torch() -> None:
+    """Load torch's libraries that know nothing of Python; where that fails, the import does it."""
+    spec = importlib.util.find_spec("torch")
+    if sys.platform == "win32" or spec is None or spec.origin is None:
+        return
+    suffix = "dylib" if sys.platform == "darwin" else "so"
+    library = Path(spec.origin).parent / "lib" / f"libtorch.{suffix}"
+    # ctypes.CDLL(path) would hold the interpreter too; a foreign function does not.
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
+    dlopen(os.fsencode(library), os.RTLD_NOW | os.RTLD_LOCAL)
