@@ -119,6 +119,7 @@ class Painter:
     def rest(self) -> None:
         """Give the device's memory back; what is compiled and what is kept in RAM stays."""
         self._references.free()
+        self._kernels.rest()
         self._residency.rest()
 
     def paint(

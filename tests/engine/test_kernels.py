@@ -2,6 +2,8 @@
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,18 @@ from bot.engine import Engine
 from catalog import FloatRange, ModelEntry
 from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
 
-
-@pytest.fixture
-def ran() -> list[object]:
-    """One entry for each time that compiled code ran."""
-    return []
+Opened = tuple[Engine, list[object]]
 
 
-@pytest.fixture
-def tracing(
-    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ran: list[object]
-) -> Any:
-    """An engine that compiles as for a GPU, but lets torch's own kernels compute."""
+@contextmanager
+def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
+    """An engine that compiles as for a GPU, but lets torch's own kernels compute.
+
+    And a list that grows by one entry each time that compiled code runs.
+    """
     from bot.engine import kernels
+
+    ran: list[object] = []
 
     def counting(graph: Any, _: Any) -> Any:
         def run(*args: Any) -> Any:
@@ -33,12 +34,46 @@ def tracing(
         return run
 
     real = kernels.Kernels
-    monkeypatch.setattr(kernels, "Kernels", lambda _: real(counting))
-    engine = Engine(
-        models_dir=models_dir, hashes_file=tmp_path / "h.json", compiled=True, memory="full"
-    )
-    yield engine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "Kernels", lambda *_: real(counting))
+        hashes = folder / "h.json"
+        engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="full")
+        engine.warm_up()
+    yield engine, ran
     engine.close()
+
+
+@pytest.fixture
+def tracing(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
+    """One that has compiled nothing yet."""
+    with opened(models_dir, tmp_path) as (engine, _):
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def traced_once(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    with opened(models_dir, tmp_path_factory.mktemp("kernels")) as (engine, ran):
+        first = paint(engine, request())
+        assert first.recipe.environment["kernels"] == "eager", "nobody waits for a compiler"
+        kernels_of(engine).wait()
+        yield engine, ran
+
+
+@pytest.fixture
+def traced(traced_once: Opened) -> Engine:
+    """One whose compiler is done with the usual picture: that takes seconds.
+
+    For the first tests only: for torch, the code that a later one compiles is as good, and which
+    ran is counted apart.
+    """
+    return traced_once[0]
+
+
+@pytest.fixture
+def ran(traced_once: Opened) -> list[object]:
+    """One entry for each time that its compiled code ran."""
+    traced_once[1].clear()
+    return traced_once[1]
 
 
 def kernels_of(engine: Engine) -> Any:
@@ -72,16 +107,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def test_nothing_is_compiled_again_over_fifty_switches(
-    tracing: Engine, tmp_path: Path, ran: list[object], asked: list[object]
+    traced: Engine, engine: Engine, tmp_path: Path, ran: list[object], asked: list[object]
 ) -> None:
     loras = ("a", "b", "c")
     a, b, c = (kohya_lora(tmp_path / f"{key}.safetensors", seed=ord(key)) for key in loras)
     offered = catalog(a=a, b=b, c=c)
-    first = paint(tracing, request(), offered)
-    assert first.recipe.environment["kernels"] == "eager", "nobody waits for a compiler"
-    kernels_of(tracing).wait()
+    first = paint(engine, request(), offered)
     before, chance = graphs(), random.Random(3)
-    ran.clear()
     asked.clear()
     for _ in range(50):
         chosen = chance.sample(loras, chance.randrange(4))
@@ -91,27 +123,47 @@ def test_nothing_is_compiled_again_over_fifty_switches(
             scheduler=chance.choice(["Euler", "DPM++ 2M Karras", "Heun"]),
             steps=1,
         )
-        painting = paint(tracing, wanted, offered)
+        painting = paint(traced, wanted, offered)
         assert painting.recipe.environment["kernels"] == "compiled"
     assert len(ran) == len(asked) >= 50
-    tracing.rest()
-    assert paint(tracing, request(), offered).recipe.environment["kernels"] == "compiled"
+    traced.rest()
+    assert paint(traced, request(), offered).recipe.environment["kernels"] == "compiled"
     assert len(ran) == len(asked) >= 52
     assert graphs() == before
-    assert digests(paint(tracing, request(), offered)) == digests(first)
+    assert digests(paint(traced, request(), offered)) == digests(first)
 
 
-def test_other_sizes_and_earlier_pictures_get_torchs_own(tracing: Engine) -> None:
+def test_other_sizes_and_earlier_pictures_get_torchs_own(traced: Engine) -> None:
     offered = catalog([model("other-size", "tiny")])
-    paint(tracing, request())
-    kernels_of(tracing).wait()
     before = graphs()
     for fields in ({"width": 72}, {"guidance": 1.0}, {"kernels": "eager"}):
-        painting = paint(tracing, request(**fields), offered)
+        painting = paint(traced, request(**fields), offered)
         assert painting.recipe.environment["kernels"] == "eager"
-    asked = paint(tracing, request(kernels="compiled"), offered)
+    asked = paint(traced, request(kernels="compiled"), offered)
     assert asked.recipe.environment["kernels"] == "compiled"
     assert graphs() == before
+
+
+def test_a_job_for_which_the_code_does_not_hold_says_so(
+    traced: Engine, ran: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Traced while something else was hung into the network, for instance. It compiles nothing."""
+    expected = digests(paint(traced, request()))
+    before = graphs()
+    ran.clear()
+    attention = resident(traced).unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    attention.rescale_output_factor = 1.5
+    try:
+        painting = paint(traced, request())
+    finally:
+        attention.rescale_output_factor = 1.0
+    assert not ran
+    assert painting.recipe.environment["kernels"] == "eager"
+    assert caplog.text.count("compiled code does not hold") == 1
+    assert graphs() == before
+    again = paint(traced, request())
+    assert again.recipe.environment["kernels"] == "compiled"
+    assert digests(again) == expected
 
 
 def test_the_sizes_that_are_proposed_are_compiled_too(
@@ -231,29 +283,6 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
     assert paint(tracing, request()).recipe.environment["kernels"] == "compiled"
 
 
-def test_a_job_for_which_the_code_does_not_hold_says_so(
-    tracing: Engine, ran: list[object], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Traced while something else was hung into the network, for instance. It compiles nothing."""
-    expected = digests(paint(tracing, request()))
-    kernels_of(tracing).wait()
-    before = graphs()
-    ran.clear()
-    attention = resident(tracing).unet.mid_block.attentions[0].transformer_blocks[0].attn1
-    attention.rescale_output_factor = 1.5
-    try:
-        painting = paint(tracing, request())
-    finally:
-        attention.rescale_output_factor = 1.0
-    assert not ran
-    assert painting.recipe.environment["kernels"] == "eager"
-    assert caplog.text.count("compiled code does not hold") == 1
-    assert graphs() == before
-    again = paint(tracing, request())
-    assert again.recipe.environment["kernels"] == "compiled"
-    assert digests(again) == expected
-
-
 def test_the_smallest_card_compiles_nothing(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +290,7 @@ def test_the_smallest_card_compiles_nothing(
     from bot.engine import kernels
 
     real = kernels.Kernels
-    monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
+    monkeypatch.setattr(kernels, "Kernels", lambda *_: real("eager"))
     hashes = tmp_path / "h.json"
     engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="8gb")
     engine.preload(catalog(), lambda: None)
