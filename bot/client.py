@@ -31,6 +31,7 @@ from bot.ui.buttons import JobButton
 from bot.ui.commands import CommandTranslator, put_into_words
 from bot.ui.language import Texts
 from bot.ui.tree import ImagenTree
+from bot.watchdog import watched_loop
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +187,7 @@ async def run(settings: Settings, extensions: Sequence[str]) -> None:
         Studio.open(settings, settings.limits, preview_interval) as studio,
         ImagenBot(settings, studio, texts, extensions) as bot,
         _watched(bot, settings.metrics_port),
+        watched_loop(partial(begin_anew, by_itself=settings.restart)),
     ):
         serving = asyncio.create_task(_serve(bot))
         stopping = asyncio.create_task(stop.wait())

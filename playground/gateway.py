@@ -5,6 +5,7 @@ One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay w
 
 import asyncio
 import json
+import math
 import secrets
 import time
 from collections import deque
@@ -40,6 +41,7 @@ class Connection:
         self.socket = socket
         self.session: Session | None = None
         self.received: deque[float] = deque(maxlen=SENDS + 1)
+        self.heartbeat_due = math.inf
         self._request = request
         self._compressor = compressor(request.query.get("compress"))
         self._queue: asyncio.Queue[JsonObject | int] = asyncio.Queue()
@@ -109,7 +111,10 @@ class Session:
 
 
 class Gateway:
-    """All sockets and sessions of the bot."""
+    """All sockets and sessions of the bot.
+
+    ``heartbeats_late`` are the seconds by which each came later than it was due, 0 at the least.
+    """
 
     def __init__(self, world: World, token: str, signal: Signal, violate: Callable[[str], None]):
         self._world = world
@@ -121,6 +126,7 @@ class Gateway:
         self.identifies = 0
         self.resumes = 0
         self.heartbeats = 0
+        self.heartbeats_late: list[float] = []
         self.heartbeat_interval_ms = 41_250
         self.refusals = 0
         self.silent = False
@@ -270,6 +276,8 @@ class Gateway:
             return
         if op == 1:
             self.heartbeats += 1
+            self.heartbeats_late.append(max(0.0, now - connection.heartbeat_due))
+            connection.heartbeat_due = now + self.heartbeat_interval_ms / 1000
             self._signal.notify()
             if self.answer_heartbeats:
                 answer = {"op": 11, "d": None}

@@ -92,7 +92,7 @@ def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
     import discord
 
-    from bot import attempt, client, consumer, insist, restart
+    from bot import attempt, client, consumer, insist, restart, watchdog
     from bot.delivery import courier, outbox
 
     async def at_once(*_: Any, **__: Any) -> None: ...
@@ -107,14 +107,32 @@ def shorten_pauses() -> None:
         # A step that takes longer than half a second hangs.
         attempt.GRACE = attempt.STEP_MIN = 0.5
         consumer.WATCH = 0.05
+        watchdog.LOOK = 0.1
     if "CHAOS_FORGETS_NONCES" in os.environ:
         # Each repeat has to look for the first message.
         courier.NONCE_KEPT = -1000
 
 
+def stand_still_once(mark: Path) -> None:
+    """Have the event loop do nothing more as soon as it is online, unless `mark` is there."""
+    from bot.client import ImagenBot
+
+    on_ready: Any = ImagenBot.on_ready
+
+    def stuck(bot: ImagenBot) -> Any:
+        if not mark.exists():
+            mark.touch()
+            time.sleep(3600)
+        return on_ready(bot)
+
+    ImagenBot.on_ready = stuck  # type: ignore[method-assign, assignment]
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     shorten_pauses()
+    if "CHAOS_STANDS_STILL_ONCE" in os.environ:
+        stand_still_once(Path(os.environ["CHAOS_STANDS_STILL_ONCE"]))
     from bot import studio
 
     studio.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]

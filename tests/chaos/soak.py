@@ -34,6 +34,10 @@ CLEARING = 300.0
 """Seconds past the time that the last jobs have to end in."""
 STALL = 0.05
 """Seconds for which the event loop of a warm bot may stand still."""
+HEARTBEAT = 2.0
+"""Seconds from one heartbeat to the next. Discord has 41: here more of them are seen."""
+HEARTBEAT_LATE = 0.25
+"""Seconds by which one may come too late, over the computer that painting shares with it."""
 ENDED_WELL = ("delivered", "cancelled")
 
 
@@ -82,6 +86,7 @@ class Soak:
         self._notes = notes
         self._chance = random.Random(seed)
         self._users = [self._playground.user(f"user-{n}") for n in range(users)]
+        self._reacted: set[tuple[int, int, str]] = set()
         self.asked = 0
         self.stalls: list[float] = []
 
@@ -122,8 +127,12 @@ class Soak:
         with suppress(NotAcknowledged, ClientRefused):
             results = [m for m in self._playground.messages()[-30:] if m.attachments]
             if results and self._chance.random() < 0.2:
-                await user.react(self._chance.choice(results), self._chance.choice("🔁🎲"))
-                return
+                result, emoji = self._chance.choice(results), self._chance.choice("🔁🎲")
+                reaction = (user.id, result.id, emoji)
+                if reaction not in self._reacted:  # a second one by the same user is none
+                    self._reacted.add(reaction)
+                    await user.react(result, emoji)
+                    return
             call = await user.slash("imagine", prompt=f"job {self.asked}", steps=2)
             if call.message is not None and self._chance.random() < 0.1:
                 await self._cancel(user, call.message)
@@ -155,9 +164,13 @@ def faults(
     lives: Sequence[tuple[Figures, Figures]],
     states: Sequence[str],
     stalls: Sequence[float],
+    heartbeats: Sequence[float],
     violations: Sequence[str],
 ) -> list[str]:
-    """What keeps a soak from being sound. lives: the figures of each, warm and at its end."""
+    """What keeps a soak from being sound. lives: the figures of each, warm and at its end.
+
+    heartbeats: seconds by which each was late.
+    """
     found = [
         f"life {life}: {grown}"
         for life, (warm, end) in enumerate(lives, start=1)
@@ -169,11 +182,13 @@ def faults(
     found += [f"{count} jobs {state}" for state, count in sorted(wrong.items())]
     if (worst := max(stalls, default=0.0)) > STALL:
         found.append(f"the event loop stood still for {worst * 1000:.0f} ms")
+    if (worst := max(heartbeats, default=0.0)) > HEARTBEAT_LATE:
+        found.append(f"a heartbeat was {worst * 1000:.0f} ms late")
     return [*found, *violations]
 
 
 async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) -> bool:
-    """Run and print; whether nothing grew, stood still, failed or was left."""
+    """Run and print; whether nothing grew, stood still, came late, failed or was left."""
     until = time.monotonic() + minutes * 60
     lives: list[tuple[Figures, Figures]] = []
     late: list[str] = []
@@ -181,6 +196,8 @@ async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) 
         home = ChaosHome(Path(folder) / "home", Path(folder) / "models")
         notes = Path(folder) / "notes.jsonl"
         async with Playground() as playground:
+            gateway = playground.gateway
+            gateway.heartbeat_interval_ms = round(HEARTBEAT * 1000)
             bot = SoakBot(home, playground, SOAK_FILE=str(notes))
             soaking = Soak(bot, notes, users=users, seed=seed)
             try:
@@ -198,7 +215,12 @@ async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) 
             if stalls := sorted(soaking.stalls):
                 worst, usual = stalls[-1] * 1000, stalls[len(stalls) // 2] * 1000
                 print(f"event loop: stalls of {usual:.0f} ms usually, {worst:.0f} ms at most")  # noqa: T201
-            wrong = faults(lives, states, stalls, [*late, *playground.violations])
+            beats = gateway.heartbeats_late
+            print(  # noqa: T201
+                f"{gateway.heartbeats} heartbeats, every {HEARTBEAT:g} s; the latest of them "
+                f"{max(beats, default=0.0) * 1000:.0f} ms late"
+            )
+            wrong = faults(lives, states, stalls, beats, [*late, *playground.violations])
             for fault in wrong:
                 print(f"    {fault}")  # noqa: T201
             return not wrong

@@ -1,11 +1,12 @@
 """What takes the process with it: it is tried once more, then given up, and the rest goes on."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from playground import Message, Playground, User
-from tests.chaos.harness import ChaosHome, LightBot, until
+from tests.chaos.harness import LONG, ChaosHome, LightBot, until
 
 RED = 0xE74C3C
 
@@ -56,6 +57,21 @@ async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
         assert await bot.end() == 0  # it is still the process that the test started
     assert home.states() == ["failed", "delivered"]
     assert "Traceback" not in bot.log
+
+
+async def test_an_event_loop_that_stands_still_does_not_stay_so(
+    home: ChaosHome, playground: Playground, ada: User, tmp_path: Path
+) -> None:
+    mark = str(tmp_path / "stood still")
+    environment = {"CHAOS_WATCHES_CLOSELY": "yes", "CHAOS_STANDS_STILL_ONCE": mark}
+    async with LightBot(home, playground, **environment) as bot:
+        await playground.wait_for(lambda: playground.gateway_identifies == 2, timeout=LONG)
+        await playground.wait_online()
+        call = await ada.slash("imagine", prompt="x")
+        await call.wait(lambda m: bool(m.attachments))
+        assert "the event loop stands still" in bot.log
+        assert "time.sleep(3600)" in bot.log, "it says where"
+        assert await bot.end() == 0
 
 
 async def test_under_a_supervisor_it_ends_with_75(

@@ -267,6 +267,15 @@ async def test_ready_guild_and_heartbeat_in_plain_json(pg: Playground, raw: Raw)
     await pg.wait_for(lambda: pg.gateway.presence or pg.gateway.heartbeats == 2, timeout=5)
 
 
+async def test_a_heartbeat_after_its_time_is_noted(pg: Playground, raw: Raw) -> None:
+    await raw.identify(pg.token)
+    for count, due_in in enumerate((41_250, 0, 41_250), start=1):
+        pg.gateway.heartbeat_interval_ms = due_in
+        await raw.socket.send_json({"op": 1, "d": None})
+        await pg.wait_for(lambda: pg.gateway.heartbeats == count, timeout=5)  # noqa: B023
+    assert [late > 0 for late in pg.gateway.heartbeats_late] == [False, False, True]
+
+
 async def test_resume_from_the_future_is_refused(pg: Playground, raw: Raw) -> None:
     await raw.identify(pg.token)
     ready = await raw.socket.receive_json()

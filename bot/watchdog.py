@@ -1,0 +1,50 @@
+"""Notices, from a thread, that the event loop stands still for good."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds between two looks."""
+LOOKS = 12
+"""In which the loop did nothing until it is given up. Looks, because a computer may be asleep."""
+
+
+@asynccontextmanager
+async def watched_loop(give_up: Callable[[], object]) -> AsyncIterator[None]:
+    """Call `give_up`, in a thread, once the running loop has done nothing for about a minute.
+
+    Nothing that a bot does takes its loop so long: Discord would have closed the connection.
+    """
+    loop, over, turned = asyncio.get_running_loop(), threading.Event(), threading.Event()
+    watched = threading.get_ident()
+
+    def look() -> None:
+        missed = 0
+        loop.call_soon_threadsafe(turned.set)
+        while not over.wait(LOOK):
+            if turned.is_set():
+                missed = 0
+                turned.clear()
+                loop.call_soon_threadsafe(turned.set)
+                continue
+            missed += 1
+            if missed == LOOKS:
+                frames = traceback.format_stack(sys._current_frames()[watched])  # noqa: SLF001
+                log.critical("the event loop stands still; it is at\n%s", "".join(frames))
+                give_up()
+                return
+
+    thread = threading.Thread(target=look, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
