@@ -4,12 +4,11 @@ import asyncio
 import os
 import re
 import sqlite3
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-from bot.store.database import Database
+from bot.store.database import Database, erase_tokens_in
 from bot.store.faults import files_error, store_error
 
 KEPT: Final = 7
@@ -56,10 +55,7 @@ def _make_room(part: Path) -> None:
 
 
 def _settle(part: Path, target: Path) -> None:
-    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-        # Secrets of a few minutes, which would be kept for a week.
-        copy.execute("PRAGMA secure_delete = ON")
-        copy.execute("DELETE FROM tokens")
+    erase_tokens_in(part)
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(target)

@@ -11,6 +11,7 @@ import pytest
 from bot.errors import StoreError
 from bot.store import Asked, JobState, Store, now_ms
 from bot.store.backup import KEPT, backups_of
+from bot.store.database import _keep_as_it_was
 from bot.store.jobs import DISCORD_EPOCH
 from bot.store.repair import repair
 from tests.store.factories import done, new_job, running
@@ -121,6 +122,16 @@ class TestBackups:
         kept = sqlite3.connect(database.with_name("imagen-schema-1.sqlite3"))
         assert kept.execute("PRAGMA user_version").fetchone() == (1,)
         kept.close()
+
+    async def test_that_copy_keeps_no_token_either(self, database: Path) -> None:
+        async with Store.open(database) as store:
+            asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
+            await store.accept(new_job(asked=asked))
+        await _keep_as_it_was(database, 7)
+        kept = database.with_name("imagen-schema-7.sqlite3")
+        assert len(await ids_in(kept)) == 1
+        assert asked.token.encode() in database.read_bytes()
+        assert asked.token.encode() not in kept.read_bytes()
 
 
 class TestRepair:
