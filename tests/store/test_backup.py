@@ -130,8 +130,8 @@ class TestBackups:
         await _keep_as_it_was(database, 7)
         kept = database.with_name("imagen-schema-7.sqlite3")
         assert len(await ids_in(kept)) == 1
-        assert asked.token.encode() in database.read_bytes()
-        assert asked.token.encode() not in kept.read_bytes()
+        assert asked.token.encode() in content(database)
+        assert asked.token.encode() not in content(kept)
 
 
 class TestRepair:
