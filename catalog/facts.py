@@ -155,17 +155,19 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     cross: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
     for name in shapes:
-        if name.endswith(".alpha"):
-            continue
         module, _, part = name.removesuffix(".weight").rpartition(".")
-        if part in _WRAPPERS:
-            module, _, part = module.rpartition(".")
-        if part not in _FAMILY_OF_PART:
-            module, part = _unusual(module, part)
+        family = _FAMILY_OF_PART.get(part)
+        if family is None:
+            if part == "alpha":
+                continue
+            if part in _WRAPPERS:
+                module, _, part = module.rpartition(".")
+            if part not in _FAMILY_OF_PART:
+                module, part = _unusual(module, part)
             if part not in _FAMILY_OF_PART:
                 strange.append(name)
                 continue
-        family = _FAMILY_OF_PART[part]
+            family = _FAMILY_OF_PART[part]
         if part not in _SHAPED:
             families[family] = None
             continue
