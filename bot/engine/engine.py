@@ -233,7 +233,6 @@ class Engine:
         if self._painter is None:
             with in_the_background():
                 place = self._place()
-                from bot.engine.graphs import CudaGraphs
                 from bot.engine.hub import Hub
                 from bot.engine.kernels import Kernels
                 from bot.engine.memory import profile_for
@@ -250,10 +249,7 @@ class Engine:
                 profile=profile_for(self._memory, place.capacity),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
-                kernels=Kernels(
-                    "inductor" if self._compiled else None,
-                    CudaGraphs() if place.device == "cuda" else None,
-                ),
+                kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,
             )
             self._painting_on = place

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.graphs import Recorder, Recordings
 from bot.engine.prompt import CHUNK
 from bot.request.syntax import usual_sizes
 from catalog import ModelEntry
@@ -82,31 +81,26 @@ class Choice:
     Its pictures would else be painted in two ways, and its recipe could name only one.
 
     ready: what `compiled` is for. runs: how often compiled code ran in this thread.
-    recordings: of the compiled code, with the same bits. used: what the recipe names.
+    used: what the recipe names.
     """
 
     plain: Callable[..., Any]
     compiled: Callable[..., Any]
     ready: frozenset[Shape]
     runs: Callable[[], int]
-    recordings: Recordings
     used: Name = "eager"
 
     def of(self, shape: Shape) -> Callable[..., Any]:
         """What to call for a picture of `shape`."""
-        return partial(self._run, shape) if shape in self.ready else self.plain
+        return self._run if shape in self.ready else self.plain
 
-    def _run(self, shape: Shape, *args: Any, **kwargs: Any) -> Any:
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
         if not self.ready:
             return self.plain(*args, **kwargs)
-        if recording := self.recordings.of(shape):
-            self.used = "compiled"
-            return recording(*args, **kwargs)
         before = self.runs()
         result = self.compiled(*args, **kwargs)
         if self.runs() > before:
             self.used = "compiled"
-            self.recordings.make(shape, self.compiled, args, kwargs)
         else:
             log.warning("the compiled code does not hold; torch's own kernels finish this job")
             self.ready, self.used = frozenset(), "eager"
@@ -117,15 +111,13 @@ class Kernels:
     """The ways to run one UNet.
 
     backend: of torch.compile; None never compiles. Others than `inductor` are for tests.
-    recorder: of what compiled code does; None records nothing.
 
     Compiling takes minutes a shape, and no request ever waits for it: `prepare` does it in a thread
     of its own, and until a shape is done `choose` knows torch's own kernels only.
     """
 
-    def __init__(self, backend: Backend | None, recorder: Recorder | None = None) -> None:
+    def __init__(self, backend: Backend | None) -> None:
         self._backend = backend
-        self._recordings = Recordings(recorder)
         self._module: Any = None
         self._compiled: Any = None
         self._runs: Counter[int] = Counter()
@@ -137,12 +129,10 @@ class Kernels:
         """The ways to run `module` now. asked: of an earlier picture, or None."""
         plain = cast("Callable[..., Any]", module)
         if module is not self._module or not self._ready or asked == "eager":
-            return Choice(plain, plain, frozenset(), self._runs_here, self._recordings)
-        self._recordings.look(module)
+            return Choice(plain, plain, frozenset(), self._runs_here)
         # Where the code does not hold after all, torch's own kernels do: no job compiles.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
-        ready = frozenset(self._ready)
-        return Choice(plain, existing, ready, self._runs_here, self._recordings)
+        return Choice(plain, existing, frozenset(self._ready), self._runs_here)
 
     def prepare(
         self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]
@@ -155,8 +145,8 @@ class Kernels:
         if self._backend is None or (self._thread and self._thread.is_alive()):
             return
         if module is not self._module:
-            self.forget()
-            self._module, self._tries = module, Counter()
+            self._module, self._ready, self._tries = module, set(), Counter()
+            self._compiled = None
         wanted = [s for s in shapes if s not in self._ready and self._tries[s] < TRIES]
         if not wanted:
             return
@@ -179,13 +169,8 @@ class Kernels:
         if self._thread:
             self._thread.join()
 
-    def rest(self) -> None:
-        """Give the device's memory back; what is compiled stays."""
-        self._recordings.forget()
-
     def forget(self) -> None:
         """Let go of the module."""
-        self.rest()
         self._module = self._compiled = None
         self._ready = set()
 

@@ -119,7 +119,6 @@ class Painter:
     def rest(self) -> None:
         """Give the device's memory back; what is compiled and what is kept in RAM stays."""
         self._references.free()
-        self._kernels.rest()
         self._residency.rest()
 
     def paint(

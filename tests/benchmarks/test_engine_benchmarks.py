@@ -254,7 +254,7 @@ def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPa
     """Traced as for a GPU, but computed by torch's own kernels, and in this process."""
     monkeypatch.setattr(engine, "alone", lambda work, *arguments: work(*arguments))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "put back by monkeypatch")
-    monkeypatch.setattr(kernels, "Kernels", lambda *_, real=kernels.Kernels: real("eager"))
+    monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
     monkeypatch.setattr(engine, "SWITCHES", 4)
     monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # each is traced for long
     start, request, again = engine.compiled(options)

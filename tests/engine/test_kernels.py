@@ -35,7 +35,7 @@ def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
 
     real = kernels.Kernels
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "Kernels", lambda *_: real(counting))
+        patch.setattr(kernels, "Kernels", lambda _: real(counting))
         hashes = folder / "h.json"
         engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="full")
         engine.warm_up()
@@ -290,7 +290,7 @@ def test_the_smallest_card_compiles_nothing(
     from bot.engine import kernels
 
     real = kernels.Kernels
-    monkeypatch.setattr(kernels, "Kernels", lambda *_: real("eager"))
+    monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
     hashes = tmp_path / "h.json"
     engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="8gb")
     engine.preload(catalog(), lambda: None)
