@@ -25,6 +25,10 @@ async def watched_loop(give_up: Callable[[], object]) -> AsyncIterator[None]:
     loop, over, turned = asyncio.get_running_loop(), threading.Event(), threading.Event()
     watched = threading.get_ident()
 
+    def tell() -> None:
+        frames = traceback.format_stack(sys._current_frames()[watched])  # noqa: SLF001
+        log.critical("the event loop stands still; it is at\n%s", "".join(frames))
+
     def look() -> None:
         missed = 0
         loop.call_soon_threadsafe(turned.set)
@@ -36,8 +40,10 @@ async def watched_loop(give_up: Callable[[], object]) -> AsyncIterator[None]:
                 continue
             missed += 1
             if missed == LOOKS:
-                frames = traceback.format_stack(sys._current_frames()[watched])  # noqa: SLF001
-                log.critical("the event loop stands still; it is at\n%s", "".join(frames))
+                # The loop may stand inside the log, which then takes no more.
+                telling = threading.Thread(target=tell, daemon=True)
+                telling.start()
+                telling.join(LOOK)
                 give_up()
                 return
 

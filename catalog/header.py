@@ -108,6 +108,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _data_end(tensors: Collection[Any]) -> int:
     """Where the last number of all tensors ends; one look at all, for there may be thousands."""
+    bounds: list[int] = []
     try:
         offsets = [tensor["data_offsets"] for tensor in tensors]
         bounds = list(chain.from_iterable(offsets))

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -37,9 +37,12 @@ def _link_torch() -> None:
     spec = importlib.util.find_spec("torch")
     if sys.platform == "win32" or spec is None or spec.origin is None:
         return
+    if "LD_LIBRARY_PATH" in os.environ:
+        return  # then some of CUDA's would be found there, and torch itself sees to the right ones
     suffix = "dylib" if sys.platform == "darwin" else "so"
     library = Path(spec.origin).parent / "lib" / f"libtorch.{suffix}"
     # ctypes.CDLL(path) would hold the interpreter too; a foreign function does not.
-    dlopen = ctypes.CDLL(None).dlopen
-    dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
-    dlopen(os.fsencode(library), os.RTLD_NOW | os.RTLD_LOCAL)
+    with suppress(OSError, AttributeError):
+        dlopen = ctypes.CDLL(None).dlopen
+        dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
+        dlopen(os.fsencode(library), os.RTLD_NOW | os.RTLD_LOCAL)

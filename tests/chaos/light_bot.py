@@ -92,7 +92,7 @@ def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
     import discord
 
-    from bot import attempt, client, consumer, insist, restart, watchdog
+    from bot import attempt, client, consumer, insist, restart
     from bot.delivery import courier, outbox
 
     async def at_once(*_: Any, **__: Any) -> None: ...
@@ -107,7 +107,6 @@ def shorten_pauses() -> None:
         # A step that takes longer than half a second hangs.
         attempt.GRACE = attempt.STEP_MIN = 0.5
         consumer.WATCH = 0.05
-        watchdog.LOOK = 0.1
     if "CHAOS_FORGETS_NONCES" in os.environ:
         # Each repeat has to look for the first message.
         courier.NONCE_KEPT = -1000
@@ -115,8 +114,11 @@ def shorten_pauses() -> None:
 
 def stand_still_once(mark: Path) -> None:
     """Have the event loop do nothing more as soon as it is online, unless `mark` is there."""
+    from bot import watchdog
     from bot.client import ImagenBot
 
+    if not mark.exists():
+        watchdog.LOOK = 0.25
     on_ready: Any = ImagenBot.on_ready
 
     def stuck(bot: ImagenBot) -> Any:

@@ -62,9 +62,8 @@ async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
 async def test_an_event_loop_that_stands_still_does_not_stay_so(
     home: ChaosHome, playground: Playground, ada: User, tmp_path: Path
 ) -> None:
-    mark = str(tmp_path / "stood still")
-    environment = {"CHAOS_WATCHES_CLOSELY": "yes", "CHAOS_STANDS_STILL_ONCE": mark}
-    async with LightBot(home, playground, **environment) as bot:
+    mark = tmp_path / "stood still"
+    async with LightBot(home, playground, CHAOS_STANDS_STILL_ONCE=str(mark)) as bot:
         await playground.wait_for(lambda: playground.gateway_identifies == 2, timeout=LONG)
         await playground.wait_online()
         call = await ada.slash("imagine", prompt="x")

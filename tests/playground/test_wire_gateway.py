@@ -271,6 +271,7 @@ async def test_a_heartbeat_after_its_time_is_noted(pg: Playground, raw: Raw) -> 
     await raw.identify(pg.token)
     for count, due_in in enumerate((41_250, 0, 41_250), start=1):
         pg.gateway.heartbeat_interval_ms = due_in
+        await asyncio.sleep(0.05)  # past the tick of a coarse clock
         await raw.socket.send_json({"op": 1, "d": None})
         await pg.wait_for(lambda: pg.gateway.heartbeats == count, timeout=5)  # noqa: B023
     assert [late > 0 for late in pg.gateway.heartbeats_late] == [False, False, True]

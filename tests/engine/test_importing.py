@@ -1,0 +1,67 @@
+"""The first import of torch, in a process of its own: unnoticed, and nothing is left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BEGIN = """
+import gc, sys
+from pathlib import Path
+from bot.engine import importing
+
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(
+            """
+with importing.in_the_background():
+    assert Path("/proc/self/maps").read_text().count("libtorch_cpu")
+    assert "torch" not in sys.modules and not gc.isenabled()
+    import torch
+assert gc.isenabled() and gc.get_freeze_count() > 100_000
+frozen = gc.get_freeze_count()
+with importing.in_the_background():
+    assert gc.isenabled()
+assert gc.get_freeze_count() == frozen
+assert torch.ones(2).sum() == 2
+""",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+            id="linked before it is imported",
+        ),
+        pytest.param(
+            """
+importing.importlib.util.find_spec = lambda name: None
+try:
+    with importing.in_the_background():
+        raise ImportError("no torch")
+except ImportError:
+    assert gc.isenabled()
+""",
+            id="not installed",
+        ),
+        pytest.param(
+            """
+importing.ctypes.CDLL = lambda name: object()
+importing._link_torch()
+""",
+            id="no dlopen",
+        ),
+    ],
+)
+def test_the_first_import(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
