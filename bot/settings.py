@@ -157,8 +157,8 @@ class Settings(BaseSettings):
     restart: bool = Field(
         default=True,
         alias="IMAGEN_RESTART",
-        description="Whether `run` starts itself anew when only that helps (the GPU failed, a step "
-        "hangs); `false` ends it with exit code 75, for a supervisor that starts it.",
+        description="Whether `run` starts itself anew when only that helps (the GPU failed, "
+        "something hangs); `false` ends it with exit code 75, for a supervisor that starts it.",
     )
     queue_size: int = Field(
         default=50,

@@ -3,7 +3,6 @@
 Its layers are as many, and named, as SDXL's; the trained demo model has fewer.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from transformers import (
 )
 
 from tools.demo.export import write_index
+from tools.demo.words import END, START, write_tokenizer
 
 SEED = 20_261_122
-START, END = "<|startoftext|>", "<|endoftext|>"
 TEXT_WIDTHS = (32, 48)
 """Of the two text encoders. They must differ: diffusers tells them apart by it in a single file."""
 WORDS = """
@@ -42,7 +41,7 @@ def build(folder: Path, seed: int = SEED) -> None:
     folder.mkdir(parents=True)
     vocabulary, merges = _vocabulary()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
-        _write_tokenizer(folder / name, vocabulary, merges, pad)
+        write_tokenizer(folder / name, pad, vocabulary, merges)
 
     first, second = (
         {
@@ -117,25 +116,6 @@ def _fill(part: torch.nn.Module, seed: int) -> None:
             whole = torch.randint(-(2**15), 2**15, parameter.shape, generator=generator)
             fan_in = 1 if "embedding." in name else parameter[0].numel()
             parameter.copy_((whole.float() / 2**15) * (3.0 / fan_in) ** 0.5)
-
-
-def _write_tokenizer(
-    folder: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]], pad: str
-) -> None:
-    """The files that published SDXL repositories have, which transformers 5 no longer writes."""
-    folder.mkdir()
-    config = {
-        "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": 77,
-        "bos_token": START,
-        "eos_token": END,
-        "unk_token": END,
-        "pad_token": pad,
-    }
-    lines = ["#version: 0.2", *(" ".join(merge) for merge in merges), ""]
-    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:

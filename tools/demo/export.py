@@ -12,7 +12,7 @@ from safetensors.torch import save, save_file
 from tools.demo.adapters import Plan
 from tools.demo.text import Text
 from tools.demo.unet import SIZES, scheduler
-from tools.demo.words import END, write_tokenizer
+from tools.demo.words import END, vocabulary_and_merges, write_tokenizer
 
 LICENCE = "MIT"
 
@@ -29,7 +29,7 @@ def write_folder(folder: Path, vae: AutoencoderKL, text: Text, unet: UNet2DCondi
         part.half().save_pretrained(folder / name, safe_serialization=True)
         part.float()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
-        write_tokenizer(folder / name, pad)
+        write_tokenizer(folder / name, pad, *vocabulary_and_merges())
     scheduler().save_pretrained(folder / "scheduler")
     write_index(folder)
 

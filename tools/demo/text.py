@@ -52,10 +52,10 @@ class Text:
 
 def build(folder: Path) -> Text:
     """The untrained encoders; writes the tokenizers into `folder`."""
-    vocabulary, _ = vocabulary_and_merges()
+    vocabulary, merges = vocabulary_and_merges()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
         if not (folder / name).is_dir():
-            write_tokenizer(folder / name, pad)
+            write_tokenizer(folder / name, pad, vocabulary, merges)
     first, second = (
         CLIPTextConfig(
             vocab_size=len(vocabulary),

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -210,10 +211,11 @@ def known_words() -> list[str]:
     return list(dict.fromkeys(word for text in texts for word in text.split()))
 
 
-def write_tokenizer(folder: Path, pad: str) -> None:
+def write_tokenizer(
+    folder: Path, pad: str, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]
+) -> None:
     """The files that published SDXL repositories have, which transformers 5 no longer writes."""
     folder.mkdir(parents=True)
-    vocabulary, merges = vocabulary_and_merges()
     config = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": 77,
