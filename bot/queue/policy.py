@@ -7,7 +7,7 @@ then its LoRAs, are in place.
 """
 
 from bisect import bisect_left, insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +26,8 @@ ADAPTERS_AHEAD = 4
 
 Turn: TypeAlias = tuple[float, int, int]
 """When the user was last served, when the job arrived, the user: the smallest is next."""
+Kind: TypeAlias = tuple[bool, int]
+"""What lets a user's oldest job go ahead of the others': that it was interrupted; its priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Line:
         self._served = dict(served or {})
         self._of: dict[int, deque[Waiting]] = {}
         self._turns: list[Turn] = []
+        self._kinds: Counter[Kind] = Counter()
         for job in sorted(waiting, key=lambda job: job.arrived):
             self.add(job)
 
@@ -102,6 +105,7 @@ class Line:
         other._served = dict(self._served)
         other._of = {user: deque(jobs) for user, jobs in self._of.items()}
         other._turns = list(self._turns)
+        other._kinds = self._kinds.copy()
         return other
 
     def add(self, job: Waiting) -> None:
@@ -131,15 +135,14 @@ class Line:
         """Who is next when `here` is in place, at `now` seconds; None when nobody waits."""
         if not self._turns:
             return None
-        heads = [self._of[user][0] for _, _, user in self._turns]
-        for job in heads:
-            if job.interrupted:
-                return Choice(job)
-        due = heads[0]
+        # Thousands may wait, and nearly always the first few tell.
+        if any(interrupted for interrupted, _ in self._kinds):
+            return Choice(next(job for job in self._heads() if job.interrupted))
+        due = next(self._heads())
         if due.waited_enough(now):
             return Choice(due)
-        top = max(job.priority for job in heads)
-        peers = list(islice((job for job in heads if job.priority == top), LOOKAHEAD))
+        top = max(priority for _, priority in self._kinds)
+        peers = list(islice((job for job in self._heads() if job.priority == top), LOOKAHEAD))
         first = peers[0]
         close = first.model == here.model and first.passed >= ADAPTERS_AHEAD
         if close or first.waited_enough(now):
@@ -152,14 +155,13 @@ class Line:
     def take(self, choice: Choice, now: float) -> None:
         """The choice is being painted: it leaves the line, and its user's turn is over."""
         passed = set(choice.passed)
-        for _, _, user in self._turns:
+        for head in self._heads():
             if not passed:
                 break
-            head = self._of[user][0]
             if head.id in passed:
                 passed.remove(head.id)
                 due_at = now if head.due_at is None else head.due_at
-                self._of[user][0] = replace(head, passed=head.passed + 1, due_at=due_at)
+                self._of[head.user][0] = replace(head, passed=head.passed + 1, due_at=due_at)
         with self._rearranging(choice.job.user):
             self._of[choice.job.user].popleft()
         self.serve(choice.job.user, now)
@@ -174,20 +176,34 @@ class Line:
         ]
         return [job for *_, job in sorted(turns, key=itemgetter(slice(4)))]
 
+    def _heads(self) -> Iterator[Waiting]:
+        """The oldest job of each user, whose turn it is first."""
+        return (self._of[user][0] for _, _, user in self._turns)
+
     def _turn(self, job: Waiting) -> Turn:
         """The fair order: who was served longest ago, or never, first; then who came first."""
         return self._served.get(job.user, float("-inf")), job.arrived, job.user
 
     @contextmanager
     def _rearranging(self, user: int) -> Iterator[None]:
-        """Keep the turns sorted while the block changes what is known of `user`."""
+        """Keep the turns sorted, and the kinds counted, while the block changes what is known
+        of `user`."""
         if jobs := self._of.get(user):
             del self._turns[bisect_left(self._turns, self._turn(jobs[0]))]
+            kind = _kind(jobs[0])
+            self._kinds[kind] -= 1
+            if not self._kinds[kind]:
+                del self._kinds[kind]
         yield
         if jobs := self._of.get(user):
             insort(self._turns, self._turn(jobs[0]))
+            self._kinds[_kind(jobs[0])] += 1
         else:
             self._of.pop(user, None)
+
+
+def _kind(job: Waiting) -> Kind:
+    return job.interrupted, job.priority
 
 
 def _to_load(job: Waiting, here: InPlace) -> int:
