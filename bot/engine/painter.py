@@ -1,6 +1,7 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,6 +93,7 @@ class Painter:
         self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
         self._kernels = kernels
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
         self._new_preview = new_preview
         self.profile = profile
 
@@ -134,6 +136,7 @@ class Painter:
         check_stop()
         needed = self._gather(request, catalog, report, check_stop)
         recipe = self._weigh(needed)
+        adapters = [self._hashing.submit(self._weigh_adapter, *worn) for worn in needed.worn]
         chosen = self._plan(profile, request.final_size, needed.files)
         resident = self._bring(needed, chosen)
         read = self._put_on(needed, resident, chosen)
@@ -146,6 +149,7 @@ class Painter:
                 images.append(image)
         recipe = replace(
             recipe,
+            adapters=tuple(weights.result() for weights in adapters),
             scheduler=sampling.describe(scheduler),
             environment={**self._place.describe(), **_described(profile, job)},
         )
@@ -237,11 +241,13 @@ class Painter:
             raise JobFailed("picture.gone") from None
 
     def _weigh(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: all files by their hashes."""
+        """The recipe as far as it is known before anything is loaded: files by their hashes.
+
+        Those of adapters come later: nothing waits for them.
+        """
         checkpoint = self._digest(needed.files.checkpoint, needed.owner)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.owner)
         reference: tuple[Weights, ...] = ()
-        adapters = tuple(self._weigh_adapter(path, owner) for path, owner in needed.worn)
         if needed.guiding:
             files, owner = needed.guiding
             check_headers(files, owner)
@@ -256,7 +262,7 @@ class Painter:
             request=needed.request,
             checkpoint=Weights(needed.owner.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
-            adapters=adapters,
+            adapters=(),
             reference=reference,
         )
 
@@ -269,11 +275,8 @@ class Painter:
         return self._hashes.of_files(source.root, source.files, tick)
 
     def _weigh_adapter(self, path: Path, owner: Owner) -> Weights:
-        def tick(fraction: float) -> None:
-            owner.tick(Stage.ADAPTERS, fraction)
-
         whole, data = self._hashes.of_adapter(
-            path, lambda: patches.check_header(path, owner).data_start, tick
+            path, lambda: patches.check_header(path, owner).data_start, lambda _: None
         )
         return Weights(owner.key, whole, data[:12])
 

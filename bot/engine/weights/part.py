@@ -32,6 +32,11 @@ class Part:
     def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
         self.module = module.eval().requires_grad_(False).to(dtype=dtype)
         self.layout = Layout.of(module, dtype)
+        self._owners = [
+            (name, module.get_submodule(path), leaf)
+            for name in self.layout.slots
+            for path, _, leaf in [name.rpartition(".")]
+        ]
         self._device = device
         self._buffer: torch.Tensor | None = None
         self._contents: Contents | None = None
@@ -125,10 +130,8 @@ class Part:
                 setattr(module, name, tensor.to(device))
 
     def _assign(self, tensor: Callable[[str], torch.Tensor]) -> None:
-        for name in self.layout.slots:
-            path, _, leaf = name.rpartition(".")
-            parameter = torch.nn.Parameter(tensor(name), requires_grad=False)
-            setattr(self.module.get_submodule(path), leaf, parameter)
+        for name, owner, leaf in self._owners:
+            setattr(owner, leaf, torch.nn.Parameter(tensor(name), requires_grad=False))
 
 
 def _same(some: Sequence[Weighted], others: Sequence[Weighted]) -> bool:
