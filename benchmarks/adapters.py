@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks import bench_model, machine
+from benchmarks import bench_model, machine, sdxl_weights
 from benchmarks.bench_model import KEYS, Bench
 from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table, write_readme
 from bot.engine import patches
@@ -309,8 +309,9 @@ def _differing(before: dict[str, torch.Tensor], model: Any) -> float:
 
 
 def header(bench: Bench, repeat: int) -> Line:
-    """What the catalog reads of a file: its kind, base, rank and words, from the header alone."""
-    file = bench.lora(0)
+    """What the catalog reads of a file of SDXL's true size: its kind, base, rank and words."""
+    file = bench.weights / "bare.safetensors"
+    sdxl_weights.write_bare_lora(file, sdxl_weights.TRUE)
 
     def read() -> None:
         found = read_header(file)
@@ -320,7 +321,7 @@ def header(bench: Bench, repeat: int) -> Line:
     # bot has, and as little as there at the libraries'.
     gc.freeze()
     try:
-        taken = statistics.median(seconds(read) for _ in range(4 * repeat + 1))
+        taken = statistics.median(seconds(read) for _ in range(20 * repeat + 1))
     finally:
         gc.unfreeze()
     what = "telling what a LoRA is from its header (2,958 tensors)"

@@ -6,6 +6,7 @@ out is the libraries' default and the same. The names in the files are the publi
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -212,6 +213,21 @@ def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
     draft = file.with_suffix(".draft")
     save_file(tensors, draft, metadata={"ss_network_module": "networks.lora"})
     draft.rename(file)
+
+
+def write_bare_lora(file: Path, shape: Shape, rank: int = RANK) -> None:
+    """The header of such a LoRA; of its numbers nothing but that there is room for them."""
+    header: dict[str, Any] = {"__metadata__": {"ss_network_module": "networks.lora"}}
+    end = 0
+    for name, (out, read) in shape.adapted().items():
+        sizes = {"alpha": (), "lora_down.weight": (rank, read), "lora_up.weight": (out, rank)}
+        for role, size in sizes.items():
+            begin, end = end, end + 2 * math.prod(size)
+            offsets = [begin, end]
+            header[f"{name}.{role}"] = {"dtype": "F16", "shape": size, "data_offsets": offsets}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(file, 8 + len(text) + end)
 
 
 REFERENCE_WEIGHTS: Final = "ip-adapter.safetensors"
