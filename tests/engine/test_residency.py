@@ -349,13 +349,13 @@ def test_what_the_job_before_wore_is_not_put_on_again(
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
     worn: list[Any] = []
-    real = WeightChange.delta
+    real = WeightChange.add_to
 
-    def delta(change: Any, base: Any) -> Any:
+    def add_to(change: Any, *given: Any) -> None:
         worn.append(change)
-        return real(change, base)
+        real(change, *given)
 
-    monkeypatch.setattr(WeightChange, "delta", delta)
+    monkeypatch.setattr(WeightChange, "add_to", add_to)
     paint(small, request(("a", 1.0)), offered)
     assert worn
     small.rest()

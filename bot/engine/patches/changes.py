@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from bot.engine.patches.families import Family, MalformedError, Shape, at
+from bot.engine.patches.families import Family, LoRA, MalformedError, Shape, at
 
 
 class Change(Protocol):
@@ -34,6 +34,9 @@ class Change(Protocol):
         weight 1 alone what its authors define.
         """
 
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        """Add weight · delta(base) to `total`, which is like `base` and contiguous."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightChange:
@@ -46,6 +49,12 @@ class WeightChange:
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         return self.family.delta(base)
+
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        if isinstance(self.family, LoRA) and self.family.mid is None:
+            self.family.add_product(total, weight)
+        else:
+            total.add_(self.delta(base), alpha=weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,9 @@ class Decomposed:
         norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
         magnitude = at(self.magnitude, base).reshape(norm.shape)
         return merged.mul_(magnitude / norm.add_(torch.finfo(base.dtype).eps)).sub_(base)
+
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        total.add_(self.delta(base), alpha=weight)
 
 
 def magnitude_axis(magnitude: Shape, target: Shape, *, of_rows: bool) -> int:
@@ -110,6 +122,9 @@ class BiasChange:
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         return at(self.difference, base).reshape(base.shape) * self.scale
+
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        total.add_(self.delta(base), alpha=weight)
 
 
 def bytes_of(tensors: Sequence[torch.Tensor]) -> int:

@@ -120,7 +120,7 @@ class Part:
             base = (pristine(name) if name in self._patched else parameter).float()
             total = base.clone()
             for weight, change in weighted:
-                total.add_(change.delta(base), alpha=weight)
+                change.add_to(total, base, weight)
             parameter.copy_(total)
         self._patched = self._changes
 
