@@ -34,12 +34,12 @@ class HashBook:
         """Hex digest of the whole file."""
         return self._digests(path, ("0",), lambda: (0,), tick)[0]
 
-    def of_adapter(self, path: Path, data_start: Callable[[], int], tick: Tick) -> tuple[str, str]:
+    def of_adapter(self, path: Path, data_start: Callable[[], int]) -> tuple[str, str]:
         """Hex digests of the whole file and of the tensors behind its header, in one reading.
 
         data_start: where those begin; asked only when the file must be read.
         """
-        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), tick)
+        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), lambda _: None)
         return whole, data
 
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:

@@ -27,6 +27,7 @@ from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import Painting
+from bot.engine.safetensors_file import data_start
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.weights import Shelf
 from bot.errors import JobFailed
@@ -136,10 +137,10 @@ class Painter:
         check_stop()
         needed = self._gather(request, catalog, report, check_stop)
         recipe = self._weigh(needed)
-        adapters = [self._hashing.submit(self._weigh_adapter, *worn) for worn in needed.worn]
         chosen = self._plan(profile, request.final_size, needed.files)
         resident = self._bring(needed, chosen)
         read = self._put_on(needed, resident, chosen)
+        adapters = [self._hashing.submit(self._weigh_adapter, *worn) for worn in needed.worn]
         check_stop()
         images = []
         with torch.inference_mode():
@@ -275,9 +276,7 @@ class Painter:
         return self._hashes.of_files(source.root, source.files, tick)
 
     def _weigh_adapter(self, path: Path, owner: Owner) -> Weights:
-        whole, data = self._hashes.of_adapter(
-            path, lambda: patches.check_header(path, owner).data_start, lambda _: None
-        )
+        whole, data = self._hashes.of_adapter(path, partial(data_start, path))
         return Weights(owner.key, whole, data[:12])
 
     def _bring(self, needed: _Needed, chosen: Plan) -> Resident:
