@@ -1,13 +1,18 @@
 """A loop that stands still is given up; one that is only slow is not."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from bot import watchdog
 from bot.watchdog import watched_loop
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +65,30 @@ async def test_a_log_that_takes_nothing_does_not_keep_it(
     async with watched_loop(given_up.set):
         assert stand_still(given_up, 60)
     stuck.set()
+
+
+STUCK = """
+import asyncio, sys
+from bot import watchdog
+from bot.restart import begin_anew
+
+watchdog.LOOK = 0.05
+
+async def main():
+    async with watchdog.watched_loop(lambda: begin_anew(by_itself=False)):
+        while True:
+            print("x" * 65536, file=sys.stderr)
+
+asyncio.run(main())
+"""
+
+
+def test_a_loop_that_stands_inside_a_full_pipe_is_given_up_too() -> None:
+    """Whoever reads the log has stopped."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], cwd=ROOT, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.wait(timeout=60) == 75
+        finally:
+            process.kill()

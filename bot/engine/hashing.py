@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,10 @@ CHUNK: Final = 8 * 2**20
 
 Tick = Callable[[float], None]
 """Told the fraction done, 0.0–1.0; may raise to stop."""
+
+
+def _update(digest: "hashlib._Hash", piece: memoryview) -> None:
+    digest.update(piece)
 
 
 class HashBook:
@@ -34,12 +39,12 @@ class HashBook:
         """Hex digest of the whole file."""
         return self._digests(path, ("0",), lambda: (0,), tick)[0]
 
-    def of_adapter(self, path: Path, data_start: Callable[[], int]) -> tuple[str, str]:
+    def of_adapter(self, path: Path, data_start: Callable[[], int], tick: Tick) -> tuple[str, str]:
         """Hex digests of the whole file and of the tensors behind its header, in one reading.
 
         data_start: where those begin; asked only when the file must be read.
         """
-        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), lambda _: None)
+        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), tick)
         return whole, data
 
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
@@ -83,15 +88,17 @@ class HashBook:
         known = [self._known.get(key, "").partition("=") for key in keys]
         if all(found == stamp for found, _, _ in known):
             return [digest for _, _, digest in known]
-        running = [(hashlib.sha256(), start) for start in starts()]
-        with path.open("rb") as file:
+        begins = starts()
+        running = [hashlib.sha256() for _ in begins]
+        # Each digest takes longer than the reading, and leaves the interpreter alone.
+        with path.open("rb") as file, ThreadPoolExecutor(len(running)) as pool:
             done = 0
             while chunk := file.read(CHUNK):
-                for digest, start in running:
-                    digest.update(memoryview(chunk)[max(0, start - done) :])
+                pieces = [memoryview(chunk)[max(0, begin - done) :] for begin in begins]
+                list(pool.map(_update, running, pieces))
                 done += len(chunk)
                 tick(done / max(before.st_size, 1))
-        digests = [digest.hexdigest() for digest, _ in running]
+        digests = [digest.hexdigest() for digest in running]
         after = path.stat()
         if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
             self._note({k: f"{stamp}={digest}" for k, digest in zip(keys, digests, strict=True)})

@@ -1,7 +1,6 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,6 @@ from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.results import Painting
-from bot.engine.safetensors_file import data_start
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.weights import Shelf
 from bot.errors import JobFailed
@@ -39,6 +37,9 @@ from catalog import Catalog, ModelEntry
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
 """Reason of `AdapterFile.skipped` → the sentence that says it."""
+ENGINE: Final = "2"
+"""Counts up when the same request gives other bits on the same machine, as when 2 began to add
+LoRAs to the weights in one step."""
 NAME_SHOWN: Final = 100
 """Characters of a module's name, which the file may have made as long as it likes."""
 
@@ -94,7 +95,6 @@ class Painter:
         self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
         self._kernels = kernels
-        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
         self._new_preview = new_preview
         self.profile = profile
 
@@ -140,7 +140,6 @@ class Painter:
         chosen = self._plan(profile, request.final_size, needed.files)
         resident = self._bring(needed, chosen)
         read = self._put_on(needed, resident, chosen)
-        adapters = [self._hashing.submit(self._weigh_adapter, *worn) for worn in needed.worn]
         check_stop()
         images = []
         with torch.inference_mode():
@@ -150,7 +149,6 @@ class Painter:
                 images.append(image)
         recipe = replace(
             recipe,
-            adapters=tuple(weights.result() for weights in adapters),
             scheduler=sampling.describe(scheduler),
             environment={**self._place.describe(), **_described(profile, job)},
         )
@@ -242,13 +240,11 @@ class Painter:
             raise JobFailed("picture.gone") from None
 
     def _weigh(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: files by their hashes.
-
-        Those of adapters come later: nothing waits for them.
-        """
+        """The recipe as far as it is known before anything is loaded: all files by their hashes."""
         checkpoint = self._digest(needed.files.checkpoint, needed.owner)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.owner)
         reference: tuple[Weights, ...] = ()
+        adapters = tuple(self._weigh_adapter(path, owner) for path, owner in needed.worn)
         if needed.guiding:
             files, owner = needed.guiding
             check_headers(files, owner)
@@ -263,7 +259,7 @@ class Painter:
             request=needed.request,
             checkpoint=Weights(needed.owner.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
-            adapters=(),
+            adapters=adapters,
             reference=reference,
         )
 
@@ -276,7 +272,12 @@ class Painter:
         return self._hashes.of_files(source.root, source.files, tick)
 
     def _weigh_adapter(self, path: Path, owner: Owner) -> Weights:
-        whole, data = self._hashes.of_adapter(path, partial(data_start, path))
+        def tick(fraction: float) -> None:
+            owner.tick(Stage.ADAPTERS, fraction)
+
+        whole, data = self._hashes.of_adapter(
+            path, lambda: patches.check_header(path, owner).data_start, tick
+        )
         return Weights(owner.key, whole, data[:12])
 
     def _bring(self, needed: _Needed, chosen: Plan) -> Resident:
@@ -380,6 +381,7 @@ def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) ->
 def _described(profile: Profile, job: Job) -> dict[str, str]:
     """What the bits depend on besides the request and the place."""
     facts = {
+        "engine": ENGINE,
         "memory": profile.value,
         "decoding": "tiled" if job.plan.tiled else "whole",
         "kernels": job.kernels.used,

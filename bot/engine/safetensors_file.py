@@ -82,12 +82,6 @@ def read_header(path: Path) -> Header:
     )
 
 
-def data_start(path: Path) -> int:
-    """Where the numbers of the file begin, by its own account: nothing is checked."""
-    with path.open("rb") as file:
-        return _LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little")
-
-
 def _check_apart(spans: Iterable[tuple[int, int]]) -> None:
     """The format forbids that tensors share bytes; a small file could claim endless ones so."""
     taken = 0

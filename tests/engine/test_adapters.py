@@ -1,9 +1,7 @@
 """LoRA files: what they do to the weights, in which order, and every way to refuse one."""
 
-import hashlib
 import json
 import struct
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,8 @@ import pytest
 from PIL import ImageChops
 
 from bot.engine import Engine
-from bot.engine.hashing import HashBook
 from bot.errors import JobFailed, PaintStopped, StopReason
-from bot.progress import Notice, Progress, Stage
+from bot.progress import Notice
 from bot.request import AdapterUse
 from catalog import AdapterEntry
 from tests.engine.factories import (
@@ -403,25 +400,3 @@ def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> Non
     assert resident(engine).unet is unet, "nothing is built anew"
     assert digests(paint(engine, request(), offered)) == expected
     assert torch.equal(unet.get_submodule(QUERY).weight, query)
-
-
-def test_a_picture_does_not_wait_for_its_adapters_to_be_hashed(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file of 900 MB takes a second."""
-    file = kohya_lora(tmp_path / "a.safetensors", seed=31)
-    begun = threading.Event()
-    hashed = HashBook.of_adapter
-
-    def later(*given: Any) -> tuple[str, str]:
-        assert begun.wait(60), "nothing is painted before"
-        return hashed(*given)
-
-    def report(progress: Progress) -> None:
-        if progress.stage is Stage.PAINTING and progress.step:
-            begun.set()
-
-    monkeypatch.setattr(HashBook, "of_adapter", later)
-    painting = paint(engine, request(("a", 1.0)), catalog(a=file), report)
-    (weights,) = painting.recipe.adapters
-    assert weights.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,8 +1,8 @@
 """Adapters: the names they use, the files they come in, the changes that they make."""
 
 from bot.engine.patches.changes import Change
-from bot.engine.patches.file import AdapterFile, read
+from bot.engine.patches.file import AdapterFile, check_header, read
 from bot.engine.patches.library import Library
 from bot.engine.patches.names import Target, targets
 
-__all__ = ["AdapterFile", "Change", "Library", "Target", "read", "targets"]
+__all__ = ["AdapterFile", "Change", "Library", "Target", "check_header", "read", "targets"]

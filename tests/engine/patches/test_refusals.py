@@ -244,6 +244,15 @@ def test_numbers_that_are_none_are_refused(
     assert (failure.code, failure.params["module"]) == ("adapter.not_finite", NAME)
 
 
+@pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr"])
+def test_a_scale_beyond_all_weights_is_refused(
+    known: dict[str, Any], tmp_path: Path, family: str
+) -> None:
+    tensors = make.module(family, SHAPE) | {"alpha": torch.tensor(1e300, dtype=torch.float64)}
+    named = {f"{NAME}.{key}": tensor for key, tensor in tensors.items()}
+    assert refused(save(tmp_path / "x.safetensors", named), known).code == "adapter.broken"
+
+
 def test_numbers_that_are_not_used_may_be_none(known: dict[str, Any], tmp_path: Path) -> None:
     tensors = {**kohya(NAME, SHAPE), **kohya("lora_unet_x", SHAPE)}
     tensors["lora_unet_x.lora_up.weight"][0, 0] = float("nan")

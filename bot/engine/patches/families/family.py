@@ -8,6 +8,8 @@ import torch
 
 Shape: TypeAlias = tuple[int, ...]
 RANK_LIMIT: Final = 4096
+SCALE_LIMIT: Final = 1e30
+"""Of alpha/rank, which is about 1; with any weight it is still a number in fp32."""
 
 
 class MalformedError(Exception):
@@ -73,4 +75,7 @@ def checked_rank(rank: int) -> int:
 
 
 def scale_of(alpha: float | None, rank: int) -> float:
-    return 1.0 if alpha is None else alpha / rank
+    """Raises MalformedError when it is beyond what any weight could be computed with."""
+    scale = 1.0 if alpha is None else alpha / rank
+    demand(abs(scale) <= SCALE_LIMIT)
+    return scale
