@@ -39,7 +39,7 @@ check: .venv/installed-dev
 
 # .env.example and the README's table of settings, from the settings class
 docs: .venv/installed
-	$(BIN)/python -m bot.settings
+	$(BIN)/python -m tools.settings_docs
 
 # The README's pictures of the playground: needs Chromium and a font with emoji
 screenshots: .venv/installed-dev

@@ -1,11 +1,10 @@
 """Settings: what the owner can set, read from the environment and `.env`, checked at start.
 
-`python -m bot.settings` writes `.env.example` and the README's table from the class below.
+`make docs` writes `.env.example` and the README's table from the class below.
 """
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -352,7 +351,7 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the environment and `.env`; raise SettingsError naming every wrong variable."""
-        names = {name for name, _ in _variables()}
+        names = {name for name, _ in described()}
         unknown = sorted(n for n in os.environ if n.upper() not in names and _meant_for_us(n))
         problems = [
             f"{name}: no such setting; known are {', '.join(names_of())}" for name in unknown
@@ -370,10 +369,11 @@ class Settings(BaseSettings):
 
 
 def names_of() -> tuple[str, ...]:
-    return tuple(name for name, _ in _variables())
+    return tuple(name for name, _ in described())
 
 
-def _variables() -> Iterator[tuple[str, str]]:
+def described() -> Iterator[tuple[str, str]]:
+    """Every variable's name, and the sentence that says what it is."""
     for field in Settings.model_fields.values():
         yield str(field.alias), str(field.description)
 
@@ -398,52 +398,3 @@ def _sentence(name: str, error: ErrorDetails) -> str:
     reason = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     value = "its value" if name in SECRET else repr(error["input"])
     return f"{name}: {value} is not possible; {reason}"
-
-
-def _shown_default(alias: str) -> str:
-    field = next(f for f in Settings.model_fields.values() if f.alias == alias)
-    default = field.default
-    if isinstance(default, bool):
-        return str(default).lower()
-    return "" if default in (None, (), {}) else str(default)
-
-
-def env_example() -> str:
-    """The text of `.env.example`: each variable commented, at its default."""
-    lines = ["# Copy this file to .env and set what you need. Every line at its default."]
-    for name, description in _variables():
-        default = _shown_default(name)
-        lines += ["", f"# {description.replace('`', '')}"]
-        lines.append(f"{name}=" if name == "DISCORD_TOKEN" else f"# {name}={default}")
-    return "\n".join(lines) + "\n"
-
-
-def readme_table() -> str:
-    """The settings as a Markdown table."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
-    for name, description in _variables():
-        default = _shown_default(name)
-        rows.append(f"| `{name}` | {f'`{default}`' if default else '–'} | {description} |")
-    return "\n".join(rows) + "\n"
-
-
-README_MARKS = ("<!-- settings:begin -->\n", "<!-- settings:end -->")
-
-
-def with_table(readme: str) -> str:
-    """`readme` with the table between README_MARKS made anew."""
-    begin, end = README_MARKS
-    head, rest = readme.split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    return head + begin + readme_table() + end + tail
-
-
-def write_docs(root: Path) -> None:
-    (root / ".env.example").write_text(env_example(), encoding="utf-8")
-    readme = root / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_docs(Path(__file__).resolve().parent.parent)
-    sys.exit()

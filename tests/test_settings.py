@@ -8,18 +8,8 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.limits import Limits
-from bot.settings import (
-    DISCORD_API_URL,
-    README_MARKS,
-    Settings,
-    env_example,
-    names_of,
-    readme_table,
-    with_table,
-    write_docs,
-)
+from bot.settings import DISCORD_API_URL, Settings, names_of
 
-ROOT = Path(__file__).parents[1]
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary-canary"
 PROXY = "http://user:canary-password@127.0.0.1:3128"
 
@@ -251,39 +241,6 @@ class TestSecrets:
     def test_the_settings_cannot_be_changed(self) -> None:
         with pytest.raises(ValueError, match="frozen"):
             setattr(Settings.load(), "device", "cpu")  # noqa: B010
-
-
-class TestDocuments:
-    def test_the_example_is_what_the_class_generates(self) -> None:
-        assert (ROOT / ".env.example").read_text("utf-8") == env_example(), "run `make docs`"
-
-    def test_the_readme_is_what_the_class_generates(self) -> None:
-        readme = (ROOT / "README.md").read_text("utf-8")
-        assert with_table(readme) == readme, "run `make docs`"
-        assert readme_table() in readme
-
-    def test_each_variable_is_in_both_once(self) -> None:
-        for name in names_of():
-            assert env_example().count(f"{name}=") == 1
-            assert readme_table().count(f"| `{name}` |") == 1
-
-    def test_the_example_is_a_sound_file(self) -> None:
-        lines = env_example().splitlines()
-        set_to_defaults = [
-            line.removeprefix("# ")
-            for line in lines
-            if line.removeprefix("# ").split("=")[0] in names_of()
-        ]
-        Path(".env").write_text("\n".join(set_to_defaults))
-        assert Settings.load() == Settings(_env_file=None)
-
-    def test_writing_them_keeps_the_rest_of_the_readme(self, tmp_path: Path) -> None:
-        begin, end = README_MARKS
-        (tmp_path / "README.md").write_text(f"# Ä\n{begin}old\n{end}\nrest\n", encoding="utf-8")
-        write_docs(tmp_path)
-        expected = f"# Ä\n{begin}{readme_table()}{end}\nrest\n"
-        assert (tmp_path / "README.md").read_text("utf-8") == expected
-        assert (tmp_path / ".env.example").read_text("utf-8") == env_example()
 
 
 def test_the_variables_of_some_settings_give_the_same_again(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bot.engine.importing import in_the_background
+from bot.engine.importing import sparing_the_event_loop
 from bot.engine.results import DeviceReport, Painting
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss
 from bot.progress import Notice, Progress
@@ -231,7 +231,7 @@ class Engine:
 
     def _ready(self) -> "Painter":
         if self._painter is None:
-            with in_the_background():
+            with sparing_the_event_loop():
                 place = self._place()
                 from bot.engine.hub import Hub
                 from bot.engine.kernels import Kernels

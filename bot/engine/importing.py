@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextmanager
-def in_the_background() -> Iterator[None]:
+def sparing_the_event_loop() -> Iterator[None]:
     """For the first import of torch, in another thread than the event loop's.
 
     Python imports with the interpreter held in two places where nothing needs it: 0.2 s and more

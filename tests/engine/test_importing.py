@@ -22,13 +22,13 @@ assert "torch" not in sys.modules
     [
         pytest.param(
             """
-with importing.in_the_background():
+with importing.sparing_the_event_loop():
     assert Path("/proc/self/maps").read_text().count("libtorch_cpu")
     assert "torch" not in sys.modules and not gc.isenabled()
     import torch
 assert gc.isenabled() and gc.get_freeze_count() > 100_000
 frozen = gc.get_freeze_count()
-with importing.in_the_background():
+with importing.sparing_the_event_loop():
     assert gc.isenabled()
 assert gc.get_freeze_count() == frozen
 assert torch.ones(2).sum() == 2
@@ -40,7 +40,7 @@ assert torch.ones(2).sum() == 2
             """
 importing.importlib.util.find_spec = lambda name: None
 try:
-    with importing.in_the_background():
+    with importing.sparing_the_event_loop():
         raise ImportError("no torch")
 except ImportError:
     assert gc.isenabled()
