@@ -1,7 +1,8 @@
-"""What has to be quick to start does not wait for torch."""
+"""What has to be quick to start does not wait for torch; no module escapes the contracts."""
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,24 @@ def test_the_inner_parts_do_not_import_discord(module: str) -> None:
 
 def test_reading_the_command_line_imports_neither() -> None:
     assert loaded_by(["main"]).isdisjoint({*HEAVY, "discord"})
+
+
+@pytest.mark.parametrize(
+    ("contract", "free"),
+    [
+        ("discord stops at", {"cli", "client", "delivery", "sync", "ui"}),
+        ("torch lives in", {"engine"}),
+        ("of the bot, the command line alone", {"cli"}),
+    ],
+)
+def test_a_new_module_is_under_each_import_contract(contract: str, free: set[str]) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    [found] = [each for each in contracts if each["name"].startswith(contract)]
+    bot = {
+        path.stem
+        for path in (ROOT / "bot").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    } - {"__init__"}
+    listed = {name.removeprefix("bot.") for name in found["source_modules"] if "bot." in name}
+    assert bot - listed == free
