@@ -8,9 +8,9 @@ import sys
 from bot import log
 from bot.cli.arguments import parser
 from bot.errors import SettingsError, StoreError
-from bot.restart import exit_code
+from bot.process.restart import exit_code
+from bot.process.signals import leave, unread
 from bot.settings import Settings
-from bot.signals import leave, unread
 from catalog import CatalogError
 from cogs import EXTENSIONS
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Self, cast
 
 from benchmarks.spread import percentile
-from bot.engine import Engine, Painting
+from bot.engine import Engine
+from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, compose
 from bot.settings import Settings

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import machine, sdxl_weights
-from bot.delivery.status import EDIT_INTERVAL
+from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.engine import Engine
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, compose

@@ -1,7 +1,7 @@
 """Every error that the bot raises on purpose.
 
 ImagenError
-├── UserError            a person can mend it; `code` names its sentence in bot/ui/texts
+├── UserError            a person can mend it; `code` names its sentence in bot/texts
 │   ├── InvalidRequest   one field of a request is wrong; raised before anything is stored
 │   ├── Refused          the request is sound but cannot be taken now (queue full, not offered)
 │   └── JobFailed        the job was taken and cannot be painted (bad adapter file, out of memory)

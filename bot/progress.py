@@ -46,7 +46,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the person should know about a result; `code` names its sentence in bot/ui/texts."""
+    """What the person should know about a result; `code` names its sentence in bot/texts."""
 
     code: str
     params: dict[str, str | int | float]

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
-from bot.limits import Limits
+from bot.queue.limits import Limits
 from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from bot.consumer import GpuConsumer, JobObserver
 from bot.engine import Engine
-from bot.inputs import Inputs
-from bot.limits import Limits
+from bot.files.inputs import Inputs
 from bot.queue import JobQueue
+from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
+from bot.worker.consumer import GpuConsumer, JobObserver
 from catalog import Demos, LiveCatalog
 
 GIB = 2**30

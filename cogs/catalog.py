@@ -11,12 +11,12 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.client import ImagenBot
+from bot.chat.client import ImagenBot
+from bot.chat.tree import guarded
+from bot.chat.ui.choices import model_choices
+from bot.chat.ui.pages import loras_page, models_page
 from bot.request import find_model
-from bot.ui.choices import model_choices
-from bot.ui.language import Say, Texts
-from bot.ui.pages import loras_page, models_page
-from bot.ui.tree import guarded
+from bot.texts.language import Say, Texts
 from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
 from cogs.places import age_restricted
 

@@ -12,10 +12,11 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.client import ImagenBot
-from bot.delivery import Delivery
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.errors import InvalidRequest, UserError
-from bot.inputs import Inputs, check_file
+from bot.files.inputs import Inputs, check_file
 from bot.queue import JobQueue
 from bot.request import (
     COUNT_MAX,
@@ -30,8 +31,7 @@ from bot.request import (
     find_model,
 )
 from bot.store import Asked, NewJob
-from bot.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
-from bot.ui.language import Texts
+from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
 from cogs.places import age_restricted, roles_of
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import discord
 from discord.ext import commands
 
-from bot.client import ImagenBot
-from bot.delivery import Delivery
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.tree import guarded
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
 from bot.store import Asked, NewJob, Store
-from bot.ui.tree import guarded
 from catalog import Catalog
 from cogs.places import age_restricted, roles_of
 

@@ -7,14 +7,14 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.client import ImagenBot
-from bot.consumer import GpuConsumer
+from bot.chat.client import ImagenBot
+from bot.chat.tree import guarded
+from bot.chat.ui.line import job_choices, line_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.store import Job, JobState, Store
-from bot.ui.language import Texts
-from bot.ui.line import job_choices, line_embed
-from bot.ui.tree import guarded
+from bot.texts.language import Texts
+from bot.worker.consumer import GpuConsumer
 from cogs.places import moderates
 
 Interaction = discord.Interaction[ImagenBot]

@@ -7,15 +7,15 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.client import ImagenBot
-from bot.delivery import Delivery, mention, only
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery, mention, only
+from bot.chat.errors import sentence
+from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed
 from bot.store import Job, JobState, NewJob, Store
-from bot.ui.errors import sentence
-from bot.ui.language import Texts
-from bot.ui.reactions import NEW_SEED, SAME_SEED
+from bot.texts.language import Texts
 from catalog import Catalog
 from cogs.places import age_restricted, roles_of
 

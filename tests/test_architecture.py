@@ -30,7 +30,7 @@ def loaded_by(modules: list[str]) -> set[str]:
 
 
 def test_coming_online_does_not_import_torch() -> None:
-    loaded = loaded_by(["main", "bot.client", "bot.engine", *EXTENSIONS, *CALLS])
+    loaded = loaded_by(["main", "bot.chat.client", "bot.engine", *EXTENSIONS, *CALLS])
     assert {"discord", "aiosqlite"} <= loaded
     assert loaded.isdisjoint(HEAVY)
 

@@ -150,7 +150,7 @@ def test_tracebacks_are_no_exception() -> None:
 
 def test_a_secret_is_hidden_whoever_logs_it(capsys: pytest.CaptureFixture[str]) -> None:
     start("DEBUG", (TOKEN, PROXY))
-    names = ("bot.client", "cogs.imagine", "discord.http", "aiohttp", "anything")
+    names = ("bot.chat.client", "cogs.imagine", "discord.http", "aiohttp", "anything")
     for name in names:
         logging.getLogger(name).error("%s: %s", name, {"Authorization": f"Bot {TOKEN}"})
     try:
@@ -171,7 +171,7 @@ def test_only_our_own_packages_go_below_info(level: str) -> None:
         assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
         assert logging.getLogger(name).isEnabledFor(logging.INFO) == (level in {"DEBUG", "INFO"})
         assert logging.getLogger(name).isEnabledFor(logging.ERROR)
-    for name in ("bot.consumer", "cogs.reroll", "catalog.live"):
+    for name in ("bot.worker.consumer", "cogs.reroll", "catalog.live"):
         assert logging.getLogger(name).isEnabledFor(logging.getLevelName(level))
         assert logging.getLogger(name).isEnabledFor(logging.DEBUG) == (level == "DEBUG")
 

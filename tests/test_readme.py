@@ -9,8 +9,8 @@ import discord
 import pytest
 
 from benchmarks.figures import MARKS
+from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.cli.arguments import parser
-from bot.ui.reactions import NEW_SEED, SAME_SEED
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import SettingsError
-from bot.limits import Limits
+from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings, names_of
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary-canary"

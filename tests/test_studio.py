@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bot.inputs import FORGET_AFTER
+from bot.files.inputs import FORGET_AFTER
 from bot.request import InitImage, Reference
 from bot.settings import Settings
 from bot.studio import Studio

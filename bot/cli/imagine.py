@@ -10,17 +10,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from bot.chat.ui.messages import status_line
 from bot.errors import InvalidRequest, Refused
-from bot.inputs import Inputs, check_file
-from bot.lock import Claims
+from bot.files.inputs import Inputs, check_file
+from bot.process.lock import Claims
+from bot.process.signals import stop_on_signals
 from bot.progress import Progress
 from bot.request import Draft, Picture, compose
 from bot.settings import Settings
-from bot.signals import stop_on_signals
 from bot.store import ImageRecord, Job, JobState, NewJob, Store
 from bot.studio import Studio
-from bot.ui.language import Say, Texts
-from bot.ui.messages import status_line
+from bot.texts.language import Say, Texts
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from bot.cli.arguments import PAGE_PORT
 from bot.cli.screen import has_screen
+from bot.process.signals import CLOSE_WITHIN, on_signals
 from bot.settings import Settings, names_of
-from bot.signals import CLOSE_WITHIN, on_signals
 from playground import Page, Playground
 
 MAIN = Path(__file__).resolve().parents[2] / "main.py"

@@ -3,7 +3,7 @@
 import sys
 
 from bot.errors import StoreError
-from bot.lock import only_bot
+from bot.process.lock import only_bot
 from bot.settings import Settings
 from bot.store.repair import repair
 

@@ -4,10 +4,11 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from bot import client, log
+from bot import log
+from bot.chat import client
 from bot.errors import EngineLost
-from bot.lock import only_bot
-from bot.restart import MISCONFIGURED, begin_anew
+from bot.process.lock import only_bot
+from bot.process.restart import MISCONFIGURED, begin_anew
 from bot.settings import Settings
 
 FIRST_STEPS = """\

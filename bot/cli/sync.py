@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.client import AWAY, REFUSED_LOGIN, ImagenBot, point_at
+from bot.chat.client import AWAY, REFUSED_LOGIN, ImagenBot, point_at
+from bot.chat.sync import register
 from bot.errors import SettingsError
 from bot.settings import Settings
 from bot.studio import Studio
-from bot.sync import register
-from bot.ui.language import Texts
+from bot.texts.language import Texts
 
 
 async def sync(settings: Settings, extensions: Sequence[str], guild: int | None) -> int:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bot.engine.device import DeviceReport
 from bot.engine.importing import sparing_the_event_loop
-from bot.engine.results import DeviceReport, Painting
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss
+from bot.painting import Painting
 from bot.progress import Notice, Progress
 from bot.request import GenerationRequest
 from catalog import Catalog
@@ -130,7 +131,7 @@ class Engine:
         report: called often; must return at once. check_stop: called between stages, at each step
         and while downloading; raises PaintStopped to stop.
 
-        Raises JobFailed with a code for bot/ui/texts when the person or the owner can mend it,
+        Raises JobFailed with a code for bot/texts when the person or the owner can mend it,
         what `check_stop` raises, or whatever else went wrong. The next request finds the engine
         as if nothing had happened, except after EngineLost: then the device takes no more.
         """

@@ -13,7 +13,7 @@ import psutil
 import torch
 import transformers
 
-from bot.engine.results import DeviceReport
+from bot.engine.device import DeviceReport
 from bot.errors import JobFailed
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}

@@ -25,11 +25,11 @@ from bot.engine.preview import Preview
 from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
-from bot.engine.results import Painting
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.weights import Shelf
 from bot.errors import JobFailed
-from bot.inputs import picture_path
+from bot.files.inputs import picture_path
+from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest

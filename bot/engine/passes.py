@@ -20,7 +20,7 @@ from bot.engine.preview import Preview
 from bot.engine.prompt import Encoded
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
-from bot.engine.results import PaintedImage
+from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
 from catalog import ModelEntry

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bot.errors import StoreError
-from bot.limits import Limits, Usage, check
 from bot.progress import Progress
 from bot.queue.forecast import Forecast
+from bot.queue.limits import Limits, Usage, check
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, JobState, NewJob, Origin, Store
 
@@ -71,7 +71,7 @@ class JobQueue:
             self._check(self._limits, new, await self._store.usage(new, self._clock()))
 
     async def accept(self, new: NewJob) -> Ticket:
-        """Store `new` as pending; raises Refused when a limit is reached (see bot.limits)."""
+        """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits)."""
         limits = self._limits
         # First what may fail: once it is stored it is in line.
         served = await self._store.last_served([new.user_id])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from bot.characters import storable, straight, visible
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
+from bot.request.characters import storable, straight, visible
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within

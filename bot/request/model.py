@@ -58,8 +58,8 @@ class Hires:
 class InitImage:
     """A picture to paint over (img2img).
 
-    sha256: 64 hex digits, of the PNG that bot.inputs keeps. strength: how much of it is painted
-    anew, 0.05–1.0; at 1.0 only its size is left.
+    sha256: 64 hex digits, of the PNG that bot.files.inputs keeps. strength: how much of it is
+    repainted, 0.05–1.0; at 1.0 only its size is left.
     """
 
     sha256: str
@@ -132,7 +132,7 @@ class GenerationRequest:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """sha256 of each picture that bot.inputs has to keep for this request."""
+        """sha256 of each picture that bot.files.inputs has to keep for this request."""
         return tuple(part.sha256 for part in (self.init_image, self.reference) if part)
 
     def image_seed(self, n: int) -> int:

@@ -24,7 +24,7 @@ HIRES_SIDE_MAX: Final = 3072
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that a person gave. sha256: where bot.inputs has it. width, height: upright."""
+    """An image that a person gave, upright. sha256: its key in bot.files.inputs."""
 
     sha256: str
     width: int

@@ -65,7 +65,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed: a sentence of bot/ui/texts and its parameters."""
+    """Why a job failed: a sentence of bot/texts and its parameters."""
 
     code: str
     params: dict[str, Param]

@@ -12,8 +12,8 @@ from typing import Any, Self
 import aiosqlite
 
 from bot.errors import Loss, Refused
-from bot.limits import DAY, Usage
 from bot.progress import Notice
+from bot.queue.limits import DAY, Usage
 from bot.recipe import Recipe
 from bot.store.backup import back_up
 from bot.store.database import Database, Row
@@ -323,7 +323,7 @@ class Store:
         return await back_up(self._database, today)
 
     async def inputs(self) -> frozenset[str]:
-        """sha256 of every picture that a job refers to; see bot.inputs."""
+        """sha256 of every picture that a job refers to; see bot.files.inputs."""
         rows = await self._database.rows(
             "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
             " WHERE json_valid(request)"

@@ -53,8 +53,8 @@ class LightEngine:
         report: Callable[[Any], None],
         check_stop: Callable[[], None],
     ) -> Any:
-        from bot.engine import PaintedImage, Painting
         from bot.errors import EngineLost, JobFailed, Loss
+        from bot.painting import PaintedImage, Painting
         from bot.progress import Progress, Stage
         from bot.recipe import Recipe, Weights
 
@@ -92,15 +92,18 @@ def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
     import discord
 
-    from bot import attempt, client, consumer, insist, restart
-    from bot.delivery import courier, outbox
+    from bot.chat import client
+    from bot.chat.delivery import courier, outbox
+    from bot.process import restart
+    from bot.store import retrying
+    from bot.worker import attempt, consumer
 
     async def at_once(*_: Any, **__: Any) -> None: ...
 
     discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
     client.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
     client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
-    insist.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
+    retrying.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
     outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
     restart.PAUSES = (0,)  # type: ignore[assignment]
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
@@ -114,8 +117,8 @@ def shorten_pauses() -> None:
 
 def stand_still_once(mark: Path) -> None:
     """Have the event loop do nothing more as soon as it is online, unless `mark` is there."""
-    from bot import watchdog
-    from bot.client import ImagenBot
+    from bot.chat.client import ImagenBot
+    from bot.process import watchdog
 
     if not mark.exists():
         watchdog.LOOK = 0.25

@@ -29,7 +29,7 @@ async def _observe(file: Path) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from bot import client
+    from bot.chat import client
     from tests.chaos.light_bot import shorten_pauses
 
     shorten_pauses()

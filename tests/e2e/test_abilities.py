@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.metadata import read_png
+from bot.files.metadata import read_png
 from catalog.locate import BUILTINS_DIR
 from playground import File, Message, Playground, User
 from tests.e2e.conftest import CANARY

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.metadata import read_png
+from bot.files.metadata import read_png
 from tests.e2e.home import ROOT, Home, call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

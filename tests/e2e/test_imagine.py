@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.metadata import read_png
+from bot.files.metadata import read_png
 from playground import ClientRefused, Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.metadata import read_png
+from bot.files.metadata import read_png
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
 from playground import Attachment, File, Message, Playground, User

@@ -28,7 +28,7 @@ async def test_health_and_figures(shared: Bot, ada: User) -> None:
                 return answer.status, await answer.json()
 
         await painted(ada, prompt=CANARY, steps=1)
-        await until(lambda: "bot.client: online" in shared.log)
+        await until(lambda: "bot.chat.client: online" in shared.log)
         assert await health() == (
             200,
             {"status": "ok", "discord": "ok", "database": "ok", "painting": "ok"},

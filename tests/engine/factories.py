@@ -11,8 +11,9 @@ from typing import Any
 
 import PIL.Image
 
-from bot.engine import Engine, Painting
-from bot.inputs import picture_path
+from bot.engine import Engine
+from bot.files.inputs import picture_path
+from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
@@ -149,7 +150,7 @@ def kohya_lora(path: Path, *, text: bool = True, seed: int = 0, **options: Any) 
 
 
 def picture(inputs_dir: Path, size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
-    """Keep a picture of soft random colours as bot.inputs does; returns its sha256."""
+    """Keep a picture of soft random colours as bot.files.inputs does; returns its sha256."""
     chance = random.Random(seed)
     rough = PIL.Image.new("RGB", (4, 4))
     rough.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(16)])

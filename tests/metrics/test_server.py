@@ -11,9 +11,9 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.metrics import Check, Health, Metrics, exposed, measure_lag
-from bot.observers import Observers
 from bot.progress import Progress, Stage
 from bot.store import Job
+from bot.worker.observers import Observers
 from tests.e2e.home import free_port
 
 HOST = "127.0.0.1"

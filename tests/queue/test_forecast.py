@@ -8,8 +8,8 @@ from bot.queue.estimate import needs
 from bot.queue.forecast import EXACT, IDLE, TIMED, Forecast
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, Painted
+from tests.chat.ui.test_messages import job as any_job
 from tests.store.factories import request
-from tests.ui.test_messages import job as any_job
 
 SECOND = 1_000
 WARM = needs(request())

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bot.errors import Refused, StoreError
-from bot.limits import Limits
 from bot.queue import JobQueue
+from bot.queue.limits import Limits
 from bot.store import CRASHES_MAX, Failure, Job, JobState, NewJob, Store
 from tests.store.factories import CANARY, done, new_job, recipe, record, request, running
 

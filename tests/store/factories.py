@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from bot.engine import PaintedImage, Painting
+from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
 from bot.request import AdapterUse, GenerationRequest

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bot.errors import InvalidRequest, Refused, StoreError
-from bot.limits import DAY, Limits, Usage, check
 from bot.progress import Notice
+from bot.queue.limits import DAY, Limits, Usage, check
 from bot.request import InitImage, Reference
 from bot.store import Failure, Job, JobState, Store
 from bot.store.jobs import now_ms

@@ -26,7 +26,7 @@ def read(path: Path, known: Mapping[str, Any]) -> Any:
 
 
 def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:
-    from bot.ui.language import Texts
+    from bot.texts.language import Texts
 
     with pytest.raises(JobFailed) as failure:
         read(path, known)

@@ -67,7 +67,7 @@ def known(parts: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_whole_lora_for_sd_15_is_told_as_such(known: dict[str, Any], tmp_path: Path) -> None:
     """Though most of its names, and many of its shapes, are those of modules of SDXL too."""
-    from bot.ui.language import Texts
+    from bot.texts.language import Texts
 
     modules = make.sd15_modules()
     assert len(modules) == 264

@@ -1,0 +1,35 @@
+"""Command texts. A command is declared with the codes of its sentences; here they become words."""
+
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+
+from bot.texts.language import Texts
+
+
+def put_into_words(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None:
+    """Replace the codes in the descriptions of `command` and its options by English sentences."""
+    say = texts.speaker()
+    command.description = say(command.description)
+    options = {option.name: str(option.description) for option in command.parameters}
+    app_commands.describe(
+        **{name: locale_str(say(code), code=code) for name, code in options.items()}
+    )(command)
+
+
+class CommandTranslator(app_commands.Translator):
+    """Gives Discord the descriptions in the other languages."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    async def translate(
+        self,
+        string: locale_str,
+        locale: discord.Locale,
+        context: app_commands.TranslationContextTypes,
+    ) -> str | None:
+        # discord.py keeps a command's own description as it was declared: the code itself.
+        return self._texts.translation(string.extras.get("code", string.message), locale.value)

@@ -1,0 +1,179 @@
+"""Courier: brings a parcel to a job's message, or into a new one, by whichever way is open."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import discord
+
+from bot.chat.delivery.lookup import find_message
+from bot.chat.delivery.outbox import Away
+from bot.chat.delivery.posts import (
+    ChannelPost,
+    InteractionPost,
+    Parcel,
+    Post,
+    Refusal,
+    mention,
+    refusal,
+    send,
+    short,
+)
+from bot.errors import JobFailed
+from bot.store import Asked, Job, Store, now_ms
+
+log = logging.getLogger(__name__)
+
+NO_WAY = {
+    Refusal.FORBIDDEN: "delivery.forbidden",
+    Refusal.REJECTED: "delivery.rejected",
+}
+NONCE_KEPT = 60_000
+"""Milliseconds for which a nonce surely keeps Discord from taking a message twice; the docs say
+"the past few minutes" (resources/message)."""
+
+
+class TooLarge(Exception):
+    """Discord refused the files' size."""
+
+
+class Courier:
+    """First the interaction's own answer, then the message in its channel, then a new message
+    there, then a direct one. None of them is ever sent twice, whenever the process ended.
+
+    webhook: makes one of an interaction's token.
+    """
+
+    def __init__(
+        self, client: discord.Client, store: Store, webhook: Callable[[str], discord.Webhook]
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._webhook = webhook
+
+    def channel(self, job: Job) -> discord.PartialMessageable:
+        """Where `job` was asked for. Raises JobFailed when it was not asked for in a channel."""
+        if job.channel_id is None:
+            raise JobFailed("delivery.gone")
+        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+
+    def interaction_post(self, asked: Asked) -> InteractionPost:
+        return InteractionPost(self._webhook(asked.token), asked.good_to)
+
+    async def post(self, job: Job) -> Post | None:
+        """How the job's message is reached now; None when it is not known."""
+        token = await self._store.token(job.id)
+        if token is not None and job.interaction_id is not None:
+            return self.interaction_post(Asked(job.interaction_id, token))
+        return self.channel_post(job)
+
+    def channel_post(self, job: Job) -> ChannelPost | None:
+        """The job's message, reached through its channel; None when it is not known."""
+        if job.message_id is None:
+            return None
+        return ChannelPost(self.channel(job).get_partial_message(job.message_id))
+
+    async def bring(self, job: Job, parcel: Parcel, post: Post | None) -> tuple[int, int]:
+        """Put `parcel` into the job's message, or into a new one; the ids of channel and message.
+
+        post: how the message was reached while the job ran.
+        Raises JobFailed when no way is open, TooLarge when the files must shrink, and Away.
+        """
+        channel = self.channel(job)
+        async for way in self._edits(job, post):
+            try:
+                return channel.id, await way.edit(parcel)
+            except Exception as error:
+                self._weigh(job, error)
+        # A new message has no command above it that says whose it is.
+        named = replace(parcel, content=parcel.content or mention(job.user_id))
+        try:
+            return channel.id, await self._send_once(channel, job, named)
+        except Exception as error:
+            meaning = self._weigh(job, error)
+            if parcel.direct is not None and meaning is not Refusal.REJECTED:
+                try:
+                    return await self._send_direct(job, replace(parcel, content=parcel.direct))
+                except Exception as second:
+                    self._weigh(job, second)
+            raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
+
+    async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
+        """The ways to the message that is there, the best first."""
+        if isinstance(post, InteractionPost) and post.alive:
+            yield post
+        elif isinstance(stored := await self.post(job), InteractionPost):
+            yield stored
+        if (edit := self.channel_post(job)) is not None:
+            yield edit
+        elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
+            # Its acknowledgement arrived, and the process did not live to note it.
+            yield ChannelPost(self.channel(job).get_partial_message(found))
+
+    async def _send_direct(self, job: Job, parcel: Parcel) -> tuple[int, int]:
+        channel = await self._client.create_dm(discord.Object(job.user_id))
+        message_id = await self._send_once(channel, job, parcel, reply=False)
+        log.info("job %s: sent as a direct message", job.id)
+        return channel.id, message_id
+
+    async def _send_once(
+        self,
+        channel: discord.PartialMessageable | discord.DMChannel,
+        job: Job,
+        parcel: Parcel,
+        *,
+        reply: bool = True,
+    ) -> int:
+        """A new message, unless it was sent before; its id."""
+        before = await self._store.set_posting(job.id)
+        if before is not None and before < now_ms() - NONCE_KEPT:
+            found = await self._find(channel, job, before)
+            if found is not None:
+                return await ChannelPost(channel.get_partial_message(found)).edit(parcel)
+        reference = _reference(job) if reply else None
+        try:
+            return (await send(channel, parcel, nonce=job.nonce, reply_to=reference)).id
+        except discord.Forbidden:
+            if reference is None:
+                raise
+            # A reply asks for the permission to read what it answers; a message does not.
+            return (await send(channel, parcel, nonce=job.nonce)).id
+
+    async def _find(
+        self,
+        channel: discord.PartialMessageable | discord.DMChannel,
+        job: Job,
+        since: int,
+    ) -> int | None:
+        """See find_message; None where the channel may not be read. Raises Away."""
+        me = self._client.user
+        try:
+            return await find_message(channel, job, since, me.id if me else None)
+        except Exception as error:
+            self._weigh(job, error)
+            return None
+
+    @staticmethod
+    def _weigh(job: Job, error: Exception) -> Refusal:
+        """Return if another way may be open; raise for what no other way mends."""
+        meaning = refusal(error)
+        match meaning:
+            case None:
+                raise error
+            case Refusal.TOO_LARGE:
+                raise TooLarge from error
+            case Refusal.TRANSIENT:
+                raise Away(short(error)) from error
+            case Refusal.REJECTED:
+                log.error("job %s: Discord rejects the message: %s", job.id, short(error))
+            case _:
+                log.info("job %s: one way is closed: %s", job.id, short(error))
+        return meaning
+
+
+def _reference(job: Job) -> discord.MessageReference | None:
+    if job.channel_id is None or (answered := job.reply_to or job.message_id) is None:
+        return None
+    return discord.MessageReference(
+        message_id=answered, channel_id=job.channel_id, fail_if_not_exists=False
+    )

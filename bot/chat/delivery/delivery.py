@@ -1,0 +1,361 @@
+"""Delivery: keeps each job's message up to date and brings the result, by whichever way is open."""
+
+import asyncio
+import errno
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeGuard, TypeVar
+
+import discord
+
+from bot.chat.delivery.courier import Courier, TooLarge
+from bot.chat.delivery.outbox import Outbox
+from bot.chat.delivery.posts import (
+    ChannelPost,
+    Parcel,
+    Post,
+    Refusal,
+    mention,
+    only,
+    refusal,
+    send,
+    short,
+)
+from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
+from bot.chat.delivery.uploads import Upload, fit, share
+from bot.chat.ui.buttons import retry_view
+from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
+from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
+from bot.errors import JobFailed, StoreError
+from bot.log import traceback_without
+from bot.progress import Progress
+from bot.queue import Ticket
+from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store, files_unread
+from bot.store.retrying import insist
+from bot.texts.language import Say, Texts
+from catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+SETTLE = 5.0
+"""Seconds that a reaction waits for a result under way."""
+
+
+class Delivery:
+    """A JobObserver that speaks Discord. Discord's types stop here."""
+
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        store: Store,
+        texts: Texts,
+        catalog: Callable[[], Catalog],
+        images_dir: Path,
+        interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
+        undeliverable: Callable[[Job], Awaitable[None]] | None = None,
+        webhook: Callable[[str], discord.Webhook] | None = None,
+        logged_in: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
+
+        undeliverable: is called with a painted job that failed since no way to its person is
+        open; unset, `failed`. webhook: makes one of an interaction's token; unset, as discord.py
+        does. logged_in: waits until Discord can be asked anything; unset, it can.
+        """
+        self._client = client
+        self._store = store
+        self._texts = texts
+        self._catalog = catalog
+        self._images_dir = images_dir
+        self._undeliverable = undeliverable or self.failed
+        self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._logged_in = logged_in
+        self._outbox = Outbox()
+        self._board = StatusBoard(
+            store=store,
+            texts=texts,
+            courier=self._courier,
+            interval=interval,
+            job_timeout=job_timeout,
+        )
+        self._posting: set[asyncio.Future[None]] = set()
+
+    # Acknowledging
+
+    async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
+        """Answer a command with the job's place in line, and follow the job from there.
+
+        interaction: not answered yet, or deferred.
+
+        An answer that comes too late or gets lost does not lose the job: its result is then sent
+        to the channel.
+        """
+        job = ticket.job
+        asked = Asked(interaction.id, interaction.token)
+        post: Post | None = self._courier.interaction_post(asked)
+        parcel = self._board.parcel(job, ticket.place)
+        embed, view = parcel.embed, parcel.view or discord.utils.MISSING
+        message_id: int | None = None
+        try:
+            if interaction.response.is_done():
+                answer = await interaction.edit_original_response(
+                    embed=embed, view=view, allowed_mentions=only(None)
+                )
+                message_id = answer.id
+            else:
+                response = await interaction.response.send_message(
+                    embed=embed, view=view, allowed_mentions=only(None)
+                )
+                message_id = response.message_id
+        except Exception as error:
+            if refusal(error) is None:
+                raise
+            log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
+            if isinstance(error, discord.NotFound):
+                # Otherwise only its answer may have been lost, and the message is there.
+                post = None
+                await self._store.erase_token(job.id)
+        if message_id and interaction.channel_id:
+            job = await self._note_message(job, interaction.channel_id, message_id)
+        self._board.follow(job, post, ticket.place)
+
+    async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
+        """Reply to `message` with the job's place in line, mentioning who asked.
+
+        Raises what discord.py raises when that is not allowed.
+        """
+        job = ticket.job
+        channel = self._courier.channel(job)
+        post = None
+        try:
+            sent = await send(
+                channel,
+                replace(self._board.parcel(job, ticket.place), mention=job.user_id),
+                nonce=f"{job.id}-ack",
+                reply_to=message.to_reference(fail_if_not_exists=False),
+            )
+        except Exception as error:
+            if refusal(error) is not Refusal.TRANSIENT:
+                raise
+            # It may have arrived: going on loses nothing, and the result is a reply of its own.
+            log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
+        else:
+            post = ChannelPost(channel.get_partial_message(sent.id))
+            job = await self._note_message(job, channel.id, sent.id)
+        self._board.follow(job, post, ticket.place)
+
+    async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
+        """The person was told: the job is not taken back because this cannot be noted."""
+        try:
+            await self._store.set_message(job.id, channel_id, message_id)
+        except StoreError as error:
+            log.error("job %s: its message cannot be noted: %s", job.id, error)
+            return job
+        return replace(job, channel_id=channel_id, message_id=message_id)
+
+    async def resume(self, tickets: Sequence[Ticket]) -> None:
+        """After a restart: follow those in line, of whom some may be painted by now."""
+        await self._board.resume([(t.job, t.place) for t in tickets if t.job.origin == "discord"])
+
+    async def bring(self, jobs: Sequence[Job]) -> None:
+        """After a restart: bring what was painted but not delivered; tell what was given up."""
+        news = [self.finished(j) if j.state is JobState.DONE else self.failed(j) for j in jobs]
+        for job, outcome in zip(
+            jobs, await asyncio.gather(*news, return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, Exception):
+                log.error("job %s: could not be brought", job.id, exc_info=outcome)
+
+    @property
+    def on_the_way(self) -> int:
+        """Results and news that Discord does not have yet."""
+        return len(self._outbox)
+
+    def back(self) -> None:
+        """Discord is there again: what waits for it goes at once."""
+        self._outbox.back()
+
+    # JobObserver
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        self._board.moved(places)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self._board.show(job.id, progress)
+
+    async def finished(self, job: Job) -> None:
+        """Bring the pictures; the job is then *delivered*, or *failed* when no way is open."""
+        posting = asyncio.get_running_loop().create_future()
+        self._posting.add(posting)
+        try:
+            turn = self._turn(job, self._finish)
+            try:
+                place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
+            except Exception as error:
+                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+                await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
+                place = None
+            if place is not None:
+                await self._invite(job, *place)
+            elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
+                await self._undeliverable(given_up)
+        finally:
+            self._posting.discard(posting)
+            posting.set_result(None)
+
+    async def failed(self, job: Job) -> None:
+        """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
+        turn = self._turn(job, self._tell_failure)
+        await self._outbox.carry(job.channel_id or 0, job.id, turn)
+
+    def _turn(
+        self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
+    ) -> Callable[[], Awaitable[T]]:
+        """`bring`, to be tried again and again once the job's message is edited no more."""
+        settled: list[Post | None] = []
+
+        async def attempt() -> T:
+            if self._logged_in is not None:
+                await self._logged_in()
+            if not settled:
+                settled.append(await self._board.settle(job))
+            return await bring(job, settled[0])
+
+        return attempt
+
+    async def settled(self) -> None:
+        """Wait until every result that is visible by now is recorded with its message."""
+        if self._posting:
+            await asyncio.wait({*self._posting}, timeout=SETTLE)
+
+    async def _finish(self, job: Job, post: Post | None) -> tuple[int, int] | None:
+        """The ids of the channel and the message that show it; None when no way is open."""
+        say = self._texts.speaker(job.locale)
+        images = await self._store.images(job.id)
+        entry = self._catalog().models.get(job.request.model)
+        notes = sentences(say, job.warnings)
+        if job.kind == "reroll":
+            notes.append(await self._verdict(say, job, images))
+        limit = job.upload_limit
+        while True:
+            try:
+                uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
+            except (OSError, ValueError) as error:
+                if _may_pass(error):
+                    raise files_unread(self._images_dir, error) from error
+                log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
+                await self._give_up(job, Failure("delivery.files_gone", {}))
+                return None
+            parcel = Parcel(
+                content=mention(job.user_id) if job.reply_to else None,
+                embed=result_embed(
+                    say,
+                    job,
+                    images,
+                    model_name=entry.name if entry else job.request.model,
+                    notes=[*notes, *remarks],
+                ),
+                uploads=uploads,
+                alt_text=alt_text(job.request.prompt),
+                mention=job.user_id,
+                direct=say("delivery.direct", channel=f"<#{job.channel_id}>"),
+            )
+            try:
+                channel_id, message_id = await self._courier.bring(job, parcel, post)
+            except TooLarge:
+                limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
+                if limit == 0:
+                    await self._give_up(job, Failure("delivery.rejected", {}))
+                    return None
+                continue
+            except JobFailed as error:
+                await self._give_up(job, Failure.of(error))
+                return None
+            break
+        await insist(
+            lambda: self._store.deliver(job, channel_id, message_id),
+            f"job {job.id}: delivered, but that cannot be noted",
+        )
+        log.info("job %s: delivered", job.id)
+        return channel_id, message_id
+
+    async def _give_up(self, job: Job, failure: Failure) -> None:
+        log.warning("job %s: not delivered, kept for its history: %s", job.id, failure.code)
+        await insist(
+            lambda: self._store.fail(job, failure),
+            f"job {job.id}: cannot be delivered, and that cannot be noted",
+        )
+
+    async def _tell_failure(self, job: Job, post: Post | None) -> None:
+        say = self._texts.speaker(job.locale)
+        parcel = Parcel(
+            content=mention(job.user_id) if job.reply_to else None,
+            embed=failure_embed(say, job),
+            view=retry_view(say, job),
+            mention=job.user_id,
+        )
+        try:
+            await self._courier.bring(job, parcel, post)
+        except (JobFailed, TooLarge) as error:
+            log.warning("job %s: failure not told: %s", job.id, error)
+        await insist(lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted")
+
+    async def _invite(self, job: Job, channel_id: int, message_id: int) -> None:
+        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        for emoji in (SAME_SEED, NEW_SEED):
+            try:
+                await message.add_reaction(emoji)
+            except Exception as error:
+                if refusal(error) is None:
+                    raise
+                log.info("job %s: no reaction added: %s", job.id, short(error))
+                return
+
+    async def _verdict(self, say: Say, job: Job, images: tuple[ImageRecord, ...]) -> str:
+        """Whether a reroll gave the same pixels as the original, and if not, what has changed."""
+        original = await self._store.find(job.parent_id) if job.parent_id else None
+        if original is None or original.recipe is None or job.recipe is None:
+            return say("result.original_gone")
+        before = await self._store.images(original.id)
+        if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:
+            return say("result.identical")
+        changed = ", ".join(job.recipe.changed_since(original.recipe))
+        if not changed:
+            return say("result.differs_unknown")
+        return say("result.differs", changed=changed)
+
+    def _uploads(
+        self, say: Say, images: tuple[ImageRecord, ...], limit: int
+    ) -> tuple[list[Upload], list[str]]:
+        """The files within `limit` bytes each, and what must be said about them. Blocking."""
+        limit = share([image.bytes for image in images], limit)
+        uploads, remarks = [], []
+        for image in images:
+            path = self._images_dir / image.path
+            upload = fit(path.name, path.read_bytes(), limit)
+            if upload is None:
+                remarks.append(say("result.too_large"))
+                continue
+            if upload.shrunk:
+                megabytes = f"{image.bytes / 1_000_000:.1f}"
+                remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
+            uploads.append(upload)
+        return uploads, list(dict.fromkeys(remarks))
+
+
+def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
+    """Whether the disk or the process refused the file; without a number it is the file's fault."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
+
+
+def _webhook(client: discord.Client, token: str) -> discord.Webhook:
+    """What answers an interaction by its token alone, also after a restart."""
+    return discord.Webhook.partial(client.application_id or 0, token, client=client)

@@ -1,0 +1,204 @@
+"""StatusBoard: the messages of jobs that wait or run, kept up to date."""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bot.chat.delivery.courier import Courier
+from bot.chat.delivery.pacing import Pacer
+from bot.chat.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
+from bot.chat.delivery.uploads import Upload
+from bot.chat.ui.buttons import cancel_view
+from bot.chat.ui.messages import alt_text, status_embed, status_line
+from bot.errors import StoreError
+from bot.progress import Progress, Stage
+from bot.store import Job, Store
+from bot.texts.language import Say, Texts
+from bot.worker.attempt import seconds_for
+
+log = logging.getLogger(__name__)
+
+EDIT_INTERVAL = 2.0
+"""Seconds between two edits of one message."""
+NEAR = 10
+"""Places at the head of the line that are shown exactly."""
+DRIFT = 60
+"""Seconds by which the time that a message shows may be wrong."""
+PREVIEW = "preview.jpg"
+PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
+"""What may be said of an edit with a preview though its text alone would do."""
+LANES = 2
+"""Edits of waiting messages that may be under way at once."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """post: how the message is reached; None when it no longer is. shown: its line now.
+
+    told: of the same, what the line does not say.
+    preview: the latest, with the number of its image. takes_previews: until one is refused.
+    """
+
+    job: Job
+    say: Say
+    post: Post | None
+    shown: str
+    told: Progress | None = None
+    pacer: Pacer = field(init=False)
+    preview: tuple[int, bytes] | None = None
+    takes_previews: bool = True
+
+
+class StatusBoard:
+    """Follows jobs from their acknowledgement until they are settled."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        texts: Texts,
+        courier: Courier,
+        interval: float = EDIT_INTERVAL,
+        job_timeout: float = math.inf,
+    ) -> None:
+        self._store = store
+        self._texts = texts
+        self._courier = courier
+        self._interval = interval
+        self._job_timeout = job_timeout
+        self._followed: dict[str, _Followed] = {}
+        self._lanes = asyncio.Semaphore(LANES)
+
+    def parcel(self, job: Job, progress: Progress, preview: bytes | None = None) -> Parcel:
+        """What the message of `job` says at `progress`. A reply goes on naming who reacted.
+
+        Without `preview`, the one that the message may show goes.
+        """
+        say = self._texts.speaker(job.locale)
+        shown = PREVIEW if preview else None
+        return Parcel(
+            embed=status_embed(say, job, progress, shown, self._patience(say, job)),
+            view=cancel_view(say, job.id),
+            content=mention(job.user_id) if job.reply_to else None,
+            uploads=[Upload(PREVIEW, preview)] if preview else (),
+            alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
+        )
+
+    def _patience(self, say: Say, job: Job) -> str:
+        """That a job of many steps has more time than others."""
+        seconds = seconds_for(job.request, self._job_timeout)
+        if seconds <= self._job_timeout:
+            return ""
+        return say("status.patience", minutes=math.ceil(seconds / 60))
+
+    def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
+        """place: what the message shows now; None where that is not known."""
+        say = self._texts.speaker(job.locale)
+        shown = status_line(say, place) if place else ""
+        followed = _Followed(job, say, post, shown, place)
+        followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
+        self._followed[job.id] = followed
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        """The line has moved; see JobObserver."""
+        for job_id, place in places.items():
+            followed = self._followed.get(job_id)
+            # Far back in a long line every tenth place will do: each edit is a request.
+            near = place.position <= NEAR or place.position % NEAR == 0
+            if followed is not None and (near or _is_told_wrong(followed.told, place)):
+                self.show(job_id, place)
+
+    def show(self, job_id: str, progress: Progress) -> None:
+        """Show `progress` soon, unless something newer comes first."""
+        followed = self._followed.get(job_id)
+        if followed is not None and followed.post is not None:
+            if progress.preview is not None:
+                followed.preview = (progress.image, progress.preview)
+            elif followed.preview and _is_of_another_image(progress, followed.preview[0]):
+                followed.preview = None
+            followed.pacer.show(progress)
+
+    async def resume(self, jobs: Sequence[tuple[Job, Progress]]) -> None:
+        """Follow jobs that an earlier run left waiting, in the messages that they have."""
+        # All of them at once: those that end meanwhile are followed no more.
+        for job, _ in jobs:
+            self.follow(job, None)
+        for job, place in jobs:
+            post = await self._courier.post(job)
+            if (followed := self._followed.get(job.id)) is not None:
+                followed.post = post
+                self.show(job.id, place)
+
+    async def settle(self, job: Job) -> Post | None:
+        """Stop editing, so that nothing overtakes the result; how the message is reached."""
+        followed = self._followed.pop(job.id, None)
+        if followed is None:
+            return None
+        await followed.pacer.close()
+        return followed.post
+
+    async def _edit(self, followed: _Followed, progress: Progress) -> None:
+        line = status_line(followed.say, progress)
+        waits = progress.stage is Stage.QUEUED
+        told = line == followed.shown and not (waits and _is_told_wrong(followed.told, progress))
+        if followed.post is None or told:
+            return
+        lane = self._lanes if waits else contextlib.nullcontext()
+        try:
+            async with lane:
+                await self._put(followed, followed.post, progress)
+            followed.shown, followed.told = line, progress
+        except StoreError as error:
+            log.error("job %s: %s", followed.job.id, error)
+        except Exception as error:
+            meaning = refusal(error)
+            if meaning is None:
+                raise
+            log.info("job %s: status not shown: %s", followed.job.id, short(error))
+            if meaning is not Refusal.TRANSIENT:
+                followed.post = await self._other_post(followed)
+
+    async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:
+        """Edit with the latest preview, or without it where Discord does not take it."""
+        job = followed.job
+        if isinstance(post, InteractionPost) and not post.alive:
+            followed.post = other = await self._other_post(followed)
+            if other is None:
+                return
+            post = other
+        if followed.preview and followed.takes_previews:
+            try:
+                await post.edit(self.parcel(job, progress, followed.preview[1]))
+                return
+            except Exception as error:
+                if refusal(error) not in PREVIEW_REFUSED:
+                    raise
+                followed.takes_previews = False
+                log.info("job %s: shown without previews: %s", job.id, short(error))
+        message_id = await post.edit(self.parcel(job, progress))
+        if job.message_id is None and job.channel_id is not None:
+            # The answer to its acknowledgement was lost, or the process that sent it.
+            await self._store.set_message(job.id, job.channel_id, message_id)
+            followed.job = replace(job, message_id=message_id)
+
+    async def _other_post(self, followed: _Followed) -> Post | None:
+        """Past its 15 minutes an interaction is closed; its message is still in the channel."""
+        if not isinstance(followed.post, InteractionPost):
+            return None
+        return self._courier.channel_post(await self._store.job(followed.job.id))
+
+
+def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
+    """Whether what a waiting job's message says besides its position is not so any more."""
+    if told is None or told.paused != place.paused:
+        return True
+    if told.ready_at is None or place.ready_at is None:
+        return told.ready_at != place.ready_at
+    return abs(told.ready_at - place.ready_at) > DRIFT
+
+
+def _is_of_another_image(progress: Progress, image: int) -> bool:
+    return progress.stage is Stage.PAINTING and progress.image != image

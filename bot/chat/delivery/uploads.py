@@ -1,0 +1,66 @@
+"""Uploads: a picture as it is sent, within what Discord takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePath
+
+from PIL import ExifTags, Image
+
+from bot.files.metadata import read_png
+
+REQUEST_MAX = 25 * 1024 * 1024
+"""Bytes of all files of one message (Discord docs, resources/message, "Create Message")."""
+QUALITIES = range(1, 101)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One attachment. `shrunk` is its format's name when it is not the painted PNG itself."""
+
+    name: str
+    data: bytes
+    shrunk: str | None = None
+
+
+def share(sizes: Sequence[int], limit: int) -> int:
+    """Bytes that each of these files may have, given `limit` for one and Discord's for all."""
+    return limit if sum(sizes) <= REQUEST_MAX else min(limit, REQUEST_MAX // len(sizes))
+
+
+def fit(name: str, png: bytes, limit: int) -> Upload | None:
+    """The picture in at most `limit` bytes: as it is, else as the best WebP that fits, or None.
+
+    WebP keeps the infotext in its EXIF comment, where AUTOMATIC1111 looks for it.
+    """
+    if len(png) <= limit:
+        return Upload(name, png)
+    with Image.open(BytesIO(png)) as image:
+        image.load()
+        exif = _comment(read_png(png).parameters or "")
+        webp = PurePath(name).with_suffix(".webp").name
+        lossless = _webp(image, exif, lossless=True)
+        if len(lossless) <= limit:
+            return Upload(webp, lossless, "lossless WebP")
+        best, low, high = None, QUALITIES.start, QUALITIES.stop
+        while low < high:
+            quality = (low + high) // 2
+            data = _webp(image, exif, quality=quality)
+            if len(data) <= limit:
+                best, low = Upload(webp, data, f"WebP {quality}"), quality + 1
+            else:
+                high = quality
+    return best
+
+
+def _webp(image: Image.Image, exif: bytes, *, lossless: bool = False, quality: int = 80) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "WEBP", lossless=lossless, quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def _comment(text: str) -> bytes:
+    exif = Image.Exif()
+    comment = b"UNICODE\0" + text.encode("utf-16-be", "replace")
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    return exif.tobytes()

@@ -1,0 +1,63 @@
+"""The one error mapper: any exception becomes one sentence, wherever it was raised."""
+
+import contextlib
+import logging
+import secrets
+from typing import Any
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.chat.ui.markdown import plain
+from bot.errors import StoreError, UserError
+from bot.log import traceback_without
+from bot.texts.language import Say, Texts
+
+log = logging.getLogger(__name__)
+
+
+def sentence(error: BaseException, say: Say) -> str | None:
+    """What to tell the person; None when the error is not theirs to know."""
+    match error:
+        case UserError():
+            return say(error.code, **plain(error.params))
+        case StoreError():
+            log.error("%s", error)
+            return say("error.store")
+        case app_commands.CheckFailure():
+            return say("error.permissions")
+        case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
+            return say("error.command")
+        case _:
+            return None
+
+
+def _typed(interaction: discord.Interaction) -> list[str]:
+    """What the person typed into the options of a command: it stays out of the log."""
+    data: dict[str, Any] = {**(interaction.data or {})}
+    return [str(option.get("value", "")) for option in data.get("options", ())]
+
+
+async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:
+    """Tell the person privately what went wrong; log it with an id when it is our fault."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    say = texts.speaker(str(interaction.locale))
+    text = sentence(error, say)
+    if text is None:
+        incident = secrets.token_hex(4)
+        log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
+        text = say("error.unexpected", id=incident)
+    try:
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            # Everyone sees that the bot is thinking, and would see what takes that message's place.
+            with contextlib.suppress(discord.NotFound):
+                await interaction.delete_original_response()
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True)
+        else:
+            await interaction.response.send_message(text, ephemeral=True)
+    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
+        # Nobody is left to tell: the interaction is too old, or Discord is away.
+        log.info("an error could not be answered: %s", type(failure).__name__)

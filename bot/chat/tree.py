@@ -1,0 +1,56 @@
+"""The command tree: every error of a command, button or modal ends in its `on_error`.
+
+And whatever Discord sends is done once: a connection that resumes may bring an interaction again.
+"""
+
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.chat.errors import answer_error
+from bot.texts.language import Texts
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 10_000
+"""Interactions whose ids are kept. A resumed connection repeats what was sent since it broke."""
+
+
+class ImagenTree(app_commands.CommandTree[Any]):
+    """A CommandTree whose errors are answered in one sentence. `texts` is set by the client."""
+
+    texts: Texts
+
+    def __init__(self, client: discord.Client, **options: Any) -> None:
+        super().__init__(client, **options)
+        self._seen: dict[int, None] = {}
+
+    def is_new(self, interaction: discord.Interaction[Any]) -> bool:
+        """Whether this interaction was not seen before; from now on it was."""
+        if interaction.id in self._seen:
+            log.warning("interaction %d came again; dropped", interaction.id)
+            return False
+        self._seen[interaction.id] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        return self.is_new(interaction)
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
+        await answer_error(interaction, error, self.texts)
+
+
+async def guarded(interaction: discord.Interaction[Any], action: Coroutine[Any, Any, None]) -> None:
+    """Await what a component does; discord.py would only log what it raises."""
+    if not interaction.client.tree.is_new(interaction):
+        action.close()
+        return
+    try:
+        await action
+    except Exception as error:
+        await interaction.client.tree.on_error(interaction, error)

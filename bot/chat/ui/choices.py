@@ -1,0 +1,106 @@
+"""What autocomplete offers: at most 25 choices of at most 100 characters, from memory only."""
+
+from contextlib import suppress
+
+from discord.app_commands import Choice
+
+from bot.chat.ui.pages import kind, misfit_mark
+from bot.errors import InvalidRequest
+from bot.request.offers import find_scheduler
+from bot.request.syntax import parse_size, usual_sizes
+from bot.texts.language import Say
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
+
+CHOICES_MAX = 25
+CHOICE_LENGTH = 100
+
+
+def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
+    """The models that match, by key or name."""
+    found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX)
+    return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
+
+
+def adapter_choices(
+    text: str, catalog: Catalog, say: Say, *, nsfw: bool, model: str | None
+) -> list[Choice[str]]:
+    """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
+
+    One that does not fit the model is not proposed; who types its name finds it last, and why.
+    A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
+    """
+    head, comma, last = text.rpartition(",")
+    kept = f"{head.strip()}, " if comma and head.strip() else ""
+    name, colon, weight = last.strip().partition(":")
+    taken = {part.split(":")[0].strip().casefold() for part in head.split(",")}
+    found = catalog.search_adapters(
+        name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX
+    )
+    if name.strip() and len(found) < CHOICES_MAX:
+        found += catalog.search_misfits(
+            name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX - len(found)
+        )
+    choices = []
+    for entry in found:
+        value = f"{kept}{entry.key}{colon}{weight.strip()}"
+        if len(value) <= CHOICE_LENGTH:
+            why = catalog.misfit(entry.key, model)
+            facts = catalog.facts(entry.key) or AdapterFacts()
+            about = [value, f"{entry.name} ({entry.default_weight:g})", *kind(say, facts)]
+            name = " · ".join([value, misfit_mark(say, why)] if why else about)
+            if not why:
+                name = _with_triggers(name, entry, facts, say)
+            choices.append(Choice(name=_cut(name), value=value))
+    return choices
+
+
+def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say) -> str:
+    """`name`, and as many of the words that trigger it as there is room for."""
+    code = "loras.triggers" if entry.trigger_words else "loras.suggested"
+    words = entry.trigger_words or facts.candidates
+    for count in range(len(words), 0, -1):
+        longer = f"{name} · {say(code, words=', '.join(words[:count]))}"
+        if len(longer) <= CHOICE_LENGTH:
+            return longer
+    return name
+
+
+def scheduler_choices(text: str) -> list[Choice[str]]:
+    """The one that is meant, however it is spelt; then those whose name holds what was typed.
+
+    All of them while nothing is like it.
+    """
+    wanted = text.strip().casefold()
+    found = [name for name in SCHEDULERS if wanted in name.casefold()]
+    with suppress(InvalidRequest):
+        meant = find_scheduler(text)
+        found = [meant, *(name for name in found if name != meant)]
+    found = found or [*SCHEDULERS]
+    return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
+
+
+def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
+    """What was typed, when it is a size; then presets at the model's pixel count."""
+    sizes: dict[tuple[int, int], str] = {}
+    try:
+        width, height = parse_size(text, model.size)
+    except InvalidRequest:
+        pass
+    else:
+        sizes[width, height] = f"{width}x{height}"
+    width, height = model.size
+    sizes.setdefault((width, height), say("size.native", width=width, height=height))
+    for (width, height), (across, down) in usual_sizes(model).items():
+        shape = "square" if across == down else "portrait" if across < down else "landscape"
+        label = say(f"size.{shape}", width=width, height=height, ratio=f"{across}:{down}")
+        sizes.setdefault((width, height), label)
+    wanted = text.strip().casefold()
+    return [
+        Choice(name=_cut(label), value=f"{width}x{height}")
+        for n, ((width, height), label) in enumerate(sizes.items())
+        if n == 0 or wanted in label.casefold()
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CHOICE_LENGTH else text[: CHOICE_LENGTH - 1] + "…"

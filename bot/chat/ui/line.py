@@ -1,0 +1,103 @@
+"""The queue as people see it: who is painted now, who waits, and when yours will be ready."""
+
+from collections.abc import Sequence
+
+import discord
+from discord.app_commands import Choice
+
+from bot.chat.ui.markdown import escaped, shortened, shown
+from bot.chat.ui.messages import BLURPLE, YELLOW
+from bot.progress import Progress
+from bot.queue import Ticket
+from bot.store import Job
+from bot.texts.language import Say
+
+LISTED = 10
+PROMPT_SHOWN = 80
+MODEL_SHOWN = 40
+CHOICES_MAX = 25
+CHOICE_LENGTH = 100
+
+
+def line_embed(
+    say: Say,
+    line: Sequence[Ticket],
+    *,
+    running: str | None,
+    user_id: int,
+    guild_id: int | None,
+    paused: bool,
+) -> discord.Embed:
+    """line: everyone in it, in the order expected. running: the id of the job that is painted.
+
+    Prompts are shown of `user_id` only, and names only of those in the server `guild_id`.
+    """
+    embed = discord.Embed(title=say("line.title"), colour=YELLOW if paused else BLURPLE)
+    lines = [say("line.paused")] if paused else []
+    if not line:
+        lines.append(say("line.empty"))
+    for ticket in line[:LISTED]:
+        mark = "▶️" if ticket.job.id == running else f"**#{ticket.position}**"
+        who = _who(say, ticket.job, guild_id)
+        lines.append(" · ".join([f"{mark} {who}", *_about(ticket), *_ready(say, ticket.place)]))
+    if len(line) > LISTED:
+        lines.append(say("line.more", count=len(line) - LISTED))
+    embed.description = "\n".join(lines)
+    own = [ticket for ticket in line if ticket.job.user_id == user_id]
+    if own:
+        yours = [
+            " · ".join(
+                [
+                    "▶️" if ticket.job.id == running else f"**#{ticket.position}**",
+                    shown(_one_line(ticket), PROMPT_SHOWN),
+                    *_ready(say, ticket.place),
+                ]
+            )
+            for ticket in own[: LISTED // 2]
+        ]
+        if len(own) > len(yours):
+            yours.append(say("line.more", count=len(own) - len(yours)))
+        embed.add_field(name=say("line.yours"), value="\n".join(yours), inline=False)
+        embed.set_footer(text=say("line.hint"))
+    return embed
+
+
+def job_choices(
+    text: str, say: Say, line: Sequence[Ticket], *, user_id: int, others: int | None
+) -> list[Choice[str]]:
+    """The jobs that may be cancelled; one's own first. others: the server of which all are."""
+    wanted = text.strip().casefold()
+    own, foreign = [], []
+    for ticket in line:
+        if ticket.job.user_id == user_id:
+            name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
+            own.append((name, ticket.job.id))
+        elif others is not None and ticket.job.guild_id == others:
+            name = say("cancel.other", position=ticket.position, model=ticket.job.request.model)
+            foreign.append((name, ticket.job.id))
+    return [
+        Choice(name=shortened(name, CHOICE_LENGTH), value=job_id)
+        for name, job_id in (*own, *foreign)
+        if wanted in name.casefold()
+    ][:CHOICES_MAX]
+
+
+def _who(say: Say, job: Job, guild_id: int | None) -> str:
+    if job.origin == "cli":
+        return say("line.command")
+    return f"<@{job.user_id}>" if job.guild_id == guild_id else say("line.elsewhere")
+
+
+def _one_line(ticket: Ticket) -> str:
+    return " ".join(ticket.job.request.prompt.split())
+
+
+def _about(ticket: Ticket) -> list[str]:
+    request = ticket.job.request
+    width, height = request.final_size
+    size = f"{width}×{height}" + (f" ×{request.count}" if request.count > 1 else "")
+    return [escaped(shortened(request.model, MODEL_SHOWN)), size]
+
+
+def _ready(say: Say, place: Progress) -> list[str]:
+    return [] if place.ready_at is None else [say("line.ready", when=place.ready_at)]

@@ -1,0 +1,45 @@
+"""Text from people and files as Discord shows it: without Markdown, and cut to length."""
+
+import re
+from collections.abc import Mapping
+
+from bot.request.characters import straight
+
+SPECIAL = re.compile(r"([\\*_~|`\[\]<>#])|^(\s*)([-+])", re.MULTILINE)
+VALUE_SHOWN = 200
+
+
+def escaped(text: str) -> str:
+    """`text` with Discord's Markdown switched off, in time linear in its length.
+
+    Nor does it turn the direction of what is written around it.
+
+    discord.py's escape_markdown is not: a long row of brackets takes it a third of a second.
+    """
+    return SPECIAL.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", straight(text))
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters of `text`, with … where it was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(text: str, limit: int) -> str:
+    """`text` escaped, at most `limit` characters in all, never ending in half an escape."""
+    whole = escaped(shortened(text, limit))
+    if len(whole) <= limit:
+        return whole
+    cut = whole[: limit - 1]
+    stray = len(cut) - len(cut.rstrip("\\"))
+    return (cut[:-1] if stray % 2 else cut) + "…"
+
+
+def plain(params: Mapping[str, object]) -> dict[str, object]:
+    """`params` for a sentence that Discord renders: file names and the like without Markdown.
+
+    Long ones are cut: an option may have 6,000 characters, an answer that quotes it 2,000.
+    """
+    return {
+        name: escaped(shortened(value, VALUE_SHOWN)) if isinstance(value, str) else value
+        for name, value in params.items()
+    }

@@ -1,0 +1,176 @@
+"""Pure functions from what happened to what Discord shows: status, result, failure."""
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.chat.ui.markdown import escaped, plain, shortened, shown
+from bot.progress import Notice, Progress, Stage
+from bot.request import GenerationRequest
+from bot.store import ImageRecord, Job
+from bot.texts.language import Say
+
+BLURPLE = discord.Colour.blurple()
+GREEN = discord.Colour.green()
+GREY = discord.Colour.light_grey()
+RED = discord.Colour.red()
+YELLOW = discord.Colour.gold()
+
+DESCRIPTION_MAX = 4_096
+FIELD_MAX = 1_024
+ALT_TEXT_MAX = 1_024
+NOTES_SHOWN = 1_000
+PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
+BAR_CELLS = 20
+
+
+def status_embed(
+    say: Say, job: Job, progress: Progress, preview: str | None = None, note: str = ""
+) -> discord.Embed:
+    """A job that is waiting or being painted. preview: name of the attachment that shows it.
+
+    note: a sentence about this job that is said all the while.
+    """
+    embed = discord.Embed(
+        title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
+    )
+    about = _facts(say, job)
+    if progress.ready_at is not None:
+        # In the value: Discord shows a field's name as it is written.
+        about = say("status.ready", when=progress.ready_at) + "\n" + about
+    embed.add_field(name=status_line(say, progress), value=about, inline=False)
+    if note:
+        embed.add_field(name="\u200b", value=note, inline=False)
+    embed.set_footer(text=job.id)
+    if preview is not None:
+        embed.set_image(url=f"attachment://{preview}")
+    return embed
+
+
+def status_line(say: Say, progress: Progress) -> str:
+    """One line for where the job is, e.g. `Step 12/30 ▰▰▰▱▱ · Image 1 of 2`."""
+    match progress.stage:
+        case Stage.QUEUED if progress.paused:
+            return say("status.paused", position=progress.position)
+        case Stage.QUEUED if progress.position <= 1:
+            return say("status.next")
+        case Stage.QUEUED:
+            return say("status.queued", position=progress.position)
+        case Stage.PAINTING:
+            line = say("status.painting", step=progress.step, steps=progress.steps)
+            line += " " + bar(progress.step / max(1, progress.steps))
+        case Stage.DOWNLOADING:
+            percent = int(progress.fraction * 100)
+            line = say("status.downloading", subject=progress.subject, percent=percent)
+            line += " " + bar(progress.fraction)
+        case _:
+            line = say(f"status.{progress.stage.value}", subject=progress.subject)
+    if progress.larger:
+        line += " · " + say("status.larger")
+    if progress.count > 1:
+        line += " · " + say("status.image", image=progress.image, count=progress.count)
+    return line
+
+
+def bar(fraction: float, cells: int = BAR_CELLS) -> str:
+    filled = round(max(0.0, min(1.0, fraction)) * cells)
+    return "▰" * filled + "▱" * (cells - filled)
+
+
+def result_embed(
+    say: Say,
+    job: Job,
+    images: Sequence[ImageRecord],
+    *,
+    model_name: str,
+    notes: Sequence[str] = (),
+) -> discord.Embed:
+    """A finished job. `notes` are sentences: warnings, the verdict of a reroll, a re-encoding."""
+    request = job.request
+    words = [_prompt(request.prompt), shortened("\n".join(notes), NOTES_SHOWN)]
+    embed = discord.Embed(
+        description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
+    )
+    embed.add_field(name=say("result.model"), value=f"{escaped(model_name)}\n`{request.model}`")
+    if request.adapters:
+        uses = "\n".join(f"`{use}`" for use in request.adapters)
+        embed.add_field(name=say("result.loras"), value=uses)
+    embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
+    embed.add_field(name=say("result.steps"), value=str(request.steps))
+    embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
+    embed.add_field(name=say("result.scheduler"), value=request.scheduler)
+    for name, value in _extras(say, request):
+        embed.add_field(name=name, value=value)
+    embed.add_field(
+        name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
+    )
+    # A mention inside an embed names the person and pings nobody.
+    embed.add_field(name=say("result.asked_by"), value=f"<@{job.user_id}>")
+    # A line of its own: ten digits wrap in an inline field.
+    seeds = " ".join(f"`{image.seed}`" for image in images)
+    name = say("result.seed") if len(images) == 1 else say("result.seeds")
+    embed.add_field(name=name, value=seeds, inline=False)
+    if request.negative:
+        negative = shown(request.negative, FIELD_MAX)
+        embed.add_field(name=say("result.negative"), value=negative, inline=False)
+    # By its id the message is found again, should the process end before it notes the message's.
+    embed.set_footer(text=f"{say('result.invitation')} · {job.id}")
+    return embed
+
+
+def failure_embed(say: Say, job: Job) -> discord.Embed:
+    """A job that failed or was cancelled, in one kind sentence, with what was asked for."""
+    if job.error is None:
+        embed = discord.Embed(title=say("title.cancelled"), colour=GREY)
+    else:
+        sentence = say(job.error.code, **plain(job.error.params))
+        embed = discord.Embed(
+            title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
+        )
+    embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+    embed.set_footer(text=job.id)
+    return embed
+
+
+def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
+    """Each warning of a result as a sentence."""
+    return [f"⚠️ {say(notice.code, **plain(notice.params))}" for notice in notices]
+
+
+def alt_text(prompt: str) -> str:
+    return shortened(prompt, ALT_TEXT_MAX)
+
+
+def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
+    """Name and value of what only some requests have."""
+    extras = []
+    if request.preset:
+        extras.append((say("result.preset"), request.preset))
+    if request.hires:
+        width, height = request.final_size
+        scale = f"{request.hires.scale:g}"
+        size = say("result.hires_size", scale=scale, width=width, height=height)
+        extras.append((say("result.hires"), size))
+    if request.init_image:
+        strength = say("result.strength", strength=f"{request.init_image.strength:g}")
+        extras.append((say("result.image"), strength))
+    if request.reference:
+        weight = say("result.weight", weight=f"{request.reference.weight:g}")
+        extras.append((say("result.reference"), weight))
+    return extras
+
+
+def _facts(say: Say, job: Job) -> str:
+    """`sdxl-base · 1024×1024 · Seed 42`, for the messages that are not the result."""
+    request = job.request
+    parts = [
+        request.model,
+        f"{request.width}×{request.height}",
+        f"{say('result.seed')} {request.seed}",
+    ]
+    parts += [str(use) for use in request.adapters]
+    return shortened(" · ".join(parts), 256)
+
+
+def _prompt(prompt: str) -> str:
+    return shown(prompt, PROMPT_SHOWN)

@@ -1,0 +1,130 @@
+"""Pages of the catalog: entries to embeds, with buttons whose ids carry the page."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import discord
+
+from bot.chat.ui.markdown import escaped, shown
+from bot.chat.ui.messages import BLURPLE
+from bot.texts.language import Say
+from catalog import UNKNOWN, AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
+
+PER_PAGE = 6
+VALUE_MAX = 700  # six of them stay under the 6,000 characters of one message
+
+T = TypeVar("T")
+
+
+def cut(entries: Sequence[T], page: int) -> tuple[Sequence[T], int, int]:
+    """The entries of `page`, that page brought into range, and the number of pages; from 0."""
+    pages = max(1, -(-len(entries) // PER_PAGE))
+    page = max(0, min(page, pages - 1))
+    return entries[page * PER_PAGE : (page + 1) * PER_PAGE], page, pages
+
+
+def models_page(
+    say: Say,
+    models: Sequence[ModelEntry],
+    page: int,
+    *,
+    default: str,
+    loaded: str | None,
+    states: dict[str, str],
+) -> tuple[discord.Embed, int, int]:
+    """states: what to say of a model's files, by key; none for those that are there."""
+    listed, page, pages = cut(models, page)
+    embed = discord.Embed(title=say("models.title"), colour=BLURPLE)
+    if not models:
+        embed.description = say("models.empty")
+    for entry in listed:
+        marks = [say("models.default")] if entry.key == default else []
+        marks += [say("models.loaded")] if entry.key == loaded else []
+        marks += [states[entry.key]] if entry.key in states else []
+        native = say(
+            "models.native",
+            width=entry.size[0],
+            height=entry.size[1],
+            steps=entry.steps.default,
+            guidance=f"{entry.guidance.default:g}",
+        )
+        key = " · ".join([f"`{entry.key}`", *marks])
+        _add(embed, entry.name, [key], entry.description, [f"-# {native}"])
+    _sign(embed, say, say("models.hint"), page, pages)
+    return embed, page, pages
+
+
+def loras_page(
+    say: Say,
+    adapters: Sequence[AdapterEntry],
+    page: int,
+    *,
+    model: ModelEntry | None,
+    catalog: Catalog,
+) -> tuple[discord.Embed, int, int]:
+    """Those that do not fit come last, marked.
+
+    model: that they are wanted for, None for any. catalog: knows what their files say.
+    """
+    key = model.key if model else None
+    unfit = {entry.key: why for entry in adapters if (why := catalog.misfit(entry.key, key))}
+    listed, page, pages = cut(sorted(adapters, key=lambda entry: entry.key in unfit), page)
+    title = say("loras.title_for", model=model.name) if model else say("loras.title")
+    embed = discord.Embed(title=title, colour=BLURPLE)
+    if not adapters:
+        embed.description = say("loras.empty")
+    for entry in listed:
+        facts = catalog.facts(entry.key) or AdapterFacts()
+        why = unfit.get(entry.key)
+        weight = say("loras.weight", weight=f"{entry.default_weight:g}")
+        above = [" · ".join([f"`{entry.key}`", weight, *kind(say, facts)])]
+        above += [misfit_mark(say, why)] if why else []
+        below = []
+        if entry.trigger_words:
+            below.append(say("loras.triggers", words=_quoted(entry.trigger_words)))
+        elif facts.candidates and not why:
+            below.append(say("loras.suggested", words=_quoted(facts.candidates)))
+        _add(embed, entry.name, above, entry.description, below)
+    _sign(embed, say, say("loras.hint"), page, pages)
+    return embed, page, pages
+
+
+def misfit_mark(say: Say, why: Misfit) -> str:
+    """Why a LoRA does not fit, in a few words."""
+    if why.kind == "models":
+        return say("loras.other_model", models=why.found)
+    if why.kind == "base":
+        return say("loras.other_base", base=why.found)
+    return say("loras.unsupported", family=why.found)
+
+
+def kind(say: Say, facts: AdapterFacts) -> list[str]:
+    """What kind of adapter it is, as far as its file tells."""
+    family = [] if facts.family == UNKNOWN else [facts.family]
+    rank = [] if facts.rank is None else [say("loras.rank", rank=facts.rank)]
+    return [*family, *rank, *filter(None, [facts.base])]
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _add(
+    embed: discord.Embed,
+    name: str,
+    above: Sequence[str],
+    description: str,
+    below: Sequence[str],
+) -> None:
+    """A field of at most VALUE_MAX characters; the description gives way to what is around it."""
+    room = VALUE_MAX - sum(len(line) + 1 for line in (*above, *below))
+    lines = [*above, shown(description, room) if room > 0 else "", *below]
+    value = "\n".join(line for line in lines if line)
+    if len(value) > VALUE_MAX:
+        value = value[: VALUE_MAX - 1] + "…"
+    embed.add_field(name=escaped(name), value=value, inline=False)
+
+
+def _sign(embed: discord.Embed, say: Say, hint: str, page: int, pages: int) -> None:
+    counter = say("pages.page", page=page + 1, pages=pages)
+    embed.set_footer(text=f"{hint} · {counter}" if pages > 1 else hint)

@@ -1,6 +1,0 @@
-"""From a job to what people see of it: status, result, failure, by whichever way is open."""
-
-from bot.delivery.delivery import Delivery
-from bot.delivery.posts import mention, only
-
-__all__ = ["Delivery", "mention", "only"]

@@ -1,0 +1,24 @@
+"""Where an engine paints, as it says so. Importing this costs nothing: no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """Where the engine paints, or why it cannot.
+
+    device: `cuda`, `mps` or `cpu`.
+    name: as the driver or the operating system calls it.
+    dtype: `float16`, `bfloat16` or `float32`.
+    total_memory, free_memory: bytes of the device's own memory; None where it has none of its own.
+    problem: None, or one English sentence.
+    memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
+    """
+
+    device: str
+    name: str
+    dtype: str
+    total_memory: int | None
+    free_memory: int | None
+    problem: str | None
+    memory: str = "full"

@@ -1,0 +1,1 @@
+"""What lies on the disk beside the database: images, inputs, and what an image says of itself."""

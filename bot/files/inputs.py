@@ -1,0 +1,158 @@
+"""Pictures that people give: checked, made plain, and kept for as long as a job refers to them.
+
+A picture comes from anyone. Only three of Pillow's many decoders are tried, the size in the header
+is looked at before a pixel is decoded, and what is kept is written anew: no metadata, no place
+where it was taken, nothing appended.
+"""
+
+import asyncio
+import hashlib
+import io
+import os
+import re
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bot.errors import InvalidRequest
+from bot.files.atomic import write_whole
+
+BYTES_MAX: Final = 20 * 1024 * 1024
+PIXELS_MAX: Final = 16_000_000
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+SCANS_MAX: Final = 100
+"""Passes over a progressive JPEG, whose preview may have some too. Usual are 10; of some 36 bytes
+each, half a million fit into one file and keep the decoder busy for half an hour."""
+FORGET_AFTER: Final = 24 * 60 * 60
+"""Seconds that a picture is kept before any job refers to it: its job may be about to be stored."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_GREY_16: Final = "I;16"
+_START_OF_SCAN: Final = b"\xff\xda"
+
+
+def picture_path(folder: Path, sha256: str) -> Path:
+    """Where in `folder` a picture is kept. Raises ValueError for what is not a sha256."""
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"not a sha256: {sha256!r}; allowed are 64 digits 0-9, a-f")
+    return folder / f"{sha256}.png"
+
+
+class Inputs:
+    """The kept pictures: `<sha256 of the file>.png` in `folder`, RGB and upright."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # One at a time: each may take 100 MB while it is decoded.
+        self._busy = asyncio.Lock()
+
+    async def keep(self, data: bytes, field: str = "image") -> str:
+        """Check a picture file and keep it; returns the sha256 of the file that is kept.
+
+        field: of the request, to be named in errors.
+        Raises InvalidRequest when it is too large, of another kind, or damaged.
+        """
+        check_file(field, size=len(data))
+        async with self._busy:
+            return await asyncio.to_thread(self._keep, data, field)
+
+    def path(self, sha256: str) -> Path:
+        """Where a kept picture is; see `picture_path`."""
+        return picture_path(self._folder, sha256)
+
+    async def size(self, sha256: str) -> tuple[int, int]:
+        """Width and height of a kept picture."""
+        return await asyncio.to_thread(_size, self.path(sha256))
+
+    async def sweep(self, referred: Collection[str]) -> int:
+        """Delete the pictures of FORGET_AFTER's age that are not in `referred`; how many."""
+        async with self._busy:
+            return await asyncio.to_thread(self._sweep, referred)
+
+    def _keep(self, data: bytes, field: str) -> str:
+        png = _plain_png(data, field)
+        sha256 = hashlib.sha256(png).hexdigest()
+        path = self.path(sha256)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            os.utime(path)  # young again, for `sweep`
+        else:
+            write_whole(path, png)
+        return sha256
+
+    def _sweep(self, referred: Collection[str]) -> int:
+        kept = {self.path(sha256).name for sha256 in referred}
+        old = time.time() - FORGET_AFTER
+        swept = 0
+        for file in self._folder.glob("*.png*"):  # a crash may have left a .part
+            if file.name not in kept and file.stat().st_mtime < old:
+                file.unlink()
+                swept += 1
+        return swept
+
+
+def check_file(
+    field: str,
+    *,
+    size: int,
+    content_type: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> None:
+    """Refuse a file by what is said about it, before it is fetched or decoded (InvalidRequest).
+
+    size: bytes. content_type: as Discord tells it; None where it is not known.
+    """
+    if size > BYTES_MAX:
+        megabytes = f"{size / 1024**2:.1f}"
+        raise InvalidRequest(field, "picture.bytes", value=megabytes, max=BYTES_MAX // 1024**2)
+    if content_type is not None and content_type not in CONTENT_TYPES:
+        raise InvalidRequest(field, "picture.format")
+    if (pixels := (width or 0) * (height or 0)) > PIXELS_MAX:
+        megapixels = f"{pixels / 1e6:.1f}"
+        raise InvalidRequest(field, "picture.pixels", value=megapixels, max=PIXELS_MAX // 10**6)
+
+
+def _plain_png(data: bytes, field: str) -> bytes:
+    """The first frame, upright, on white where it was transparent, as RGB PNG without metadata."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            check_file(field, size=len(data), width=image.width, height=image.height)
+            if image.format == "JPEG" and data.count(_START_OF_SCAN) > SCANS_MAX:
+                raise InvalidRequest(field, "picture.broken")
+            image.load()
+            plain = _rgb(ImageOps.exif_transpose(image))
+    except InvalidRequest:
+        raise
+    except UnidentifiedImageError:
+        raise InvalidRequest(field, "picture.format") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        bomb = f"> {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f}"
+        raise InvalidRequest(field, "picture.pixels", value=bomb, max=PIXELS_MAX // 10**6) from None
+    except Exception as error:
+        # The decoders answer damage with whatever exception they run into.
+        raise InvalidRequest(field, "picture.broken") from error
+    plain.info = {}
+    file = io.BytesIO()
+    plain.save(file, "PNG")
+    return file.getvalue()
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == _GREY_16:
+        # Pillow would cut off at 255 instead of scaling.
+        image = image.point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        image = Image.alpha_composite(white, layer)
+    return image.convert("RGB")
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path, formats=("PNG",)) as image:
+        return image.size

@@ -1,0 +1,408 @@
+"""GpuConsumer: the one task that drains the queue, painting in a thread of its own."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
+from bot.files.images import discard_images, save_images
+from bot.log import concerning, here, traceback_without
+from bot.painting import Painting
+from bot.progress import Progress, Stage
+from bot.queue import JobQueue
+from bot.request import GenerationRequest
+from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
+from bot.store.retrying import insist
+from bot.worker.attempt import Attempt
+from catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+GRACE = 3.0
+"""Seconds that a shutdown waits for the running step to end."""
+TELL_AFTER = 0.1
+"""Seconds in which several changes of the line are told as one."""
+PAUSE = 1.0
+"""Seconds until the next try when the store cannot be used (locked, disk full)."""
+WATCH = 1.0
+"""Seconds between two looks at whether the engine still gets on."""
+
+
+class Painter(Protocol):
+    """What the consumer needs of the engine."""
+
+    def warm_up(self) -> None: ...
+
+    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None: ...
+
+    def paint(
+        self,
+        request: GenerationRequest,
+        catalog: Catalog,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting: ...
+
+    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class JobObserver(Protocol):
+    """Who is told what becomes of the jobs. The first two must return at once."""
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        """The line has changed; `places` are of those who still wait."""
+
+    def progressed(self, job: Job, progress: Progress) -> None: ...
+
+    async def finished(self, job: Job) -> None: ...
+
+    async def failed(self, job: Job) -> None: ...
+
+
+class GpuConsumer:
+    """Takes the next job, has it painted, stores the files, tells the observer.
+
+    images_dir: files go into a folder of it that is named after the job.
+    timeout: seconds that one job may paint; with many steps more, see bot.worker.attempt.
+    idle: seconds without a job after which the painter may rest; None is never.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        store: Store,
+        painter: Painter,
+        catalog: Callable[[], Catalog],
+        observer: JobObserver,
+        images_dir: Path,
+        timeout: float,
+        idle: float | None = None,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._painter = painter
+        self._catalog = catalog
+        self._observer = observer
+        self._images_dir = images_dir
+        self._timeout = timeout
+        self._idle = idle
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._running: Attempt | None = None
+        self._unwanted: set[str] = set()
+        self._telling: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._lost: EngineLost | None = None
+        self._losing = asyncio.Event()
+        self._notices: set[asyncio.Task[None]] = set()
+        self.draining = False  # whether `run` takes jobs
+
+    def warm_up(self) -> None:
+        """Load torch and the default model in the engine thread, before a job has to wait."""
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._thread, self._warm_up, loop)
+
+    async def lost(self) -> EngineLost:
+        """Wait until only a fresh process can paint again; why."""
+        await self._losing.wait()
+        assert self._lost is not None  # noqa: S101
+        return self._lost
+
+    def _lose(self, error: EngineLost) -> None:
+        log.critical("%s; this process has to end", error)
+        self._lost = self._lost or error
+        self._stopping = True
+        self._losing.set()
+
+    def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._painter.warm_up()
+        try:
+            self._painter.preload(self._catalog(), self._check_stopping)
+        except PaintStopped:
+            log.info("stopped while the default model was loaded")
+        except EngineLost as error:
+            loop.call_soon_threadsafe(self._lose, error)
+        except UserError as error:
+            log.warning("the default model cannot be loaded: %s", error)
+        except Exception:
+            log.exception("the default model cannot be loaded")
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise PaintStopped(StopReason.SHUTDOWN)
+
+    async def run(self) -> None:
+        """Paint jobs until `stop`; one at a time, in the queue's order."""
+        self._queue.moved = self._tell_soon
+        fetching = asyncio.create_task(self._fetch_ahead())
+        self.draining = True
+        try:
+            await self._drain()
+        finally:
+            self.draining = False
+            self._queue.moved = lambda: None
+            if self._telling is not None:
+                self._telling.cancel()
+            fetching.cancel()
+            await asyncio.wait([fetching])
+
+    async def _drain(self) -> None:
+        while not self._stopping:
+            try:
+                with self._resting_when_idle():
+                    job = await self._queue.next()
+            except StoreError as error:
+                log.error("the next job cannot be started: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
+            except Exception:
+                log.exception("the next job could not be started")
+                await asyncio.sleep(PAUSE)
+                continue
+            try:
+                with concerning(job.id):
+                    await self._handle(job)
+            except Exception:
+                log.exception("job %s: could not be concluded", job.id)
+            finally:
+                self._unwanted.discard(job.id)
+                self._queue.leave(job.id)
+
+    def _tell_soon(self) -> None:
+        """Tell the observer how the line is now, once the present changes are through."""
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+
+    def _tell_places(self) -> None:
+        self._telling = None
+        places = self._queue.places()
+        if self._queue.running is not None:
+            places.pop(self._queue.running.id, None)
+        self._observe(self._observer.moved, places)
+
+    @contextmanager
+    def _resting_when_idle(self) -> Iterator[None]:
+        """Let the painter give the GPU's memory back when the block lasts long."""
+        loop = asyncio.get_running_loop()
+
+        def rest() -> None:
+            log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
+            loop.run_in_executor(self._thread, self._painter.rest)
+
+        timer = loop.call_later(self._idle, rest) if self._idle else None
+        try:
+            yield
+        finally:
+            if timer:
+                timer.cancel()
+
+    async def _fetch_ahead(self) -> None:
+        """Have what waiting jobs need read from disk while another one is painted."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if job := await self._queue.newcomer():
+                    work = partial(self._painter.prefetch, job.request, self._catalog())
+                    with concerning(job.id):
+                        await loop.run_in_executor(self._reader, here(work))
+            except Exception:
+                # It only costs the time it would have saved.
+                log.exception("nothing could be read ahead")
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop the running job at its next step, if it is that one."""
+        if self._running is None or self._running.job.id != job_id:
+            return False
+        self._running.stop(StopReason.CANCELLED)
+        return True
+
+    async def withdraw(self, job_id: str) -> Job | None:
+        """Cancel a job that waits, or stop it at its next step if it runs.
+
+        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
+        """
+        job = await self._store.find(job_id)
+        if job is None:
+            return None
+        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
+        if cancelled is not None:
+            log.info("job %s: cancelled while it waited", job_id)
+            self._queue.leave(job_id)
+            self._tell(self._observer.failed(cancelled))
+            return cancelled
+        # It may have begun just now.
+        job = await self._store.job(job_id)
+        if job.state is not JobState.RUNNING:
+            return None
+        if not self.cancel(job_id):
+            self._unwanted.add(job_id)
+        return job
+
+    async def pause(self) -> None:
+        """Start no more jobs until `unpause`; after the present one the GPU's memory is free."""
+        await self._queue.pause()
+        log.info("paused")
+        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
+
+    async def unpause(self) -> None:
+        await self._queue.unpause()
+        log.info("no longer paused")
+
+    async def stop(self, task: asyncio.Task[None]) -> None:
+        """End `task`, which runs `run`. Jobs that are not done stay pending in the store."""
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop(StopReason.SHUTDOWN)
+            await asyncio.wait([task], timeout=GRACE)
+        stuck = self._running
+        if stuck is not None:
+            log.warning("job %s: still inside one long call; left behind", stuck.job.id)
+            await self._quietly(self._store.requeue(stuck.job))
+        task.cancel()
+        await asyncio.wait([task])
+        last: set[asyncio.Future[None]] = {*self._notices}
+        if stuck is None and self._lost is None:
+            loop = asyncio.get_running_loop()
+            last.add(loop.run_in_executor(self._thread, self._painter.close))
+        if last:
+            _, late = await asyncio.wait(last, timeout=GRACE / 2)
+            for future in late:
+                future.cancel()
+            if late:
+                await asyncio.wait(late)
+        for thread in (self._thread, self._reader):
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _handle(self, job: Job) -> None:
+        log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
+        self._running = running = Attempt(job, self._timeout)
+        if job.id in self._unwanted:
+            running.stop(StopReason.CANCELLED)
+        self._report(job, Progress(Stage.STARTING))
+        try:
+            painting = await self._paint(running)
+            self._report(job, Progress(Stage.SAVING))
+            done = await self._keep(running, painting)
+        except PaintStopped as stopped:
+            await self._stopped(running, stopped.reason)
+        except EngineLost as lost:
+            await self._insist(partial(self._store.lose, job, lost.loss), job)
+            self._lose(lost)
+        except UserError as error:
+            log.info("job %s: %s", job.id, error)
+            await self._fail(job, Failure.of(error))
+        except Exception as error:
+            prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+            log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+            await self._fail(job, Failure("job.unexpected", {"id": job.id}))
+        else:
+            if done is None:
+                log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
+                return
+            for notice in done.warnings:
+                log.info("job %s: %s %s", job.id, notice.code, notice.params)
+            log.info("job %s: done in %.1f s", job.id, done.seconds)
+            self._queue.painted(done)
+            self._tell(self._observer.finished(done))
+        finally:
+            self._running = None
+
+    async def _paint(self, running: Attempt) -> Painting:
+        """Raises EngineLost when the thread does not come back."""
+        loop = asyncio.get_running_loop()
+
+        def report(progress: Progress) -> None:
+            running.heard(progress)
+            loop.call_soon_threadsafe(self._report, running.job, progress)
+
+        work = partial(
+            self._painter.paint, running.job.request, self._catalog(), report, running.check
+        )
+        painting = loop.run_in_executor(self._thread, here(work))
+        while not painting.done():
+            await asyncio.wait([painting], timeout=WATCH)
+            if not painting.done() and (why := running.hung()) is not None:
+                raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
+        return await painting
+
+    async def _keep(self, running: Attempt, painting: Painting) -> Job | None:
+        """Put what was painted on the disk and into the store, however long these refuse.
+
+        Raises PaintStopped when the job is stopped meanwhile.
+        """
+        job = running.job
+
+        async def save() -> tuple[ImageRecord, ...]:
+            try:
+                return await asyncio.to_thread(save_images, painting, job, self._images_dir)
+            except OSError as error:
+                raise files_error(self._images_dir, error) from error
+
+        async def finish() -> Job | None:
+            return await self._store.finish(job, painting.recipe, images, painting.warnings)
+
+        what = f"job {job.id}: painted, but it cannot be kept"
+        images = await insist(save, what, check=running.check_stop)
+        return await insist(finish, what, check=running.check_stop)
+
+    async def _insist(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
+        return await insist(change, f"job {job.id}: its state cannot be noted")
+
+    async def _quietly(self, change: Awaitable[object]) -> None:
+        """The last thing before the end: the next start finds the job in any case."""
+        try:
+            await change
+        except StoreError as error:
+            log.error("%s", error)
+
+    def _report(self, job: Job, progress: Progress) -> None:
+        if self._running is not None and self._running.job.id == job.id:
+            self._observe(self._observer.progressed, job, progress)
+
+    def _observe(self, tell: Callable[..., None], *news: Any) -> None:
+        """An observer's own fault does not stop the painting."""
+        try:
+            tell(*news)
+        except Exception:
+            log.exception("an observer failed")
+
+    async def _stopped(self, running: Attempt, reason: StopReason) -> None:
+        job = running.job
+        log.info("job %s: stopped (%s)", job.id, reason.value)
+        match reason:
+            case StopReason.SHUTDOWN:
+                await self._quietly(self._store.requeue(job))
+            case StopReason.TIMEOUT:
+                await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
+            case StopReason.CANCELLED:
+                if cancelled := await self._insist(lambda: self._store.cancel(job), job):
+                    # Without rows in the store, nothing would ever prune them.
+                    await asyncio.to_thread(discard_images, job, self._images_dir)
+                    self._tell(self._observer.failed(cancelled))
+
+    async def _fail(self, job: Job, failure: Failure) -> None:
+        if failed := await self._insist(lambda: self._store.fail(job, failure), job):
+            self._tell(self._observer.failed(failed))
+
+    def _tell(self, news: Coroutine[Any, Any, None]) -> None:
+        """Deliver in the background, so that the GPU does not wait for Discord."""
+        task = asyncio.create_task(news)
+        self._notices.add(task)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._notices.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an observer failed", exc_info=error)

@@ -1,0 +1,204 @@
+"""Any exception becomes one sentence; ours alone are logged, with an id."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+from discord import app_commands
+
+from bot.chat.errors import answer_error, sentence
+from bot.chat.tree import ImagenTree, guarded
+from bot.errors import InvalidRequest, JobFailed, Refused
+from bot.texts.language import Texts
+
+TEXTS = Texts.read()
+SAY = TEXTS.speaker()
+
+
+class FakeInteraction:
+    """Remembers what it was told; raises `error` instead when there is one."""
+
+    def __init__(
+        self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
+    ) -> None:
+        self.locale = "en-US"
+        self.data = {"options": [{"name": "prompt", "value": "canarybird"}, {"name": "model"}]}
+        self.told: list[tuple[str, str]] = []
+        self._done = done
+        self._error = error
+        types = discord.InteractionResponseType
+        self.response = SimpleNamespace(
+            is_done=lambda: done or deferred,
+            type=types.deferred_channel_message if deferred else None,
+            send_message=self._tell("response"),
+        )
+        self.followup = SimpleNamespace(send=self._tell("followup"))
+
+    async def delete_original_response(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self.told.append(("delete", ""))
+
+    def _tell(self, way: str) -> Any:
+        async def tell(text: str, *, ephemeral: bool) -> None:
+            assert ephemeral
+            assert 1 <= len(text) <= 2000
+            if self._error is not None:
+                raise self._error
+            self.told.append((way, text))
+
+        return tell
+
+
+def invoked(error: Exception) -> app_commands.CommandInvokeError:
+    command: Any = SimpleNamespace(name="imagine")
+    return app_commands.CommandInvokeError(command, error)
+
+
+async def answered(error: Exception, interaction: FakeInteraction | None = None) -> str:
+    told = interaction or FakeInteraction()
+    await answer_error(told, error, TEXTS)  # type: ignore[arg-type]
+    [(_, text)] = told.told
+    return text
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (Refused("queue.full", limit=5), "The queue is full (5 jobs)"),
+            (
+                InvalidRequest("steps", "number.range", value=5, min=10, max=100),
+                "steps: 5 is not possible; allowed is 10 to 100.",
+            ),
+            (
+                InvalidRequest("negative", "prompt.weight", value=16.0, min=-10, max=10),
+                "negative: some words have the weight 16; ",
+            ),
+            (
+                InvalidRequest("negative", "prompt.long", value=2001, max=2000),
+                "negative: 2001 characters are too many; ",
+            ),
+            (JobFailed("delivery.gone"), "The channel is gone."),
+            (app_commands.MissingPermissions(["administrator"]), "You may not use this here."),
+            (app_commands.CheckFailure(), "You may not use this here."),
+            (app_commands.CommandNotFound("gone", []), "That command has changed."),
+        ],
+    )
+    async def test_what_is_known(
+        self, error: Exception, text: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert (await answered(error)).startswith(text)
+        assert (await answered(invoked(error))).startswith(text)
+        assert "incident" not in caplog.text
+
+    async def test_everyone_is_told_in_their_language(self) -> None:
+        french = FakeInteraction()
+        french.locale = "fr"
+        error = InvalidRequest("model", "model.unknown", value="dmo", nearest="demo")
+        assert await answered(error, french) == (
+            "Il n’y a pas de modèle «\u00a0dmo\u00a0». Proches\u00a0: demo."
+        )
+
+    def test_what_is_not_theirs_to_know(self) -> None:
+        assert sentence(RuntimeError("secret"), SAY) is None
+        assert sentence(KeyError("secret"), SAY) is None
+
+    async def test_a_value_of_any_length_can_be_quoted(self) -> None:
+        text = await answered(
+            InvalidRequest("model", "model.unknown", value="x" * 6000, nearest="a" * 6000)
+        )
+        assert "x…" in text
+
+
+class TestAnswering:
+    async def test_anything_else_is_logged_with_the_id_that_is_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        text = await answered(invoked(RuntimeError("inner fault in canarybird")))
+        assert "inner fault" not in text
+        incident = text.split("`")[1]
+        [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
+        assert incident in record.getMessage()
+        assert "inner fault" in caplog.text
+        assert "canarybird" not in caplog.text
+        assert text.split("`")[1] != (await answered(RuntimeError())).split("`")[1]
+
+    @pytest.mark.parametrize(("done", "way"), [(False, "response"), (True, "followup")])
+    async def test_it_answers_by_the_way_that_is_open(self, done: bool, way: str) -> None:
+        interaction = FakeInteraction(done=done)
+        await answered(Refused("model.none"), interaction)
+        assert interaction.told[0][0] == way
+
+    async def test_what_everyone_sees_is_taken_away_first(self) -> None:
+        """What follows a deferred answer takes its place, and would be as public as it was."""
+        interaction: Any = FakeInteraction(deferred=True)
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+        assert [way for way, _ in interaction.told] == ["delete", "followup"]
+
+    @pytest.mark.parametrize("deferred", [False, True])
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            discord.NotFound(SimpleNamespace(status=404, reason=""), "x"),  # type: ignore[arg-type]
+            OSError(),
+            TimeoutError(),
+            aiohttp.ServerDisconnectedError(),
+        ],
+    )
+    async def test_when_nobody_can_be_told_nothing_is_raised(
+        self, failure: Exception, deferred: bool
+    ) -> None:
+        interaction: Any = FakeInteraction(deferred=deferred, error=failure)
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+
+    async def test_what_a_button_raises_comes_to_the_same_place(self) -> None:
+        told: list[Exception] = []
+
+        class Tree:
+            texts = TEXTS
+
+            def is_new(self, interaction: Any) -> bool:
+                return True
+
+            async def on_error(self, interaction: Any, error: Exception) -> None:
+                told.append(error)
+
+        error = Refused("model.none")
+
+        async def press() -> None:
+            raise error
+
+        interaction: Any = SimpleNamespace(client=SimpleNamespace(tree=Tree()))
+        await guarded(interaction, press())
+        assert told == [error]
+
+    async def test_what_came_before_is_not_done_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.chat.tree.REMEMBERED", 2)
+        tree: Any = ImagenTree(discord.Client(intents=discord.Intents.none()))
+        interactions: list[Any] = [
+            SimpleNamespace(id=number, client=SimpleNamespace(tree=tree)) for number in range(4)
+        ]
+        done: list[int] = []
+
+        async def press(number: int) -> None:
+            done.append(number)
+
+        for number in (0, 0, 1, 0):
+            await guarded(interactions[number], press(number))
+        assert done == [0, 1]
+        assert not await tree.interaction_check(interactions[1])
+        assert await tree.interaction_check(interactions[2])
+        # The memory has bounds.
+        assert await tree.interaction_check(interactions[0])
+
+    async def test_the_tree_answers_its_errors(self) -> None:
+        tree: Any = SimpleNamespace(texts=TEXTS)
+        interaction: Any = FakeInteraction()
+        await ImagenTree.on_error(tree, interaction, Refused("model.none"))
+        assert len(interaction.told) == 1

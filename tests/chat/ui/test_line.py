@@ -1,0 +1,98 @@
+"""The queue as people see it."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.chat.ui.buttons import JobButton, cancel_view
+from bot.chat.ui.line import LISTED, job_choices, line_embed
+from bot.progress import Progress, Stage
+from bot.queue import Ticket
+from bot.texts.language import Texts
+from tests.chat.ui.test_messages import check_limits, job
+from tests.store.factories import request
+
+SAY = Texts.read().speaker()
+
+
+def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticket:
+    prompt = fields.pop("prompt", f"secret of {user}")
+    asked = request(prompt=prompt, **fields)
+    found = job(asked, id=f"job{position}", user_id=user, guild_id=guild)
+    return Ticket(found, Progress(Stage.QUEUED, position=position, ready_at=1_000 + position))
+
+
+def shown(*line: Ticket, paused: bool = False, running: str | None = "job1", user: int = 1) -> str:
+    embed = line_embed(SAY, line, running=running, user_id=user, guild_id=1, paused=paused)
+    check_limits(embed)
+    return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])
+
+
+def test_who_is_painted_who_waits_and_when() -> None:
+    text = shown(ticket(1, user=2), ticket(2, user=3, count=2), user=9)
+    first, second = text.splitlines()
+    assert first == "▶️ <@2> · demo · 64×48 · ready <t:1001:R>"
+    assert second == "**#2** <@3> · demo · 64×48 ×2 · ready <t:1002:R>"
+
+
+def test_nobody_reads_another_ones_prompt() -> None:
+    text = shown(ticket(1, user=2), ticket(2, user=3), ticket(3, user=1), user=1)
+    assert "secret of 1" in text
+    assert not re.search("secret of [23]", text)
+
+
+def test_people_of_another_server_are_not_named() -> None:
+    text = shown(ticket(1, user=2, guild=1), ticket(2, user=3, guild=2), user=9)
+    assert "<@2>" in text
+    assert "<@3>" not in text
+    assert "someone on another server" in text
+
+
+def test_what_a_dead_command_line_left_is_said_so() -> None:
+    left = ticket(1)
+    line = Ticket(replace(left.job, origin="cli", user_id=0, guild_id=None), left.place)
+    assert shown(line, user=9).startswith("▶️ the command line · demo")
+
+
+def test_an_empty_line_and_a_pause_are_said() -> None:
+    assert shown() == "Nobody waits: yours would be next."
+    assert "Paused by the owner" in shown(ticket(1), paused=True, running=None)
+
+
+def test_the_longest_line_fits() -> None:
+    line = [ticket(n, user=2**63 - 1, prompt="*" * 2_000, model="m" * 100) for n in range(1, 60)]
+    text = shown(*line, user=2**63 - 1)
+    assert f"and {59 - LISTED} more" in text
+    assert "and 54 more" in text
+
+
+def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_of_their_server() -> None:
+    line = [
+        ticket(1, user=2, prompt="a fox"),
+        ticket(2, user=1, prompt="an owl\nby night " + "x" * 200),
+        ticket(3, user=3, guild=2),
+    ]
+    own = job_choices("", SAY, line, user_id=1, others=None)
+    assert [choice.value for choice in own] == ["job2"]
+    assert own[0].name.startswith("#2 · an owl by night")
+    assert len(own[0].name) == 100
+    both = job_choices("", SAY, line, user_id=1, others=1)
+    assert [choice.value for choice in both] == ["job2", "job1"]
+    assert "fox" not in both[1].name
+    assert [c.value for c in job_choices("OWL", SAY, line, user_id=1, others=1)] == ["job2"]
+    many = [ticket(n, user=1) for n in range(1, 60)]
+    assert len(job_choices("", SAY, many, user_id=1, others=None)) == 25
+
+
+async def test_the_button_carries_its_job() -> None:
+    [button] = cancel_view(SAY, "abc234").children
+    assert isinstance(button, JobButton)
+    assert (button.item.label, button.item.custom_id) == ("Cancel", "cancel:abc234")
+    assert JobButton.__discord_ui_compiled_template__.fullmatch("cancel:abc234")
+
+
+@pytest.mark.parametrize("forged", ["cancel:", "cancel:ABC", "cancel:a:b", "cancel:" + "a" * 21])
+def test_no_other_id_is_taken_for_one(forged: str) -> None:
+    assert not JobButton.__discord_ui_compiled_template__.fullmatch(forged)

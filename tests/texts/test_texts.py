@@ -1,0 +1,239 @@
+"""Every sentence that is asked for is there, none is dead, and each can be filled in."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+from bot.chat.ui.markdown import plain
+from bot.errors import Loss
+from bot.progress import Stage
+from bot.store import Kind
+from bot.texts.language import Texts, _flatten
+
+ROOT = Path(__file__).parents[2]
+TEXTS = Texts.read()
+ENGLISH = TEXTS._languages["en"]
+
+SPELT_OUT = (Stage.QUEUED, Stage.PAINTING, Stage.DOWNLOADING)
+"""Stages with a sentence and parameters of their own."""
+
+EXPANSIONS = {
+    "title.": get_args(Kind),
+    "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
+    "size.": ["square", "portrait", "landscape"],
+    "job.": [loss.value for loss in Loss],
+}
+"""What the f-strings that make a code can become."""
+
+KINDS_OF_OWNER = {
+    "file.py": ["adapter"],
+    "library.py": ["adapter"],
+    "residency.py": ["model"],
+    "networks.py": ["model", "reference"],
+    "reference.py": ["reference"],
+    "hub.py": ["adapter", "model", "reference"],
+    "sources.py": ["adapter", "model", "reference"],
+}
+"""Whose files each module of the engine reads; see bot/engine/owner.py."""
+NEVER = {
+    "adapter.incomplete",
+    "reference.not_sdxl",
+    "reference.choose_file",
+    "reference.no_safetensors",
+}
+"""What cannot happen to the files of that kind: [reference] names each of them."""
+
+FILE_NAMES = (".json", ".safetensors", ".index", ".toml", ".sqlite3")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A sentence that the code asks for. params: None where they are not written out."""
+
+    code: str
+    params: frozenset[str] | None
+    where: str
+
+
+def sources() -> list[Path]:
+    files = [*ROOT.joinpath("bot").rglob("*.py"), *ROOT.joinpath("cogs").rglob("*.py")]
+    return [*sorted(files), ROOT / "main.py"]
+
+
+def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+    for file in sources():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                match node.func:
+                    case ast.Name(id=name) | ast.Attribute(attr=name):
+                        yield file, node, name
+                    case _:
+                        pass
+
+
+def codes_in(node: ast.expr) -> list[str]:
+    """The codes that an expression can be, as far as it is written out."""
+    match node:
+        case ast.Constant(value=str(code)):
+            return [code]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*codes_in(body), *codes_in(orelse)]
+        case ast.JoinedStr(values=[ast.Constant(value=str(head)), ast.FormattedValue()]):
+            assert head in EXPANSIONS, f"say what f'{head}…' can become"
+            return [head + tail for tail in EXPANSIONS[head]]
+        case ast.Call(func=ast.Attribute(attr="get"), args=[_, default]):
+            return codes_in(default)
+        case _:
+            return []
+
+
+def given_params(call: ast.Call) -> frozenset[str] | None:
+    names = [keyword.arg for keyword in call.keywords]
+    return None if None in names else frozenset(name for name in names if name)
+
+
+def keys_of(node: ast.expr) -> frozenset[str] | None:
+    if not isinstance(node, ast.Dict):
+        return None
+    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+    return frozenset(map(str, keys))
+
+
+def asked_for() -> Iterator[Use]:
+    for file, call, name in calls():
+        where = f"{file.relative_to(ROOT)}:{call.lineno}"
+        params = given_params(call)
+        if name in {"say", "JobFailed", "Refused", "UserError"} and call.args:
+            for code in codes_in(call.args[0]):
+                yield Use(code, params, where)
+        elif name == "InvalidRequest" and len(call.args) == 2:
+            for code in codes_in(call.args[1]):
+                yield Use(code, None if params is None else params | {"field"}, where)
+        elif name in {"Notice", "Failure"} and len(call.args) == 2:
+            for code in codes_in(call.args[0]):
+                yield Use(code, keys_of(call.args[1]), where)
+        elif name in {"failed", "Unfit"} and file.name in KINDS_OF_OWNER:
+            # Unfit's params go to Owner.failed together with the path.
+            more = {"path"} if name == "Unfit" else set()
+            for code in codes_in(call.args[0]):
+                for kind in KINDS_OF_OWNER[file.name]:
+                    if f"{kind}.{code}" in NEVER:
+                        continue
+                    full = None if params is None else params | more | {kind}
+                    yield Use(f"{kind}.{code}", full, where)
+
+
+def literals() -> set[str]:
+    """Every text in the code that looks like a code."""
+    sections = {code.split(".")[0] for code in ENGLISH}
+    found = set()
+    for file in sources():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+                shaped = re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", text)
+                if shaped and text.split(".")[0] in sections and not text.endswith(FILE_NAMES):
+                    found.add(text)
+    return found
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+USES = list(asked_for())
+
+
+def test_the_search_finds_what_is_known_to_be_there() -> None:
+    codes = {use.code for use in USES}
+    assert {
+        "queue.full",
+        "size.form",
+        "status.painting",
+        "status.saving",
+        "title.vary",
+        "memory.out",
+    } <= codes
+    assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
+    assert "adapter.incomplete" not in codes
+    assert "delivery.forbidden" in literals()
+    assert len(USES) > 100
+
+
+def test_every_sentence_that_is_asked_for_is_there() -> None:
+    missing = {f"{use.where}: {use.code}" for use in USES if use.code not in ENGLISH}
+    assert not missing
+    assert literals() <= set(ENGLISH)
+
+
+def test_no_sentence_is_dead() -> None:
+    used = {use.code for use in USES} | literals()
+    assert set(ENGLISH) - used == set()
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.code}@{use.where}")
+def test_every_sentence_can_be_filled_in_where_it_is_asked_for(use: Use) -> None:
+    if use.params is not None:
+        assert placeholders(ENGLISH.get(use.code, "")) <= use.params
+
+
+def test_no_placeholder_is_nameless_or_an_expression() -> None:
+    for code, sentence in ENGLISH.items():
+        assert all(re.fullmatch(r"[a-z]+", name) for name in placeholders(sentence)), code
+
+
+def test_sentences_are_short_enough_for_where_they_stand() -> None:
+    for code, sentence in ENGLISH.items():
+        if code.startswith("command."):
+            assert 1 <= len(sentence) <= 100, code
+        assert len(sentence) <= 256, code
+
+
+class TestSpeaking:
+    texts = Texts(
+        {
+            "en": {"a": "A {x}", "b": "B"},
+            "de": {"a": "Ä {x}"},
+            "pt-BR": {"b": "Bê"},
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("locale", "a", "b"),
+        [
+            ("en", "A 1", "B"),
+            ("en-US", "A 1", "B"),
+            ("de", "Ä 1", "B"),
+            ("pt-BR", "A 1", "Bê"),
+            ("fr", "A 1", "B"),
+            ("zh-CN", "A 1", "B"),
+            ("", "A 1", "B"),
+        ],
+    )
+    def test_a_locale_without_a_sentence_gets_english(self, locale: str, a: str, b: str) -> None:
+        say = self.texts.speaker(locale)
+        assert (say("a", x=1), say("b")) == (a, b)
+
+    def test_a_translation_is_given_for_its_own_language_only(self) -> None:
+        assert self.texts.translation("a", "de") == "Ä {x}"
+        assert self.texts.translation("b", "de") is None
+        assert self.texts.translation("a", "fr") is None
+
+    def test_values_are_never_read_as_templates(self) -> None:
+        assert self.texts.speaker()("a", x="{x} {0} {b.__class__}") == "A {x} {0} {b.__class__}"
+
+    def test_tables_become_dotted_paths(self) -> None:
+        assert _flatten({"a": {"b": {"c": "x"}, "d": "y"}}) == {"a.b.c": "x", "a.d": "y"}
+
+    def test_values_are_shown_without_markdown_and_not_at_any_length(self) -> None:
+        shown = plain({"a": "*x*_y_", "n": 5, "long": "x" * 6000})
+        assert shown["a"] == r"\*x\*\_y\_"
+        assert shown["n"] == 5
+        assert str(shown["long"]).startswith("xxx")
+        assert len(str(shown["long"])) <= 400

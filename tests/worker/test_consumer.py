@@ -1,0 +1,836 @@
+"""The consumer, with a painter that does as it is told."""
+
+import asyncio
+import hashlib
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from bot.errors import EngineLost, JobFailed, Loss, StoreError
+from bot.files.images import save_images
+from bot.log import job_of
+from bot.painting import Painting
+from bot.progress import Notice, Progress, Stage
+from bot.queue import JobQueue
+from bot.request import GenerationRequest
+from bot.store import Failure, Job, JobState, NewJob, Store
+from bot.worker import consumer as consumer_module
+from bot.worker.consumer import GpuConsumer
+from catalog import Catalog
+from tests.store.factories import CANARY, new_job, painting, request
+
+S = JobState
+Report = Callable[[Progress], None]
+CheckStop = Callable[[], None]
+Work = Callable[[GenerationRequest, Report, CheckStop], Painting]
+
+
+def paint_at_once(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+    check_stop()
+    return painting(asked)
+
+
+class FakePainter:
+    """`work` is what the next paint does, in the engine thread."""
+
+    def __init__(self, work: Work = paint_at_once) -> None:
+        self.work = work
+        self.threads: list[str] = []
+        self.closed = self.warm = False
+        self.preloading: Callable[[CheckStop], object] = lambda _: None
+        self.rested = threading.Event()
+        self.fetched: Queue[tuple[str, int]] = Queue()
+
+    def warm_up(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.warm = True
+
+    def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.preloading(check_stop)
+
+    def paint(
+        self, asked: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
+    ) -> Painting:
+        self.threads.append(threading.current_thread().name)
+        return self.work(asked, report, check_stop)
+
+    def prefetch(self, asked: GenerationRequest, catalog: Catalog) -> None:
+        self.fetched.put((threading.current_thread().name, asked.seed))
+
+    def rest(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.rested.set()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Watcher:
+    """A JobObserver that remembers everything."""
+
+    finished_jobs: list[Job] = field(default_factory=list)
+    failed_jobs: list[Job] = field(default_factory=list)
+    reports: list[tuple[str, Progress]] = field(default_factory=list)
+    places: list[list[str]] = field(default_factory=list)
+    threads: set[int] = field(default_factory=set)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        self.places.append([*places])
+        self.news.set()
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self.threads.add(threading.get_ident())
+        self.reports.append((job.id, progress))
+        self.news.set()
+
+    async def finished(self, job: Job) -> None:
+        self.finished_jobs.append(job)
+        self.news.set()
+
+    async def failed(self, job: Job) -> None:
+        self.failed_jobs.append(job)
+        self.news.set()
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not happened():
+                self.news.clear()
+                await self.news.wait()
+
+
+@dataclass
+class Bench:
+    store: Store
+    queue: JobQueue
+    consumer: GpuConsumer
+    painter: FakePainter
+    watcher: Watcher
+    images: Path
+    task: asyncio.Task[None]
+
+    async def take(self, new: NewJob | None = None) -> str:
+        ticket = await self.queue.accept(new or new_job())
+        self.queue.release(ticket.job.id)
+        return ticket.job.id
+
+    async def ended(self, job_id: str) -> Job:
+        """Wait until its observer was told and it left the queue."""
+
+        def told() -> bool:
+            ended = [*self.watcher.finished_jobs, *self.watcher.failed_jobs]
+            return job_id in {job.id for job in ended} and job_id not in self.queue.places()
+
+        await self.watcher.until(told)
+        return await self.store.job(job_id)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """For what no observer is told of."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+Build = Callable[..., Any]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """An async context manager that makes a running Bench."""
+
+    @asynccontextmanager
+    async def open_bench(
+        work: Work = paint_at_once,
+        timeout: float = 600,
+        watcher: Any = None,
+        idle: float | None = None,
+    ) -> AsyncIterator[Bench]:
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            queue, painter = JobQueue(store), FakePainter(work)
+            observer = watcher or Watcher()
+            consumer = GpuConsumer(
+                queue=queue,
+                store=store,
+                painter=painter,
+                catalog=lambda: Catalog({}, {}, ""),
+                observer=observer,
+                images_dir=tmp_path / "images",
+                timeout=timeout,
+                idle=idle,
+            )
+            task = asyncio.create_task(consumer.run())
+            bench = Bench(store, queue, consumer, painter, observer, tmp_path / "images", task)
+            try:
+                yield bench
+            finally:
+                if not task.done():
+                    await consumer.stop(task)
+
+    return open_bench
+
+
+class Gate:
+    """Work that says when it began and waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        self.began.set()
+        assert self.go_on.wait(30)
+        check()
+        return painting(asked)
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self.began.wait, 20)
+
+
+class TestPainting:
+    async def test_a_job_ends_done_with_its_files(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
+        async with build(lambda asked, *_: painting(asked, notice)) as bench:
+            job = await bench.ended(await bench.take(new_job(request=request(count=2))))
+            images = await bench.store.images(job.id)
+        assert job.state is S.DONE
+        assert job.warnings == (notice,)
+        assert f"job {job.id}: adapter.partial {notice.params}" in caplog.text
+        assert len(images) == 2
+        for image in images:
+            data = (bench.images / image.path).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == image.sha256
+        assert [done.id for done in bench.watcher.finished_jobs] == [job.id]
+        assert bench.watcher.failed_jobs == []
+
+    async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
+        seeds: list[int] = []
+
+        def work(asked: GenerationRequest, *_: Any) -> Painting:
+            seeds.append(asked.seed)
+            return painting(asked)
+
+        async with build(work) as bench:
+            bench.consumer.warm_up()
+            ids = [await bench.take(new_job(request=request(seed=n))) for n in range(5)]
+            for job_id in ids:
+                await bench.ended(job_id)
+        assert seeds == [0, 1, 2, 3, 4]
+        assert [done.id for done in bench.watcher.finished_jobs] == ids
+        assert len(set(bench.painter.threads)) == 1
+        assert bench.painter.threads[0].startswith("engine")
+        assert bench.painter.warm
+
+    async def test_what_is_logged_while_it_paints_names_the_job(self, build: Build) -> None:
+        """In the engine thread, and by what tells the observer."""
+        noted: list[tuple[str, str]] = []
+
+        class Noting(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                noted.append((record.getMessage(), job_of(record)))
+
+        log = logging.getLogger("bot.anything")
+        log.addHandler(handler := Noting())
+
+        def work(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+            log.warning("painting")
+            return painting(asked)
+
+        class Telling(Watcher):
+            async def finished(self, job: Job) -> None:
+                log.warning("telling")
+                await super().finished(job)
+
+        try:
+            async with build(work, watcher=Telling()) as bench:
+                jobs = [await bench.take() for _ in range(2)]
+                for job_id in jobs:
+                    await bench.ended(job_id)
+        finally:
+            log.removeHandler(handler)
+        assert sorted(noted) == sorted((what, j) for j in jobs for what in ("painting", "telling"))
+
+    async def test_what_a_waiting_job_needs_is_read_meanwhile(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            await bench.take(new_job(request=request(seed=1)))
+            await gate.entered()
+            ids = [await bench.take(new_job(request=request(seed=n))) for n in (2, 3)]
+            seed = 0
+            while seed != 3:
+                thread, seed = await asyncio.to_thread(bench.painter.fetched.get, timeout=20)
+                assert thread.startswith("reader")
+            assert not bench.watcher.finished_jobs
+            gate.go_on.set()
+            await bench.ended(ids[-1])
+
+    async def test_reading_ahead_that_fails_costs_nothing(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        gate, tried = Gate(), threading.Event()
+
+        def fail(*_: Any) -> None:
+            tried.set()
+            raise OSError("the disk is gone")
+
+        async with build(gate) as bench:
+            monkeypatch.setattr(bench.painter, "prefetch", fail)
+            await bench.take()
+            await gate.entered()
+            job_id = await bench.take()
+            assert await asyncio.to_thread(tried.wait, 20)
+            gate.go_on.set()
+            assert (await bench.ended(job_id)).state is S.DONE
+        assert "nothing could be read ahead" in caplog.text
+
+    async def test_the_default_model_is_there_before_anybody_asks(self, build: Build) -> None:
+        async with build() as bench:
+            loading = threading.Event()
+            bench.painter.preloading = lambda _: loading.set()
+            bench.consumer.warm_up()
+            assert await asyncio.to_thread(loading.wait, 20)
+            assert (await bench.ended(await bench.take())).state is S.DONE
+            assert len(set(bench.painter.threads)) == 1
+
+    @pytest.mark.parametrize("error", [JobFailed("model.gone", model="x"), OSError("broken")])
+    async def test_a_default_model_that_cannot_be_loaded_is_logged(
+        self, build: Build, caplog: pytest.LogCaptureFixture, error: Exception
+    ) -> None:
+        def fail(_: CheckStop) -> None:
+            raise error
+
+        async with build() as bench:
+            bench.painter.preloading = fail
+            bench.consumer.warm_up()
+            assert (await bench.ended(await bench.take())).state is S.DONE
+        assert "the default model cannot be loaded" in caplog.text
+
+    async def test_loading_the_default_model_stops_with_the_bot(
+        self, build: Build, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        loading, go_on = threading.Event(), threading.Event()
+
+        def load(check_stop: CheckStop) -> None:
+            loading.set()
+            assert go_on.wait(20)
+            check_stop()
+            pytest.fail("it went on")
+
+        async with build() as bench:
+            bench.painter.preloading = load
+            bench.consumer.warm_up()
+            assert await asyncio.to_thread(loading.wait, 20)
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            go_on.set()
+            await stopping
+        assert "stopped while the default model was loaded" in caplog.text
+
+    async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:
+        async with build(idle=0.02) as bench:
+            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
+            assert bench.painter.threads[0].startswith("engine")
+            assert (await bench.ended(await bench.take())).state is S.DONE
+
+    async def test_everyone_is_told_their_new_place(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
+        gate = Gate()
+        async with build(gate) as bench:
+            first, second, third = [await bench.take() for _ in range(3)]
+            await gate.entered()
+            assert [*bench.queue.places()] == [first, second, third]
+            # Whoever is painted hears of their steps instead.
+            await bench.watcher.until(lambda: [second, third] in bench.watcher.places)
+            gate.go_on.set()
+            await bench.ended(third)
+            await bench.watcher.until(lambda: bench.watcher.places[-1] == [])
+        told = [places for places in bench.watcher.places if len(places) < 2]
+        assert [third] in told
+
+    async def test_progress_arrives_on_the_loop_in_order(self, build: Build) -> None:
+        def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:
+            for step in range(1, 6):
+                report(Progress(Stage.PAINTING, step=step, steps=5))
+            return painting(asked)
+
+        async with build(work) as bench:
+            job_id = await bench.take()
+            await bench.ended(job_id)
+        assert bench.watcher.threads == {threading.get_ident()}
+        assert {job for job, _ in bench.watcher.reports} == {job_id}
+        stages = [progress.stage for _, progress in bench.watcher.reports]
+        assert stages == [Stage.STARTING, *[Stage.PAINTING] * 5, Stage.SAVING]
+        steps = [p.step for _, p in bench.watcher.reports if p.stage is Stage.PAINTING]
+        assert steps == [1, 2, 3, 4, 5]
+
+    async def test_a_report_after_the_end_is_dropped(self, build: Build) -> None:
+        kept: list[Report] = []
+
+        def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:
+            kept.append(report)
+            return painting(asked)
+
+        async with build(work) as bench:
+            await bench.ended(await bench.take())
+            before = list(bench.watcher.reports)
+            kept[0](Progress(Stage.PAINTING, step=9))
+            await asyncio.sleep(0)
+            assert bench.watcher.reports == before
+
+
+class TestStopping:
+    async def test_a_job_past_its_time_fails(self, build: Build) -> None:
+        def forever(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            while True:
+                check()
+
+        async with build(forever, timeout=0.01) as bench:
+            job = await bench.ended(await bench.take())
+            assert (job.state, job.error) == (S.FAILED, Failure("job.timeout", {"seconds": 0}))
+            bench.painter.work = paint_at_once
+            assert (await bench.store.job(await bench.take())).state is not S.FAILED
+
+    async def test_the_clock_starts_after_a_download(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1000.0
+
+        class Clock:
+            @staticmethod
+            def monotonic() -> float:
+                return now
+
+        def work(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            nonlocal now
+            for _ in range(3):
+                now += 599
+                report(Progress(Stage.DOWNLOADING, fraction=0.5))
+                check()
+            now += 599
+            check()
+            return painting(asked)
+
+        monkeypatch.setattr("bot.worker.attempt.time", Clock)
+        async with build(work, timeout=600) as bench:
+            assert (await bench.ended(await bench.take())).state is S.DONE
+            bench.painter.work = lambda asked, report, check: late(check)
+
+            def late(check: CheckStop) -> Painting:
+                nonlocal now
+                now += 601
+                check()
+                raise AssertionError
+
+            assert (await bench.ended(await bench.take())).state is S.FAILED
+
+    async def test_the_running_job_can_be_cancelled(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            assert not bench.consumer.cancel(waiting)
+            assert not bench.consumer.cancel("nobody")
+            assert bench.consumer.cancel(running)
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.CANCELLED
+            assert (await bench.ended(waiting)).state is S.DONE
+            assert [job.id for job in bench.watcher.failed_jobs] == [running]
+            assert bench.watcher.failed_jobs[0].error is None
+            assert not bench.consumer.cancel(running)
+
+    async def test_a_job_is_withdrawn_wherever_it_is(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting, other = [await bench.take() for _ in range(3)]
+            await gate.entered()
+            withdrawn = await bench.consumer.withdraw(waiting)
+            assert withdrawn is not None
+            assert withdrawn.state is S.CANCELLED
+            assert [*bench.queue.places()] == [running, other]
+            stopping = await bench.consumer.withdraw(running)
+            assert stopping is not None
+            assert stopping.state is S.RUNNING
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.CANCELLED
+            assert (await bench.ended(other)).state is S.DONE
+            assert {job.id for job in bench.watcher.failed_jobs} == {running, waiting}
+            for ended in (running, waiting, other, "nobody"):
+                assert await bench.consumer.withdraw(ended) is None
+
+    async def test_a_job_that_begins_while_it_is_withdrawn_stops_all_the_same(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+        async with build() as bench:
+            really = bench.store.start
+
+            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+                """The store says *running*, and the consumer does not know it yet."""
+                started: Job | None = await really(job_id, passed)
+                began.set()
+                await go_on.wait()
+                return started
+
+            monkeypatch.setattr(bench.store, "start", start)
+            job_id = await bench.take()
+            await began.wait()
+            stopping = await bench.consumer.withdraw(job_id)
+            assert stopping is not None
+            assert stopping.state is S.RUNNING
+            go_on.set()
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+
+    async def test_a_pause_lets_the_present_job_end_and_frees_the_gpu(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            await bench.consumer.pause()
+            assert not bench.painter.rested.is_set()
+            gate.go_on.set()
+            assert (await bench.ended(running)).state is S.DONE
+            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
+            late = await bench.take()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            for job_id in (waiting, late):
+                assert (await bench.store.job(job_id)).state is S.PENDING
+            assert all(place.paused for place in bench.queue.places().values())
+            await bench.consumer.unpause()
+            for job_id in (waiting, late):
+                assert (await bench.ended(job_id)).state is S.DONE
+
+
+class TestFailing:
+    async def test_a_user_error_is_a_failure_with_its_code(self, build: Build) -> None:
+        def work(*_: Any) -> Painting:
+            raise JobFailed("memory.out", width=64, height=48)
+
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take())
+        assert job.state is S.FAILED
+        assert job.error == Failure("memory.out", {"width": 64, "height": 48})
+        assert bench.watcher.failed_jobs == [job]
+        assert bench.watcher.finished_jobs == []
+
+    @pytest.mark.parametrize(
+        "prompt", [CANARY, f"{CANARY} 'quoted' \"twice\"\nand two lines", f"été {CANARY} 日本"]
+    )
+    async def test_anything_else_is_logged_with_the_id_and_without_the_prompt(
+        self, build: Build, prompt: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        asked = request(prompt=prompt, negative=f"no {CANARY}")
+
+        def work(*_: Any) -> Painting:
+            try:
+                raise KeyError(asked.prompt)
+            except KeyError as error:
+                words = f"{asked.painted_prompt} | {asked.negative!r} | {[asked.prompt]}"
+                raise RuntimeError(words) from error
+
+        caplog.set_level(logging.DEBUG)
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take(new_job(request=asked)))
+            assert job.error == Failure("job.unexpected", {"id": job.id})
+            bench.painter.work = paint_at_once
+            assert (await bench.ended(await bench.take())).state is S.DONE
+        ours = "\n".join(
+            caplog.handler.format(record)
+            for record in caplog.records
+            if record.name.startswith("bot")
+        )
+        assert job.id in ours
+        assert "RuntimeError" in ours
+        assert "KeyError" in ours
+        assert CANARY not in ours
+
+    async def test_files_that_cannot_be_written_wait_for_the_disk(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        async with build() as bench:
+            bench.images.write_text("a file where a folder should be")
+            job_id = await bench.take()
+            await eventually(lambda: "painted, but it cannot be kept" in caplog.text)
+            assert (await bench.store.job(job_id)).state is S.RUNNING
+            bench.images.unlink()
+            assert (await bench.ended(job_id)).state is S.DONE
+        assert "the files cannot be written" in caplog.text
+        assert "it works again" in caplog.text
+
+    async def test_a_store_that_cannot_be_written_is_waited_for(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        gate = Gate()
+        async with build(gate) as bench:
+            job_id = await bench.take()
+            await gate.entered()
+            async with bench.store._database.transaction() as write:
+                await write.execute("PRAGMA busy_timeout = 1")
+            other = sqlite3.connect(bench.store._database.path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            gate.go_on.set()
+            await eventually(lambda: "the database is locked" in caplog.text)
+            other.execute("ROLLBACK")
+            other.close()
+            job = await bench.ended(job_id)
+        assert (job.state, job.attempt) == (S.DONE, 1)
+
+    async def test_what_cannot_be_kept_is_dropped_when_its_person_cancels(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        async with build() as bench:
+            bench.images.write_text("a file where a folder should be")
+            job_id = await bench.take()
+            await eventually(lambda: "cannot be kept" in caplog.text)
+            assert bench.consumer.cancel(job_id)
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+
+    async def test_files_that_no_row_speaks_of_are_deleted(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+
+        async def locked(*_: object) -> Job | None:
+            raise StoreError("locked")
+
+        async with build() as bench:
+            monkeypatch.setattr(bench.store, "finish", locked)
+            job_id = await bench.take()
+            await eventually(lambda: "cannot be kept" in caplog.text)
+            assert [*(bench.images / job_id).iterdir()]
+            assert bench.consumer.cancel(job_id)
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+            assert not [*bench.images.iterdir()]
+
+
+class TestLosing:
+    """Only a fresh process can paint again."""
+
+    async def test_a_lost_device_counts_against_the_job_and_ends_the_painting(
+        self, build: Build
+    ) -> None:
+        def work(*_: Any) -> Painting:
+            raise EngineLost(Loss.DEVICE, "the GPU failed: ECC")
+
+        async with build(work) as bench:
+            first, second = await bench.take(), await bench.take()
+            lost = await bench.consumer.lost()
+            await bench.task
+            job, waiting = [await bench.store.job(job_id) for job_id in (first, second)]
+        assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
+        assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
+        assert (waiting.state, waiting.crashes) == (S.PENDING, 0)
+        assert not bench.painter.closed
+
+    async def test_a_step_that_hangs_is_noticed(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.worker.attempt.STEP_MIN", 0.0)
+        hangs = threading.Event()
+
+        def work(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            for step in (1, 2):
+                report(Progress(Stage.PAINTING, step=step, steps=10))
+            hangs.wait(30)
+            return painting(asked)
+
+        async with build(work) as bench:
+            job_id = await bench.take()
+            lost = await bench.consumer.lost()
+            await bench.task
+            hangs.set()
+            job = await bench.store.job(job_id)
+        assert lost.loss is Loss.HUNG
+        assert job_id in str(lost)
+        assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.HUNG)
+
+
+class Raising(Watcher):
+    """An observer with faults of its own."""
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        super().moved(places)
+        raise RuntimeError("moved")
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        super().progressed(job, progress)
+        raise RuntimeError("progressed")
+
+    async def finished(self, job: Job) -> None:
+        await super().finished(job)
+        raise RuntimeError("finished")
+
+    async def failed(self, job: Job) -> None:
+        await super().failed(job)
+        raise RuntimeError("failed")
+
+
+class TestRobustness:
+    async def test_an_observer_that_raises_does_not_stop_the_consumer(
+        self, build: Build, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
+        async with build(watcher=Raising()) as bench:
+            for _ in range(3):
+                job = await bench.ended(await bench.take())
+                assert job.state is S.DONE
+            bench.painter.work = raise_job_failed
+            assert (await bench.ended(await bench.take())).state is S.FAILED
+            await bench.watcher.until(lambda: bench.watcher.places)
+            assert not bench.task.done()
+        for what in ("moved", "progressed", "finished", "failed"):
+            assert f"RuntimeError: {what}" in caplog.text
+
+    async def test_a_database_that_is_locked_for_a_while_does_not_stop_the_consumer(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "PAUSE", 0.0)
+        async with build() as bench:
+            really, failures = bench.store.start, iter([True, True])
+
+            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+                if next(failures, False):
+                    raise sqlite3.OperationalError("database is locked")
+                started: Job | None = await really(job_id, passed)
+                return started
+
+            monkeypatch.setattr(bench.store, "start", start)
+            assert (await bench.ended(await bench.take())).state is S.DONE
+
+
+def raise_job_failed(*_: Any) -> Painting:
+    raise JobFailed("memory.out")
+
+
+class TestShutdown:
+    async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
+        async with build() as bench:
+            await bench.ended(await bench.take())
+            assert bench.consumer.draining
+            await bench.consumer.stop(bench.task)
+            assert not bench.consumer.draining
+
+    async def test_an_idle_consumer_ends(self, build: Build) -> None:
+        async with build() as bench:
+            await bench.consumer.stop(bench.task)
+            assert bench.task.done()
+            assert bench.painter.closed
+
+    async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
+        gate = Gate()
+        async with build(gate) as bench:
+            running, waiting = await bench.take(), await bench.take()
+            await gate.entered()
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            gate.go_on.set()
+            await stopping
+            for job_id in (running, waiting):
+                assert (await bench.store.job(job_id)).state is S.PENDING
+            assert bench.painter.closed
+            assert bench.watcher.failed_jobs == bench.watcher.finished_jobs == []
+
+    async def test_a_painter_that_never_returns_is_left_behind(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        gate = Gate()
+        try:
+            async with build(gate) as bench:
+                job_id = await bench.take()
+                await gate.entered()
+                await bench.consumer.stop(bench.task)
+                assert bench.task.done()
+                assert (await bench.store.job(job_id)).state is S.PENDING
+                assert not bench.painter.closed
+        finally:
+            gate.go_on.set()
+
+    async def test_a_warm_up_that_never_returns_is_left_behind(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        go_on = threading.Event()
+        try:
+            async with build() as bench:
+                monkeypatch.setattr(bench.painter, "warm_up", lambda: go_on.wait(30))
+                bench.consumer.warm_up()
+                async with asyncio.timeout(10):
+                    await bench.consumer.stop(bench.task)
+        finally:
+            go_on.set()
+
+    async def test_a_painting_that_is_being_saved_is_kept(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        saving, go_on = threading.Event(), threading.Event()
+        really = save_images
+
+        def slow(*arguments: Any) -> Any:
+            saving.set()
+            assert go_on.wait(30)
+            return really(*arguments)
+
+        monkeypatch.setattr(consumer_module, "save_images", slow)
+        async with build() as bench:
+            job_id = await bench.take()
+            assert await asyncio.to_thread(saving.wait, 20)
+            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            await asyncio.sleep(0)
+            go_on.set()
+            await stopping
+            assert (await bench.store.job(job_id)).state is S.DONE
+            assert [job.id for job in bench.watcher.finished_jobs] == [job_id]
+
+    async def test_a_notice_on_its_way_is_waited_for_but_not_for_ever(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "GRACE", 0.02)
+        never = asyncio.Event()
+
+        class Slow(Watcher):
+            async def finished(self, job: Job) -> None:
+                await super().finished(job)
+                await never.wait()
+
+        async with build(watcher=Slow()) as bench:
+            await bench.ended(await bench.take())
+            async with asyncio.timeout(10):
+                await bench.consumer.stop(bench.task)
+            # It does not outlive the store, either.
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not [task for task in others if "finished" in repr(task)]
+
+    async def test_the_order_of_stopping_does_not_matter(self, build: Build) -> None:
+        """A stop that comes n turns of the loop after the release, wherever that is."""
+        for turns in range(0, 60, 3):
+            async with build() as bench:
+                job_id = await bench.take()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await bench.consumer.stop(bench.task)
+                state = (await bench.store.job(job_id)).state
+                assert state in (S.PENDING, S.DONE)
+                # Nobody is left that thinks it runs.
+                assert await bench.store.jobs_in(S.RUNNING, "discord") == []
