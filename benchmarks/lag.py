@@ -1,6 +1,6 @@
 """How late the event loop of the bot's own parts is: idle, importing torch, painting.
 
-`python -m benchmarks.lag` runs the product's studio, queue, consumer and engine, as its environment
+`python -m benchmarks.lag` runs the product's backend, queue, worker and engine, as its environment
 says, with a ticker on the same loop, and prints one JSON object. `benchmarks.responsiveness` starts
 it as a process of its own, so that torch is not imported yet.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Self, cast
 
 from benchmarks.spread import percentile
+from bot.backend import Backend
 from bot.engine import Engine
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, compose
 from bot.settings import Settings
-from bot.store import Job, NewJob
-from bot.studio import Studio
+from bot.store import CommandLine, Job, NewJob
 from catalog import Catalog
 
 TICK = 0.005
@@ -133,29 +133,30 @@ async def measure(settings: Settings, seconds: float) -> Lags:
     """Every phase lasts `seconds` or a little more, but for what happens only once."""
     ticker, audience = Ticker(), Audience()
     ticking = asyncio.create_task(ticker.run())
-    async with Studio.open(settings) as opened:
-        engine = TimedEngine(opened.engine)
-        studio = replace(opened, engine=cast("Engine", engine))
-        async with studio.consuming(settings, audience) as consumer:
+    async with Backend.open(settings) as opened:
+        engine = TimedEngine(opened.engines[0])
+        backend = replace(opened, engines=(cast("Engine", engine),))
+        workers = backend.workers(audience)
+        async with backend.generating(workers):
             await asyncio.sleep(QUIET)
             marks = [time.perf_counter()]
             await asyncio.sleep(seconds)
             marks.append(time.perf_counter())
 
-            consumer.warm_up()
+            workers.warm_up()
             importing = await engine.importing
 
             marks.append(time.perf_counter())
-            await _paint(studio, audience)
+            await _paint(backend, audience)
             marks.append(time.perf_counter())
             while time.perf_counter() < marks[-1] + seconds:
-                await _paint(studio, audience)
+                await _paint(backend, audience)
             marks.append(time.perf_counter())
 
-            before = studio.catalog.current
+            before = backend.catalog.current
             _touch(settings.catalog_dir / "loras.toml")
-            while studio.catalog.current is before:
-                await _paint(studio, audience)
+            while backend.catalog.current is before:
+                await _paint(backend, audience)
             marks.append(time.perf_counter())
             await asyncio.sleep(4 * TICK)
     ticking.cancel()
@@ -168,11 +169,11 @@ async def measure(settings: Settings, seconds: float) -> Lags:
     )
 
 
-async def _paint(studio: Studio, audience: Audience) -> None:
+async def _paint(backend: Backend, audience: Audience) -> None:
     draft = Draft(prompt="a lighthouse in heavy rain", model="demo", steps=100)
-    request = compose(draft, studio.catalog.current, nsfw=False)
-    ticket = await studio.queue.accept(NewJob(request=request, origin="cli"))
-    studio.queue.release(ticket.job.id)
+    request = compose(draft, backend.catalog.current, nsfw=False)
+    async with backend.queue.accepting(NewJob(request=request, origin=CommandLine())):
+        pass
     job = await audience.ended.get()
     if job.error:
         raise SystemExit(f"The benchmark's job failed: {job.error}")

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import machine, sdxl_weights
+from bot.backend import build_engine
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.engine import Engine
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, compose
 from bot.settings import Settings
-from bot.studio import build_engine
 from catalog import Catalog, read_catalog
 
 DEMO: Final = "demo"

@@ -24,8 +24,9 @@ from benchmarks.queue_day import DAY, QUICK, Ask, Shape, draw, seconds
 from benchmarks.spread import percentile
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.forecast import Forecast
+from bot.queue.lanes import Lane
 from bot.queue.policy import InPlace, Line, Waiting
-from bot.store import Job, JobState, Painted, Store
+from bot.store import Discord, Job, JobState, Painted, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 600.0
@@ -79,7 +80,7 @@ class _Bot:
         self._asks = asks
         self._coming = deque(range(len(asks)))
         self._line, self._forecast = Line(), Forecast()
-        self._here = InPlace()
+        self._lane = Lane()
         self._promised: dict[str, float] = {}
 
     def run(self) -> Outcome:
@@ -98,26 +99,29 @@ class _Bot:
             ask = self._asks[number]
             job = _job(number, ask)
             wanted = self._forecast.expect(job)
-            self._line.add(Waiting(job.id, ask.user, number, ask.request.model, wanted.adapters))
-            places = self._forecast.places(self._line.copy(), self._here, ask.at, paused=False)
+            self._line.add(
+                Waiting(job.id, str(ask.user), number, ask.request.model, wanted.adapters)
+            )
+            places = self._forecast.places(self._line.copy(), [self._lane], ask.at, paused=False)
             if (ready_at := places[job.id].ready_at) is not None:
                 self._promised[job.id] = ready_at
 
     def _paint(self, start: float) -> float:
         """Paint the next one while others come; returns when it is ready."""
-        choice = self._line.choose(self._here, start)
+        choice = self._line.choose([self._lane.last], start)
         assert choice is not None
         self._line.take(choice, start)
         ask = self._asks[int(choice.job.id)]
-        job, before = self._forecast.jobs[choice.job.id], self._here
+        job, before = self._forecast.jobs[choice.job.id], self._lane.last
         self._forecast.begin(job, before, start)
         foreseen = self._forecast.seconds(job.id, before)
         taken = seconds(ask, before)
         end = start + taken
-        self._here = choice.job.needs
+        self._lane.last, self._lane.running = choice.job.needs, job
         self._let_in(end)
         self._forecast.learn(replace(job, started_at=0, finished_at=round(taken * 1000)))
         self._forecast.forget(job.id)
+        self._lane.running = None
         self.outcome.note(ask, before, start, end)
         if foreseen is not None:
             self.outcome.foreseen.append(abs(foreseen / taken - 1))
@@ -128,22 +132,18 @@ class _Bot:
 
 
 def _job(number: int, ask: Ask) -> Job:
+    origin = Discord(user_id=ask.user, guild_id=1)
     return Job(
         id=str(number),
-        origin="discord",
+        origin=origin,
         kind="imagine",
         state=JobState.PENDING,
         attempt=0,
         crashes=0,
         parent_id=None,
         request=ask.request,
-        user_id=ask.user,
-        guild_id=1,
-        channel_id=None,
-        message_id=None,
-        reply_to=None,
-        locale="en-US",
-        upload_limit=0,
+        person=origin.person,
+        community=origin.community,
         created_at=round(ask.at * 1000),
         started_at=None,
         finished_at=None,
@@ -289,7 +289,7 @@ def replayed(history: Sequence[Painted]) -> list[float]:
 async def replay(database: Path) -> int:
     """Print how well the estimates of a bot's own history would have been."""
     async with Store.open(database) as store:
-        errors = replayed(await store.painted("discord"))
+        errors = replayed(await store.painted(("discord",)))
     if not errors:
         print(f"{database}: too few painted jobs to learn from", file=sys.stderr)
         return 1

@@ -41,10 +41,10 @@ import PIL.ImageStat
 from benchmarks import machine, sdxl_weights
 from benchmarks.sdxl_weights import LORAS, MODELS, Shape
 from benchmarks.watched import RSS_UNIT, Watched, watch
+from bot.backend import build_engine
 from bot.progress import Progress, Stage
 from bot.request import Draft, compose
 from bot.settings import Settings
-from bot.studio import build_engine
 from catalog import read_catalog
 
 MAIN: Final = Path(__file__).resolve().parent.parent / "main.py"

@@ -15,7 +15,6 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
-from bot.queue.limits import Limits
 from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
@@ -303,19 +302,6 @@ class Settings(BaseSettings):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(
-            size=self.queue_size,
-            per_user=self.queue_per_user,
-            per_guild=self.queue_per_guild,
-            cooldown=self.cooldown,
-            quota=self.daily_pictures,
-            blocked=frozenset(self.blocked_users),
-            roles=self.allowed_roles,
-            priorities=self.priority_roles,
-        )
 
     @property
     def database(self) -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -28,7 +28,11 @@ class CatalogCog(commands.Cog, name="Catalog"):
     """Shows the catalog privately, page by page."""
 
     def __init__(
-        self, texts: Texts, catalog: LiveCatalog, models_dir: Path, loaded: Callable[[], str | None]
+        self,
+        texts: Texts,
+        catalog: LiveCatalog,
+        models_dir: Path,
+        loaded: Callable[[], Collection[str]],
     ) -> None:
         self._texts = texts
         self._catalog = catalog
@@ -125,9 +129,7 @@ class PageButton(
 
 
 async def setup(bot: ImagenBot) -> None:
-    studio = bot.studio
-    models_dir = bot.settings.models_dir.absolute()
-    await bot.add_cog(
-        CatalogCog(bot.texts, studio.catalog, models_dir, lambda: studio.engine.loaded)
-    )
+    backend = bot.services.backend
+    models_dir = backend.settings.models_dir.absolute()
+    await bot.add_cog(CatalogCog(bot.services.texts, backend.catalog, models_dir, backend.loaded))
     bot.add_dynamic_items(PageButton)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -30,10 +29,9 @@ from bot.request import (
     compose,
     find_model,
 )
-from bot.store import Asked, NewJob
 from bot.texts.language import Texts
-from catalog import Catalog, ModelEntry
-from cogs.places import age_restricted, roles_of
+from catalog import Catalog, LiveCatalog, ModelEntry
+from cogs.places import age_restricted, asked_by
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class Imagine(commands.Cog):
         self,
         *,
         texts: Texts,
-        catalog: Callable[[], Catalog],
+        catalog: LiveCatalog,
         queue: JobQueue,
         delivery: Delivery,
         inputs: Inputs,
@@ -109,36 +107,13 @@ class Imagine(commands.Cog):
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
     ) -> None:
-        draft = Draft(
-            prompt=prompt,
-            model=model,
-            lora=lora,
-            negative=negative,
-            steps=steps,
-            guidance=guidance,
-            seed=seed,
-            size=size,
-            count=count,
-            scheduler=scheduler,
-            preset=preset,
-            hires=hires,
+        draft = Draft.from_options(
+            locals(),
             image=_promised("image", image),
-            strength=strength,
             reference=_promised("reference", reference),
-            reference_weight=reference_weight,
         )
         request = self._compose(interaction, draft)
-        new = NewJob(
-            request=request,
-            origin="discord",
-            user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
-            roles=roles_of(interaction.user),
-            channel_id=interaction.channel_id,
-            locale=str(interaction.locale),
-            upload_limit=interaction.filesize_limit,
-            asked=Asked(interaction.id, interaction.token),
-        )
+        new = asked_by(interaction, request)
         if image is not None or reference is not None:
             await self._queue.admit(new)
             # Fetching them may take longer than the three seconds that an answer may.
@@ -149,18 +124,13 @@ class Imagine(commands.Cog):
                 reference=await self._keep("reference", reference),
             )
             new = replace(new, request=self._compose(interaction, draft))
-        ticket = await self._queue.accept(new)
-        try:
+        async with self._queue.accepting(new) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
-        except Exception:
-            await self._queue.abandon(ticket)
-            raise
-        self._queue.release(ticket.job.id)
 
     def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
         return compose(
             draft,
-            self._catalog(),
+            self._catalog.current,
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
         )
@@ -180,11 +150,11 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return model_choices(text, self._catalog(), nsfw=age_restricted(interaction.channel))
+        return model_choices(text, self._catalog.current, nsfw=age_restricted(interaction.channel))
 
     @imagine.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        catalog = self._catalog()
+        catalog = self._catalog.current
         nsfw = age_restricted(interaction.channel)
         model = self._chosen(interaction, catalog)
         say = self._texts.speaker(str(interaction.locale))
@@ -192,7 +162,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        catalog = self._catalog()
+        catalog = self._catalog.current
         model = self._chosen(interaction, catalog)
         if model is None:
             return []
@@ -229,14 +199,14 @@ def _promised(field: str, attachment: discord.Attachment | None) -> Picture | No
 
 
 async def setup(bot: ImagenBot) -> None:
-    studio = bot.studio
+    services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         Imagine(
-            texts=bot.texts,
-            catalog=lambda: studio.catalog.current,
-            queue=studio.queue,
-            delivery=bot.delivery,
-            inputs=studio.inputs,
-            adapters_max=bot.settings.max_adapters,
+            texts=services.texts,
+            catalog=backend.catalog,
+            queue=backend.queue,
+            delivery=services.delivery,
+            inputs=backend.inputs,
+            adapters_max=backend.settings.max_adapters,
         )
     )

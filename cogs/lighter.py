@@ -1,7 +1,5 @@
 """The button below a job that the memory did not suffice for: paint it lighter."""
 
-from collections.abc import Callable
-
 import discord
 from discord.ext import commands
 
@@ -11,9 +9,9 @@ from bot.chat.tree import guarded
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
-from bot.store import Asked, NewJob, Store
-from catalog import Catalog
-from cogs.places import age_restricted, roles_of
+from bot.store import Store, discord_person
+from catalog import LiveCatalog
+from cogs.places import age_restricted, asked_by
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -22,7 +20,7 @@ class Lighter(commands.Cog):
     """Asks again for what failed, with less of what needs memory, for whoever asked first."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog], store: Store, queue: JobQueue, delivery: Delivery
+        self, catalog: LiveCatalog, store: Store, queue: JobQueue, delivery: Delivery
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -38,34 +36,14 @@ class Lighter(commands.Cog):
         request = lighter(job.request) if job else None
         if job is None or request is None:
             raise Refused("lighter.gone")
-        if job.user_id != interaction.user.id:
+        if job.person != discord_person(interaction.user.id):
             raise Refused("lighter.foreign")
         nsfw = age_restricted(interaction.channel)
-        check_offered(request, self._catalog(), nsfw=nsfw)
-        ticket = await self._queue.accept(
-            NewJob(
-                request=request,
-                origin="discord",
-                user_id=interaction.user.id,
-                guild_id=interaction.guild_id,
-                roles=roles_of(interaction.user),
-                channel_id=interaction.channel_id,
-                parent_id=job.id,
-                locale=str(interaction.locale),
-                upload_limit=interaction.filesize_limit,
-                asked=Asked(interaction.id, interaction.token),
-            )
-        )
-        try:
+        check_offered(request, self._catalog.current, nsfw=nsfw)
+        async with self._queue.accepting(asked_by(interaction, request, parent=job)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
-        except Exception:
-            await self._queue.abandon(ticket)
-            raise
-        self._queue.release(ticket.job.id)
 
 
 async def setup(bot: ImagenBot) -> None:
-    studio = bot.studio
-    await bot.add_cog(
-        Lighter(lambda: studio.catalog.current, studio.store, studio.queue, bot.delivery)
-    )
+    backend = bot.services.backend
+    await bot.add_cog(Lighter(backend.catalog, backend.store, backend.queue, bot.services.delivery))

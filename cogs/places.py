@@ -1,8 +1,11 @@
-"""What a channel allows, and to whom."""
+"""Where and by whom something is asked for on Discord, and what is allowed there."""
 
 from typing import Any
 
 import discord
+
+from bot.request import GenerationRequest
+from bot.store import Discord, InteractionToken, Job, NewJob
 
 
 def age_restricted(channel: Any) -> bool:
@@ -24,3 +27,26 @@ def roles_of(person: discord.User | discord.Member | None) -> frozenset[int]:
     if not isinstance(person, discord.Member):
         return frozenset()
     return frozenset(role.id for role in person.roles)
+
+
+def asked_by(
+    interaction: discord.Interaction[Any],
+    request: GenerationRequest,
+    *,
+    parent: Job | None = None,
+) -> NewJob:
+    """The job that a command or button asks for. parent: that it is another go at."""
+    return NewJob(
+        request=request,
+        origin=Discord(
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            channel_id=interaction.channel_id,
+            locale=str(interaction.locale),
+            upload_limit=interaction.filesize_limit,
+            interaction_id=interaction.id,
+        ),
+        roles=roles_of(interaction.user),
+        parent_id=parent.id if parent else None,
+        interaction=InteractionToken(interaction.id, interaction.token),
+    )

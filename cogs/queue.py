@@ -1,7 +1,5 @@
 """/queue, /cancel and its button, /pause and /resume: the line in front of the GPU."""
 
-from collections.abc import Callable
-
 import discord
 from discord import app_commands
 from discord.app_commands import Choice
@@ -12,9 +10,9 @@ from bot.chat.tree import guarded
 from bot.chat.ui.line import job_choices, line_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
-from bot.store import Job, JobState, Store
+from bot.store import Discord, JobState, Store, discord_person
 from bot.texts.language import Texts
-from bot.worker.consumer import GpuConsumer
+from bot.worker.workers import Workers
 from cogs.places import moderates
 
 Interaction = discord.Interaction[ImagenBot]
@@ -23,22 +21,19 @@ Interaction = discord.Interaction[ImagenBot]
 class Queue(commands.Cog):
     """Shows the line privately; lets people take back their own jobs, and moderators any."""
 
-    def __init__(
-        self, texts: Texts, store: Store, queue: JobQueue, consumer: Callable[[], GpuConsumer]
-    ) -> None:
+    def __init__(self, texts: Texts, store: Store, queue: JobQueue, workers: Workers) -> None:
         self._texts = texts
         self._store = store
         self._queue = queue
-        self._consumer = consumer
+        self._workers = workers
 
     @app_commands.command(description="command.queue.description")
     @app_commands.guild_only()
     async def queue(self, interaction: Interaction) -> None:
-        running = self._queue.running
         embed = line_embed(
             self._texts.speaker(str(interaction.locale)),
             self._queue.standings(),
-            running=running.id if running else None,
+            running={job.id for job in self._queue.running},
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             paused=self._queue.paused,
@@ -70,7 +65,7 @@ class Queue(commands.Cog):
     @app_commands.default_permissions(administrator=True)
     async def pause(self, interaction: Interaction) -> None:
         await _check_owner(interaction)
-        await self._consumer().pause()
+        await self._workers.pause()
         say = self._texts.speaker(str(interaction.locale))
         await interaction.response.send_message(say("pause.done"), ephemeral=True)
 
@@ -79,15 +74,15 @@ class Queue(commands.Cog):
     @app_commands.default_permissions(administrator=True)
     async def resume(self, interaction: Interaction) -> None:
         await _check_owner(interaction)
-        await self._consumer().unpause()
-        waiting = len(self._queue.places()) - (self._queue.running is not None)
+        await self._workers.unpause()
+        waiting = len(self._queue.places()) - len(self._queue.running)
         say = self._texts.speaker(str(interaction.locale))
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
 
     def _only_one(self, interaction: Interaction) -> str:
         """The id of the user's job, if there is just one. Raises Refused."""
-        line = self._queue.standings()
-        own = [ticket.job.id for ticket in line if ticket.job.user_id == interaction.user.id]
+        line, person = self._queue.standings(), discord_person(interaction.user.id)
+        own = [ticket.job.id for ticket in line if ticket.job.person == person]
         if not own:
             raise Refused("cancel.none")
         if len(own) > 1:
@@ -96,11 +91,11 @@ class Queue(commands.Cog):
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
         job = await self._store.find(job_id)
-        if job is None or job.origin != "discord":
+        if job is None or not isinstance(job.origin, Discord):
             raise Refused("cancel.unknown", value=job_id)
-        if not _may_cancel(interaction, job):
-            raise Refused("cancel.foreign", user=job.user_id)
-        left = await self._consumer().withdraw(job_id)
+        if not _may_cancel(interaction, job.origin):
+            raise Refused("cancel.foreign", user=job.origin.user_id)
+        left = await self._workers.withdraw(job_id)
         if left is None:
             raise Refused("cancel.ended")
         say = self._texts.speaker(str(interaction.locale))
@@ -110,9 +105,9 @@ class Queue(commands.Cog):
         )
 
 
-def _may_cancel(interaction: Interaction, job: Job) -> bool:
-    own = job.user_id == interaction.user.id
-    return own or (job.guild_id == interaction.guild_id and moderates(interaction))
+def _may_cancel(interaction: Interaction, asked: Discord) -> bool:
+    own = asked.user_id == interaction.user.id
+    return own or (asked.guild_id == interaction.guild_id and moderates(interaction))
 
 
 async def _check_owner(interaction: Interaction) -> None:
@@ -128,5 +123,5 @@ async def _check_owner(interaction: Interaction) -> None:
 
 
 async def setup(bot: ImagenBot) -> None:
-    studio = bot.studio
-    await bot.add_cog(Queue(bot.texts, studio.store, studio.queue, lambda: bot.consumer))
+    services, backend = bot.services, bot.services.backend
+    await bot.add_cog(Queue(services.texts, backend.store, backend.queue, services.workers))

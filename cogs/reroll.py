@@ -1,7 +1,6 @@
 """Reactions on a result: 🔁 paints it again with the same seed, 🎲 with a new one."""
 
 import logging
-from collections.abc import Callable
 
 import aiohttp
 import discord
@@ -14,9 +13,9 @@ from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed
-from bot.store import Job, JobState, NewJob, Store
+from bot.store import Discord, Job, JobState, NewJob, Store
 from bot.texts.language import Texts
-from catalog import Catalog
+from catalog import LiveCatalog
 from cogs.places import age_restricted, roles_of
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class Reroll(commands.Cog):
         self,
         bot: ImagenBot,
         texts: Texts,
-        catalog: Callable[[], Catalog],
+        catalog: LiveCatalog,
         store: Store,
         queue: JobQueue,
         delivery: Delivery,
@@ -53,10 +52,10 @@ class Reroll(commands.Cog):
             or self._by_a_bot(payload)
         ):
             return
-        job = await self._store.job_of_message(payload.message_id)
+        job = await self._store.messages.job_of(payload.message_id)
         if job is None:
             await self._delivery.settled()
-            job = await self._store.job_of_message(payload.message_id)
+            job = await self._store.messages.job_of(payload.message_id)
         # People are quick: the result is visible a moment before the store says *delivered*.
         if job is None or job.state not in (JobState.DONE, JobState.DELIVERED):
             return
@@ -71,33 +70,29 @@ class Reroll(commands.Cog):
         same = payload.emoji.name == SAME_SEED
         guild = self._bot.get_guild(payload.guild_id or 0)
         channel = guild and guild.get_channel_or_thread(payload.channel_id)
-        check_offered(job.request, self._catalog(), nsfw=age_restricted(channel))
-        ticket = await self._queue.accept(
-            NewJob(
-                request=_repeated(job) if same else job.request.with_seed(draw_seed()),
-                origin="discord",
-                kind="reroll" if same else "vary",
+        check_offered(job.request, self._catalog.current, nsfw=age_restricted(channel))
+        shown = Discord.of(job.origin)
+        new = NewJob(
+            request=_repeated(job) if same else job.request.with_seed(draw_seed()),
+            origin=Discord(
                 user_id=payload.user_id,
                 guild_id=payload.guild_id,
-                roles=roles_of(payload.member),
                 channel_id=payload.channel_id,
                 reply_to=payload.message_id,
-                parent_id=job.id,
-                locale=job.locale,
-                upload_limit=guild.filesize_limit if guild else job.upload_limit,
-            )
+                locale=shown.locale,
+                upload_limit=guild.filesize_limit if guild else shown.upload_limit,
+            ),
+            kind="reroll" if same else "vary",
+            roles=roles_of(payload.member),
+            parent_id=job.id,
         )
-        try:
+        async with self._queue.accepting(new) as ticket:
             await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
-        except Exception:
-            await self._queue.abandon(ticket)
-            raise
-        self._queue.release(ticket.job.id)
 
     async def _refuse(
         self, job: Job, payload: discord.RawReactionActionEvent, error: UserError | StoreError
     ) -> None:
-        text = sentence(error, self._texts.speaker(job.locale))
+        text = sentence(error, self._texts.speaker(Discord.of(job.origin).locale))
         try:
             await self._message(payload).channel.send(
                 f"{mention(payload.user_id)} {text}",
@@ -123,14 +118,14 @@ def _repeated(job: Job) -> GenerationRequest:
 
 
 async def setup(bot: ImagenBot) -> None:
-    studio = bot.studio
+    services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         Reroll(
             bot,
-            bot.texts,
-            lambda: studio.catalog.current,
-            studio.store,
-            studio.queue,
-            bot.delivery,
+            services.texts,
+            backend.catalog,
+            backend.store,
+            backend.queue,
+            services.delivery,
         )
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bot.errors import SettingsError
-from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings, names_of
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary-canary"
@@ -46,7 +45,6 @@ def test_the_defaults() -> None:
     assert settings.models_dir == Path("models")
     assert (settings.device, settings.dtype, settings.log_level) == ("auto", "auto", "INFO")
     assert (settings.job_timeout, settings.queue_size, settings.queue_per_user) == (600, 50, 3)
-    assert settings.limits == Limits(size=50, per_user=3)
     assert settings.database == Path("data/imagen.sqlite3")
     assert settings.images_dir == Path("data/images")
     assert settings.secrets() == ()

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.backend import build_engine
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.backup import backups_of
-from bot.studio import build_engine
 from catalog import (
     AdapterEntry,
     Catalog,

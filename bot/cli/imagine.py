@@ -6,10 +6,11 @@ import json
 import shutil
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bot.backend import Backend
 from bot.chat.ui.messages import status_line
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs, check_file
@@ -18,8 +19,7 @@ from bot.process.signals import stop_on_signals
 from bot.progress import Progress
 from bot.request import Draft, Picture, compose
 from bot.settings import Settings
-from bot.store import ImageRecord, Job, JobState, NewJob, Store
-from bot.studio import Studio
+from bot.store import CommandLine, ImageRecord, Job, JobState, NewJob, Store
 from bot.texts.language import Say, Texts
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
@@ -36,38 +36,23 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
     async with (
-        Studio.open(settings, demos="offered") as studio,
+        Backend.open(settings, demos="offered") as backend,
         AsyncExitStack() as until_the_end,
     ):
-        draft = Draft(
-            prompt=options.prompt,
-            model=options.model,
-            lora=", ".join(options.lora) or None,
-            negative=options.negative,
-            steps=options.steps,
-            guidance=options.guidance,
-            seed=options.seed,
-            size=options.size,
-            count=options.count,
-            scheduler=options.scheduler,
-            preset=options.preset,
-            hires=options.hires,
-            strength=options.strength,
-            reference_weight=options.reference_weight,
-        )
         try:
-            draft = replace(
-                draft,
-                image=await _picture(studio.inputs, "image", options.image),
-                reference=await _picture(studio.inputs, "reference", options.reference),
+            draft = Draft.from_options(
+                vars(options),
+                lora=", ".join(options.lora) or None,
+                image=await _picture(backend.inputs, "image", options.image),
+                reference=await _picture(backend.inputs, "reference", options.reference),
             )
             request = compose(
-                draft, studio.catalog.current, nsfw=True, adapters_max=settings.max_adapters
+                draft, backend.catalog.current, nsfw=True, adapters_max=settings.max_adapters
             )
-            new = NewJob(request=request, origin="cli")
+            new = NewJob(request=request, origin=CommandLine())
             # A bot that starts meanwhile would take an unclaimed job for one left behind.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
-            ticket = await studio.queue.accept(new)
+            ticket = await backend.queue.accept(new)
         except (InvalidRequest, Refused) as error:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST
@@ -75,20 +60,21 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
             print(f"{error.filename}: it cannot be kept: {error.strerror}", file=sys.stderr)
             return JOB_FAILED
         watcher = _Watcher(say, bar=sys.stderr.isatty())
-        async with studio.consuming(settings, watcher) as consumer:
-            studio.queue.release(ticket.job.id)
+        workers = backend.workers(watcher)
+        async with backend.generating(workers):
+            backend.queue.release(ticket.job.id)
             waits: list[asyncio.Task[Any]] = [
                 asyncio.create_task(event.wait()) for event in (watcher.ended, stop)
             ]
-            waits.append(lost := asyncio.create_task(consumer.lost()))
+            waits.append(lost := asyncio.create_task(workers.lost()))
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if lost.done():
                 print(lost.result(), file=sys.stderr)
             for wait in waits:
                 wait.cancel()
-            consumer.cancel(ticket.job.id)
-        job = await _conclude(studio.store, ticket.job.id)
-        images = await studio.store.images(job.id)
+            workers.cancel(ticket.job.id)
+        job = await _conclude(backend.store, ticket.job.id)
+        images = await backend.store.images(job.id)
         shown = _placed(images, settings.images_dir.absolute(), options.out, job.id)
         if options.json:
             print(json.dumps(_as_json(say, job, images, shown), ensure_ascii=False, indent=2))

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from bot import log
-from bot.chat import client
 from bot.errors import EngineLost
 from bot.process.lock import only_bot
 from bot.process.restart import MISCONFIGURED, begin_anew
+from bot.serve import serve
 from bot.settings import Settings
 
 FIRST_STEPS = """\
@@ -23,7 +23,7 @@ Without a token, `make demo` lets you try it in your browser, here and now"""
 def run(settings: Settings, extensions: Sequence[str]) -> int:
     """Serve Discord until interrupted; returns the exit code.
 
-    Raises what `client.run` raises, and StoreError when another bot runs on the same data.
+    Raises what `serve` raises, and StoreError when another bot runs on the same data.
     """
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)
@@ -32,7 +32,7 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
     log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
     with only_bot(settings.data_dir.absolute()):
         try:
-            asyncio.run(client.run(settings, extensions))
+            asyncio.run(serve(settings, extensions))
         except EngineLost:
             lost = True
         else:

@@ -34,7 +34,7 @@ class Housekeeping:
     async def run(self) -> None:
         """Until cancelled. What fails is logged, and done again at its next time."""
         await asyncio.gather(
-            self._again_and_again(self._store.erase_tokens, ERASE_EVERY),
+            self._again_and_again(self._store.messages.erase_tokens, ERASE_EVERY),
             self._again_and_again(self.tidy, TIDY_EVERY),
         )
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -27,7 +27,7 @@ class Metrics:
     """A JobObserver that counts. It belongs to the event loop.
 
     queue_length: jobs that wait or run. outbox_length: results and news that Discord does not have
-    yet. loaded: the model in memory, or None. latency: seconds of a heartbeat's way to Discord and
+    yet. loaded: the models in memory. latency: seconds of a heartbeat's way to Discord and
     back. gpu_memory: bytes by kind; asked in another thread.
     """
 
@@ -36,7 +36,7 @@ class Metrics:
         *,
         queue_length: Callable[[], int],
         outbox_length: Callable[[], int],
-        loaded: Callable[[], str | None],
+        loaded: Callable[[], Collection[str]],
         latency: Callable[[], float],
         gpu_memory: Callable[[], Mapping[str, int]],
         clock: Callable[[], float] = time.monotonic,
@@ -137,7 +137,8 @@ class Metrics:
         self._pass = None
         if job.started_at is not None:
             self._waits.observe((job.started_at - job.created_at) / 1000)
-        if self._loaded() not in (None, job.request.model):
+        loaded = self._loaded()
+        if loaded and job.request.model not in loaded:
             self._switches.inc()
 
     def _stepped(self, job: Job, progress: Progress) -> None:

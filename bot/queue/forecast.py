@@ -1,11 +1,14 @@
 """Forecast: the line as it will probably be served, and when each job will be ready."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
+from operator import attrgetter
 from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
+from bot.queue.lanes import Lane
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, Painted
 
@@ -25,7 +28,7 @@ class Forecast:
     def __init__(self) -> None:
         self._estimator = Estimator()
         self.jobs: dict[str, Job] = {}
-        self._running: tuple[Job, InPlace, float] | None = None
+        self._running: dict[str, tuple[Job, InPlace, float]] = {}
 
     def remember(self, history: Iterable[Painted]) -> None:
         """Learn from jobs of the past, the oldest first."""
@@ -44,31 +47,38 @@ class Forecast:
     def forget(self, job_id: str) -> None:
         """It has left the line."""
         self.jobs.pop(job_id, None)
-        if self._running is not None and self._running[0].id == job_id:
-            self._running = None
+        self._running.pop(job_id, None)
 
     def begin(self, job: Job, here: InPlace, now: float) -> None:
-        """`job` is painted from now on, with `here` in place."""
-        self._running = job, here, now
+        """`job` is generated from now on, on a lane that had `here` in place."""
+        self._running[job.id] = job, here, now
 
     def learn(self, job: Job) -> None:
         """The job that began is done."""
-        if self._running is not None and self._running[0].id == job.id:
-            self._estimator.learn(Sample(job.request, job.seconds, self._running[1]))
+        if (running := self._running.get(job.id)) is not None:
+            self._estimator.learn(Sample(job.request, job.seconds, running[1]))
 
-    def places(self, line: Line, here: InPlace, now: float, *, paused: bool) -> dict[str, Progress]:
+    def places(
+        self, line: Line, lanes: Sequence[Lane], now: float, *, paused: bool
+    ) -> dict[str, Progress]:
         """Position and time of everyone; `line` is used up. No times while paused or untaught."""
         places: dict[str, Progress] = {}
-        at: float | None = now
-        if self._running is not None:
-            job, before, began = self._running
-            here = needs(job.request)
-            at = self._ends(job, before, began, now)
-            places[job.id] = Progress(
-                Stage.QUEUED, position=1, ready_at=None if at is None else round(at)
-            )
-        for waiting, seconds in self._in_order(line, here, at or now):
-            at = None if at is None or seconds is None else at + seconds
+        free = []
+        for lane in lanes:
+            at: float | None = now
+            here = lane.in_place
+            if lane.running is not None and lane.running.id in self._running:
+                job, before, began = self._running[lane.running.id]
+                here = needs(job.request)
+                at = self._ends(job, before, began, now)
+                places[job.id] = Progress(
+                    Stage.QUEUED,
+                    position=len(places) + 1,
+                    ready_at=None if at is None else round(at),
+                )
+            free.append(_Free(now if at is None else at, here, known=at is not None))
+        for waiting, seconds, lane_free in self._in_order(line, free):
+            at = lane_free.until if seconds is not None and lane_free.known else None
             places[waiting.id] = Progress(
                 Stage.QUEUED,
                 position=len(places) + 1,
@@ -85,25 +95,52 @@ class Forecast:
         return max(began + seconds, now + seconds * AT_LEAST)
 
     def _in_order(
-        self, line: Line, here: InPlace, now: float
-    ) -> Iterator[tuple[Waiting, float | None]]:
-        """Those in line as they will come, with the seconds that each will take."""
+        self, line: Line, lanes: Sequence["_Free"]
+    ) -> Iterator[tuple[Waiting, float | None, "_Free"]]:
+        """Those in line as they will come, with the seconds that each will take and its lane, which
+        is free again when it is done."""
         for _ in range(EXACT):
-            choice = line.choose(here, now)
+            now = min(lane.until for lane in lanes)
+            first_free = [lane for lane in lanes if lane.until <= now]
+            choice = line.choose([lane.here for lane in first_free], now)
             if choice is None:
                 return
-            seconds = self.seconds(choice.job.id, here)
-            yield choice.job, seconds
+            lane = first_free[choice.lane]
+            seconds = self.seconds(choice.job.id, lane.here)
             line.take(choice, now)
-            now += seconds or 0.0
-            here = choice.job.needs
+            lane.take(seconds, choice.job.needs)
+            yield choice.job, seconds, lane
         behind = line.rounds()
         # What will be in place by then is not known; most find it there.
         times = [self.seconds(waiting.id, waiting.needs) for waiting in behind[:TIMED]]
         known = [seconds for seconds in times if seconds is not None]
         usual = fmean(known) if known else None
-        yield from zip(behind, chain(times, repeat(usual)), strict=False)
+        for waiting, seconds in zip(behind, chain(times, repeat(usual)), strict=False):
+            lane = lanes[0] if len(lanes) == 1 else min(lanes, key=_until)
+            lane.take(seconds, lane.here)
+            yield waiting, seconds, lane
 
     def seconds(self, job_id: str, before: InPlace) -> float | None:
         """How long a job in line will take when `before` is in place; None: not known."""
         return self._estimator.seconds(self.jobs[job_id].request, before)
+
+
+@dataclass(slots=True)
+class _Free:
+    """A lane in the forecast: free from `until` on, with `here` in place by then.
+
+    known: whether the time is; a job that nothing can be said of makes it unknown from then on.
+    """
+
+    until: float
+    here: InPlace
+    known: bool
+
+    def take(self, seconds: float | None, here: InPlace) -> None:
+        """One more job, after which `here` is in place."""
+        self.until += seconds or 0.0
+        self.here = here
+        self.known = self.known and seconds is not None
+
+
+_until = attrgetter("until")

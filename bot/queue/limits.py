@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from bot.errors import Refused
-
-DAY = 24 * 60 * 60
+from bot.store.usage import DAY, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +16,9 @@ class Limits:
     """What the owner set. A limit of None, and an empty set, is none at all.
 
     size, per_user, per_guild: jobs that may wait or run at once.
-    cooldown: seconds between two requests of one user.
-    quota: pictures that one user may have in any 24 hours; those of failed jobs do not count.
-    blocked: users who may not ask. roles: of which one is needed to ask.
+    cooldown: seconds between two requests of one person.
+    quota: images that one person may have in any 24 hours; those of failed jobs do not count.
+    blocked: people who may not ask. roles: of which one is needed to ask.
     priorities: roles whose jobs go ahead, the higher number first.
     """
 
@@ -28,7 +27,7 @@ class Limits:
     per_guild: int | None = None
     cooldown: float = 0
     quota: int | None = None
-    blocked: frozenset[int] = frozenset()
+    blocked: frozenset[str] = frozenset()
     roles: tuple[int, ...] = ()
     priorities: Mapping[int, int] = field(default_factory=dict)
 
@@ -37,27 +36,11 @@ class Limits:
         return max((self.priorities.get(role, 0) for role in roles), default=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a user has asked for so far; times are seconds since the epoch.
-
-    asked_at: when they last did, None for never. pictures: when each of those of the last 24 hours
-    that count was asked for, the oldest first.
-    own, in_guild, in_all: jobs that wait or run.
-    """
-
-    asked_at: float | None = None
-    pictures: tuple[float, ...] = ()
-    own: int = 0
-    in_guild: int = 0
-    in_all: int = 0
-
-
 def check(
-    limits: Limits, usage: Usage, *, user: int, roles: frozenset[int], count: int, now: float
+    limits: Limits, usage: Usage, *, person: str, roles: frozenset[int], count: int, now: float
 ) -> None:
-    """Raise Refused when this user may not ask for `count` pictures now."""
-    if user in limits.blocked:
+    """Raise Refused when this person may not ask for `count` images now."""
+    if person in limits.blocked:
         raise Refused("queue.blocked")
     _check_roles(limits, roles)
     if limits.cooldown and usage.asked_at is not None:
@@ -67,7 +50,7 @@ def check(
     _check_quota(limits, usage, count)
     if limits.per_user is not None and usage.own >= limits.per_user:
         raise Refused("queue.user_full", limit=limits.per_user)
-    if limits.per_guild is not None and usage.in_guild >= limits.per_guild:
+    if limits.per_guild is not None and usage.in_community >= limits.per_guild:
         raise Refused("queue.guild_full", limit=limits.per_guild)
     if limits.size is not None and usage.in_all >= limits.size:
         raise Refused("queue.full", limit=limits.size)
@@ -84,11 +67,11 @@ def _check_roles(limits: Limits, roles: frozenset[int]) -> None:
 def _check_quota(limits: Limits, usage: Usage, count: int) -> None:
     if limits.quota is None:
         return
-    over = len(usage.pictures) + count - limits.quota
+    over = len(usage.images) + count - limits.quota
     if over <= 0:
         return
     if count > limits.quota:
         raise Refused("queue.quota_small", limit=limits.quota, value=count)
     # Room comes as the oldest of them turn a day old.
-    when = ceil(usage.pictures[over - 1] + DAY)
+    when = ceil(usage.images[over - 1] + DAY)
     raise Refused("queue.quota", limit=limits.quota, when=when)

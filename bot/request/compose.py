@@ -2,10 +2,10 @@
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
@@ -49,6 +49,14 @@ class Draft:
     strength: float | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
+        """The options of a command by their names, which are those of the fields; others are
+        ignored. resolved: what stands for an option in another form than it was given."""
+        values = {**options, **resolved}
+        known = {own.name: values[own.name] for own in fields(cls) if own.name in values}
+        return cls(**cast("dict[str, Any]", known))
 
 
 def draw_seed() -> int:

@@ -3,8 +3,6 @@
 from bot.store.faults import files_error, files_unread
 from bot.store.jobs import (
     CRASHES_MAX,
-    DEFAULT_UPLOAD_LIMIT,
-    Asked,
     Failure,
     ImageRecord,
     Job,
@@ -12,18 +10,28 @@ from bot.store.jobs import (
     KeptImage,
     Kind,
     NewJob,
-    Origin,
     Painted,
     now_ms,
 )
+from bot.store.origins import (
+    DEFAULT_UPLOAD_LIMIT,
+    CommandLine,
+    Discord,
+    InteractionToken,
+    Origin,
+    discord_person,
+)
 from bot.store.store import Store
+from bot.store.usage import Usage
 
 __all__ = [
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
-    "Asked",
+    "CommandLine",
+    "Discord",
     "Failure",
     "ImageRecord",
+    "InteractionToken",
     "Job",
     "JobState",
     "KeptImage",
@@ -32,6 +40,8 @@ __all__ = [
     "Origin",
     "Painted",
     "Store",
+    "Usage",
+    "discord_person",
     "files_error",
     "files_unread",
     "now_ms",

@@ -184,6 +184,8 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
         )
     if 0 < version < len(scripts):
         await _keep_as_it_was(path, version)
+    # A table that is rebuilt would take with it what refers to it (SQLite docs, lang_altertable).
+    await connection.execute("PRAGMA foreign_keys = OFF")
     for number, sql in enumerate(scripts[version:], start=version + 1):
         try:
             await connection.executescript(
@@ -195,6 +197,7 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
             # Another process that started at the same time may have done it.
             if await _version(connection) < number:
                 raise
+    await connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _copy(path: Path, target: Path) -> None:

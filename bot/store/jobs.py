@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeVar
 
@@ -14,24 +14,17 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
 from bot.store.database import Row
+from bot.store.origins import InteractionToken, Origin, origin_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
-Origin = Literal["discord", "cli"]
 Kind = Literal["imagine", "reroll", "vary"]
 
 CRASHES_MAX = 2
 """Times that one job may take the process with it."""
-DISCORD_EPOCH = 1_420_070_400_000
-"""Milliseconds from the epoch to Discord's own (docs, reference.mdx, Snowflakes)."""
-TOKEN_MS = 14 * 60 * 1000
-"""An interaction can be answered for 15 minutes (docs, receiving-and-responding.mdx)."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
-DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
-"""Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
-
 
 UNREADABLE = GenerationRequest(
     prompt="?",
@@ -75,41 +68,22 @@ class Failure:
         return cls(error.code, dict(error.params))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The interaction that asks for a job. `token` is a secret: it answers in the bot's name."""
-
-    id: int
-    token: str = field(repr=False)
-
-    @property
-    def good_to(self) -> int:
-        """When the token is used no more, in milliseconds since the epoch: a minute early."""
-        return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job to be accepted. `user_id` is 0 for the command line, which has no guild or channel.
+    """A job to be accepted.
 
-    roles: the user's in that guild. priority: which the queue finds by them.
-    asked: None for a reaction and for the command line.
+    roles: the person's, where the origin has such; the queue finds the priority by them.
+    interaction: the command or button of Discord that asks; None for anything else.
     """
 
     request: GenerationRequest
     origin: Origin
     id: str = field(default_factory=new_id)
     kind: Kind = "imagine"
-    user_id: int = 0
-    guild_id: int | None = None
     roles: frozenset[int] = frozenset()
     priority: int = 0
-    channel_id: int | None = None
-    reply_to: int | None = None
     parent_id: str | None = None
-    locale: str = "en-US"
-    upload_limit: int = DEFAULT_UPLOAD_LIMIT
-    asked: Asked | None = None
+    interaction: InteractionToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +128,6 @@ class Job:
     """A job as the store has it. Times are milliseconds since the epoch.
 
     crashes: times that it took the process with it, at last by `lost_to`.
-    posting_at: when a message of its own was first sent, whether or not that arrived.
     told_at: when the person was told that it failed or was cancelled.
     """
 
@@ -166,13 +139,8 @@ class Job:
     crashes: int
     parent_id: str | None
     request: GenerationRequest
-    user_id: int
-    guild_id: int | None
-    channel_id: int | None
-    message_id: int | None
-    reply_to: int | None
-    locale: str
-    upload_limit: int
+    person: str
+    community: str | None
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -183,8 +151,6 @@ class Job:
     priority: int = 0
     passed: int = 0
     due_at: int | None = None
-    interaction_id: int | None = None
-    posting_at: int | None = None
     told_at: int | None = None
     lost_to: Loss | None = None
 
@@ -199,11 +165,6 @@ class Job:
         return Failure(f"job.{loss.value}", {})
 
     @property
-    def nonce(self) -> str:
-        """What Discord knows a message of this job by, so that it takes none twice."""
-        return str(self.interaction_id or self.id)
-
-    @property
     def seconds(self) -> float:
         """How long the painting took; 0 when it has not ended."""
         if self.started_at is None or self.finished_at is None:
@@ -212,13 +173,17 @@ class Job:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """What of it cannot be read is logged, and stood for: one row must not stop the bot."""
-        values: dict[str, Any] = {key: row[key] for key in row.keys()}  # noqa: SIM118
+        """row: of `SELECT_JOBS`.
+
+        What of it cannot be read is logged, and stood for: one row must not stop the bot.
+        """
+        values: dict[str, Any] = {own.name: row[own.name] for own in fields(cls)}
         lost_to = values["lost_to"]
         unknown = Failure("job.unexpected", {"id": values["id"]})
         return cls(
             **{
                 **values,
+                "origin": origin_of(row),
                 "state": JobState(values["state"]),
                 "request": _read(row, "request", GenerationRequest.from_dict, UNREADABLE),
                 "error": _read(row, "error", _failure, unknown),

@@ -16,13 +16,9 @@ from bot.errors import StoreError
 from bot.store.backup import backups_of
 from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.faults import store_error
+from bot.store.origins import DEFAULT_UPLOAD_LIMIT
 
-TABLES = ("jobs", "images", "tokens", "settings")
-TOLD_LONG_AGO = """
-    UPDATE jobs SET told_at = coalesce(finished_at, created_at)
-    WHERE told_at IS NULL AND state IN ('failed', 'cancelled')
-"""
-"""For what comes from a file older than migration 2, which does the same."""
+TABLES = ("jobs", "discord_jobs", "images", "tokens", "settings")
 STEP_MAX = 4096
 """Row ids that are skipped at once, at most, behind a row that cannot be read."""
 
@@ -53,10 +49,11 @@ def repair(path: Path) -> Repair:
         done = Repair(backup=_newest_sound(path))
         fresh = path.with_name(f"{path.name}.repaired")
         fresh.unlink(missing_ok=True)
-        with closing(_create(fresh)) as new:
+        with closing(_create(fresh, _version_of(path))) as new:
             done.rescued = _copy_rows(path, new)
+            _migrate(new)
             if done.backup is not None:
-                done.added = _copy_rows(done.backup, new)
+                done.added = _add_backup(done.backup, new)
             _tie_up(new)
         done.aside = _put_aside(path)
         fresh.replace(path)
@@ -90,13 +87,40 @@ def _newest_sound(path: Path) -> Path | None:
     return next((backup for backup in backups_of(path) if _sound(backup)), None)
 
 
-def _create(path: Path) -> sqlite3.Connection:
+def _version_of(path: Path) -> int | None:
+    """The schema of a damaged file, as its first page says it; None when that is damaged too."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0]) or None
+    except sqlite3.DatabaseError:
+        return None
+
+
+def _create(path: Path, version: int | None) -> sqlite3.Connection:
+    """An empty database of that schema, or of the latest one."""
     connection = sqlite3.connect(path, isolation_level=None)
-    scripts = read_scripts(MIGRATIONS)
-    for sql in scripts:
-        connection.executescript(sql)
-    connection.execute(f"PRAGMA user_version = {len(scripts)}")
+    _migrate(connection, version)
     return connection
+
+
+def _migrate(connection: sqlite3.Connection, version: int | None = None) -> None:
+    """Bring the schema of `connection` to `version`, or to the latest one."""
+    scripts = read_scripts(MIGRATIONS)[:version]
+    present = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, sql in enumerate(scripts[present:], start=present + 1):
+        connection.executescript(f"BEGIN;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _add_backup(backup: Path, new: sqlite3.Connection) -> dict[str, int]:
+    """Put into `new` what the backup has besides, brought to the same schema in a copy."""
+    copy = backup.with_name(f"{backup.name}.migrated")
+    try:
+        shutil.copyfile(backup, copy)
+        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            _migrate(connection)
+        return _copy_rows(copy, new)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def _copy_rows(source: Path, new: sqlite3.Connection) -> dict[str, int]:
@@ -110,8 +134,6 @@ def _copy_rows(source: Path, new: sqlite3.Connection) -> dict[str, int]:
                 if columns:
                     new.execute("BEGIN")
                     copied[table] = _copy_table(old, new, table, columns)
-                    if table == "jobs" and "told_at" not in columns:
-                        new.execute(TOLD_LONG_AGO)
                     new.execute("COMMIT")
             if new.in_transaction:
                 new.execute("COMMIT")
@@ -179,13 +201,20 @@ def _readable(row: dict[str, object]) -> bool:
 
 
 def _tie_up(new: sqlite3.Connection) -> None:
-    """Let no row refer to one that was lost."""
+    """Let no row refer to one that was lost; of a job without its own row, who asked is known."""
     for sql in (
-        "DELETE FROM images WHERE job_id NOT IN (SELECT id FROM jobs)",
+        "DELETE FROM discord_jobs WHERE job_id NOT IN (SELECT id FROM jobs)",
         "DELETE FROM tokens WHERE job_id NOT IN (SELECT id FROM jobs)",
+        "DELETE FROM images WHERE job_id NOT IN (SELECT id FROM jobs)",
         "UPDATE jobs SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM jobs)",
     ):
         new.execute(sql)
+    new.execute(
+        "INSERT INTO discord_jobs (job_id, user_id, guild_id, locale, upload_limit)"
+        " SELECT id, substr(person, 9), substr(community, 9), 'en-US', ? FROM jobs"
+        " WHERE origin = 'discord' AND id NOT IN (SELECT job_id FROM discord_jobs)",
+        (DEFAULT_UPLOAD_LIMIT,),
+    )
     new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import date
@@ -11,31 +11,37 @@ from typing import Any, Self
 
 import aiosqlite
 
-from bot.errors import Loss, Refused
+from bot.errors import Loss
 from bot.progress import Notice
-from bot.queue.limits import DAY, Usage
 from bot.recipe import Recipe
 from bot.store.backup import back_up
-from bot.store.database import Database, Row
+from bot.store.database import Database
 from bot.store.jobs import (
-    Asked,
     Failure,
     ImageRecord,
     Job,
     JobState,
     KeptImage,
     NewJob,
-    Origin,
     Painted,
     now_ms,
 )
+from bot.store.messages import Messages, check_replay, keep_token, set_message
+from bot.store.origins import SELECT_JOBS, insert_origin
+from bot.store.usage import Usage, usage_of
+
+_OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 
 
 class Store:
-    """Jobs, images and settings. Use as `async with Store.open(path) as store`."""
+    """Jobs, images and settings. Use as `async with Store.open(path) as store`.
+
+    messages: of the jobs on Discord.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.messages = Messages(database)
 
     @classmethod
     @asynccontextmanager
@@ -45,86 +51,47 @@ class Store:
 
     # Accepting
 
-    async def accept(self, new: NewJob, check: Callable[[Usage], None] | None = None) -> Job:
+    async def accept(
+        self,
+        new: NewJob,
+        check: Callable[[Usage], None] | None = None,
+        among: tuple[str, ...] = (),
+    ) -> Job:
         """Insert `new` as pending, unless `check` raises Refused.
 
-        The usage that it sees and the insert are one transaction, so two requests cannot both take
-        the last place. An interaction that was replayed is refused: it has its job.
+        The usage that it sees, which counts the jobs of the origins `among`, and the insert are one
+        transaction, so two requests cannot both take the last place. An interaction that was
+        replayed is refused: it has its job.
         """
-        asked_at = now_ms()
+        asked_at, origin = now_ms(), new.origin
         async with self._database.transaction() as write:
-            if new.asked is not None:
-                await self._check_replay(write, new.asked)
+            if new.interaction is not None:
+                await check_replay(write, new.interaction)
             if check is not None:
-                check(await _usage(write.execute_fetchall, new, asked_at))
+                usage = await usage_of(
+                    write.execute_fetchall, origin.person, origin.community, among, asked_at
+                )
+                check(usage)
             await write.execute(
-                "INSERT INTO jobs (id, origin, kind, parent_id, request, user_id, guild_id,"
-                " channel_id, reply_to, locale, upload_limit, priority, created_at, interaction_id)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
+                " priority, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     new.id,
-                    new.origin,
+                    origin.name,
                     new.kind,
                     new.parent_id,
                     _json(new.request.to_dict()),
-                    new.user_id,
-                    new.guild_id,
-                    new.channel_id,
-                    new.reply_to,
-                    new.locale,
-                    new.upload_limit,
+                    origin.person,
+                    origin.community,
                     new.priority,
                     asked_at,
-                    new.asked and new.asked.id,
                 ),
             )
-            if new.asked is not None:
-                await write.execute(
-                    "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
-                    (new.id, new.asked.token, new.asked.good_to),
-                )
+            if (inserted := insert_origin(origin, new.id)) is not None:
+                await write.execute(*inserted)
+            if new.interaction is not None:
+                await keep_token(write, new.id, new.interaction)
             return await _written(write, new.id)
-
-    async def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Remember which message shows the job."""
-        async with self._database.transaction() as write:
-            await write.execute(
-                "UPDATE jobs SET channel_id = ?, message_id = ? WHERE id = ?",
-                (channel_id, message_id, job_id),
-            )
-
-    async def set_posting(self, job_id: str) -> int | None:
-        """Note that a message of its own is about to be sent; when that was first done, if ever."""
-        async with self._database.transaction() as write:
-            async with write.execute("SELECT posting_at FROM jobs WHERE id = ?", (job_id,)) as rows:
-                row = await rows.fetchone()
-            before: int | None = row["posting_at"] if row else None
-            await write.execute(
-                "UPDATE jobs SET posting_at = ? WHERE id = ? AND posting_at IS NULL",
-                (now_ms(), job_id),
-            )
-        return before
-
-    async def token(self, job_id: str) -> str | None:
-        """The token of the interaction that asked for the job, while it is good."""
-        row = await self._database.row(
-            "SELECT token FROM tokens WHERE job_id = ? AND good_to > ?", (job_id, now_ms())
-        )
-        return row["token"] if row else None
-
-    async def erase_token(self, job_id: str) -> None:
-        """Forget the job's token: its interaction cannot be answered any more."""
-        async with self._database.transaction() as write:
-            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
-
-    async def erase_tokens(self) -> None:
-        """Forget the tokens that are of no more use, by age or because their job has ended."""
-        async with self._database.transaction() as write:
-            await write.execute(
-                "DELETE FROM tokens WHERE good_to <= ? OR job_id IN"
-                " (SELECT id FROM jobs WHERE state = 'delivered' OR told_at IS NOT NULL)",
-                (now_ms(),),
-            )
 
     # Transitions: each returns the job as it is now, or None when it was not in the state expected.
 
@@ -190,13 +157,18 @@ class Store:
     async def deliver(
         self, job: Job, channel_id: int | None = None, message_id: int | None = None
     ) -> Job | None:
-        """done → delivered, in that message."""
-        return await self._transition(
-            job.id,
-            "state = 'delivered', delivered_at = ?, channel_id = coalesce(?, channel_id),"
-            " message_id = coalesce(?, message_id) WHERE state = 'done' AND attempt = ?",
-            (now_ms(), channel_id, message_id, job.attempt),
-        )
+        """done → delivered; on Discord in that message."""
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE jobs SET state = 'delivered', delivered_at = ?"
+                " WHERE state = 'done' AND attempt = ? AND id = ?",
+                (now_ms(), job.attempt, job.id),
+            )
+            if cursor.rowcount == 0:
+                return None
+            if channel_id is not None and message_id is not None:
+                await set_message(write, job.id, channel_id, message_id)
+            return await _written(write, job.id)
 
     async def fail(self, job: Job, failure: Failure) -> Job | None:
         """pending, running or done → failed."""
@@ -224,19 +196,19 @@ class Store:
             (now_ms(), job.attempt),
         )
 
-    async def recover(self, origin: Origin) -> None:
+    async def requeue_all(self, origins: tuple[str, ...]) -> None:
         """At start, before anything runs: what a crash left running waits again."""
         async with self._database.transaction() as write:
             await write.execute(
-                "UPDATE jobs SET state = 'pending', crashes = crashes + 1, lost_to = 'died'"
-                " WHERE state = 'running' AND origin = ?",
-                (origin,),
+                "UPDATE jobs SET state = 'pending', crashes = crashes + 1,"  # noqa: S608
+                f" lost_to = 'died' WHERE state = 'running' AND {_OF_ORIGINS}",
+                (_json(origins),),
             )
 
     # Reading
 
     async def find(self, job_id: str) -> Job | None:
-        row = await self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        row = await self._database.row(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
         return Job.from_row(row) if row else None
 
     async def job(self, job_id: str) -> Job:
@@ -245,24 +217,20 @@ class Store:
             raise LookupError(f"no job {job_id}")
         return job
 
-    async def job_of_message(self, message_id: int) -> Job | None:
-        row = await self._database.row("SELECT * FROM jobs WHERE message_id = ?", (message_id,))
-        return Job.from_row(row) if row else None
-
-    async def jobs_in(self, state: JobState, origin: Origin) -> list[Job]:
-        """All jobs of `origin` in `state`, the oldest first."""
+    async def jobs_in(self, state: JobState, origins: tuple[str, ...]) -> list[Job]:
+        """All jobs of `origins` in `state`, the oldest first."""
         rows = await self._database.rows(
-            "SELECT * FROM jobs WHERE state = ? AND origin = ? ORDER BY created_at, rowid",
-            (state.value, origin),
+            f"{SELECT_JOBS} WHERE state = ? AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
+            (state.value, _json(origins)),
         )
         return [Job.from_row(row) for row in rows]
 
-    async def untold(self, origin: Origin) -> list[Job]:
+    async def untold(self, origins: tuple[str, ...]) -> list[Job]:
         """The jobs that failed or were cancelled without their person being told, oldest first."""
         rows = await self._database.rows(
-            "SELECT * FROM jobs WHERE state IN ('failed', 'cancelled') AND told_at IS NULL"
-            " AND origin = ? ORDER BY created_at, rowid",
-            (origin,),
+            f"{SELECT_JOBS} WHERE state IN ('failed', 'cancelled') AND told_at IS NULL"
+            f" AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
+            (_json(origins),),
         )
         return [Job.from_row(row) for row in rows]
 
@@ -272,28 +240,31 @@ class Store:
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
 
-    async def usage(self, new: NewJob, now: float) -> Usage:
-        """What the limits of `new` go by, at `now` seconds."""
-        return await _usage(self._database.rows, new, int(now * 1000))
-
-    async def last_served(self, users: Collection[int]) -> dict[int, float]:
-        """When a job of each of `users` was last begun, in seconds; without those never served."""
-        rows = await self._database.rows(
-            "SELECT users.value AS user_id, (SELECT max(started_at) FROM jobs"
-            " WHERE user_id = users.value AND started_at IS NOT NULL) AS started_at"
-            " FROM json_each(?) AS users",
-            (_json(list(users)),),
+    async def usage(self, new: NewJob, among: tuple[str, ...], now: float) -> Usage:
+        """What the limits of `new` go by, at `now` seconds; `among` as of `accept`."""
+        origin = new.origin
+        return await usage_of(
+            self._database.rows, origin.person, origin.community, among, int(now * 1000)
         )
-        return {row["user_id"]: row["started_at"] / 1000 for row in rows if row["started_at"]}
 
-    async def painted(self, origin: Origin, limit: int = 1_000) -> list[Painted]:
+    async def last_served(self, people: Collection[str]) -> dict[str, float]:
+        """When a job of each of `people` was last begun, in seconds; without those never served."""
+        rows = await self._database.rows(
+            "SELECT people.value AS person, (SELECT max(started_at) FROM jobs"
+            " WHERE person = people.value AND started_at IS NOT NULL) AS started_at"
+            " FROM json_each(?) AS people",
+            (_json(list(people)),),
+        )
+        return {row["person"]: row["started_at"] / 1000 for row in rows if row["started_at"]}
+
+    async def painted(self, origins: tuple[str, ...], limit: int = 1_000) -> list[Painted]:
         """The latest jobs that were painted, the oldest of them first."""
         rows = await self._database.rows(
-            "SELECT id, request, started_at, finished_at FROM jobs"
-            " WHERE state IN ('done', 'delivered') AND origin = ?"
+            "SELECT id, request, started_at, finished_at FROM jobs"  # noqa: S608
+            f" WHERE state IN ('done', 'delivered') AND {_OF_ORIGINS}"
             " AND started_at IS NOT NULL AND finished_at > started_at"
             " ORDER BY started_at DESC LIMIT ?",
-            (origin, limit),
+            (_json(origins), limit),
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
 
@@ -359,49 +330,11 @@ class Store:
                 return None
             return await _written(write, job_id)
 
-    @staticmethod
-    async def _check_replay(write: aiosqlite.Connection, asked: Asked) -> None:
-        async with write.execute(
-            "SELECT 1 FROM jobs WHERE interaction_id = ?", (asked.id,)
-        ) as cursor:
-            if await cursor.fetchone():
-                raise Refused("queue.twice")
-
 
 async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
     """The job as this transaction leaves it: read later, a failure would hide that it was kept."""
-    [row] = await write.execute_fetchall("SELECT * FROM jobs WHERE id = ?", (job_id,))
+    [row] = await write.execute_fetchall(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
     return Job.from_row(row)
-
-
-Rows = Callable[[str, Sequence[Any]], Awaitable[Iterable[Row]]]
-
-
-async def _usage(rows: Rows, new: NewJob, now: int) -> Usage:
-    """What the user of `new`, and all others, have asked for until `now`."""
-    [counts] = await rows(
-        "SELECT count(*) AS in_all, coalesce(sum(user_id = ?), 0) AS own,"
-        " coalesce(sum(guild_id = ?), 0) AS in_guild FROM jobs"
-        " WHERE state IN ('pending', 'running') AND origin = ?",
-        (new.user_id, new.guild_id, new.origin),
-    )
-    # What failed, or was cancelled before anything was painted, is given back.
-    asked = list(
-        await rows(
-            "SELECT created_at, coalesce(json_extract(iif(json_valid(request), request, '{}'),"
-            " '$.count'), 1) AS count FROM jobs"
-            " WHERE user_id = ? AND created_at > ? AND origin = ? AND state != 'failed'"
-            " AND (state != 'cancelled' OR started_at IS NOT NULL) ORDER BY created_at",
-            (new.user_id, now - DAY * 1000, new.origin),
-        )
-    )
-    return Usage(
-        asked_at=asked[-1]["created_at"] / 1000 if asked else None,
-        pictures=tuple(row["created_at"] / 1000 for row in asked for _ in range(row["count"])),
-        own=counts["own"],
-        in_guild=counts["in_guild"],
-        in_all=counts["in_all"],
-    )
 
 
 def _json(value: object) -> str:

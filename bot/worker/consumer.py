@@ -1,8 +1,8 @@
-"""GpuConsumer: the one task that drains the queue, painting in a thread of its own."""
+"""GpuConsumer: the one task of a lane, which generates in a thread of its own."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,20 +14,20 @@ from bot.files.images import discard_images, save_images
 from bot.log import concerning, here, traceback_without
 from bot.painting import Painting
 from bot.progress import Progress, Stage
-from bot.queue import JobQueue
+from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
-from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
+from bot.store import Failure, ImageRecord, Job, Store, files_error
 from bot.store.retrying import insist
 from bot.worker.attempt import Attempt
-from catalog import Catalog
+from bot.worker.notices import Notices
+from bot.worker.observers import JobObserver
+from catalog import Catalog, LiveCatalog
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GRACE = 3.0
 """Seconds that a shutdown waits for the running step to end."""
-TELL_AFTER = 0.1
-"""Seconds in which several changes of the line are told as one."""
 PAUSE = 1.0
 """Seconds until the next try when the store cannot be used (locked, disk full)."""
 WATCH = 1.0
@@ -56,22 +56,11 @@ class Painter(Protocol):
     def close(self) -> None: ...
 
 
-class JobObserver(Protocol):
-    """Who is told what becomes of the jobs. The first two must return at once."""
-
-    def moved(self, places: dict[str, Progress]) -> None:
-        """The line has changed; `places` are of those who still wait."""
-
-    def progressed(self, job: Job, progress: Progress) -> None: ...
-
-    async def finished(self, job: Job) -> None: ...
-
-    async def failed(self, job: Job) -> None: ...
-
-
 class GpuConsumer:
-    """Takes the next job, has it painted, stores the files, tells the observer.
+    """Takes the next job of its lane, has it painted, stores the files, tells the observer.
 
+    notices: carries what the observer is told at the end of a job.
+    withdrawn: ids of jobs that were cancelled in the moment they began; shared by all lanes.
     images_dir: files go into a folder of it that is named after the job.
     timeout: seconds that one job may paint; with many steps more, see bot.worker.attempt.
     idle: seconds without a job after which the painter may rest; None is never.
@@ -80,38 +69,48 @@ class GpuConsumer:
     def __init__(
         self,
         *,
+        lane: Lane,
         queue: JobQueue,
         store: Store,
         painter: Painter,
-        catalog: Callable[[], Catalog],
+        catalog: LiveCatalog,
         observer: JobObserver,
+        notices: Notices,
+        withdrawn: set[str],
         images_dir: Path,
         timeout: float,
         idle: float | None = None,
     ) -> None:
+        self.lane = lane
         self._queue = queue
         self._store = store
         self._painter = painter
         self._catalog = catalog
         self._observer = observer
+        self._notices = notices
         self._images_dir = images_dir
         self._timeout = timeout
         self._idle = idle
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._running: Attempt | None = None
-        self._unwanted: set[str] = set()
-        self._telling: asyncio.TimerHandle | None = None
+        self._withdrawn = withdrawn
         self._stopping = False
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
-        self._notices: set[asyncio.Task[None]] = set()
         self.draining = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
         """Load torch and the default model in the engine thread, before a job has to wait."""
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._thread, self._warm_up, loop)
+
+    def prefetch(self, job: Job) -> None:
+        """Read what a waiting job needs from disk; blocking, from any other thread."""
+        self._painter.prefetch(job.request, self._catalog.current)
+
+    def rest(self) -> None:
+        """Give the GPU's memory back once the present job is done."""
+        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
 
     async def lost(self) -> EngineLost:
         """Wait until only a fresh process can paint again; why."""
@@ -128,7 +127,7 @@ class GpuConsumer:
     def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
         self._painter.warm_up()
         try:
-            self._painter.preload(self._catalog(), self._check_stopping)
+            self._painter.preload(self._catalog.current, self._check_stopping)
         except PaintStopped:
             log.info("stopped while the default model was loaded")
         except EngineLost as error:
@@ -143,25 +142,18 @@ class GpuConsumer:
             raise PaintStopped(StopReason.SHUTDOWN)
 
     async def run(self) -> None:
-        """Paint jobs until `stop`; one at a time, in the queue's order."""
-        self._queue.moved = self._tell_soon
-        fetching = asyncio.create_task(self._fetch_ahead())
+        """Paint jobs until `end`; one at a time, in the queue's order."""
         self.draining = True
         try:
             await self._drain()
         finally:
             self.draining = False
-            self._queue.moved = lambda: None
-            if self._telling is not None:
-                self._telling.cancel()
-            fetching.cancel()
-            await asyncio.wait([fetching])
 
     async def _drain(self) -> None:
         while not self._stopping:
             try:
                 with self._resting_when_idle():
-                    job = await self._queue.next()
+                    job = await self._queue.next(self.lane)
             except StoreError as error:
                 log.error("the next job cannot be started: %s", error)
                 await asyncio.sleep(PAUSE)
@@ -176,31 +168,18 @@ class GpuConsumer:
             except Exception:
                 log.exception("job %s: could not be concluded", job.id)
             finally:
-                self._unwanted.discard(job.id)
+                self._withdrawn.discard(job.id)
                 self._queue.leave(job.id)
-
-    def _tell_soon(self) -> None:
-        """Tell the observer how the line is now, once the present changes are through."""
-        if self._telling is None:
-            loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
-
-    def _tell_places(self) -> None:
-        self._telling = None
-        places = self._queue.places()
-        if self._queue.running is not None:
-            places.pop(self._queue.running.id, None)
-        self._observe(self._observer.moved, places)
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
         """Let the painter give the GPU's memory back when the block lasts long."""
-        loop = asyncio.get_running_loop()
 
         def rest() -> None:
             log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
-            loop.run_in_executor(self._thread, self._painter.rest)
+            self.rest()
 
+        loop = asyncio.get_running_loop()
         timer = loop.call_later(self._idle, rest) if self._idle else None
         try:
             yield
@@ -208,63 +187,25 @@ class GpuConsumer:
             if timer:
                 timer.cancel()
 
-    async def _fetch_ahead(self) -> None:
-        """Have what waiting jobs need read from disk while another one is painted."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                if job := await self._queue.newcomer():
-                    work = partial(self._painter.prefetch, job.request, self._catalog())
-                    with concerning(job.id):
-                        await loop.run_in_executor(self._reader, here(work))
-            except Exception:
-                # It only costs the time it would have saved.
-                log.exception("nothing could be read ahead")
-
     def cancel(self, job_id: str) -> bool:
         """Stop the running job at its next step, if it is that one."""
-        if self._running is None or self._running.job.id != job_id:
-            return False
-        self._running.stop(StopReason.CANCELLED)
-        return True
+        if self._running is not None and self._running.job.id == job_id:
+            self._running.stop(StopReason.CANCELLED)
+            return True
+        return False
 
-    async def withdraw(self, job_id: str) -> Job | None:
-        """Cancel a job that waits, or stop it at its next step if it runs.
-
-        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
-        """
-        job = await self._store.find(job_id)
-        if job is None:
-            return None
-        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
-        if cancelled is not None:
-            log.info("job %s: cancelled while it waited", job_id)
-            self._queue.leave(job_id)
-            self._tell(self._observer.failed(cancelled))
-            return cancelled
-        # It may have begun just now.
-        job = await self._store.job(job_id)
-        if job.state is not JobState.RUNNING:
-            return None
-        if not self.cancel(job_id):
-            self._unwanted.add(job_id)
-        return job
-
-    async def pause(self) -> None:
-        """Start no more jobs until `unpause`; after the present one the GPU's memory is free."""
-        await self._queue.pause()
-        log.info("paused")
-        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
-
-    async def unpause(self) -> None:
-        await self._queue.unpause()
-        log.info("no longer paused")
-
-    async def stop(self, task: asyncio.Task[None]) -> None:
-        """End `task`, which runs `run`. Jobs that are not done stay pending in the store."""
+    def stop(self) -> None:
+        """Take no more jobs, and stop the running one at its next step."""
         self._stopping = True
         if self._running is not None:
             self._running.stop(StopReason.SHUTDOWN)
+
+    async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
+        """After `stop`: end `task`, which runs `run`; a job not done stays pending in the store.
+
+        Returns what closes the engine, to be waited for a moment; None where its thread is stuck.
+        """
+        if self._running is not None:
             await asyncio.wait([task], timeout=GRACE)
         stuck = self._running
         if stuck is not None:
@@ -272,23 +213,18 @@ class GpuConsumer:
             await self._quietly(self._store.requeue(stuck.job))
         task.cancel()
         await asyncio.wait([task])
-        last: set[asyncio.Future[None]] = {*self._notices}
-        if stuck is None and self._lost is None:
-            loop = asyncio.get_running_loop()
-            last.add(loop.run_in_executor(self._thread, self._painter.close))
-        if last:
-            _, late = await asyncio.wait(last, timeout=GRACE / 2)
-            for future in late:
-                future.cancel()
-            if late:
-                await asyncio.wait(late)
-        for thread in (self._thread, self._reader):
-            thread.shutdown(wait=False, cancel_futures=True)
+        if stuck is not None or self._lost is not None:
+            return None
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._painter.close)
+
+    def shut_down(self) -> None:
+        """Let go of the thread, whatever it does."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
         log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
         self._running = running = Attempt(job, self._timeout)
-        if job.id in self._unwanted:
+        if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
@@ -315,7 +251,7 @@ class GpuConsumer:
                 log.info("job %s: %s %s", job.id, notice.code, notice.params)
             log.info("job %s: done in %.1f s", job.id, done.seconds)
             self._queue.painted(done)
-            self._tell(self._observer.finished(done))
+            self._notices.send(self._observer.finished(done))
         finally:
             self._running = None
 
@@ -328,7 +264,7 @@ class GpuConsumer:
             loop.call_soon_threadsafe(self._report, running.job, progress)
 
         work = partial(
-            self._painter.paint, running.job.request, self._catalog(), report, running.check
+            self._painter.paint, running.job.request, self._catalog.current, report, running.check
         )
         painting = loop.run_in_executor(self._thread, here(work))
         while not painting.done():
@@ -390,19 +326,8 @@ class GpuConsumer:
                 if cancelled := await self._insist(lambda: self._store.cancel(job), job):
                     # Without rows in the store, nothing would ever prune them.
                     await asyncio.to_thread(discard_images, job, self._images_dir)
-                    self._tell(self._observer.failed(cancelled))
+                    self._notices.send(self._observer.failed(cancelled))
 
     async def _fail(self, job: Job, failure: Failure) -> None:
         if failed := await self._insist(lambda: self._store.fail(job, failure), job):
-            self._tell(self._observer.failed(failed))
-
-    def _tell(self, news: Coroutine[Any, Any, None]) -> None:
-        """Deliver in the background, so that the GPU does not wait for Discord."""
-        task = asyncio.create_task(news)
-        self._notices.add(task)
-        task.add_done_callback(self._told)
-
-    def _told(self, task: asyncio.Task[None]) -> None:
-        self._notices.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("an observer failed", exc_info=error)
+            self._notices.send(self._observer.failed(failed))

@@ -1,22 +1,37 @@
-"""Several observers of the jobs as one."""
+"""Who is told what becomes of the jobs."""
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol
 
 from bot.progress import Progress
-from bot.store import Job
-from bot.worker.consumer import JobObserver
+from bot.store import CommandLine, Job, Store
 
 log = logging.getLogger(__name__)
 
 
-class Observers:
-    """A JobObserver that tells each of several; none suffers from another's fault."""
+class JobObserver(Protocol):
+    """Hears of every job. The first two must return at once."""
 
-    def __init__(self, observers: Sequence[JobObserver]) -> None:
-        self._observers = observers
+    def moved(self, places: dict[str, Progress]) -> None:
+        """The line has changed; `places` are of those who still wait."""
+
+    def progressed(self, job: Job, progress: Progress) -> None: ...
+
+    async def finished(self, job: Job) -> None: ...
+
+    async def failed(self, job: Job) -> None: ...
+
+
+class Observers:
+    """A JobObserver that tells each that subscribed; none suffers from another's fault."""
+
+    def __init__(self) -> None:
+        self._observers: list[JobObserver] = []
+
+    def subscribe(self, observer: JobObserver) -> None:
+        self._observers.append(observer)
 
     def moved(self, places: dict[str, Progress]) -> None:
         for observer in self._observers:
@@ -43,3 +58,32 @@ async def _all(news: Iterable[Coroutine[Any, Any, None]]) -> None:
     for outcome in await asyncio.gather(*news, return_exceptions=True):
         if isinstance(outcome, Exception):
             log.error("an observer failed", exc_info=outcome)
+
+
+class KeptOrTold:
+    """A JobObserver that keeps what the command line asked for, and tells `teller` of the rest."""
+
+    def __init__(self, store: Store, teller: JobObserver) -> None:
+        self._store = store
+        self._teller = teller
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        self._teller.moved(places)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        if not _of_command_line(job):
+            self._teller.progressed(job, progress)
+
+    async def finished(self, job: Job) -> None:
+        if not _of_command_line(job):
+            await self._teller.finished(job)
+        elif await self._store.deliver(job):
+            log.info("job %s: kept in the images folder; its caller is gone", job.id)
+
+    async def failed(self, job: Job) -> None:
+        if not _of_command_line(job):
+            await self._teller.failed(job)
+
+
+def _of_command_line(job: Job) -> bool:
+    return isinstance(job.origin, CommandLine)

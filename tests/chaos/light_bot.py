@@ -2,7 +2,7 @@
 
 The process, the store, the queue, the consumer and its thread, the files, the delivery and
 discord.py are the real ones. The engine is exchanged in the one place that makes it
-(`bot.studio.build_engine`), because importing torch at each of many starts would be nearly all of
+(`bot.backend.build_engine`), because importing torch at each of many starts would be nearly all of
 the work. The long form of the chaos (`make chaos`) runs hurried_bot.py, which exchanges nothing
 but the pauses.
 """
@@ -92,7 +92,8 @@ def shorten_pauses() -> None:
     """What a person would wait for, minutes at times, in fractions of a second."""
     import discord
 
-    from bot.chat import client
+    from bot import serve
+    from bot.chat import connection
     from bot.chat.delivery import courier, outbox
     from bot.process import restart
     from bot.store import retrying
@@ -101,8 +102,8 @@ def shorten_pauses() -> None:
     async def at_once(*_: Any, **__: Any) -> None: ...
 
     discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
-    client.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
-    client.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
+    connection.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
+    serve.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     retrying.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
     outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
     restart.PAUSES = (0,)  # type: ignore[assignment]
@@ -138,7 +139,7 @@ if __name__ == "__main__":
     shorten_pauses()
     if "CHAOS_STANDS_STILL_ONCE" in os.environ:
         stand_still_once(Path(os.environ["CHAOS_STANDS_STILL_ONCE"]))
-    from bot import studio
+    from bot import backend
 
-    studio.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]
+    backend.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

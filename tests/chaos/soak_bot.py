@@ -29,18 +29,18 @@ async def _observe(file: Path) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from bot.chat import client
+    from bot import serve
     from tests.chaos.light_bot import shorten_pauses
 
     shorten_pauses()
-    serve = client._serve
+    run = serve._serve
 
-    async def observed(bot: Any) -> None:
+    async def observed(bot: Any, settings: Any) -> None:
         observing = asyncio.create_task(_observe(Path(os.environ["SOAK_FILE"])))
         try:
-            await serve(bot)
+            await run(bot, settings)
         finally:
             observing.cancel()
 
-    client._serve = observed
+    serve._serve = observed
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

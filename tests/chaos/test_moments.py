@@ -150,5 +150,5 @@ async def painted_pixels(playground: Playground, message: Any) -> bytes:
 def test_the_stand_in_engine_is_the_only_difference() -> None:
     """What these tests run is main.py; see the docstring of light_bot.py."""
     text = Path(LightBot.program).read_text(encoding="utf-8")
-    assert text.count("studio.build_engine") == 2
+    assert text.count("backend.build_engine") == 2
     assert 'runpy.run_path(str(ROOT / "main.py"), run_name="__main__")' in text

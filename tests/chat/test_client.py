@@ -1,4 +1,4 @@
-"""What keeps the bot's process going, and ends it."""
+"""The first connection to Discord, however often it is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,55 +9,8 @@ import discord
 import pytest
 import yarl
 
-from bot.chat import client
+from bot.chat import connection
 from bot.chat.client import ImagenBot
-from bot.errors import EngineLost, Loss
-from bot.process import signals
-
-
-class LostConsumer:
-    async def lost(self) -> EngineLost:
-        return EngineLost(Loss.DEVICE, "the GPU failed")
-
-
-class TestServingUntilTheEngineIsLost:
-    async def test_what_swallows_a_cancellation_is_cancelled_again(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(client, "CANCEL_AGAIN", 0.0)
-        monkeypatch.setattr(client, "at_the_latest", lambda _: None)
-        swallowed = 0
-
-        async def serving() -> None:
-            nonlocal swallowed
-            while swallowed < 3:
-                try:
-                    await asyncio.Event().wait()
-                except asyncio.CancelledError:
-                    swallowed += 1
-
-        with pytest.raises(EngineLost):
-            await client._unless_lost(cast("Any", LostConsumer()), serving(), cast("Any", None))
-        assert swallowed == 3
-
-    async def test_what_never_ends_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "CANCEL_AGAIN", 0.0)
-        monkeypatch.setattr(signals, "CLOSE_WITHIN", 0.01)
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-
-        async def serving() -> None:
-            while not ended.is_set():
-                try:
-                    await ended.wait()
-                except asyncio.CancelledError:
-                    continue
-
-        def anew() -> None:
-            loop.call_soon_threadsafe(ended.set)
-
-        with pytest.raises(EngineLost):
-            await client._unless_lost(cast("Any", LostConsumer()), serving(), cast("Any", anew))
-
 
 launch_shard = cast("Any", ImagenBot.launch_shard)
 
@@ -73,7 +26,7 @@ class FakeSocket:
 
 @pytest.fixture
 async def sharded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.AutoShardedClient]:
-    monkeypatch.setattr(client, "RETRY_AFTER", (0,))
+    monkeypatch.setattr(connection, "RETRY_AFTER", (0,))
     async with discord.AutoShardedClient(intents=discord.Intents.none()) as sharded:
         sharded._reconnect = True  # as `connect` sets it
         yield sharded

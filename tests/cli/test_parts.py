@@ -22,14 +22,14 @@ from bot.settings import Settings
 from bot.store import Failure, Job, JobState, Store
 from bot.texts.language import Texts
 from catalog import CatalogError
-from tests.store.factories import done, new_job, recipe, record, request
+from tests.store.factories import done, of_cli, recipe, record, request
 
 SAY = Texts.read().speaker()
 
 
 async def finished(tmp_path: Path, **fields: Any) -> Job:
     async with Store.open(tmp_path / "x.sqlite3") as store:
-        job = await done(store, new_job(origin="cli", request=request(count=2)))
+        job = await done(store, of_cli(request=request(count=2)))
         job = await store.deliver(job) or job
     return replace(job, **fields)
 

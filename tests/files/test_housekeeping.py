@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from bot.files.housekeeping import DAY_MS, Housekeeping, choose
 from bot.files.images import save_images
-from bot.store import Asked, Job, JobState, KeptImage, Store, now_ms
+from bot.store import InteractionToken, Job, JobState, KeptImage, Store, now_ms
 from bot.store.backup import backups_of
-from bot.store.jobs import DISCORD_EPOCH, TOKEN_MS
+from bot.store.origins import DISCORD_EPOCH, TOKEN_MS
 from tests.store.factories import new_job, painting, request, running
 
 MB = 1_000_000
@@ -170,30 +170,30 @@ def content(folder: Path) -> bytes:
 async def test_tokens_are_used_and_erased_in_time(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
-    job = await store.accept(new_job(asked=asked))
-    assert await store.token(job.id) == asked.token
+    asked = InteractionToken((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
+    job = await store.accept(new_job(interaction=asked))
+    assert await store.messages.token(job.id) == asked.token
     assert asked.token not in repr(asked)
     assert asked.token not in repr(job)
     soon = now_ms() + TOKEN_MS + 1
-    monkeypatch.setattr("bot.store.store.now_ms", lambda: soon)
-    assert await store.token(job.id) is None
-    await store.erase_tokens()
+    monkeypatch.setattr("bot.store.messages.now_ms", lambda: soon)
+    assert await store.messages.token(job.id) is None
+    await store.messages.erase_tokens()
     assert await store._database.rows("SELECT * FROM tokens") == []
     await store._database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert asked.token.encode() not in content(tmp_path)
 
 
 async def test_a_delivered_job_needs_no_token(store: Store, tmp_path: Path) -> None:
-    asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret")
-    waiting = await store.accept(new_job(asked=asked))
-    other = Asked(asked.id + 1, "another")
-    job = await running(store, new_job(asked=other))
+    asked = InteractionToken((now_ms() - DISCORD_EPOCH) << 22, "a-secret")
+    waiting = await store.accept(new_job(interaction=asked))
+    other = InteractionToken(asked.id + 1, "another")
+    job = await running(store, new_job(interaction=other))
     result = painting()
     done = await store.finish(job, result.recipe, save_images(result, job, tmp_path), [])
     assert done is not None
     await store.deliver(done, 1, 2)
-    await store.erase_tokens()
+    await store.messages.erase_tokens()
     left = await store._database.rows("SELECT job_id FROM tokens")
     assert [row["job_id"] for row in left] == [waiting.id]
     assert replace(asked, token="x").good_to == asked.good_to

@@ -12,31 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.metrics import Metrics
 from bot.progress import Progress, Stage
 from bot.store import Failure, Job, JobState
-from tests.store.factories import REQUEST
+from tests.store.factories import REQUEST, any_job
 
-JOB = Job(
-    id="abc",
-    origin="discord",
-    kind="imagine",
-    state=JobState.RUNNING,
-    attempt=1,
-    crashes=0,
-    parent_id=None,
-    request=REQUEST,
-    user_id=7,
-    guild_id=None,
-    channel_id=None,
-    message_id=None,
-    reply_to=None,
-    locale="en-US",
-    upload_limit=1,
-    created_at=1_000,
-    started_at=4_500,
-    finished_at=None,
-    delivered_at=None,
-    error=None,
-    recipe=None,
-    warnings=(),
+JOB = any_job(
+    id="abc", state=JobState.RUNNING, created_at=1_000, started_at=4_500, finished_at=None
 )
 
 
@@ -54,12 +33,12 @@ class Watched:
     def __init__(self) -> None:
         self.clock = Clock()
         self.length = 0
-        self.model: str | None = None
+        self.models: set[str] = set()
         self.memory: Callable[[], dict[str, int]] = dict
         self.metrics = Metrics(
             queue_length=lambda: self.length,
             outbox_length=lambda: 3,
-            loaded=lambda: self.model,
+            loaded=lambda: self.models,
             latency=lambda: 0.05,
             gpu_memory=lambda: self.memory(),
             clock=self.clock,
@@ -137,7 +116,7 @@ async def test_the_same_job_once_more_begins_at_its_first_step(watched: Watched)
 
 async def test_a_switch_is_a_job_for_another_model(watched: Watched) -> None:
     for loaded, model in ((None, "demo"), ("demo", "demo"), ("demo", "other"), ("other", "demo")):
-        watched.model = loaded
+        watched.models = {loaded} if loaded else set()
         job = replace(JOB, id=f"{loaded}-{model}", request=replace(REQUEST, model=model))
         watched.start(job)
         watched.step(job, 1)
@@ -187,12 +166,12 @@ async def test_how_late_the_loop_was(watched: Watched) -> None:
 
 
 async def test_nobody_is_named(watched: Watched) -> None:
-    job = replace(JOB, id="canaryjob", user_id=987_654_321, guild_id=123_456_789)
+    job = any_job(id="canaryjob", user_id=987_654_321, guild_id=123_456_789, started_at=2)
     watched.start(job)
     watched.step(job, 1)
     await watched.metrics.finished(replace(job, finished_at=5_000))
     text = (await watched.metrics.text()).decode()
-    for canary in (REQUEST.prompt, job.id, str(job.user_id), str(job.guild_id)):
+    for canary in (REQUEST.prompt, job.id, "987654321", "123456789"):
         assert canary not in text
 
 
@@ -207,7 +186,7 @@ def test_a_driver_that_never_answers_does_not_keep_the_loop_from_its_end() -> No
     metrics = Metrics(
         queue_length=lambda: 0,
         outbox_length=lambda: 0,
-        loaded=lambda: None,
+        loaded=lambda: (),
         latency=lambda: 0.0,
         gpu_memory=gpu_memory,
     )

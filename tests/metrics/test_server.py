@@ -143,7 +143,9 @@ class Noting:
 
 async def test_one_observers_fault_is_not_the_others(caplog: pytest.LogCaptureFixture) -> None:
     first, broken, last = Noting(), Noting(broken=True), Noting()
-    observers = Observers([first, broken, last])
+    observers = Observers()
+    for observer in (first, broken, last):
+        observers.subscribe(observer)
     job: Any = None
     observers.moved({})
     observers.progressed(job, Progress(Stage.STARTING))

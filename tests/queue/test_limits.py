@@ -4,7 +4,8 @@ import pytest
 
 from bot.chat.ui.markdown import plain
 from bot.errors import Refused
-from bot.queue.limits import DAY, Limits, Usage, check
+from bot.queue.limits import Limits, check
+from bot.store.usage import DAY, Usage
 from bot.texts.language import Texts
 
 NOW = 1_000_000.0
@@ -14,12 +15,12 @@ EVERYTHING = Limits(
     per_guild=5,
     cooldown=60,
     quota=4,
-    blocked=frozenset({7}),
+    blocked=frozenset({"u7"}),
     roles=(50, 51),
     priorities={50: 1, 60: 5},
 )
 WORST = Usage(
-    asked_at=NOW - 1, pictures=(NOW - 9, NOW - 5, NOW - 5, NOW - 5), own=3, in_guild=5, in_all=10
+    asked_at=NOW - 1, images=(NOW - 9, NOW - 5, NOW - 5, NOW - 5), own=3, in_community=5, in_all=10
 )
 FINE = Usage()
 
@@ -28,13 +29,13 @@ def refusal(
     limits: Limits,
     usage: Usage = FINE,
     *,
-    user: int = 1,
+    person: str = "u1",
     roles: frozenset[int] = frozenset({50}),
     count: int = 1,
 ) -> tuple[str, dict[str, object]]:
     """Code and params of the refusal; the sentence can be filled in with them in each language."""
     with pytest.raises(Refused) as refused:
-        check(limits, usage, user=user, roles=roles, count=count, now=NOW)
+        check(limits, usage, person=person, roles=roles, count=count, now=NOW)
     texts = Texts.read()
     for locale in ("en", "de", "fr"):
         said = texts.speaker(locale)(refused.value.code, **plain(refused.value.params))
@@ -44,35 +45,35 @@ def refusal(
 
 
 def test_without_limits_everybody_may_always() -> None:
-    check(Limits(), WORST, user=7, roles=frozenset(), count=4, now=NOW)
+    check(Limits(), WORST, person="u7", roles=frozenset(), count=4, now=NOW)
 
 
 def test_they_are_checked_in_their_order() -> None:
     """Everything is wrong at once; what is said first is mended first."""
     codes = []
-    user, roles, usage = 7, frozenset[int](), WORST
+    person, roles, usage = "u7", frozenset[int](), WORST
     for mend in (
-        "user",
+        "person",
         "roles",
         "asked_at",
-        "pictures",
+        "images",
         "own",
-        "in_guild",
+        "in_community",
         "in_all",
     ):
-        codes.append(refusal(EVERYTHING, usage, user=user, roles=roles)[0])
+        codes.append(refusal(EVERYTHING, usage, person=person, roles=roles)[0])
         match mend:
-            case "user":
-                user = 1
+            case "person":
+                person = "u1"
             case "roles":
                 roles = frozenset({51})
             case "asked_at":
-                usage = Usage(NOW - 60, usage.pictures, 3, 5, 10)
-            case "pictures":
-                usage = Usage(NOW - 60, usage.pictures[1:], 3, 5, 10)
+                usage = Usage(NOW - 60, usage.images, 3, 5, 10)
+            case "images":
+                usage = Usage(NOW - 60, usage.images[1:], 3, 5, 10)
             case "own":
                 usage = Usage(NOW - 60, (), 2, 5, 10)
-            case "in_guild":
+            case "in_community":
                 usage = Usage(NOW - 60, (), 2, 4, 10)
             case _:
                 usage = Usage(NOW - 60, (), 2, 4, 9)
@@ -85,7 +86,7 @@ def test_they_are_checked_in_their_order() -> None:
         "queue.guild_full",
         "queue.full",
     ]
-    check(EVERYTHING, usage, user=user, roles=roles, count=1, now=NOW)
+    check(EVERYTHING, usage, person=person, roles=roles, count=1, now=NOW)
 
 
 def test_a_role_is_named() -> None:
@@ -97,18 +98,18 @@ def test_a_role_is_named() -> None:
 def test_a_cooldown_says_when() -> None:
     limits = Limits(cooldown=10)
     assert refusal(limits, Usage(asked_at=NOW - 9.5)) == ("queue.cooldown", {"when": 1_000_001})
-    check(limits, Usage(asked_at=NOW - 10), user=1, roles=frozenset(), count=1, now=NOW)
+    check(limits, Usage(asked_at=NOW - 10), person="u1", roles=frozenset(), count=1, now=NOW)
 
 
 class TestQuota:
     limits = Limits(quota=3)
 
     def test_what_fits_is_allowed(self) -> None:
-        usage = Usage(pictures=(NOW - 5,))
-        check(self.limits, usage, user=1, roles=frozenset(), count=2, now=NOW)
+        usage = Usage(images=(NOW - 5,))
+        check(self.limits, usage, person="u1", roles=frozenset(), count=2, now=NOW)
 
     def test_it_says_when_there_is_room_for_all_of_them(self) -> None:
-        usage = Usage(pictures=(NOW - 300, NOW - 200, NOW - 100))
+        usage = Usage(images=(NOW - 300, NOW - 200, NOW - 100))
         for count, oldest in ((1, 300), (2, 200), (3, 100)):
             found = refusal(self.limits, usage, count=count)
             assert found == ("queue.quota", {"limit": 3, "when": int(NOW - oldest + DAY)})

@@ -5,20 +5,20 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.queue.policy import ADAPTERS_AHEAD, LOOKAHEAD, PATIENCE, Choice, InPlace, Line, Waiting
+from bot.queue.policy import ADAPTERS_AHEAD, LOOKAHEAD, PATIENCE, InPlace, Line, Next, Waiting
 
 HERE = InPlace("warm", ("a:1",))
 NOTHING = InPlace()
 
 
 def job(name: str, user: int = 1, arrived: int = 0, model: str = "cold", **more: object) -> Waiting:
-    return replace(Waiting(name, user, arrived, model), **more)  # type: ignore[arg-type]
+    return replace(Waiting(name, f"u{user:03}", arrived, model), **more)  # type: ignore[arg-type]
 
 
 def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str]:
     """Everyone in the order in which they are served, a second each."""
     order = []
-    while (choice := line.choose(here, now)) is not None:
+    while (choice := line.choose([here], now)) is not None:
         line.take(choice, now)
         order.append(choice.job.id)
         here, now = choice.job.needs, now + 1
@@ -28,7 +28,7 @@ def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str
 
 class TestTheOrder:
     def test_nobody_waits(self) -> None:
-        assert Line().choose(HERE, 0) is None
+        assert Line().choose([HERE], 0) is None
 
     def test_users_take_turns(self) -> None:
         line = Line(
@@ -38,18 +38,18 @@ class TestTheOrder:
 
     def test_whoever_was_served_longest_ago_comes_first(self) -> None:
         waiting = [job("a", 1, 0), job("b", 2, 1), job("c", 3, 2)]
-        assert drained(Line(waiting, {1: 30, 2: 10})) == ["c", "b", "a"]
+        assert drained(Line(waiting, {"u001": 30, "u002": 10})) == ["c", "b", "a"]
 
     def test_a_turn_that_is_known_already_is_not_forgotten(self) -> None:
         line = Line([job("a", 1, 0), job("b", 2, 1)])
-        line.serve(1, 20)
-        line.serve(2, 10)
-        line.serve(1, 5)
+        line.serve("u001", 20)
+        line.serve("u002", 10)
+        line.serve("u001", 5)
         assert drained(line) == ["b", "a"]
 
     def test_what_was_interrupted_goes_on_first(self) -> None:
         waiting = [job("a", 1, 0, "warm"), job("b", 2, 1, interrupted=True)]
-        assert drained(Line(waiting, {2: 50}), HERE) == ["b", "a"]
+        assert drained(Line(waiting, {"u002": 50}), HERE) == ["b", "a"]
 
     def test_who_fits_what_is_loaded_goes_ahead(self) -> None:
         waiting = [
@@ -100,7 +100,7 @@ class TestTheBounds:
         times = [0.0, PATIENCE - 1.0, float(PATIENCE)]
         chosen = []
         for now in times:
-            choice = line.choose(HERE, now)
+            choice = line.choose([HERE], now)
             assert choice is not None
             line.take(choice, now)
             chosen.append(choice.job.id)
@@ -109,7 +109,7 @@ class TestTheBounds:
     def test_it_is_not_looked_for_further_back(self) -> None:
         waiting = [job(f"cold{n}", n, n, f"m{n}") for n in range(LOOKAHEAD)]
         line = Line([*waiting, job("warm", 99, 99, "warm")])
-        assert line.choose(HERE, 0) == Choice(waiting[0])
+        assert line.choose([HERE], 0) == Next(waiting[0])
 
     def test_for_its_loras_alone_few_go_ahead(self) -> None:
         waiting = [job("due", 0, 0, "warm")]
@@ -120,7 +120,7 @@ class TestTheBounds:
         line = Line(
             [job("a", 1, 0), job("b", 2, 1, priority=1), job("c", 3, 2, "warm", priority=1)]
         )
-        choice = line.choose(HERE, 7)
+        choice = line.choose([HERE], 7)
         assert choice is not None
         assert choice.job.id == "c"
         assert sorted(choice.passed) == ["a", "b"]
@@ -151,7 +151,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
     for n in range(draw(st.integers(1, 40))):
         waiting = Waiting(
             str(n),
-            draw(st.integers(1, 8)),
+            f"u{draw(st.integers(1, 8))}",
             n,
             draw(MODELS),
             draw(ADAPTERS),
@@ -163,22 +163,22 @@ def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
 
 def play(
     coming: list[tuple[int, Waiting]], seconds: float
-) -> list[tuple[int, Choice, list[Waiting]]]:
+) -> list[tuple[int, Next, list[Waiting]]]:
     """Serve them all, one each `seconds`: the moment, the choice, and who waited then."""
     line, here, moment = Line(), InPlace("warm"), 0
     history = []
     # A user's later jobs come later.
-    by_user: dict[int, int] = {}
+    by_person: dict[str, int] = {}
     queue = []
     for at, waiting in coming:
-        at = by_user[waiting.user] = max(at, by_user.get(waiting.user, 0))
+        at = by_person[waiting.person] = max(at, by_person.get(waiting.person, 0))
         queue.append((at, waiting))
     queue.sort(key=lambda pair: (pair[0], pair[1].arrived))
     while queue or len(line):
         while queue and queue[0][0] <= moment:
             line.add(queue.pop(0)[1])
         present = list(line)
-        choice = line.choose(here, moment * seconds)
+        choice = line.choose([here], moment * seconds)
         assert (choice is not None) == bool(present)  # work conserving
         if choice is not None:
             line.take(choice, moment * seconds)
@@ -195,8 +195,8 @@ def test_everybody_is_served_once_and_each_user_in_order(
 ) -> None:
     order = [choice.job for _, choice, _ in play(coming, seconds)]
     assert sorted(job.id for job in order) == sorted(job.id for _, job in coming)
-    for user in {job.user for job in order}:
-        arrived = [job.arrived for job in order if job.user == user]
+    for user in {job.person for job in order}:
+        arrived = [job.arrived for job in order if job.person == user]
         assert arrived == sorted(arrived)
 
 
@@ -230,9 +230,9 @@ def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
     for moment, choice, _ in history:
         chosen = choice.job
         # From when it became its user's oldest, others had one turn each.
-        own = [m for m, c, _ in history if c.job.user == chosen.user and m < moment]
+        own = [m for m, c, _ in history if c.job.person == chosen.person and m < moment]
         since = max([waiting_since[chosen.id], *(m + 1 for m in own)])
-        others = [c.job.user for m, c, _ in history if since <= m < moment]
+        others = [c.job.person for m, c, _ in history if since <= m < moment]
         assert len(others) == len(set(others))
 
 
@@ -246,7 +246,7 @@ def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) 
     arrived, moment = others, 0
     while True:
         moment += 1
-        choice = line.choose(InPlace("warm"), moment * 1.0)
+        choice = line.choose([InPlace("warm")], moment * 1.0)
         assert choice is not None
         line.take(choice, moment * 1.0)
         if choice.job.id == "patient":
@@ -260,9 +260,9 @@ def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) 
 @settings(deadline=None, max_examples=30)
 def test_who_goes_ahead_is_near_or_has_priority(coming: list[tuple[int, Waiting]]) -> None:
     line = Line([job for _, job in coming])
-    heads = {job.user: job for job in reversed(list(line.rounds()))}
+    heads = {job.person: job for job in reversed(list(line.rounds()))}
     order = sorted(heads.values(), key=lambda job: job.arrived)
-    choice = line.choose(HERE, 0)
+    choice = line.choose([HERE], 0)
     assert choice is not None
     top = max(job.priority for job in order)
     assert choice.job in [job for job in order if job.priority == top][:LOOKAHEAD]

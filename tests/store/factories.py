@@ -1,5 +1,6 @@
 """Jobs, requests and paintings to test with; no torch."""
 
+import dataclasses
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
 from bot.request import AdapterUse, GenerationRequest
-from bot.store import ImageRecord, Job, NewJob, Store
+from bot.store import CommandLine, Discord, ImageRecord, Job, JobState, NewJob, Store
 
 CANARY = "canary-prompt-7f3a"
 """A prompt that must never be read in a log."""
@@ -45,9 +46,54 @@ def recipe(asked: GenerationRequest = REQUEST) -> Recipe:
     )
 
 
+DISCORD_FIELDS = {own.name for own in dataclasses.fields(Discord)}
+
+
+def discord_origin(**fields: Any) -> Discord:
+    return Discord(**{"user_id": 7, **fields})
+
+
 def new_job(**fields: Any) -> NewJob:
-    values: dict[str, Any] = {"request": REQUEST, "origin": "discord", "user_id": 7, **fields}
-    return NewJob(**values)
+    """fields: of NewJob, and of its origin, which is Discord unless given."""
+    own = {name: fields.pop(name) for name in [*fields] if name in DISCORD_FIELDS}
+    if (interaction := fields.get("interaction")) is not None:
+        own["interaction_id"] = interaction.id
+    return NewJob(**{"request": REQUEST, "origin": discord_origin(**own), **fields})
+
+
+def of_cli(**fields: Any) -> NewJob:
+    return new_job(origin=CommandLine(), **fields)
+
+
+def any_job(asked: GenerationRequest = REQUEST, **fields: Any) -> Job:
+    """A job that no store has seen. fields: of Job, and of its origin."""
+    own = {name: fields.pop(name) for name in [*fields] if name in DISCORD_FIELDS}
+    origin = fields.pop("origin", discord_origin(**own))
+    values: dict[str, Any] = {
+        "id": "abcdefghjk",
+        "origin": origin,
+        "kind": "imagine",
+        "state": JobState.DONE,
+        "attempt": 1,
+        "crashes": 0,
+        "parent_id": None,
+        "request": asked,
+        "person": origin.person,
+        "community": origin.community,
+        "created_at": 0,
+        "started_at": 1_000,
+        "finished_at": 3_500,
+        "delivered_at": None,
+        "error": None,
+        "recipe": None,
+        "warnings": (),
+        **fields,
+    }
+    return Job(**values)
+
+
+def origin_of(job: Job) -> Discord:
+    return Discord.of(job.origin)
 
 
 def in_channel(**fields: Any) -> NewJob:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StoreError
-from bot.store import Asked, JobState, Store, now_ms
+from bot.store import Discord, InteractionToken, JobState, Store, now_ms
 from bot.store.backup import KEPT, backups_of
 from bot.store.database import _keep_as_it_was
-from bot.store.jobs import DISCORD_EPOCH
+from bot.store.origins import DISCORD_EPOCH
 from bot.store.repair import repair
-from tests.store.factories import done, new_job, running
+from tests.store.factories import done, in_channel, new_job, running
+from tests.store.schemas import BEFORE_ORIGINS, write_database
 
 TODAY = date(2026, 11, 25)
 
@@ -49,7 +50,7 @@ def damage(file: Path, start: float, end: float, spare: int = 3 * 4096) -> None:
 
 async def ids_in(database: Path) -> set[str]:
     async with Store.open(database) as store:
-        jobs = [job for state in JobState for job in await store.jobs_in(state, "discord")]
+        jobs = [job for state in JobState for job in await store.jobs_in(state, ("discord",))]
         return {job.id for job in jobs}
 
 
@@ -81,11 +82,11 @@ class TestBackups:
         assert later.id not in found
 
     async def test_it_keeps_no_token(self, database: Path) -> None:
-        asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
+        asked = InteractionToken((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
         async with Store.open(database) as store:
-            job = await store.accept(new_job(asked=asked))
+            job = await store.accept(new_job(interaction=asked))
             backup = await store.back_up(TODAY)
-            assert await store.token(job.id) == asked.token
+            assert await store.messages.token(job.id) == asked.token
         assert backup is not None
         assert asked.token.encode() not in backup.read_bytes()
         assert [file.name for file in backup.parent.iterdir()] == [backup.name]
@@ -94,11 +95,11 @@ class TestBackups:
         async with Store.open(database) as store:
             job = await running(store)
             async with store._database.transaction() as write:
-                await write.execute("UPDATE jobs SET locale = 'xx'")
+                await write.execute("UPDATE jobs SET kind = 'vary'")
                 backup = await store.back_up(TODAY)
         assert backup is not None
         async with Store.open(backup) as copy:
-            assert (await copy.job(job.id)).locale == "en-US"
+            assert (await copy.job(job.id)).kind == "imagine"
 
     async def test_a_backup_that_the_disk_does_not_take_leaves_nothing(
         self, database: Path
@@ -125,8 +126,10 @@ class TestBackups:
 
     async def test_that_copy_keeps_no_token_either(self, database: Path) -> None:
         async with Store.open(database) as store:
-            asked = Asked((now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction")
-            await store.accept(new_job(asked=asked))
+            asked = InteractionToken(
+                (now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction"
+            )
+            await store.accept(new_job(interaction=asked))
         await _keep_as_it_was(database, 7)
         kept = database.with_name("imagen-schema-7.sqlite3")
         assert len(await ids_in(kept)) == 1
@@ -159,6 +162,17 @@ class TestRepair:
         assert found <= set(ids)
         assert len(ids) // 4 < len(found) == done.rescued["jobs"]
 
+    async def test_without_its_message_a_job_is_kept_for_its_person(self, database: Path) -> None:
+        async with Store.open(database) as store:
+            job = await store.accept(in_channel())
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM discord_jobs")
+            # A reference to a lost row, by which the damage is seen.
+            connection.execute("UPDATE jobs SET parent_id = 'lost'")
+        assert repair(database).aside is not None
+        async with Store.open(database) as store:
+            assert (await store.job(job.id)).origin == Discord(user_id=7, guild_id=1)
+
     async def test_the_backup_adds_what_is_lost(self, database: Path) -> None:
         ids = await filled(database)
         async with Store.open(database) as store:
@@ -178,23 +192,27 @@ class TestRepair:
         assert (done.rescued["jobs"], done.added["jobs"]) == (0, 9)
         assert await ids_in(database) == set(ids)
 
-    async def test_what_failed_before_the_second_schema_is_not_told_again(
-        self, database: Path
+    @pytest.mark.parametrize("version", range(1, BEFORE_ORIGINS + 1))
+    @pytest.mark.parametrize("lost", ["the end", "all"])
+    async def test_an_older_schema_is_rescued_and_brought_up_to_date(
+        self, database: Path, version: int, lost: str
     ) -> None:
-        await filled(database, 9)
-        with closing(sqlite3.connect(database)) as first:
-            first.executescript("""
-                DROP INDEX jobs_untold;
-                ALTER TABLE jobs DROP COLUMN told_at;
-                UPDATE jobs SET state = 'failed', finished_at = 5;
-                PRAGMA user_version = 1;
-            """)
+        write_database(database, version)
         (database.parent / "backups").mkdir()
         shutil.copy(database, database.parent / "backups" / f"imagen-{TODAY}.sqlite3")
-        damage(database, 0.0, 1.0, spare=0)
-        assert repair(database).added["jobs"] == 9
+        if lost == "all":
+            damage(database, 0.0, 1.0, spare=0)
+        else:
+            damage(database, 0.9, 1.0)
+        repaired = repair(database)
+        assert repaired.rescued["jobs"] + repaired.added["jobs"] == 4
         async with Store.open(database) as store:
-            assert await store.untold("discord") == []
+            told_already = version == 1
+            assert len(await store.untold(("discord",))) == (0 if told_already else 1)
+            delivered = await store.job("delivered")
+            assert Discord.of(delivered.origin).message_id == 30
+            assert len(await store.images("delivered")) == 1
+            assert (await store.job("cli")).state is JobState.RUNNING
 
     async def test_a_database_in_use_is_refused(self, database: Path) -> None:
         async with Store.open(database) as store:

@@ -20,7 +20,7 @@ from tests.store.factories import new_job, recipe, record
 
 async def main():
     async with Store.open(Path(sys.argv[1])) as store:
-        await store.recover("discord")
+        await store.requeue_all(("discord",))
         while True:
             job = await store.accept(new_job())
             print("pending", job.id, flush=True)

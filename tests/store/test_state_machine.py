@@ -91,7 +91,7 @@ class StoreMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.close()
         self.open()
-        self.runner.run(self.store.recover("discord"))
+        self.runner.run(self.store.requeue_all(("discord",)))
         for expected in self.model.values():
             if expected.state is S.RUNNING:
                 expected.state = S.PENDING

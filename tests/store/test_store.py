@@ -14,16 +14,19 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused, StoreError
 from bot.progress import Notice
-from bot.queue.limits import DAY, Limits, Usage, check
+from bot.queue.limits import Limits, check
 from bot.request import InitImage, Reference
-from bot.store import Failure, Job, JobState, Store
+from bot.store import Discord, Failure, Job, JobState, Store, Usage
 from bot.store.jobs import now_ms
+from bot.store.usage import DAY
 from tests.store.factories import (
     CANARY,
     REQUEST,
     done,
     in_channel,
     new_job,
+    of_cli,
+    origin_of,
     recipe,
     record,
     request,
@@ -43,14 +46,15 @@ class TestAccepting:
         assert job == await store.job(job.id)
         assert (job.state, job.attempt) == (S.PENDING, 0)
         assert job.request == REQUEST
-        assert (job.user_id, job.guild_id, job.channel_id, job.reply_to) == (7, 1, 2, 3)
-        assert (job.locale, job.upload_limit, job.origin, job.kind) == (
-            "de",
-            99,
-            "discord",
-            "imagine",
+        assert (
+            job.origin
+            == new.origin
+            == Discord(
+                user_id=7, guild_id=1, channel_id=2, reply_to=3, locale="de", upload_limit=99
+            )
         )
-        assert (job.message_id, job.error, job.recipe, job.started_at) == (None,) * 4
+        assert (job.person, job.community, job.kind) == ("discord:7", "discord:1", "imagine")
+        assert (job.error, job.recipe, job.started_at) == (None,) * 3
         assert job.warnings == ()
         assert job.seconds == 0.0
 
@@ -69,12 +73,15 @@ class TestAccepting:
         self, store: Store, users: int, limits: Limits, taken: int
     ) -> None:
         asked = await asyncio.gather(
-            *(store.accept(new_job(user_id=n % users), within(limits)) for n in range(50)),
+            *(
+                store.accept(new_job(user_id=n % users), within(limits), ("discord",))
+                for n in range(50)
+            ),
             return_exceptions=True,
         )
         assert sum(isinstance(answer, Job) for answer in asked) == taken
         assert {type(answer) for answer in asked} <= {Job, Refused}
-        assert len(await store.jobs_in(S.PENDING, "discord")) == taken
+        assert len(await store.jobs_in(S.PENDING, ("discord",))) == taken
 
     async def test_ids_are_short_and_easily_read(self, store: Store) -> None:
         ids = {(await store.accept(new_job())).id for _ in range(20)}
@@ -84,17 +91,17 @@ class TestAccepting:
 
 def within(limits: Limits) -> Callable[[Usage], None]:
     def admit(usage: Usage) -> None:
-        check(limits, usage, user=7, roles=frozenset(), count=1, now=0)
+        check(limits, usage, person="u7", roles=frozenset(), count=1, now=0)
 
     return admit
 
 
 class TestUsage:
     async def used(self, store: Store, **fields: Any) -> Usage:
-        return await store.usage(new_job(**fields), now_ms() / 1000)
+        return await store.usage(new_job(**fields), ("discord",), now_ms() / 1000)
 
     async def test_what_waits_or_runs_counts_and_only_of_its_origin(self, store: Store) -> None:
-        await store.accept(new_job(origin="cli", user_id=7))
+        await store.accept(of_cli())
         await done(store)
         await store.fail(await running(store), FAILURE)
         await store.cancel(await running(store))
@@ -102,25 +109,25 @@ class TestUsage:
         await running(store, new_job(guild_id=2))
         await store.accept(new_job(user_id=8, guild_id=2))
         used = await self.used(store, guild_id=2)
-        assert (used.own, used.in_guild, used.in_all) == (2, 2, 3)
+        assert (used.own, used.in_community, used.in_all) == (2, 2, 3)
 
     async def test_pictures_of_a_day_count_but_not_those_of_failed_jobs(self, store: Store) -> None:
-        assert (await self.used(store)).pictures == ()
+        assert (await self.used(store)).images == ()
         await store.accept(new_job(request=request(count=3)))
         await store.accept(new_job(user_id=8))
         await done(store)
-        assert len((await self.used(store)).pictures) == 4
+        assert len((await self.used(store)).images) == 4
         failed = await running(store, new_job(request=request(count=4)))
-        assert len((await self.used(store)).pictures) == 8
+        assert len((await self.used(store)).images) == 8
         await store.fail(failed, FAILURE)
-        assert len((await self.used(store)).pictures) == 4
+        assert len((await self.used(store)).images) == 4
         # Who takes back what waited is given it back; what was begun has cost the card time.
         await store.cancel(await store.accept(new_job()))
-        assert len((await self.used(store)).pictures) == 4
+        assert len((await self.used(store)).images) == 4
         await store.cancel(await running(store))
-        assert len((await self.used(store)).pictures) == 5
+        assert len((await self.used(store)).images) == 5
         tomorrow = now_ms() / 1000 + DAY + 1
-        assert await store.usage(new_job(), tomorrow) == Usage(own=1, in_all=2)
+        assert await store.usage(new_job(), ("discord",), tomorrow) == Usage(own=1, in_all=2)
 
     async def test_when_somebody_last_asked(self, store: Store) -> None:
         job = await store.accept(new_job())
@@ -136,7 +143,9 @@ class TestServing:
         await store.requeue(second)
         assert first.started_at is not None
         assert second.started_at is not None
-        assert await store.last_served([1, 2, 3, 2**63 - 1]) == {2: second.started_at / 1000}
+        assert await store.last_served(["discord:1", "discord:2", "cli"]) == {
+            "discord:2": second.started_at / 1000
+        }
 
     async def test_whose_turn_it_was_instead_is_remembered(self, store: Store) -> None:
         passed = await store.accept(new_job())
@@ -160,10 +169,10 @@ class TestServing:
             jobs.append(await store.finish(job, recipe(), [record()], []))
         await store.fail(await running(store), FAILURE)
         await store.deliver(jobs[2] or jobs[0] or job, 20, 30)
-        painted = await store.painted("discord", limit=3)
+        painted = await store.painted(("discord",), limit=3)
         assert [one.request.seed for one in painted] == [1, 2, 3]
         assert [one.seconds for one in painted] == [job.seconds for job in jobs[1:] if job]
-        assert await store.painted("cli") == []
+        assert await store.painted(("cli",)) == []
 
 
 def wait_for_the_next_millisecond() -> None:
@@ -276,15 +285,15 @@ class TestTransitions:
         job = await done(store, in_channel())
         delivered = await store.deliver(job, 21, 31)
         assert delivered is not None
-        assert (delivered.channel_id, delivered.message_id) == (21, 31)
-        assert await store.job_of_message(31) == delivered
+        assert (origin_of(delivered).channel_id, origin_of(delivered).message_id) == (21, 31)
+        assert await store.messages.job_of(31) == delivered
 
     async def test_delivering_without_a_message_keeps_the_known_one(self, store: Store) -> None:
         job = await done(store, in_channel())
-        await store.set_message(job.id, 20, 30)
+        await store.messages.set(job.id, 20, 30)
         delivered = await store.deliver(job)
         assert delivered is not None
-        assert (delivered.channel_id, delivered.message_id) == (20, 30)
+        assert (origin_of(delivered).channel_id, origin_of(delivered).message_id) == (20, 30)
 
     async def test_a_failure_is_kept(self, store: Store) -> None:
         failed = await store.fail(await running(store), FAILURE)
@@ -298,8 +307,8 @@ class TestTransitions:
 
     async def test_what_a_crash_left_running_waits_again(self, store: Store) -> None:
         crashed, ended = await running(store), await done(store)
-        other = await running(store, new_job(origin="cli"))
-        await store.recover("discord")
+        other = await running(store, of_cli())
+        await store.requeue_all(("discord",))
         assert (await store.job(crashed.id)).state is S.PENDING
         assert (await store.job(ended.id)).state is S.DONE
         assert (await store.job(other.id)).state is S.RUNNING
@@ -311,12 +320,12 @@ class TestTransitions:
 class TestReading:
     async def test_jobs_come_oldest_first(self, store: Store) -> None:
         ids = [(await store.accept(new_job())).id for _ in range(5)]
-        assert [job.id for job in await store.jobs_in(S.PENDING, "discord")] == ids
-        assert await store.jobs_in(S.PENDING, "cli") == []
+        assert [job.id for job in await store.jobs_in(S.PENDING, ("discord",))] == ids
+        assert await store.jobs_in(S.PENDING, ("cli",)) == []
 
     async def test_what_is_not_there(self, store: Store) -> None:
         assert await store.find("nothing") is None
-        assert await store.job_of_message(1) is None
+        assert await store.messages.job_of(1) is None
         assert await store.images("nothing") == ()
         assert await store.setting("nothing") is None
         with pytest.raises(LookupError, match="nothing"):
@@ -324,9 +333,9 @@ class TestReading:
 
     async def test_a_message_shows_one_job(self, store: Store) -> None:
         one, other = await store.accept(new_job()), await store.accept(new_job())
-        await store.set_message(one.id, 1, 2)
+        await store.messages.set(one.id, 1, 2)
         with pytest.raises(sqlite3.IntegrityError):
-            await store.set_message(other.id, 1, 2)
+            await store.messages.set(other.id, 1, 2)
 
     async def test_the_pictures_that_jobs_refer_to(self, store: Store) -> None:
         assert await store.inputs() == frozenset()

@@ -5,8 +5,8 @@ import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -23,8 +23,13 @@ from bot.queue import JobQueue
 from bot.request import GenerationRequest
 from bot.store import Failure, Job, JobState, NewJob, Store
 from bot.worker import consumer as consumer_module
+from bot.worker import workers as workers_module
 from bot.worker.consumer import GpuConsumer
+from bot.worker.notices import Notices
+from bot.worker.workers import Workers
 from catalog import Catalog
+from tests.catalog.fixed import fixed
+from tests.queue.lanes import queue_of
 from tests.store.factories import CANARY, new_job, painting, request
 
 S = JobState
@@ -113,11 +118,11 @@ class Watcher:
 class Bench:
     store: Store
     queue: JobQueue
-    consumer: GpuConsumer
+    workers: Workers
     painter: FakePainter
     watcher: Watcher
     images: Path
-    task: asyncio.Task[None]
+    stop: Callable[[], Awaitable[None]]
 
     async def take(self, new: NewJob | None = None) -> str:
         ticket = await self.queue.accept(new or new_job())
@@ -157,25 +162,26 @@ def build(tmp_path: Path) -> Build:
         idle: float | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
-            queue, painter = JobQueue(store), FakePainter(work)
-            observer = watcher or Watcher()
+            queue, painter = queue_of(store), FakePainter(work)
+            observer, notices, withdrawn = watcher or Watcher(), Notices(), set[str]()
             consumer = GpuConsumer(
+                lane=queue.lanes[0],
                 queue=queue,
                 store=store,
                 painter=painter,
-                catalog=lambda: Catalog({}, {}, ""),
+                catalog=fixed(Catalog({}, {}, "")),
                 observer=observer,
+                notices=notices,
+                withdrawn=withdrawn,
                 images_dir=tmp_path / "images",
                 timeout=timeout,
                 idle=idle,
             )
-            task = asyncio.create_task(consumer.run())
-            bench = Bench(store, queue, consumer, painter, observer, tmp_path / "images", task)
-            try:
-                yield bench
-            finally:
-                if not task.done():
-                    await consumer.stop(task)
+            workers = Workers(queue, store, observer, notices, [consumer], withdrawn)
+            async with AsyncExitStack() as running:
+                await running.enter_async_context(workers.running())
+                stop = running.aclose
+                yield Bench(store, queue, workers, painter, observer, tmp_path / "images", stop)
 
     return open_bench
 
@@ -224,7 +230,7 @@ class TestPainting:
             return painting(asked)
 
         async with build(work) as bench:
-            bench.consumer.warm_up()
+            bench.workers.warm_up()
             ids = [await bench.take(new_job(request=request(seed=n))) for n in range(5)]
             for job_id in ids:
                 await bench.ended(job_id)
@@ -300,7 +306,7 @@ class TestPainting:
         async with build() as bench:
             loading = threading.Event()
             bench.painter.preloading = lambda _: loading.set()
-            bench.consumer.warm_up()
+            bench.workers.warm_up()
             assert await asyncio.to_thread(loading.wait, 20)
             assert (await bench.ended(await bench.take())).state is S.DONE
             assert len(set(bench.painter.threads)) == 1
@@ -314,7 +320,7 @@ class TestPainting:
 
         async with build() as bench:
             bench.painter.preloading = fail
-            bench.consumer.warm_up()
+            bench.workers.warm_up()
             assert (await bench.ended(await bench.take())).state is S.DONE
         assert "the default model cannot be loaded" in caplog.text
 
@@ -332,9 +338,9 @@ class TestPainting:
 
         async with build() as bench:
             bench.painter.preloading = load
-            bench.consumer.warm_up()
+            bench.workers.warm_up()
             assert await asyncio.to_thread(loading.wait, 20)
-            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            stopping = asyncio.ensure_future(bench.stop())
             await asyncio.sleep(0)
             go_on.set()
             await stopping
@@ -349,7 +355,7 @@ class TestPainting:
     async def test_everyone_is_told_their_new_place(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
+        monkeypatch.setattr(workers_module, "TELL_AFTER", 0)
         gate = Gate()
         async with build(gate) as bench:
             first, second, third = [await bench.take() for _ in range(3)]
@@ -444,26 +450,26 @@ class TestStopping:
         async with build(gate) as bench:
             running, waiting = await bench.take(), await bench.take()
             await gate.entered()
-            assert not bench.consumer.cancel(waiting)
-            assert not bench.consumer.cancel("nobody")
-            assert bench.consumer.cancel(running)
+            assert not bench.workers.cancel(waiting)
+            assert not bench.workers.cancel("nobody")
+            assert bench.workers.cancel(running)
             gate.go_on.set()
             assert (await bench.ended(running)).state is S.CANCELLED
             assert (await bench.ended(waiting)).state is S.DONE
             assert [job.id for job in bench.watcher.failed_jobs] == [running]
             assert bench.watcher.failed_jobs[0].error is None
-            assert not bench.consumer.cancel(running)
+            assert not bench.workers.cancel(running)
 
     async def test_a_job_is_withdrawn_wherever_it_is(self, build: Build) -> None:
         gate = Gate()
         async with build(gate) as bench:
             running, waiting, other = [await bench.take() for _ in range(3)]
             await gate.entered()
-            withdrawn = await bench.consumer.withdraw(waiting)
+            withdrawn = await bench.workers.withdraw(waiting)
             assert withdrawn is not None
             assert withdrawn.state is S.CANCELLED
             assert [*bench.queue.places()] == [running, other]
-            stopping = await bench.consumer.withdraw(running)
+            stopping = await bench.workers.withdraw(running)
             assert stopping is not None
             assert stopping.state is S.RUNNING
             gate.go_on.set()
@@ -471,7 +477,7 @@ class TestStopping:
             assert (await bench.ended(other)).state is S.DONE
             assert {job.id for job in bench.watcher.failed_jobs} == {running, waiting}
             for ended in (running, waiting, other, "nobody"):
-                assert await bench.consumer.withdraw(ended) is None
+                assert await bench.workers.withdraw(ended) is None
 
     async def test_a_job_that_begins_while_it_is_withdrawn_stops_all_the_same(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
@@ -490,7 +496,7 @@ class TestStopping:
             monkeypatch.setattr(bench.store, "start", start)
             job_id = await bench.take()
             await began.wait()
-            stopping = await bench.consumer.withdraw(job_id)
+            stopping = await bench.workers.withdraw(job_id)
             assert stopping is not None
             assert stopping.state is S.RUNNING
             go_on.set()
@@ -501,7 +507,7 @@ class TestStopping:
         async with build(gate) as bench:
             running, waiting = await bench.take(), await bench.take()
             await gate.entered()
-            await bench.consumer.pause()
+            await bench.workers.pause()
             assert not bench.painter.rested.is_set()
             gate.go_on.set()
             assert (await bench.ended(running)).state is S.DONE
@@ -512,7 +518,7 @@ class TestStopping:
             for job_id in (waiting, late):
                 assert (await bench.store.job(job_id)).state is S.PENDING
             assert all(place.paused for place in bench.queue.places().values())
-            await bench.consumer.unpause()
+            await bench.workers.unpause()
             for job_id in (waiting, late):
                 assert (await bench.ended(job_id)).state is S.DONE
 
@@ -602,7 +608,7 @@ class TestFailing:
             bench.images.write_text("a file where a folder should be")
             job_id = await bench.take()
             await eventually(lambda: "cannot be kept" in caplog.text)
-            assert bench.consumer.cancel(job_id)
+            assert bench.workers.cancel(job_id)
             assert (await bench.ended(job_id)).state is S.CANCELLED
 
     async def test_files_that_no_row_speaks_of_are_deleted(
@@ -618,7 +624,7 @@ class TestFailing:
             job_id = await bench.take()
             await eventually(lambda: "cannot be kept" in caplog.text)
             assert [*(bench.images / job_id).iterdir()]
-            assert bench.consumer.cancel(job_id)
+            assert bench.workers.cancel(job_id)
             assert (await bench.ended(job_id)).state is S.CANCELLED
             assert not [*bench.images.iterdir()]
 
@@ -634,8 +640,8 @@ class TestLosing:
 
         async with build(work) as bench:
             first, second = await bench.take(), await bench.take()
-            lost = await bench.consumer.lost()
-            await bench.task
+            lost = await bench.workers.lost()
+            await eventually(lambda: not bench.workers.draining)
             job, waiting = [await bench.store.job(job_id) for job_id in (first, second)]
         assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
         assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
@@ -657,8 +663,8 @@ class TestLosing:
 
         async with build(work) as bench:
             job_id = await bench.take()
-            lost = await bench.consumer.lost()
-            await bench.task
+            lost = await bench.workers.lost()
+            await eventually(lambda: not bench.workers.draining)
             hangs.set()
             job = await bench.store.job(job_id)
         assert lost.loss is Loss.HUNG
@@ -690,7 +696,7 @@ class TestRobustness:
     async def test_an_observer_that_raises_does_not_stop_the_consumer(
         self, build: Build, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(consumer_module, "TELL_AFTER", 0)
+        monkeypatch.setattr(workers_module, "TELL_AFTER", 0)
         async with build(watcher=Raising()) as bench:
             for _ in range(3):
                 job = await bench.ended(await bench.take())
@@ -698,7 +704,7 @@ class TestRobustness:
             bench.painter.work = raise_job_failed
             assert (await bench.ended(await bench.take())).state is S.FAILED
             await bench.watcher.until(lambda: bench.watcher.places)
-            assert not bench.task.done()
+            assert bench.workers.draining
         for what in ("moved", "progressed", "finished", "failed"):
             assert f"RuntimeError: {what}" in caplog.text
 
@@ -727,14 +733,14 @@ class TestShutdown:
     async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
         async with build() as bench:
             await bench.ended(await bench.take())
-            assert bench.consumer.draining
-            await bench.consumer.stop(bench.task)
-            assert not bench.consumer.draining
+            assert bench.workers.draining
+            await bench.stop()
+            assert not bench.workers.draining
 
     async def test_an_idle_consumer_ends(self, build: Build) -> None:
         async with build() as bench:
-            await bench.consumer.stop(bench.task)
-            assert bench.task.done()
+            await bench.stop()
+            assert not bench.workers.draining
             assert bench.painter.closed
 
     async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
@@ -742,7 +748,7 @@ class TestShutdown:
         async with build(gate) as bench:
             running, waiting = await bench.take(), await bench.take()
             await gate.entered()
-            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            stopping = asyncio.ensure_future(bench.stop())
             await asyncio.sleep(0)
             gate.go_on.set()
             await stopping
@@ -755,13 +761,14 @@ class TestShutdown:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        monkeypatch.setattr(workers_module, "GRACE", 0.01)
         gate = Gate()
         try:
             async with build(gate) as bench:
                 job_id = await bench.take()
                 await gate.entered()
-                await bench.consumer.stop(bench.task)
-                assert bench.task.done()
+                await bench.stop()
+                assert not bench.workers.draining
                 assert (await bench.store.job(job_id)).state is S.PENDING
                 assert not bench.painter.closed
         finally:
@@ -771,13 +778,14 @@ class TestShutdown:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(consumer_module, "GRACE", 0.01)
+        monkeypatch.setattr(workers_module, "GRACE", 0.01)
         go_on = threading.Event()
         try:
             async with build() as bench:
                 monkeypatch.setattr(bench.painter, "warm_up", lambda: go_on.wait(30))
-                bench.consumer.warm_up()
+                bench.workers.warm_up()
                 async with asyncio.timeout(10):
-                    await bench.consumer.stop(bench.task)
+                    await bench.stop()
         finally:
             go_on.set()
 
@@ -796,7 +804,7 @@ class TestShutdown:
         async with build() as bench:
             job_id = await bench.take()
             assert await asyncio.to_thread(saving.wait, 20)
-            stopping = asyncio.create_task(bench.consumer.stop(bench.task))
+            stopping = asyncio.ensure_future(bench.stop())
             await asyncio.sleep(0)
             go_on.set()
             await stopping
@@ -807,6 +815,7 @@ class TestShutdown:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(consumer_module, "GRACE", 0.02)
+        monkeypatch.setattr(workers_module, "GRACE", 0.02)
         never = asyncio.Event()
 
         class Slow(Watcher):
@@ -817,7 +826,7 @@ class TestShutdown:
         async with build(watcher=Slow()) as bench:
             await bench.ended(await bench.take())
             async with asyncio.timeout(10):
-                await bench.consumer.stop(bench.task)
+                await bench.stop()
             # It does not outlive the store, either.
             others = asyncio.all_tasks() - {asyncio.current_task()}
             assert not [task for task in others if "finished" in repr(task)]
@@ -829,7 +838,7 @@ class TestShutdown:
                 job_id = await bench.take()
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                await bench.consumer.stop(bench.task)
+                await bench.stop()
                 state = (await bench.store.job(job_id)).state
                 assert state in (S.PENDING, S.DONE)
                 # Nobody is left that thinks it runs.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import discord
 
-from bot.chat.delivery.lookup import find_message
+from bot.chat.delivery.lookup import find_message, nonce_of
 from bot.chat.delivery.outbox import Away
 from bot.chat.delivery.posts import (
     ChannelPost,
@@ -20,7 +20,7 @@ from bot.chat.delivery.posts import (
     short,
 )
 from bot.errors import JobFailed
-from bot.store import Asked, Job, Store, now_ms
+from bot.store import Discord, InteractionToken, Job, Store, now_ms
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +53,28 @@ class Courier:
 
     def channel(self, job: Job) -> discord.PartialMessageable:
         """Where `job` was asked for. Raises JobFailed when it was not asked for in a channel."""
-        if job.channel_id is None:
+        origin = Discord.of(job.origin)
+        if origin.channel_id is None:
             raise JobFailed("delivery.gone")
-        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        return self._client.get_partial_messageable(origin.channel_id, guild_id=origin.guild_id)
 
-    def interaction_post(self, asked: Asked) -> InteractionPost:
-        return InteractionPost(self._webhook(asked.token), asked.good_to)
+    def interaction_post(self, token: InteractionToken) -> InteractionPost:
+        return InteractionPost(self._webhook(token.token), token.good_to)
 
     async def post(self, job: Job) -> Post | None:
         """How the job's message is reached now; None when it is not known."""
-        token = await self._store.token(job.id)
-        if token is not None and job.interaction_id is not None:
-            return self.interaction_post(Asked(job.interaction_id, token))
+        token = await self._store.messages.token(job.id)
+        interaction_id = Discord.of(job.origin).interaction_id
+        if token is not None and interaction_id is not None:
+            return self.interaction_post(InteractionToken(interaction_id, token))
         return self.channel_post(job)
 
     def channel_post(self, job: Job) -> ChannelPost | None:
         """The job's message, reached through its channel; None when it is not known."""
-        if job.message_id is None:
+        message_id = Discord.of(job.origin).message_id
+        if message_id is None:
             return None
-        return ChannelPost(self.channel(job).get_partial_message(job.message_id))
+        return ChannelPost(self.channel(job).get_partial_message(message_id))
 
     async def bring(self, job: Job, parcel: Parcel, post: Post | None) -> tuple[int, int]:
         """Put `parcel` into the job's message, or into a new one; the ids of channel and message.
@@ -86,7 +89,7 @@ class Courier:
             except Exception as error:
                 self._weigh(job, error)
         # A new message has no command above it that says whose it is.
-        named = replace(parcel, content=parcel.content or mention(job.user_id))
+        named = replace(parcel, content=parcel.content or mention(Discord.of(job.origin).user_id))
         try:
             return channel.id, await self._send_once(channel, job, named)
         except Exception as error:
@@ -111,7 +114,7 @@ class Courier:
             yield ChannelPost(self.channel(job).get_partial_message(found))
 
     async def _send_direct(self, job: Job, parcel: Parcel) -> tuple[int, int]:
-        channel = await self._client.create_dm(discord.Object(job.user_id))
+        channel = await self._client.create_dm(discord.Object(Discord.of(job.origin).user_id))
         message_id = await self._send_once(channel, job, parcel, reply=False)
         log.info("job %s: sent as a direct message", job.id)
         return channel.id, message_id
@@ -125,19 +128,19 @@ class Courier:
         reply: bool = True,
     ) -> int:
         """A new message, unless it was sent before; its id."""
-        before = await self._store.set_posting(job.id)
+        before = await self._store.messages.set_posting(job.id)
         if before is not None and before < now_ms() - NONCE_KEPT:
             found = await self._find(channel, job, before)
             if found is not None:
                 return await ChannelPost(channel.get_partial_message(found)).edit(parcel)
         reference = _reference(job) if reply else None
         try:
-            return (await send(channel, parcel, nonce=job.nonce, reply_to=reference)).id
+            return (await send(channel, parcel, nonce=nonce_of(job), reply_to=reference)).id
         except discord.Forbidden:
             if reference is None:
                 raise
             # A reply asks for the permission to read what it answers; a message does not.
-            return (await send(channel, parcel, nonce=job.nonce)).id
+            return (await send(channel, parcel, nonce=nonce_of(job))).id
 
     async def _find(
         self,
@@ -172,8 +175,10 @@ class Courier:
 
 
 def _reference(job: Job) -> discord.MessageReference | None:
-    if job.channel_id is None or (answered := job.reply_to or job.message_id) is None:
+    origin = Discord.of(job.origin)
+    answered = origin.reply_to or origin.message_id
+    if origin.channel_id is None or answered is None:
         return None
     return discord.MessageReference(
-        message_id=answered, channel_id=job.channel_id, fail_if_not_exists=False
+        message_id=answered, channel_id=origin.channel_id, fail_if_not_exists=False
     )

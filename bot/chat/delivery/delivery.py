@@ -34,10 +34,19 @@ from bot.errors import JobFailed, StoreError
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Asked, Failure, ImageRecord, Job, JobState, Store, files_unread
+from bot.store import (
+    Discord,
+    Failure,
+    ImageRecord,
+    InteractionToken,
+    Job,
+    JobState,
+    Store,
+    files_unread,
+)
 from bot.store.retrying import insist
 from bot.texts.language import Say, Texts
-from catalog import Catalog
+from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +64,7 @@ class Delivery:
         client: discord.Client,
         store: Store,
         texts: Texts,
-        catalog: Callable[[], Catalog],
+        catalog: LiveCatalog,
         images_dir: Path,
         interval: float = EDIT_INTERVAL,
         job_timeout: float = math.inf,
@@ -98,8 +107,8 @@ class Delivery:
         to the channel.
         """
         job = ticket.job
-        asked = Asked(interaction.id, interaction.token)
-        post: Post | None = self._courier.interaction_post(asked)
+        token = InteractionToken(interaction.id, interaction.token)
+        post: Post | None = self._courier.interaction_post(token)
         parcel = self._board.parcel(job, ticket.place)
         embed, view = parcel.embed, parcel.view or discord.utils.MISSING
         message_id: int | None = None
@@ -121,7 +130,7 @@ class Delivery:
             if isinstance(error, discord.NotFound):
                 # Otherwise only its answer may have been lost, and the message is there.
                 post = None
-                await self._store.erase_token(job.id)
+                await self._store.messages.erase_token(job.id)
         if message_id and interaction.channel_id:
             job = await self._note_message(job, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.place)
@@ -137,7 +146,9 @@ class Delivery:
         try:
             sent = await send(
                 channel,
-                replace(self._board.parcel(job, ticket.place), mention=job.user_id),
+                replace(
+                    self._board.parcel(job, ticket.place), mention=Discord.of(job.origin).user_id
+                ),
                 nonce=f"{job.id}-ack",
                 reply_to=message.to_reference(fail_if_not_exists=False),
             )
@@ -154,15 +165,18 @@ class Delivery:
     async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
         """The person was told: the job is not taken back because this cannot be noted."""
         try:
-            await self._store.set_message(job.id, channel_id, message_id)
+            await self._store.messages.set(job.id, channel_id, message_id)
         except StoreError as error:
             log.error("job %s: its message cannot be noted: %s", job.id, error)
             return job
-        return replace(job, channel_id=channel_id, message_id=message_id)
+        origin = replace(Discord.of(job.origin), channel_id=channel_id, message_id=message_id)
+        return replace(job, origin=origin)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
         """After a restart: follow those in line, of whom some may be painted by now."""
-        await self._board.resume([(t.job, t.place) for t in tickets if t.job.origin == "discord"])
+        await self._board.resume(
+            [(t.job, t.place) for t in tickets if isinstance(t.job.origin, Discord)]
+        )
 
     async def bring(self, jobs: Sequence[Job]) -> None:
         """After a restart: bring what was painted but not delivered; tell what was given up."""
@@ -197,7 +211,7 @@ class Delivery:
         try:
             turn = self._turn(job, self._finish)
             try:
-                place = await self._outbox.carry(job.channel_id or 0, job.id, turn)
+                place = await self._outbox.carry(_lane(job), job.id, turn)
             except Exception as error:
                 prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
@@ -214,7 +228,7 @@ class Delivery:
     async def failed(self, job: Job) -> None:
         """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
         turn = self._turn(job, self._tell_failure)
-        await self._outbox.carry(job.channel_id or 0, job.id, turn)
+        await self._outbox.carry(_lane(job), job.id, turn)
 
     def _turn(
         self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
@@ -238,13 +252,14 @@ class Delivery:
 
     async def _finish(self, job: Job, post: Post | None) -> tuple[int, int] | None:
         """The ids of the channel and the message that show it; None when no way is open."""
-        say = self._texts.speaker(job.locale)
+        origin = Discord.of(job.origin)
+        say = self._texts.speaker(origin.locale)
         images = await self._store.images(job.id)
-        entry = self._catalog().models.get(job.request.model)
+        entry = self._catalog.current.models.get(job.request.model)
         notes = sentences(say, job.warnings)
         if job.kind == "reroll":
             notes.append(await self._verdict(say, job, images))
-        limit = job.upload_limit
+        limit = origin.upload_limit
         while True:
             try:
                 uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
@@ -255,7 +270,7 @@ class Delivery:
                 await self._give_up(job, Failure("delivery.files_gone", {}))
                 return None
             parcel = Parcel(
-                content=mention(job.user_id) if job.reply_to else None,
+                content=mention(origin.user_id) if origin.reply_to else None,
                 embed=result_embed(
                     say,
                     job,
@@ -265,8 +280,8 @@ class Delivery:
                 ),
                 uploads=uploads,
                 alt_text=alt_text(job.request.prompt),
-                mention=job.user_id,
-                direct=say("delivery.direct", channel=f"<#{job.channel_id}>"),
+                mention=origin.user_id,
+                direct=say("delivery.direct", channel=f"<#{origin.channel_id}>"),
             )
             try:
                 channel_id, message_id = await self._courier.bring(job, parcel, post)
@@ -295,12 +310,13 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
-        say = self._texts.speaker(job.locale)
+        origin = Discord.of(job.origin)
+        say = self._texts.speaker(origin.locale)
         parcel = Parcel(
-            content=mention(job.user_id) if job.reply_to else None,
+            content=mention(origin.user_id) if origin.reply_to else None,
             embed=failure_embed(say, job),
             view=retry_view(say, job),
-            mention=job.user_id,
+            mention=origin.user_id,
         )
         try:
             await self._courier.bring(job, parcel, post)
@@ -349,6 +365,11 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _lane(job: Job) -> int:
+    """What leaves for the same channel leaves in order."""
+    return Discord.of(job.origin).channel_id or 0
 
 
 def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:

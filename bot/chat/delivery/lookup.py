@@ -6,7 +6,7 @@ from typing import Any
 
 import discord
 
-from bot.store import Job
+from bot.store import Discord, Job
 
 LOOK_BACK = timedelta(minutes=10)
 """Clocks differ, and so may a message's time and ours."""
@@ -23,9 +23,10 @@ async def find_message(
     Raises what discord.py raises where the channel may not be read.
     """
     about = earliest = datetime.fromtimestamp(since / 1000, UTC) - LOOK_BACK
-    if job.interaction_id is not None:
+    interaction_id = Discord.of(job.origin).interaction_id
+    if interaction_id is not None:
         # By Discord's own clock: before it there is none.
-        earliest = min(about, discord.utils.snowflake_time(job.interaction_id))
+        earliest = min(about, discord.utils.snowflake_time(interaction_id))
     seen, found = 0, None
     async for message in channel.history(limit=LOOK_AT, after=earliest, oldest_first=False):
         seen += 1
@@ -43,13 +44,19 @@ def _is_ours(message: discord.Message, job: Job, me: int | None) -> bool:
     return (me is None or message.author.id == me) and shows(message, job)
 
 
+def nonce_of(job: Job) -> str:
+    """What Discord knows a message of this job by, so that it takes none twice."""
+    return str(Discord.of(job.origin).interaction_id or job.id)
+
+
 def shows(message: discord.Message, job: Job) -> bool:
     """Whether a message of ours is about `job`: by its nonce, its interaction, or its id in it."""
-    if job.interaction_id is not None:
+    interaction_id = Discord.of(job.origin).interaction_id
+    if interaction_id is not None:
         metadata = message.interaction_metadata
-        if metadata is not None and metadata.id == job.interaction_id:
+        if metadata is not None and metadata.id == interaction_id:
             return True
-    if message.nonce is not None and str(message.nonce) == job.nonce:
+    if message.nonce is not None and str(message.nonce) == nonce_of(job):
         return True
     footers = (embed.footer.text or "" for embed in message.embeds)
     if any(job.id in footer.split() for footer in footers):

@@ -15,7 +15,7 @@ from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.messages import alt_text, status_embed, status_line
 from bot.errors import StoreError
 from bot.progress import Progress, Stage
-from bot.store import Job, Store
+from bot.store import Discord, Job, Store
 from bot.texts.language import Say, Texts
 from bot.worker.attempt import seconds_for
 
@@ -77,12 +77,13 @@ class StatusBoard:
 
         Without `preview`, the one that the message may show goes.
         """
-        say = self._texts.speaker(job.locale)
+        origin = Discord.of(job.origin)
+        say = self._texts.speaker(origin.locale)
         shown = PREVIEW if preview else None
         return Parcel(
             embed=status_embed(say, job, progress, shown, self._patience(say, job)),
             view=cancel_view(say, job.id),
-            content=mention(job.user_id) if job.reply_to else None,
+            content=mention(origin.user_id) if origin.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
@@ -96,7 +97,7 @@ class StatusBoard:
 
     def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
         """place: what the message shows now; None where that is not known."""
-        say = self._texts.speaker(job.locale)
+        say = self._texts.speaker(Discord.of(job.origin).locale)
         shown = status_line(say, place) if place else ""
         followed = _Followed(job, say, post, shown, place)
         followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
@@ -179,10 +180,11 @@ class StatusBoard:
                 followed.takes_previews = False
                 log.info("job %s: shown without previews: %s", job.id, short(error))
         message_id = await post.edit(self.parcel(job, progress))
-        if job.message_id is None and job.channel_id is not None:
+        origin = Discord.of(job.origin)
+        if origin.message_id is None and origin.channel_id is not None:
             # The answer to its acknowledgement was lost, or the process that sent it.
-            await self._store.set_message(job.id, job.channel_id, message_id)
-            followed.job = replace(job, message_id=message_id)
+            await self._store.messages.set(job.id, origin.channel_id, message_id)
+            followed.job = replace(job, origin=replace(origin, message_id=message_id))
 
     async def _other_post(self, followed: _Followed) -> Post | None:
         """Past its 15 minutes an interaction is closed; its message is still in the channel."""

@@ -1,6 +1,6 @@
 """The queue as people see it: who is painted now, who waits, and when yours will be ready."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import discord
 from discord.app_commands import Choice
@@ -9,7 +9,7 @@ from bot.chat.ui.markdown import escaped, shortened, shown
 from bot.chat.ui.messages import BLURPLE, YELLOW
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Job
+from bot.store import Discord, Job, discord_person
 from bot.texts.language import Say
 
 LISTED = 10
@@ -23,12 +23,12 @@ def line_embed(
     say: Say,
     line: Sequence[Ticket],
     *,
-    running: str | None,
+    running: Collection[str],
     user_id: int,
     guild_id: int | None,
     paused: bool,
 ) -> discord.Embed:
-    """line: everyone in it, in the order expected. running: the id of the job that is painted.
+    """line: everyone in it, in the order expected. running: the ids of the jobs that are painted.
 
     Prompts are shown of `user_id` only, and names only of those in the server `guild_id`.
     """
@@ -37,18 +37,18 @@ def line_embed(
     if not line:
         lines.append(say("line.empty"))
     for ticket in line[:LISTED]:
-        mark = "▶️" if ticket.job.id == running else f"**#{ticket.position}**"
+        mark = "▶️" if ticket.job.id in running else f"**#{ticket.position}**"
         who = _who(say, ticket.job, guild_id)
         lines.append(" · ".join([f"{mark} {who}", *_about(ticket), *_ready(say, ticket.place)]))
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
     embed.description = "\n".join(lines)
-    own = [ticket for ticket in line if ticket.job.user_id == user_id]
+    own = [ticket for ticket in line if ticket.job.person == discord_person(user_id)]
     if own:
         yours = [
             " · ".join(
                 [
-                    "▶️" if ticket.job.id == running else f"**#{ticket.position}**",
+                    "▶️" if ticket.job.id in running else f"**#{ticket.position}**",
                     shown(_one_line(ticket), PROMPT_SHOWN),
                     *_ready(say, ticket.place),
                 ]
@@ -69,10 +69,10 @@ def job_choices(
     wanted = text.strip().casefold()
     own, foreign = [], []
     for ticket in line:
-        if ticket.job.user_id == user_id:
+        if ticket.job.person == discord_person(user_id):
             name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
             own.append((name, ticket.job.id))
-        elif others is not None and ticket.job.guild_id == others:
+        elif others is not None and _guild_of(ticket.job) == others:
             name = say("cancel.other", position=ticket.position, model=ticket.job.request.model)
             foreign.append((name, ticket.job.id))
     return [
@@ -83,9 +83,14 @@ def job_choices(
 
 
 def _who(say: Say, job: Job, guild_id: int | None) -> str:
-    if job.origin == "cli":
+    if not isinstance(job.origin, Discord):
         return say("line.command")
-    return f"<@{job.user_id}>" if job.guild_id == guild_id else say("line.elsewhere")
+    there = job.origin.guild_id == guild_id
+    return f"<@{job.origin.user_id}>" if there else say("line.elsewhere")
+
+
+def _guild_of(job: Job) -> int | None:
+    return job.origin.guild_id if isinstance(job.origin, Discord) else None
 
 
 def _one_line(ticket: Ticket) -> str:

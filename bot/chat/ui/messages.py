@@ -7,7 +7,7 @@ import discord
 from bot.chat.ui.markdown import escaped, plain, shortened, shown
 from bot.progress import Notice, Progress, Stage
 from bot.request import GenerationRequest
-from bot.store import ImageRecord, Job
+from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
 
 BLURPLE = discord.Colour.blurple()
@@ -105,7 +105,7 @@ def result_embed(
         name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
     )
     # A mention inside an embed names the person and pings nobody.
-    embed.add_field(name=say("result.asked_by"), value=f"<@{job.user_id}>")
+    embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
     # A line of its own: ten digits wrap in an inline field.
     seeds = " ".join(f"`{image.seed}`" for image in images)
     name = say("result.seed") if len(images) == 1 else say("result.seeds")

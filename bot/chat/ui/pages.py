@@ -1,6 +1,6 @@
 """Pages of the catalog: entries to embeds, with buttons whose ids carry the page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 import discord
@@ -29,7 +29,7 @@ def models_page(
     page: int,
     *,
     default: str,
-    loaded: str | None,
+    loaded: Collection[str],
     states: dict[str, str],
 ) -> tuple[discord.Embed, int, int]:
     """states: what to say of a model's files, by key; none for those that are there."""
@@ -39,7 +39,7 @@ def models_page(
         embed.description = say("models.empty")
     for entry in listed:
         marks = [say("models.default")] if entry.key == default else []
-        marks += [say("models.loaded")] if entry.key == loaded else []
+        marks += [say("models.loaded")] if entry.key in loaded else []
         marks += [states[entry.key]] if entry.key in states else []
         native = say(
             "models.native",

@@ -14,7 +14,9 @@ from bot.queue import JobQueue, Ticket
 from bot.store import Job, JobState, NewJob, Store
 from bot.texts.language import Texts
 from catalog import Catalog
+from tests.catalog.fixed import fixed
 from tests.chat.delivery.discord_fakes import Call, FakeClient, FakeInteraction, World
+from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, painting
 
 TEXTS = Texts.read()
@@ -25,7 +27,7 @@ def _delivery(store: Store, world: World, images: Path, **fields: Any) -> Delive
         client=cast("Any", FakeClient(world)),
         store=store,
         texts=TEXTS,
-        catalog=lambda: Catalog({}, {}, ""),
+        catalog=fixed(Catalog({}, {}, "")),
         images_dir=images,
         interval=0.0,
         webhook=lambda token: cast("Any", world.webhooks[token]),
@@ -48,7 +50,7 @@ class Desk:
     async def open(cls, folder: Path) -> AsyncIterator[Self]:
         world, images = World(), folder / "images"
         async with Store.open(folder / "x.sqlite3") as store:
-            yield cls(store, JobQueue(store), _delivery(store, world, images), world, images)
+            yield cls(store, queue_of(store), _delivery(store, world, images), world, images)
 
     def restarted(self, **fields: Any) -> Delivery:
         """Another delivery, as of the next process."""

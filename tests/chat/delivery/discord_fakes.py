@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.store import now_ms
-from bot.store.jobs import DISCORD_EPOCH
+from bot.store.origins import DISCORD_EPOCH
 
 CHANNEL, DIRECT = 20, 21
 OLD = 20 * 60 * 1000

@@ -14,7 +14,6 @@ import pytest
 from bot.chat.delivery.posts import NONCE_MAX, Refusal, only, refusal
 from bot.chat.delivery.status import StatusBoard
 from bot.progress import Notice, Progress, Stage
-from bot.queue import JobQueue
 from bot.store import Failure, Job, JobState, Store
 from bot.texts.language import Texts
 from tests.chat.delivery.desk import Desk, until_edited
@@ -26,7 +25,8 @@ from tests.chat.delivery.discord_fakes import (
     FakeMessage,
     http_error,
 )
-from tests.store.factories import CANARY, in_channel, recipe, request
+from tests.queue.lanes import ORIGINS, queue_of
+from tests.store.factories import CANARY, in_channel, new_job, origin_of, recipe, request
 
 S = JobState
 TEXTS = Texts.read()
@@ -66,7 +66,7 @@ class TestAcknowledging:
         assert (ack.way, pinged(ack)) == ("ack", [])
         assert ack.embed.fields[0].name == "Queued, **#2** in line"
         job = await desk.store.job(ticket.job.id)
-        assert (job.channel_id, job.message_id) == (CHANNEL, 400)
+        assert (origin_of(job).channel_id, origin_of(job).message_id) == (CHANNEL, 400)
 
     async def test_a_deferred_command_is_answered_in_the_same_message(self, desk: Desk) -> None:
         ticket = await desk.accepted()
@@ -75,7 +75,7 @@ class TestAcknowledging:
         assert (ack.way, pinged(ack)) == ("interaction", [])
         assert ack.embed.fields[0].name == "Starting now"
         job = await desk.store.job(ticket.job.id)
-        assert (job.channel_id, job.message_id) == (CHANNEL, 400)
+        assert (origin_of(job).channel_id, origin_of(job).message_id) == (CHANNEL, 400)
 
     async def test_a_deferred_command_whose_message_is_gone_does_not_lose_the_job(
         self, desk: Desk
@@ -127,7 +127,7 @@ class TestAcknowledging:
         assert (sent.sent["content"], pinged(sent)) == ("<@9>", [9])
         assert sent.sent["reference"].message_id == 300
         assert sent.sent["reference"].fail_if_not_exists is False
-        assert (await desk.store.job(ticket.job.id)).message_id == sent.message_id
+        assert origin_of(await desk.store.job(ticket.job.id)).message_id == sent.message_id
 
     async def test_a_reply_that_is_refused_raises(self, desk: Desk) -> None:
         ticket = await desk.accepted(in_channel(reply_to=300))
@@ -299,7 +299,7 @@ class TestTheResult:
         assert pinged(result) == [REQUESTER]
         assert result.sent["content"] is None
         assert await desk.state(job) is S.DELIVERED
-        assert (await desk.store.job(job.id)).message_id == 400
+        assert origin_of(await desk.store.job(job.id)).message_id == 400
         assert desk.world.reactions == ["🔁", "🎲"]
 
     async def test_a_warning_is_said(self, desk: Desk) -> None:
@@ -333,7 +333,7 @@ class TestTheResult:
         assert sent.files
         assert (sent.sent["content"], pinged(sent)) == (f"<@{REQUESTER}>", [REQUESTER])
         assert sent.sent["nonce"] == job.id
-        assert (await desk.store.job(job.id)).message_id == sent.message_id
+        assert origin_of(await desk.store.job(job.id)).message_id == sent.message_id
 
     async def test_an_expired_interaction_is_not_even_tried(self, desk: Desk) -> None:
         ticket = await desk.accepted()
@@ -382,12 +382,10 @@ class TestTheResult:
             == f"You asked for this in <#{CHANNEL}>, where I can no longer post it."
         )
         delivered = await desk.store.job(job.id)
-        assert (delivered.state, delivered.channel_id) == (S.DELIVERED, DIRECT)
+        assert (delivered.state, origin_of(delivered).channel_id) == (S.DELIVERED, DIRECT)
 
     async def test_a_job_without_a_channel_fails(self, desk: Desk) -> None:
-        job = await desk.painted(
-            (await desk.accepted(replace(in_channel(), channel_id=None))).job.id
-        )
+        job = await desk.painted((await desk.accepted(new_job(guild_id=1))).job.id)
         await desk.delivery.finished(job)
         assert await desk.state(job) is S.FAILED
 
@@ -425,7 +423,7 @@ class TestTheResult:
         bringing.cancel()
         await asyncio.wait([bringing])
         assert await desk.state(job) is S.DONE
-        await desk.delivery.bring(await desk.store.jobs_in(S.DONE, "discord"))
+        await desk.delivery.bring(await desk.store.jobs_in(S.DONE, ORIGINS))
         assert desk.world.ways()[5:] == ["edit"]
         assert await desk.state(job) is S.DELIVERED
 
@@ -590,9 +588,10 @@ class TestFailures:
 class TestAfterARestart:
     async def test_what_waits_is_followed_through_its_channel(self, desk: Desk) -> None:
         ticket = await desk.accepted()
-        await desk.store.set_message(ticket.job.id, CHANNEL, 77)
-        tickets, _ = await JobQueue(desk.store).resume("discord")
-        await desk.delivery.resume(tickets)
+        await desk.store.messages.set(ticket.job.id, CHANNEL, 77)
+        queue = queue_of(desk.store)
+        await queue.line_up([await desk.store.job(ticket.job.id)])
+        await desk.delivery.resume(queue.standings())
         await until_edited(desk, 1)
         assert desk.last("edit").message_id == 77
 

@@ -1,16 +1,15 @@
 """Finding a message again, in a channel where others write too, and by clocks that differ."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 from discord.utils import time_snowflake
 
-from bot.chat.delivery.lookup import LOOK_AT, find_message
+from bot.chat.delivery.lookup import LOOK_AT, find_message, nonce_of
 from bot.store import Job
-from tests.chat.ui.test_messages import job as any_job
+from tests.store.factories import any_job
 
 NOW = 1_900_000_000_000
 MINUTE = 60_000
@@ -27,7 +26,7 @@ class Channel:
         self._messages = [
             SimpleNamespace(
                 id=snowflake(at),
-                nonce=shown.nonce if ours else None,
+                nonce=nonce_of(shown) if ours else None,
                 interaction_metadata=None,
                 embeds=[],
                 components=[],
@@ -44,7 +43,7 @@ class Channel:
 
 
 def asked(at: int | None) -> Job:
-    return replace(any_job(), interaction_id=None if at is None else snowflake(at))
+    return any_job(interaction_id=None if at is None else snowflake(at))
 
 
 async def found(job: Job, since: int, *messages: tuple[int, bool]) -> int | None:

@@ -1,15 +1,16 @@
 """What a picture is becoming, on the message that follows its job."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from bot.errors import JobFailed
 from bot.progress import Progress, Stage
-from bot.store import Failure, Job
+from bot.store import Failure, Job, JobState
 from tests.chat.delivery.desk import TEXTS, Desk, until_edited
 from tests.chat.delivery.discord_fakes import Call, http_error
+from tests.queue.lanes import ORIGINS, queue_of
 from tests.store.factories import CANARY, in_channel, request
 
 GONE, FORBIDDEN, AWAY = http_error(404, 10008), http_error(403, 50013), http_error(503)
@@ -153,8 +154,9 @@ async def test_a_failure_and_a_cancelling_take_it_away(desk: Desk, cancelled: bo
 
 async def test_what_an_earlier_run_left_is_taken_away(desk: Desk) -> None:
     await followed(desk)
-    tickets, _ = await desk.queue.resume("discord")
-    await desk.delivery.resume(cast("Any", tickets))
+    queue = queue_of(desk.store)
+    await queue.line_up(await desk.store.jobs_in(JobState.PENDING, ORIGINS))
+    await desk.delivery.resume(queue.standings())
     await until_edited(desk, 2)
     edit = desk.last("edit")
     assert edit.sent["attachments"] == []

@@ -10,6 +10,7 @@ from bot.chat.ui.buttons import JobButton, cancel_view
 from bot.chat.ui.line import LISTED, job_choices, line_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
+from bot.store import CommandLine
 from bot.texts.language import Texts
 from tests.chat.ui.test_messages import check_limits, job
 from tests.store.factories import request
@@ -24,8 +25,8 @@ def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticke
     return Ticket(found, Progress(Stage.QUEUED, position=position, ready_at=1_000 + position))
 
 
-def shown(*line: Ticket, paused: bool = False, running: str | None = "job1", user: int = 1) -> str:
-    embed = line_embed(SAY, line, running=running, user_id=user, guild_id=1, paused=paused)
+def shown(*line: Ticket, paused: bool = False, running: str = "job1", user: int = 1) -> str:
+    embed = line_embed(SAY, line, running={running}, user_id=user, guild_id=1, paused=paused)
     check_limits(embed)
     return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])
 
@@ -52,13 +53,13 @@ def test_people_of_another_server_are_not_named() -> None:
 
 def test_what_a_dead_command_line_left_is_said_so() -> None:
     left = ticket(1)
-    line = Ticket(replace(left.job, origin="cli", user_id=0, guild_id=None), left.place)
+    line = Ticket(replace(left.job, origin=CommandLine(), person="cli"), left.place)
     assert shown(line, user=9).startswith("▶️ the command line · demo")
 
 
 def test_an_empty_line_and_a_pause_are_said() -> None:
     assert shown() == "Nobody waits: yours would be next."
-    assert "Paused by the owner" in shown(ticket(1), paused=True, running=None)
+    assert "Paused by the owner" in shown(ticket(1), paused=True, running="")
 
 
 def test_the_longest_line_fits() -> None:

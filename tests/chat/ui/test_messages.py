@@ -20,10 +20,10 @@ from bot.chat.ui.messages import (
 from bot.chat.ui.pages import PER_PAGE, cut, loras_page, models_page
 from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
-from bot.store import Failure, Job, JobState
+from bot.store import Failure, Job
 from bot.texts.language import Texts
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
-from tests.store.factories import record, request
+from tests.store.factories import any_job, record, request
 
 SAY = Texts.read().speaker()
 NOTHING = Catalog({}, {}, "")
@@ -54,32 +54,8 @@ REQUESTS = st.builds(
 
 
 def job(asked: GenerationRequest | None = None, **fields: Any) -> Job:
-    values: dict[str, Any] = {
-        "id": "abcdefghjk",
-        "origin": "discord",
-        "kind": "imagine",
-        "state": JobState.DONE,
-        "attempt": 1,
-        "crashes": 0,
-        "parent_id": None,
-        "request": asked or request(),
-        "user_id": 2**63 - 1,
-        "guild_id": 1,
-        "channel_id": 2,
-        "message_id": 3,
-        "reply_to": None,
-        "locale": "en-US",
-        "upload_limit": 10,
-        "created_at": 0,
-        "started_at": 1_000,
-        "finished_at": 3_500,
-        "delivered_at": None,
-        "error": None,
-        "recipe": None,
-        "warnings": (),
-        **fields,
-    }
-    return Job(**values)
+    where = {"user_id": 2**63 - 1, "guild_id": 1, "channel_id": 2, "message_id": 3}
+    return any_job(asked or request(), **{**where, "upload_limit": 10, **fields})
 
 
 def check_limits(embed: discord.Embed) -> None:
@@ -383,7 +359,7 @@ class TestPages:
         assert 690 <= len(shown) <= 700
 
     def test_nothing_to_show(self) -> None:
-        embed, _, _ = models_page(SAY, [], 0, default="", loaded=None, states={})
+        embed, _, _ = models_page(SAY, [], 0, default="", loaded=(), states={})
         assert embed.description == "No model is offered here."
         embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
         assert embed.description == "No LoRA is offered here."

@@ -1,0 +1,137 @@
+"""Backend: what generates – catalog, store, engines, queue, workers – and nothing of Discord.
+
+The bot and the command line both build theirs here, so both generate in the same way.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from bot.engine import Engine
+from bot.files.inputs import Inputs
+from bot.queue import JobQueue, Lane
+from bot.queue.limits import Limits
+from bot.settings import Settings
+from bot.store import Store
+from bot.worker.consumer import GpuConsumer
+from bot.worker.notices import Notices
+from bot.worker.observers import JobObserver
+from bot.worker.workers import Workers
+from catalog import Demos, LiveCatalog
+
+GIB = 2**30
+
+
+def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
+    """preview_interval: seconds between two previews of a picture; None where nobody looks."""
+    return Engine(
+        models_dir=settings.models_dir.absolute(),
+        hashes_file=settings.data_dir.absolute() / "hashes.json",
+        inputs_dir=settings.inputs_dir.absolute(),
+        device=settings.device,
+        dtype=settings.dtype,
+        memory=settings.memory,
+        compiled=settings.compiled,
+        model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
+        adapter_cache=int(settings.adapter_cache * GIB),
+        preview_interval=preview_interval,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The parts, built in order; `open` closes them in reverse.
+
+    engines: one for each lane of the queue, in the same order.
+    """
+
+    settings: Settings
+    catalog: LiveCatalog
+    store: Store
+    engines: tuple[Engine, ...]
+    queue: JobQueue
+    inputs: Inputs
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        limits: Limits | None = None,
+        origins: tuple[str, ...] = (),
+        preview_interval: float | None = None,
+        demos: Demos = "hidden",
+    ) -> AsyncIterator[Self]:
+        """limits, origins: see JobQueue. preview_interval: see build_engine.
+        demos: what becomes of the demo models, unless the owner set that.
+
+        Raises StoreError or CatalogError when there is nothing to work with.
+        """
+        catalog = await asyncio.to_thread(
+            LiveCatalog,
+            settings.catalog_dir.absolute(),
+            settings.models_dir.absolute(),
+            settings.demos(demos),
+        )
+        async with Store.open(settings.database.absolute()) as store:
+            engine = build_engine(settings, preview_interval)
+            lanes = (Lane("gpu", loaded=lambda: engine.loaded),)
+            yield cls(
+                settings=settings,
+                catalog=catalog,
+                store=store,
+                engines=(engine,),
+                queue=JobQueue(store, lanes, limits, origins),
+                inputs=Inputs(settings.inputs_dir.absolute()),
+            )
+
+    def loaded(self) -> frozenset[str]:
+        """Keys of the models that the GPUs hold."""
+        return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
+
+    def gpu_memory(self) -> dict[str, int]:
+        """Bytes by kind, all GPUs together; see Engine.gpu_memory."""
+        total: Counter[str] = Counter()
+        for engine in self.engines:
+            total.update(engine.gpu_memory())
+        return dict(total)
+
+    async def tidy(self) -> None:
+        """Delete the pictures that people gave and no job refers to."""
+        await self.inputs.sweep(await self.store.inputs())
+
+    def workers(self, observer: JobObserver) -> Workers:
+        """What drains the queue once it runs; `observer` hears of every job."""
+        notices, withdrawn = Notices(), set[str]()
+        settings = self.settings
+        consumers = [
+            GpuConsumer(
+                lane=lane,
+                queue=self.queue,
+                store=self.store,
+                painter=engine,
+                catalog=self.catalog,
+                observer=observer,
+                notices=notices,
+                withdrawn=withdrawn,
+                images_dir=settings.images_dir.absolute(),
+                timeout=settings.job_timeout,
+                idle=settings.idle_minutes * 60 or None,
+            )
+            for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
+        ]
+        return Workers(self.queue, self.store, observer, notices, consumers, withdrawn)
+
+    @asynccontextmanager
+    async def generating(self, workers: Workers) -> AsyncIterator[None]:
+        """Drain the queue, and read the catalog again when it changes, while the block lasts."""
+        watching = asyncio.create_task(self.catalog.watch())
+        try:
+            async with workers.running():
+                yield
+        finally:
+            watching.cancel()

@@ -1,0 +1,118 @@
+"""The connection to Discord: reached again and again, for as long as it is away."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+
+import aiohttp
+import discord
+import yarl
+
+from bot.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+REFUSED_LOGIN = (
+    "DISCORD_TOKEN: Discord does not accept it; copy it again from "
+    "https://discord.com/developers/applications, page Bot"
+)
+AUTHENTICATION_FAILED = 4004
+"""Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
+CLOSED_WELL = 1000
+"""The one close code after which discord.py tries again by itself and does not resume."""
+RETRY_AFTER = (2, 5, 10, 30, 60)
+"""Seconds between attempts to reach Discord."""
+AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
+
+
+def point_at(api_url: str) -> None:
+    """Make discord.py talk to that address; the gateway's is then asked for there."""
+    discord.http.Route.BASE = api_url
+
+
+async def log_in(client: discord.Client, token: str, *, own_gateway: bool) -> None:
+    """Log in, however long it takes.
+
+    own_gateway: whether the address that discord.py talks to has a gateway of its own.
+    Raises discord.LoginFailure when the token is refused.
+    """
+    await _persistently("log in", lambda: client.login(token))
+    if own_gateway:
+        await _persistently("find the gateway", lambda: _find_gateway(client))
+
+
+async def stay_connected(client: discord.Client) -> None:
+    """Be connected until cancelled. Raises discord.ConnectionClosed when it is closed for good."""
+    await _persistently("connect", client.connect)
+
+
+def refused_for_good(error: discord.LoginFailure | discord.ConnectionClosed) -> SettingsError:
+    """What is wrong, when Discord does not let the bot in."""
+    if isinstance(error, discord.LoginFailure) or error.code == AUTHENTICATION_FAILED:
+        return SettingsError(REFUSED_LOGIN)
+    return SettingsError(f"Discord closed the connection for good: {error}")
+
+
+async def first_connection(
+    client: discord.AutoShardedClient,
+    gateway: yarl.URL,
+    shard_id: int,
+    *,
+    initial: bool,
+    timeout: float | None,
+) -> discord.gateway.DiscordWebSocket:
+    """A shard's first handshake, however often it is refused.
+
+    Raises discord.ConnectionClosed when it is closed for good.
+    """
+    connect = partial(
+        discord.gateway.DiscordWebSocket.from_client,
+        client,
+        initial=initial,
+        gateway=gateway,
+        shard_id=shard_id,
+    )
+    for pause in _pauses():
+        try:
+            return await asyncio.wait_for(connect(), timeout)
+        except discord.ConnectionClosed as closed:
+            if closed.code != CLOSED_WELL:
+                raise
+            why: Exception = closed
+        except Exception as error:
+            why = error
+        log.warning(
+            "shard %d cannot connect (%s); trying again in %d s",
+            shard_id,
+            type(why).__name__,
+            pause,
+        )
+        await asyncio.sleep(pause)
+    raise AssertionError("the pauses do not end")
+
+
+async def _find_gateway(client: discord.Client) -> None:
+    """Reconnecting after an invalid session, discord.py would go to Discord's own gateway."""
+    found = await client.http.request(discord.http.Route("GET", "/gateway"))
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
+
+
+def _pauses() -> Iterator[int]:
+    """Between one attempt and the next, for as long as it takes."""
+    return itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1]))
+
+
+async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
+    """Do `action`, again and again while the network or Discord is away."""
+    for pause in _pauses():
+        try:
+            await action()
+        except discord.LoginFailure:
+            raise
+        except AWAY as error:
+            log.warning("cannot %s (%s); trying again in %d s", what, type(error).__name__, pause)
+            await asyncio.sleep(pause)
+        else:
+            break

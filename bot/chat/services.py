@@ -1,0 +1,18 @@
+"""What the cogs work with, built before any of them."""
+
+from dataclasses import dataclass
+
+from bot.backend import Backend
+from bot.chat.delivery import Delivery
+from bot.texts.language import Texts
+from bot.worker.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a bot that its commands, buttons and reactions use."""
+
+    texts: Texts
+    backend: Backend
+    delivery: Delivery
+    workers: Workers

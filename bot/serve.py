@@ -1,0 +1,266 @@
+"""Serving Discord: builds the parts in order, runs them beside each other, closes in reverse."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn, Self, cast
+
+import discord
+
+from bot.backend import Backend
+from bot.chat.client import ImagenBot
+from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
+from bot.chat.delivery import Delivery
+from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.services import Services
+from bot.chat.sync import register_if_changed
+from bot.errors import EngineLost, SettingsError, StoreError
+from bot.files.housekeeping import Housekeeping
+from bot.process.lock import Claims
+from bot.process.restart import begin_anew, ended_well, slow_down
+from bot.process.signals import at_the_latest, stop_on_signals
+from bot.process.watchdog import watched_loop
+from bot.queue.limits import Limits
+from bot.settings import DISCORD_API_URL, Settings
+from bot.store import Discord, discord_person
+from bot.texts.language import Texts
+from bot.worker.observers import KeptOrTold, Observers
+from bot.worker.recovery import LeftBehind, recover
+from bot.worker.workers import Workers
+
+log = logging.getLogger(__name__)
+
+ORIGINS = (Discord.name,)
+"""Whose jobs this process answers for, and that share one queue."""
+CANCEL_AGAIN = 0.2
+"""Seconds until what was cancelled, and has not ended, is cancelled once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordBot:
+    """A bot with everything that it works with, built and not yet running."""
+
+    client: ImagenBot
+    backend: Backend
+    observers: Observers
+    delivery: Delivery
+    workers: Workers
+    logged_in: asyncio.Event
+
+    @classmethod
+    @asynccontextmanager
+    async def build(cls, settings: Settings, extensions: Sequence[str]) -> AsyncIterator[Self]:
+        """extensions: the modules of the cogs. Raises StoreError or CatalogError."""
+        point_at(settings.api_url)
+        texts, observers, logged_in = Texts.read(), Observers(), asyncio.Event()
+        async with (
+            Backend.open(
+                settings,
+                limits=limits_of(settings),
+                origins=ORIGINS,
+                # A preview between two edits would be seen by no one.
+                preview_interval=EDIT_INTERVAL if settings.preview else None,
+            ) as backend,
+            ImagenBot(texts, settings.proxy) as client,
+        ):
+            delivery = Delivery(
+                client=client,
+                store=backend.store,
+                texts=texts,
+                catalog=backend.catalog,
+                images_dir=settings.images_dir.absolute(),
+                interval=EDIT_INTERVAL,
+                job_timeout=settings.job_timeout,
+                undeliverable=observers.failed,
+                logged_in=logged_in.wait,
+            )
+            observers.subscribe(KeptOrTold(backend.store, delivery))
+            workers = backend.workers(observers)
+            await client.load(Services(texts, backend, delivery, workers), extensions)
+            client.on_connected(delivery.back)
+            yield cls(client, backend, observers, delivery, workers, logged_in)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What the owner allows on Discord."""
+    return Limits(
+        size=settings.queue_size,
+        per_user=settings.queue_per_user,
+        per_guild=settings.queue_per_guild,
+        cooldown=settings.cooldown,
+        quota=settings.daily_pictures,
+        blocked=frozenset(map(discord_person, settings.blocked_users)),
+        roles=settings.allowed_roles,
+        priorities=settings.priority_roles,
+    )
+
+
+async def serve(settings: Settings, extensions: Sequence[str]) -> None:
+    """Serve Discord until SIGINT or SIGTERM.
+
+    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start, and
+    EngineLost when only a fresh process can go on.
+    """
+    stop = stop_on_signals()
+    async with (
+        DiscordBot.build(settings, extensions) as bot,
+        _watched(bot, settings),
+        watched_loop(partial(begin_anew, by_itself=settings.restart)),
+    ):
+        serving = asyncio.create_task(_serve(bot, settings))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if serving.done():
+            serving.result()
+        serving.cancel()
+        await asyncio.wait({serving})
+        await ended_well(bot.backend.store)
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
+    """Answer for the bot's health and figures at the port that is set, if there is one."""
+    port = settings.metrics_port
+    if port is None:
+        yield
+        return
+    # Imported here: most bots do without.
+    from bot.metrics import Health, Metrics, exposed, measure_lag
+
+    backend, client = bot.backend, bot.client
+    metrics = Metrics(
+        queue_length=lambda: len(backend.queue.places()),
+        outbox_length=lambda: bot.delivery.on_the_way,
+        loaded=backend.loaded,
+        latency=lambda: client.latency,
+        gpu_memory=backend.gpu_memory,
+    )
+
+    async def connected() -> str | None:
+        shards = client.shards.values()
+        up = client.is_ready() and not any(shard.is_closed() for shard in shards)
+        return None if up else "not connected"
+
+    async def stored() -> str | None:
+        await backend.store.setting("checked")
+        return None
+
+    async def painting() -> str | None:
+        return None if bot.workers.draining else "takes no jobs"
+
+    health = Health({"discord": connected, "database": stored, "painting": painting})
+    bot.observers.subscribe(metrics)
+    async with exposed(settings.metrics_host, port, metrics, health):
+        measuring = asyncio.create_task(measure_lag(metrics.lagged))
+        try:
+            yield
+        finally:
+            measuring.cancel()
+
+
+async def _serve(bot: DiscordBot, settings: Settings) -> None:
+    """Generate, and beside it log in and connect, until cancelled."""
+    if settings.token is None:
+        raise SettingsError("DISCORD_TOKEN: not set")
+    store, queue = bot.backend.store, bot.backend.queue
+    await slow_down(store)
+    left = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()))
+    async with bot.backend.generating(bot.workers):
+        beside = asyncio.gather(
+            _register(bot, settings),
+            _bring(bot, left),
+            _tidy(bot.backend),
+            _housekeeping(bot.backend).run(),
+            _warm_up_once_online(bot),
+        )
+        try:
+            await _unless_lost(
+                bot.workers,
+                _connect(bot, settings, settings.token.get_secret_value()),
+                lambda: begin_anew(by_itself=settings.restart),
+            )
+        except (discord.LoginFailure, discord.ConnectionClosed) as error:
+            raise refused_for_good(error) from error
+        finally:
+            beside.cancel()
+            try:
+                await beside
+            except asyncio.CancelledError:
+                pass
+            except Exception:
+                # Not raised: it would hide why the serving ended.
+                log.exception("what ran beside the connection failed")
+
+
+async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
+    """Log in, then stay connected until cancelled. What is painted meanwhile waits for that."""
+    await log_in(bot.client, token, own_gateway=settings.api_url != DISCORD_API_URL)
+    bot.logged_in.set()
+    await bot.delivery.resume(bot.backend.queue.standings())
+    await stay_connected(bot.client)
+
+
+async def _bring(bot: DiscordBot, left: LeftBehind) -> None:
+    """What earlier runs owe their people."""
+    await asyncio.gather(
+        bot.delivery.bring((*left.painted, *left.untold)),
+        *map(bot.observers.failed, left.given_up),
+    )
+
+
+async def _warm_up_once_online(bot: DiscordBot) -> None:
+    """Load torch and the default model when people can see the bot, and no one waits for it."""
+    await bot.client.online.wait()
+    bot.workers.warm_up()
+
+
+async def _register(bot: DiscordBot, settings: Settings) -> None:
+    # Beside the connection, not before it: the commands of the last time still work.
+    await bot.logged_in.wait()
+    await register_if_changed(bot.client.tree, bot.backend.store, settings.guild_id)
+
+
+async def _tidy(backend: Backend) -> None:
+    try:
+        await backend.tidy()
+    except (StoreError, OSError):
+        log.exception("pictures that nobody needs any more could not be deleted")
+
+
+def _housekeeping(backend: Backend) -> Housekeeping:
+    settings = backend.settings
+    return Housekeeping(
+        backend.store,
+        settings.images_dir.absolute(),
+        days=settings.keep_days,
+        gib=settings.keep_gb,
+    )
+
+
+async def _unless_lost(
+    workers: Workers, serving: Coroutine[Any, Any, None], anew: Callable[[], NoReturn]
+) -> None:
+    """Await `serving`. Raises EngineLost as soon as a worker can paint no more.
+
+    anew: ends this process, should it then not come to its end by itself.
+    """
+    tasks = [asyncio.create_task(serving), asyncio.create_task(workers.lost())]
+    served, lost = tasks
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            at_the_latest(anew)
+            raise cast("EngineLost", lost.result())
+        await served
+    finally:
+        # While it reconnects a shard, discord.py takes a cancellation for itself and goes on.
+        pending = set(tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)

@@ -1,0 +1,156 @@
+"""Where a job was asked for, and where its answer goes.
+
+The queue needs three things of an origin: who asked (`person`), in which community (`community`),
+and its name. Everything else is the origin's own, kept in a table of its own with one row a job. A
+new origin is one more class here, listed in `ORIGINS`, and a migration that creates its table.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+from bot.store.database import Row
+
+DISCORD_EPOCH = 1_420_070_400_000
+"""Milliseconds from the Unix epoch to Discord's own (docs, reference.mdx, Snowflakes)."""
+TOKEN_MS = 14 * 60 * 1000
+"""An interaction can be answered for 15 minutes (docs, receiving-and-responding.mdx)."""
+DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
+"""Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionToken:
+    """What answers an interaction. `token` is a secret: it speaks in the bot's name."""
+
+    id: int
+    token: str = field(repr=False)
+
+    @property
+    def good_to(self) -> int:
+        """When the token stops being used, in milliseconds since the epoch: a minute early."""
+        return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Origin(ABC):
+    """Base of all origins.
+
+    name: the word in jobs.origin. table: where the fields of the class are kept; None without any.
+    """
+
+    name: ClassVar[str]
+    table: ClassVar[str | None] = None
+
+    @property
+    @abstractmethod
+    def person(self) -> str:
+        """Who asked: turns, limits and quotas go by it. Unique over all origins."""
+
+    @property
+    @abstractmethod
+    def community(self) -> str | None:
+        """The server it was asked in, by which the limit per server goes; None is none."""
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """The columns of `table`, as its fields are called."""
+        return tuple(own.name for own in fields(cls))
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """row: of `SELECT_JOBS`."""
+        return cls(**{column: row[f"{cls.name}_{column}"] for column in cls.columns()})
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine(Origin):
+    """`main.py imagine`: the caller waits, and takes the files itself."""
+
+    name: ClassVar[str] = "cli"
+
+    @property
+    def person(self) -> str:
+        return self.name
+
+    @property
+    def community(self) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discord(Origin):
+    """A command, a button or a reaction on Discord.
+
+    message_id: our message that shows the job: first its status, in the end its result.
+    reply_to: the message that ours answers. upload_limit: bytes of one attachment there.
+    interaction_id: of the command or button; None for a reaction.
+    posting_at: when a message of its own was first sent, in ms, whether or not that arrived.
+    """
+
+    name: ClassVar[str] = "discord"
+    table: ClassVar[str | None] = "discord_jobs"
+
+    user_id: int
+    guild_id: int | None = None
+    channel_id: int | None = None
+    message_id: int | None = None
+    reply_to: int | None = None
+    locale: str = "en-US"
+    upload_limit: int = DEFAULT_UPLOAD_LIMIT
+    interaction_id: int | None = None
+    posting_at: int | None = None
+
+    @classmethod
+    def of(cls, origin: Origin) -> Self:
+        """`origin`, which is Discord where this is called. Raises TypeError when it is not."""
+        if not isinstance(origin, cls):
+            raise TypeError(f"asked for by {origin.name}, not on Discord")
+        return origin
+
+    @property
+    def person(self) -> str:
+        return discord_person(self.user_id)
+
+    @property
+    def community(self) -> str | None:
+        return None if self.guild_id is None else f"{self.name}:{self.guild_id}"
+
+
+def discord_person(user_id: int) -> str:
+    """How jobs call a user of Discord."""
+    return f"{Discord.name}:{user_id}"
+
+
+ORIGINS: Mapping[str, type[Origin]] = {origin.name: origin for origin in (Discord, CommandLine)}
+
+
+def _select() -> str:
+    columns, joins = ["jobs.*"], ""
+    for origin in ORIGINS.values():
+        if origin.table is not None:
+            columns += [
+                f"{origin.table}.{column} AS {origin.name}_{column}" for column in origin.columns()
+            ]
+            joins += f" LEFT JOIN {origin.table} ON {origin.table}.job_id = jobs.id"
+    return f"SELECT {', '.join(columns)} FROM jobs{joins}"  # noqa: S608
+
+
+SELECT_JOBS = _select()
+"""Jobs with the data of their origins; a WHERE clause follows."""
+
+
+def origin_of(row: Row) -> Origin:
+    """row: of `SELECT_JOBS`."""
+    return ORIGINS[row["origin"]].from_row(row)
+
+
+def insert_origin(origin: Origin, job_id: str) -> tuple[str, tuple[Any, ...]] | None:
+    """The statement that keeps the data of `origin`, and its parameters; None without any."""
+    if origin.table is None:
+        return None
+    columns = ("job_id", *origin.columns())
+    values = (job_id, *(getattr(origin, column) for column in origin.columns()))
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {origin.table} ({', '.join(columns)}) VALUES ({marks})", values  # noqa: S608

@@ -1,0 +1,156 @@
+"""Workers: all consumers, one a lane, and what they have in common."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+
+from bot.errors import EngineLost
+from bot.log import concerning, here
+from bot.queue import JobQueue
+from bot.store import Job, JobState, Store
+from bot.worker.consumer import GRACE, GpuConsumer
+from bot.worker.notices import Notices
+from bot.worker.observers import JobObserver
+
+log = logging.getLogger(__name__)
+
+TELL_AFTER = 0.1
+"""Seconds in which several changes of the line are told as one."""
+
+
+class Workers:
+    """Drains the queue while `running`. What is asked of a job finds the lane that has it."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        store: Store,
+        observer: JobObserver,
+        notices: Notices,
+        consumers: Sequence[GpuConsumer],
+        withdrawn: set[str],
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._observer = observer
+        self._notices = notices
+        self._consumers = tuple(consumers)
+        self._withdrawn = withdrawn
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._telling: asyncio.TimerHandle | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether jobs are taken from the queue."""
+        return any(consumer.draining for consumer in self._consumers)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Generate while the block lasts."""
+        unsubscribe = self._queue.subscribe(self._tell_soon)
+        tasks = [asyncio.create_task(consumer.run()) for consumer in self._consumers]
+        fetching = asyncio.create_task(self._fetch_ahead())
+        try:
+            yield
+        finally:
+            unsubscribe()
+            if self._telling is not None:
+                self._telling.cancel()
+            fetching.cancel()
+            for consumer in self._consumers:
+                consumer.stop()
+            ends = (c.end(task) for c, task in zip(self._consumers, tasks, strict=True))
+            closing = [future for future in await asyncio.gather(*ends) if future is not None]
+            await self._notices.finish(closing, GRACE / 2)
+            for consumer in self._consumers:
+                consumer.shut_down()
+            self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def warm_up(self) -> None:
+        """Load torch and the default model, before a job has to wait."""
+        for consumer in self._consumers:
+            consumer.warm_up()
+
+    async def lost(self) -> EngineLost:
+        """Wait until only a fresh process can paint again; why."""
+        waits = [asyncio.create_task(consumer.lost()) for consumer in self._consumers]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop the running job at its next step, if some lane has it."""
+        return any(consumer.cancel(job_id) for consumer in self._consumers)
+
+    async def withdraw(self, job_id: str) -> Job | None:
+        """Cancel a job that waits, or stop it at its next step if it runs.
+
+        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
+        """
+        job = await self._store.find(job_id)
+        if job is None:
+            return None
+        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
+        if cancelled is not None:
+            log.info("job %s: cancelled while it waited", job_id)
+            self._queue.leave(job_id)
+            self._notices.send(self._observer.failed(cancelled))
+            return cancelled
+        # It may have begun just now.
+        job = await self._store.job(job_id)
+        if job.state is not JobState.RUNNING:
+            return None
+        if not self.cancel(job_id):
+            self._withdrawn.add(job_id)
+        return job
+
+    async def pause(self) -> None:
+        """Start no more jobs until `unpause`; after the present ones the GPUs' memory is free."""
+        await self._queue.pause()
+        log.info("paused")
+        for consumer in self._consumers:
+            consumer.rest()
+
+    async def unpause(self) -> None:
+        await self._queue.unpause()
+        log.info("no longer paused")
+
+    def _tell_soon(self) -> None:
+        """Tell the observer how the line is now, once the present changes are through."""
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+
+    def _tell_places(self) -> None:
+        self._telling = None
+        places = self._queue.places()
+        for job in self._queue.running:
+            places.pop(job.id, None)
+        try:
+            self._observer.moved(places)
+        except Exception:
+            log.exception("an observer failed")
+
+    async def _fetch_ahead(self) -> None:
+        """Have what waiting jobs need read from disk while others are painted."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if job := await self._queue.newcomer():
+                    work: Callable[[], None] = partial(self._likely(job).prefetch, job)
+                    with concerning(job.id):
+                        await loop.run_in_executor(self._reader, here(work))
+            except Exception:
+                # It only costs the time it would have saved.
+                log.exception("nothing could be read ahead")
+
+    def _likely(self, job: Job) -> GpuConsumer:
+        """The consumer that will probably have it: one that holds its model, or else the first."""
+        fitting = (c for c in self._consumers if c.lane.in_place.model == job.request.model)
+        return next(fitting, self._consumers[0])

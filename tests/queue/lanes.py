@@ -1,0 +1,50 @@
+"""Queues of one lane, and what takes jobs from them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.queue import JobQueue, Lane
+from bot.queue.policy import InPlace
+from bot.store import Job, NewJob, Store
+from tests.store.factories import new_job, request
+
+ORIGINS = ("discord",)
+
+
+def queue_of(
+    store: Store, loaded: Callable[[], str | None] | None = None, **more: object
+) -> JobQueue:
+    """A queue with one lane. more: of JobQueue."""
+    return JobQueue(store, [Lane(loaded=loaded)], **dict[str, Any](origins=ORIGINS) | more)
+
+
+async def next_of(queue: JobQueue) -> Job:
+    """The next job, on the first lane."""
+    return await queue.next(queue.lanes[0])
+
+
+def lanes(*in_place: InPlace) -> list[Lane]:
+    """Idle lanes that hold these."""
+    made = []
+    for here in in_place:
+        lane = Lane()
+        lane.last = here
+        made.append(lane)
+    return made
+
+
+def positions(queue: JobQueue) -> dict[str, int]:
+    return {job_id: place.position for job_id, place in queue.places().items()}
+
+
+async def entered(queue: JobQueue, *asked: NewJob) -> list[str]:
+    ids = []
+    for new in asked:
+        ticket = await queue.accept(new)
+        queue.release(ticket.job.id)
+        ids.append(ticket.job.id)
+    return ids
+
+
+def of(user: int, model: str = "demo", **fields: Any) -> NewJob:
+    return new_job(user_id=user, request=request(model=model), **fields)

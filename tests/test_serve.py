@@ -1,0 +1,64 @@
+"""What keeps the bot's process going, and ends it."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from bot import serve
+from bot.errors import EngineLost, Loss
+from bot.process import signals
+from bot.queue.limits import Limits
+from bot.settings import Settings
+
+
+class LostWorkers:
+    async def lost(self) -> EngineLost:
+        return EngineLost(Loss.DEVICE, "the GPU failed")
+
+
+class TestServingUntilTheEngineIsLost:
+    async def test_what_swallows_a_cancellation_is_cancelled_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serve, "CANCEL_AGAIN", 0.0)
+        monkeypatch.setattr(serve, "at_the_latest", lambda _: None)
+        swallowed = 0
+
+        async def serving() -> None:
+            nonlocal swallowed
+            while swallowed < 3:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    swallowed += 1
+
+        with pytest.raises(EngineLost):
+            await serve._unless_lost(cast("Any", LostWorkers()), serving(), cast("Any", None))
+        assert swallowed == 3
+
+    async def test_what_never_ends_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serve, "CANCEL_AGAIN", 0.0)
+        monkeypatch.setattr(signals, "CLOSE_WITHIN", 0.01)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        async def serving() -> None:
+            while not ended.is_set():
+                try:
+                    await ended.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        def anew() -> None:
+            loop.call_soon_threadsafe(ended.set)
+
+        with pytest.raises(EngineLost):
+            await serve._unless_lost(cast("Any", LostWorkers()), serving(), cast("Any", anew))
+
+
+def test_the_limits_are_what_the_owner_set() -> None:
+    plain = Settings(_env_file=None)
+    assert serve.limits_of(plain) == Limits(size=50, per_user=3)
+    strict = Settings(IMAGEN_BLOCKED_USERS="7, 8", IMAGEN_COOLDOWN=30, _env_file=None)
+    limits = serve.limits_of(strict)
+    assert (limits.blocked, limits.cooldown) == (frozenset({"discord:7", "discord:8"}), 30.0)

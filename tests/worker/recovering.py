@@ -1,0 +1,17 @@
+"""A start after another process ended."""
+
+from types import SimpleNamespace
+from typing import cast
+
+from bot.process.lock import Claims
+from bot.queue import JobQueue
+from bot.store import Store
+from bot.worker.recovery import LeftBehind, recover
+from tests.queue.lanes import ORIGINS
+
+ALL_ALIVE = cast("Claims", SimpleNamespace(abandoned=lambda _: False))
+
+
+async def recovered(store: Store, queue: JobQueue) -> LeftBehind:
+    """`recover`, while whatever command line accepted a job still lives."""
+    return await recover(store, queue, ORIGINS, ALL_ALIVE)

@@ -1,0 +1,147 @@
+"""What an earlier process left behind, taken up by the next one."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.process.lock import Claims
+from bot.store import CRASHES_MAX, Failure, JobState, Store
+from bot.worker.recovery import recover
+from tests.queue.lanes import ORIGINS, entered, next_of, of, positions, queue_of
+from tests.store.factories import CANARY, done, new_job, of_cli, running
+from tests.worker.recovering import recovered
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "x.sqlite3") as opened:
+        yield opened
+
+
+async def test_what_was_left_behind_is_lined_up_and_nothing_else(
+    store: Store, tmp_path: Path
+) -> None:
+    claims, queue = Claims(tmp_path), queue_of(store)
+    waiting = await store.accept(of_cli())
+    interrupted = await running(store, of_cli())
+    painted = await done(store, of_cli())
+    of_discord = await store.accept(new_job())
+    alive = of_cli()
+    with claims.held(alive.id):
+        await store.accept(alive)
+        await recover(store, queue, (), claims)
+        assert list(queue.places()) == [waiting.id, interrupted.id]
+        assert (await store.job(interrupted.id)).crashes == 1
+        assert (await store.job(painted.id)).state is JobState.DELIVERED
+        assert [(await next_of(queue)).id for _ in range(2)] == [waiting.id, interrupted.id]
+        for job_id in (of_discord.id, alive.id):
+            assert (await store.job(job_id)).state is JobState.PENDING
+            assert (await store.job(job_id)).crashes == 0
+
+
+async def test_one_that_processes_die_of_is_given_up(store: Store, tmp_path: Path) -> None:
+    job = await running(store, of_cli())
+    for _ in range(9):
+        queue = queue_of(store)
+        await recover(store, queue, (), Claims(tmp_path))
+        if queue.places():
+            assert (await next_of(queue)).id == job.id
+    failed = await store.job(job.id)
+    assert failed.state is JobState.FAILED
+    assert failed.error is not None
+    assert failed.error.code.startswith("job.")
+
+
+async def test_a_restart_lines_up_what_waited_and_what_ran(store: Store) -> None:
+    crashed = await running(store)
+    waiting = await store.accept(new_job())
+    painted = await done(store)
+    other = await store.accept(of_cli())
+    queue = queue_of(store)
+    left = await recovered(store, queue)
+    assert positions(queue) == {crashed.id: 1, waiting.id: 2}
+    first, second = await next_of(queue), await next_of(queue)
+    assert (first.id, first.attempt) == (crashed.id, 2)
+    assert (second.id, second.attempt) == (waiting.id, 1)
+    assert (await store.job(other.id)).state is JobState.PENDING
+    assert [job.id for job in left.painted] == [painted.id]
+    assert left.untold == left.given_up == ()
+
+
+async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store) -> None:
+    job = await running(store)
+    for crashes in range(1, CRASHES_MAX):
+        queue = queue_of(store)
+        left = await recovered(store, queue)
+        assert positions(queue) == {job.id: 1}
+        assert (await store.job(job.id)).crashes == crashes
+        assert left.given_up == ()
+        assert await store.start(job.id)
+    queue = queue_of(store)
+    left = await recovered(store, queue)
+    [failed] = left.given_up
+    assert (failed.id, failed.error) == (job.id, Failure("job.died", {}))
+    assert positions(queue) == {}
+
+
+@pytest.mark.parametrize(
+    "request_text", ["{", "[]", '{"prompt": "x"}', f'{{"prompt": "{CANARY}", "newer": 1}}']
+)
+async def test_what_cannot_be_read_does_not_stop_the_start(
+    store: Store, caplog: pytest.LogCaptureFixture, request_text: str
+) -> None:
+    """As after a newer version of the bot, or a repair."""
+    old, painted = await done(store), await done(store)
+    assert await store.deliver(old, 1, 2)
+    damaged, waiting = await store.accept(new_job()), await store.accept(new_job())
+    async with store._database.transaction() as write:
+        await write.execute(
+            "UPDATE jobs SET request = ?, recipe = '{', started_at = started_at - 5 WHERE id != ?",
+            (request_text, waiting.id),
+        )
+    queue = queue_of(store)
+    left = await recovered(store, queue)
+    assert [*queue.places()] == [waiting.id]
+    failure = Failure("job.unreadable", {})
+    assert [(failed.id, failed.error) for failed in left.given_up] == [(damaged.id, failure)]
+    assert [job.id for job in await store.untold(ORIGINS)] == [damaged.id]
+    assert [job.id for job in await store.jobs_in(JobState.DONE, ORIGINS)] == [painted.id]
+    assert f"job {old.id}: its request cannot be read" in caplog.text
+    assert CANARY not in caplog.text
+    # Nor does it stop whoever asked for it.
+    assert (await store.usage(new_job(), ORIGINS, time.time())).own == 1
+    assert await store.inputs() == frozenset()
+
+
+async def test_a_shutdown_is_no_crash(store: Store) -> None:
+    job = await running(store)
+    for _ in range(CRASHES_MAX + 2):
+        assert await store.requeue(job)
+        await recovered(store, queue_of(store))
+        started = await store.start(job.id)
+        assert started is not None
+        job = started
+    assert job.crashes == 0
+
+
+async def test_whose_turn_it_is_survives_a_restart(store: Store) -> None:
+    first = queue_of(store)
+    a1, a2, b1, c1 = await entered(first, of(1), of(1), of(2), of(3))
+    assert (await next_of(first)).id == a1
+    first.leave(a1)
+    await done(store, of(2))
+    # Somebody else's turn was passed over for what is loaded.
+    assert await store.start(c1, [b1])
+    queue = queue_of(store)
+    await recovered(store, queue)
+    # What was begun goes first; 1 was served before 2.
+    assert {*queue.places()} == {a1, a2, b1, c1}
+    assert [*queue.places()][:2] == [a1, c1]
+    assert {job.id: job.passed for job in await store.jobs_in(JobState.PENDING, ORIGINS)} == {
+        a1: 0,
+        a2: 0,
+        b1: 1,
+        c1: 0,
+    }
