@@ -246,7 +246,7 @@ class Chaos:
                 tally.doubled.append(str(job_id))
             else:
                 tally.lost.append(f"{job_id} ({state}, {why}, seen {seen} times)")
-        known = {found for (found,) in self._query("SELECT interaction_id FROM jobs")}
+        known = {found for (found,) in self._query("SELECT interaction_id FROM discord_jobs")}
         tally.unstored = sum(call.id not in known for call in self._calls)
         tally.violations = [
             violation

@@ -110,7 +110,7 @@ async def test_an_acknowledgement_that_was_not_noted_is_found_when_its_token_is_
         await bot.wait()
         await playground.wait_offline()
         playground.set_weather(None)
-        assert home.rows("SELECT message_id FROM jobs") == [(None,)]
+        assert home.rows("SELECT message_id FROM discord_jobs") == [(None,)]
         playground.expire_interactions()
         await bot.start()
         await until(lambda: home.states() == ["delivered"])

@@ -42,7 +42,9 @@ class Club:
 
     def states(self, *calls: Interaction) -> list[str]:
         ids = [call.message.id for call in calls if call.message]
-        [*rows] = self.bot.home.rows("SELECT message_id, state FROM jobs")
+        [*rows] = self.bot.home.rows(
+            "SELECT message_id, state FROM jobs JOIN discord_jobs ON job_id = id"
+        )
         return [dict(rows)[message_id] for message_id in ids]
 
 
@@ -159,7 +161,10 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
             lambda m, call=call: m.id == call.message.id and bool(m.attachments),  # type: ignore[misc]
             timeout=90,
         )
-    begun = "SELECT message_id FROM jobs WHERE started_at IS NOT NULL ORDER BY started_at"
+    begun = (
+        "SELECT message_id FROM jobs JOIN discord_jobs ON job_id = id"
+        " WHERE started_at IS NOT NULL ORDER BY started_at"
+    )
     rows = club.bot.home.rows(begun)
     expected = [call.message.id for call in (f1, b1, a1) if call.message]
     assert [message_id for (message_id,) in rows][-3:] == expected
