@@ -1,10 +1,13 @@
-# make demo · make test · make run        (the same without make: see README.md)
+# make demo · make test · make run        (the same without make: see docs/operating.md)
 PYTHON ?= python3
 BIN := .venv/bin
+# What the bot is installed from. REQUIREMENTS=requirements.lock takes every package, those that
+# ours depend on too, at the locked version and checks its hash; torch is then the CUDA build on Linux.
+REQUIREMENTS ?= requirements.txt
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test run check docs bench audit chaos soak screenshots demo-model-report
+.PHONY: demo demo-paint test run check docs lock bench audit chaos soak screenshots demo-model-report
 
 # The bot on a page in the browser; where no window can be opened, one picture here and now.
 demo: .venv/installed
@@ -37,22 +40,30 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# .env.example and the README's table of settings, from the settings class
+# .env.example and docs/settings.md, from the settings class
 docs: .venv/installed
 	$(BIN)/python -m tools.settings_docs
 
-# The README's pictures of the playground: needs Chromium and a font with emoji
+# requirements.lock from requirements.txt: every package with its hashes, for every platform and
+# Python from 3.11 on. What is locked already stays at its version where requirements.txt allows it;
+# `rm requirements.lock` first takes the newest. Needs a network.
+lock: .venv/installed-dev
+	$(BIN)/uv --no-config pip compile requirements.txt --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+		--output-file requirements.lock
+
+# The documents' pictures of the playground: needs Chromium and a font with emoji
 screenshots: .venv/installed-dev
 	$(BIN)/python -m pytest -q tests/e2e/test_playground.py --screenshots
 
-# How well the demo models paint (minutes), into README.md and demo/README.md
+# How well the demo models paint (minutes), into docs/figures.md and demo/README.md
 demo-model-report: .venv/installed-dev
-	$(BIN)/python -m tools.demo.report --write-readme
+	$(BIN)/python -m tools.demo.report --write
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness
 
-# Known holes in what is installed: needs a network, and says so where it has none
+# Known vulnerabilities in what is installed: needs a network, and says so where it has none
 audit: .venv/installed .venv/audit/installed
 	@$(BIN)/python deploy/audit.py .venv/audit/bin/pip-audit
 
@@ -69,9 +80,9 @@ chaos: .venv/installed-dev
 soak: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.soak
 
-.venv/installed: requirements.txt
+.venv/installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
