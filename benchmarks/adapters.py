@@ -32,7 +32,8 @@ import torch
 
 from benchmarks import bench_model, machine, sdxl_weights
 from benchmarks.bench_model import KEYS, Bench
-from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table, write_readme
+from benchmarks.page import FIGURES, write_into
+from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table
 from bot.engine import patches
 from bot.engine.owner import Owner
 from bot.errors import PaintStopped, StopReason
@@ -40,7 +41,6 @@ from bot.progress import Progress, Stage
 from catalog.facts import adapter_facts
 from catalog.header import read_header
 
-ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("unet", "text_encoder", "text_encoder_2")
 SETS = 100
 WEIGHT = 0.8
@@ -348,15 +348,15 @@ def run(options: argparse.Namespace) -> Iterator[Line]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     parser = bench_model.arguments(str(__doc__), tuple(ROWS))
-    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(arguments)
-    if options.write_readme and options.only:
-        parser.error("the README's table is all of one run: --write-readme without --only")
+    if options.write and options.only:
+        parser.error("the table in docs/figures.md is all of one run: --write without --only")
     lines = bench_model.measure(options, run)
     where = f"Measured on {machine.describe()}; model `{options.shape.name}`."
     print(f"\n{where}")
-    if options.write_readme:
-        write_readme("adapters", f"{table(lines)}\n\n{where}", ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "adapters", f"{table(lines)}\n\n{where}")
     return 1 if any(line.fails for line in lines) else 0
 
 

@@ -1,13 +1,10 @@
-"""What was measured, and the table of it that the README shows."""
+"""How quickly the bot answers, as the table in docs/figures.md shows it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.lag import Lags
 from benchmarks.spread import Spread
-
-MARKS = ("<!-- responsiveness:begin -->\n", "<!-- responsiveness:end -->")
 
 START_GOAL = 2.0
 ANSWER_GOAL = 100.0
@@ -180,11 +177,3 @@ def table(report: Report) -> str:
         f" {report.latencies.own_stall_ms:.0f} ms, which is in these figures.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_readme(report: Report, readme: Path) -> None:
-    """Put the table between MARKS."""
-    begin, end = MARKS
-    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    readme.write_text(head + begin + table(report) + end + tail, encoding="utf-8")

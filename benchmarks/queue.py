@@ -1,10 +1,10 @@
 """What the queue's order is worth: a simulated day, in the bot's order and first come first served.
 
 `python -m benchmarks.queue` draws the day (see benchmarks/queue_day.py), runs it through the bot's
-own policy and forecast, and through a plain queue, and prints both and their ratio. No clock is
-involved: the figures are the same on every machine. `--quick` is a small day; `--write-readme` puts
-the table there. `--database FILE` replays the bot's own history instead (data/imagen.sqlite3): how
-well the estimate would have been, for each job by those before it.
+own policy and forecast and through a plain queue, and prints both and their ratio. No clock is
+involved: the figures are the same on every machine. `--quick` is a small day; `--write` puts the
+table into docs/figures.md. `--database FILE` replays the bot's own history (data/imagen.sqlite3)
+instead: how good the estimate would have been, for each job from those before it.
 
 A user's waiting is the mean of their jobs'. The Jain index is of the share that each user got of
 what a fair division would have given them in every ten minutes: 1 is fair, 1/users is one who has
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
 
+from benchmarks.page import FIGURES, write_into
 from benchmarks.queue_day import DAY, QUICK, Ask, Shape, draw, seconds
 from benchmarks.spread import percentile
 from bot.queue.estimate import Estimator, Sample, needs
@@ -27,7 +28,6 @@ from bot.queue.forecast import Forecast
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, JobState, Painted, Store
 
-ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 600.0
 GOAL = 0.2
 
@@ -318,16 +318,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a small day")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", type=Path, metavar="FILE", help="replay a bot's history")
-    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(arguments)
     if options.database is not None:
         return asyncio.run(replay(options.database))
     text, met = report(QUICK if options.quick else DAY, options.seed)
     print(text)
-    if options.write_readme:
-        from benchmarks.side_by_side import write_readme  # it imports torch
-
-        write_readme("queue", text, ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "queue", text)
     return 0 if met else 1
 
 

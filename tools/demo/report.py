@@ -1,8 +1,8 @@
 """How well the demo models paint, measured on the files that are shipped, by the bot's own engine.
 
-    python -m tools.demo.report                 print it
-    python -m tools.demo.report --write-readme  and put it into README.md and demo/README.md
-    python -m tools.demo.report --quick         a tenth of the pictures
+    python -m tools.demo.report          print it
+    python -m tools.demo.report --write  and put it into docs/figures.md and demo/README.md
+    python -m tools.demo.report --quick  a tenth of the images
 
 The prompts combine shape, colour and background as no training picture did. What is on a picture
 is judged by geometry and colour alone (tools/demo/judge.py). Ends with 1 when a goal is missed.
@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from benchmarks import machine
-from benchmarks.side_by_side import write_readme
+from benchmarks.page import FIGURES, write_into
 from bot.engine import Engine
 from bot.request import AdapterUse, GenerationRequest
 from catalog import Catalog, read_catalog
@@ -37,7 +37,7 @@ from tools.demo.scenes import COLOURS, SHAPES, held_out
 from tools.demo.words import COULEURS, NOMS, NOUNS, PLACE_WORDS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FILES: Final = (ROOT / "README.md", ROOT / "demo" / "README.md")
+PAGES: Final = (FIGURES, ROOT / "demo" / "README.md")
 PICTURES: Final = 208
 STEPS: Final = 20
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
@@ -301,7 +301,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--write-readme", action="store_true")
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     number = PICTURES // 10 if options.quick else PICTURES
@@ -321,9 +321,9 @@ def main() -> int:
         f"Measured by `make demo-model-report` on {machine.describe()}, {options.threads} threads.",
     )
     print(written)
-    if options.write_readme:
-        for file in FILES:
-            write_readme("demo-model", written, file)
+    if options.write:
+        for page in PAGES:
+            write_into(page, "demo-model", written)
     return 1 if any(row.met is False for row in rows) else 0
 
 
