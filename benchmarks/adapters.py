@@ -209,7 +209,7 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
     off = max(float((exact["ours", worn] - exact["plain", worn]).norm()) for worn in (False, True))
     share = off / effect if effect else math.inf
     return Line(
-        "what the UNet says: distance from plain ÷ what the LoRAs change",
+        "UNet output: difference from plain ÷ change made by the LoRAs",
         f"{share:.5f}",
         "–",
         "",
@@ -221,7 +221,7 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
 
 def memory(bench: Bench, pipeline: Any) -> Line:
     """What a set of LoRAs of rank 128 adds to the GPU's memory, then and while it is put on."""
-    what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; at most meanwhile"
+    what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; peak while applying them"
     goal = "≤ 64 MiB"
     if bench.device != "cuda":
         return Line(what, NOT_MEASURED, NOT_MEASURED, "", goal)
@@ -280,7 +280,7 @@ def drift(bench: Bench, pipeline: Any) -> Line:
         _differing(before, model) for before, model in zip(pristine, models, strict=True)
     )
     return Line(
-        f"numbers of UNet and text encoders that differ after {SETS} random sets",
+        f"weights of UNet and text encoders that differ after {SETS} random sets",
         f"{ours:.1%}" if ours else "0",
         f"{plain:.1%}" if plain else "0",
         "",
@@ -321,7 +321,7 @@ def header(bench: Bench, repeat: int) -> Line:
     # bot has, and as little as there at the libraries'.
     gc.freeze()
     taken = statistics.median(seconds(read) for _ in range(20 * repeat + 1))
-    what = "telling what a LoRA is from its header (2,958 tensors)"
+    what = "recognising a LoRA from its header (2,958 tensors)"
     return Line(what, f"{1000 * taken:.1f} ms", "–", "", "≤ 5 ms", taken <= 0.005)
 
 

@@ -86,7 +86,7 @@ def main() -> int:
             found.append(seconds_to_first_picture(home))
     median = statistics.median(found)
     text = (
-        f"From the start of the playground to the first picture: {median:.1f} s"
+        f"From starting the playground to the first image: {median:.1f} s"
         f" (median of {len(found)}, goal ≤ {GOAL:g} s), measured by"
         f" `python -m benchmarks.playground` on {machine.describe()}."
     )

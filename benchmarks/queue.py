@@ -215,21 +215,21 @@ def rows(ours: Outcome, plain: Outcome) -> list[Row]:
     light, plain_light = _light(ours), _light(plain)
     said, foreseen = median(ours.said), median(ours.foreseen)
     return [
-        Row("the card is busy", _busy(ours) / 3600, _busy(plain) / 3600, " h", 1),
-        Row("switches of the model", ours.switches, plain.switches, ""),
+        Row("the GPU is busy", _busy(ours) / 3600, _busy(plain) / 3600, " h", 1),
+        Row("model switches", ours.switches, plain.switches, ""),
         *(
             Row(
-                f"waiting of a user, {name}",
+                f"a user's waiting time, {name}",
                 percentile(waits, share),
                 percentile(plain_waits, share),
             )
             for name, share in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))
         ),
-        Row("… of the half who ask for least, p50", median(light), median(plain_light)),
-        Row("longest waiting of one job", _longest(ours), _longest(plain)),
-        Row("Jain index of the division", division(ours), division(plain), "", 3),
+        Row("… of the half who ask for the least, p50", median(light), median(plain_light)),
+        Row("longest wait of a single job", _longest(ours), _longest(plain)),
+        Row("Jain index of fairness", division(ours), division(plain), "", 3),
         Row(
-            "error of the seconds that a job takes, p50",
+            "error of a job's estimated duration, p50",
             100 * foreseen,
             unit=" %",
             digits=1,
@@ -305,7 +305,8 @@ def report(shape: Shape, seed: int) -> tuple[str, bool]:
     about = (
         f"{len(asks):,} jobs of {len({ask.user for ask in asks})} users over"
         f" {len({ask.request.model for ask in asks})} models in"
-        f" {shape.seconds / 3600:.1f} hours, seed {seed}; simulated, so that no machine matters."
+        f" {shape.seconds / 3600:.1f} hours, seed {seed}; simulated, so it is the same on every"
+        " machine."
     )
     return f"{table(lines)}\n\n{about}", all(line.met is not False for line in lines)
 

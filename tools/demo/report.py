@@ -143,9 +143,9 @@ def understanding(painter: Painter, number: int) -> Iterator[Row]:
     """Whether shapes and colours are those of the prompt."""
     found = shares(painter, prompts(number))
     goals = {
-        "colour": ("The shape has the colour that was asked for", 0.95),
-        "background": ("The background has the colour that was asked for", 0.95),
-        "shape": ("The shape is the one that was asked for", 0.90),
+        "colour": ("The shape has the requested colour", 0.95),
+        "background": ("The background has the requested colour", 0.95),
+        "shape": ("The shape is the requested one", 0.90),
     }
     for key, (what, goal) in goals.items():
         yield Row(
@@ -188,8 +188,8 @@ def composition(painter: Painter, number: int) -> Iterator[Row]:
         )
         right["size"] += 0 < 2 * small < big
     for key, what in (
-        ("count", "“two small …” and “three small …” are so many"),
-        ("place", "“… on the left”, right, at the top, bottom: it is there"),
+        ("count", "“two small …” and “three small …” give that many"),
+        ("place", "“… on the left”, right, at the top, bottom: it is in that place"),
         ("size", "“a big …” has more than twice the area of “a small …”"),
     ):
         yield Row(f"{what} ({number})", _percent(right[key] / number))
@@ -209,7 +209,8 @@ def negatives(painter: Painter, number: int) -> Iterator[Row]:
             [star, *_] = judge.things(image)
             black[negative] += judge.colour_of(image, star) == "black"
     yield Row(
-        f"“a star on a white background” is black; with the negative prompt “black” ({number})",
+        "“a star on a white background” is black; the same with the negative prompt “black”"
+        f" ({number})",
         f"{_percent(black[''] / number)}; {_percent(black['black'] / number)}",
         "at most half as many",
         0 < black[""] >= 2 * black["black"],
