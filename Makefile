@@ -1,26 +1,29 @@
-# make demo · make test · make run        (the same without make: see README.md)
+# make demo · make test · make run        (the same without make: see docs/operating.md)
 PYTHON ?= python3
 BIN := .venv/bin
+# What the bot is installed from. REQUIREMENTS=requirements.lock takes every package, those that
+# ours depend on too, at the locked version and checks its hash; torch is then the CUDA build on Linux.
+REQUIREMENTS ?= requirements.txt
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test run check docs bench audit chaos soak screenshots demo-model-report
+.PHONY: demo demo-paint test run check docs lock bench audit chaos soak screenshots demo-model-report
 
-# The bot on a page in the browser; where no window can be opened, one picture here and now.
+# The bot on a page in the browser; where no window can be opened, a single image instead.
 demo: .venv/installed
 	@if [ -t 1 ] && $(BIN)/python -m bot.cli.screen; then \
 		$(BIN)/python main.py playground; \
 	else \
 		$(MAKE) --no-print-directory demo-paint && \
-		echo 'Chat with the bot in a browser of this computer:' && \
+		echo 'To chat with the bot in a browser on this computer:' && \
 		echo '  $(BIN)/python main.py playground'; \
 	fi
 
 demo-paint: .venv/installed
-	@echo "Painting with the demo model: built as SDXL is, a thousand times smaller, for simple things."
-	@echo "For what SDXL itself paints choose --model sdxl-base."
+	@echo "Generating with the demo model: built like SDXL, a thousand times smaller, for simple shapes."
+	@echo "For SDXL itself, use --model sdxl-base."
 	@$(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)
-	@echo 'Paint the same picture again, byte for byte:'
+	@echo 'To generate the same image again, byte for byte:'
 	@echo '  $(BIN)/python main.py imagine "$(PROMPT)" --model demo --seed $(SEED)'
 
 run: .venv/installed
@@ -37,22 +40,30 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# .env.example and the README's table of settings, from the settings class
+# .env.example and docs/settings.md, from the settings class
 docs: .venv/installed
 	$(BIN)/python -m tools.settings_docs
 
-# The README's pictures of the playground: needs Chromium and a font with emoji
+# requirements.lock from requirements.txt: every package with its hashes, for every platform and
+# Python from 3.11 on. What is locked already stays at its version where requirements.txt allows it;
+# `rm requirements.lock` first takes the newest. Needs a network.
+lock: .venv/installed-dev
+	$(BIN)/uv --no-config pip compile requirements.txt --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+		--output-file requirements.lock
+
+# The screenshots in docs/img: needs Chromium and a font with emoji
 screenshots: .venv/installed-dev
 	$(BIN)/python -m pytest -q tests/e2e/test_playground.py --screenshots
 
-# How well the demo models paint (minutes), into README.md and demo/README.md
+# How well the demo models do (minutes), into docs/figures.md and demo/README.md
 demo-model-report: .venv/installed-dev
-	$(BIN)/python -m tools.demo.report --write-readme
+	$(BIN)/python -m tools.demo.report --write
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness
 
-# Known holes in what is installed: needs a network, and says so where it has none
+# Known vulnerabilities in what is installed: needs a network, and says so where it has none
 audit: .venv/installed .venv/audit/installed
 	@$(BIN)/python deploy/audit.py .venv/audit/bin/pip-audit
 
@@ -61,17 +72,17 @@ audit: .venv/installed .venv/audit/installed
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
 
-# The real process, killed 40 times over 200 jobs, four times over; every job is counted. Half an hour.
+# The real process, killed 40 times over 200 jobs, in four rounds; every job is counted. Half an hour.
 chaos: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
 
-# 2,000 jobs of 50 people with reactions, cancels and restarts: does anything grow? An hour at most.
+# 2,000 jobs of 50 people with reactions, cancels and restarts: does anything leak? An hour at most.
 soak: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.soak
 
-.venv/installed: requirements.txt
+.venv/installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

@@ -1,1 +1,1 @@
-"""The README's figures, as scripts that anyone can run."""
+"""The figures in docs/figures.md, as scripts that anyone can run."""

@@ -32,7 +32,8 @@ import torch
 
 from benchmarks import bench_model, machine, sdxl_weights
 from benchmarks.bench_model import KEYS, Bench
-from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table, write_readme
+from benchmarks.page import FIGURES, write_into
+from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table
 from bot.engine import patches
 from bot.engine.owner import Owner
 from bot.errors import PaintStopped, StopReason
@@ -40,7 +41,6 @@ from bot.progress import Progress, Stage
 from catalog.facts import adapter_facts
 from catalog.header import read_header
 
-ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("unet", "text_encoder", "text_encoder_2")
 SETS = 100
 WEIGHT = 0.8
@@ -209,7 +209,7 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
     off = max(float((exact["ours", worn] - exact["plain", worn]).norm()) for worn in (False, True))
     share = off / effect if effect else math.inf
     return Line(
-        "what the UNet says: distance from plain ÷ what the LoRAs change",
+        "UNet output: difference from plain ÷ change made by the LoRAs",
         f"{share:.5f}",
         "–",
         "",
@@ -221,7 +221,7 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
 
 def memory(bench: Bench, pipeline: Any) -> Line:
     """What a set of LoRAs of rank 128 adds to the GPU's memory, then and while it is put on."""
-    what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; at most meanwhile"
+    what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; peak while applying them"
     goal = "≤ 64 MiB"
     if bench.device != "cuda":
         return Line(what, NOT_MEASURED, NOT_MEASURED, "", goal)
@@ -280,7 +280,7 @@ def drift(bench: Bench, pipeline: Any) -> Line:
         _differing(before, model) for before, model in zip(pristine, models, strict=True)
     )
     return Line(
-        f"numbers of UNet and text encoders that differ after {SETS} random sets",
+        f"weights of UNet and text encoders that differ after {SETS} random sets",
         f"{ours:.1%}" if ours else "0",
         f"{plain:.1%}" if plain else "0",
         "",
@@ -321,7 +321,7 @@ def header(bench: Bench, repeat: int) -> Line:
     # bot has, and as little as there at the libraries'.
     gc.freeze()
     taken = statistics.median(seconds(read) for _ in range(20 * repeat + 1))
-    what = "telling what a LoRA is from its header (2,958 tensors)"
+    what = "recognising a LoRA from its header (2,958 tensors)"
     return Line(what, f"{1000 * taken:.1f} ms", "–", "", "≤ 5 ms", taken <= 0.005)
 
 
@@ -348,15 +348,15 @@ def run(options: argparse.Namespace) -> Iterator[Line]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     parser = bench_model.arguments(str(__doc__), tuple(ROWS))
-    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(arguments)
-    if options.write_readme and options.only:
-        parser.error("the README's table is all of one run: --write-readme without --only")
+    if options.write and options.only:
+        parser.error("the table in docs/figures.md is all of one run: --write without --only")
     lines = bench_model.measure(options, run)
     where = f"Measured on {machine.describe()}; model `{options.shape.name}`."
     print(f"\n{where}")
-    if options.write_readme:
-        write_readme("adapters", f"{table(lines)}\n\n{where}", ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "adapters", f"{table(lines)}\n\n{where}")
     return 1 if any(line.fails for line in lines) else 0
 
 

@@ -1,13 +1,10 @@
-"""What was measured, and the table of it that the README shows."""
+"""How quickly the bot answers, as the table in docs/figures.md shows it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.lag import Lags
 from benchmarks.spread import Spread
-
-MARKS = ("<!-- responsiveness:begin -->\n", "<!-- responsiveness:end -->")
 
 START_GOAL = 2.0
 ANSWER_GOAL = 100.0
@@ -99,13 +96,13 @@ class Report:
             f"… with {small.entries} LoRAs",
             f"{small.answered:.2f} s",
             f"≤ {START_GOAL:g} s",
-            f"{small.answered / bare.answered:.1f} × the same",
+            f"{small.answered / bare.answered:.1f} × the empty bot",
             small.answered <= START_GOAL,
         )
         torch = {None: "not measured here", True: "yes", False: "no"}[start.torch]
-        yield Row("… is torch imported before that", torch, "no", "", _not(start.torch))
+        yield Row("… torch is already imported by then", torch, "no", "", _not(start.torch))
         yield Row(
-            "First autocomplete after it",
+            "First autocomplete after that",
             f"{start.autocomplete_ms:.1f} ms",
             f"≤ {ANSWER_GOAL:g} ms",
             f"{start.autocomplete_ms / small.autocomplete_ms:.1f} × with {small.entries} LoRAs",
@@ -116,7 +113,7 @@ class Report:
         many, few = self.latencies, self.small_latencies
         goal = f"p99 ≤ {ANSWER_GOAL:g} ms"
         yield Row(
-            f"`/imagine` acknowledged while painting, p50 / p99 / max of {many.ack.count}",
+            f"`/imagine` acknowledged while generating, p50 / p99 / max of {many.ack.count}",
             str(many.ack),
             goal,
             f"p99 {many.ack.p99 / many.idle_ack.p99:.1f} × idle ({many.idle_ack.p99:.1f} ms)",
@@ -124,7 +121,7 @@ class Report:
         )
         auto, small = many.autocomplete, few.autocomplete
         yield Row(
-            f"Autocomplete over {many.entries:,} LoRAs while painting,"
+            f"Autocomplete over {many.entries:,} LoRAs while generating,"
             f" p50 / p99 / max of {auto.count}",
             str(auto),
             goal,
@@ -148,12 +145,12 @@ class Report:
             )
 
         yield row(
-            f"Longest stall of the event loop while painting, in {lags.painting.seconds:.0f} s",
+            f"Longest stall of the event loop while generating, in {lags.painting.seconds:.0f} s",
             lags.painting.max,
         )
-        yield row("… during the first picture, with the model's loading", lags.first_job.max)
+        yield row("… during the first image, while the model is loaded", lags.first_job.max)
         yield row(
-            f"… while a changed catalog of {self.start.entries:,} LoRAs is read again",
+            f"… while a changed catalog of {self.start.entries:,} LoRAs is reloaded",
             lags.rereading.max,
         )
         yield row("… during the one-off import of torch, once online", lags.importing.max)
@@ -172,19 +169,11 @@ def table(report: Report) -> str:
     load = "" if report.load_average is None else f" Load before: {report.load_average:.2f}."
     lines += [
         "",
-        f"Measured on {report.machine}.{load} The bot paints with its demo model on the CPU"
+        f"Measured on {report.machine}.{load} The bot generates with its demo model on the CPU"
         f" (OMP_NUM_THREADS={report.threads}) and talks to `playground/` on the same machine;"
-        f" {report.rate:g} calls a second, every `/imagine` accepted, so that"
-        f" {report.latencies.ack.count} more jobs wait at the end; pictures finished meanwhile:"
-        f" {report.latencies.pictures}. The measuring process itself was late by at most"
-        f" {report.latencies.own_stall_ms:.0f} ms, which is in these figures.",
+        f" {report.rate:g} calls a second, every `/imagine` is accepted, so"
+        f" {report.latencies.ack.count} more jobs are waiting at the end; images finished"
+        f" meanwhile: {report.latencies.pictures}. The measuring process itself was at most"
+        f" {report.latencies.own_stall_ms:.0f} ms late, which is included in these figures.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_readme(report: Report, readme: Path) -> None:
-    """Put the table between MARKS."""
-    begin, end = MARKS
-    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    readme.write_text(head + begin + table(report) + end + tail, encoding="utf-8")

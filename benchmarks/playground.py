@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from benchmarks import machine
 from benchmarks.bot_process import ROOT, Home
-from benchmarks.side_by_side import write_readme
+from benchmarks.page import FIGURES, write_into
 
 GOAL = 20.0
 WEB = build_opener(ProxyHandler({}))
@@ -76,7 +76,7 @@ def main() -> int:
     """Returns 1 when the goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", type=int, default=3, help="(default 3)")
-    parser.add_argument("--write-readme", action="store_true", help="put it there")
+    parser.add_argument("--write", action="store_true", help="put it into docs/figures.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imagen-bench-") as folder:
         found = []
@@ -86,13 +86,13 @@ def main() -> int:
             found.append(seconds_to_first_picture(home))
     median = statistics.median(found)
     text = (
-        f"From the start of the playground to the first picture: {median:.1f} s"
+        f"From starting the playground to the first image: {median:.1f} s"
         f" (median of {len(found)}, goal ≤ {GOAL:g} s), measured by"
         f" `python -m benchmarks.playground` on {machine.describe()}."
     )
     print(text)
-    if options.write_readme:
-        write_readme("playground", text, ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "playground", text)
     return 1 if median > GOAL else 0
 
 

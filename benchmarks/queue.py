@@ -1,10 +1,10 @@
 """What the queue's order is worth: a simulated day, in the bot's order and first come first served.
 
 `python -m benchmarks.queue` draws the day (see benchmarks/queue_day.py), runs it through the bot's
-own policy and forecast, and through a plain queue, and prints both and their ratio. No clock is
-involved: the figures are the same on every machine. `--quick` is a small day; `--write-readme` puts
-the table there. `--database FILE` replays the bot's own history instead (data/imagen.sqlite3): how
-well the estimate would have been, for each job by those before it.
+own policy and forecast and through a plain queue, and prints both and their ratio. No clock is
+involved: the figures are the same on every machine. `--quick` is a small day; `--write` puts the
+table into docs/figures.md. `--database FILE` replays the bot's own history (data/imagen.sqlite3)
+instead: how good the estimate would have been, for each job from those before it.
 
 A user's waiting is the mean of their jobs'. The Jain index is of the share that each user got of
 what a fair division would have given them in every ten minutes: 1 is fair, 1/users is one who has
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
 
+from benchmarks.page import FIGURES, write_into
 from benchmarks.queue_day import DAY, QUICK, Ask, Shape, draw, seconds
 from benchmarks.spread import percentile
 from bot.queue.estimate import Estimator, Sample, needs
@@ -28,7 +29,6 @@ from bot.queue.lanes import Lane
 from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Discord, Job, JobState, Painted, Store
 
-ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 600.0
 GOAL = 0.2
 
@@ -215,21 +215,21 @@ def rows(ours: Outcome, plain: Outcome) -> list[Row]:
     light, plain_light = _light(ours), _light(plain)
     said, foreseen = median(ours.said), median(ours.foreseen)
     return [
-        Row("the card is busy", _busy(ours) / 3600, _busy(plain) / 3600, " h", 1),
-        Row("switches of the model", ours.switches, plain.switches, ""),
+        Row("the GPU is busy", _busy(ours) / 3600, _busy(plain) / 3600, " h", 1),
+        Row("model switches", ours.switches, plain.switches, ""),
         *(
             Row(
-                f"waiting of a user, {name}",
+                f"a user's waiting time, {name}",
                 percentile(waits, share),
                 percentile(plain_waits, share),
             )
             for name, share in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))
         ),
-        Row("… of the half who ask for least, p50", median(light), median(plain_light)),
-        Row("longest waiting of one job", _longest(ours), _longest(plain)),
-        Row("Jain index of the division", division(ours), division(plain), "", 3),
+        Row("… of the half who ask for the least, p50", median(light), median(plain_light)),
+        Row("longest wait of a single job", _longest(ours), _longest(plain)),
+        Row("Jain index of fairness", division(ours), division(plain), "", 3),
         Row(
-            "error of the seconds that a job takes, p50",
+            "error of a job's estimated duration, p50",
             100 * foreseen,
             unit=" %",
             digits=1,
@@ -305,7 +305,8 @@ def report(shape: Shape, seed: int) -> tuple[str, bool]:
     about = (
         f"{len(asks):,} jobs of {len({ask.user for ask in asks})} users over"
         f" {len({ask.request.model for ask in asks})} models in"
-        f" {shape.seconds / 3600:.1f} hours, seed {seed}; simulated, so that no machine matters."
+        f" {shape.seconds / 3600:.1f} hours, seed {seed}; simulated, so it is the same on every"
+        " machine."
     )
     return f"{table(lines)}\n\n{about}", all(line.met is not False for line in lines)
 
@@ -318,16 +319,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a small day")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", type=Path, metavar="FILE", help="replay a bot's history")
-    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(arguments)
     if options.database is not None:
         return asyncio.run(replay(options.database))
     text, met = report(QUICK if options.quick else DAY, options.seed)
     print(text)
-    if options.write_readme:
-        from benchmarks.side_by_side import write_readme  # it imports torch
-
-        write_readme("queue", text, ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "queue", text)
     return 0 if met else 1
 
 

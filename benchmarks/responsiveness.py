@@ -32,8 +32,9 @@ from benchmarks.bot_process import (
     playground,
     write_catalog,
 )
-from benchmarks.figures import Latencies, Report, Start, Starts, table, write_readme
+from benchmarks.figures import Latencies, Report, Start, Starts, table
 from benchmarks.lag import Lags
+from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
 from playground import Interaction, Message, Playground, User
 
@@ -333,7 +334,7 @@ def grammar() -> argparse.ArgumentParser:
     parser.add_argument("--starts", type=int, default=5, help="of each kind (default 5)")
     parser.add_argument("--seconds", type=float, default=15, help="per phase of the event loop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--write-readme", action="store_true", help="put the table there")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     return parser
 
 
@@ -345,8 +346,8 @@ def main() -> int:
     print(table(report))
     if options.json:
         options.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    if options.write_readme:
-        write_readme(report, ROOT / "README.md")
+    if options.write:
+        write_into(FIGURES, "responsiveness", table(report))
     missed = [row.what for row in report.rows() if row.met is False]
     for what in missed:
         _say(f"MISSED: {what}")

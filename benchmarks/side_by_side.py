@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -106,13 +105,6 @@ def shown(lines: Iterable[Line]) -> list[Line]:
         print(row(line), flush=True)
         measured.append(line)
     return measured
-
-
-def write_readme(name: str, text: str, readme: Path) -> None:
-    """Put `text` between the marks `<!-- name:begin -->` and `<!-- name:end -->`."""
-    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
-    readme.write_text(f"{head}{begin}{text}\n{end}{rest.split(end, 1)[1]}", encoding="utf-8")
 
 
 def capped(gibibytes: float | None) -> AbstractContextManager[None]:

@@ -1,6 +1,6 @@
 """Settings: what the owner can set, read from the environment and `.env`, checked at start.
 
-`make docs` writes `.env.example` and the README's table from the class below.
+`make docs` writes `.env.example` and `docs/settings.md` from the class below.
 """
 
 import os
@@ -51,181 +51,184 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(
         default=None,
         alias="DISCORD_TOKEN",
-        description="The bot's token, from https://discord.com/developers/applications. "
-        "Only `run` and `sync` need it.",
+        description="The bot's token, from https://discord.com/developers/applications. Only "
+        "`run` and `sync` need it.",
     )
     api_url: str = Field(
         default=DISCORD_API_URL,
         alias="DISCORD_API_URL",
-        description="Where Discord's REST API is; the gateway's address is asked for there.",
+        description="Base URL of Discord's REST API. The bot asks it for the gateway's address.",
     )
     proxy: str | None = Field(
         default=None,
         repr=False,
         alias="DISCORD_PROXY",
-        description="An HTTP proxy for all traffic with Discord, e.g. `http://127.0.0.1:3128`.",
+        description="HTTP proxy for all traffic with Discord, e.g. `http://127.0.0.1:3128`.",
     )
     guild_id: int | None = Field(
         default=None,
         ge=1,
         alias="DISCORD_GUILD_ID",
-        description="A server to register the commands in; unset, they are registered everywhere.",
+        description="ID of one server to register the commands in. If unset, they are registered "
+        "globally.",
     )
     data_dir: Path = Field(
         default=Path("data"),
         alias="IMAGEN_DATA_DIR",
-        description="Where the database, the painted images and the pictures that people give "
-        "are kept.",
+        description="Folder for the database, generated images and images that users upload.",
     )
     catalog_dir: Path = Field(
         default=Path("catalog"),
         alias="IMAGEN_CATALOG_DIR",
-        description="Where `models.toml` and `loras.toml` are.",
+        description="Folder with `models.toml` and `loras.toml`.",
     )
     models_dir: Path = Field(
         default=Path("models"),
         alias="IMAGEN_MODELS_DIR",
-        description="Where local weights are and downloads go: `checkpoints/`, `loras/`, `hub/`.",
+        description="Folder for your own model files and for downloads: `checkpoints/`, `loras/` "
+        "and `hub/`.",
     )
     demo: bool = Field(
         default=False,
         alias="IMAGEN_DEMO",
-        description="`true` offers the small demo models that come with the bot, and paints with "
-        "them unless another is chosen.",
+        description="`true` offers the small demo models that come with the bot and makes them "
+        "the default.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
         alias="IMAGEN_DEVICE",
-        description="What paints: `auto`, `cuda`, `mps` or `cpu`.",
+        description="Device to generate on: `auto`, `cuda`, `mps` or `cpu`.",
     )
     dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
         default="auto",
         alias="IMAGEN_DTYPE",
-        description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), "
-        "`float16`, `bfloat16` or `float32`.",
+        description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), `float16`, "
+        "`bfloat16` or `float32`.",
     )
     memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",
         alias="IMAGEN_MEMORY",
-        description="How much of a model may stay on the GPU: `auto` (by the card's size), "
+        description="How much of a model stays on the GPU: `auto` (chosen by the card's size), "
         "`full`, `16gb`, `11gb` or `8gb`.",
     )
     compiled: bool = Field(
         default=False,
         alias="IMAGEN_COMPILE",
-        description="`true` compiles the model's UNet in the background for its usual sizes "
-        "(once each); not on small cards. What is compiled may round otherwise: the same seed "
-        "then need not give the same bytes as without.",
+        description="`true` compiles the UNet in the background, once for each of the model's "
+        "usual sizes; not on small cards. Compiled code may round differently, so the same seed "
+        "may not give the same bytes as without it.",
     )
     model_cache: float | None = Field(
         default=None,
         ge=0,
         le=4096,
         alias="IMAGEN_MODEL_CACHE",
-        description="GiB of RAM for models that are not in use, so that switching is quick; "
-        "unset, half of the RAM (on a CPU nothing).",
+        description="GiB of RAM for models that are not in use, which makes switching fast. If "
+        "unset, half of the RAM (on a CPU, none).",
     )
     adapter_cache: float = Field(
         default=1,
         ge=0,
         le=1024,
         alias="IMAGEN_ADAPTER_CACHE",
-        description="GiB of RAM for LoRAs that were used before; those in use stay besides.",
+        description="GiB of RAM for recently used LoRAs, not counting those in use.",
     )
     preview: bool = Field(
         default=True,
         alias="IMAGEN_PREVIEW",
-        description="Whether a message shows what its picture is becoming: `true` or `false`.",
+        description="Whether messages show a preview while an image is generated: `true` or "
+        "`false`.",
     )
     idle_minutes: float = Field(
         default=30,
         ge=0,
         le=100_000,
         alias="IMAGEN_IDLE_MINUTES",
-        description="Minutes without a job after which the GPU's memory is given back; 0 is never.",
+        description="Minutes without a job before the GPU's memory is released; 0 means never.",
     )
     job_timeout: float = Field(
         default=600,
         gt=0,
         le=86_400,
         alias="IMAGEN_JOB_TIMEOUT",
-        description="Seconds that one job may paint (downloads not counted); with more than 100 "
-        "steps over all its pictures in proportion more.",
+        description="Seconds one job may take to generate, not counting downloads. Jobs with more "
+        "than 100 steps over all their images get proportionally more.",
     )
     restart: bool = Field(
         default=True,
         alias="IMAGEN_RESTART",
-        description="Whether `run` starts itself anew when only that helps (the GPU failed, "
-        "something hangs); `false` ends it with exit code 75, for a supervisor that starts it.",
+        description="Whether `run` restarts itself when nothing else helps (the GPU failed, "
+        "something hangs). `false` exits with code 75 instead, for a supervisor to restart it.",
     )
     queue_size: int = Field(
         default=50,
         ge=1,
         le=10_000,
         alias="IMAGEN_QUEUE_SIZE",
-        description="Jobs that may wait or run at once, over all users.",
+        description="Jobs that may be waiting or running at once, across all users.",
     )
     queue_per_user: int = Field(
         default=3,
         ge=1,
         le=1_000,
         alias="IMAGEN_QUEUE_PER_USER",
-        description="Jobs that may wait or run at once for one user.",
+        description="Jobs that may be waiting or running at once for one user.",
     )
     queue_per_guild: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
         alias="IMAGEN_QUEUE_PER_GUILD",
-        description="Jobs that may wait or run at once for one server; unset, as many as fit.",
+        description="Jobs that may be waiting or running at once for one server. If unset, there "
+        "is no limit per server.",
     )
     cooldown: float = Field(
         default=0,
         ge=0,
         le=86_400,
         alias="IMAGEN_COOLDOWN",
-        description="Seconds between two requests of one user.",
+        description="Seconds a user has to wait between two requests.",
     )
     daily_pictures: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
         alias="IMAGEN_DAILY_PICTURES",
-        description="Pictures that one user may have in any 24 hours; those of failed jobs are "
-        "given back. Unset, there is no such limit.",
+        description="Images one user may have in any 24 hours; failed jobs do not count. If "
+        "unset, there is no limit.",
     )
     allowed_roles: Ids = Field(
         default=(),
         alias="IMAGEN_ALLOWED_ROLES",
-        description="Ids of roles, separated by commas, of which one is needed to paint; unset, "
-        "everybody may.",
+        description="IDs of roles, separated by commas; a user needs one of them to generate "
+        "images. If unset, everyone may.",
     )
     priority_roles: Annotated[dict[int, int], NoDecode] = Field(
         default={},
         alias="IMAGEN_PRIORITY_ROLES",
-        description="Ids of roles whose jobs go ahead of others, such as `123, 456:2`; the higher "
-        "number after the colon goes first, 1 without one.",
+        description="IDs of roles whose jobs go first, such as `123, 456:2`. The number after the "
+        "colon is the priority: higher goes first, and without one it is 1.",
     )
     blocked_users: Ids = Field(
         default=(),
         alias="IMAGEN_BLOCKED_USERS",
-        description="Ids of users, separated by commas, who may not paint.",
+        description="IDs of users, separated by commas, who may not generate images.",
     )
     keep_days: float = Field(
         default=90,
         ge=0,
         le=100_000,
         alias="IMAGEN_KEEP_DAYS",
-        description="Days for which painted images are kept on disk; 0 is for ever. What was "
-        "posted stays in Discord, and its history and seed stay in the database.",
+        description="Days to keep generated images on disk; 0 means forever. Posts in Discord, "
+        "and each job's history and seed in the database, are not affected.",
     )
     keep_gb: float = Field(
         default=50,
         ge=0,
         le=1_000_000,
         alias="IMAGEN_KEEP_GB",
-        description="GiB of painted images that are kept on disk, the oldest are deleted first; "
-        "0 is no limit.",
+        description="GiB of generated images to keep on disk; beyond that, the oldest are deleted "
+        "first. 0 means no limit.",
     )
     max_adapters: int = Field(
         default=4,
@@ -242,21 +245,21 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text",
         alias="IMAGEN_LOG_FORMAT",
-        description="`text`, or `json` for one object a line, with the job's id in `job`.",
+        description="`text`, or `json` for one object per line, with the job's ID in `job`.",
     )
     metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65_535,
         alias="IMAGEN_METRICS_PORT",
-        description="A port for `GET /healthz` and `GET /metrics` (Prometheus); unset, there is "
+        description="Port for `GET /healthz` and `GET /metrics` (Prometheus). If unset, there is "
         "none.",
     )
     metrics_host: str = Field(
         default="127.0.0.1",
         alias="IMAGEN_METRICS_HOST",
-        description="The address that this port is opened on. Whoever reaches it can read how "
-        "busy the bot is.",
+        description="Address that port listens on. Anyone who can reach it can see how busy the "
+        "bot is.",
     )
 
     @field_validator("api_url")

@@ -1,9 +1,10 @@
-"""Are there known holes in what this Python has installed? `make audit` calls it.
+"""Does anything installed for this Python have known vulnerabilities? `make audit` runs it.
 
-It asks pip-audit, which has its data from the network, and does not take its silence for a yes:
-pip-audit itself ends well even where it could look up nothing.
+It asks pip-audit, which gets its data from the network, and does not take silence for a clean
+result: pip-audit itself succeeds even when it could not look up anything.
 
-Exit codes: 0 all was looked up and nothing is known, 1 something is known, 2 not all was looked up.
+Exit codes: 0 everything was looked up and nothing is known; 1 something is known; 2 not everything
+could be looked up.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 import sysconfig
 from typing import Any
 
-NOTHING_KNOWN, HOLES, NOT_RUN = 0, 1, 2
+NOTHING_KNOWN, VULNERABLE, NOT_RUN = 0, 1, 2
 
 
 def main(pip_audit: str) -> int:
@@ -38,18 +39,18 @@ def verdict(packages: list[dict[str, Any]]) -> tuple[int, list[str]]:
     """What pip-audit's answer means: the exit code, and what to print."""
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     looked_up = [package for package in packages if "skip_reason" not in package]
-    holes = [
-        f"{package['name']} {package['version']}: {hole['id']}"
-        f" (mended in {', '.join(hole['fix_versions']) or 'no version yet'})"
+    known = [
+        f"{package['name']} {package['version']}: {each['id']}"
+        f" (fixed in {', '.join(each['fix_versions']) or 'no version yet'})"
         for package in looked_up
-        for hole in package["vulns"]
+        for each in package["vulns"]
     ]
-    lines = [*holes, f"audit: {len(looked_up)} packages looked up, {len(holes)} known holes"]
+    lines = [*known, f"audit: packages looked up: {len(looked_up)}, vulnerabilities: {len(known)}"]
     if not looked_up:
         return NOT_RUN, ["audit: NOT RUN: none of the packages could be looked up"]
     if skipped:
         lines.append(f"audit: NOT RUN for {len(skipped)}: {', '.join(skipped)}")
-    return (HOLES if holes else NOT_RUN if skipped else NOTHING_KNOWN), lines
+    return (VULNERABLE if known else NOT_RUN if skipped else NOTHING_KNOWN), lines
 
 
 if __name__ == "__main__":

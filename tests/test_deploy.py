@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bot.settings import names_of
-from deploy.audit import HOLES, NOT_RUN, NOTHING_KNOWN, main, verdict
+from deploy.audit import NOT_RUN, NOTHING_KNOWN, VULNERABLE, main, verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -46,6 +46,10 @@ class TestDockerfile:
         assert {line for line in let_in if line.startswith("!")} == {f"!{p}" for p in copied}
         # Everything that the bot imports of its own, and the weights that come with it.
         assert {"main.py", "bot", "cogs", "catalog", "demo"} <= set(copied)
+
+    def test_it_installs_what_is_locked_and_checks_it(self) -> None:
+        [install] = [rest for rest in all_of("RUN") if "pip install" in rest]
+        assert install == "pip install --require-hashes --requirement requirements.lock"
 
     def test_it_runs_as_nobody_in_particular_and_stops_by_its_signal(self) -> None:
         order = [name for name, _ in instructions()]
@@ -146,7 +150,7 @@ class TestUnit:
 
 
 SOUND = {"name": "a", "version": "1", "vulns": []}
-HOLED = {
+VULNERABLE_PACKAGE = {
     "name": "b",
     "version": "2",
     "vulns": [{"id": "CVE-1", "fix_versions": ["3"]}, {"id": "CVE-2", "fix_versions": []}],
@@ -157,14 +161,14 @@ SKIPPED = {"name": "c", "skip_reason": "Dependency not found"}
 @pytest.mark.parametrize(
     ("packages", "code", "said"),
     [
-        ([SOUND], NOTHING_KNOWN, ["audit: 1 packages looked up, 0 known holes"]),
+        ([SOUND], NOTHING_KNOWN, ["audit: packages looked up: 1, vulnerabilities: 0"]),
         ([SOUND, SKIPPED], NOT_RUN, ["audit: NOT RUN for 1: c"]),
         ([SKIPPED], NOT_RUN, ["audit: NOT RUN: none of the packages could be looked up"]),
         ([], NOT_RUN, ["audit: NOT RUN: none of the packages could be looked up"]),
         (
-            [HOLED, SKIPPED],
-            HOLES,
-            ["b 2: CVE-1 (mended in 3)", "b 2: CVE-2 (mended in no version yet)", "NOT RUN for 1"],
+            [VULNERABLE_PACKAGE, SKIPPED],
+            VULNERABLE,
+            ["b 2: CVE-1 (fixed in 3)", "b 2: CVE-2 (fixed in no version yet)", "NOT RUN for 1"],
         ),
     ],
 )

@@ -1,10 +1,19 @@
-"""Writes `.env.example` and the README's table of settings from bot/settings.py: `make docs`."""
+"""Writes `.env.example` and `docs/settings.md` from bot/settings.py: `make docs`."""
 
 from pathlib import Path
 
 from bot.settings import Settings, described
 
-README_MARKS = ("<!-- settings:begin -->\n", "<!-- settings:end -->")
+PAGE_HEAD = """\
+# Settings
+
+Settings are read from the environment, or from `.env` in the folder the bot is started in; the
+environment wins. `.env.example` lists all of them with their defaults. An unknown name or a wrong
+value is reported at start, and by `python main.py check`.
+
+This page is written by `make docs` from `bot/settings.py`.
+
+"""
 
 
 def _shown_default(alias: str) -> str:
@@ -17,7 +26,7 @@ def _shown_default(alias: str) -> str:
 
 def env_example() -> str:
     """The text of `.env.example`: each variable commented, at its default."""
-    lines = ["# Copy this file to .env and set what you need. Every line at its default."]
+    lines = ["# Copy this file to .env and set what you need. Every line shows the default."]
     for name, description in described():
         default = _shown_default(name)
         lines += ["", f"# {description.replace('`', '')}"]
@@ -25,27 +34,19 @@ def env_example() -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme_table() -> str:
-    """The settings as a Markdown table."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
+def settings_page() -> str:
+    """The text of `docs/settings.md`: every variable in a Markdown table."""
+    rows = ["| variable | default | what it does |", "|---|---|---|"]
     for name, description in described():
         default = _shown_default(name)
         rows.append(f"| `{name}` | {f'`{default}`' if default else '–'} | {description} |")
-    return "\n".join(rows) + "\n"
-
-
-def with_table(readme: str) -> str:
-    """`readme` with the table between README_MARKS made anew."""
-    begin, end = README_MARKS
-    head, rest = readme.split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    return head + begin + readme_table() + end + tail
+    return PAGE_HEAD + "\n".join(rows) + "\n"
 
 
 def write_docs(root: Path) -> None:
+    """Write both files below `root`, the folder of the repository."""
     (root / ".env.example").write_text(env_example(), encoding="utf-8")
-    readme = root / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    (root / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 
 from benchmarks import adapters, bench_model, engine, sdxl_weights, side_by_side
 from benchmarks.bench_model import KEYS
+from benchmarks.page import FIGURES
 from benchmarks.side_by_side import Line
 from bot.engine import Engine, kernels
 from bot.engine.residency import Resident
@@ -59,8 +60,8 @@ def test_adapters(
     assert measured[-2][1:3] == ["not measured", "not measured"]
 
 
-def test_the_readme_names_the_command_of_each_row() -> None:
-    text = (adapters.ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_names_the_command_of_each_row() -> None:
+    text = FIGURES.read_text(encoding="utf-8")
     for program, names in (
         ("engine", {*engine.ROWS, engine.COMPILE}),
         ("adapters", adapters.ROWS.keys() - {"header"}),  # needs no GPU
@@ -69,7 +70,7 @@ def test_the_readme_names_the_command_of_each_row() -> None:
         assert sorted(" ".join(calls).split()) == sorted(names)
 
 
-def test_the_readme_has_what_one_run_printed(
+def test_the_page_has_what_one_run_printed(
     arguments: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -77,14 +78,14 @@ def test_the_readme_has_what_one_run_printed(
 ) -> None:
     lines = [Line("one", "1 s", "2 s"), Line("two", "3 s", "4 s", must=True, met=False)]
     monkeypatch.setattr(adapters, "run", lambda _: iter(lines))
-    monkeypatch.setattr(adapters, "ROOT", tmp_path)
+    page = tmp_path / "figures.md"
+    monkeypatch.setattr(adapters, "FIGURES", page)
     begin, end = "<!-- adapters:begin -->\n", "<!-- adapters:end -->\n"
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{begin}{end}", encoding="utf-8")
-    assert adapters.main([*arguments, "--write-readme"]) == 1
-    assert readme.read_text(encoding="utf-8") == f"{begin}{capsys.readouterr().out}{end}"
+    page.write_text(f"{begin}{end}", encoding="utf-8")
+    assert adapters.main([*arguments, "--write"]) == 1
+    assert page.read_text(encoding="utf-8") == f"{begin}{capsys.readouterr().out}{end}"
     with pytest.raises(SystemExit):
-        adapters.main([*arguments, "--write-readme", "--only", "step"])
+        adapters.main([*arguments, "--write", "--only", "step"])
 
 
 def test_each_line_is_printed_when_it_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

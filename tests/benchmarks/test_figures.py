@@ -1,16 +1,20 @@
-"""The parts of the benchmarks that decide what the README says."""
+"""The parts of the benchmarks that decide what docs/figures.md says."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from benchmarks.bot_process import write_catalog
-from benchmarks.figures import MARKS, Latencies, Report, Starts, table, write_readme
+from benchmarks.figures import Latencies, Report, Starts, table
 from benchmarks.lag import Lag, Lags
+from benchmarks.page import FIGURES, write_into
 from benchmarks.responsiveness import typed_texts
 from benchmarks.spread import Spread, percentile
 from catalog import read_catalog
+
+ROOT = Path(__file__).parents[2]
 
 
 def report(*, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0) -> Report:
@@ -67,12 +71,36 @@ def test_what_was_not_measured_is_not_claimed() -> None:
     assert "not measured here" in table(report(torch=None))
 
 
-def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"above\n{MARKS[0]}old\n{MARKS[1]}\nbelow\n", encoding="utf-8")
+BEGIN, END = "<!-- speed:begin -->\n", "<!-- speed:end -->"
+
+
+def test_only_what_is_between_the_marks_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "figures.md"
+    page.write_text(f"# Ä\n{BEGIN}old\n{END}\nbelow\n", encoding="utf-8")
     for _ in range(2):
-        write_readme(report(), readme)
-        assert readme.read_text("utf-8") == f"above\n{MARKS[0]}{table(report())}{MARKS[1]}\nbelow\n"
+        write_into(page, "speed", table(report()))
+        assert page.read_text("utf-8") == f"# Ä\n{BEGIN}{table(report())}{END}\nbelow\n"
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, END + BEGIN, f"{BEGIN}{END}\n{BEGIN}{END}"])
+def test_a_page_without_the_marks_is_left_alone(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "figures.md"
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"figures\.md: there must be one <!-- speed:begin -->"):
+        write_into(page, "speed", "new")
+    assert page.read_text("utf-8") == text
+
+
+def test_every_benchmark_that_writes_has_its_place_on_the_page() -> None:
+    sources = [*(ROOT / "benchmarks").glob("*.py"), ROOT / "tools" / "demo" / "report.py"]
+    calls = re.compile(r"write_into\(\w+, \"([a-z-]+)\"")
+    written = {name for file in sources for name in calls.findall(file.read_text("utf-8"))}
+    page = FIGURES.read_text("utf-8")
+    assert written == set(re.findall(r"^<!-- ([a-z-]+):begin -->$", page, re.MULTILINE))
+    assert len(written) >= 5
+    for name in written:
+        assert page.count(f"<!-- {name}:begin -->\n") == 1
+        assert 0 < page.index(f"<!-- {name}:begin -->\n") < page.index(f"\n<!-- {name}:end -->")
 
 
 def test_the_catalog_for_measuring_is_sound(tmp_path: Path) -> None:

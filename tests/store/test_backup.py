@@ -68,7 +68,7 @@ class TestBackups:
         assert sorted(p.name for p in (database.parent / "backups").iterdir()) == sorted(names)
 
     async def test_restoring_is_copying_it_back(self, database: Path) -> None:
-        """As the README says."""
+        """As docs/operating.md says."""
         before = await filled(database, 6)
         async with Store.open(database) as store:
             backup = await store.back_up(TODAY)

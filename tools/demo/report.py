@@ -1,8 +1,8 @@
 """How well the demo models paint, measured on the files that are shipped, by the bot's own engine.
 
-    python -m tools.demo.report                 print it
-    python -m tools.demo.report --write-readme  and put it into README.md and demo/README.md
-    python -m tools.demo.report --quick         a tenth of the pictures
+    python -m tools.demo.report          print it
+    python -m tools.demo.report --write  and put it into docs/figures.md and demo/README.md
+    python -m tools.demo.report --quick  a tenth of the images
 
 The prompts combine shape, colour and background as no training picture did. What is on a picture
 is judged by geometry and colour alone (tools/demo/judge.py). Ends with 1 when a goal is missed.
@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from benchmarks import machine
-from benchmarks.side_by_side import write_readme
+from benchmarks.page import FIGURES, write_into
 from bot.engine import Engine
 from bot.request import AdapterUse, GenerationRequest
 from catalog import Catalog, read_catalog
@@ -37,7 +37,7 @@ from tools.demo.scenes import COLOURS, SHAPES, held_out
 from tools.demo.words import COULEURS, NOMS, NOUNS, PLACE_WORDS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FILES: Final = (ROOT / "README.md", ROOT / "demo" / "README.md")
+PAGES: Final = (FIGURES, ROOT / "demo" / "README.md")
 PICTURES: Final = 208
 STEPS: Final = 20
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
@@ -143,9 +143,9 @@ def understanding(painter: Painter, number: int) -> Iterator[Row]:
     """Whether shapes and colours are those of the prompt."""
     found = shares(painter, prompts(number))
     goals = {
-        "colour": ("The shape has the colour that was asked for", 0.95),
-        "background": ("The background has the colour that was asked for", 0.95),
-        "shape": ("The shape is the one that was asked for", 0.90),
+        "colour": ("The shape has the requested colour", 0.95),
+        "background": ("The background has the requested colour", 0.95),
+        "shape": ("The shape is the requested one", 0.90),
     }
     for key, (what, goal) in goals.items():
         yield Row(
@@ -188,8 +188,8 @@ def composition(painter: Painter, number: int) -> Iterator[Row]:
         )
         right["size"] += 0 < 2 * small < big
     for key, what in (
-        ("count", "“two small …” and “three small …” are so many"),
-        ("place", "“… on the left”, right, at the top, bottom: it is there"),
+        ("count", "“two small …” and “three small …” give that many"),
+        ("place", "“… on the left”, right, at the top, bottom: it is in that place"),
         ("size", "“a big …” has more than twice the area of “a small …”"),
     ):
         yield Row(f"{what} ({number})", _percent(right[key] / number))
@@ -209,7 +209,8 @@ def negatives(painter: Painter, number: int) -> Iterator[Row]:
             [star, *_] = judge.things(image)
             black[negative] += judge.colour_of(image, star) == "black"
     yield Row(
-        f"“a star on a white background” is black; with the negative prompt “black” ({number})",
+        "“a star on a white background” is black; the same with the negative prompt “black”"
+        f" ({number})",
         f"{_percent(black[''] / number)}; {_percent(black['black'] / number)}",
         "at most half as many",
         0 < black[""] >= 2 * black["black"],
@@ -301,7 +302,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--write-readme", action="store_true")
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     number = PICTURES // 10 if options.quick else PICTURES
@@ -321,9 +322,9 @@ def main() -> int:
         f"Measured by `make demo-model-report` on {machine.describe()}, {options.threads} threads.",
     )
     print(written)
-    if options.write_readme:
-        for file in FILES:
-            write_readme("demo-model", written, file)
+    if options.write:
+        for page in PAGES:
+            write_into(page, "demo-model", written)
     return 1 if any(row.met is False for row in rows) else 0
 
 
