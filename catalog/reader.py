@@ -12,11 +12,10 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from pydantic import ValidationError
 
 from catalog import dropins
-from catalog.facts import AdapterFacts
-from catalog.header import HeaderError
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.weight_files import AdapterFacts, HeaderError
 
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
@@ -41,7 +40,7 @@ def read_catalog(
     models_dir: Path,
     *,
     demos: Demos = "hidden",
-    headers: dropins.Headers | None = None,
+    headers: dropins.HeaderCache | None = None,
 ) -> Catalog:
     """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
 
@@ -60,7 +59,7 @@ def read_catalog(
         models.entries, adapters.entries = _first(models.entries), _first(adapters.entries)
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
-    headers = headers or dropins.Headers()
+    headers = headers or dropins.HeaderCache()
     places = _places(models_dir, adapters.tables)
     found = dropins.find(
         models_dir,
@@ -195,7 +194,7 @@ def _files(
     return {key: file for key, file in located if file is not None}
 
 
-def _facts(files: Mapping[str, Path], headers: dropins.Headers) -> dict[str, AdapterFacts]:
+def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str, AdapterFacts]:
     facts = {}
     for key, file in files.items():
         # What is wrong with the file of an entry is told where its problems are asked for.
