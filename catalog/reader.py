@@ -1,19 +1,20 @@
 """Reading the catalog: two TOML files and the drop-in folders, into one `Catalog`."""
 
 import contextlib
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
+from rapidfuzz import fuzz, process
 
 from catalog import dropins
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
+from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, Problem
 from catalog.weight_files import AdapterFacts, HeaderError
 
@@ -122,7 +123,7 @@ def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -
     result: _Table[EntryT] = _Table()
     known = {table, "default", "reference"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
-        hint = _nearest(key, known)
+        hint = _nearest(key, sorted(known))
         reason = f"not known here: only {_listed(sorted(known))} may stand at the top level{hint}"
         result.problems.append(Problem(str(file), key, reason))
     tables = data.get(table, {})
@@ -149,13 +150,13 @@ def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
     if unknown is not None:
         if isinstance(fields[unknown], dict):
             raise ValueError(f'a key with a dot needs quotes: [{table}."{key}.{unknown}"]')
-        hint = _nearest(unknown, kind.model_fields)
+        hint = _nearest(unknown, kind.model_fields.keys())
         raise ValueError(f"{unknown} is not a known field{hint}")
     return kind.model_validate({"key": key, **fields})
 
 
-def _nearest(word: str, known: Mapping[str, Any] | set[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
+def _nearest(word: str, known: Collection[str]) -> str:
+    near = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
     return f" (did you mean {near[0]}?)" if near else ""
 
 

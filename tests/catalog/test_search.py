@@ -190,6 +190,13 @@ def test_among_ten_thousand_a_misspelt_key_is_found() -> None:
     assert wanted in index.nearest("pxielly-neonwahs-463x", lambda n: True, 3)
 
 
+def test_a_misspelt_word_is_found_however_many_are_like_it() -> None:
+    """All of them are compared: none is passed over for one that has more letters in common."""
+    alike = [f"abcdef{number:03}x" for number in range(500)]
+    index = Index((name, "") for name in [*alike, "fedcba123x"])
+    assert index.search("fedbca123x", lambda n: True, 3) == [500]
+
+
 NAMES = st.lists(
     st.text(alphabet="abc-é. 1", min_size=1, max_size=10), min_size=1, max_size=12, unique=True
 )
