@@ -5,13 +5,13 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Part(BaseModel):
+class StrictTable(BaseModel):
     """A table of the catalog: frozen, and nothing in it is guessed or converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class IntRange(Part):
+class IntRange(StrictTable):
     """What a whole number may be, and what it is when nobody says."""
 
     min: int = Field(ge=1, le=1000)
@@ -24,7 +24,7 @@ class IntRange(Part):
         return self
 
 
-class FloatRange(Part):
+class FloatRange(StrictTable):
     """What a number may be, and what it is when nobody says."""
 
     min: float = Field(ge=0, le=100)

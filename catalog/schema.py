@@ -14,7 +14,7 @@ from pydantic import (
 from catalog.families import DEFAULT, Family
 from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import CONTROL, one_line
-from catalog.ranges import FloatRange, IntRange, Part
+from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import SCHEDULERS
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
@@ -90,7 +90,7 @@ Keys = Annotated[tuple[str, ...], Field(strict=False)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
-class FastPreset(Part):
+class FastPreset(StrictTable):
     """How a model paints in a few steps.
 
     adapter: key of the distilled LoRA that makes it possible; None: the model is itself distilled.
@@ -103,7 +103,7 @@ class FastPreset(Part):
     scheduler: Scheduler
 
 
-class ReferenceEntry(Part):
+class ReferenceEntry(StrictTable):
     """The IP-Adapter that lets a picture guide the painting; one for all models.
 
     path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it that
@@ -118,7 +118,7 @@ class ReferenceEntry(Part):
     url: Link = ""
 
 
-class _Entry(Part):
+class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it comes with the code, to try the bot out: it is offered

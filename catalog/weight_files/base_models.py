@@ -20,6 +20,7 @@ _STATED_MAX: Final = 200
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
+"""Ends of names of tensors whose second side is what their module takes in."""
 
 _BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
 """Width of the text embeddings that a cross-attention layer of the UNet reads."""

@@ -33,7 +33,7 @@ class HeaderError(Exception):
     """The header of a file cannot be read; the text says why."""
 
 
-class UnreadableFile(HeaderError):
+class UnreadableFile(HeaderError, OSError):
     """The file cannot be opened or read."""
 
 
@@ -116,8 +116,7 @@ def _checked(
 ) -> Header:
     """The header of these tensors, when types, shapes and places agree with each other and with
     the file. Raises NotSafetensors."""
-    # Column by column: a loop over the tensors takes half as long again, and a folder of LoRAs has
-    # a million of them.
+    # Column by column: a loop over the tensors takes half as long again, for each LoRA of a folder.
     entries = table.values()
     try:
         shapes = [entry["shape"] for entry in entries]

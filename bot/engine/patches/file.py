@@ -24,7 +24,6 @@ from catalog.families import SDXL
 from catalog.weight_files import (
     Header,
     NotSafetensors,
-    UnreadableFile,
     adapter_facts,
     read_header,
     unsupported_kind,
@@ -84,7 +83,7 @@ def check_header(path: Path, owner: Owner) -> Header:
         header = read_header(path)
     except NotSafetensors as error:
         raise owner.failed("not_safetensors", reason=str(error)) from None
-    except (OSError, UnreadableFile):
+    except OSError:
         raise owner.failed("missing", path=public(str(path))) from None
     kind = unsupported_kind(header.shapes)
     if kind:

@@ -166,8 +166,10 @@ def test_another_suffix_is_refused_before_it_is_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gone.safetensors", "nul\0.safetensors"])
 def test_what_cannot_be_opened_is_not_called_malformed(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UnreadableFile, match="it cannot be opened"):
+    with pytest.raises(UnreadableFile, match="it cannot be opened") as failure:
         read_header(tmp_path / name)
+    assert isinstance(failure.value, OSError)
+    assert str(failure.value).startswith("it cannot be opened (")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
