@@ -38,8 +38,7 @@ from bot.engine import patches
 from bot.engine.owner import Owner
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
-from catalog.facts import adapter_facts
-from catalog.header import read_header
+from catalog.weight_files import adapter_facts, read_header
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")
 SETS = 100

@@ -1,30 +1,18 @@
 """The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
 
-from catalog.facts import UNKNOWN, AdapterFacts, Misfit
+from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
+from catalog.misfit import Misfit
+from catalog.ranges import FloatRange, IntRange
 from catalog.reader import Demos, read_catalog
-from catalog.schema import (
-    FAST_GUIDANCE,
-    FAST_STEPS,
-    SCHEDULERS,
-    SDXL_CONFIG,
-    WEIGHT_MAX,
-    WEIGHT_MIN,
-    AdapterEntry,
-    FastPreset,
-    FloatRange,
-    IntRange,
-    ModelEntry,
-    ReferenceEntry,
-)
+from catalog.schedulers import SCHEDULERS
+from catalog.schema import AdapterEntry, FastPreset, ModelEntry, ReferenceEntry
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.weight_files import UNKNOWN, AdapterFacts
 
 __all__ = [
-    "FAST_GUIDANCE",
-    "FAST_STEPS",
     "SCHEDULERS",
-    "SDXL_CONFIG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",

@@ -14,19 +14,11 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from catalog.facts import AdapterFacts, adapter_facts
-from catalog.header import HeaderError, read_header, read_metadata
-from catalog.schema import (
-    KEY_MAX,
-    NAME_MAX,
-    WEIGHT_MAX,
-    WEIGHT_MIN,
-    AdapterEntry,
-    ModelEntry,
-    clean_line,
-    explain,
-)
+from catalog.limits import KEY_MAX, NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.lines import clean_line
+from catalog.schema import AdapterEntry, ModelEntry, explain
 from catalog.snapshot import Problem
+from catalog.weight_files import AdapterFacts, HeaderError, adapter_facts, read_header
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -39,7 +31,7 @@ Said = TypeVar("Said")
 
 
 @dataclass(slots=True)
-class Headers:
+class HeaderCache:
     """What the headers of weight files said, kept between readings of the catalog."""
 
     _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
@@ -48,7 +40,9 @@ class Headers:
     def title(self, file: Path) -> str:
         """`ss_output_name` of a checkpoint, or ''. Raises HeaderError when it is broken."""
         # Its `modelspec.title` is as a rule that of a model which was merged into it.
-        return _once(self._titles, file, lambda: read_metadata(file).get("ss_output_name", ""))
+        return _once(
+            self._titles, file, lambda: read_header(file).metadata.get("ss_output_name", "")
+        )
 
     def facts(self, file: Path) -> AdapterFacts:
         """What an adapter file says of itself. Raises HeaderError when it is broken."""
@@ -123,7 +117,7 @@ def find(
     claimed: Collection[Path],
     model_keys: Collection[str],
     adapter_keys: Collection[str],
-    headers: Headers,
+    headers: HeaderCache,
 ) -> Found:
     """Make an entry of every sound file in the drop-in folders.
 

@@ -30,7 +30,7 @@ class LiveCatalog:
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
-        self._headers = dropins.Headers()
+        self._headers = dropins.HeaderCache()
         self._seen = self._stamps(), self._changed()
         self._current = self._read()
         _report(self._current.problems, ())

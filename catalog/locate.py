@@ -6,8 +6,8 @@ from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
-from catalog.header import HeaderError, read_metadata
-from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry
+from catalog.schema import AdapterEntry, ModelEntry
+from catalog.weight_files import HeaderError, read_header
 
 BUILTIN: Final = "builtin:"
 """Before the name of a folder or file that comes with the code."""
@@ -152,7 +152,7 @@ def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        needed = [entry.vae_path, (entry.config or SDXL_CONFIG) if single else None]
+        needed = [entry.vae_path, (entry.config or entry.family.config) if single else None]
         others = [locate(path, models_dir) for path in needed if path]
     for kind in ("missing", "download"):
         for found in (weights, *others):
@@ -218,7 +218,7 @@ def _problems_of_path(
 
 def _problems_of_file(field: str, path: Path) -> list[str]:
     try:
-        read_metadata(path)
+        read_header(path)
     except HeaderError as error:
         return [f"{field} {str(path)!r} cannot be read: {error}"]
     return []

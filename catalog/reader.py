@@ -1,22 +1,22 @@
 """Reading the catalog: two TOML files and the drop-in folders, into one `Catalog`."""
 
 import contextlib
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
+from rapidfuzz import fuzz, process
 
 from catalog import dropins
-from catalog.facts import AdapterFacts
-from catalog.header import HeaderError
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
+from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.weight_files import AdapterFacts, HeaderError
 
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
@@ -41,7 +41,7 @@ def read_catalog(
     models_dir: Path,
     *,
     demos: Demos = "hidden",
-    headers: dropins.Headers | None = None,
+    headers: dropins.HeaderCache | None = None,
 ) -> Catalog:
     """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
 
@@ -60,7 +60,7 @@ def read_catalog(
         models.entries, adapters.entries = _first(models.entries), _first(adapters.entries)
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
-    headers = headers or dropins.Headers()
+    headers = headers or dropins.HeaderCache()
     places = _places(models_dir, adapters.tables)
     found = dropins.find(
         models_dir,
@@ -123,7 +123,7 @@ def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -
     result: _Table[EntryT] = _Table()
     known = {table, "default", "reference"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
-        hint = _nearest(key, known)
+        hint = _nearest(key, sorted(known))
         reason = f"not known here: only {_listed(sorted(known))} may stand at the top level{hint}"
         result.problems.append(Problem(str(file), key, reason))
     tables = data.get(table, {})
@@ -150,13 +150,13 @@ def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
     if unknown is not None:
         if isinstance(fields[unknown], dict):
             raise ValueError(f'a key with a dot needs quotes: [{table}."{key}.{unknown}"]')
-        hint = _nearest(unknown, kind.model_fields)
+        hint = _nearest(unknown, kind.model_fields.keys())
         raise ValueError(f"{unknown} is not a known field{hint}")
     return kind.model_validate({"key": key, **fields})
 
 
-def _nearest(word: str, known: Mapping[str, Any] | set[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
+def _nearest(word: str, known: Collection[str]) -> str:
+    near = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -195,7 +195,7 @@ def _files(
     return {key: file for key, file in located if file is not None}
 
 
-def _facts(files: Mapping[str, Path], headers: dropins.Headers) -> dict[str, AdapterFacts]:
+def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str, AdapterFacts]:
     facts = {}
     for key, file in files.items():
         # What is wrong with the file of an entry is told where its problems are asked for.

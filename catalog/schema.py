@@ -6,56 +6,19 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
-SCHEDULERS: Final = (
-    "DPM++ 2M Karras",
-    "DPM++ 2M",
-    "DPM++ 2M SDE",
-    "DPM++ 2M SDE Karras",
-    "DPM++ SDE Karras",
-    "Euler",
-    "Euler a",
-    "Euler trailing",
-    "Heun",
-    "UniPC",
-    "DDIM",
-    "LCM",
-    "TCD",
-)
-"""Every scheduler that an entry or a request may name, as AUTOMATIC1111 calls them."""
+from catalog.families import DEFAULT, Family
+from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.lines import CONTROL, one_line
+from catalog.ranges import FloatRange, IntRange, StrictTable
+from catalog.schedulers import SCHEDULERS
 
-WEIGHT_MIN: Final = -5.0
-WEIGHT_MAX: Final = 5.0
-FAST_STEPS: Final = (1, 12)
-FAST_GUIDANCE: Final = (1.0, 4.0)
-"""What the preset "fast" allows, whatever the model: more of either undoes the distillation."""
-NAME_MAX: Final = 80
-KEY_MAX: Final = 48
-TRIGGER_MAX: Final = 100
-SDXL_CONFIG: Final = "stabilityai/stable-diffusion-xl-base-1.0"
-"""Whose configuration and tokenizers go with a single-file checkpoint that names none."""
-
-_KEY = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
-# Marks that override the direction of writing count too: names come from strangers' files.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
-
-
-def one_line(text: object) -> str:
-    """`text` without line breaks and control characters, for a log or a table."""
-    return _CONTROL.sub("�", str(text))
-
-
-def clean_line(text: str, most: int) -> str:
-    """The first `most` characters of `text` as one line, without control characters."""
-    # Cut first: what a file says of itself may be megabytes.
-    return one_line(text[: 4 * most]).replace("�", " ").strip()[:most].strip()
+_KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
+_PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
 def is_key(text: str) -> bool:
@@ -64,7 +27,7 @@ def is_key(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise ValueError("must be one line without control characters")
     if text != text.strip():
         raise ValueError("must not begin or end with a blank")
@@ -124,47 +87,10 @@ Licence = Annotated[Line, Field(max_length=200)]
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
-Side = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class IntRange(_Part):
-    """What a whole number may be, and what it is when nobody says."""
-
-    min: int = Field(ge=1, le=1000)
-    default: int = Field(ge=1, le=1000)
-    max: int = Field(ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_order(self.min, self.default, self.max)
-        return self
-
-
-class FloatRange(_Part):
-    """What a number may be, and what it is when nobody says."""
-
-    min: float = Field(ge=0, le=100)
-    default: float = Field(ge=0, le=100)
-    max: float = Field(ge=0, le=100)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_order(self.min, self.default, self.max)
-        return self
-
-
-def _check_order(low: float, default: float, high: float) -> None:
-    if not low <= default <= high:
-        raise ValueError(
-            f"must have min <= default <= max, got min={low}, default={default}, max={high}"
-        )
-
-
-class FastPreset(_Part):
+class FastPreset(StrictTable):
     """How a model paints in a few steps.
 
     adapter: key of the distilled LoRA that makes it possible; None: the model is itself distilled.
@@ -172,12 +98,12 @@ class FastPreset(_Part):
 
     adapter: str | None = None
     weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
-    steps: int = Field(ge=FAST_STEPS[0], le=FAST_STEPS[1])
-    guidance: float = Field(ge=FAST_GUIDANCE[0], le=FAST_GUIDANCE[1])
+    steps: int = Field(ge=DEFAULT.fast_steps[0], le=DEFAULT.fast_steps[1])
+    guidance: float = Field(ge=DEFAULT.fast_guidance[0], le=DEFAULT.fast_guidance[1])
     scheduler: Scheduler
 
 
-class ReferenceEntry(_Part):
+class ReferenceEntry(StrictTable):
     """The IP-Adapter that lets a picture guide the painting; one for all models.
 
     path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it that
@@ -192,7 +118,7 @@ class ReferenceEntry(_Part):
     url: Link = ""
 
 
-class _Entry(_Part):
+class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it comes with the code, to try the bot out: it is offered
@@ -240,18 +166,23 @@ class ModelEntry(_Entry):
     vae_path: Source | None = None
     config: Source | None = None
     default_negative: Annotated[str, Field(max_length=2000)] = ""
-    size: Size = (1024, 1024)
-    min_side: Side = 512
-    max_side: Side = 1536
-    max_pixels: int = Field(default=1_600_000, ge=64 * 64, le=4096 * 4096)
-    steps: IntRange = IntRange(min=10, default=30, max=100)
-    guidance: FloatRange = FloatRange(min=1.0, default=7.5, max=30.0)
-    scheduler: Scheduler = SCHEDULERS[0]
+    size: Size = DEFAULT.size
+    min_side: Side = DEFAULT.min_side
+    max_side: Side = DEFAULT.max_side
+    max_pixels: int = Field(default=DEFAULT.max_pixels, ge=64 * 64, le=4096 * 4096)
+    steps: IntRange = DEFAULT.steps
+    guidance: FloatRange = DEFAULT.guidance
+    scheduler: Scheduler = DEFAULT.schedulers[0]
     clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
     prediction: Literal["epsilon", "v_prediction"] | None = None
     zero_terminal_snr: bool | None = None
     guidance_rescale: float = Field(default=0.0, ge=0, le=1)
     fast: FastPreset | None = None
+
+    @property
+    def family(self) -> Family:
+        """The model family that it belongs to; never asked of the owner."""
+        return DEFAULT
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
@@ -260,9 +191,10 @@ class ModelEntry(_Entry):
                 f"min_side must be at most max_side, got {self.min_side} and {self.max_side}"
             )
         width, height = self.size
-        if any(s % 8 or not self.min_side <= s <= self.max_side for s in self.size):
+        step = self.family.pixel_step
+        if any(s % step or not self.min_side <= s <= self.max_side for s in self.size):
             raise ValueError(
-                f"size must be multiples of 8 from {self.min_side} to {self.max_side},"
+                f"size must be multiples of {step} from {self.min_side} to {self.max_side},"
                 f" got {width} and {height}"
             )
         if width * height > self.max_pixels:

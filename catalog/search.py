@@ -8,13 +8,15 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from heapq import nsmallest
 from typing import Final
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA, LCSseq
+
 QUERY_MAX: Final = 100
-COMPARED_MAX: Final = 60
-"""Words that a misspelt one is compared with letter by letter, most alike first."""
-_SEPARATORS = re.compile(r"[\s._/-]+")
+SIMILAR: Final = 60
+"""Least of rapidfuzz's ratio (0–100) at which one name may have been meant by another."""
+_SEPARATORS: Final = re.compile(r"[\s._/-]+")
 
 
 def fold(text: str) -> str:
@@ -35,7 +37,6 @@ class Index:
         self._names = [name for _, name in pairs]
         # A line break parts the two and opens each: "\nanime" finds a prefix, " style" a word.
         self._texts = [f"\n{key}\n{name}" for key, name in pairs]
-        self._letters = [_letters(text) for text in self._texts]
         self._words = _Vocabulary(pairs)
 
     def __len__(self) -> int:
@@ -70,6 +71,7 @@ class Index:
         return list(found)[:limit]
 
     def _tiers(self, query: str) -> Iterator[list[int]]:
+        # No scorer of rapidfuzz puts whole names before beginnings, words and parts of words.
         texts = self._texts
         hits = [n for n, text in enumerate(texts) if query in text]
         if hits:
@@ -86,9 +88,19 @@ class Index:
                 hits = [n for n in hits if word in texts[n]]
             yield hits
         yield self._misspelt(words, query)
-        needed, in_order = _letters("".join(words)), _in_order(query)
-        having = (n for n, letters in enumerate(self._letters) if letters & needed == needed)
-        yield [n for n in having if in_order(texts[n])]
+        yield self._in_order("".join(words))
+
+    def _in_order(self, letters: str) -> list[int]:
+        """Those whose key or name has these letters in this order, whatever is between them."""
+        score, count = LCSseq.similarity, len(letters)
+        found = {
+            number
+            for texts in (self._keys, self._names)
+            for _, _, number in process.extract(
+                letters, texts, scorer=score, score_cutoff=count, limit=None
+            )
+        }
+        return sorted(found)
 
     def _misspelt(self, words: list[str], query: str) -> list[int]:
         near = dict.fromkeys(self._words.near(query, _tolerance(query)))
@@ -109,59 +121,24 @@ class _Vocabulary:
         for number, texts in enumerate(pairs):
             for word in dict.fromkeys((*texts, *" ".join(texts).split())):
                 numbers[word].append(number)
-        self._by_length: dict[int, list[tuple[int, str, list[int]]]] = defaultdict(list)
-        for word, where in numbers.items():
-            self._by_length[len(word)].append((_letters(word), word, where))
+        self._numbers = dict(numbers)
+        self._by_length: dict[int, list[str]] = defaultdict(list)
+        for word in numbers:
+            self._by_length[len(word)].append(word)
 
     def near(self, text: str, edits: int) -> list[int]:
-        """Numbers of the entries with a word at most `edits` changes away, nearest first."""
+        """Numbers of the entries with a word at most `edits` changes away, nearest first.
+
+        A change replaces, inserts or removes a letter, or swaps two neighbours.
+        """
         if not edits:
             return []
-        letters = _letters(text)
-        # One change adds or removes at most two letters: cheap to see, and throws most out.
-        alike = [
-            (unlike, word, numbers)
-            for length in range(len(text) - edits, len(text) + edits + 1)
-            for mask, word, numbers in self._by_length.get(length, ())
-            if (unlike := (mask ^ letters).bit_count()) <= 2 * edits
-        ]
-        found: list[tuple[int, int]] = []
-        for _, word, numbers in nsmallest(COMPARED_MAX, alike):
-            distance = _distance(text, word, edits)
-            if distance <= edits:
-                found.extend((distance, number) for number in numbers)
+        lengths = range(len(text) - edits, len(text) + edits + 1)
+        words = [word for length in lengths for word in self._by_length.get(length, ())]
+        alike = process.extract(text, words, scorer=OSA.distance, score_cutoff=edits, limit=None)
+        found = [(edits, number) for word, edits, _ in alike for number in self._numbers[word]]
         return list(dict.fromkeys(number for _, number in sorted(found)))
 
 
 def _tolerance(word: str) -> int:
     return 0 if len(word) < 4 else 1 if len(word) < 8 else 2
-
-
-def _letters(word: str) -> int:
-    mask = 0
-    for character in word:
-        mask |= 1 << (ord(character) & 63)
-    return mask
-
-
-def _in_order(query: str) -> Callable[[str], object]:
-    # "[^a]*+a[^b]*+b" within one line: nothing is ever tried twice, so it cannot explode.
-    letters = [re.escape(c) for c in query if c != " "]
-    return re.compile("\n" + "".join(f"[^{c}\n]*+{c}" for c in letters)).search
-
-
-def _distance(one: str, other: str, most: int) -> int:
-    """Replacements, insertions, removals and swaps from `one` to `other`, up to `most` + 1."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        last, row, before_last = row, [i], before
-        for j, b in enumerate(other, 1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before_last[j - 2] + 1)
-            row.append(cost)
-        if min(row) > most:
-            return most + 1
-        before = last
-    return row[-1]

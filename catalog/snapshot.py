@@ -3,9 +3,12 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from catalog.facts import AdapterFacts, Misfit, misfit
-from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, one_line
+from catalog.families import FAMILIES, Family
+from catalog.lines import one_line
+from catalog.misfit import Misfit, misfit
+from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
+from catalog.weight_files import AdapterFacts
 
 
 class CatalogError(Exception):
@@ -43,7 +46,7 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
     reference: ReferenceEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
-    _misfits: Mapping[str, Misfit] = field(init=False, repr=False)
+    _misfits: Mapping[str | None, Mapping[str, Misfit]] = field(init=False, repr=False)
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
@@ -55,11 +58,9 @@ class Catalog:
             (m for m in self.models.values() if m.enabled), key=lambda m: m.key != self.default
         )
         adapters = [a for a in self.adapters.values() if a.enabled]
-        judged = (
-            (key, misfit(facts, vouched=bool(self.adapters[key].models)))
-            for key, facts in self.adapter_facts.items()
-        )
-        object.__setattr__(self, "_misfits", {key: why for key, why in judged if why})
+        misfits: dict[str | None, dict[str, Misfit]] = {None: self._unfit(FAMILIES.values())}
+        misfits |= {family.key: self._unfit([family]) for family in FAMILIES.values()}
+        object.__setattr__(self, "_misfits", misfits)
         beside = tuple(m.key for m in models if not m.demo)
         demos = len(beside) < len(models)
         object.__setattr__(self, "_beside_demos", beside if demos else ())
@@ -67,6 +68,14 @@ class Catalog:
         object.__setattr__(self, "_adapters", tuple(adapters))
         object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
         object.__setattr__(self, "_adapter_index", Index((a.key, a.name) for a in adapters))
+
+    def _unfit(self, families: Collection[Family]) -> dict[str, Misfit]:
+        """The adapters that fit no model of these families, by key, and why."""
+        judged = (
+            (key, misfit(facts, families, vouched=bool(self.adapters[key].models)))
+            for key, facts in self.adapter_facts.items()
+        )
+        return {key: why for key, why in judged if why}
 
     def facts(self, key: str) -> AdapterFacts | None:
         """What the file of the adapter says; None when it is not on this machine, or broken."""
@@ -80,14 +89,18 @@ class Catalog:
         return self.adapters[key].models or self._beside_demos
 
     def misfit(self, key: str, model: str | None = None) -> Misfit | None:
-        """Why the adapter fits none of the models, whose architecture is SDXL's; else None.
+        """Why the adapter fits none of the model families; None when it fits one.
 
-        model: key of a model, to ask also whether the adapter is kept to others.
+        model: key of a model, to ask whether it fits that one's, and is not kept to others.
         """
-        if (why := self._misfits.get(key)) or model is None:
+        entry = self.models.get(model or "")
+        family = None if entry is None else entry.family.key
+        if (why := self._misfits[family].get(key)) or model is None:
             return why
         allowed = self.kept_to(key)
-        return Misfit("models", ", ".join(allowed)) if allowed and model not in allowed else None
+        if not allowed or model in allowed:
+            return None
+        return Misfit("models", ", ".join(allowed), ", ".join(allowed))
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether such ones may be shown."""

@@ -25,7 +25,7 @@ from catalog import (
     problems_of,
     read_catalog,
 )
-from catalog.header import HeaderError, read_metadata
+from catalog.weight_files import HeaderError, read_header
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
@@ -193,7 +193,7 @@ def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str
     problems = []
     for file in sorted(place.path.rglob("*.safetensors")):
         try:
-            read_metadata(file)
+            read_header(file)
         except HeaderError as error:
             problems.append(f"{file.name}: {error}")
     return tuple(problems)

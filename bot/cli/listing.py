@@ -82,7 +82,7 @@ def _facts(facts: AdapterFacts | None) -> dict[str, Any]:
     """What the file of a LoRA says; null where it says nothing or is not here."""
     known = facts or AdapterFacts()
     return {
-        "family": None if known.family == UNKNOWN else known.family,
+        "family": None if known.algorithm == UNKNOWN else known.algorithm,
         "base": known.base or None,
         "rank": known.rank,
         "conv_rank": known.conv_rank,

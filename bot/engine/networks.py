@@ -20,10 +20,11 @@ from safetensors import safe_open
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.engine.owner import Owner
-from bot.engine.safetensors_file import NotSafetensors, read_header
 from bot.engine.sampling import Training
 from bot.engine.sources import Source
 from bot.engine.weights import Layout
+from catalog.families import SDXL
+from catalog.weight_files import NotSafetensors, read_header
 
 TEXT: Final = ("text_encoder", "text_encoder_2")
 NETWORKS: Final = ("unet", *TEXT, "vae")
@@ -123,10 +124,8 @@ def check(files: ModelFiles, owner: Owner) -> frozenset[str]:
 
 
 def _check_single(names: frozenset[str], owner: Owner) -> None:
-    """An SDXL checkpoint in one file holds a UNet and two text encoders under these names."""
-    for part in ("model.diffusion_model.", "conditioner.embedders.0.", "conditioner.embedders.1."):
-        if not any(name.startswith(part) for name in names):
-            raise owner.failed("not_sdxl")
+    if not SDXL.recognises(names):
+        raise owner.failed("not_sdxl")
 
 
 def read(network: str, module: Any, layout: Layout, files: ModelFiles, owner: Owner) -> Tensors:

@@ -24,11 +24,11 @@ from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionMode
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.owner import Owner
-from bot.engine.safetensors_file import NotSafetensors, read_header
 from bot.engine.sources import ReferenceFiles, Source
 from bot.engine.weights import Contents, Part, Shelf
 from bot.errors import ImagenError
 from bot.progress import Stage
+from catalog.weight_files import NotSafetensors, read_header
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Final
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
 from catalog.locate import locate, locate_entry
-from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 
 WEIGHTS: Final = {
     "text_encoder": "model",
@@ -101,7 +101,7 @@ class Sources:
 
     def config(self, entry: ModelEntry, owner: Owner) -> Source:
         """Configuration and tokenizers for a single-file checkpoint."""
-        return self._find(entry.config or SDXL_CONFIG, config_files, owner)
+        return self._find(entry.config or entry.family.config, config_files, owner)
 
     def adapter(self, entry: AdapterEntry, owner: Owner) -> Path:
         """The adapter's one file."""

@@ -3,7 +3,6 @@
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
 from bot.request.lighter import lighter
 from bot.request.model import (
-    AYS,
     DRAFT,
     FAST,
     PRESETS,
@@ -16,6 +15,7 @@ from bot.request.model import (
 )
 from bot.request.offers import check_offered, find_model, find_scheduler
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",

@@ -14,7 +14,7 @@ from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
-from bot.request.syntax import PIXEL_STEP, AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -86,6 +86,7 @@ def compose(
             raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
 
     model = find_model(catalog, draft.model or catalog.default, nsfw=nsfw)
+    _check_options(draft, model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
     asks = (*tagged, *parse_adapters(draft.lora or ""))
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
@@ -111,18 +112,31 @@ def compose(
         width=width,
         height=height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),
-        scheduler=_scheduler(draft.scheduler, preset),
-        clip_skip=model.clip_skip,
+        scheduler=_scheduler(draft.scheduler, preset, model),
+        clip_skip=model.clip_skip if model.family.takes_clip_skip else None,
         preset=preset.name,
         spacing=preset.spacing,
         hires=pictures.hires(draft.hires, steps),
         init_image=pictures.init_image(draft.image, draft.strength),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
-    pictures.check_final_size(request)
-    _check_emphasis("prompt", request.painted_prompt)
-    _check_emphasis("negative", request.negative)
+    pictures.check_final_size(request, model.family)
+    if model.family.takes_emphasis:
+        _check_emphasis("prompt", request.painted_prompt)
+        _check_emphasis("negative", request.negative)
     return request
+
+
+def _check_options(draft: Draft, model: ModelEntry) -> None:
+    """Raise if something is given that has no meaning for models of this family."""
+    family = model.family
+    for name, given, taken in (
+        ("negative", draft.negative, family.takes_negative),
+        ("image", draft.image, family.takes_image),
+        ("reference", draft.reference, family.takes_reference),
+    ):
+        if given and not taken:
+            raise InvalidRequest(name, "family.without", model=model.key, family=family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:
@@ -134,10 +148,10 @@ def _steps(asked: int | None, preset: Preset) -> int:
     return within("steps", asked, bounds.default, bounds.min, bounds.max)
 
 
-def _scheduler(asked: str | None, preset: Preset) -> str:
+def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:
     if asked is None or not asked.strip():
         return preset.scheduler
-    scheduler = find_scheduler(asked)
+    scheduler = find_scheduler(asked, model.family.schedulers)
     if preset.schedulers and scheduler not in preset.schedulers:
         allowed = ", ".join(preset.schedulers)
         raise InvalidRequest(
@@ -168,6 +182,10 @@ def _adapters(
             raise InvalidRequest("lora", "lora.twice", value=entry.key)
         weight = entry.default_weight if ask.weight is None else ask.weight
         text_weight = None if ask.text_weight == weight else ask.text_weight
+        if text_weight is not None and not model.family.adapts_text:
+            raise InvalidRequest(
+                "lora", "family.without", model=model.key, family=model.family.name
+            )
         for number in (weight, 0.0 if text_weight is None else text_weight):
             if not WEIGHT_MIN <= number <= WEIGHT_MAX:
                 raise InvalidRequest(
@@ -217,16 +235,16 @@ def _check_emphasis(name: str, text: str) -> None:
 def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[int, int]:
     if text is None or not text.strip():
         return pictures.size_like(image, model) if image else model.size
-    width, height = parse_size(text, model.size)
+    width, height = parse_size(text, model.size, model.family)
     for side in (width, height):
-        if not model.min_side <= side <= model.max_side or side % PIXEL_STEP:
+        if not model.min_side <= side <= model.max_side or side % model.family.pixel_step:
             raise InvalidRequest(
                 "size",
                 "size.side",
                 value=f"{width}x{height}",
                 min=model.min_side,
                 max=model.max_side,
-                step=PIXEL_STEP,
+                step=model.family.pixel_step,
             )
     if width * height > model.max_pixels:
         raise InvalidRequest(

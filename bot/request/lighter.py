@@ -2,28 +2,28 @@
 
 import math
 from dataclasses import replace
-from typing import Final
 
 from bot.request.model import GenerationRequest
-
-PIXELS: Final = 1024 * 1024
-"""What SDXL is made for, and what every profile plans for."""
-GRID: Final = 64
+from catalog.families import DEFAULT, Family
 
 
-def lighter(request: GenerationRequest) -> GenerationRequest | None:
-    """The same with the heaviest thing left out: a second pass, pixels over PIXELS, or the last
-    of its LoRAs. None when there is nothing to leave out."""
+def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationRequest | None:
+    """The same with the heaviest thing left out: a second pass, pixels above those of the family's
+    own size, or the last of its LoRAs. None when there is nothing to leave out.
+
+    family: of the request's model.
+    """
+    pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:
         return replace(request, hires=None, kernels=None)
-    if request.width * request.height > PIXELS:
-        shrink = math.sqrt(PIXELS / (request.width * request.height))
+    if request.width * request.height > pixels:
+        shrink = math.sqrt(pixels / (request.width * request.height))
         width, height = (
-            max(GRID, round(side * shrink / GRID) * GRID)
+            max(grid, round(side * shrink / grid) * grid)
             for side in (request.width, request.height)
         )
-        while width * height > PIXELS:
-            width, height = (width - GRID, height) if width >= height else (width, height - GRID)
+        while width * height > pixels:
+            width, height = (width - grid, height) if width >= height else (width, height - grid)
         return replace(request, width=width, height=height, kernels=None)
     if request.adapters:
         return replace(request, adapters=request.adapters[:-1], kernels=None)

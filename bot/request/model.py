@@ -4,14 +4,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from bot.request import emphasis
+from catalog.families import DEFAULT
 
 DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
-AYS: Final = "AYS"
-"""Timesteps as in "Align Your Steps" (arXiv 2404.14507), whose table for SDXL has ten steps."""
-FINAL_STEP: Final = 8
-"""Both sides of a second pass are multiples of it: the VAE's scale."""
 
 SEED_MAX = 2**32 - 1
 """Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
@@ -165,5 +162,6 @@ class GenerationRequest:
 
 
 def enlarged(side: int, scale: float) -> int:
-    """`side` pixels × `scale`, to the nearest multiple of FINAL_STEP."""
-    return round(side * scale / FINAL_STEP) * FINAL_STEP
+    """`side` pixels × `scale`, to the nearest multiple that the model family can paint."""
+    step = DEFAULT.pixel_step  # a stored request does not name its family
+    return round(side * scale / step) * step

@@ -1,12 +1,14 @@
 """What the catalog offers here: finding the model, the LoRA and the scheduler that were meant."""
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
+
+from rapidfuzz import fuzz, process
 
 from bot.errors import InvalidRequest, Refused
 from bot.request.model import GenerationRequest
 from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
+from catalog.search import SIMILAR
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
@@ -80,15 +82,18 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     return entry
 
 
-def find_scheduler(name: str) -> str:
-    """The one of catalog.SCHEDULERS that is meant, however it is spelt: `dpmpp_2m` is DPM++ 2M."""
-    known = {_plain(scheduler): scheduler for scheduler in SCHEDULERS}
+def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
+    """The one of `schedulers` that is meant, however it is spelt: `dpmpp_2m` is DPM++ 2M."""
+    known = {_plain(scheduler): scheduler for scheduler in schedulers}
     if found := known.get(_plain(name)):
         return found
-    near = [known[match] for match in difflib.get_close_matches(_plain(name), known, n=3)]
+    alike = process.extract(
+        _plain(name), [*known], scorer=fuzz.ratio, score_cutoff=SIMILAR, limit=3
+    )
+    near = [known[match] for match, _, _ in alike]
     if near:
         raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=", ".join(near))
-    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=", ".join(SCHEDULERS))
+    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=", ".join(schedulers))
 
 
 def named(entries: Mapping[str, Entry], name: str) -> Entry | None:

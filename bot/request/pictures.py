@@ -6,8 +6,9 @@ from typing import Final, TypeVar
 from bot.errors import InvalidRequest
 from bot.request.model import GenerationRequest, Hires, InitImage, Reference
 from bot.request.offers import check_reference
-from bot.request.syntax import PIXEL_STEP, at_ratio
+from bot.request.syntax import at_ratio
 from catalog import Catalog, ModelEntry
+from catalog.families import Family
 
 Number = TypeVar("Number", int, float)
 
@@ -17,9 +18,6 @@ REFERENCE_WEIGHT: Final = (0.0, 0.6, 1.5)
 HIRES_SCALES: Final = (1.25, 1.5, 2.0)
 HIRES_STRENGTH: Final = 0.4
 """Enough to draw what the larger picture has room for, too little to change what is in it."""
-HIRES_PIXELS_MAX: Final = 2048 * 2048
-HIRES_SIDE_MAX: Final = 3072
-"""Of the finished picture: twice SDXL's 1024² and its longest side, which a card of 11 GB holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +76,29 @@ def reference(picture: Picture | None, weight: float | None, catalog: Catalog) -
 
 def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
     """The size of the picture's shape at the model's pixel count, as far as the model goes."""
-    sides = at_ratio(picture.width, picture.height, model.size)
+    sides = at_ratio(picture.width, picture.height, model.size, model.family)
     width, height = (min(max(side, model.min_side), model.max_side) for side in sides)
     while width * height > model.max_pixels:
         # Rounded up, or a side was below the least: the longer one gives way.
         if width >= height:
-            width -= PIXEL_STEP
+            width -= model.family.pixel_step
         else:
-            height -= PIXEL_STEP
+            height -= model.family.pixel_step
     return width, height
 
 
-def check_final_size(request: GenerationRequest) -> None:
+def check_final_size(request: GenerationRequest, family: Family) -> None:
     """Raise if a second pass would make the picture too large."""
     width, height = request.final_size
     if request.hires is None:
         return
-    if width * height > HIRES_PIXELS_MAX or max(width, height) > HIRES_SIDE_MAX:
+    if width * height > family.hires_max_pixels or max(width, height) > family.hires_max_side:
         raise InvalidRequest(
             "hires",
             "hires.size",
             value=f"{request.hires.scale:g}",
             width=width,
             height=height,
-            megapixels=f"{HIRES_PIXELS_MAX / 1e6:.1f}",
-            side=HIRES_SIDE_MAX,
+            megapixels=f"{family.hires_max_pixels / 1e6:.1f}",
+            side=family.hires_max_side,
         )

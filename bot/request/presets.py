@@ -1,24 +1,12 @@
 """Presets: what a few words set at once, and how far a person may turn each of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request.model import AYS, DRAFT, FAST, PRESETS, AdapterUse
+from bot.request.model import DRAFT, FAST, PRESETS, AdapterUse
 from bot.request.offers import find_adapter
-from catalog import (
-    FAST_GUIDANCE,
-    FAST_STEPS,
-    AdapterEntry,
-    Catalog,
-    FloatRange,
-    IntRange,
-    ModelEntry,
-)
-
-AYS_STEPS: Final = 10
-AYS_SCHEDULERS: Final = ("DPM++ 2M", "DPM++ 2M SDE", "Euler")
-"""Those that take timesteps from outside; with Karras' spacing a scheduler makes its own."""
+from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +35,30 @@ def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: 
             name=None, steps=model.steps, guidance=model.guidance, scheduler=model.scheduler
         )
     if wanted == DRAFT:
-        return Preset(
-            name=DRAFT,
-            # The table has ten steps, no more and no fewer.
-            steps=IntRange(min=AYS_STEPS, default=AYS_STEPS, max=AYS_STEPS),
-            guidance=model.guidance,
-            scheduler=AYS_SCHEDULERS[0],
-            schedulers=AYS_SCHEDULERS,
-            spacing=AYS,
-        )
+        return _draft(model, catalog, nsfw=nsfw)
     if wanted == FAST:
         return _fast(model, catalog, nsfw=nsfw)
     raise InvalidRequest("preset", "preset.unknown", value=name or "", known=", ".join(PRESETS))
 
 
+def _draft(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
+    draft = model.family.draft
+    if draft is None:
+        raise _without(DRAFT, model, catalog, nsfw, lambda entry: entry.family.draft is not None)
+    return Preset(
+        name=DRAFT,
+        steps=IntRange(min=draft.steps, default=draft.steps, max=draft.steps),
+        guidance=model.guidance,
+        scheduler=draft.schedulers[0],
+        schedulers=draft.schedulers,
+        spacing=draft.spacing,
+    )
+
+
 def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
     fast = model.fast
     if fast is None:
-        having = [entry.key for entry in catalog.offered_models(nsfw=nsfw) if entry.fast]
-        if not having:
-            raise Refused("preset.nowhere", preset=FAST)
-        raise Refused("preset.missing", preset=FAST, model=model.key, models=", ".join(having))
+        raise _without(FAST, model, catalog, nsfw, lambda entry: entry.fast is not None)
     adapter = None
     if fast.adapter is not None:
         try:
@@ -78,8 +69,8 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
                 "preset.adapter", preset=FAST, model=model.key, name=fast.adapter
             ) from None
         adapter = (entry, AdapterUse(entry.key, fast.weight))
-    low, high = FAST_STEPS
-    least, most = FAST_GUIDANCE
+    low, high = model.family.fast_steps
+    least, most = model.family.fast_guidance
     return Preset(
         name=FAST,
         steps=IntRange(min=low, default=fast.steps, max=high),
@@ -87,3 +78,13 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
         scheduler=fast.scheduler,
         adapter=adapter,
     )
+
+
+def _without(
+    preset: str, model: ModelEntry, catalog: Catalog, nsfw: bool, has: Callable[[ModelEntry], bool]
+) -> Refused:
+    """That `model` has no such preset, and which models have it."""
+    having = [entry.key for entry in catalog.offered_models(nsfw=nsfw) if has(entry)]
+    if not having:
+        return Refused("preset.nowhere", preset=preset)
+    return Refused("preset.missing", preset=preset, model=model.key, models=", ".join(having))

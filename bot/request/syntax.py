@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.errors import InvalidRequest
 from catalog import ModelEntry
+from catalog.families import Family
 
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
@@ -13,16 +14,6 @@ NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
 DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
-
-PORTRAIT = ((13, 19), (2, 3), (3, 4), (9, 16))
-LANDSCAPE = ((19, 13), (3, 2), (4, 3), (16, 9), (21, 9))
-RATIOS = ((1, 1), *PORTRAIT, *LANDSCAPE)
-"""Shapes that people ask for, width to height; 13:19 is SDXL's own 832×1216."""
-
-PIXEL_STEP = 8
-"""The VAE's scale: both sides are multiples of it."""
-BUCKET_STEP = 64
-"""SDXL was trained on sides that are multiples of 64 (SDXL paper, arXiv 2307.01952, appendix I)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +73,7 @@ def _ask(text: str) -> AdapterAsk:
     return AdapterAsk(name, weight, None if text_weight == weight else text_weight)
 
 
-def parse_size(text: str, native: tuple[int, int]) -> tuple[int, int]:
+def parse_size(text: str, native: tuple[int, int], family: Family) -> tuple[int, int]:
     """`832x1216`, or a ratio such as `16:9` at the pixel count of `native` → (width, height).
 
     Only the form is checked here; the model's bounds are checked by `compose`.
@@ -92,24 +83,25 @@ def parse_size(text: str, native: tuple[int, int]) -> tuple[int, int]:
     if match := RATIO.fullmatch(text.strip()):
         across, down = int(match[1]), int(match[2])
         if across and down:
-            return at_ratio(across, down, native)
+            return at_ratio(across, down, native, family)
     raise InvalidRequest("size", "size.form", value=text)
 
 
 def usual_sizes(model: ModelEntry) -> dict[tuple[int, int], tuple[int, int]]:
-    """The size of each of RATIOS at the model's pixel count, as far as the model can paint it."""
+    """The size of each usual shape at the model's pixel count, as far as the model can paint it."""
     sizes: dict[tuple[int, int], tuple[int, int]] = {}
-    for ratio in RATIOS:
-        size = at_ratio(*ratio, model.size)
+    for ratio in model.family.shapes:
+        size = at_ratio(*ratio, model.size, model.family)
         fits = model.min_side <= min(size) <= max(size) <= model.max_side
         if fits and size[0] * size[1] <= model.max_pixels:
             sizes.setdefault(size, ratio)
     return sizes
 
 
-def at_ratio(across: int, down: int, native: tuple[int, int]) -> tuple[int, int]:
+def at_ratio(across: int, down: int, native: tuple[int, int], family: Family) -> tuple[int, int]:
     """The size of that shape whose pixel count is nearest to `native`'s."""
     pixels = native[0] * native[1]
-    step = BUCKET_STEP if min(native) >= 8 * BUCKET_STEP else PIXEL_STEP
+    bucket = family.bucket_step
+    step = bucket if min(native) >= 8 * bucket else family.pixel_step
     width = math.sqrt(pixels * across / down)
     return max(step, round(width / step) * step), max(step, round(pixels / width / step) * step)

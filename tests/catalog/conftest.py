@@ -1,10 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from catalog.families import SDXL, Family
 from tests.catalog.home import Home
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
+
+
+@pytest.fixture
+def other_family() -> Family:
+    """A family that is not SDXL."""
+    return replace(SDXL, key="sd15", name="Stable Diffusion 1.5", adapter_bases=("SD 1.5",))

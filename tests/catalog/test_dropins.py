@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from catalog import dropins as dropins_module
 from catalog import locate, problems_of, read_catalog
-from catalog.dropins import SIDECAR_MAX, Headers, slug
-from catalog.header import HEADER_MAX, HeaderError, read_header, read_metadata
+from catalog.dropins import SIDECAR_MAX, HeaderCache, slug
 from catalog.schema import is_key
+from catalog.weight_files import Header, HeaderError, read_header
 from tests.catalog.home import ONE_MODEL, Home, weights_bytes
 
 
@@ -133,27 +133,12 @@ def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "empty or cut off"),
-        (b"\0" * 8, "empty or cut off"),
-        (b"PK\x03\x04" + b"\0" * 100, "not a .safetensors file, or cut off"),
-        (struct.pack("<Q", HEADER_MAX + 1) + b"{}", "not a .safetensors file, or cut off"),
-        (struct.pack("<Q", 2**63) + b"{}", "not a .safetensors file, or cut off"),
-        (struct.pack("<Q", 2**64 - 1) + b"{}", "not a .safetensors file, or cut off"),
-        (weights_bytes()[:40], "not a .safetensors file, or cut off"),
-        (weights_bytes()[:-1], "it is cut off"),
+        (b"", "it is empty or cut off"),
+        (b"PK\x03\x04\x14" + b"\0" * 100, "it does not begin with the length of a header"),
+        (weights_bytes()[:-1], "it is cut off: was it copied or downloaded to the end?"),
         (broken(b"not json"), "its header is not JSON"),
-        (broken(b"\xff\xff\xff"), "its header is not JSON"),
-        (broken(b"[" * 100_000), "its header is not JSON"),
-        (broken([1]), "its header is not a table"),
-        (broken({}), "it holds no tensors"),
-        (broken({"__metadata__": {"ss_output_name": "x"}}), "it holds no tensors"),
-        (broken({"t": {}}), "a tensor has no data_offsets"),
-        (broken({"t": {"data_offsets": [0, "4"]}}), "a tensor has no data_offsets"),
-        (broken({"t": {"data_offsets": [0, True]}}), "a tensor has no data_offsets"),
-        (broken({"t": {"data_offsets": [0, 10**30]}}), "it is cut off"),
-        (broken(b'{"t":{"data_offsets"' * 100_000), "it claims 100000 tensors; up to 20000"),
     ],
-    ids=range(19),
+    ids=range(4),
 )
 def test_a_broken_file_is_a_problem_and_not_offered(home: Home, raw: bytes, said: str) -> None:
     home.put(home.models_dir / "loras" / "bad.safetensors", raw)
@@ -164,28 +149,6 @@ def test_a_broken_file_is_a_problem_and_not_offered(home: Home, raw: bytes, said
     assert problem.key == "bad"
     assert problem.file.endswith("bad.safetensors")
     assert f"not offered: {said}" in str(problem) or said in problem.reason
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_break_the_header_reader(tmp_path_factory: Any, raw: bytes) -> None:
-    file = Path(tmp_path_factory.getbasetemp()) / "fuzz.safetensors"
-    file.write_bytes(raw)
-    with pytest.raises(HeaderError):
-        read_metadata(file)
-
-
-def test_a_header_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
-    file = tmp_path / "a.safetensors"
-    file.write_bytes(struct.pack("<Q", HEADER_MAX + 1))
-    os.truncate(file, HEADER_MAX * 2)  # sparse: takes no room on the disk
-    with pytest.raises(HeaderError, match=r"not a \.safetensors file, or cut off"):
-        read_metadata(file)
-
-
-def test_metadata_that_is_no_table_is_as_none(tmp_path: Path) -> None:
-    file = tmp_path / "a.safetensors"
-    file.write_bytes(broken({"t": {"data_offsets": [0, 4]}, "__metadata__": ["x"]}))
-    assert read_metadata(file) == {}
 
 
 def test_links_are_fine_when_they_lead_to_a_file(home: Home, tmp_path: Path) -> None:
@@ -300,12 +263,12 @@ def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPa
     bad = home.put(home.models_dir / "loras" / "b.safetensors", b"")
     reads: list[str] = []
 
-    def counting(file: Path) -> dict[str, str]:
+    def counting(file: Path) -> Header:
         reads.append(file.name)
-        return read_metadata(file)
+        return read_header(file)
 
-    monkeypatch.setattr(dropins_module, "read_metadata", counting)
-    headers = Headers()
+    monkeypatch.setattr(dropins_module, "read_header", counting)
+    headers = HeaderCache()
     for _ in range(3):
         assert headers.title(good) == "One"
         with pytest.raises(HeaderError):
@@ -352,7 +315,7 @@ class TestFacts:
         assert entry.trigger_words == ("ink wash", "sumi-e")
         facts = read.facts("ink")
         assert facts is not None
-        assert (facts.family, facts.base, facts.rank) == ("LoRA", "SDXL", 4)
+        assert (facts.algorithm, facts.base, facts.rank) == ("LoRA", "SDXL", 4)
         assert facts.candidates == ("ink wash", "sumi-e", "tree")
         assert read.misfit("ink") is None
 
@@ -434,12 +397,12 @@ class TestFacts:
         home.put(home.models_dir / "loras" / "bad.safetensors", b"bad")
         reads: list[str] = []
 
-        def counting(file: Path) -> Any:
+        def counting(file: Path) -> Header:
             reads.append(file.name)
             return read_header(file)
 
         monkeypatch.setattr(dropins_module, "read_header", counting)
-        headers = Headers()
+        headers = HeaderCache()
         for _ in range(3):
             read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)
             assert {key: f.base for key, f in read.adapter_facts.items()} == {
@@ -457,11 +420,3 @@ class TestFacts:
             "bad.safetensors",
             "near.safetensors",
         ]
-
-    def test_malformed_shapes_are_as_none(self, tmp_path: Path) -> None:
-        shapes: list[Any] = [None, "x", [1, -1], [1.0], [True], {}, [2, 3]]
-        file = tmp_path / "a.safetensors"
-        file.write_bytes(
-            broken({f"t{n}": {"shape": s, "data_offsets": [0, 4]} for n, s in enumerate(shapes)})
-        )
-        assert [*read_header(file).shapes.values()] == [(), (), (), (), (), (), (2, 3)]

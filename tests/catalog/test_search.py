@@ -1,5 +1,6 @@
 """What a person typed finds the right entries, in the right order."""
 
+from itertools import islice, permutations
 from typing import Any
 
 import pytest
@@ -188,6 +189,13 @@ def test_among_ten_thousand_a_misspelt_key_is_found() -> None:
     wanted = many().index("pixelly-neonwash-4630")
     assert index.search("pixlely-neonwash-4630", lambda n: True, 25)[0] == wanted
     assert wanted in index.nearest("pxielly-neonwahs-463x", lambda n: True, 3)
+
+
+def test_a_misspelt_word_is_found_however_many_are_like_it() -> None:
+    """All of them are compared: none is passed over for one that has more letters in common."""
+    alike = ["".join(letters) for letters in islice(permutations("hgfedcba"), 500)]
+    index = Index((name, "") for name in [*alike, "abcdefxy"])
+    assert index.search("abcdefgh", lambda n: True, 3) == [500]
 
 
 NAMES = st.lists(

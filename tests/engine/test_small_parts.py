@@ -3,12 +3,10 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.engine.hashing import HashBook
-from bot.engine.safetensors_file import NotSafetensors, read_header
 from catalog import SCHEDULERS
 from tests.engine.factories import TINY
 
@@ -121,41 +119,6 @@ def test_hashing_can_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         HashBook(tmp_path / "hashes.json").of_file(file, never)
     assert not (tmp_path / "hashes.json").exists()
-
-
-def test_a_header_is_read(models_dir: Path) -> None:
-    path = models_dir / TINY / "vae" / "diffusion_pytorch_model.safetensors"
-    header = read_header(path)
-    assert header.shapes["post_quant_conv.weight"] == (4, 4, 1, 1)
-    assert header.data_start == 8 + int.from_bytes(path.read_bytes()[:8], "little")
-
-
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]},
-        {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
-        {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]},
-        {"dtype": "F32", "shape": [True, 2], "data_offsets": [0, 8]},
-        {"dtype": "F33", "shape": [2], "data_offsets": [0, 8]},
-        {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]},
-        {"dtype": "F32", "shape": [2], "data_offsets": [0]},
-        {"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]},
-        [],
-        None,
-    ],
-)
-def test_a_header_that_lies_is_refused(tmp_path: Path, tensor: Any) -> None:
-    text = json.dumps({"a": tensor}).encode()
-    path = tmp_path / "x.safetensors"
-    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
-    with pytest.raises(NotSafetensors):
-        read_header(path)
-
-
-def test_another_suffix_is_refused_before_it_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(NotSafetensors):
-        read_header(tmp_path / "does-not-even-exist.ckpt")
 
 
 def test_the_tiny_model_is_always_the_same(models_dir: Path, tmp_path: Path) -> None:

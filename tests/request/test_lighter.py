@@ -1,13 +1,16 @@
 """Lighter requests: one step at a time, until nothing is left to leave out."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.request import AdapterUse, Hires, lighter
-from bot.request.lighter import PIXELS
+from catalog.families import SDXL
 from tests.store.factories import request
 
+PIXELS = math.prod(SDXL.size)
 SIDES = st.integers(8, 256).map(lambda eighths: eighths * 8)
 
 

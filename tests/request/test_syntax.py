@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from bot.errors import InvalidRequest
 from bot.request import AdapterUse
 from bot.request.syntax import (
-    PIXEL_STEP,
     AdapterAsk,
     at_ratio,
     extract_tags,
     parse_adapters,
     parse_size,
 )
+from catalog.families import SDXL
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 WEIGHTS = st.none() | st.floats(-5, 5).map(lambda weight: round(weight, 3))
@@ -186,7 +186,7 @@ class TestSizes:
     @given(width=st.integers(0, 99_999), height=st.integers(0, 99_999), by=st.sampled_from("xX×*"))
     def test_dimensions_are_read_as_they_are(self, width: int, height: int, by: str) -> None:
         for text in (f"{width}{by}{height}", f" {width} {by}  {height} "):
-            assert parse_size(text, (1024, 1024)) == (width, height)
+            assert parse_size(text, (1024, 1024), SDXL) == (width, height)
 
     @given(
         across=st.integers(1, 999),
@@ -197,15 +197,15 @@ class TestSizes:
         self, across: int, down: int, native: tuple[int, int]
     ) -> None:
         for by in ":/":
-            width, height = parse_size(f"{across}{by}{down}", native)
+            width, height = parse_size(f"{across}{by}{down}", native, SDXL)
             assert width > 0
             assert height > 0
-            assert width % PIXEL_STEP == height % PIXEL_STEP == 0
+            assert width % SDXL.pixel_step == height % SDXL.pixel_step == 0
             if 1 / 2 <= across / down <= 2:
                 step = 64 if min(native) >= 512 else 8
                 assert abs(math.sqrt(native[0] * native[1] * across / down) - width) <= step / 2
                 assert abs(math.sqrt(native[0] * native[1] * down / across) - height) <= step / 2
-            assert at_ratio(down, across, native) == (height, width)
+            assert at_ratio(down, across, native, SDXL) == (height, width)
 
     @pytest.mark.parametrize(
         ("text", "size"),
@@ -220,14 +220,14 @@ class TestSizes:
         ],
     )
     def test_the_sizes_that_sdxl_was_trained_with(self, text: str, size: tuple[int, int]) -> None:
-        assert parse_size(text, (1024, 1024)) == size
+        assert parse_size(text, (1024, 1024), SDXL) == size
 
     @pytest.mark.parametrize(
         "text", ["", "big", "1024", "1024x", "x1024", "1:0", "0:1", "1024x1024x3", "-8x8", "1e3x8"]
     )
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidRequest) as refused:
-            parse_size(text, (1024, 1024))
+            parse_size(text, (1024, 1024), SDXL)
         assert (refused.value.field, refused.value.code) == ("size", "size.form")
 
     @given(text=ANY_TEXT)
@@ -235,6 +235,6 @@ class TestSizes:
     @example("٣x٣")
     def test_nothing_but_invalid_request_is_raised(self, text: str) -> None:
         with contextlib.suppress(InvalidRequest):
-            width, height = parse_size(text, (1024, 1024))
+            width, height = parse_size(text, (1024, 1024), SDXL)
             assert width >= 0
             assert height >= 0

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalog.dropins import Headers
-from catalog.header import read_metadata
+from catalog.dropins import HeaderCache
 from catalog.locate import BUILTINS_DIR
+from catalog.weight_files import read_header
 from tools.demo import judge
 from tools.demo.adapters import PLANS
 from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
@@ -46,11 +46,11 @@ def test_every_number_has_16_bits() -> None:
 def test_an_adapter_says_what_trainers_say(plan: object) -> None:
     assert isinstance(plan, type(PLANS[0]))
     file = BUILTINS_DIR / f"{plan.style}.safetensors"
-    facts = Headers().facts(file)
+    facts = HeaderCache().facts(file)
     family = {"": "LoRA", "lokr": "LoKr", "loha": "LoHa", "locon": "LoCon"}[plan.algo]
-    assert (facts.family, facts.base, facts.rank) == (family, "SDXL", plan.rank)
+    assert (facts.algorithm, facts.base, facts.rank) == (family, "SDXL", plan.rank)
     assert facts.candidates == (plan.trigger,)
-    metadata = read_metadata(file)
+    metadata = read_header(file).metadata
     assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
     assert metadata["ss_network_module"] in {"networks.lora", "lycoris.kohya"}
 

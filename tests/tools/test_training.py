@@ -9,8 +9,8 @@ import pytest
 
 from bot.engine import Engine
 from catalog import AdapterEntry, Catalog, ModelEntry
-from catalog.dropins import Headers
-from catalog.header import read_metadata
+from catalog.dropins import HeaderCache
+from catalog.weight_files import read_header
 from tests.engine.factories import paint, request
 
 
@@ -77,12 +77,12 @@ def test_everything_is_trained_and_written_and_can_be_painted_with(
     families = {"sketch": "LoRA", "neon": "LoKr", "pixel": "LoHa", "clay": "LoCon"}
     for key, family in families.items():
         file = tmp_path / "demo" / f"{key}.safetensors"
-        facts = Headers().facts(file)
-        assert (facts.family, facts.base, facts.candidates) == (family, "SDXL", (key,))
+        facts = HeaderCache().facts(file)
+        assert (facts.algorithm, facts.base, facts.candidates) == (family, "SDXL", (key,))
         # As kohya's trainer hashes: all that follows the header.
         data = file.read_bytes()
         numbers = data[8 + int.from_bytes(data[:8], "little") :]
-        assert read_metadata(file)["sshs_model_hash"] == hashlib.sha256(numbers).hexdigest()
+        assert read_header(file).metadata["sshs_model_hash"] == hashlib.sha256(numbers).hexdigest()
 
     flat, ink = str(tmp_path / "demo" / "flat"), str(tmp_path / "demo" / "ink.safetensors")
     models = {

@@ -83,7 +83,7 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
     """What was typed, when it is a size; then presets at the model's pixel count."""
     sizes: dict[tuple[int, int], str] = {}
     try:
-        width, height = parse_size(text, model.size)
+        width, height = parse_size(text, model.size, model.family)
     except InvalidRequest:
         pass
     else:

@@ -100,7 +100,7 @@ def misfit_mark(say: Say, why: Misfit) -> str:
 
 def kind(say: Say, facts: AdapterFacts) -> list[str]:
     """What kind of adapter it is, as far as its file tells."""
-    family = [] if facts.family == UNKNOWN else [facts.family]
+    family = [] if facts.algorithm == UNKNOWN else [facts.algorithm]
     rank = [] if facts.rank is None else [say("loras.rank", rank=facts.rank)]
     return [*family, *rank, *filter(None, [facts.base])]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from bot.engine.safetensors_file import Header
+from catalog.weight_files import Header
 
 _DTYPES: Final = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.engine.owner import Owner, public
-from bot.engine.patches import alphas, families, kinds
+from bot.engine.patches import alphas, families
 from bot.engine.patches.changes import (
     BiasChange,
     Change,
@@ -20,8 +20,14 @@ from bot.engine.patches.changes import (
 from bot.engine.patches.contents import Contents, CutOffError
 from bot.engine.patches.families import Family, MalformedError, RankError, Shape
 from bot.engine.patches.names import Target, split
-from bot.engine.safetensors_file import Header, NotSafetensors, read_header
-from catalog.foreign import foreign
+from catalog.families import SDXL
+from catalog.weight_files import (
+    Header,
+    NotSafetensors,
+    adapter_facts,
+    read_header,
+    unsupported_kind,
+)
 
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRA for SDXL (rank 512, with convolutions) has about 3 GiB."""
@@ -42,6 +48,8 @@ _SHARED: Final = frozenset(("alpha", "magnitude", "diff_b", "b_norm", "up_bias")
 _SCALARS: Final = frozenset(("alpha", "on_input"))
 """Roles of single numbers; only these may be integers."""
 
+UNKNOWN_BASE: Final = "another base model"
+
 Roles = dict[str, str]
 """Role of a tensor in a module → its name in the file."""
 
@@ -54,7 +62,6 @@ class AdapterFile:
     total: modules in the file. matched: modules of which everything is in `changes`.
     skipped: of the others (name in the file, reason): "no_such_module" in this model, or
         "no_bias" to change; the rest of such a module is applied.
-    family: such as "LoKr", or "mixed: LoRA, norm", the most frequent first.
     nbytes: of RAM that are held as long as any change lives.
     """
 
@@ -62,7 +69,6 @@ class AdapterFile:
     total: int
     matched: int
     skipped: tuple[tuple[str, str], ...]
-    family: str
     nbytes: int
 
 
@@ -79,7 +85,7 @@ def check_header(path: Path, owner: Owner) -> Header:
         raise owner.failed("not_safetensors", reason=str(error)) from None
     except OSError:
         raise owner.failed("missing", path=public(str(path))) from None
-    kind = foreign(header.shapes)
+    kind = unsupported_kind(header.shapes)
     if kind:
         raise owner.failed("unsupported", kind=kind)
     return header
@@ -122,7 +128,6 @@ def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
         len(modules),
         len(modules) - len(skipped),
         tuple(skipped),
-        _family_name(Counter(plan.family_name for plan in plans)),
         contents.nbytes,
     )
 
@@ -148,11 +153,6 @@ def _unknown(tensor: str, owner: Owner) -> Exception:
     return owner.failed("unknown_tensor", tensor=tensor[:100])
 
 
-def _family_name(counts: Counter[str]) -> str:
-    names = [name for name, _ in counts.most_common()]
-    return names[0] if len(names) == 1 else f"mixed: {', '.join(names)}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A module that fits, before its numbers are read. family: None when only its bias changes."""
@@ -162,13 +162,6 @@ class _Plan:
     family: type[Family] | None
     lacks_bias: bool
     axis: int
-
-    @property
-    def family_name(self) -> str:
-        name = self.family.name if self.family else "bias"
-        if self.axis < 0:
-            return name
-        return "DoRA" if self.family is families.LoRA else f"{name} with DoRA"
 
 
 class _Reader:
@@ -181,27 +174,15 @@ class _Reader:
         self._alphas = alphas.AlphasOfMetadata(header.metadata)
 
     def matches_nothing(self) -> Exception:
-        base = self._base_model()
-        if base == kinds.UNKNOWN_BASE:
-            return self._owner.failed("matches_nothing", tensors=len(self._header.shapes))
-        return self._other_base(base)
+        if base := self._base_model():
+            return self._other_base(base)
+        return self._owner.failed("matches_nothing", tensors=len(self._header.shapes))
 
     def _other_base(self, base: str) -> Exception:
         return self._owner.failed("other_base", family=base, total=len(self._modules))
 
     def _base_model(self) -> str:
-        context = None
-        for name in filter(kinds.reads_context, self._modules):
-            shapes = self._shapes(name)
-            try:
-                family = _family_of(shapes)
-                made = family.shape(shapes, ()) if family else ()
-            except (MalformedError, RankError):
-                continue
-            if len(made) > 1:
-                context = made[1]
-                break
-        return kinds.base_model(context, self._modules, self._header.metadata)
+        return adapter_facts(self._header.shapes, self._header.metadata).base
 
     def _shapes(self, name: str) -> dict[str, Shape]:
         return {role: self._header.shapes[key] for role, key in self._modules[name].items()}
@@ -247,7 +228,7 @@ class _Reader:
 
     def _other_shape(self, name: str, found: Shape, expected: Shape) -> Exception:
         base = self._base_model()
-        if base not in (kinds.OURS, kinds.UNKNOWN_BASE):
+        if base and base not in SDXL.adapter_bases:
             # Some of its modules have the names and even the shapes of ours.
             return self._other_base(base)
         return self._owner.failed(
@@ -255,7 +236,7 @@ class _Reader:
             module=name,
             found=_spelled(found),
             expected=_spelled(expected),
-            family=base,
+            family=base or UNKNOWN_BASE,
         )
 
     def blame(self, contents: Contents, matched: Mapping[str, Target]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.request import Draft, compose
-from bot.request.syntax import PIXEL_STEP, parse_adapters, parse_size
+from bot.request.syntax import parse_adapters, parse_size
 from bot.texts.language import Texts
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 
@@ -36,9 +36,9 @@ ADAPTERS |= {
     key: AdapterEntry(key=key, name=key.title(), path="a/b", **more) for key, more in MORE.items()
 }
 FACTS = {
-    "ink": AdapterFacts(family="LoRA", base="Pony", certain=True),
-    "inky-15": AdapterFacts(family="LoRA", base="SD 1.5", certain=True),
-    "inky-dyn": AdapterFacts(family="DyLoRA", base="SDXL", certain=True),
+    "ink": AdapterFacts(algorithm="LoRA", base="Pony", certain=True),
+    "inky-15": AdapterFacts(algorithm="LoRA", base="SD 1.5", certain=True),
+    "inky-dyn": AdapterFacts(algorithm="DyLoRA", base="SDXL", certain=True),
 }
 CATALOG = Catalog(MODELS, ADAPTERS, "model-0", adapter_facts=FACTS)
 
@@ -130,7 +130,7 @@ class TestLoras:
         words = ("ink wash", "a brush that is nearly dry", "x" * 60)
         known = AdapterEntry(key="known", name="Known", path="a/b", trigger_words=words)
         likely = AdapterEntry(key="likely", name="Likely", path="a/b")
-        facts = {"likely": AdapterFacts(family="LoRA", rank=16, base="SDXL", tags=words[:1])}
+        facts = {"likely": AdapterFacts(algorithm="LoRA", rank=16, base="SDXL", tags=words[:1])}
         small = Catalog(MODELS, {"known": known, "likely": likely}, "model-0", adapter_facts=facts)
         found = adapter_choices("", small, SAY, nsfw=True, model="model-0")
         assert [choice.name for choice in found] == [
@@ -181,8 +181,8 @@ class TestSizes:
         choices = size_choices("", model, SAY)
         assert choices[0].value == f"{model.size[0]}x{model.size[1]}"
         for choice in choices:
-            width, height = parse_size(choice.value, model.size)
-            assert width % PIXEL_STEP == height % PIXEL_STEP == 0
+            width, height = parse_size(choice.value, model.size, model.family)
+            assert width % model.family.pixel_step == height % model.family.pixel_step == 0
             request = compose(Draft(prompt="a", size=choice.value), catalog, nsfw=False)
             assert (request.width, request.height) == (width, height)
         assert len(set(values(choices))) == len(choices)

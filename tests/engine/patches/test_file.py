@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import JobFailed
+from catalog.weight_files import adapter_facts, read_header
 from tests.engine.factories import kohya, save
 from tests.engine.patches import make
 from tests.engine.patches.reading import BIASLESS, NAME, SHAPE, read, refused
@@ -43,7 +44,6 @@ def test_a_file_of_each_family_fits_the_demo_model(
         assert delta.isfinite().all()
         assert delta.abs().max() > 0.01
     assert sum(change.nbytes for change in file.changes) <= file.nbytes
-    assert family.partition(",")[0].partition(" ")[0] in file.family or "DoRA" in file.family
 
 
 def test_the_report_names_what_was_skipped(known: dict[str, Any], tmp_path: Path) -> None:
@@ -55,7 +55,6 @@ def test_the_report_names_what_was_skipped(known: dict[str, Any], tmp_path: Path
     file = read(save(tmp_path / "x.safetensors", tensors), known)
     assert (file.total, file.matched) == (3, 1)
     assert dict(file.skipped) == {strange: "no_such_module", BIASLESS: "no_bias"}
-    assert file.family == "mixed: LoRA, norm"
     path = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
     assert sorted((change.part, change.parameter) for change in file.changes) == [
         ("unet", f"{path}.weight"),
@@ -73,10 +72,15 @@ def test_a_file_of_nothing_but_biases_that_are_not_there_fits_nothing(
 
 @pytest.mark.parametrize(
     ("family", "said"),
-    [("LoRA", "LoRA"), ("LoKr", "LoKr"), ("DoRA", "DoRA"), ("LoHa, DoRA", "LoHa with DoRA")],
+    [("LoRA", "LoRA"), ("LoKr", "LoKr"), ("DoRA", "DoRA"), ("LoHa, DoRA", "DoRA + LoHa")],
 )
-def test_the_family_is_named(known: dict[str, Any], tmp_path: Path, family: str, said: str) -> None:
-    assert read(make.file(tmp_path / "x.safetensors", family, {NAME: SHAPE}), known).family == said
+def test_what_is_applied_is_named_as_in_the_catalog(
+    known: dict[str, Any], tmp_path: Path, family: str, said: str
+) -> None:
+    path = make.file(tmp_path / "x.safetensors", family, {NAME: SHAPE})
+    assert read(path, known).matched == 1
+    header = read_header(path)
+    assert adapter_facts(header.shapes, header.metadata).algorithm == said
 
 
 def test_alphas_beside_the_tensors_count(known: dict[str, Any], tmp_path: Path) -> None:

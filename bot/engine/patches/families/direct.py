@@ -22,7 +22,6 @@ class IA3:
     Liu et al. 2022, arXiv 2205.05638, as a difference from 1: lycoris/modules/ia3.py.
     """
 
-    name: ClassVar = "(IA)³"
     roles: ClassVar = frozenset(("weight", "on_input"))
     weight: torch.Tensor
     on_input: bool
@@ -52,7 +51,6 @@ class IA3:
 class Full:
     """Δ = diff, the whole difference; of the weight's shape. lycoris/modules/full.py."""
 
-    name: ClassVar = "full"
     roles: ClassVar = frozenset(("diff",))
     diff: torch.Tensor
 
@@ -75,7 +73,6 @@ class Full:
 class Norm:
     """Δ = w_norm, of a LayerNorm's or GroupNorm's weight: (n,). lycoris/modules/norms.py."""
 
-    name: ClassVar = "norm"
     roles: ClassVar = frozenset(("w_norm",))
     difference: torch.Tensor
 

@@ -32,7 +32,6 @@ class LoRA:
     Hu et al. 2021, arXiv 2106.09685; lycoris/functional/locon.py.
     """
 
-    name: ClassVar = "LoRA"
     roles: ClassVar = frozenset(("down", "up", "mid"))
     down: torch.Tensor
     up: torch.Tensor
@@ -84,7 +83,6 @@ class LoHa:
     Hyeon-Woo et al. 2021 (FedPara), arXiv 2108.06098; lycoris/functional/loha.py.
     """
 
-    name: ClassVar = "LoHa"
     roles: ClassVar = frozenset(f"hada_{x}" for x in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2"))
     first: tuple[torch.Tensor, ...]
     second: tuple[torch.Tensor, ...]
@@ -149,7 +147,6 @@ class LoKr:
     Edalati et al. 2022 (KronA), arXiv 2212.10650; lycoris/modules/lokr.py.
     """
 
-    name: ClassVar = "LoKr"
     roles: ClassVar = frozenset(
         f"lokr_{x}" for x in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
     )
@@ -209,7 +206,6 @@ class GLoRA:
     Chavan et al. 2023, arXiv 2306.07967; lycoris/modules/glora.py.
     """
 
-    name: ClassVar = "GLoRA"
     roles: ClassVar = frozenset(("a1", "a2", "b1", "b2", "bm"))
     a: tuple[torch.Tensor, torch.Tensor]
     b: LoRA

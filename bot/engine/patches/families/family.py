@@ -23,7 +23,6 @@ class RankError(Exception):
 class Family(Protocol):
     """One module's tensors in one of the families, on the CPU, in the dtype of the file."""
 
-    name: ClassVar[str]
     roles: ClassVar[frozenset[str]]
     """What tensors it may have, see `names.split`, besides alpha and those of biases."""
 

@@ -26,7 +26,6 @@ class OFT:
     networks/oft.py.
     """
 
-    name: ClassVar = "Diag-OFT"
     roles: ClassVar = frozenset(("oft_blocks", "rescale"))
     blocks: torch.Tensor
     rescale: torch.Tensor | None
@@ -64,7 +63,6 @@ class BOFT:
     Liu et al. 2023, arXiv 2311.06243; lycoris/functional/boft.py.
     """
 
-    name: ClassVar = "BOFT"
     roles: ClassVar = OFT.roles
     blocks: torch.Tensor
     rescale: torch.Tensor | None

@@ -1,4 +1,4 @@
-"""Files beside the adapters that look like them and cannot be applied, told by names of tensors."""
+"""Kinds of files that look like adapters and cannot be applied, told by names of tensors."""
 
 import re
 from collections.abc import Iterable
@@ -30,11 +30,11 @@ _KINDS: Final = tuple(
 a search leaps from one literal to the next: a file has thousands of names, and a folder hundreds
 of files."""
 
-FOREIGN: Final = tuple(dict.fromkeys(kind for kind, _ in _KINDS))
-"""Every kind that `foreign` tells."""
+UNSUPPORTED: Final = tuple(dict.fromkeys(kind for kind, _ in _KINDS))
+"""Every kind that `unsupported_kind` tells."""
 
 
-def foreign(tensors: Iterable[str]) -> str | None:
+def unsupported_kind(tensors: Iterable[str]) -> str | None:
     """The kind of file that names of tensors give away, when it cannot be applied.
 
     The catalog marks by it, and the engine refuses by it: what one offers the other takes.

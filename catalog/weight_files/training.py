@@ -13,86 +13,15 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from catalog.schema import NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN, clean_line
+from catalog.limits import NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.lines import clean_line
 
 WORDS_MAX: Final = 5
 JSON_MAX: Final = 1024 * 1024
 """Characters of JSON inside the metadata; a longer one is not read."""
-OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
-"""Models trained so far away from SDXL that their adapters go best with them."""
-SD1_OR_2: Final = "SD 1.5/2"
-"""Their blocks are the same; only what reads the text differs."""
-DIT: Final = "DiT"
-
-_STATED_MAX: Final = 200
 _PHRASE_MAX: Final = 1000
-_NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 # kohya names a file that got no title by what it is and when: `LoRA@1699123456.78`.
 _NO_TITLE: Final = re.compile(r"(LoRA|TextualInversion|Checkpoint)@[\d.]+")
-
-# Compared with names of architectures without blanks and dashes, the first that is in one counts.
-_ARCHITECTURES: Final = (
-    ("refiner", "SDXL refiner"),
-    ("stablediffusionxl", "SDXL"),
-    ("sdxl", "SDXL"),
-    ("stablediffusionv1", "SD 1.5"),
-    ("sdv1", "SD 1.5"),
-    ("sd1", "SD 1.5"),
-    ("stablediffusionv2", "SD 2"),
-    ("sdv2", "SD 2"),
-    ("sd2", "SD 2"),
-    ("stablediffusion3", "SD 3"),
-    ("sd3", "SD 3"),
-    ("chroma", "Chroma"),
-    ("flux", "Flux"),
-    ("hunyuan", "Hunyuan"),
-    ("wan2", "Wan"),
-    ("qwen", "Qwen-Image"),
-    ("lumina", "Lumina"),
-    ("zimage", "Z-Image"),
-    ("pixart", "PixArt"),
-    ("auraflow", "AuraFlow"),
-)
-# The same for names of checkpoints; the numbers are Civitai's, whose trainer writes nothing else.
-_CHECKPOINTS: Final = (
-    ("noob", "NoobAI"),
-    ("illustrious", "Illustrious"),
-    ("889818safetensors", "Illustrious"),
-    ("pony", "Pony"),
-    ("290640safetensors", "Pony"),
-    ("sdxl", "SDXL"),
-    ("v15pruned", "SD 1.5"),
-    ("flux1", "Flux"),
-)
-_UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
-# Their blocks carry the same names as Flux's.
-_LIKE_FLUX: Final = frozenset({"Chroma", "Hunyuan"})
-
-
-def base_of(structure: str, metadata: Mapping[str, str]) -> str:
-    """The base model. structure: what the tensors gave away, or "": then metadata tells."""
-    keys = ("modelspec.architecture", "ss_base_model_version")
-    stated = _first(_ARCHITECTURES, (_letters(metadata, key) for key in keys))
-    checkpoint = _first(_CHECKPOINTS, [_letters(metadata, "ss_sd_model_name")])
-    base = structure or stated or ("SDXL" if checkpoint in OFFSPRING else checkpoint)
-    if base == "SDXL" and checkpoint in OFFSPRING:
-        return checkpoint
-    if base == SD1_OR_2 and stated in {"SD 1.5", "SD 2"}:
-        return stated
-    if base == "Flux" and stated in _LIKE_FLUX:
-        return stated
-    if base == DIT and stated not in _UNET_BASES:
-        return stated or DIT
-    return base
-
-
-def _letters(metadata: Mapping[str, str], key: str) -> str:
-    return _NOT_A_LETTER.sub("", metadata.get(key, "")[-_STATED_MAX:].casefold())
-
-
-def _first(table: Iterable[tuple[str, str]], texts: Iterable[str]) -> str:
-    found = (base for text in texts for mark, base in table if mark in text)
-    return next(found, "")
 
 
 def title(metadata: Mapping[str, str]) -> str:

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.facts import (
-    IMPOSSIBLE,
-    POSSIBLE,
-    SDXL_CLASS,
-    UNKNOWN,
-    AdapterFacts,
-    Misfit,
-    adapter_facts,
-    misfit,
-)
-from catalog.schema import NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
-from catalog.training import JSON_MAX, WORDS_MAX
+from catalog.limits import NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED, AdapterFacts, adapter_facts
+from catalog.weight_files.training import JSON_MAX, WORDS_MAX
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -53,7 +44,7 @@ KOHYA_SDXL = {
 
 def told(shapes: Mapping[str, tuple[int, ...]], **metadata: str) -> tuple[Any, ...]:
     facts = adapter_facts(shapes, metadata)
-    return facts.family, facts.base, facts.certain, facts.rank, facts.conv_rank
+    return facts.algorithm, facts.base, facts.certain, facts.rank, facts.conv_rank
 
 
 LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
@@ -82,6 +73,20 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
         lora("lora_unet_joint_blocks_0_context_block_attn_qkv", 4, 4608, 1536)
         | lora("lora_te2_text_model_encoder_layers_0_mlp_fc1", 4, 5120, 1280),
         ("LoRA", "SD 3", True, 4, None),
+    ),
+    "diffusers, SD 3.5 Large": (
+        {
+            "transformer.transformer_blocks.0.attn.add_k_proj.lora_A.weight": (16, 2432),
+            "transformer.transformer_blocks.0.attn.add_k_proj.lora_B.weight": (2432, 16),
+        },
+        ("LoRA", "SD 3", True, 16, None),
+    ),
+    "diffusers, Qwen-Image, whose names are those of SD 3": (
+        {
+            "transformer.transformer_blocks.0.attn.add_k_proj.lora_A.weight": (16, 3072),
+            "transformer.transformer_blocks.0.attn.add_k_proj.lora_B.weight": (3072, 16),
+        },
+        ("LoRA", "DiT", True, 16, None),
     ),
     "kohya, SDXL's text encoders alone": (
         lora("lora_te2_text_model_encoder_layers_0_mlp_fc1", 8, 5120, 1280),
@@ -254,10 +259,10 @@ def test_what_the_tensors_tell(shapes: Shapes, expected: tuple[Any, ...]) -> Non
     assert told(shapes) == expected
 
 
-def test_every_family_is_told_by_some_file() -> None:
-    families = {expected[0] for _, expected in LORAS.values()}
-    told = {part for family in families for part in family.split(" + ")}
-    assert told - {*IMPOSSIBLE} == {*POSSIBLE, UNKNOWN}
+def test_every_algorithm_is_told_by_some_file() -> None:
+    algorithms = {expected[0] for _, expected in LORAS.values()}
+    told = {part for found in algorithms for part in found.split(" + ")}
+    assert told - {*UNSUPPORTED} == {*SUPPORTED, UNKNOWN}
 
 
 def test_the_most_common_rank_counts() -> None:
@@ -467,8 +472,8 @@ def test_whatever_a_header_says_the_facts_are_sound(
     shapes: Shapes, metadata: dict[str, str]
 ) -> None:
     facts = adapter_facts(shapes, metadata)
-    known = {*POSSIBLE, *IMPOSSIBLE, UNKNOWN}
-    assert set(facts.family.split(" + ")) <= known
+    known = {*SUPPORTED, *UNSUPPORTED, UNKNOWN}
+    assert set(facts.algorithm.split(" + ")) <= known
     assert facts.rank is None or 0 < facts.rank <= 4096
     assert facts.weight is None or WEIGHT_MIN <= facts.weight <= WEIGHT_MAX
     assert len(facts.title) <= NAME_MAX
@@ -479,25 +484,3 @@ def test_whatever_a_header_says_the_facts_are_sound(
             assert 0 < len(word) <= TRIGGER_MAX
             assert word == word.strip()
             assert "\n" not in word
-
-
-class TestMisfit:
-    @pytest.mark.parametrize("base", ["", *SDXL_CLASS])
-    @pytest.mark.parametrize("family", [UNKNOWN, *POSSIBLE, "full + norm"])
-    def test_what_may_fit(self, base: str, family: str) -> None:
-        assert misfit(AdapterFacts(family=family, base=base, certain=True), vouched=False) is None
-
-    @pytest.mark.parametrize("family", IMPOSSIBLE)
-    def test_a_family_that_cannot_be_applied(self, family: str) -> None:
-        found = misfit(AdapterFacts(family=family, base="SDXL"), vouched=True)
-        assert found == Misfit("family", family)
-        assert family in str(found)
-        assert "LoKr" in found.allowed
-
-    def test_the_owner_outweighs_metadata_but_not_shapes(self) -> None:
-        guessed, certain = AdapterFacts(base="SD 2"), AdapterFacts(base="SD 2", certain=True)
-        assert misfit(guessed, vouched=True) is None
-        for facts, vouched in ((guessed, False), (certain, False), (certain, True)):
-            found = misfit(facts, vouched=vouched)
-            assert found == Misfit("base", "SD 2")
-            assert "SDXL" in found.allowed

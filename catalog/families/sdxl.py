@@ -1,0 +1,48 @@
+"""Stable Diffusion XL (arXiv 2307.01952) and all that was trained from it."""
+
+from typing import Final
+
+from catalog.families.family import DraftPreset, Family
+from catalog.ranges import FloatRange, IntRange
+from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.base_models import SDXL as BASE
+from catalog.weight_files.base_models import SDXL_OFFSPRING
+
+SDXL: Final = Family(
+    key="sdxl",
+    name="Stable Diffusion XL",
+    checkpoint_prefixes=(
+        "model.diffusion_model.",
+        "conditioner.embedders.0.",
+        "conditioner.embedders.1.",
+    ),
+    adapter_bases=(BASE, *SDXL_OFFSPRING),
+    config="stabilityai/stable-diffusion-xl-base-1.0",
+    size=(1024, 1024),
+    pixel_step=8,  # the VAE's scale
+    bucket_step=64,  # the paper's appendix I
+    shapes=(
+        (1, 1),
+        *((13, 19), (2, 3), (3, 4), (9, 16)),  # 13:19 is its own 832×1216
+        *((19, 13), (3, 2), (4, 3), (16, 9), (21, 9)),
+    ),
+    min_side=512,
+    max_side=1536,
+    max_pixels=1_600_000,
+    # Twice 1024² and its longest side, which a card of 11 GB holds.
+    hires_max_pixels=2048 * 2048,
+    hires_max_side=3072,
+    steps=IntRange(min=10, default=30, max=100),
+    guidance=FloatRange(min=1.0, default=7.5, max=30.0),
+    schedulers=SCHEDULERS,
+    takes_negative=True,
+    takes_emphasis=True,
+    takes_clip_skip=True,
+    takes_image=True,
+    takes_reference=True,
+    adapts_text=True,
+    # The paper's table for SDXL has ten steps. With Karras' spacing a scheduler makes its own.
+    draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
+    fast_steps=(1, 12),
+    fast_guidance=(1.0, 4.0),
+)

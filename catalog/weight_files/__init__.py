@@ -1,0 +1,26 @@
+"""What weight files say of themselves, read without torch: by the catalog and by the engine."""
+
+from catalog.weight_files.adapter import AdapterFacts, adapter_facts
+from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
+from catalog.weight_files.header import (
+    Header,
+    HeaderError,
+    NotSafetensors,
+    UnreadableFile,
+    read_header,
+)
+from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
+
+__all__ = [
+    "SUPPORTED",
+    "UNKNOWN",
+    "UNSUPPORTED",
+    "AdapterFacts",
+    "Header",
+    "HeaderError",
+    "NotSafetensors",
+    "UnreadableFile",
+    "adapter_facts",
+    "read_header",
+    "unsupported_kind",
+]

@@ -1,0 +1,174 @@
+"""What an adapter is, told from the names and shapes of its tensors and from its metadata.
+
+No tensor is read. Names of tensors are those that kohya's sd-scripts, LyCORIS, OneTrainer,
+ai-toolkit and diffusers/peft write; shapes outrank metadata, which anybody may edit.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from catalog.weight_files import algorithms, base_models, training
+from catalog.weight_files.algorithms import (
+    BOFT,
+    DIAG_OFT,
+    DORA,
+    FULL,
+    GLORA,
+    IA3,
+    LOCON,
+    LOHA,
+    LOKR,
+    LORA,
+    NORM,
+    UNKNOWN,
+)
+from catalog.weight_files.base_models import INPUT_LAST, Shapes
+from catalog.weight_files.unsupported import unsupported_kind
+
+RANK_MAX: Final = 4096
+
+_ALGORITHM_OF_PART: Final = {
+    **dict.fromkeys(("lora_down", "lora_up", "lora_A", "lora_B"), LORA),
+    "lora_mid": LOCON,
+    **dict.fromkeys(("dora_scale", "lora_magnitude_vector"), DORA),
+    **dict.fromkeys(
+        ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"), LOHA
+    ),
+    **dict.fromkeys(
+        ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"), LOKR
+    ),
+    **dict.fromkeys(("diff", "diff_b"), FULL),
+    **dict.fromkeys(("w_norm", "b_norm"), NORM),
+    **dict.fromkeys(("a1", "a2", "b1", "b2"), GLORA),
+    "oft_blocks": DIAG_OFT,
+    "on_input": IA3,
+}
+_WRAPPERS: Final = frozenset({"weight", "bias", "default", "*"})
+"""Ends of names that say nothing: `default` is the adapter's name in peft."""
+
+_RANK_FIRST: Final = frozenset({"lora_down", "lora_A", "hada_w1_b", "lokr_w1_b", "lokr_w2_b", "a2"})
+_TUCKER: Final = frozenset({"lora_mid", "hada_t1", "lokr_t2"})
+_OF_INPUT: Final = frozenset({*INPUT_LAST, "lokr_w1", "lokr_w1_b", "lokr_w2", "lokr_w2_b"})
+
+_SHAPED: Final = _RANK_FIRST | _TUCKER | _OF_INPUT | {"oft_blocks"}
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFacts:
+    """What one adapter file says of itself.
+
+    algorithm: of SUPPORTED, several joined by " + "; of UNSUPPORTED; or UNKNOWN.
+    base: "SDXL", an offspring of it, "SD 1.5", "Flux" …; "" when nothing tells.
+    certain: `base` follows from the tensors, not from metadata alone.
+    rank, conv_rank: the most common of the linear layers and of the convolutions; None where the
+        algorithm has none.
+    phrase: trigger words that the author wrote into the file.
+    tags: of nearly every training picture, the most frequent first: likely trigger words.
+    weight: that the author recommends. title: "" when there is none.
+    """
+
+    algorithm: str = UNKNOWN
+    base: str = ""
+    certain: bool = False
+    rank: int | None = None
+    conv_rank: int | None = None
+    phrase: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    weight: float | None = None
+    title: str = ""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Words that may trigger it, those of the author first; few enough to be shown."""
+        words: dict[str, str] = {}
+        for word in (*self.phrase, *self.tags):
+            words.setdefault(word.casefold(), word)
+        return tuple(words.values())[: training.WORDS_MAX]
+
+
+def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
+    """Tell what an adapter file is from its header. Never raises.
+
+    shapes: of every tensor by name. metadata: as the file has it, untrusted.
+    """
+    found: set[str] = set()
+    ranks: Counter[int] = Counter()
+    conv_ranks: Counter[int] = Counter()
+    readers: dict[str, dict[str, tuple[int, ...]]] = {}
+    strange: list[str] = []
+    for name in shapes:
+        module, _, part = name.removesuffix(".weight").rpartition(".")
+        algorithm = _ALGORITHM_OF_PART.get(part)
+        if algorithm is None:
+            if part == "alpha":
+                continue
+            if part in _WRAPPERS:
+                module, _, part = module.rpartition(".")
+            if part not in _ALGORITHM_OF_PART:
+                module, part = _unusual(module, part)
+            if part not in _ALGORITHM_OF_PART:
+                strange.append(name)
+                continue
+            algorithm = _ALGORITHM_OF_PART[part]
+        if part not in _SHAPED:
+            found.add(algorithm)
+            continue
+        shape = shapes[name]
+        if part == "a2":
+            # (rank, in); old versions of LyCORIS wrote (in, rank).
+            shape = tuple(sorted(shape[:2]))
+        found.add(BOFT if algorithm == DIAG_OFT and len(shape) == 4 else algorithm)
+        if part in _RANK_FIRST and shape:
+            spatial = len(shape) == 4 and shape[2:] != (1, 1)
+            (conv_ranks if spatial else ranks)[shape[0]] += 1
+        elif part in _TUCKER and shape:
+            conv_ranks[shape[0]] += 1
+        if part in _OF_INPUT and base_models.reads_text(module):
+            readers.setdefault(module, {})[part] = shape
+    structure = base_models.of_tensors(shapes, readers)
+    return AdapterFacts(
+        algorithm=unsupported_kind(strange) or _joined(found, convolutions=bool(conv_ranks)),
+        base=base_models.refined(structure, metadata),
+        certain=bool(structure),
+        rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(found) else None),
+        conv_rank=_common(conv_ranks),
+        phrase=training.phrase(metadata),
+        tags=training.frequent_tags(metadata),
+        weight=training.weight(metadata),
+        title=training.title(metadata),
+    )
+
+
+def _unusual(module: str, part: str) -> tuple[str, str]:
+    """Module and part, both as elsewhere, of a name whose end is not of the common forms."""
+    if part in {"down", "up"} and module.endswith(("lora", "lora_linear_layer")):
+        return module, f"lora_{part}"  # diffusers before peft: `attn2.processor.to_k_lora.down`
+    if part in _WRAPPERS:
+        head, _, tail = module.rpartition(".")
+        return head, tail
+    return module, part
+
+
+def _joined(found: set[str], *, convolutions: bool) -> str:
+    if LORA in found and (convolutions or LOCON in found):
+        found = found - {LORA} | {LOCON}
+    if {LORA, DORA} <= found:
+        found = found - {LORA}
+    return algorithms.joined(found)
+
+
+def _common(ranks: Counter[int]) -> int | None:
+    sound = ((rank, count) for rank, count in ranks.items() if 0 < rank <= RANK_MAX)
+    return max(sound, key=lambda pair: pair[1], default=(None, 0))[0]
+
+
+def _has_rank(found: set[str]) -> bool:
+    return found <= {LORA, LOCON, DORA, LOHA}
+
+
+def _stated_rank(metadata: Mapping[str, str]) -> int | None:
+    text = metadata.get("ss_network_dim", "")
+    rank = int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else 0
+    return rank if 0 < rank <= RANK_MAX else None

@@ -1,0 +1,163 @@
+"""For which base model an adapter was made: told from its tensors, else from its metadata.
+
+Shapes outrank metadata, which anybody may edit.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+SDXL: Final = "SDXL"
+SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
+"""Models trained so far away from SDXL that their adapters go best with them."""
+SD1_OR_2: Final = "SD 1.5/2"
+"""Their blocks are the same; only what reads the text differs."""
+DIT: Final = "DiT"
+
+_STATED_MAX: Final = 200
+_NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
+
+INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
+"""Ends of names of tensors whose second side is what their module takes in."""
+
+_BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
+"""Width of the text embeddings that a cross-attention layer of the UNet reads."""
+
+_KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")
+_JOINT_KEYS: Final = "attn.add_k_proj"
+_SD3_WIDTHS: Final = frozenset({1536, 2432})
+"""Of its joint attention; Flux's and Qwen-Image's, which have the same names, are 3072 wide."""
+_UNET_BLOCKS: Final = (
+    *("down_blocks", "up_blocks", "mid_block"),
+    *("input_blocks", "output_blocks", "middle_block"),
+)
+# Below, names are compared with `_` for every dot, each after a line break.
+_TRANSFORMERS: Final = (
+    ("motion_modules_", "AnimateDiff"),
+    ("joint_blocks_", "SD 3"),
+    ("double_blocks_", "Flux"),
+    ("_single_blocks_", "Flux"),
+    ("single_transformer_blocks_", "Flux"),
+    ("\ntransformer_", DIT),
+)
+_OF_SD1: Final = ("down_blocks_0_attentions_", "input_blocks_1_1_", "down_blocks_3_")
+_OF_SDXL: Final = (
+    *("_transformer_blocks_1_", "add_embedding_", "label_emb_"),
+    *("\nlora_te2_", "\ntext_encoder_2_"),
+)
+
+
+# Compared with names of architectures without blanks and dashes, the first that is in one counts.
+_ARCHITECTURES: Final = (
+    ("refiner", "SDXL refiner"),
+    ("stablediffusionxl", SDXL),
+    ("sdxl", SDXL),
+    ("stablediffusionv1", "SD 1.5"),
+    ("sdv1", "SD 1.5"),
+    ("sd1", "SD 1.5"),
+    ("stablediffusionv2", "SD 2"),
+    ("sdv2", "SD 2"),
+    ("sd2", "SD 2"),
+    ("stablediffusion3", "SD 3"),
+    ("sd3", "SD 3"),
+    ("chroma", "Chroma"),
+    ("flux", "Flux"),
+    ("hunyuan", "Hunyuan"),
+    ("wan2", "Wan"),
+    ("qwen", "Qwen-Image"),
+    ("lumina", "Lumina"),
+    ("zimage", "Z-Image"),
+    ("pixart", "PixArt"),
+    ("auraflow", "AuraFlow"),
+)
+# The same for names of checkpoints; the numbers are Civitai's, whose trainer writes nothing else.
+_CHECKPOINTS: Final = (
+    ("noob", "NoobAI"),
+    ("illustrious", "Illustrious"),
+    ("889818safetensors", "Illustrious"),
+    ("pony", "Pony"),
+    ("290640safetensors", "Pony"),
+    ("sdxl", SDXL),
+    ("v15pruned", "SD 1.5"),
+    ("flux1", "Flux"),
+)
+_UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
+# Their blocks carry the same names as Flux's.
+_LIKE_FLUX: Final = frozenset({"Chroma", "Hunyuan"})
+
+
+def refined(structure: str, metadata: Mapping[str, str]) -> str:
+    """The base model, or "" when nothing tells.
+
+    structure: what `of_tensors` said; metadata says which of those that look alike, and where the
+    tensors give nothing away it stands alone.
+    """
+    keys = ("modelspec.architecture", "ss_base_model_version")
+    stated = _first(_ARCHITECTURES, (_letters(metadata, key) for key in keys))
+    checkpoint = _first(_CHECKPOINTS, [_letters(metadata, "ss_sd_model_name")])
+    base = structure or stated or (SDXL if checkpoint in SDXL_OFFSPRING else checkpoint)
+    if base == SDXL and checkpoint in SDXL_OFFSPRING:
+        return checkpoint
+    if base == SD1_OR_2 and stated in {"SD 1.5", "SD 2"}:
+        return stated
+    if base == "Flux" and stated in _LIKE_FLUX:
+        return stated
+    if base == DIT and stated not in _UNET_BASES:
+        return stated or DIT
+    return base
+
+
+def _letters(metadata: Mapping[str, str], key: str) -> str:
+    return _NOT_A_LETTER.sub("", metadata.get(key, "")[-_STATED_MAX:].casefold())
+
+
+def _first(table: Iterable[tuple[str, str]], texts: Iterable[str]) -> str:
+    found = (base for text in texts for mark, base in table if mark in text)
+    return next(found, "")
+
+
+def reads_text(module: str) -> bool:
+    """Whether a module of this name reads the text's embeddings, so that its input tells a base."""
+    if "attn2" in module:
+        return module.endswith(_KEYS_AND_VALUES)
+    return module.endswith(_JOINT_KEYS)
+
+
+def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
+    """The base model that the tensors give away, "" when they do not.
+
+    readers: of each module that `reads_text`, the shapes by the tensors' ends, as in INPUT_LAST.
+    """
+    foreign = False
+    for module, parts in readers.items():
+        width = _input_width(parts)
+        if module.endswith(_JOINT_KEYS):
+            if width in _SD3_WIDTHS:
+                return "SD 3"
+        elif width and any(block in module for block in _UNET_BLOCKS):
+            if base := _BASE_OF_CONTEXT.get(width, ""):
+                return base
+            foreign = True
+    names = "\n" + "\n".join(shapes).replace(".", "_")
+    for mark, base in _TRANSFORMERS:
+        if mark in names:
+            return base
+    if "down_blocks_" in names or "input_blocks_" in names:
+        # With text embeddings of another width it is none of theirs, wherever its blocks are.
+        if not foreign and any(mark in names for mark in _OF_SD1):
+            return SD1_OR_2
+        return SDXL if any(mark in names for mark in _OF_SDXL) else ""
+    return SDXL if any(mark in names for mark in _OF_SDXL[1:]) else ""
+
+
+def _input_width(parts: Shapes) -> int:
+    """How many features the module of these tensors takes; 0 when they do not tell."""
+    for part in INPUT_LAST:
+        if len(shape := parts.get(part, ())) >= 2:
+            return shape[1]
+    first = parts.get("lokr_w1") or parts.get("lokr_w1_b") or ()
+    second = parts.get("lokr_w2") or parts.get("lokr_w2_b") or ()
+    # The Kronecker product of a×b and c×d takes b·d features; a low-rank factor ends in them too.
+    return first[1] * second[1] if len(first) >= 2 and len(second) >= 2 else 0

@@ -1,0 +1,69 @@
+"""Which adapters fit no model here, and why."""
+
+import pytest
+
+from catalog import AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
+from catalog.families import FAMILIES, SDXL, Family
+from catalog.misfit import misfit
+from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED
+
+
+@pytest.mark.parametrize("base", ["", *SDXL.adapter_bases])
+@pytest.mark.parametrize("algorithm", [UNKNOWN, *SUPPORTED, "full + norm"])
+def test_what_may_fit(base: str, algorithm: str) -> None:
+    facts = AdapterFacts(algorithm=algorithm, base=base, certain=True)
+    assert misfit(facts, FAMILIES.values(), vouched=False) is None
+
+
+@pytest.mark.parametrize("algorithm", UNSUPPORTED)
+def test_an_algorithm_that_cannot_be_applied(algorithm: str) -> None:
+    found = misfit(AdapterFacts(algorithm=algorithm, base="SDXL"), [SDXL], vouched=True)
+    assert found is not None
+    assert (found.kind, found.found) == ("algorithm", algorithm)
+    assert algorithm in str(found)
+    assert "LoKr" in found.allowed
+
+
+def test_the_owner_outweighs_metadata_but_not_shapes() -> None:
+    guessed, certain = AdapterFacts(base="SD 2"), AdapterFacts(base="SD 2", certain=True)
+    assert misfit(guessed, [SDXL], vouched=True) is None
+    for facts, vouched in ((guessed, False), (certain, False), (certain, True)):
+        found = misfit(facts, [SDXL], vouched=vouched)
+        assert found == Misfit("base", "SD 2", "SDXL, Pony, Illustrious, NoobAI")
+
+
+def test_another_family_takes_its_own_adapters(other_family: Family) -> None:
+    facts = AdapterFacts(base="SD 1.5", certain=True)
+    assert misfit(facts, [other_family], vouched=False) is None
+    assert misfit(facts, [SDXL, other_family], vouched=False) is None
+    assert misfit(AdapterFacts(base="SDXL"), [other_family], vouched=False) is not None
+
+
+def test_an_adapter_fits_the_models_of_its_family_alone(
+    other_family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {family.key: family for family in (SDXL, other_family)}
+    monkeypatch.setattr("catalog.snapshot.FAMILIES", both)
+    monkeypatch.setattr(
+        ModelEntry, "family", property(lambda entry: other_family if entry.key == "old" else SDXL)
+    )
+    entries = {key: AdapterEntry(key=key, name=key, path="a/b") for key in ("ink", "oil", "flux")}
+    catalog = Catalog(
+        models={key: ModelEntry(key=key, name=key, path="a/b") for key in ("new", "old")},
+        adapters=entries,
+        default="new",
+        adapter_facts={
+            "ink": AdapterFacts(base="SDXL", certain=True),
+            "oil": AdapterFacts(base="SD 1.5", certain=True),
+            "flux": AdapterFacts(base="Flux", certain=True),
+        },
+    )
+    fitting = {
+        model: [entry.key for entry in catalog.offered_adapters(nsfw=True, model=model)]
+        for model in ("new", "old")
+    }
+    assert fitting == {"new": ["ink"], "old": ["oil"]}
+    assert catalog.misfit("oil") is catalog.misfit("ink") is None
+    assert catalog.misfit("flux") == Misfit(
+        "base", "Flux", "SDXL, Pony, Illustrious, NoobAI, SD 1.5"
+    )

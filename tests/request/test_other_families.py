@@ -1,0 +1,89 @@
+"""A model of another family: what its requests may hold, and in which bounds."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.errors import InvalidRequest, Refused
+from bot.request import Draft, GenerationRequest, Picture, compose, lighter
+from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog.families import SDXL
+
+OTHER = replace(
+    SDXL,
+    key="other",
+    name="Other",
+    size=(512, 512),
+    pixel_step=16,
+    bucket_step=32,
+    schedulers=("Euler", "DDIM"),
+    takes_negative=False,
+    takes_emphasis=False,
+    takes_clip_skip=False,
+    takes_image=False,
+    takes_reference=False,
+    adapts_text=False,
+    draft=None,
+    hires_max_pixels=600 * 600,
+)
+
+
+@pytest.fixture
+def catalog(monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """One model of OTHER, and one LoRA."""
+    monkeypatch.setattr(ModelEntry, "family", property(lambda _: OTHER))
+    entry = ModelEntry(
+        key="m", name="M", path="a/b", size=(512, 512), min_side=256, clip_skip=3, scheduler="Euler"
+    )
+    return Catalog({"m": entry}, {"ink": AdapterEntry(key="ink", name="Ink", path="a/b")}, "m")
+
+
+def composed(catalog: Catalog, **fields: Any) -> GenerationRequest:
+    return compose(Draft(**{"prompt": "a fox", **fields}), catalog, nsfw=False)
+
+
+PICTURE = Picture("0" * 64, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"negative": "fog"}, "negative"),
+        ({"image": PICTURE}, "image"),
+        ({"reference": PICTURE}, "reference"),
+        ({"lora": "ink:0.8:0.5"}, "lora"),
+    ],
+)
+def test_what_has_no_meaning_for_the_family_is_refused(
+    catalog: Catalog, fields: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        composed(catalog, **fields)
+    assert (refusal.value.field, refusal.value.code) == (name, "family.without")
+    assert refusal.value.params["family"] == "Other"
+
+
+def test_the_rest_is_the_familys_own(catalog: Catalog) -> None:
+    request = composed(catalog, prompt="a (fox:99)", lora="ink:0.8", size="16:9", scheduler="ddim")
+    assert (request.width, request.height) == (672, 384)
+    assert (request.scheduler, request.clip_skip) == ("DDIM", None)
+
+
+def test_its_bounds_are_said(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        composed(catalog, size="520x512")
+    assert refusal.value.params["step"] == 16
+    with pytest.raises(InvalidRequest) as refusal:
+        composed(catalog, scheduler="qqqq")
+    assert refusal.value.params["known"] == "Euler, DDIM"
+    with pytest.raises(InvalidRequest, match=r"hires\.size"):
+        composed(catalog, hires=1.5)
+    with pytest.raises(Refused, match=r"preset\.nowhere"):
+        composed(catalog, preset="draft")
+
+
+def test_a_lighter_one_has_its_own_size(catalog: Catalog) -> None:
+    less = lighter(composed(catalog, size="800x512"), OTHER)
+    assert less is not None
+    assert (less.width, less.height) == (608, 416)
