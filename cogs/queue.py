@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.tree import guarded
-from bot.chat.ui.line import job_choices, line_embed
+from bot.chat.ui.queue import job_choices, queue_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.store import Job, JobState, Store
@@ -35,7 +35,7 @@ class Queue(commands.Cog):
     @app_commands.guild_only()
     async def queue(self, interaction: Interaction) -> None:
         running = self._queue.running
-        embed = line_embed(
+        embed = queue_embed(
             self._texts.speaker(str(interaction.locale)),
             self._queue.standings(),
             running=running.id if running else None,

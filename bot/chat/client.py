@@ -13,7 +13,7 @@ import discord
 import yarl
 from discord.ext import commands
 
-from bot.chat.commands import CommandTranslator, put_into_words
+from bot.chat.commands import CommandTranslator, localize
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.sync import register_if_changed
@@ -127,7 +127,7 @@ class ImagenBot(commands.AutoShardedBot):
             await self.load_extension(extension)
         for command in self.tree.walk_commands():
             if isinstance(command, discord.app_commands.Command):
-                put_into_words(command, self.texts)
+                localize(command, self.texts)
 
     async def launch_shard(
         self, gateway: yarl.URL, shard_id: int, *, initial: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.chat.ui.buttons import JobButton, cancel_view
-from bot.chat.ui.line import LISTED, job_choices, line_embed
+from bot.chat.ui.queue import LISTED, job_choices, queue_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
 from bot.texts.language import Texts
@@ -25,7 +25,7 @@ def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticke
 
 
 def shown(*line: Ticket, paused: bool = False, running: str | None = "job1", user: int = 1) -> str:
-    embed = line_embed(SAY, line, running=running, user_id=user, guild_id=1, paused=paused)
+    embed = queue_embed(SAY, line, running=running, user_id=user, guild_id=1, paused=paused)
     check_limits(embed)
     return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])
 
