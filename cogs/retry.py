@@ -1,13 +1,13 @@
-"""The button below a job that the memory did not suffice for: paint it lighter."""
+"""The button below a job that ran out of GPU memory: try again with less."""
 
 from collections.abc import Callable
 
 import discord
-from discord.ext import commands
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import Component
 from bot.chat.delivery import Delivery
-from bot.chat.tree import guarded
+from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
@@ -18,8 +18,10 @@ from cogs.places import age_restricted, roles_of
 Interaction = discord.Interaction[ImagenBot]
 
 
-class Lighter(commands.Cog):
-    """Asks again for what failed, with less of what needs memory, for whoever asked first."""
+class RetryButton(Component[RetryId]):
+    """Queues the failed request once more, with less of what needs memory, for its author only."""
+
+    ids = RetryId
 
     def __init__(
         self, catalog: Callable[[], Catalog], store: Store, queue: JobQueue, delivery: Delivery
@@ -29,17 +31,16 @@ class Lighter(commands.Cog):
         self._queue = queue
         self._delivery = delivery
 
-    @commands.Cog.listener()
-    async def on_lighter_click(self, interaction: Interaction, job_id: str) -> None:
-        await guarded(interaction, self._paint(interaction, job_id))
+    async def check(self, interaction: Interaction, custom_id: RetryId) -> None:
+        job = await self._store.find(custom_id.job_id)
+        if job is not None and job.user_id != interaction.user.id:
+            raise Refused("lighter.foreign")
 
-    async def _paint(self, interaction: Interaction, job_id: str) -> None:
-        job = await self._store.find(job_id)
+    async def use(self, interaction: Interaction, custom_id: RetryId) -> None:
+        job = await self._store.find(custom_id.job_id)
         request = lighter(job.request) if job else None
         if job is None or request is None:
             raise Refused("lighter.gone")
-        if job.user_id != interaction.user.id:
-            raise Refused("lighter.foreign")
         nsfw = age_restricted(interaction.channel)
         check_offered(request, self._catalog(), nsfw=nsfw)
         ticket = await self._queue.accept(
@@ -66,6 +67,6 @@ class Lighter(commands.Cog):
 
 async def setup(bot: ImagenBot) -> None:
     studio = bot.studio
-    await bot.add_cog(
-        Lighter(lambda: studio.catalog.current, studio.store, studio.queue, bot.delivery)
+    bot.components.add(
+        RetryButton(lambda: studio.catalog.current, studio.store, studio.queue, bot.delivery)
     )

@@ -14,11 +14,12 @@ import yarl
 from discord.ext import commands
 
 from bot.chat.commands import CommandTranslator, localize
+from bot.chat.components import Components
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.sync import register_if_changed
 from bot.chat.tree import ImagenTree
-from bot.chat.ui.buttons import JobButton
+from bot.chat.ui.custom_id import Routed
 from bot.errors import EngineLost, SettingsError, StoreError
 from bot.files.housekeeping import Housekeeping
 from bot.process.lock import Claims
@@ -70,6 +71,7 @@ class ImagenBot(commands.AutoShardedBot):
             max_messages=None,
         )
         self.tree.texts = texts
+        self.components = Components(self.tree)
         self.settings = settings
         self.studio = studio
         self.texts = texts
@@ -122,7 +124,7 @@ class ImagenBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator(self.texts))
-        self.add_dynamic_items(JobButton)
+        self.add_dynamic_items(Routed)
         for extension in self._extensions_to_load:
             await self.load_extension(extension)
         for command in self.tree.walk_commands():

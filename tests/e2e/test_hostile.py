@@ -158,6 +158,29 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
     assert "Traceback" not in shared.log
 
 
+@pytest.mark.parametrize(
+    ("custom_id", "told"),
+    [
+        ("gone:1", "This button or menu no longer works. Please use the command again."),
+        ("loras:1e9:", "This button or menu no longer works. Please use the command again."),
+        ("cancel:abc", "There is no job “abc” in the queue."),
+        ("lighter:abc", "I no longer know what this was about. Please ask again."),
+    ],
+)
+async def test_a_message_with_an_outdated_button_is_answered(
+    shared: Bot, playground: Playground, ada: User, custom_id: str, told: str
+) -> None:
+    shown = await ada.slash("loras")
+    assert shown.message is not None
+    shown.message.components[0]["components"][0]["custom_id"] = custom_id
+    press = pressed(playground, ada, shown.message, custom_id)
+    await press.start()
+    assert press.ephemeral
+    assert press.message is not None
+    assert press.message.content.startswith(told)
+    assert "Traceback" not in shared.log
+
+
 async def test_an_interaction_that_comes_again_is_done_once(
     shared: Bot, playground: Playground, ada: User
 ) -> None:
