@@ -19,7 +19,7 @@ Interaction = discord.Interaction[ImagenBot]
 
 
 class RetryButton(Component[RetryId]):
-    """Queues the failed request once more, with less of what needs memory, for its author only."""
+    """Queues the failed request again, with less of what needs memory, for its author only."""
 
     ids = RetryId
 

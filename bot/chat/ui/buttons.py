@@ -1,6 +1,6 @@
 """Buttons below the message of a job: how they look, and which job their ids name.
 
-What pressing one does is the matter of the cog that adds a component for that id.
+What pressing one does is up to the cog that adds a component for that id.
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class CancelId(CustomId):
 
 @dataclass(frozen=True)
 class RetryId(CustomId):
-    """Requests what that job failed at once more, with less of what needs memory."""
+    """Queues the request of that failed job again, with less of what needs memory."""
 
-    prefix: ClassVar[str] = "lighter"
+    prefix: ClassVar[str] = "lighter"  # what the first messages said
 
     job_id: str
 
