@@ -1,10 +1,10 @@
 """/models and /loras: what there is to paint with."""
 
 import asyncio
-import re
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import ClassVar
 
 import discord
 from discord import app_commands
@@ -12,8 +12,9 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.chat.client import ImagenBot
-from bot.chat.tree import guarded
+from bot.chat.components import Component
 from bot.chat.ui.choices import model_choices
+from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.pages import loras_page, models_page
 from bot.request import find_model
 from bot.texts.language import Say, Texts
@@ -21,10 +22,25 @@ from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
 from cogs.places import age_restricted
 
 Interaction = discord.Interaction[ImagenBot]
-What = Literal["models", "loras"]
 
 
-class CatalogCog(commands.Cog, name="Catalog"):
+@dataclass(frozen=True)
+class PageId(CustomId):
+    """A page of the catalog, from 0. model: the key of the one that LoRAs are listed for, or ""."""
+
+    page: int
+    model: str = ""
+
+
+class ModelsPageId(PageId):
+    prefix: ClassVar[str] = "models"
+
+
+class LorasPageId(PageId):
+    prefix: ClassVar[str] = "loras"
+
+
+class CatalogCog(commands.Cog):
     """Shows the catalog privately, page by page."""
 
     def __init__(
@@ -42,14 +58,14 @@ class CatalogCog(commands.Cog, name="Catalog"):
     @app_commands.command(description="command.models.description")
     @app_commands.guild_only()
     async def models(self, interaction: Interaction) -> None:
-        embed, view = await self.page(interaction, "models", 0)
+        embed, view = await self.page(interaction, ModelsPageId(0))
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
     @app_commands.command(description="command.loras.description")
     @app_commands.describe(model="command.loras.model")
     @app_commands.guild_only()
     async def loras(self, interaction: Interaction, model: str | None = None) -> None:
-        embed, view = await self.page(interaction, "loras", 0, model)
+        embed, view = await self.page(interaction, LorasPageId(0, model or ""))
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
     @loras.autocomplete("model")
@@ -58,31 +74,37 @@ class CatalogCog(commands.Cog, name="Catalog"):
         return model_choices(text, self._catalog.current, nsfw=nsfw)
 
     async def page(
-        self, interaction: Interaction, what: What, page: int, model: str | None = None
+        self, interaction: Interaction, wanted: PageId
     ) -> tuple[discord.Embed, discord.ui.View]:
-        """One page and its buttons. model: for which LoRAs are looked at."""
+        """One page, the nearest to what is wanted, and its buttons.
+
+        Raises InvalidRequest when its model is not offered here.
+        """
         say = self._texts.speaker(str(interaction.locale))
         nsfw = age_restricted(interaction.channel)
         catalog = self._catalog.current
-        chosen = find_model(catalog, model, nsfw=nsfw) if model else None
-        if what == "models":
+        chosen = find_model(catalog, wanted.model, nsfw=nsfw) if wanted.model else None
+        if isinstance(wanted, ModelsPageId):
             offered = catalog.offered_models(nsfw=nsfw)
             embed, page, pages = models_page(
                 say,
                 offered,
-                page,
+                wanted.page,
                 default=catalog.default,
                 loaded=self._loaded(),
                 states=await asyncio.to_thread(self._states, say, offered),
             )
         else:
             adapters = catalog.offered_adapters(nsfw=nsfw)
-            embed, page, pages = loras_page(say, adapters, page, model=chosen, catalog=catalog)
+            embed, page, pages = loras_page(
+                say, adapters, wanted.page, model=chosen, catalog=catalog
+            )
         view = discord.ui.View(timeout=None)
         if pages > 1:
-            key = chosen.key if chosen else ""
-            view.add_item(PageButton(what, page - 1, key, say("pages.previous"), page > 0))
-            view.add_item(PageButton(what, page + 1, key, say("pages.next"), page < pages - 1))
+            here = replace(wanted, page=page, model=chosen.key if chosen else "")
+            before, after = replace(here, page=page - 1), replace(here, page=page + 1)
+            view.add_item(_page_button(before, say("pages.previous"), enabled=page > 0))
+            view.add_item(_page_button(after, say("pages.next"), enabled=page < pages - 1))
         return embed, view
 
     def _states(self, say: Say, models: tuple[ModelEntry, ...]) -> dict[str, str]:
@@ -97,39 +119,29 @@ class CatalogCog(commands.Cog, name="Catalog"):
         return states
 
 
-class PageButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"(?P<what>models|loras):(?P<page>-?\d{1,6}):(?P<model>[a-z0-9._-]*)",
-):
-    """Turns to a page. Its id says which, so that it works on messages from before a restart."""
+class PageButton(Component[PageId]):
+    """Turns to the page that its id names, for anyone who sees the message."""
 
-    def __init__(
-        self, what: What, page: int, model: str, label: str = "", enabled: bool = True
-    ) -> None:
-        super().__init__(
-            discord.ui.Button(label=label, custom_id=f"{what}:{page}:{model}", disabled=not enabled)
-        )
-        self.what, self.page, self.model = what, page, model
+    def __init__(self, ids: type[PageId], cog: CatalogCog) -> None:
+        self.ids = ids
+        self._cog = cog
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        what: What = "models" if match["what"] == "models" else "loras"
-        return cls(what, int(match["page"]), match["model"])
+    async def use(self, interaction: Interaction, custom_id: PageId) -> None:
+        embed, view = await self._cog.page(interaction, custom_id)
+        await interaction.response.edit_message(embed=embed, view=view)
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await guarded(interaction, self._turn(interaction))
 
-    async def _turn(self, interaction: Interaction) -> None:
-        cog = interaction.client.get_cog(CatalogCog.__cog_name__)
-        if isinstance(cog, CatalogCog):
-            embed, view = await cog.page(interaction, self.what, self.page, self.model or None)
-            await interaction.response.edit_message(embed=embed, view=view)
+def _page_button(to: PageId, label: str, *, enabled: bool) -> Routed:
+    button = discord.ui.Button[discord.ui.View](
+        label=label, custom_id=str(to), disabled=not enabled
+    )
+    return Routed(button)
 
 
 async def setup(bot: ImagenBot) -> None:
     backend = bot.services.backend
     models_dir = backend.settings.models_dir.absolute()
-    await bot.add_cog(CatalogCog(bot.services.texts, backend.catalog, models_dir, backend.loaded))
-    bot.add_dynamic_items(PageButton)
+    cog = CatalogCog(bot.services.texts, backend.catalog, models_dir, backend.loaded)
+    await bot.add_cog(cog)
+    for ids in (ModelsPageId, LorasPageId):
+        bot.components.add(PageButton(ids, cog))

@@ -1,4 +1,4 @@
-"""/queue, /cancel and its button, /pause and /resume: the line in front of the GPU."""
+"""/queue, /cancel and the Cancel button, /pause and /resume."""
 
 import discord
 from discord import app_commands
@@ -6,8 +6,9 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.chat.client import ImagenBot
-from bot.chat.tree import guarded
-from bot.chat.ui.line import job_choices, line_embed
+from bot.chat.components import Component
+from bot.chat.ui.buttons import CancelId
+from bot.chat.ui.queue import job_choices, queue_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.store import Discord, JobState, Store, discord_person
@@ -19,7 +20,7 @@ Interaction = discord.Interaction[ImagenBot]
 
 
 class Queue(commands.Cog):
-    """Shows the line privately; lets people take back their own jobs, and moderators any."""
+    """Shows the queue privately; lets people cancel their own jobs, and moderators any."""
 
     def __init__(self, texts: Texts, store: Store, queue: JobQueue, workers: Workers) -> None:
         self._texts = texts
@@ -30,7 +31,7 @@ class Queue(commands.Cog):
     @app_commands.command(description="command.queue.description")
     @app_commands.guild_only()
     async def queue(self, interaction: Interaction) -> None:
-        embed = line_embed(
+        embed = queue_embed(
             self._texts.speaker(str(interaction.locale)),
             self._queue.standings(),
             running={job.id for job in self._queue.running},
@@ -44,7 +45,9 @@ class Queue(commands.Cog):
     @app_commands.describe(job="command.cancel.job")
     @app_commands.guild_only()
     async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
-        await self._cancel(interaction, self._only_one(interaction) if job is None else job)
+        job_id = self._only_one(interaction) if job is None else job
+        await self.check_may_cancel(interaction, job_id)
+        await self.cancel_job(interaction, job_id)
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, text: str) -> list[Choice[str]]:
@@ -55,10 +58,6 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             others=interaction.guild_id if moderates(interaction) else None,
         )
-
-    @commands.Cog.listener()
-    async def on_cancel_click(self, interaction: Interaction, job_id: str) -> None:
-        await guarded(interaction, self._cancel(interaction, job_id))
 
     @app_commands.command(description="command.pause.description")
     @app_commands.guild_only()
@@ -89,12 +88,16 @@ class Queue(commands.Cog):
             raise Refused("cancel.which", count=len(own))
         return own[0]
 
-    async def _cancel(self, interaction: Interaction, job_id: str) -> None:
+    async def check_may_cancel(self, interaction: Interaction, job_id: str) -> None:
+        """Raises Refused when there is no such job, or it is not theirs to cancel."""
         job = await self._store.find(job_id)
         if job is None or not isinstance(job.origin, Discord):
             raise Refused("cancel.unknown", value=job_id)
         if not _may_cancel(interaction, job.origin):
             raise Refused("cancel.foreign", user=job.origin.user_id)
+
+    async def cancel_job(self, interaction: Interaction, job_id: str) -> None:
+        """Cancel it and answer. Raises Refused when it has ended."""
         left = await self._workers.withdraw(job_id)
         if left is None:
             raise Refused("cancel.ended")
@@ -103,6 +106,21 @@ class Queue(commands.Cog):
         await interaction.response.send_message(
             told, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
         )
+
+
+class CancelButton(Component[CancelId]):
+    """Below every job that waits or runs: `/cancel` for that one."""
+
+    ids = CancelId
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def check(self, interaction: Interaction, custom_id: CancelId) -> None:
+        await self._queue.check_may_cancel(interaction, custom_id.job_id)
+
+    async def use(self, interaction: Interaction, custom_id: CancelId) -> None:
+        await self._queue.cancel_job(interaction, custom_id.job_id)
 
 
 def _may_cancel(interaction: Interaction, asked: Discord) -> bool:
@@ -124,4 +142,6 @@ async def _check_owner(interaction: Interaction) -> None:
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
-    await bot.add_cog(Queue(services.texts, backend.store, backend.queue, services.workers))
+    cog = Queue(services.texts, backend.store, backend.queue, services.workers)
+    await bot.add_cog(cog)
+    bot.components.add(CancelButton(cog))

@@ -8,11 +8,12 @@ import discord
 import yarl
 from discord.ext import commands
 
-from bot.chat.commands import CommandTranslator, put_into_words
+from bot.chat.commands import CommandTranslator, localize
+from bot.chat.components import Components
 from bot.chat.connection import first_connection
 from bot.chat.services import Services
 from bot.chat.tree import ImagenTree
-from bot.chat.ui.buttons import JobButton
+from bot.chat.ui.custom_id import Routed
 from bot.texts.language import Texts
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class ImagenBot(commands.AutoShardedBot):
             max_messages=None,
         )
         self.tree.texts = texts
+        self.components = Components(self.tree)
         self._texts = texts
         self._connected: list[Callable[[], None]] = []
         self.online = asyncio.Event()
@@ -47,12 +49,12 @@ class ImagenBot(commands.AutoShardedBot):
         """Load the cogs, which work with `services`; before the login."""
         self.services = services
         await self.tree.set_translator(CommandTranslator(self._texts))
-        self.add_dynamic_items(JobButton)
+        self.add_dynamic_items(Routed)
         for extension in extensions:
             await self.load_extension(extension)
         for command in self.tree.walk_commands():
             if isinstance(command, discord.app_commands.Command):
-                put_into_words(command, self._texts)
+                localize(command, self._texts)
 
     def on_connected(self, connected: Callable[[], None]) -> None:
         """Call `connected` each time that Discord is there, or is there again."""

@@ -9,7 +9,7 @@ from discord.app_commands import locale_str
 from bot.texts.language import Texts
 
 
-def put_into_words(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None:
+def localize(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None:
     """Replace the codes in the descriptions of `command` and its options by English sentences."""
     say = texts.speaker()
     command.description = say(command.description)

@@ -4,7 +4,7 @@ And whatever Discord sends is done once: a connection that resumes may bring an 
 """
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import discord
@@ -44,13 +44,16 @@ class ImagenTree(app_commands.CommandTree[Any]):
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
         await answer_error(interaction, error, self.texts)
 
+    async def run_once(
+        self, interaction: discord.Interaction[Any], action: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do what a component is for, unless this interaction is a replay; answer its errors.
 
-async def guarded(interaction: discord.Interaction[Any], action: Coroutine[Any, Any, None]) -> None:
-    """Await what a component does; discord.py would only log what it raises."""
-    if not interaction.client.tree.is_new(interaction):
-        action.close()
-        return
-    try:
-        await action
-    except Exception as error:
-        await interaction.client.tree.on_error(interaction, error)
+        For the callbacks of components, whose exceptions discord.py would only log.
+        """
+        if not self.is_new(interaction):
+            return
+        try:
+            await action()
+        except Exception as error:
+            await self.on_error(interaction, error)

@@ -1,6 +1,7 @@
 """Any exception becomes one sentence; ours alone are logged, with an id."""
 
 import logging
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from discord import app_commands
 
 from bot.chat.errors import answer_error, sentence
-from bot.chat.tree import ImagenTree, guarded
+from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
 
@@ -155,42 +156,19 @@ class TestAnswering:
         interaction: Any = FakeInteraction(deferred=deferred, error=failure)
         await answer_error(interaction, Refused("model.none"), TEXTS)
 
-    async def test_what_a_button_raises_comes_to_the_same_place(self) -> None:
-        told: list[Exception] = []
-
-        class Tree:
-            texts = TEXTS
-
-            def is_new(self, interaction: Any) -> bool:
-                return True
-
-            async def on_error(self, interaction: Any, error: Exception) -> None:
-                told.append(error)
-
-        error = Refused("model.none")
-
-        async def press() -> None:
-            raise error
-
-        interaction: Any = SimpleNamespace(client=SimpleNamespace(tree=Tree()))
-        await guarded(interaction, press())
-        assert told == [error]
-
     async def test_what_came_before_is_not_done_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bot.chat.tree.REMEMBERED", 2)
         tree: Any = ImagenTree(discord.Client(intents=discord.Intents.none()))
-        interactions: list[Any] = [
-            SimpleNamespace(id=number, client=SimpleNamespace(tree=tree)) for number in range(4)
-        ]
+        interactions: list[Any] = [SimpleNamespace(id=number) for number in range(4)]
         done: list[int] = []
 
         async def press(number: int) -> None:
             done.append(number)
 
         for number in (0, 0, 1, 0):
-            await guarded(interactions[number], press(number))
+            await tree.run_once(interactions[number], partial(press, number))
         assert done == [0, 1]
         assert not await tree.interaction_check(interactions[1])
         assert await tree.interaction_check(interactions[2])

@@ -1,60 +1,62 @@
-"""Buttons below the message of a job. Their ids carry what they do and to which job, so that they
-work on messages from before a restart.
+"""Buttons below the message of a job: how they look, and which job their ids name.
 
-A click becomes an event of the client, to which the cog that knows what to do listens.
+What pressing one does is up to the cog that adds a component for that id.
 """
 
-import re
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import discord
 
+from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import GenerationRequest, lighter
 from bot.store import Job
 from bot.texts.language import Say
 
 OUT_OF_MEMORY = "memory.out"
 
-Act = Literal["cancel", "lighter"]
+
+@dataclass(frozen=True)
+class CancelId(CustomId):
+    """Cancels that job."""
+
+    prefix: ClassVar[str] = "cancel"
+
+    job_id: str
 
 
-class JobButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"(?P<act>cancel|lighter):(?P<job>[a-z0-9]{1,20})",
-):
-    """`cancel` or `lighter`: the event `<act>_click` with the interaction and the job's id."""
+@dataclass(frozen=True)
+class RetryId(CustomId):
+    """Queues the request of that failed job again, with less of what needs memory."""
 
-    def __init__(self, act: Act, job_id: str, label: str = "") -> None:
-        style = discord.ButtonStyle.secondary if act == "cancel" else discord.ButtonStyle.primary
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"{act}:{job_id}"))
-        self.act = act
-        self.job_id = job_id
+    prefix: ClassVar[str] = "lighter"  # what the first messages said
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        return cls("cancel" if match["act"] == "cancel" else "lighter", match["job"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        interaction.client.dispatch(f"{self.act}_click", interaction, self.job_id)
+    job_id: str
 
 
 def cancel_view(say: Say, job_id: str) -> discord.ui.View:
     """What stands below the message of a job that waits or runs."""
     view = discord.ui.View(timeout=None)
-    view.add_item(JobButton("cancel", job_id, say("button.cancel")))
+    button = discord.ui.Button[discord.ui.View](
+        label=say("button.cancel"), custom_id=str(CancelId(job_id))
+    )
+    view.add_item(Routed(button))
     return view
 
 
 def retry_view(say: Say, job: Job) -> discord.ui.View | None:
-    """What stands below a failed job: a lighter one to try, or nothing."""
+    """What stands below a job that ran out of memory: a retry with less; None below any other."""
     if job.error is None or job.error.code != OUT_OF_MEMORY:
         return None
     if (less := lighter(job.request)) is None:
         return None
     view = discord.ui.View(timeout=None)
-    view.add_item(JobButton("lighter", job.id, _label(say, job.request, less)))
+    button = discord.ui.Button[discord.ui.View](
+        label=_label(say, job.request, less),
+        style=discord.ButtonStyle.primary,
+        custom_id=str(RetryId(job.id)),
+    )
+    view.add_item(Routed(button))
     return view
 
 

@@ -1,4 +1,4 @@
-"""Pages of the catalog: entries to embeds, with buttons whose ids carry the page."""
+"""Pages of the catalog: entries to embeds."""
 
 from collections.abc import Collection, Sequence
 from typing import TypeVar

@@ -19,7 +19,7 @@ CHOICES_MAX = 25
 CHOICE_LENGTH = 100
 
 
-def line_embed(
+def queue_embed(
     say: Say,
     line: Sequence[Ticket],
     *,

@@ -4,10 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from bot.chat.ui.buttons import JobButton, cancel_view
-from bot.chat.ui.line import LISTED, job_choices, line_embed
+from bot.chat.ui.queue import LISTED, job_choices, queue_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
 from bot.store import CommandLine
@@ -26,7 +23,7 @@ def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticke
 
 
 def shown(*line: Ticket, paused: bool = False, running: str = "job1", user: int = 1) -> str:
-    embed = line_embed(SAY, line, running={running}, user_id=user, guild_id=1, paused=paused)
+    embed = queue_embed(SAY, line, running={running}, user_id=user, guild_id=1, paused=paused)
     check_limits(embed)
     return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])
 
@@ -85,15 +82,3 @@ def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_of_their_server()
     assert [c.value for c in job_choices("OWL", SAY, line, user_id=1, others=1)] == ["job2"]
     many = [ticket(n, user=1) for n in range(1, 60)]
     assert len(job_choices("", SAY, many, user_id=1, others=None)) == 25
-
-
-async def test_the_button_carries_its_job() -> None:
-    [button] = cancel_view(SAY, "abc234").children
-    assert isinstance(button, JobButton)
-    assert (button.item.label, button.item.custom_id) == ("Cancel", "cancel:abc234")
-    assert JobButton.__discord_ui_compiled_template__.fullmatch("cancel:abc234")
-
-
-@pytest.mark.parametrize("forged", ["cancel:", "cancel:ABC", "cancel:a:b", "cancel:" + "a" * 21])
-def test_no_other_id_is_taken_for_one(forged: str) -> None:
-    assert not JobButton.__discord_ui_compiled_template__.fullmatch(forged)

@@ -1,0 +1,114 @@
+"""Buttons below jobs, and the custom_ids of every component there is or was on a message."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import discord
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, retry_view
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.request import Hires
+from bot.store import Failure
+from bot.texts.language import Texts
+from cogs.catalog import LorasPageId, ModelsPageId
+from tests.chat.ui.test_messages import job
+from tests.store.factories import request
+
+SAY = Texts.read().speaker()
+
+
+class Shape(StrEnum):
+    SQUARE = "square"
+
+
+@dataclass(frozen=True)
+class ShapeId(CustomId):
+    prefix: ClassVar[str] = "shape"
+
+    shape: Shape
+    number: int
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("cancel:abc234", CancelId("abc234")),
+        ("lighter:abc234", RetryId("abc234")),
+        ("models:2:", ModelsPageId(2)),
+        ("loras:-1:", LorasPageId(-1)),
+        ("loras:12:demo-1.5_x", LorasPageId(12, "demo-1.5_x")),
+        ("shape:square:-7:a b", ShapeId(Shape.SQUARE, -7, "a b")),
+    ],
+)
+def test_ids_on_messages_of_any_age_are_read_and_written(text: str, means: CustomId) -> None:
+    assert str(means) == text
+    parsed = type(means).parse(text)
+    assert parsed == means
+    assert type(parsed) is type(means)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "shape", "shape:square:1", "shape:square:1:a:b"),
+        *("shape:round:1:a", "shape:square::a", "shape::1:a"),
+        *("shape:square:01:a", "shape:square:1_0:a", "shape:square: 1:a", "shape:square:١:a"),
+        *("other:square:1:a", "shape:square:1:" + "a" * 86, "shape:square:" + "9" * 5000 + ":a"),
+    ],
+)
+def test_what_str_does_not_write_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        ShapeId.parse(text)
+
+
+@given(st.text() | st.text(alphabet="shapequr:-019", max_size=120))
+def test_no_text_raises_anything_else(text: str) -> None:
+    for ids in (ShapeId, CancelId, LorasPageId):
+        with suppress(ValueError):
+            assert str(ids.parse(text)) == text
+
+
+@pytest.mark.parametrize("job_id", ["a:b", "a" * 94])
+def test_what_could_not_be_read_back_is_not_written(job_id: str) -> None:
+    with pytest.raises(ValueError, match="100 characters"):
+        str(CancelId(job_id))
+
+
+def button_of(view: discord.ui.View | None) -> discord.ui.Button[Any]:
+    assert view is not None
+    assert view.timeout is None
+    [routed] = view.children
+    assert isinstance(routed, Routed)
+    assert isinstance(routed.item, discord.ui.Button)
+    return routed.item
+
+
+async def test_the_cancel_button_names_its_job() -> None:
+    button = button_of(cancel_view(SAY, "abc234"))
+    assert (button.label, button.custom_id) == ("Cancel", "cancel:abc234")
+    assert button.style is discord.ButtonStyle.secondary
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"hires": Hires(scale=2.0, strength=0.5, steps=10)}, "Try without the second pass"),
+        ({"width": 1536, "height": 1024}, "Try at 1216×832"),
+    ],
+)
+async def test_the_retry_button_says_what_is_left_out(fields: dict[str, Any], label: str) -> None:
+    failed = job(request(**fields), id="abc234", error=Failure("memory.out", {}))
+    button = button_of(retry_view(SAY, failed))
+    assert (button.label, button.custom_id) == (label, "lighter:abc234")
+    assert button.style is discord.ButtonStyle.primary
+
+
+@pytest.mark.parametrize("error", [None, Failure("job.timeout", {}), Failure("memory.out", {})])
+async def test_no_retry_where_less_would_not_help(error: Failure | None) -> None:
+    assert retry_view(SAY, job(request(adapters=()), error=error)) is None
