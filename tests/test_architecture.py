@@ -44,6 +44,10 @@ def test_reading_the_command_line_imports_neither() -> None:
     assert loaded_by(["main"]).isdisjoint({*HEAVY, "discord"})
 
 
+def test_generating_from_the_command_line_imports_no_discord() -> None:
+    assert "discord" not in loaded_by(["bot.cli.imagine"])
+
+
 @pytest.mark.parametrize(
     ("contract", "free"),
     [

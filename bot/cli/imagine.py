@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bot.chat.ui.messages import status_line
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs, check_file
 from bot.process.lock import Claims
@@ -21,6 +20,7 @@ from bot.settings import Settings
 from bot.store import ImageRecord, Job, JobState, NewJob, Store
 from bot.studio import Studio
 from bot.texts.language import Say, Texts
+from bot.texts.lines import status_line
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 

@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.messages import (
     alt_text,
-    bar,
     failure_embed,
     result_embed,
     sentences,
     status_embed,
-    status_line,
 )
 from bot.chat.ui.pages import PER_PAGE, cut, loras_page, models_page
 from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.store import Failure, Job, JobState
 from bot.texts.language import Texts
+from bot.texts.lines import bar, status_line
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.store.factories import record, request
 
