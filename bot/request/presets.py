@@ -58,7 +58,7 @@ def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: 
         )
     if wanted == FAST:
         return _fast(model, catalog, nsfw=nsfw)
-    raise InvalidRequest("preset", "preset.unknown", value=name or "", known=", ".join(PRESETS))
+    raise InvalidRequest("preset", "preset.unknown", value=name or "", known=PRESETS)
 
 
 def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
@@ -67,7 +67,7 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
         having = [entry.key for entry in catalog.offered_models(nsfw=nsfw) if entry.fast]
         if not having:
             raise Refused("preset.nowhere", preset=FAST)
-        raise Refused("preset.missing", preset=FAST, model=model.key, models=", ".join(having))
+        raise Refused("preset.missing", preset=FAST, model=model.key, models=tuple(having))
     adapter = None
     if fast.adapter is not None:
         try:

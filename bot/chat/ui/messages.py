@@ -71,9 +71,7 @@ def result_embed(
     embed.add_field(name=say("result.scheduler"), value=request.scheduler)
     for name, value in _extras(say, request):
         embed.add_field(name=name, value=value)
-    embed.add_field(
-        name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
-    )
+    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
     # A mention inside an embed names the person and pings nobody.
     embed.add_field(name=say("result.asked_by"), value=f"<@{job.user_id}>")
     # A line of its own: ten digits wrap in an inline field.
