@@ -131,7 +131,7 @@ async def test_schedulers_are_suggested(ada: User) -> None:
         ({"preset": "fast", "model": "adults"}, "age-restricted"),
         ({"preset": "fast", "steps": 13}, "Choose a value from 1 to 12"),
         ({"preset": "draft", "steps": 20}, "always takes 10"),
-        ({"scheduler": "eular a"}, "Did you mean Euler a?"),
+        ({"scheduler": "eular a"}, "Did you mean Euler a or Euler?"),
         ({"hires": 2.0, "model": "second", "size": "1536x1024"}, "would make 3072×2048"),
         ({"lora": "ember:1:9"}, "Choose a value from -5.0 to 5.0"),
     ],
