@@ -16,7 +16,8 @@ Anything else becomes an apology with an incident id, and a traceback in the log
 from enum import StrEnum
 from typing import TypeAlias
 
-Param: TypeAlias = str | int | float
+Param: TypeAlias = str | int | float | tuple[str, ...]
+"""What fills in a sentence; several names are listed in the manner of its language."""
 
 
 class ImagenError(Exception):

@@ -44,6 +44,15 @@ def test_reading_the_command_line_imports_neither() -> None:
     assert loaded_by(["main"]).isdisjoint({*HEAVY, "discord"})
 
 
+def test_generating_from_the_command_line_imports_no_discord() -> None:
+    assert "discord" not in loaded_by(["bot.cli.imagine"])
+
+
+@pytest.mark.parametrize("module", ["bot.texts.language", "bot.texts.lines", "bot.cli.imagine"])
+def test_the_rules_of_languages_are_imported_when_a_sentence_needs_them(module: str) -> None:
+    assert "babel" not in loaded_by([module])
+
+
 @pytest.mark.parametrize(
     ("contract", "free"),
     [

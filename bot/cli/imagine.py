@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from bot.backend import Backend
-from bot.chat.ui.messages import status_line
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs, check_file
 from bot.process.lock import Claims
@@ -21,6 +20,7 @@ from bot.request import Draft, Picture, compose
 from bot.settings import Settings
 from bot.store import CommandLine, ImageRecord, Job, JobState, NewJob, Store
 from bot.texts.language import Say, Texts
+from bot.texts.lines import status_line
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 

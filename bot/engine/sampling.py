@@ -98,7 +98,7 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
     """
     if model_config.get("rescale_betas_zero_snr") and not _begins_at_zero(name, model_config):
         allowed = [other for other in SCHEDULERS if _begins_at_zero(other, model_config)]
-        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=", ".join(allowed))
+        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=tuple(allowed))
     class_name, options = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     accepted = inspect.signature(kind.__init__).parameters

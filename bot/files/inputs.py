@@ -108,12 +108,12 @@ def check_file(
     size: bytes. content_type: as Discord tells it; None where it is not known.
     """
     if size > BYTES_MAX:
-        megabytes = f"{size / 1024**2:.1f}"
+        megabytes = size / 1024**2
         raise InvalidRequest(field, "picture.bytes", value=megabytes, max=BYTES_MAX // 1024**2)
     if content_type is not None and content_type not in CONTENT_TYPES:
         raise InvalidRequest(field, "picture.format")
     if (pixels := (width or 0) * (height or 0)) > PIXELS_MAX:
-        megapixels = f"{pixels / 1e6:.1f}"
+        megapixels = pixels / 1e6
         raise InvalidRequest(field, "picture.pixels", value=megapixels, max=PIXELS_MAX // 10**6)
 
 

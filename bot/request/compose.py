@@ -153,13 +153,12 @@ def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:
         return preset.scheduler
     scheduler = find_scheduler(asked, model.family.schedulers)
     if preset.schedulers and scheduler not in preset.schedulers:
-        allowed = ", ".join(preset.schedulers)
         raise InvalidRequest(
             "scheduler",
             "preset.scheduler",
             value=scheduler,
             preset=preset.name or "",
-            allowed=allowed,
+            allowed=preset.schedulers,
         )
     return scheduler
 
@@ -251,8 +250,8 @@ def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[i
             "size",
             "size.pixels",
             value=f"{width}x{height}",
-            megapixels=f"{width * height / 1e6:.2f}",
-            max=f"{model.max_pixels / 1e6:.2f}",
+            megapixels=width * height / 1e6,
+            max=model.max_pixels / 1e6,
         )
     return width, height
 

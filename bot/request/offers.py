@@ -38,9 +38,9 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.none")
     entry = named(catalog.models, name)
     if entry is None:
-        if near := ", ".join(catalog.nearest_models(name, nsfw=nsfw)):
+        if near := catalog.nearest_models(name, nsfw=nsfw):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
-        offered = ", ".join(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
+        offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
         raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
     if not entry.enabled:
         raise Refused("model.disabled", name=entry.key)
@@ -53,12 +53,12 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     """The offered LoRA of that key or name, in any case, if it fits `model`."""
     entry = named(catalog.adapters, name)
     if entry is None:
-        if near := ", ".join(catalog.nearest_adapters(name, nsfw=nsfw, model=model.key)):
+        if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
         fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]
         if not fitting:
             raise InvalidRequest("lora", "lora.none", value=name, model=model.key)
-        offered = ", ".join(fitting[:NAMES_SHOWN] + ["…"] * (len(fitting) > NAMES_SHOWN))
+        offered = tuple(fitting[:NAMES_SHOWN])
         raise InvalidRequest("lora", "lora.unlike", value=name, model=model.key, offered=offered)
     if not entry.enabled:
         raise Refused("lora.disabled", name=entry.key)
@@ -66,9 +66,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         raise Refused("lora.nsfw", name=entry.key)
     allowed = catalog.kept_to(entry.key)
     if allowed and model.key not in allowed:
-        raise Refused(
-            "lora.other_model", name=entry.key, model=model.key, models=", ".join(allowed)
-        )
+        raise Refused("lora.other_model", name=entry.key, model=model.key, models=allowed)
     if why := catalog.misfit(entry.key):
         if why.kind == "base":
             raise Refused(
@@ -92,8 +90,8 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
     )
     near = [known[match] for match, _, _ in alike]
     if near:
-        raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=", ".join(near))
-    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=", ".join(schedulers))
+        raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=tuple(near))
+    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=tuple(schedulers))
 
 
 def named(entries: Mapping[str, Entry], name: str) -> Entry | None:

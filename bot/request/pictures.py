@@ -44,7 +44,7 @@ def hires(scale: float | None, steps: int) -> Hires | None:
     if scale is None:
         return None
     if scale not in HIRES_SCALES:
-        scales = ", ".join(f"{scale:g}" for scale in HIRES_SCALES)
+        scales = tuple(f"{scale:g}" for scale in HIRES_SCALES)
         raise InvalidRequest("hires", "hires.scale", value=scale, scales=scales)
     return Hires(scale, HIRES_STRENGTH, steps)
 
@@ -99,6 +99,6 @@ def check_final_size(request: GenerationRequest, family: Family) -> None:
             value=f"{request.hires.scale:g}",
             width=width,
             height=height,
-            megapixels=f"{family.hires_max_pixels / 1e6:.1f}",
+            megapixels=family.hires_max_pixels / 1e6,
             side=family.hires_max_side,
         )

@@ -38,7 +38,7 @@ def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: 
         return _draft(model, catalog, nsfw=nsfw)
     if wanted == FAST:
         return _fast(model, catalog, nsfw=nsfw)
-    raise InvalidRequest("preset", "preset.unknown", value=name or "", known=", ".join(PRESETS))
+    raise InvalidRequest("preset", "preset.unknown", value=name or "", known=PRESETS)
 
 
 def _draft(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
@@ -87,4 +87,4 @@ def _without(
     having = [entry.key for entry in catalog.offered_models(nsfw=nsfw) if has(entry)]
     if not having:
         return Refused("preset.nowhere", preset=preset)
-    return Refused("preset.missing", preset=preset, model=model.key, models=", ".join(having))
+    return Refused("preset.missing", preset=preset, model=model.key, models=tuple(having))

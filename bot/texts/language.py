@@ -1,16 +1,23 @@
 """The bot's sentences: one TOML file per language in bot/texts, looked up by code.
 
 A code is the dotted path in the file (`status.queued`). A language may lack a sentence; English has
-them all (a test sees to it), and is what a locale without a file gets.
+them all (a test sees to it), and is what a locale without a file gets. en.toml's first lines say
+how a sentence is written: its {placeholders}, its numbers and lists, its plural forms.
 """
 
+import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeAlias
+
+from bot.texts.grammar import CATEGORIES, category, listing, number
 
 TEXTS = Path(__file__).parent
 ENGLISH = "en"
+COUNT: Final = "count"
+"""The parameter that chooses the plural form, unless the sentence's `by` names another."""
 
 
 class Say(Protocol):
@@ -19,11 +26,57 @@ class Say(Protocol):
     def __call__(self, code: str, /, **params: object) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """A sentence that changes with the number in the parameter `by`.
+
+    forms: by CLDR category; a number itself, such as "0", goes before the category it falls into.
+    """
+
+    by: str
+    forms: Mapping[str, str]
+
+    def form(self, language: str, count: object) -> str:
+        """The form for `count`; the one for fractions where it is no number."""
+        if not isinstance(count, int | float):
+            return self.forms["other"]
+        exact = self.forms.get(str(count))
+        return exact or self.forms.get(category(language, count), self.forms["other"])
+
+
+Sentence: TypeAlias = str | Plural
+
+
+class _Formatter(string.Formatter):
+    """str.format, and in one language's manner `{x:n}`, `{x:.1n}`, `{x:and}` and `{x:or}`.
+
+    Text is left as it is by all four: a value may be spelt out already.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        match value, format_spec:
+            case str(), "and" | "or" | "n":
+                return value
+            case str(), spec if spec.endswith("n"):
+                return value
+            case Sequence(), "and" | "or":
+                return listing(self._language, value, "or" if format_spec == "or" else "and")
+            case int() | float(), spec if spec.endswith("n"):
+                digits = spec[:-1].removeprefix(".")
+                return number(self._language, value, int(digits) if digits else None)
+            case _:
+                return str(format(value, format_spec))
+
+
 class Texts:
     """All languages, read once."""
 
-    def __init__(self, languages: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, languages: Mapping[str, Mapping[str, Sentence]]) -> None:
         self._languages = languages
+        self._formatters = {name: _Formatter(name) for name in languages}
 
     @classmethod
     def read(cls, folder: Path = TEXTS) -> Self:
@@ -36,25 +89,45 @@ class Texts:
 
     def speaker(self, locale: str = ENGLISH) -> Say:
         """How to say things in `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""
-        english = self._languages[ENGLISH]
-        own = self._languages.get(locale) or self._languages.get(locale.split("-")[0]) or english
+        own = self._language(locale) or ENGLISH
 
         def say(code: str, /, **params: object) -> str:
-            return (own.get(code) or english.get(code) or code).format(**params)
+            # A sentence that is missing is counted and punctuated in English, too.
+            language = own if code in self._languages[own] else ENGLISH
+            sentence = self._languages[language].get(code, code)
+            if isinstance(sentence, Plural):
+                sentence = sentence.form(language, params.get(sentence.by))
+            return self._formatters[language].vformat(sentence, (), params)
 
         return say
 
     def translation(self, code: str, locale: str) -> str | None:
         """The sentence in exactly that language, or None; for Discord's own localisation fields."""
-        own = self._languages.get(locale) or self._languages.get(locale.split("-")[0])
-        return own.get(code) if own else None
+        language = self._language(locale)
+        sentence = self._languages[language].get(code) if language else None
+        return sentence if isinstance(sentence, str) else None
+
+    def _language(self, locale: str) -> str | None:
+        """The file that `locale` is spoken from: its own, or that of its language."""
+        names = (locale, locale.split("-")[0])
+        return next((name for name in names if name in self._languages), None)
 
 
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Sentence]:
+    flat: dict[str, Sentence] = {}
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
+        if not isinstance(value, Mapping):
             flat[prefix + key] = str(value)
+        elif _is_plural(value):
+            forms = {form: str(text) for form, text in value.items() if form != "by"}
+            flat[prefix + key] = Plural(str(value.get("by", COUNT)), forms)
+        else:
+            flat |= _flatten(value, f"{prefix}{key}.")
     return flat
+
+
+def _is_plural(table: Mapping[str, Any]) -> bool:
+    """A table of forms, not of sentences: every key is a category, a number or `by`."""
+    return "other" in table and all(
+        key in CATEGORIES or key.isdecimal() or key == "by" for key in table
+    )

@@ -16,7 +16,7 @@ UNSHARE = shutil.which("unshare")
 needs_namespaces = pytest.mark.skipif(
     sys.platform != "linux" or UNSHARE is None, reason="a disk of its own needs Linux' namespaces"
 )
-REFUSED = "my owner has to look at the disk"
+REFUSED = "the bot's owner needs to check the disk"
 
 
 class SmallDiskBot(LightBot):

@@ -27,7 +27,7 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
     await playground.wait_offline()
     await bot.start()
     message = await poison.wait(failed)
-    assert "Twice my process ended" in str(message.embeds)
+    assert "I crashed twice on this one" in str(message.embeds)
     await fine.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["failed", "delivered"])
     figures = await bot.figures()
@@ -39,8 +39,8 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
 @pytest.mark.parametrize(
     ("prompt", "said", "logged"),
     [
-        ("lose the device", "Twice the GPU failed", "device-side assert"),
-        ("hang", "Twice I came to a standstill", "a step takes longer than"),
+        ("lose the device", "The GPU failed twice on this one", "device-side assert"),
+        ("hang", "I got stuck twice on this one", "a step takes longer than"),
     ],
 )
 async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
@@ -88,12 +88,12 @@ async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     """A step takes 0.02 s at least, and 100 of them have no more time than one."""
     async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
         late = await ada.slash("imagine", prompt="x", steps=100)
-        assert "Many steps" not in str(late.original.embeds)  # type: ignore[union-attr]
+        assert "a lot of steps" not in str(late.original.embeds)  # type: ignore[union-attr]
         message = await late.wait(failed)
-        assert "It took longer than 1 seconds" in str(message.embeds)
+        assert "This took longer than 1 second, so I stopped" in str(message.embeds)
         # The same steps, and four pictures and their second passes are counted too.
         long = await ada.slash("imagine", prompt="x", steps=100, count=4, hires=2.0)
-        assert "Many steps: this may take up to 1 minutes" in str(long.original.embeds)  # type: ignore[union-attr]
+        assert "a lot of steps, so this could take up to 1 minute." in str(long.original.embeds)  # type: ignore[union-attr]
         await long.wait(lambda m: bool(m.attachments))
         assert await bot.end() == 0
 
@@ -143,7 +143,7 @@ async def test_what_needs_too_much_memory_can_be_tried_lighter(
     assert button["label"].startswith("Try at 1")
     stranger = await playground.user("bob").click(message, button["custom_id"])
     assert stranger.ephemeral
-    assert "Only the person who asked" in stranger.message.content  # type: ignore[union-attr]
+    assert "Only the person who requested this" in stranger.message.content  # type: ignore[union-attr]
     again = await ada.click(message, button["custom_id"])
     result = await again.wait(lambda m: bool(m.attachments))
     assert result.id != message.id

@@ -73,19 +73,22 @@ class TestSentences:
             (Refused("queue.full", limit=5), "The queue is full (5 jobs)"),
             (
                 InvalidRequest("steps", "number.range", value=5, min=10, max=100),
-                "steps: 5 is not possible; allowed is 10 to 100.",
+                "steps: 5 won't work. Choose a value from 10 to 100.",
             ),
             (
                 InvalidRequest("negative", "prompt.weight", value=16.0, min=-10, max=10),
-                "negative: some words have the weight 16; ",
+                "negative: some words end up with a weight of 16. ",
             ),
             (
                 InvalidRequest("negative", "prompt.long", value=2001, max=2000),
-                "negative: 2001 characters are too many; ",
+                "negative: 2,001 characters is too long. The limit is 2,000.",
             ),
-            (JobFailed("delivery.gone"), "The channel is gone."),
-            (app_commands.MissingPermissions(["administrator"]), "You may not use this here."),
-            (app_commands.CheckFailure(), "You may not use this here."),
+            (JobFailed("delivery.gone"), "The channel no longer exists."),
+            (
+                app_commands.MissingPermissions(["administrator"]),
+                "You're not allowed to use this here.",
+            ),
+            (app_commands.CheckFailure(), "You're not allowed to use this here."),
             (app_commands.CommandNotFound("gone", []), "That command has changed."),
         ],
     )
@@ -101,7 +104,7 @@ class TestSentences:
         french.locale = "fr"
         error = InvalidRequest("model", "model.unknown", value="dmo", nearest="demo")
         assert await answered(error, french) == (
-            "Il n’y a pas de modèle «\u00a0dmo\u00a0». Proches\u00a0: demo."
+            "Il n’y a pas de modèle «\u00a0dmo\u00a0». Voulais-tu dire demo\u00a0?"
         )
 
     def test_what_is_not_theirs_to_know(self) -> None:

@@ -120,7 +120,7 @@ async def test_a_reference_guides_the_painting(
         {"reference": other, "image": one, "strength": 0.5},
     )
     guided = await repeated(playground, ada, reference=one, reference_weight=0.8, lora="lokr:0.2")
-    assert fields(guided)["Guided by a picture"] == "weight 0.8"
+    assert fields(guided)["Reference image"] == "weight 0.8"
     assert {file.stem for file in (shared.home.data_dir / "inputs").iterdir()} >= {
         shared.home.requests()[-1]["reference"]["sha256"]
     }

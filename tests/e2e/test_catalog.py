@@ -47,18 +47,18 @@ async def test_loras_of_a_model_and_of_an_unknown_one(playground: Playground, ad
     assert "Second model" in call.message.embeds[0]["title"]  # type: ignore[union-attr]
     refused = await ada.slash("loras", model="nonsense")
     assert refused.ephemeral
-    assert "no model “nonsense”" in refused.message.content  # type: ignore[union-attr]
+    assert "no model called “nonsense”" in refused.message.content  # type: ignore[union-attr]
 
 
 async def test_everyone_is_answered_in_their_language(playground: Playground) -> None:
     kurt = playground.user("kurt", locale="de")
     refused = await kurt.slash("imagine", prompt="canarybird", model="dmo")
-    assert "Ein Modell „dmo“ gibt es nicht. Ähnlich: demo" in refused.message.content  # type: ignore[union-attr]
+    assert "Ein Modell „dmo“ gibt es nicht. Meinst du demo oder second?" in refused.message.content  # type: ignore[union-attr]
     call = await kurt.slash("imagine", prompt="canarybird")
     message = await call.wait(lambda m: bool(m.attachments), timeout=60)
     assert "Größe" in [field["name"] for field in message.embeds[0]["fields"]]
     [imagine] = [c for c in await kurt_sees(playground) if c["name"] == "imagine"]
-    assert imagine["description_localizations"]["de"] == "Male ein Bild aus Worten"
+    assert imagine["description_localizations"]["de"] == "Ein Bild aus einem Prompt generieren"
 
 
 async def kurt_sees(playground: Playground) -> list[dict[str, Any]]:

@@ -155,7 +155,7 @@ async def test_a_message_that_discord_rejects_is_told_in_its_place(
         playground.fail_next(method, path, 400, 50035, "Invalid Form Body")
     call = await ada.slash("imagine", prompt=CANARY)
     message = await call.wait(lambda m: m.embeds[0].get("color") == 0xE74C3C, timeout=60)
-    assert "Discord did not take the message" in str(message.embeds)
+    assert "Discord rejected the message" in str(message.embeds)
 
 
 async def test_a_long_row_of_brackets_holds_nobody_up(playground: Playground, ada: User) -> None:

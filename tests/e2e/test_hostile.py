@@ -22,12 +22,12 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
 @pytest.mark.parametrize(
     ("prompt", "answer"),
     [
-        ("x" * 6_000, "6000 characters are too many; up to 2000"),
+        ("x" * 6_000, "6,000 characters is too long. The limit is 2,000"),
         ("\u200b\u2060\ufeff", "prompt is empty"),
         ("\u202e\u2800 \u3164", "prompt is empty"),
-        (f"{CANARY} <lora:ember:0.5", "“\\<lora:ember:0.5” is not a whole tag"),
+        (f"{CANARY} <lora:ember:0.5", "“\\<lora:ember:0.5” isn't a complete tag"),
         (f"{CANARY} <lora:\u202eember\u202c>", None),
-        (f"{CANARY} <lora:../../data/imagen:1>", "no LoRA “../../data/imagen”"),
+        (f"{CANARY} <lora:../../data/imagen:1>", "no LoRA called “../../data/imagen”"),
         (f"{CANARY} <lora:`**@everyone**`:1>", "\\`\\*\\*@everyone"),
         (f"{CANARY}\x00\x1b[31m\x07\r\n\x7f", None),
         (f"{CANARY} \u202egnirts \u2066RTL\u2069 ثعلب", None),

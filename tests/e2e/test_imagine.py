@@ -40,7 +40,7 @@ async def test_every_option_arrives_in_the_picture(playground: Playground, ada: 
     )
     assert call.message is not None
     assert not call.ephemeral
-    assert "Painting" in call.message.embeds[0]["title"]
+    assert "Generating" in call.message.embeds[0]["title"]
     message = await call.wait(lambda m: len(m.attachments) == 2, timeout=60)
 
     shown = fields(message)
@@ -51,7 +51,7 @@ async def test_every_option_arrives_in_the_picture(playground: Playground, ada: 
     assert shown["Seeds"] == "`42` `43`"
     assert shown["Negative prompt"] == "rain"
     assert shown["Time"].endswith(" s")
-    assert shown["Asked by"] == f"<@{ada.id}>"
+    assert shown["Requested by"] == f"<@{ada.id}>"
     assert message.mentions == set()
     for n, attachment in enumerate(message.attachments):
         assert attachment.filename == f"second-{42 + n}-{n + 1}.png"
@@ -112,19 +112,19 @@ async def test_the_result_invites_to_react(playground: Playground, ada: User) ->
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"model": "dmo"}, "no model “dmo”. Close: demo"),
-        ({"model": "pony-xl-v6"}, "has not enabled"),
+        ({"model": "dmo"}, "no model called “dmo”. Did you mean demo"),
+        ({"model": "pony-xl-v6"}, "hasn't enabled"),
         ({"model": "adults"}, "age-restricted"),
-        ({"lora": "embr"}, "no LoRA “embr”. Close: ember"),
-        ({"lora": "ember:much"}, "“much” is not a weight"),
-        ({"lora": "ember:9"}, "allowed is -5.0 to 5.0"),
-        ({"lora": "ember, ember"}, "named twice"),
+        ({"lora": "embr"}, "no LoRA called “embr”. Did you mean ember"),
+        ({"lora": "ember:much"}, "“much” isn't a weight"),
+        ({"lora": "ember:9"}, "Choose a value from -5.0 to 5.0"),
+        ({"lora": "ember, ember"}, "twice. Name it once"),
         ({"lora": "ember, frost, old, style-001, style-002"}, "up to 4"),
-        ({"steps": 500}, "steps: 500 is not possible; allowed is 1 to 100"),
-        ({"steps": 5, "model": "second"}, "allowed is 10 to 100"),
-        ({"guidance": 0.5}, "allowed is 1.0 to 30.0"),
-        ({"size": "65x64"}, "multiples of 8"),
-        ({"size": "640x64"}, "64 to 512"),
+        ({"steps": 500}, "steps: 500 won't work. Choose a value from 1 to 100"),
+        ({"steps": 5, "model": "second"}, "Choose a value from 10 to 100"),
+        ({"guidance": 0.5}, "Choose a value from 1.0 to 30.0"),
+        ({"size": "65x64"}, "a multiple of 8"),
+        ({"size": "640x64"}, "between 64 and 512"),
         ({"size": "huge"}, "such as `832x1216`"),
         ({"prompt": "<lora:ember>"}, "prompt is empty"),
     ],
@@ -175,7 +175,7 @@ async def test_full_queue_and_the_share_of_one_user(playground: Playground, ada:
     slow: dict[str, Any] = {"prompt": CANARY, "size": "128x128", "steps": 100}
     calls = [await ada.slash("imagine", **slow) for _ in range(3)]
     lines = [call.message.embeds[0]["fields"][0]["name"] for call in calls if call.message]
-    assert lines == ["Starting now", "Queued, **#2** in line", "Queued, **#3** in line"]
+    assert lines == ["Up next", "Queued, **#2** in line", "Queued, **#3** in line"]
 
     refused = await ada.slash("imagine", **slow)
     assert refused.ephemeral

@@ -60,7 +60,7 @@ async def test_a_picture_to_paint_over_is_kept_and_followed(
     assert hashlib.sha256(kept).hexdigest() == sha256
     with Image.open(io.BytesIO(kept)) as image:
         assert (image.size, image.mode, image.info) == ((48, 96), "RGB", {})
-    assert fields(message)["Painted over a picture"] == "strength 0.5"
+    assert fields(message)["Source image"] == "strength 0.5"
     recipe = await recipe_of(playground, message)
     assert recipe.request == GenerationRequest.from_dict(request).with_kernels(
         recipe.environment.get("kernels")
@@ -87,7 +87,7 @@ async def test_repetitions_keep_everything(shared: Bot, playground: Playground, 
     ]
     shown = fields(original)
     assert shown["LoRAs"] == "`ember:0.5:0.25`\n`frost:0.5`"
-    assert (shown["Preset"], shown["Scheduler"]) == ("fast", "Euler")
+    assert (shown["Preset"], shown["Sampler"]) == ("fast", "Euler")
     assert shown["Second pass"] == "1.5×, to 96×96"
 
     await ada.react(original, "🔁")
@@ -121,19 +121,19 @@ async def test_schedulers_are_suggested(ada: User) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"image": File("a.gif", picture(kind="GIF"))}, "PNG, JPEG and WebP are possible"),
-        ({"image": File("a.txt", b"hello")}, "PNG, JPEG and WebP are possible"),
-        ({"image": File("a.png", picture((8000, 2001)))}, "16.0 megapixels; up to 16"),
+        ({"image": File("a.gif", picture(kind="GIF"))}, "Use a PNG, JPEG, or WebP file"),
+        ({"image": File("a.txt", b"hello")}, "Use a PNG, JPEG, or WebP file"),
+        ({"image": File("a.png", picture((8000, 2001)))}, "16.0 megapixels. The limit is 16"),
         ({"image": File("a.png", b"\x89PNG\r\n\x1a\n" + bytes(21 * 1024**2))}, "21.0 MB"),
-        ({"image": File("a.png", picture()), "steps": 500}, "allowed is 1 to 100"),
-        ({"strength": 0.5}, "It belongs to `image`"),
-        ({"reference_weight": 0.5}, "It belongs to `reference`"),
+        ({"image": File("a.png", picture()), "steps": 500}, "Choose a value from 1 to 100"),
+        ({"strength": 0.5}, "Add it as `image`"),
+        ({"reference_weight": 0.5}, "Add it as `reference`"),
         ({"preset": "fast", "model": "adults"}, "age-restricted"),
-        ({"preset": "fast", "steps": 13}, "allowed is 1 to 12"),
+        ({"preset": "fast", "steps": 13}, "Choose a value from 1 to 12"),
         ({"preset": "draft", "steps": 20}, "always takes 10"),
-        ({"scheduler": "eular a"}, "Close: Euler a"),
+        ({"scheduler": "eular a"}, "Did you mean Euler a or Euler?"),
         ({"hires": 2.0, "model": "second", "size": "1536x1024"}, "would make 3072×2048"),
-        ({"lora": "ember:1:9"}, "allowed is -5.0 to 5.0"),
+        ({"lora": "ember:1:9"}, "Choose a value from -5.0 to 5.0"),
     ],
 )
 async def test_a_wrong_value_is_refused_at_once_and_privately(
@@ -175,7 +175,7 @@ async def test_a_file_that_discord_does_not_give_is_told(
     call = await ada.slash("imagine", prompt=CANARY, image=File("a.png", picture()))
     told = await call.wait_followup()
     assert told.ephemeral
-    assert "Discord did not give me the file" in told.content
+    assert "Discord didn't give me the file" in told.content
     assert playground.violations == []
 
 
@@ -184,7 +184,7 @@ async def test_german(ada: User) -> None:
     call = await ada.slash("imagine", prompt=CANARY, image=File("a.gif", picture(kind="GIF")))
     assert call.message is not None
     assert call.message.content == (
-        "image: Das ist kein Bild, das ich lesen kann. Möglich sind PNG, JPEG und WebP."
+        "image: Das kann ich nicht als Bild lesen. Nimm eine Datei in PNG, JPEG oder WebP."
     )
 
 
@@ -208,14 +208,14 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--image", "nowhere.png"], ["image: nowhere.png cannot be read", "PNG, JPEG"]),
-        (["--image", "."], ["cannot be read"]),
-        (["--image", "catalog/models.toml"], ["image", "PNG, JPEG and WebP"]),
+        (["--image", "nowhere.png"], ["image: I couldn't read nowhere.png", "PNG, JPEG"]),
+        (["--image", "."], ["I couldn't read"]),
+        (["--image", "catalog/models.toml"], ["image", "PNG, JPEG, or WebP"]),
         (["--strength", "0.5"], ["strength", "0.5", "image"]),
-        (["--reference", "a.png"], ["the owner has to add [reference]"]),
-        (["--hires", "3"], ["hires", "3", "1.25, 1.5, 2"]),
+        (["--reference", "a.png"], ["owner needs to add [reference]"]),
+        (["--hires", "3"], ["hires", "3", "1.25, 1.5, or 2"]),
         (["--hires", "x"], ["--hires", "x"]),
-        (["--preset", "quick"], ["quick", "draft, fast"]),
+        (["--preset", "quick"], ["quick", "draft or fast"]),
         (["--scheduler", "eular a"], ["eular a", "Euler a"]),
     ],
 )

@@ -202,7 +202,7 @@ async def test_a_wrong_value_is_answered_privately(page: Page, camera: Camera) -
     await page.keyboard.type("/imagine prompt: x model: demo steps: 5000")
     await page.keyboard.press("Enter")
     answer = messages(page).last
-    await expect(answer).to_contain_text("steps: 5000 is not possible; allowed is 1 to 100.")
+    await expect(answer).to_contain_text("steps: 5000 won't work. Choose a value from 1 to 100.")
     await expect(answer).to_contain_text("Only you can see this")
     await page.emulate_media(color_scheme="light")
     await camera.take(page, "light")

@@ -112,14 +112,14 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     a1, a2 = await ask(ada, prompt=f"first {CANARY}"), await ask(ada)
     b1 = await ask(bea)
     # Bea came last, and was served longest ago.
-    assert line(b1) == "Paused by the owner, **#1** in line"
+    assert line(b1) == "Paused by the bot's owner, **#1** in line"
     await a2.wait(lambda m: "#3" in str(m.embeds))
     f1 = await ask(club.playground.user("favourite"), model="second")
     assert "**#1**" in line(f1)
 
     seen = await (await ada.slash("queue")).wait()
     shown = seen.embeds[0]
-    assert "Paused by the owner" in shown["description"]
+    assert "Paused by the bot's owner" in shown["description"]
     order = [part.split(" ·")[0] for part in shown["description"].splitlines()[1:]]
     favourite = f1.user.id
     assert order == [
@@ -136,26 +136,26 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     assert await said(await bea.click(a2.message, "Cancel")) == foreign
     choices = await club.moderator.autocomplete("cancel", "job", "")
     assert [choice.name for choice in choices] == [
-        "#1 · second, of somebody else",
-        "#2 · demo, of somebody else",
-        "#3 · demo, of somebody else",
-        "#4 · demo, of somebody else",
+        "#1 · second, from someone else",
+        "#2 · demo, from someone else",
+        "#3 · demo, from someone else",
+        "#4 · demo, from someone else",
     ]
     assert not await club.person("cleo").autocomplete("cancel", "job", "")
     assert await said(await club.moderator.click(a2.message, "Cancel")) == "Cancelled."
     await a2.wait(is_cancelled)
     again = await club.moderator.slash("cancel", job=choices[3].value)
-    assert await said(again) == "That one has ended already."
+    assert await said(again) == "That one has already finished."
 
     assert await club.bot.end(signal.SIGTERM) == 0
     await club.bot.start()
     assert club.states(a1, a2, b1, f1) == ["pending", "cancelled", "pending", "pending"]
     a3 = await ask(ada)
-    assert line(a3) == "Paused by the owner, **#4** in line"
+    assert line(a3) == "Paused by the bot's owner, **#4** in line"
     assert a3.message is not None
     # The button of a message from before the restart, and of one from after it.
     assert await said(await ada.click(a3.message, "Cancel")) == "Cancelled."
-    assert await said(await club.admin.slash("resume")) == "Going on; waiting: 3."
+    assert await said(await club.admin.slash("resume")) == "Resumed. 3 jobs waiting."
     for call in (a1, b1, f1):
         await club.playground.wait_message(
             lambda m, call=call: m.id == call.message.id and bool(m.attachments),  # type: ignore[misc]
@@ -191,7 +191,7 @@ async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_rea
     assert await said(await emil.click(running.message, "Cancel")) == (
         f"Only <@{dora.id}> and moderators can cancel this one."
     )
-    assert await said(await dora.slash("cancel")) == "It stops at the next step."
+    assert await said(await dora.slash("cancel")) == "Stopping after the current step."
     await running.wait(is_cancelled)
     await waiting.wait(lambda m: bool(m.attachments))
     assert club.states(running) == ["cancelled"]
@@ -201,7 +201,7 @@ async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_rea
     await again.wait(lambda m: "Step" in str(m.embeds))
     assert again.message is not None
     stopped = await club.moderator.click(again.message, "Cancel")
-    assert await said(stopped) == "It stops at the next step."
+    assert await said(stopped) == "Stopping after the current step."
     await again.wait(is_cancelled)
 
 
@@ -209,19 +209,22 @@ async def test_who_may_not_is_told_why_and_nothing_is_stored(club: Club) -> None
     before = len(club.bot.home.states())
     club.playground.give_role(club.blocked, club.member)
     for user, expected in (
-        (club.blocked, "does not let you paint"),
-        (club.playground.user("stranger"), f"with the role <@&{club.member.id}> or one of 1"),
+        (club.blocked, "has blocked you"),
+        (
+            club.playground.user("stranger"),
+            f"You need the role <@&{club.member.id}> or 1 other role",
+        ),
     ):
         call = await user.slash("imagine", prompt=CANARY)
         assert expected in await said(call)
     fay = club.person("fay")
     picture = ("image.png", b"x")
     refused = await club.blocked.slash("imagine", prompt=CANARY, image=picture)
-    assert "does not let you paint" in await said(refused)
+    assert "has blocked you" in await said(refused)
     assert len(club.bot.home.states()) == before
     await painted(fay, prompt=CANARY, count=4)
     call = await fay.slash("imagine", prompt=CANARY, count=2)
-    assert f"more than your {QUOTA} pictures in 24 hours. There is room for it <t:" in await said(
+    assert f"over your limit of {QUOTA} images in 24 hours. You can ask for this <t:" in await said(
         call
     )
     await painted(fay, prompt=CANARY, count=1)
@@ -234,5 +237,5 @@ async def test_a_forged_command_does_not_pause(club: Club) -> None:
     data, _ = club.admin._picker(club.playground.channel).slash("pause", {})
     forged = Interaction(club.playground.core, COMMAND, mallory, club.playground.channel, data)
     await forged.start()
-    assert await said(forged) == "You may not use this here."
+    assert await said(forged) == "You're not allowed to use this here."
     await painted(mallory, prompt=CANARY)

@@ -243,7 +243,11 @@ class TestSize:
 
     def test_too_many_pixels(self) -> None:
         code, params = refused(size="1536x1536")
-        assert (code, params["megapixels"], params["max"]) == ("size.pixels", "2.36", "1.60")
+        assert (code, params["megapixels"], params["max"]) == (
+            "size.pixels",
+            1536 * 1536 / 1e6,
+            1.6,
+        )
         assert composed(model="fast", size="512x640").height == 640
         assert refused(model="fast", size="520x640")[0] == "size.pixels"
 
@@ -258,28 +262,28 @@ class TestModels:
     def test_an_unknown_one_names_the_nearest(self) -> None:
         code, params = refused(model="bsae")
         assert code == "model.unknown"
-        assert (params["value"], params["nearest"]) == ("bsae", "base")
+        assert (params["value"], params["nearest"]) == ("bsae", ("base",))
 
     def test_one_that_is_like_no_other(self) -> None:
         strange = "q" * 20
         code, params = refused(model=strange)
         assert code == "model.unlike"
-        assert params == {"field": "model", "value": strange, "offered": "base, fast"}
+        assert params == {"field": "model", "value": strange, "offered": ("base", "fast")}
 
     def test_a_lora_that_is_like_no_other_names_some_that_fit(self) -> None:
         strange = "q" * 20
         code, params = refused(lora=strange)
         assert code == "lora.unlike"
         assert params["model"] == "base"
-        offered = params["offered"].split(", ")
+        offered = params["offered"]
         assert "ink" in offered
         assert not {"off", "nude", "fast-only", "old-15"} & {*offered}
         many = {f"s{n:02}": AdapterEntry(key=f"s{n:02}", name="S", path="a/b") for n in range(11)}
-        for number, last in ((10, "s09"), (11, "…")):
+        for number in (9, 11):
             catalog = replace(CATALOG, adapters=dict([*many.items()][:number]), adapter_facts={})
             with pytest.raises(InvalidRequest) as caught:
                 compose(Draft(prompt="a fox", lora=strange), catalog, nsfw=False)
-            assert str(caught.value.params["offered"]).split(", ")[-1] == last
+            assert caught.value.params["offered"] == (*many,)[: min(number, 10)]
 
     def test_a_lora_where_none_is_offered(self) -> None:
         bare = replace(CATALOG, adapters={}, adapter_facts={})
@@ -343,7 +347,7 @@ class TestAdapters:
     def test_an_unknown_one_names_the_nearest(self) -> None:
         code, params = refused(lora="anmie:0.5")
         assert (code, params["value"]) == ("lora.unknown", "anmie")
-        assert "anime" in params["nearest"].split(", ")
+        assert "anime" in params["nearest"]
 
     def test_one_that_is_not_offered(self) -> None:
         assert refused(Refused, lora="off") == ("lora.disabled", {"name": "off"})
@@ -353,7 +357,7 @@ class TestAdapters:
     def test_one_for_another_model(self) -> None:
         assert refused(Refused, lora="fast-only") == (
             "lora.other_model",
-            {"name": "fast-only", "model": "base", "models": "fast, base-2"},
+            {"name": "fast-only", "model": "base", "models": ("fast", "base-2")},
         )
         assert composed(model="fast", lora="fast-only").adapters
 

@@ -1,18 +1,21 @@
 """Translations: each says only what English says, with the same things filled in."""
 
 import re
-import string
+from string import Formatter
 
 import pytest
 
-from bot.texts.language import TEXTS, Texts
+from bot.texts.language import TEXTS, Plural, Sentence, Texts
+from tests.texts.test_texts import placeholders, spoken
 
 LANGUAGES = Texts.read()._languages
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 
-def placeholders(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+def written_as_numbers(sentence: Sentence) -> set[tuple[str | None, str | None]]:
+    """The placeholders that are written as the language writes numbers, and with which decimals."""
+    parsed = [part for form in spoken(sentence) for part in Formatter().parse(form)]
+    return {(name, spec) for _, name, spec, _ in parsed if spec and spec.endswith("n")}
 
 
 def test_there_is_more_than_english() -> None:
@@ -22,20 +25,22 @@ def test_there_is_more_than_english() -> None:
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_translation_fills_in_what_english_fills_in(language: str) -> None:
     for code, sentence in LANGUAGES[language].items():
-        assert code in LANGUAGES["en"], f"{language}.toml: {code} is said by nobody"
+        assert code in LANGUAGES["en"], f"{language}.toml: {code} is never used"
         assert placeholders(sentence) == placeholders(LANGUAGES["en"][code]), code
+        assert written_as_numbers(sentence) == written_as_numbers(LANGUAGES["en"][code]), code
 
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_discord_takes_the_descriptions(language: str) -> None:
     commands = {c: s for c, s in LANGUAGES[language].items() if c.startswith("command.")}
     assert commands
-    assert all(1 <= len(sentence) <= 100 for sentence in commands.values())
+    assert all(isinstance(said, str) and 1 <= len(said) <= 100 for said in commands.values())
 
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_translations_are_short_enough_for_where_they_stand(language: str) -> None:
-    assert [code for code, said in LANGUAGES[language].items() if len(said) > 256] == []
+    said = LANGUAGES[language].items()
+    assert [code for code, each in said if any(len(form) > 256 for form in spoken(each))] == []
 
 
 def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
@@ -43,12 +48,15 @@ def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
     slips = re.compile(r"(?<!\u00a0)(?:[:;!?](?=\s|$)|[»%])|«(?!\u00a0)")
     assert slips.search("Il y a :")
     assert slips.search("« x»")
-    assert [code for code, said in LANGUAGES["fr"].items() if slips.search(said)] == []
+    said = LANGUAGES["fr"].items()
+    assert [code for code, each in said if any(map(slips.search, spoken(each)))] == []
 
 
 def test_what_a_language_lacks_is_said_in_english() -> None:
-    texts = Texts({"en": {"a": "one {n}", "b": "two"}, "de": {"a": "eins {n}"}})
+    count = Plural("n", {"one": "a thing", "other": "{n:n} things"})
+    texts = Texts({"en": {"a": "one {n}", "b": "two", "c": count}, "de": {"a": "eins {n}"}})
     say = texts.speaker("de")
     assert (say("a", n=1), say("b")) == ("eins 1", "two")
+    assert (say("c", n=1), say("c", n=1000)) == ("a thing", "1,000 things")
     assert texts.speaker("en-GB")("b") == texts.speaker("xx")("b") == "two"
     assert texts.translation("b", "de") is None

@@ -14,7 +14,7 @@ from bot.chat.ui.markdown import plain
 from bot.errors import Loss
 from bot.progress import Stage
 from bot.store import Kind
-from bot.texts.language import Texts, _flatten
+from bot.texts.language import Plural, Sentence, Texts, _flatten
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -143,8 +143,15 @@ def literals() -> set[str]:
     return found
 
 
-def placeholders(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+def spoken(sentence: Sentence) -> list[str]:
+    """Every form that a sentence can take."""
+    return [sentence] if isinstance(sentence, str) else [*sentence.forms.values()]
+
+
+def placeholders(sentence: Sentence) -> set[str]:
+    by = {sentence.by} if isinstance(sentence, Plural) else set()
+    found = (name for form in spoken(sentence) for _, name, _, _ in Formatter().parse(form))
+    return by | {name for name in found if name is not None}
 
 
 USES = list(asked_for())
@@ -191,8 +198,9 @@ def test_no_placeholder_is_nameless_or_an_expression() -> None:
 def test_sentences_are_short_enough_for_where_they_stand() -> None:
     for code, sentence in ENGLISH.items():
         if code.startswith("command."):
+            assert isinstance(sentence, str), f"{code}: Discord takes one description"
             assert 1 <= len(sentence) <= 100, code
-        assert len(sentence) <= 256, code
+        assert all(len(form) <= 256 for form in spoken(sentence)), code
 
 
 class TestSpeaking:
@@ -231,8 +239,16 @@ class TestSpeaking:
     def test_tables_become_dotted_paths(self) -> None:
         assert _flatten({"a": {"b": {"c": "x"}, "d": "y"}}) == {"a.b.c": "x", "a.d": "y"}
 
+    def test_a_table_of_forms_is_one_sentence(self) -> None:
+        forms = {"0": "none", "one": "an x", "other": "{n} x"}
+        assert _flatten({"a": {"b": {"by": "n", **forms}}}) == {"a.b": Plural("n", forms)}
+        assert _flatten({"a": {"other": "x"}}) == {"a": Plural("count", {"other": "x"})}
+        assert _flatten({"a": {"other": "x", "done": "y"}}) == {"a.other": "x", "a.done": "y"}
+
     def test_values_are_shown_without_markdown_and_not_at_any_length(self) -> None:
-        shown = plain({"a": "*x*_y_", "n": 5, "long": "x" * 6000})
+        names = ("*x*", "y" * 150, "z" * 150)
+        shown = plain({"a": "*x*_y_", "n": 5, "long": "x" * 6000, "names": names})
+        assert shown["names"] == [r"\*x\*", "y" * 150, "…"]
         assert shown["a"] == r"\*x\*\_y\_"
         assert shown["n"] == 5
         assert str(shown["long"]).startswith("xxx")

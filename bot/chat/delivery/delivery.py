@@ -343,7 +343,7 @@ class Delivery:
         before = await self._store.images(original.id)
         if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:
             return say("result.identical")
-        changed = ", ".join(job.recipe.changed_since(original.recipe))
+        changed = job.recipe.changed_since(original.recipe)
         if not changed:
             return say("result.differs_unknown")
         return say("result.differs", changed=changed)
@@ -361,7 +361,7 @@ class Delivery:
                 remarks.append(say("result.too_large"))
                 continue
             if upload.shrunk:
-                megabytes = f"{image.bytes / 1_000_000:.1f}"
+                megabytes = image.bytes / 1_000_000
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))

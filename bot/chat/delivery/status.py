@@ -12,11 +12,12 @@ from bot.chat.delivery.pacing import Pacer
 from bot.chat.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
 from bot.chat.delivery.uploads import Upload
 from bot.chat.ui.buttons import cancel_view
-from bot.chat.ui.messages import alt_text, status_embed, status_line
+from bot.chat.ui.messages import alt_text, status_embed
 from bot.errors import StoreError
 from bot.progress import Progress, Stage
 from bot.store import Discord, Job, Store
 from bot.texts.language import Say, Texts
+from bot.texts.lines import status_line
 from bot.worker.attempt import seconds_for
 
 log = logging.getLogger(__name__)

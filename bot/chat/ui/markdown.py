@@ -1,7 +1,7 @@
 """Text from people and files as Discord shows it: without Markdown, and cut to length."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.request.characters import straight
 
@@ -39,7 +39,19 @@ def plain(params: Mapping[str, object]) -> dict[str, object]:
 
     Long ones are cut: an option may have 6,000 characters, an answer that quotes it 2,000.
     """
-    return {
-        name: escaped(shortened(value, VALUE_SHOWN)) if isinstance(value, str) else value
-        for name, value in params.items()
-    }
+    return {name: _plain(value) for name, value in params.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return escaped(shortened(value, VALUE_SHOWN))
+    if not isinstance(value, Sequence):
+        return value
+    names: list[object] = []
+    room = VALUE_SHOWN
+    for name in map(str, value):
+        room -= len(name)
+        if room < 0 and names:
+            return [*names, "…"]
+        names.append(_plain(name))
+    return names

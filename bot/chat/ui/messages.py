@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import discord
 
 from bot.chat.ui.markdown import escaped, plain, shortened, shown
-from bot.progress import Notice, Progress, Stage
+from bot.progress import Notice, Progress
 from bot.request import GenerationRequest
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
+from bot.texts.lines import status_line
 
 BLURPLE = discord.Colour.blurple()
 GREEN = discord.Colour.green()
@@ -21,7 +22,6 @@ FIELD_MAX = 1_024
 ALT_TEXT_MAX = 1_024
 NOTES_SHOWN = 1_000
 PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
-BAR_CELLS = 20
 
 
 def status_embed(
@@ -45,36 +45,6 @@ def status_embed(
     if preview is not None:
         embed.set_image(url=f"attachment://{preview}")
     return embed
-
-
-def status_line(say: Say, progress: Progress) -> str:
-    """One line for where the job is, e.g. `Step 12/30 ▰▰▰▱▱ · Image 1 of 2`."""
-    match progress.stage:
-        case Stage.QUEUED if progress.paused:
-            return say("status.paused", position=progress.position)
-        case Stage.QUEUED if progress.position <= 1:
-            return say("status.next")
-        case Stage.QUEUED:
-            return say("status.queued", position=progress.position)
-        case Stage.PAINTING:
-            line = say("status.painting", step=progress.step, steps=progress.steps)
-            line += " " + bar(progress.step / max(1, progress.steps))
-        case Stage.DOWNLOADING:
-            percent = int(progress.fraction * 100)
-            line = say("status.downloading", subject=progress.subject, percent=percent)
-            line += " " + bar(progress.fraction)
-        case _:
-            line = say(f"status.{progress.stage.value}", subject=progress.subject)
-    if progress.larger:
-        line += " · " + say("status.larger")
-    if progress.count > 1:
-        line += " · " + say("status.image", image=progress.image, count=progress.count)
-    return line
-
-
-def bar(fraction: float, cells: int = BAR_CELLS) -> str:
-    filled = round(max(0.0, min(1.0, fraction)) * cells)
-    return "▰" * filled + "▱" * (cells - filled)
 
 
 def result_embed(
@@ -101,9 +71,7 @@ def result_embed(
     embed.add_field(name=say("result.scheduler"), value=request.scheduler)
     for name, value in _extras(say, request):
         embed.add_field(name=name, value=value)
-    embed.add_field(
-        name=say("result.time"), value=say("result.seconds", seconds=f"{job.seconds:.1f}")
-    )
+    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
     # A mention inside an embed names the person and pings nobody.
     embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
     # A line of its own: ten digits wrap in an inline field.

@@ -73,7 +73,7 @@ class TestAcknowledging:
         await desk.delivery.acknowledge(desk.interaction(deferred=True), ticket)
         [ack] = desk.world.calls
         assert (ack.way, pinged(ack)) == ("interaction", [])
-        assert ack.embed.fields[0].name == "Starting now"
+        assert ack.embed.fields[0].name == "Up next"
         job = await desk.store.job(ticket.job.id)
         assert (origin_of(job).channel_id, origin_of(job).message_id) == (CHANNEL, 400)
 
@@ -138,13 +138,13 @@ class TestAcknowledging:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, ""), (4, "Many steps: this may take up to 40 minutes.")]
+    ("count", "said"), [(1, ""), (4, "That's a lot of steps, so this could take up to 40 minutes.")]
 )
 async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, said: str) -> None:
     board = StatusBoard(store=desk.store, texts=TEXTS, courier=cast("Any", None), job_timeout=600.0)
     ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
     shown = words(board.parcel(ticket.job, ticket.place).embed)
-    assert ("Many steps" in shown) == bool(said)
+    assert ("a lot of steps" in shown) == bool(said)
     assert said in shown
 
 
@@ -529,12 +529,12 @@ class TestVerdicts:
         parent = await desk.asked_and_painted()
         job = await self.reroll_of(desk, parent)
         changed = await self.changed(desk, job, recipe=recipe(), pixels="0" * 64)
-        assert "cannot tell why" in await self.said(desk, changed)
+        assert "can't tell why" in await self.said(desk, changed)
 
     async def test_an_original_without_a_recipe(self, desk: Desk) -> None:
         parent = (await desk.accepted()).job
         said = await self.said(desk, await self.reroll_of(desk, parent))
-        assert "cannot compare" in said
+        assert "can't compare" in said
 
     async def test_only_a_reroll_is_compared(self, desk: Desk) -> None:
         parent = await desk.asked_and_painted()
@@ -606,7 +606,7 @@ class TestAfterARestart:
         failed = await desk.store.fail(job, Failure("job.died", {}))
         assert failed is not None
         await desk.delivery.bring([failed])
-        assert "Twice my process ended" in (desk.last("send").embed.description or "")
+        assert "I crashed twice on this one" in (desk.last("send").embed.description or "")
 
     async def test_what_is_painted_before_the_login_waits_for_it(self, desk: Desk) -> None:
         tickets = [await desk.accepted() for _ in range(2)]
@@ -638,7 +638,7 @@ class TestAfterARestart:
         failed = await desk.store.job(lost.id)
         assert (failed.state, failed.error) == (S.FAILED, Failure("delivery.files_gone", {}))
         assert any(
-            "gone from the disk" in (c.embed.description or "")
+            "disappeared from the disk" in (c.embed.description or "")
             for c in desk.world.calls
             if c.way != "reaction"
         )

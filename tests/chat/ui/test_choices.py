@@ -118,8 +118,8 @@ class TestLoras:
         found = adapter_choices("anime, ink", CATALOG, SAY, nsfw=True, model="model-0")
         assert [choice.name for choice in found] == [
             "anime, ink · Ink (1) · LoRA · Pony",
-            "anime, inky-15 · ⚠ made for SD 1.5, does not fit",
-            "anime, inky-dyn · ⚠ DyLoRA, cannot be applied",
+            "anime, inky-15 · ⚠ made for SD 1.5, won't fit",
+            "anime, inky-dyn · ⚠ DyLoRA, not supported",
         ]
         assert loras("inky") == ["inky-15"]
         only = adapter_choices("other", CATALOG, SAY, nsfw=True, model="model-0")
@@ -135,7 +135,7 @@ class TestLoras:
         found = adapter_choices("", small, SAY, nsfw=True, model="model-0")
         assert [choice.name for choice in found] == [
             "known · Known (1) · Trigger words: ink wash, a brush that is nearly dry",
-            "likely · Likely (1) · LoRA · rank 16 · SDXL · Perhaps its trigger words: ink wash",
+            "likely · Likely (1) · LoRA · rank 16 · SDXL · Possible trigger words: ink wash",
         ]
 
     def test_one_that_would_be_too_long_is_left_out(self) -> None:

@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.messages import (
     alt_text,
-    bar,
     failure_embed,
     result_embed,
     sentences,
     status_embed,
-    status_line,
 )
 from bot.chat.ui.pages import PER_PAGE, cut, loras_page, models_page
 from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.store import Failure, Job
 from bot.texts.language import Texts
+from bot.texts.lines import bar, status_line
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.store.factories import any_job, record, request
 
@@ -170,14 +169,14 @@ class TestWords:
     @pytest.mark.parametrize(
         ("progress", "line"),
         [
-            (Progress(Stage.QUEUED, position=1), "Starting now"),
-            (Progress(Stage.QUEUED, position=0), "Starting now"),
+            (Progress(Stage.QUEUED, position=1), "Up next"),
+            (Progress(Stage.QUEUED, position=0), "Up next"),
             (Progress(Stage.QUEUED, position=2), "Queued, **#2** in line"),
             (Progress(Stage.STARTING), "Starting"),
             (Progress(Stage.LOADING, subject="demo"), "Loading demo"),
             (
                 Progress(Stage.DOWNLOADING, subject="demo", fraction=0.436),
-                "Downloading demo 43 % " + bar(0.436),
+                "Downloading demo: 43% " + bar(0.436),
             ),
             (Progress(Stage.PAINTING, step=12, steps=30), "Step 12/30 " + bar(0.4)),
             (
@@ -188,7 +187,7 @@ class TestWords:
                 Progress(Stage.PAINTING, step=1, steps=2, image=2, count=3),
                 "Step 1/2 " + bar(0.5) + " · Image 2 of 3",
             ),
-            (Progress(Stage.DECODING, image=1, count=2), "Developing the picture · Image 1 of 2"),
+            (Progress(Stage.DECODING, image=1, count=2), "Decoding the image · Image 1 of 2"),
             (Progress(Stage.SAVING), "Saving"),
         ],
     )
@@ -216,13 +215,13 @@ class TestWords:
         assert (shown["Size"], shown["Steps"], shown["Guidance"]) == ("64×48", "10", "7.5")
         assert shown["Seeds"] == "`42` `43`"
         assert shown["Time"] == "2.5 s"
-        assert shown["Asked by"] == f"<@{2**63 - 1}>"
+        assert shown["Requested by"] == f"<@{2**63 - 1}>"
         assert "Negative prompt" not in shown
         assert "🔁" in (embed.footer.text or "")
 
     def test_a_result_says_what_only_some_have(self) -> None:
         plain = fields(result_embed(SAY, job(request()), [record()], model_name="Demo"))
-        assert plain["Scheduler"] == "Euler"
+        assert plain["Sampler"] == "Euler"
         asked = request(
             adapters=(AdapterUse("ink", 0.8, 0.5), AdapterUse("oil", 1.0)),
             preset="fast",
@@ -236,8 +235,8 @@ class TestWords:
         assert {name: value for name, value in shown.items() if name not in plain} == {
             "Preset": "fast",
             "Second pass": "1.5×, to 1248×1824",
-            "Painted over a picture": "strength 0.6",
-            "Guided by a picture": "weight 1",
+            "Source image": "strength 0.6",
+            "Reference image": "weight 1",
         }
         assert shown["LoRAs"] == "`ink:0.8:0.5`\n`oil:1`"
         status = status_embed(SAY, job(asked), Progress(Stage.STARTING))
@@ -254,7 +253,7 @@ class TestWords:
     def test_a_pause_is_said(self) -> None:
         for position in (1, 4):
             place = Progress(Stage.QUEUED, position=position, paused=True)
-            assert status_line(SAY, place) == f"Paused by the owner, **#{position}** in line"
+            assert status_line(SAY, place) == f"Paused by the bot's owner, **#{position}** in line"
 
     def test_a_failure_says_why_and_what_was_asked(self) -> None:
         embed = failure_embed(SAY, job(error=Failure("job.timeout", {"seconds": 600})))
@@ -325,14 +324,14 @@ class TestPages:
             "guess": [
                 "`guess` · weight 1 · LoKr + norm · Pony",
                 "Fine.",
-                "Perhaps its trigger words: `tree`, `ink`",
+                "Possible trigger words: `tree`, `ink`",
             ],
             "old": [
                 "`old` · weight 1 · LoRA · rank 8 · SD 1.5",
-                "⚠ made for SD 1.5, does not fit",
+                "⚠ made for SD 1.5, won't fit",
                 "Fine.",
             ],
-            "dyn": ["`dyn` · weight 1 · DyLoRA", "⚠ DyLoRA, cannot be applied", "Fine."],
+            "dyn": ["`dyn` · weight 1 · DyLoRA", "⚠ DyLoRA, not supported", "Fine."],
             "silent": ["`silent` · weight 1", "Fine."],
         }
 
@@ -360,6 +359,6 @@ class TestPages:
 
     def test_nothing_to_show(self) -> None:
         embed, _, _ = models_page(SAY, [], 0, default="", loaded=(), states={})
-        assert embed.description == "No model is offered here."
+        assert embed.description == "There are no models here yet."
         embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
-        assert embed.description == "No LoRA is offered here."
+        assert embed.description == "There are no LoRAs here yet."

@@ -55,8 +55,8 @@ def test_what_a_dead_command_line_left_is_said_so() -> None:
 
 
 def test_an_empty_line_and_a_pause_are_said() -> None:
-    assert shown() == "Nobody waits: yours would be next."
-    assert "Paused by the owner" in shown(ticket(1), paused=True, running="")
+    assert shown() == "The queue is empty. Yours would be next."
+    assert "Paused by the bot's owner" in shown(ticket(1), paused=True, running="")
 
 
 def test_the_longest_line_fits() -> None:

@@ -75,7 +75,7 @@ def test_a_whole_lora_for_sd_15_is_told_as_such(known: dict[str, Any], tmp_path:
     assert 100 < len(alike) < sum(name in known for name in modules) < 264
     failure = refused(make.file(tmp_path / "x.safetensors", "LoRA", modules, rank=1), known)
     said = Texts.read().speaker("en-US")(failure.code, **failure.params)
-    assert said == "The LoRA tested is made for SD 1.5: 0 of its 264 modules fit this model."
+    assert said == "The LoRA tested was made for SD 1.5: none of its 264 modules fit this model."
 
 
 def test_every_module_that_trainers_change_has_names_of_its_own(

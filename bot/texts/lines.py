@@ -1,0 +1,38 @@
+"""Lines of text that a terminal shows just as a chat does."""
+
+from typing import Final
+
+from bot.progress import Progress, Stage
+from bot.texts.language import Say
+
+BAR_CELLS: Final = 20
+
+
+def status_line(say: Say, progress: Progress) -> str:
+    """One line for where the job is, e.g. `Step 12/30 ▰▰▰▱▱ · Image 1 of 2`."""
+    match progress.stage:
+        case Stage.QUEUED if progress.paused:
+            return say("status.paused", position=progress.position)
+        case Stage.QUEUED if progress.position <= 1:
+            return say("status.next")
+        case Stage.QUEUED:
+            return say("status.queued", position=progress.position)
+        case Stage.PAINTING:
+            line = say("status.painting", step=progress.step, steps=progress.steps)
+            line += " " + bar(progress.step / max(1, progress.steps))
+        case Stage.DOWNLOADING:
+            percent = int(progress.fraction * 100)
+            line = say("status.downloading", subject=progress.subject, percent=percent)
+            line += " " + bar(progress.fraction)
+        case _:
+            line = say(f"status.{progress.stage.value}", subject=progress.subject)
+    if progress.larger:
+        line += " · " + say("status.larger")
+    if progress.count > 1:
+        line += " · " + say("status.image", image=progress.image, count=progress.count)
+    return line
+
+
+def bar(fraction: float, cells: int = BAR_CELLS) -> str:
+    filled = round(max(0.0, min(1.0, fraction)) * cells)
+    return "▰" * filled + "▱" * (cells - filled)
