@@ -123,8 +123,10 @@ async def test_a_good_id_reaches_its_component(desk: Desk, kind: int, values: li
         pytest.param("draw:known:1\n", 1, None, OUTDATED, id="line break"),
         pytest.param("draw:known:+1", 1, None, OUTDATED, id="not as written"),
         pytest.param("gone:known:1", 1, None, OUTDATED, id="unknown prefix"),
-        pytest.param("draw:forged:1", 1, None, "There is no job", id="forged job id"),
-        pytest.param("draw:known:1", 2, None, "You may not use this here.", id="not permitted"),
+        pytest.param("draw:forged:1", 1, None, "There's no job", id="forged job id"),
+        pytest.param(
+            "draw:known:1", 2, None, "You're not allowed to use this here.", id="not permitted"
+        ),
         pytest.param("draw:known:1", 1, Refused("model.none"), "", id="refused"),
         pytest.param("draw:known:1", 1, RuntimeError("inner"), "Something went", id="our fault"),
         pytest.param("draw:known:1", 1, ValueError("inner"), "Something went", id="a ValueError"),
@@ -202,4 +204,4 @@ async def test_a_modal_is_submitted_once_and_its_errors_are_answered(desk: Desk)
         await Describe(submitted)._scheduled_task(submit, [], {})
     assert count == 1
     [sentence] = desk.told
-    assert sentence.startswith("There is no job")
+    assert sentence.startswith("There's no job")

@@ -76,7 +76,7 @@ def test_its_bounds_are_said(catalog: Catalog) -> None:
     assert refusal.value.params["step"] == 16
     with pytest.raises(InvalidRequest) as refusal:
         composed(catalog, scheduler="qqqq")
-    assert refusal.value.params["known"] == "Euler, DDIM"
+    assert refusal.value.params["known"] == ("Euler", "DDIM")
     with pytest.raises(InvalidRequest, match=r"hires\.size"):
         composed(catalog, hires=1.5)
     with pytest.raises(Refused, match=r"preset\.nowhere"):
