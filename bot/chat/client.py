@@ -1,9 +1,8 @@
 """ImagenBot: builds the parts in order, loads the cogs, closes in reverse order."""
 
 import asyncio
-import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -13,6 +12,7 @@ import discord
 import yarl
 from discord.ext import commands
 
+from bot.backoff import Backoff
 from bot.chat.commands import CommandTranslator, put_into_words
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
@@ -43,8 +43,8 @@ AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
 CLOSED_WELL = 1000
 """The one close code after which discord.py tries again by itself and does not resume."""
-RETRY_AFTER = (2, 5, 10, 30, 60)
-"""Seconds between attempts to reach Discord."""
+RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
+"""Between attempts to reach Discord."""
 CANCEL_AGAIN = 0.2
 """Seconds until what was cancelled, and has not ended, is cancelled once more."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
@@ -141,7 +141,7 @@ class ImagenBot(commands.AutoShardedBot):
             gateway=gateway,
             shard_id=shard_id,
         )
-        for pause in _pauses():
+        for pause in RETRY_AFTER:
             try:
                 socket = await asyncio.wait_for(connect(), self.shard_connect_timeout)
                 break
@@ -349,14 +349,9 @@ async def _unless_lost(
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
 
 
-def _pauses() -> Iterator[int]:
-    """Between one attempt and the next, for as long as it takes."""
-    return itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1]))
-
-
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
     """Do `action`, again and again while the network or Discord is away."""
-    for pause in _pauses():
+    for pause in RETRY_AFTER:
         try:
             await action()
         except discord.LoginFailure:
