@@ -17,7 +17,7 @@ from playground.interactions import (
     REPLY,
     UPDATE,
 )
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 from playground.state import COMMAND, MODAL, InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 from playground import messages, payloads
 from playground.errors import ApiError, unknown
 from playground.rest.interactions import respond
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 from playground.state import InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
