@@ -2,17 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from playground.errors import Problem, form_error
 from playground.faults import Faults
 from playground.gateway import Gateway
 from playground.openapi import OpenApi
-from playground.state import Attachment, World
+from playground.state import Attachment, InteractionState, World
 from playground.waiting import Signal
-
-if TYPE_CHECKING:
-    from playground.interactions import Interaction
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Core:
     token: str
     violations: list[str]
     requests: list[Request] = field(default_factory=list)
-    interactions: dict[str, "Interaction"] = field(default_factory=dict)
+    interactions: dict[str, InteractionState] = field(default_factory=dict)
     base_url: str = ""
     attachment_size_limit: int = 10 * 1024 * 1024
     ack_deadline: float = 3.0
@@ -72,6 +69,6 @@ class Core:
         if refused:
             raise form_error(refused)
 
-    def live(self, interaction: "Interaction") -> bool:
+    def live(self, interaction: InteractionState) -> bool:
         """Whether the interaction's token is still good."""
         return not interaction.dead and time.monotonic() - interaction.created < self.token_life

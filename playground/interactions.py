@@ -1,7 +1,7 @@
 """Interactions: https://docs.discord.com/developers/interactions/receiving-and-responding.
 
-An ``Interaction`` is what a person began by a command, a button, a select or a form. It is also
-the handle that tests hold.
+An ``Interaction`` is what a person started with a command, a button, a select or a form. Its fields
+are an ``InteractionState``; what is here sends it to the bot and waits for the answers.
 """
 
 import base64
@@ -13,11 +13,20 @@ from typing import Any
 from playground import payloads, permissions
 from playground.core import Core
 from playground.errors import NotAcknowledged
-from playground.state import Account, Channel, ChannelType, Message
+from playground.state import (
+    AUTOCOMPLETE,
+    COMMAND,
+    COMPONENT,
+    MODAL,
+    Account,
+    Channel,
+    ChannelType,
+    InteractionState,
+    Message,
+)
 
 JsonObject = dict[str, Any]
 
-COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 # Callback types.
 REPLY, DEFER_REPLY, DEFER_UPDATE, UPDATE, CHOICES, FORM = 4, 5, 6, 7, 8, 9
 ALLOWED: dict[int, frozenset[int]] = {
@@ -28,13 +37,8 @@ ALLOWED: dict[int, frozenset[int]] = {
 }
 
 
-class Interaction:
-    """One interaction, live: it changes as the bot answers.
-
-    ``message`` is the original response once it shows something, None while the bot is thinking;
-    ``modal`` the form the bot opened; ``choices`` what it offered to an autocomplete;
-    ``followups`` its further messages; ``ack_ms`` the time to the acknowledgement.
-    """
+class Interaction(InteractionState):
+    """One interaction as tests hold it: what became of it, and ways to wait for that."""
 
     def __init__(
         self,
@@ -45,76 +49,14 @@ class Interaction:
         data: JsonObject,
         *,
         source: Message | None = None,
-        parent: "Interaction | None" = None,
+        parent: InteractionState | None = None,
         focused_type: int = 3,
     ) -> None:
+        identifier = core.world.snowflakes.next()
+        secret = f"interaction:{identifier}:{secrets.token_urlsafe(96)}"
+        token = base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")
+        super().__init__(identifier, token, kind, user, channel, data, source, parent, focused_type)
         self._core = core
-        self.id = core.world.snowflakes.next()
-        secret = f"interaction:{self.id}:{secrets.token_urlsafe(96)}"
-        self.token = base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")
-        self.type = kind
-        self.user = user
-        self.channel = channel
-        self.data = data
-        self.source = source
-        self.parent = parent
-        self.focused_type = focused_type
-        self.created = time.monotonic()
-        self.dead = False
-        self.acknowledged: int | None = None
-        self.ack_ms: float | None = None
-        self.original: Message | None = None
-        self.modal: JsonObject | None = None
-        self.choices: list[JsonObject] | None = None
-        self.followups: list[Message] = []
-
-    @property
-    def message(self) -> Message | None:
-        original = self.original
-        if original is None or original.loading or original.deleted:
-            return None
-        return original
-
-    @property
-    def ephemeral(self) -> bool:
-        """Whether only the one who asked sees the original response, be it still thinking."""
-        return self.original is not None and self.original.ephemeral
-
-    @property
-    def deferred(self) -> bool:
-        """Whether the bot is "thinking…"."""
-        return self.original is not None and self.original.loading
-
-    @property
-    def command_name(self) -> str | None:
-        """The full name of the slash command (``group sub``), None for anything else."""
-        if self.type != COMMAND:
-            return None
-        names = [self.data["name"]]
-        options = self.data.get("options") or []
-        while options and options[0]["type"] in (1, 2):
-            names.append(options[0]["name"])
-            options = options[0].get("options") or []
-        return " ".join(names)
-
-    def owners(self) -> JsonObject:
-        """Who installed the app here: key 0 a guild, 0 for a private channel."""
-        guild = self.channel.guild
-        return {"0": str(guild.id) if guild else "0"}
-
-    def metadata(self) -> JsonObject:
-        """``interaction_metadata`` of the messages that answer it."""
-        answer: JsonObject = {
-            "id": str(self.id),
-            "type": self.type,
-            "user": payloads.user(self.user),
-            "authorizing_integration_owners": self.owners(),
-        }
-        if self.type == COMPONENT and self.source is not None:
-            answer["interacted_message_id"] = str(self.source.id)
-        if self.type == MODAL and self.parent is not None:
-            answer["triggering_interaction_metadata"] = self.parent.metadata()
-        return answer
 
     def payload(self) -> JsonObject:
         """INTERACTION_CREATE as the gateway sends it."""
@@ -133,7 +75,7 @@ class Interaction:
             "locale": self.user.locale,
             "entitlements": [],
             "entitlement_sku_ids": [],
-            "authorizing_integration_owners": self.owners(),
+            "authorizing_integration_owners": payloads.installed_in(channel),
             "context": 1 if private else 0,
             "attachment_size_limit": core.attachment_size_limit,
         }
@@ -168,12 +110,6 @@ class Interaction:
                 f"violations: {core.violations[-3:] or 'none'}"
             ) from None
 
-    def acknowledge(self, kind: int) -> None:
-        """Note the callback, however late."""
-        self.acknowledged = kind
-        self.ack_ms = (time.monotonic() - self.created) * 1000
-        self._core.signal.notify()
-
     async def wait(
         self, satisfied: Callable[[Message], bool] = lambda _: True, timeout: float = 60
     ) -> Message:
@@ -196,11 +132,3 @@ class Interaction:
             timeout,
             lambda: f"after {timeout:g} s no follow-up as expected: {self.followups}",
         )
-
-    def __repr__(self) -> str:
-        kinds = {2: "command", 3: "component", 4: "autocomplete", 5: "form"}
-        name = self.command_name or self.data.get("custom_id") or self.data.get("name")
-        state = "not acknowledged"
-        if self.acknowledged is not None:
-            state = f"acknowledged with {self.acknowledged}"
-        return f"<{kinds[self.type]} {name!r} by {self.user.name}: {state}, {self.original}>"

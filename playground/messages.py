@@ -5,7 +5,7 @@ from typing import Any
 from playground import components, limits, mentions, permissions, uploads
 from playground.core import Core, Upload
 from playground.errors import ApiError
-from playground.state import Account, Attachment, Channel, Message, MessageFlag
+from playground.state import Account, Attachment, Channel, InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
 CREATE_FLAGS = (
@@ -128,7 +128,7 @@ def new(
     flags: int = 0,
     kind: int = 0,
     reference: Message | None = None,
-    interaction: Any = None,
+    interaction: InteractionState | None = None,
     viewer: Account | None = None,
     ping: bool = True,
 ) -> Message:

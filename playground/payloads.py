@@ -9,11 +9,14 @@ from typing import Any
 from playground import permissions
 from playground.snowflake import created_at, timestamp
 from playground.state import (
+    COMPONENT,
+    MODAL,
     Account,
     Attachment,
     Channel,
     ChannelType,
     Guild,
+    InteractionState,
     Member,
     Message,
     Role,
@@ -317,7 +320,7 @@ def message(entry: Message, world: World, *, nested: bool = False) -> JsonObject
     if entry.interaction is not None:
         answer["application_id"] = str(world.application_id)
         answer["webhook_id"] = str(world.application_id)
-        answer["interaction_metadata"] = entry.interaction.metadata()
+        answer["interaction_metadata"] = interaction_metadata(entry.interaction)
         if (name := entry.interaction.command_name) is not None:
             answer["interaction"] = {
                 "id": str(entry.interaction.id),
@@ -345,6 +348,26 @@ def message_event(entry: Message, world: World, *, with_content: bool) -> JsonOb
     if not (with_content or own):
         answer |= {"content": "", "embeds": [], "attachments": [], "components": []}
     return answer
+
+
+def interaction_metadata(entry: InteractionState) -> JsonObject:
+    """``interaction_metadata`` of the messages that answer it."""
+    answer: JsonObject = {
+        "id": str(entry.id),
+        "type": entry.type,
+        "user": user(entry.user),
+        "authorizing_integration_owners": installed_in(entry.channel),
+    }
+    if entry.type == COMPONENT and entry.source is not None:
+        answer["interacted_message_id"] = str(entry.source.id)
+    if entry.type == MODAL and entry.parent is not None:
+        answer["triggering_interaction_metadata"] = interaction_metadata(entry.parent)
+    return answer
+
+
+def installed_in(channel: Channel) -> JsonObject:
+    """Where the app is installed: key 0 holds the guild, 0 for a private channel."""
+    return {"0": str(channel.guild.id) if channel.guild else "0"}
 
 
 def interaction_member(entry: Member, where: Channel) -> JsonObject:

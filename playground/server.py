@@ -78,7 +78,7 @@ class Playground(Stage):
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_route("*", PREFIX + "/{tail:.*}", Api(self.core).handle)
+        Api(self.core).add_to(app.router)
         for place in ("attachments", "ephemeral-attachments"):
             app.router.add_get(f"/{place}/{{tail:.*}}", Cdn(self.core).handle)
         app.router.add_get("/", self.gateway.handle)

@@ -5,12 +5,12 @@ import time
 from playground import messages, payloads, permissions
 from playground.core import Core
 from playground.faults import Weather
-from playground.interactions import Interaction
 from playground.state import (
     Account,
     Channel,
     ChannelType,
     Guild,
+    InteractionState,
     Member,
     Message,
     Overwrite,
@@ -249,6 +249,6 @@ class Stage:
         self._world.forget(guild)
         self.gateway.emit("GUILD_DELETE", {"id": str(guild.id)}, guild=guild, intent=1)
 
-    def interactions(self) -> list[Interaction]:
+    def interactions(self) -> list[InteractionState]:
         """Every interaction so far."""
         return list(self.core.interactions.values())

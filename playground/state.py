@@ -11,6 +11,8 @@ from typing import Any
 from playground.snowflake import Snowflakes
 
 JsonObject = dict[str, Any]
+# Types of interactions.
+COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 
 
 class ChannelType(enum.IntEnum):
@@ -137,7 +139,7 @@ class Message:
     edits: list[tuple[float, Snapshot]] = field(default_factory=list)
     edited_at: float | None = None
     nonce: str | int | None = None
-    interaction: Any = None
+    interaction: "InteractionState | None" = None
     viewer: Account | None = None
     deleted: bool = False
 
@@ -219,6 +221,79 @@ class Guild:
 
     def __repr__(self) -> str:
         return f"<guild {self.name} {self.id}>"
+
+
+@dataclass(eq=False)
+class InteractionState:
+    """What became of a command, a click, a choice or a form: it changes as the bot answers.
+
+    ``source`` is the message whose component was used;
+    ``original`` the original response; ``modal`` the form the bot opened; ``choices`` what it
+    offered to an autocomplete, for an option of type ``focused_type``; ``followups`` its further
+    messages; ``acknowledged`` the type of the callback; ``ack_ms`` the time it took.
+    """
+
+    id: int
+    token: str
+    type: int
+    user: Account
+    channel: Channel
+    data: JsonObject
+    source: Message | None = None
+    parent: "InteractionState | None" = None
+    focused_type: int = 3
+    created: float = field(default_factory=time.monotonic)
+    dead: bool = False
+    acknowledged: int | None = None
+    ack_ms: float | None = None
+    original: Message | None = None
+    modal: JsonObject | None = None
+    choices: list[JsonObject] | None = None
+    followups: list[Message] = field(default_factory=list)
+
+    @property
+    def message(self) -> Message | None:
+        """The original response once it shows something; None while the bot is thinking."""
+        original = self.original
+        if original is None or original.loading or original.deleted:
+            return None
+        return original
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether only the user sees the original response, even while the bot is thinking."""
+        return self.original is not None and self.original.ephemeral
+
+    @property
+    def deferred(self) -> bool:
+        """Whether the bot is "thinking…"."""
+        return self.original is not None and self.original.loading
+
+    @property
+    def command_name(self) -> str | None:
+        """The full name of the slash command (``group sub``), None for anything else."""
+        if self.type != COMMAND:
+            return None
+        names = [self.data["name"]]
+        options = self.data.get("options") or []
+        while options and options[0]["type"] in (1, 2):
+            names.append(options[0]["name"])
+            options = options[0].get("options") or []
+        return " ".join(names)
+
+    def acknowledge(self, kind: int) -> None:
+        """Note the callback, however late."""
+        self.acknowledged = kind
+        self.ack_ms = (time.monotonic() - self.created) * 1000
+
+    def __repr__(self) -> str:
+        kinds = {COMMAND: "command", COMPONENT: "component", AUTOCOMPLETE: "autocomplete"}
+        name = self.command_name or self.data.get("custom_id") or self.data.get("name")
+        state = "not acknowledged"
+        if self.acknowledged is not None:
+            state = f"acknowledged with {self.acknowledged}"
+        kind = kinds.get(self.type, "form")
+        return f"<{kind} {name!r} by {self.user.name}: {state}, {self.original}>"
 
 
 class World:

@@ -6,10 +6,20 @@ from typing import Any
 from playground import components, forms, limits, messages, payloads, uploads
 from playground.core import Core, Upload
 from playground.errors import ClientRefused
-from playground.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL, Interaction
+from playground.interactions import Interaction
 from playground.options import Picker
 from playground.rest import reactions
-from playground.state import Account, Attachment, Channel, Message, Role
+from playground.state import (
+    AUTOCOMPLETE,
+    COMMAND,
+    COMPONENT,
+    MODAL,
+    Account,
+    Attachment,
+    Channel,
+    Message,
+    Role,
+)
 
 JsonObject = dict[str, Any]
 
@@ -198,13 +208,11 @@ class User(Account):
         return call
 
     async def _press(self, message: Message, data: JsonObject) -> Interaction:
-        origin = message.interaction
-        parent = origin if isinstance(origin, Interaction) else None
-        return await self._begin(
-            Interaction(
-                self._core, COMPONENT, self, message.channel, data, source=message, parent=parent
-            )
+        parent = message.interaction
+        pressed = Interaction(
+            self._core, COMPONENT, self, message.channel, data, source=message, parent=parent
         )
+        return await self._begin(pressed)
 
     def _must_see(self, message: Message) -> None:
         if message.deleted or message.id not in message.channel.messages:

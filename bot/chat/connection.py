@@ -1,15 +1,15 @@
 """The connection to Discord: reached again and again, for as long as it is away."""
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import aiohttp
 import discord
 import yarl
 
+from bot.backoff import Backoff
 from bot.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
 CLOSED_WELL = 1000
 """The one close code after which discord.py tries again by itself and does not resume."""
-RETRY_AFTER = (2, 5, 10, 30, 60)
-"""Seconds between attempts to reach Discord."""
+RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
+"""Between attempts to reach Discord."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 
@@ -74,7 +74,7 @@ async def first_connection(
         gateway=gateway,
         shard_id=shard_id,
     )
-    for pause in _pauses():
+    for pause in RETRY_AFTER:
         try:
             return await asyncio.wait_for(connect(), timeout)
         except discord.ConnectionClosed as closed:
@@ -90,7 +90,7 @@ async def first_connection(
             pause,
         )
         await asyncio.sleep(pause)
-    raise AssertionError("the pauses do not end")
+    raise AssertionError("a backoff has no end")
 
 
 async def _find_gateway(client: discord.Client) -> None:
@@ -99,14 +99,9 @@ async def _find_gateway(client: discord.Client) -> None:
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
 
 
-def _pauses() -> Iterator[int]:
-    """Between one attempt and the next, for as long as it takes."""
-    return itertools.chain(RETRY_AFTER, itertools.repeat(RETRY_AFTER[-1]))
-
-
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
     """Do `action`, again and again while the network or Discord is away."""
-    for pause in _pauses():
+    for pause in RETRY_AFTER:
         try:
             await action()
         except discord.LoginFailure:

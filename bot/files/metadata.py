@@ -9,7 +9,6 @@ import json
 import math
 import re
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,7 +16,7 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from PIL.Image import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo, PngStream
 from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
@@ -26,10 +25,12 @@ from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest
 
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
-TEXT_MAX: Final = 1024 * 1024
-"""Bytes of one text chunk that are read, after decompression."""
+TEXT_MAX: Final = MAX_TEXT_CHUNK
+"""Bytes of one text chunk that are read, after decompression: Pillow's own bound, 1 MiB."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}
+_CHECKSUM = 4
 _NEGATIVE = "Negative prompt:"
 _PROMPT_LINES = "Prompt lines"
 _SCHEDULES = {
@@ -150,11 +151,7 @@ def read_png(data: bytes) -> PngMetadata:
     Raises ValueError, and nothing else, when it is no PNG, is damaged, or when a chunk that
     concerns us is larger than TEXT_MAX or makes no sense.
     """
-    texts: dict[str, str] = {}
-    for kind, body in _chunks(data):
-        found = _text(kind, body)
-        if found:
-            texts.setdefault(*found)
+    texts = _texts(data)
     recipe, seed = _read_recipe(texts[IMAGEN]) if IMAGEN in texts else (None, None)
     return PngMetadata(texts.get(PARAMETERS), recipe, seed)
 
@@ -220,54 +217,47 @@ def _unquote(text: str) -> str:
     return value if isinstance(value, str) else text
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """The text chunks of a PNG, checked against their checksums."""
-    if not data.startswith(_PNG):
+def _texts(data: bytes) -> dict[str, str]:
+    """The first text of each of our two keywords.
+
+    Pillow reads the chunks, but not through `Image.text`: that decodes the pixels first, refuses a
+    file for any other program's large text, and keeps the last text of a keyword.
+    """
+    file = io.BytesIO(data)
+    if file.read(len(_PNG)) != _PNG:
         raise ValueError("not a PNG file")
-    view, position = memoryview(data), len(_PNG)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            break
-        if kind == b"IEND":
-            return
-        if kind in {b"tEXt", b"zTXt", b"iTXt"}:
-            (expected,) = struct.unpack_from(">I", data, end)
-            if zlib.crc32(view[position + 4 : end]) != expected:
-                raise ValueError("damaged PNG file: the checksum of a text chunk is wrong")
-            yield kind, view[position + 8 : end]
-        position = end + 4
-    raise ValueError("damaged PNG file: it ends too early")
-
-
-def _text(kind: bytes, body: memoryview) -> tuple[str, str] | None:
-    """Keyword and text of a chunk, or None when it is not one of ours."""
-    keyword, _, rest = bytes(body[:80]).partition(b"\0")
-    name = keyword.decode("latin-1")
-    if name not in {PARAMETERS, IMAGEN}:
-        return None
-    if len(body) > TEXT_MAX + 256:
-        raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes")
-    rest = bytes(body[len(keyword) + 1 :])
-    if kind == b"tEXt":
-        return name, rest.decode("latin-1")
-    if kind == b"zTXt":
-        return name, _inflate(name, rest[1:]).decode("latin-1")
-    flags, rest = rest[:2], rest[2:]
-    _, _, rest = rest.partition(b"\0")  # language
-    _, _, rest = rest.partition(b"\0")  # translated keyword
-    return name, (_inflate(name, rest) if flags[:1] == b"\x01" else rest).decode("utf-8")
-
-
-def _inflate(name: str, data: bytes) -> bytes:
-    inflater = zlib.decompressobj()
+    texts: dict[str, str] = {}
+    stream = PngStream(file)
     try:
-        text = inflater.decompress(data, TEXT_MAX)
-    except zlib.error:
-        raise ValueError(f"damaged PNG file: the {name} chunk cannot be decompressed") from None
-    if inflater.unconsumed_tail:
+        while (chunk := stream.read())[0] != b"IEND":
+            kind, start, length = chunk
+            name = data[start : start + 80].partition(b"\0")[0].decode("latin-1")
+            if kind in _TEXT_CHUNKS and name in {PARAMETERS, IMAGEN} - texts.keys():
+                texts[name] = _text(stream, name, chunk)
+            else:
+                file.seek(start + length + _CHECKSUM)
+        stream.crc(b"IEND", b"")
+    except SyntaxError as error:
+        raise ValueError(f"damaged PNG file: {error}") from None
+    except (OSError, struct.error):
+        raise ValueError("damaged PNG file: it ends too early") from None
+    return texts
+
+
+def _text(stream: PngStream, name: str, chunk: tuple[bytes, int, int]) -> str:
+    kind, _, length = chunk
+    if length > TEXT_MAX + 256:
         raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes")
+    try:
+        body = stream.call(*chunk)
+    except ValueError:
+        # The only one that Pillow raises here: too much comes out of the compressed text.
+        raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes") from None
+    stream.crc(kind, body)
+    text = str(stream.im_text.get(name, ""))
+    # A text that Pillow cannot decompress or decode is left out, or empty if it is a zTXt chunk.
+    if name not in stream.im_text or (kind == b"zTXt" and not text):
+        raise ValueError(f"damaged PNG file: the {name} chunk cannot be decoded")
     return text
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
+from bot.backoff import Backoff
 from bot.errors import StoreError
 from bot.process.signals import end
 from bot.store import Store, now_ms
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 TRY_AGAIN, MISCONFIGURED = 75, 78
 """As sysexits.h calls them: EX_TEMPFAIL, another start may do; EX_CONFIG, none will."""
-PAUSES = (0, 0, 0, 10, 30, 60, 120, 300)
+PAUSES = Backoff(0, 0, 0, 10, 30, 60, 120, 300)
 """Seconds before the first start, the second … within WINDOW that none ended well before.
 
 Discord allows 1,000 sessions a day and then resets the token (docs, events/gateway.mdx); a start
@@ -49,7 +50,7 @@ async def slow_down(store: Store) -> None:
     now = now_ms()
     starts = [at for at in json.loads(await store.setting(KEY) or "[]") if at > now - WINDOW]
     await store.set_setting(KEY, json.dumps([*starts, now]))
-    if pause := PAUSES[min(len(starts), len(PAUSES) - 1)]:
+    if pause := PAUSES.after(len(starts)):
         log.warning(
             "start %d within the hour without a clean stop; waiting %d s", len(starts) + 1, pause
         )

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from bot.backoff import Backoff
 from bot.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PAUSES = (1.0, 5.0, 15.0, 60.0)
-"""Seconds between two tries; the last one again and again."""
+PAUSES = Backoff(1, 5, 15, 60)
 
 
 async def insist(
@@ -24,16 +24,16 @@ async def insist(
 
     what: is done, for the log. check: called before each further try; raises to give up.
     """
-    tries = 0
+    failures = 0
     while True:
         try:
             result = await action()
         except StoreError as error:
-            pause = PAUSES[min(tries, len(PAUSES) - 1)]
-            tries += 1
+            pause = PAUSES.after(failures)
+            failures += 1
             log.error("%s: %s; trying again in %.0f s", what, error, pause)
         else:
-            if tries:
+            if failures:
                 log.info("%s: it works again", what)
             return result
         await asyncio.sleep(pause)

@@ -4,6 +4,7 @@ import json
 import re
 import time
 import traceback
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from playground import limits
 from playground.core import Core, Request, Upload
 from playground.errors import ApiError, Problem, form_error, too_large
 from playground.rest import commands, identity, interactions, messages, reactions, webhooks
-from playground.rest.router import Call, Route, Router
+from playground.rest.route import Answer, Call, Route
 
 JsonObject = dict[str, Any]
 PREFIX = "/api/v10"
@@ -23,20 +24,27 @@ class Api:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        parts = (identity, commands, messages, reactions, interactions, webhooks)
-        self._router = Router([route for part in parts for route in part.routes()])
 
-    async def handle(self, request: web.Request) -> web.Response:
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Have ``router`` send every request under ``/api/v10`` here."""
+        parts = (identity, commands, messages, reactions, interactions, webhooks)
+        for route in (route for part in parts for route in part.routes()):
+            router.add_route(route.method, PREFIX + route.path, partial(self._handle, route))
+        router.add_route("*", PREFIX + "/{unknown:.*}", partial(self._handle, None))
+
+    async def _handle(self, route: Route | None, request: web.Request) -> web.Response:
         """One request of the bot in, the answer out; both are recorded and judged."""
         core, began = self._core, time.monotonic()
         path = request.raw_path.split("?", 1)[0].removeprefix(PREFIX)
-        call = Call(core, request.method, path, dict(request.query))
+        call = Call(
+            core, request.method, path, dict(request.query), params=dict(request.match_info)
+        )
         headers: dict[str, str] = {}
         answer: Any
         try:
             await self._read(request, call)
-            route = self._admit(request, call, headers)
-            answer = await route.handler(call)
+            self._admit(route, request, call, headers)
+            answer = await self._answer(route, call)
             if (lost := core.faults.take_lost(call.method, path)) is not None:
                 raise lost
             status = 204 if answer is None else 200
@@ -67,10 +75,11 @@ class Api:
         headers["Content-Type"] = "application/json"
         return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
 
-    def _admit(self, request: web.Request, call: Call, headers: dict[str, str]) -> Route:
+    def _admit(
+        self, route: Route | None, request: web.Request, call: Call, headers: dict[str, str]
+    ) -> None:
         core = self._core
-        found = self._router.find(call.method, call.path)
-        if (found is None or found[0].token) and (
+        if (route is None or route.token) and (
             request.headers.get("Authorization") != f"Bot {core.token}"
         ):
             raise ApiError(401, 0, "401: Unauthorized")
@@ -80,12 +89,14 @@ class Api:
             raise fault
         if limited is not None:
             raise limited
-        if found is None:
+
+    async def _answer(self, route: Route | None, call: Call) -> Answer:
+        core = self._core
+        if route is None:
             core.violate(f"{call.where}: the playground does not know this route")
             raise ApiError(404, 0, "404: Not Found", expected=True)
         core.demand(core.openapi.check_request(call.method, call.path, call.body), call.where)
-        route, call.params = found
-        return route
+        return await route.handler(call)
 
     async def _read(self, request: web.Request, call: Call) -> None:
         if (request.content_length or 0) > limits.REQUEST_BYTES:

@@ -6,7 +6,7 @@ from typing import Any
 from playground import limits_commands
 from playground.errors import missing_access, unknown
 from playground.rest.identity import guild_of
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 
 JsonObject = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from playground import payloads, permissions
 from playground.errors import missing_access, missing_permissions, unknown
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 from playground.state import Channel, ChannelType, Guild
 
 JsonObject = dict[str, Any]

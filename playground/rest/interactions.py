@@ -11,16 +11,14 @@ from playground.errors import ApiError, Problem, form_error, unknown
 from playground.interactions import (
     ALLOWED,
     CHOICES,
-    COMMAND,
     DEFER_REPLY,
     DEFER_UPDATE,
     FORM,
     REPLY,
     UPDATE,
-    Interaction,
 )
-from playground.rest.router import Call, Route
-from playground.state import Message, MessageFlag
+from playground.rest.route import Call, Route
+from playground.state import COMMAND, MODAL, InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
 # Where its message came from: a slash command, a context menu, else a reply.
@@ -41,7 +39,7 @@ async def callback(call: Call) -> JsonObject:
     body = call.object()
     kind = int(body.get("type") or 0)
     allowed = ALLOWED[interaction.type]
-    if interaction.type == 5 and interaction.source is None:
+    if interaction.type == MODAL and interaction.source is None:
         allowed = allowed - {UPDATE, DEFER_UPDATE}
     if kind not in allowed:
         message = (
@@ -52,10 +50,11 @@ async def callback(call: Call) -> JsonObject:
     data: JsonObject = body.get("data") or {}
     await _answer(call, interaction, kind, data)
     interaction.acknowledge(kind)
+    core.signal.notify()
     return _report(call, interaction, kind)
 
 
-async def _answer(call: Call, interaction: Interaction, kind: int, data: JsonObject) -> None:
+async def _answer(call: Call, interaction: InteractionState, kind: int, data: JsonObject) -> None:
     core = call.core
     if kind == REPLY:
         messages.check(core, call.where, data, call.files, None)
@@ -85,7 +84,7 @@ def _ephemeral(data: JsonObject) -> int:
 
 def respond(
     call: Call,
-    interaction: Interaction,
+    interaction: InteractionState,
     data: JsonObject,
     *,
     flags: int = 0,
@@ -115,7 +114,7 @@ def respond(
     )
 
 
-def _report(call: Call, interaction: Interaction, kind: int) -> JsonObject:
+def _report(call: Call, interaction: InteractionState, kind: int) -> JsonObject:
     about: JsonObject = {"id": str(interaction.id), "type": interaction.type}
     about["channel_id"] = str(interaction.channel.id)
     if interaction.channel.guild is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from playground import messages, payloads, permissions
 from playground.errors import ApiError, Problem, form_error, missing_permissions, unknown
 from playground.rest.identity import channel_of
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 from playground.state import Channel, Message
 
 JsonObject = dict[str, Any]

@@ -9,7 +9,7 @@ from playground.errors import ApiError, missing_permissions, unknown
 from playground.gateway import GUILD_REACTIONS
 from playground.rest.identity import channel_of
 from playground.rest.messages import message_of
-from playground.rest.router import Call, Route
+from playground.rest.route import Call, Route
 from playground.state import Account, Message
 
 JsonObject = dict[str, Any]

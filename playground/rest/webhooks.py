@@ -7,15 +7,14 @@ from typing import Any
 
 from playground import messages, payloads
 from playground.errors import ApiError, unknown
-from playground.interactions import Interaction
 from playground.rest.interactions import respond
-from playground.rest.router import Call, Route
-from playground.state import Message, MessageFlag
+from playground.rest.route import Call, Route
+from playground.state import InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
 
 
-def _interaction(call: Call) -> Interaction:
+def _interaction(call: Call) -> InteractionState:
     core = call.core
     interaction = core.interactions.get(call.params["token"])
     if interaction is None or call.id("application_id") != core.world.application_id:
@@ -27,7 +26,7 @@ def _interaction(call: Call) -> Interaction:
     return interaction
 
 
-def _message(call: Call, interaction: Interaction) -> Message:
+def _message(call: Call, interaction: InteractionState) -> Message:
     core, wanted = call.core, call.params["message_id"]
     if wanted == "@original":
         message = interaction.original

@@ -93,6 +93,7 @@ def shorten_pauses() -> None:
     import discord
 
     from bot import serve
+    from bot.backoff import Backoff
     from bot.chat import connection
     from bot.chat.delivery import courier, outbox
     from bot.process import restart
@@ -102,11 +103,11 @@ def shorten_pauses() -> None:
     async def at_once(*_: Any, **__: Any) -> None: ...
 
     discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
-    connection.RETRY_AFTER = (0.05, 0.1, 0.2)  # type: ignore[assignment]
+    connection.RETRY_AFTER = Backoff(0.05, 0.1, 0.2)
     serve.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
-    retrying.PAUSES = (0.1, 0.3)  # type: ignore[assignment]
-    outbox.RETRY_AFTER = (0.05, 0.1, 0.3)  # type: ignore[assignment]
-    restart.PAUSES = (0,)  # type: ignore[assignment]
+    retrying.PAUSES = Backoff(0.1, 0.3)
+    outbox.RETRY_AFTER = Backoff(0.05, 0.1, 0.3)
+    restart.PAUSES = Backoff(0)
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
         # A step that takes longer than half a second hangs.
         attempt.GRACE = attempt.STEP_MIN = 0.5

@@ -9,6 +9,7 @@ import discord
 import pytest
 import yarl
 
+from bot.backoff import Backoff
 from bot.chat import connection
 from bot.chat.client import ImagenBot
 
@@ -26,7 +27,7 @@ class FakeSocket:
 
 @pytest.fixture
 async def sharded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.AutoShardedClient]:
-    monkeypatch.setattr(connection, "RETRY_AFTER", (0,))
+    monkeypatch.setattr(connection, "RETRY_AFTER", Backoff(0))
     async with discord.AutoShardedClient(intents=discord.Intents.none()) as sharded:
         sharded._reconnect = True  # as `connect` sets it
         yield sharded

@@ -124,9 +124,7 @@ async def test_a_good_id_reaches_its_component(desk: Desk, kind: int, values: li
         pytest.param("draw:known:+1", 1, None, OUTDATED, id="not as written"),
         pytest.param("gone:known:1", 1, None, OUTDATED, id="unknown prefix"),
         pytest.param("draw:forged:1", 1, None, "There's no job", id="forged job id"),
-        pytest.param(
-            "draw:known:1", 2, None, "You're not allowed", id="not permitted"
-        ),
+        pytest.param("draw:known:1", 2, None, "You're not allowed", id="not permitted"),
         pytest.param("draw:known:1", 1, Refused("model.none"), "", id="refused"),
         pytest.param("draw:known:1", 1, RuntimeError("inner"), "Something went", id="our fault"),
         pytest.param("draw:known:1", 1, ValueError("inner"), "Something went", id="a ValueError"),

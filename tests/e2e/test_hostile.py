@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from playground import Message, Playground, User
-from playground.interactions import COMMAND, COMPONENT, Interaction
+from playground import Interaction, Message, Playground, User
+from playground.state import COMMAND, COMPONENT
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.test_imagine import painted

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from playground import ClientRefused, Interaction, Message, Playground, Role, User
-from playground.interactions import COMMAND
+from playground.state import COMMAND
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home
 from tests.e2e.test_imagine import painted

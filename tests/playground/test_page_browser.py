@@ -166,7 +166,7 @@ async def test_a_suggestion_for_what_was_typed_before_is_not_taken(
     if key == "Tab":
         await page.keyboard.press("Enter")
     await expect(page.get_by_text("a fox (edited)")).to_be_visible()
-    options = scene.pg.interactions()[-1].payload()["data"]["options"]
+    options = scene.pg.interactions()[-1].data["options"]
     assert {o["name"]: o["value"] for o in options} == {"prompt": "a fox", "lora": "sketch:0.8"}
 
 
@@ -302,7 +302,7 @@ async def test_the_language_is_sent_and_spoken(scene: Scene, page: Page) -> None
     assert scene.pg.user("ada").locale == "fr"
     await send(page, "/secret ")
     await expect(page.get_by_text("Visible par vous seulement").first).to_be_visible()
-    assert scene.pg.interactions()[-1].payload()["locale"] == "fr"
+    assert scene.pg.interactions()[-1].user.locale == "fr"
     await page.get_by_role("combobox", name="Langue").select_option("en-US")
     await expect(page.get_by_role("button", name="Send")).to_be_visible()
 

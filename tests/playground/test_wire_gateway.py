@@ -179,6 +179,20 @@ async def test_what_it_does_not_know_is_said(pg: Playground, bot: Bot) -> None:
     assert "does not know this route" in pg.violations.pop()
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/users/@me"), ("HEAD", "/users/@me"), ("GET", "/users/@me/x"), ("GET", "/gateway/")],
+)
+async def test_neither_another_method_nor_a_longer_path_is_answered(
+    pg: Playground, method: str, path: str
+) -> None:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bot {pg.token}"}) as session:
+        assert (await session.get(f"{pg.api_url}/users/@me")).status == 200
+        assert pg.violations == []
+        assert (await session.request(method, pg.api_url + path)).status == 404
+    assert pg.violations.pop() == f"{method} {path}: the playground does not know this route"
+
+
 class Raw:
     """A gateway client by hand."""
 

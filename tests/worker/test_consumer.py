@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bot.backoff import Backoff
 from bot.errors import EngineLost, JobFailed, Loss, StoreError
 from bot.files.images import save_images
 from bot.log import job_of
@@ -570,7 +571,7 @@ class TestFailing:
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
-        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
         async with build() as bench:
             bench.images.write_text("a file where a folder should be")
             job_id = await bench.take()
@@ -584,7 +585,7 @@ class TestFailing:
     async def test_a_store_that_cannot_be_written_is_waited_for(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
         gate = Gate()
         async with build(gate) as bench:
             job_id = await bench.take()
@@ -603,7 +604,7 @@ class TestFailing:
     async def test_what_cannot_be_kept_is_dropped_when_its_person_cancels(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
         async with build() as bench:
             bench.images.write_text("a file where a folder should be")
             job_id = await bench.take()
@@ -614,7 +615,7 @@ class TestFailing:
     async def test_files_that_no_row_speaks_of_are_deleted(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.store.retrying.PAUSES", (0.01,))
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
 
         async def locked(*_: object) -> Job | None:
             raise StoreError("locked")

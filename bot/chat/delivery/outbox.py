@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bot.backoff import Backoff
 from bot.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-RETRY_AFTER = (2.0, 10.0, 30.0, 60.0)
-"""Seconds between attempts while Discord is away; the last one again and again."""
+RETRY_AFTER = Backoff(2, 10, 30, 60)
+"""Between attempts while Discord is away."""
 TURN = 12
 """Failures after which what waits behind is tried too: perhaps Discord chokes on this one only."""
 
@@ -84,7 +85,7 @@ class Outbox:
             try:
                 return await attempt()
             except (Away, StoreError) as error:
-                pause = RETRY_AFTER[min(failures, len(RETRY_AFTER) - 1)]
+                pause = RETRY_AFTER.after(failures)
                 failures += 1
                 log.warning("job %s: %s; again in %.0f s", job_id, error, pause)
             if place.tried is not None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.backoff import Backoff
 from bot.chat.delivery import outbox as outbox_module
 from bot.chat.delivery.outbox import TURN, Away, Outbox
 from bot.errors import StoreError
@@ -151,7 +152,7 @@ async def test_other_faults_are_raised_and_free_the_lane(waits: list[float]) -> 
 async def test_when_discord_is_back_nobody_waits_any_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox_module, "RETRY_AFTER", (3600.0,))
+    monkeypatch.setattr(outbox_module, "RETRY_AFTER", Backoff(3600))
     outbox, discord = Outbox(), Discord(away=1)
     carrying = asyncio.create_task(outbox.carry(1, "a", lambda: discord.take("a")))
     while discord.away:  # noqa: ASYNC110

@@ -1,10 +1,9 @@
-"""Which function answers which request."""
+"""A request as its handler gets it, and the route that leads there."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from playground.core import Core, Upload
 
@@ -45,32 +44,9 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class Route:
-    """A method, a path with ``{variables}``, and who answers."""
+    """A method, a path with ``{variables}`` and what answers it; ``token``: only the bot may."""
 
     method: str
-    template: str
+    path: str
     handler: Handler
     token: bool = True
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        parts = re.split(r"\{(\w+)\}", self.template)
-        text = "".join(
-            f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part)
-            for index, part in enumerate(parts)
-        )
-        return re.compile(text + r"\Z")
-
-
-class Router:
-    """Finds the route of a request."""
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [(route.pattern, route) for route in routes]
-
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route and its decoded variables; None if nobody answers that."""
-        for pattern, route in self._routes:
-            if route.method == method and (match := pattern.match(path)):
-                return route, {k: unquote(v) for k, v in match.groupdict().items()}
-        return None
