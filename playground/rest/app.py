@@ -53,6 +53,8 @@ class Api:
             headers |= error.headers
             if not error.expected:
                 core.violate(f"{call.where}: refused with {error}{_details(error)}")
+        except ConnectionResetError:  # while it was read: the bot has ended, killed perhaps
+            answer, status = None, 0
         except Exception as error:
             answer, status = {"message": "500: Internal Server Error", "code": 0}, 500
             trace = "".join(traceback.format_exception(error))

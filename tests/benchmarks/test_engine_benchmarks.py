@@ -26,6 +26,11 @@ from bot.errors import JobFailed
 from bot.progress import Progress, Stage
 from tests.benchmarks.tiny import TINY
 
+several_adapters = pytest.mark.filterwarnings(
+    # What is measured beside ours gives a model several, on purpose.
+    "ignore:Already found a `peft_config` attribute:UserWarning:peft"
+)
+
 
 @pytest.fixture
 def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -45,6 +50,7 @@ def rows(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in lines[1:]]
 
 
+@several_adapters
 def test_adapters(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,6 +172,7 @@ def test_an_engine_that_wears_nothing_fails(
     assert [met for *_, met in rows(capsys)] == ["–", "**no**"]
 
 
+@several_adapters
 def test_the_engine(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

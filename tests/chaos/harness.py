@@ -67,6 +67,7 @@ class LightBot(Bot):
 
 class HurriedBot(Bot):
     program = Path(__file__).with_name("hurried_bot.py")
+    cold = True
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -43,6 +43,7 @@ ENDED_WELL = ("delivered", "cancelled")
 
 class SoakBot(Bot):
     program = Path(__file__).with_name("soak_bot.py")
+    cold = True
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A home for the bot under test: its folders, catalog and weights, and its process."""
 
-import asyncio
 import json
 import os
 import signal
@@ -10,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from catalog.locate import BUILTINS_DIR
 from playground import Playground
+from tests.e2e.processes import Process, start
 from tests.engine.factories import QUERY
 from tests.engine.ip_adapter import ENCODER, WEIGHTS
 
@@ -185,16 +186,20 @@ class Home:
 
 
 class Bot:
-    """The real process: `python main.py run`, talking to a playground."""
+    """The real process: `python main.py run`, talking to a playground.
+
+    cold: it imports everything itself, as outside of the tests.
+    """
 
     program = ROOT / "main.py"
+    cold = False
 
     def __init__(self, home: Home, playground: Playground, **settings: str) -> None:
         self.home = home
         self.playground = playground
         self.log_file = home.folder / "bot.log"
         self.settings = settings
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     @property
     def command(self) -> list[str]:
@@ -232,12 +237,13 @@ class Bot:
             **self.settings,
         }
         with self.log_file.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.command,
+            self._process = await start(
+                self.command,
                 cwd=self.home.folder,
-                env=environment,
+                environment=environment,
                 stdout=log,
                 stderr=log,
+                cold=self.cold,
             )
         if online:
             await self.playground.wait_online()
@@ -264,16 +270,25 @@ class Bot:
         return self.log_file.read_text(encoding="utf-8")
 
 
+class ImpatientBot(Bot):
+    """It shows every step, or nearly: who waits for the first one has the others before them."""
+
+    program = Path(__file__).with_name("impatient.py")
+
+
 async def call(home: Home, *arguments: str, **settings: str) -> tuple[int, str, str]:
     """`python main.py arguments…`: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "main.py"),
-        *arguments,
-        cwd=home.folder,
-        env={**home.environment, **settings},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = await start(
+            [sys.executable, str(ROOT / "main.py"), *arguments],
+            cwd=home.folder,
+            environment={**home.environment, **settings},
+            stdout=out,
+            stderr=err,
+        )
+        code = await process.wait()
+        written = []
+        for file in (out, err):
+            file.seek(0)
+            written.append(file.read().decode())
+    return code, written[0], written[1]

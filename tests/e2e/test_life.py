@@ -8,17 +8,21 @@ import pytest
 
 from playground import Playground
 from tests.e2e.conftest import CANARY
-from tests.e2e.home import Bot, Home, call
+from tests.e2e.home import Bot, Home, ImpatientBot, call
 from tests.e2e.test_imagine import fields, painted
 from tests.e2e.test_reroll import answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+class ColdBot(ImpatientBot):
+    cold = True
+
+
 async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
     home: Home,
 ) -> None:
-    async with Playground() as playground, Bot(home, playground) as bot:
+    async with Playground() as playground, ColdBot(home, playground) as bot:
         ada = playground.user("ada")
         old = await painted(ada, prompt=CANARY, seed=3)
         slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=50, seed=4)
@@ -28,6 +32,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert home.states() == ["delivered", "pending", "pending"]
 
         playground.expire_interactions()
+        bot.cold = False  # what either paints is the same
         await bot.start()
         for interrupted in (slow, waiting):
             message = interrupted.message

@@ -2,7 +2,6 @@
 
 import io
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,17 +10,13 @@ from PIL import Image
 from playground import Message, Playground
 from playground.state import Snapshot
 from tests.e2e.conftest import CANARY
-from tests.e2e.home import Bot, Home
+from tests.e2e.home import Bot, Home, ImpatientBot
 from tests.e2e.test_imagine import painted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ASKED: dict[str, Any] = {"prompt": CANARY, "size": "192x128", "steps": 24, "count": 2, "seed": 5}
 LONG: dict[str, Any] = {"prompt": CANARY, "size": "256x256", "steps": 50, "seed": 5}
-
-
-class ImpatientBot(Bot):
-    program = Path(__file__).with_name("impatient.py")
 
 
 def names(shown: Message | Snapshot) -> list[str]:

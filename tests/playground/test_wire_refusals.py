@@ -1,11 +1,13 @@
 """What Discord refuses comes back over the wire, and is on record; so is what is wrong here."""
 
+import asyncio
 from collections.abc import Awaitable
 
 import aiohttp
 import discord
 import pytest
 from discord import app_commands
+from yarl import URL
 
 from playground import NotAcknowledged, Playground, User, openapi, payloads
 from tests.playground.inline_bot import Bot, picture
@@ -41,6 +43,23 @@ async def test_invalid_bodies(pg: Playground, bot: Bot, channel: discord.TextCha
     assert len(pg.violations) == 4
     assert all("refused with 400" in violation for violation in pg.violations)
     assert "embeds" in pg.violations[0]
+
+
+async def test_a_request_that_is_cut_off_is_nobodys_fault(pg: Playground) -> None:
+    """As when the bot is killed while it sends a picture."""
+    url = URL(pg.api_url)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    head = (
+        f"POST {url.path}/channels/{pg.channel.id}/messages HTTP/1.1\r\nHost: {url.host}\r\n"
+        f"Authorization: Bot {pg.token}\r\nContent-Type: application/json\r\n"
+        'Content-Length: 1000\r\n\r\n{"content": "a fo'
+    )
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+    await pg.wait_for(lambda: bool(pg.requests))
+    assert [request.status for request in pg.requests] == [0]
+    assert pg.violations == []
 
 
 @pytest.mark.skipif(openapi.reason() is not None, reason=str(openapi.reason()))

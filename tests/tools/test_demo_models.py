@@ -60,7 +60,7 @@ def test_diffusers_own_pipeline_takes_the_folder_unchanged() -> None:
     from diffusers import StableDiffusionXLPipeline
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(
-        BUILTINS_DIR / "flat", torch_dtype=torch.float32, local_files_only=True
+        BUILTINS_DIR / "flat", dtype=torch.float32, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
     image = pipeline(
