@@ -163,6 +163,6 @@ async def test_check_tells_what_to_mend(home: Home) -> None:
     assert "token: does not look like" in out
     assert "not-a-token" not in out
     assert "LoRA cut: " in out
-    assert "file.safetensors' cannot be read: it is not a .safetensors file" in out
+    assert "file.safetensors' cannot be read: it " in out
     assert "IMAGEN_DATA_DIR" in out
     assert "device: " in out
