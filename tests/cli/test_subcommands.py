@@ -17,6 +17,8 @@ from cogs import EXTENSIONS
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # It would hold for the rest of the process, and so for the tests that follow.
+    monkeypatch.setattr("bot.log.set_up", lambda *_, **__: None)
 
 
 @pytest.fixture
