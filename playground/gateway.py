@@ -213,7 +213,7 @@ class Gateway:
             connection.close(code)
 
     def revoke_token(self) -> None:
-        """Close every socket with 4004, and whoever comes back with the old token again."""
+        """Close every socket with 4004, and refuse the old token from now on."""
         self._revoked, self._token = self._token, secrets.token_hex(16)
         self.close_all(4004)
 

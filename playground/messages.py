@@ -156,7 +156,7 @@ def new(
 
 
 def set_pings(message: Message, body: JsonObject, reference: Message | None) -> None:
-    """Work out whom a new message pings; edits ping nobody."""
+    """Work out whom a new message pings; edits never ping."""
     texts = [message.content]
     texts += [str(c.get("content") or "") for _, c in components.walk(message.components)]
     everyone = permissions.has(message.author, message.channel, "mention_everyone")

@@ -1,1 +1,1 @@
-"""The command line: what `python main.py …` does besides the bot itself."""
+"""The command line: what each `python main.py …` does."""

@@ -13,8 +13,8 @@ from threading import Thread
 
 from pydantic import SecretStr
 
-from bot.cli.arguments import PAGE_PORT
 from bot.cli.screen import has_screen
+from bot.cli.subcommands.playground import PAGE_PORT
 from bot.process.signals import CLOSE_WITHIN, on_signals
 from bot.settings import Settings, names_of
 from playground import Page, Playground

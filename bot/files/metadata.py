@@ -1,7 +1,7 @@
-"""What is written into a PNG beside the pixels, and how it is read back from one.
+"""The metadata of a PNG: how an image was generated, written and read back.
 
 Two text chunks: `parameters`, the line-based form that AUTOMATIC1111, Forge and Civitai read, and
-`imagen`, our recipe as JSON, from which the same bytes can be painted again.
+`imagen`, our recipe as JSON, from which the same bytes can be generated again.
 """
 
 import io
@@ -55,9 +55,9 @@ class Infotext:
 
 @dataclass(frozen=True, slots=True)
 class PngMetadata:
-    """What a PNG says about how it was painted; None where it says nothing.
+    """What a PNG says about how it was generated; None where it says nothing.
 
-    recipe has sound types, but anyone can write a PNG: check its values as those of any request.
+    recipe has the right types, but anyone can write a PNG: check its values like any request's.
     """
 
     parameters: str | None = field(repr=False)
@@ -133,7 +133,7 @@ def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
     # A lone surrogate, which JSON can carry, has no UTF-8; the recipe below escapes it instead.
     parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
     chunks.add_text(PARAMETERS, parameters)
-    # As it was painted: whoever paints it again has to use these kernels, asked for or not.
+    # Generating it again needs the kernels that were used, requested or not.
     kernels = recipe.environment.get("kernels")
     recipe = replace(recipe, request=recipe.request.with_kernels(kernels))
     data = {"seed": seed, "recipe": recipe.to_dict()}
@@ -146,10 +146,10 @@ def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
 
 
 def read_png(data: bytes) -> PngMetadata:
-    """What a PNG, from anywhere, says about how it was painted; pixels are not decoded.
+    """What a PNG, from anywhere, says about how it was generated; pixels are not decoded.
 
-    Raises ValueError, and nothing else, when it is no PNG, is damaged, or when a chunk that
-    concerns us is larger than TEXT_MAX or makes no sense.
+    Raises only ValueError: when it is not a PNG, is damaged, or when one of our two chunks is
+    larger than TEXT_MAX or makes no sense.
     """
     texts = _texts(data)
     recipe, seed = _read_recipe(texts[IMAGEN]) if IMAGEN in texts else (None, None)
@@ -161,14 +161,14 @@ def _number(value: float) -> str:
 
 
 def _weights(use: AdapterUse) -> str:
-    """`0.8`, or with the web UI's names, because it has the two in the other order than we."""
+    """`0.8`, or with names where there are two: the web UI has them in the other order."""
     if use.text_weight in (None, use.weight):
         return _number(use.weight)
     return f"te={_number(use.text_weight or 0.0)}:unet={_number(use.weight)}"
 
 
 def _passes(request: GenerationRequest) -> dict[str, str]:
-    """What the web UI writes of img2img and of the second pass; it has no two together."""
+    """What the web UI writes for img2img and for the second pass; it never has both."""
     passes = {}
     if denoised := request.init_image or request.hires:
         passes["Denoising strength"] = _number(denoised.strength)
@@ -196,7 +196,7 @@ def _quote(text: str) -> str:
 
 
 def _settings(line: str) -> Iterator[tuple[str, str]]:
-    """`Key: value` pairs, left to right and without going back: the line may come from anyone."""
+    """`Key: value` pairs, left to right and without backtracking: the line may come from anyone."""
     position = 0
     while position < len(line):
         key = _SETTING_KEY.match(line, position)

@@ -1,4 +1,4 @@
-"""Starting anew: exit codes for a supervisor, the bot's own restart, and a brake on crash loops."""
+"""Restarts: exit codes for a supervisor, the bot's own restart, and a brake on crash loops."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def begin_anew(*, by_itself: bool) -> NoReturn:
 
 
 async def slow_down(store: Store) -> None:
-    """Note this start, and wait before it when many of late did not end well."""
+    """Note this start, and wait first if many recent ones did not end cleanly."""
     now = now_ms()
     starts = [at for at in json.loads(await store.setting(KEY) or "[]") if at > now - WINDOW]
     await store.set_setting(KEY, json.dumps([*starts, now]))

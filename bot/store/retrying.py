@@ -1,4 +1,4 @@
-"""Insisting: what must not be lost is tried again until the disk lets it be written."""
+"""Retrying: what must not be lost is tried again until it can be written to disk."""
 
 import asyncio
 import logging
@@ -20,9 +20,9 @@ async def insist(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> T:
-    """What `action` returns, once it does not raise StoreError any more.
+    """What `action` returns, once it no longer raises StoreError.
 
-    what: is done, for the log. check: called before each further try; raises to give up.
+    what: describes it for the log. check: called before each further attempt; raises to give up.
     """
     failures = 0
     while True:

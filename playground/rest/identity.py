@@ -12,8 +12,8 @@ JsonObject = dict[str, Any]
 
 
 def channel_of(call: Call, *needed: str) -> Channel:
-    """The channel in the path, if the bot can see it: else 10003, 50001, or 50013 for what it
-    ``needed`` besides."""
+    """The channel in the path, if the bot can see it and has the permissions ``needed``: else
+    10003, 50001 or 50013."""
     core, identifier = call.core, call.id("channel_id")
     channel = core.world.channels.get(identifier)
     if channel is None:

@@ -23,7 +23,7 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
 
     def id(self, name: str) -> int:
-        """A path parameter as an id; 0, which is nobody's, if it is none."""
+        """A path parameter as an id; 0, which no object has, if it is not a number."""
         value = self.params[name]
         return int(value) if value.isdigit() else 0
 

@@ -12,9 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 import catalog
-from bot.cli.arguments import PAGE_PORT, parser
+from bot.cli.arguments import parser
 from bot.cli.playground import EXAMPLES, _settings_of_the_bot, playground
 from bot.cli.screen import has_screen
+from bot.cli.subcommands.playground import PAGE_PORT
 from bot.request import Draft, compose
 from bot.settings import Settings
 from catalog import read_catalog

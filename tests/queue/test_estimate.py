@@ -5,7 +5,17 @@ from statistics import median
 
 import pytest
 
-from bot.queue.estimate import ENOUGH, Estimator, Sample, features, needs
+from bot.queue.estimate import (
+    ENOUGH,
+    RIDGE,
+    Estimator,
+    Features,
+    Sample,
+    _Seen,
+    features,
+    least_squares,
+    needs,
+)
 from bot.queue.policy import InPlace
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage
 from tests.store.factories import request
@@ -128,3 +138,33 @@ def test_many_requests_with_noise_are_met_within_the_goal() -> None:
         before = one
     assert len(errors) > 250
     assert median(errors) <= 0.1
+
+
+@pytest.mark.parametrize("truth", [(0.5, 0.3, 0.1, 0.02, 0.4), (3.0, -0.6, 0.1, -0.02, 0.0)])
+def test_no_other_coefficients_fit_better(truth: Features) -> None:
+    chance = random.Random(5)
+    seen = []
+    for _ in range(60):
+        count, steps, size = chance.choice((1, 2, 4)), chance.choice((8, 20, 50)), chance.random()
+        found = (1.0, count * size, count * steps * size, count * steps * size**2, size > 0.7)
+        seconds = sum(a * b for a, b in zip(truth, found, strict=True)) * chance.uniform(0.9, 1.1)
+        seen.append(_Seen(found, seconds, switched=False))
+    weights = [chance.uniform(0.1, 1.0) for _ in seen]
+    scale = [max(one.features[k] for one in seen) for k in range(len(truth))]
+
+    def loss(scaled: list[float]) -> float:
+        errors = (
+            weight * (sum(c / s * f for c, s, f in zip(scaled, scale, one.features, strict=True)))
+            - weight * one.seconds
+            for one, weight in zip(seen, weights, strict=True)
+        )
+        ridge = RIDGE * sum(weight**2 for weight in weights)
+        return sum(error**2 for error in errors) + ridge * sum(c**2 for c in scaled)
+
+    fitted = least_squares(seen, weights)
+    assert min(fitted) >= 0
+    best = [c * s for c, s in zip(fitted, scale, strict=True)]
+    for k in range(len(best)):
+        for step in (0.01, -0.01):
+            other = [max(0.0, c + step * (n == k)) for n, c in enumerate(best)]
+            assert loss(best) <= loss(other) + 1e-9

@@ -48,7 +48,7 @@ class Outbox:
         return self._inside
 
     async def carry(self, lane: int, job_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What `attempt` returns, once it does not raise Away any more. Enter without awaiting.
+        """What `attempt` returns, once it no longer raises Away. Enter without awaiting.
 
         lane: the channel that it goes to. job_id: for the log.
         """
@@ -71,7 +71,7 @@ class Outbox:
                 del self._lanes[lane]
 
     def back(self) -> None:
-        """Discord is there again: nobody need wait any longer."""
+        """Discord is reachable again: what waits tries at once."""
         self._back.set()
         self._back.clear()
 

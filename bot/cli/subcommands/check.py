@@ -1,0 +1,28 @@
+"""`main.py check`: can the bot run here?"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.cli.subcommands import Subparsers
+
+
+def add_to(subparsers: "Subparsers") -> None:
+    parser = subparsers.add_parser("check", help="check whether the bot can run, and what to fix")
+    parser.add_argument(
+        "--repair", action="store_true", help="repair a damaged database; stop the bot first"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.repair:
+        from bot.cli.repair import repair_database
+
+        return repair_database(Settings.load())
+    from bot.cli.check import check
+
+    # It reads the settings itself: what is wrong with them is its first finding.
+    return check()

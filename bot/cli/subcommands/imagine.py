@@ -1,0 +1,72 @@
+"""`main.py imagine`: generate images here."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.cli.subcommands import settings_for_terminal
+from bot.request import SEED_MAX
+
+if TYPE_CHECKING:
+    from bot.cli.subcommands import Subparsers
+
+HIRES = 1.5
+
+
+def add_to(subparsers: "Subparsers") -> None:
+    """The options have the names that they have in Discord."""
+    parser = subparsers.add_parser(
+        "imagine", help="generate images here, with the bot's own queue and engine"
+    )
+    parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("--model", metavar="M", help="catalog key (default: the catalog's)")
+    parser.add_argument(
+        "--lora",
+        metavar="NAME[:WEIGHT[:TEXT_WEIGHT]]",
+        action="append",
+        default=[],
+        help="a LoRA; can be given up to four times (IMAGEN_MAX_ADAPTERS)",
+    )
+    parser.add_argument("--negative", metavar="T", help="what to keep out of the image")
+    parser.add_argument("--steps", metavar="N", type=int)
+    parser.add_argument("--guidance", metavar="G", type=float)
+    parser.add_argument("--seed", metavar="S", type=_seed)
+    parser.add_argument("--size", metavar="WxH", help="or a ratio such as 16:9")
+    parser.add_argument("--count", metavar="N", type=int)
+    parser.add_argument("--scheduler", metavar="NAME", help="such as 'Euler a'")
+    parser.add_argument("--preset", metavar="P", help="draft or fast")
+    parser.add_argument(
+        "--hires",
+        metavar="SCALE",
+        type=float,
+        nargs="?",
+        const=HIRES,
+        help=f"a second, larger pass: 1.25, 1.5 or 2 times the size (default {HIRES})",
+    )
+    parser.add_argument("--image", metavar="FILE", type=Path, help="an image to start from")
+    parser.add_argument(
+        "--strength", metavar="X", type=float, help="how much of it may change: 0.05 to 1"
+    )
+    parser.add_argument("--reference", metavar="FILE", type=Path, help="an image to be guided by")
+    parser.add_argument(
+        "--reference-weight", metavar="X", type=float, help="how much it guides: 0 to 1.5"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="also copy the files there")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from bot.cli.imagine import imagine
+
+    return asyncio.run(imagine(options, settings_for_terminal()))
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number; allowed is 0 to {SEED_MAX}"
+        ) from None

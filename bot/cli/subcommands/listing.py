@@ -1,0 +1,22 @@
+"""`main.py models` and `main.py loras`: list the catalog."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from bot.cli.subcommands import settings_for_terminal
+
+if TYPE_CHECKING:
+    from bot.cli.subcommands import Subparsers
+
+
+def add_to(subparsers: "Subparsers") -> None:
+    for name, what in (("models", "models"), ("loras", "LoRAs")):
+        parser = subparsers.add_parser(name, help=f"list the catalog's {what}")
+        parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
+        parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from bot.cli.listing import listing
+
+    return listing(options.call, settings_for_terminal(), as_json=options.json)

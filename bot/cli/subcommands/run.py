@@ -1,0 +1,32 @@
+"""`main.py run`, and `main.py` alone: serve Discord."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bot.errors import SettingsError, StoreError
+from bot.process.restart import exit_code
+from bot.settings import Settings
+from catalog import CatalogError
+
+if TYPE_CHECKING:
+    from bot.cli.subcommands import Subparsers
+
+
+def add_to(subparsers: "Subparsers") -> None:
+    """Takes no arguments."""
+    parser = subparsers.add_parser(
+        "run", help="serve Discord (the default; only this and sync need a token)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Its exit code tells a supervisor whether to try again."""
+    from bot.cli.run import run
+
+    try:
+        return run(Settings.load(), options.extensions)
+    except (SettingsError, StoreError, CatalogError) as error:
+        print(error, file=sys.stderr)
+        return exit_code(error)
