@@ -14,6 +14,8 @@ from pathlib import Path
 from playground import Playground
 from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot, Plan, Tally
 
+COLD_START = 1.5
+"""Seconds, at most, from its start to a kill before it is online."""
 REAL_ENGINE = 20.0
 """Seconds at work, at most: importing torch takes about eight, a picture a few tenths."""
 
@@ -24,7 +26,9 @@ def plans(jobs: int, kills: int, seed: int) -> dict[str, Plan]:
         "kills": plain,
         "storm": replace(plain, seed=seed + 1, storm=0.1),
         "absence": replace(plain, seed=seed + 2, storm=0.1, forgetful=True),
-        "engine": replace(plain, seed=seed + 3, storm=0.05, working=REAL_ENGINE),
+        "engine": replace(
+            plain, seed=seed + 3, storm=0.05, starting=COLD_START, working=REAL_ENGINE
+        ),
     }
 
 

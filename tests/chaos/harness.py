@@ -26,8 +26,6 @@ size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 4, max = 100}
 """
-STARTING = 1.5
-"""Seconds, at most, from its start to a kill before it is online."""
 LONG = 60
 """Seconds after which what is waited for will not come."""
 EXPECTED = (
@@ -93,6 +91,7 @@ class Plan:
 
     forgetful: nonces keep nothing from being sent twice, as after a long absence; and half of the
         messages are deleted once their interaction is over, so that the results need new ones.
+    starting: seconds, at most, from its start to a kill before it is online.
     working: seconds, at most, from being online to a kill at work.
     """
 
@@ -102,6 +101,7 @@ class Plan:
     storm: float = 0.0
     forgetful: bool = False
     users: int = 7
+    starting: float = 0.4
     working: float = 0.4
 
 
@@ -151,7 +151,7 @@ class Chaos:
             await self._bot.start(online=False)
             due = plan.jobs * life // plan.kills
             if self._chance.random() < 0.25 and life > 1:
-                await asyncio.sleep(self._chance.uniform(0, STARTING))
+                await asyncio.sleep(self._chance.uniform(0, plan.starting))
                 await self._kill("while starting")
                 continue
             await playground.wait_online()

@@ -2,9 +2,9 @@
 
 The process, the store, the queue, the consumer and its thread, the files, the delivery and
 discord.py are the real ones. The engine is exchanged in the one place that makes it
-(`bot.backend.build_engine`), because importing torch at each of many starts would be nearly all of
-the work. The long form of the chaos (`make chaos`) runs hurried_bot.py, which exchanges nothing
-but the pauses.
+(`bot.backend.build_engine`), because importing torch and loading a model at each of many starts
+would be nearly all of the work. The long form of the chaos (`make chaos`) runs hurried_bot.py,
+which exchanges nothing but the pauses.
 """
 
 import hashlib

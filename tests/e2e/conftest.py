@@ -1,4 +1,4 @@
-"""One bot process serves most of the tests: starting one costs the import of torch."""
+"""One bot process serves most of the tests: each start costs time, though it is forked."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
