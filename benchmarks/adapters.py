@@ -64,7 +64,7 @@ def until_ready(bench: Bench, files: Sequence[Path]) -> None:
 
     request = bench.request(adapters=bench.wearing(*files, weight=WEIGHT))
     with suppress(PaintStopped):
-        bench.engine.paint(request, bench.catalog, stop, lambda: None)
+        bench.engine.paint(bench.order(request), stop, lambda: None)
 
 
 def load(pipeline: Any, files: Sequence[Path]) -> None:

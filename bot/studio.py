@@ -26,7 +26,6 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",
-        inputs_dir=settings.inputs_dir.absolute(),
         device=settings.device,
         dtype=settings.dtype,
         memory=settings.memory,
@@ -89,8 +88,9 @@ class Studio:
         consumer = GpuConsumer(
             queue=self.queue,
             store=self.store,
-            painter=self.engine,
+            engine=self.engine,
             catalog=lambda: self.catalog.current,
+            picture=self.inputs.read,
             observer=observer,
             images_dir=settings.images_dir.absolute(),
             timeout=settings.job_timeout,

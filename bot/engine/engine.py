@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from bot.engine.device import DeviceReport
 from bot.engine.importing import sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss
+from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress
-from bot.request import GenerationRequest
-from catalog import Catalog
+from catalog import AdapterEntry, ModelEntry
 
 if TYPE_CHECKING:
     from bot.engine.environment import Place
@@ -45,7 +45,6 @@ class Engine:
 
     models_dir: the owner's files, and `hub/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
-    inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
@@ -63,7 +62,6 @@ class Engine:
         *,
         models_dir: Path,
         hashes_file: Path,
-        inputs_dir: Path | None = None,
         device: str = "auto",
         dtype: str = "auto",
         memory: str = "auto",
@@ -75,7 +73,6 @@ class Engine:
     ) -> None:
         self._models_dir = models_dir
         self._hashes_file = hashes_file
-        self._inputs_dir = inputs_dir
         self._device = device
         self._dtype = dtype
         self._memory = memory
@@ -106,14 +103,14 @@ class Engine:
         """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
         self._ready()
 
-    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
-        """Bring the default model before the first request, if its files are here.
+    def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
+        """Load `model` before the first request, if its files are on this machine.
 
         Raises what `check_stop` raises, EngineLost, and what is wrong with the model or its files.
         """
         painter = self._ready()
         try:
-            painter.preload(catalog, check_stop)
+            painter.preload(model, check_stop)
         except BaseException as error:
             self._check_lost(painter, error)
             self._free(painter)
@@ -121,12 +118,11 @@ class Engine:
 
     def paint(
         self,
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting:
-        """Paint `request`; blocks until done.
+        """Paint what `order` asks for; blocks until done.
 
         report: called often; must return at once. check_stop: called between stages, at each step
         and while downloading; raises PaintStopped to stop.
@@ -137,10 +133,10 @@ class Engine:
         """
         painter = self._ready()
         profile = painter.profile
-        outcome = self._attempt(painter, profile, request, catalog, report, check_stop)
+        outcome = self._attempt(painter, profile, order, report, check_stop)
         if isinstance(outcome, JobFailed) and profile.sparing:
             log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
-            outcome = self._attempt(painter, profile.sparing, request, catalog, report, check_stop)
+            outcome = self._attempt(painter, profile.sparing, order, report, check_stop)
             if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
                 return replace(outcome, warnings=(*outcome.warnings, notice))
@@ -152,14 +148,13 @@ class Engine:
         self,
         painter: "Painter",
         profile: "Profile",
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting | JobFailed:
         """A failure when the memory did not suffice, for the model or for the picture."""
         try:
-            return painter.paint(request, catalog, report, check_stop, profile)
+            return painter.paint(order, report, check_stop, profile)
         except ImagenError:
             raise
         except Exception as error:
@@ -168,11 +163,11 @@ class Engine:
                 self._free(painter)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
-        loading = painter.loaded != request.model
+        loading = painter.loaded != order.model.key
         self._free(painter)
         if loading:
-            return JobFailed("memory.model", model=request.model)
-        width, height = request.final_size
+            return JobFailed("memory.model", model=order.model.key)
+        width, height = order.request.final_size
         return JobFailed("memory.out", width=width, height=height)
 
     @staticmethod
@@ -191,14 +186,14 @@ class Engine:
             cls._check_lost(painter, error)
             raise
 
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
-        """Read what a waiting job will need from disk, from any other thread than the engine's.
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        """Read the adapters of a waiting job from disk, in any other thread than the engine's.
 
         It never raises JobFailed: what is wrong is said when the job's turn comes.
         """
         if painter := self._painter:
             with suppress(JobFailed):
-                painter.prefetch(request, catalog)
+                painter.prefetch(adapters)
 
     def rest(self) -> None:
         """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
@@ -246,7 +241,6 @@ class Engine:
                 self._hashes_file,
                 place,
                 hub,
-                inputs_dir=self._inputs_dir,
                 profile=profile_for(self._memory, place.capacity),
                 shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,

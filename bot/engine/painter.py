@@ -1,5 +1,6 @@
 """One job from request to pictures. Imports torch; runs in the engine thread only."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,12 +29,12 @@ from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.weights import Shelf
 from bot.errors import JobFailed
-from bot.files.inputs import picture_path
+from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
-from catalog import Catalog, ModelEntry
+from catalog import AdapterEntry, ModelEntry
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
 """Reason of `AdapterFile.skipped` → the sentence that says it."""
@@ -66,7 +67,6 @@ class _Needed:
 class Painter:
     """Paints one request after another with one resident model.
 
-    inputs_dir: the pictures that requests refer to.
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the UNet.
@@ -80,7 +80,6 @@ class Painter:
         place: Place,
         hub: Hub,
         *,
-        inputs_dir: Path | None,
         profile: Profile,
         shelf: Shelf,
         adapters_limit: int,
@@ -92,7 +91,6 @@ class Painter:
         self._hashes = HashBook(hashes_file)
         self._residency = Residency(place, shelf, self._hashes)
         self._references = References(place, shelf)
-        self._inputs_dir = inputs_dir
         self._library = patches.Library(adapters_limit)
         self._kernels = kernels
         self._new_preview = new_preview
@@ -126,8 +124,7 @@ class Painter:
 
     def paint(
         self,
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Report,
         check_stop: CheckStop,
         profile: Profile,
@@ -135,7 +132,8 @@ class Painter:
         """See `Engine.paint`. After an unexpected exception call `free`."""
         self._place.demand()
         check_stop()
-        needed = self._gather(request, catalog, report, check_stop)
+        request = order.request
+        needed = self._gather(order, report, check_stop)
         recipe = self._weigh(needed)
         chosen = self._plan(profile, request.final_size, needed.files)
         resident = self._bring(needed, chosen)
@@ -155,10 +153,9 @@ class Painter:
         self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, _notices(needed.worn, read))
 
-    def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
-        """Bring the default model before anybody asks for it, unless it must be downloaded."""
-        entry = catalog.models.get(catalog.default)
-        if not entry or not self._place.present or not self._sources.here(entry):
+    def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
+        """See `Engine.preload`. Nothing is downloaded."""
+        if not self._place.present or not self._sources.here(entry):
             return
         owner = Owner("model", entry.key, lambda _: None, check_stop)
         files = self._model_files(entry, owner)
@@ -184,60 +181,39 @@ class Painter:
         run = partial(rehearse, projection, self._place)
         self._kernels.prepare(resident.unet, shapes_of(entry), run)
 
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.
 
         Nothing is downloaded, and nothing happens before the first model told its names. Raises
         JobFailed where the job itself would.
         """
         known = self._residency.targets
-        for use in request.adapters if known else ():
-            entry = catalog.adapters.get(use.key)
-            path = self._sources.adapter_here(entry) if entry else None
-            if path:
-                owner = Owner("adapter", use.key, lambda _: None, lambda: None)
+        for entry in adapters if known else ():
+            if path := self._sources.adapter_here(entry):
+                owner = Owner("adapter", entry.key, lambda _: None, lambda: None)
                 self._library.get(path, known, owner)
                 self._weigh_adapter(path, owner)
 
-    def _gather(
-        self, request: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
-    ) -> _Needed:
+    def _gather(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download what is not here."""
-        owner = Owner("model", request.model, report, check_stop)
-        if request.model not in catalog.models:
-            raise JobFailed("model.gone", model=request.model)
-        entry = catalog.models[request.model]
-        pictures = {sha256: self._picture(sha256) for sha256 in request.inputs}
+        entry, owner = order.model, Owner("model", order.model.key, report, check_stop)
+        pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
         files = self._model_files(entry, owner)
         worn = []
-        for use in request.adapters:
-            if use.key not in catalog.adapters:
-                raise JobFailed("adapter.gone", adapter=use.key)
-            wearer = Owner("adapter", use.key, report, check_stop)
-            worn.append((self._sources.adapter(catalog.adapters[use.key], wearer), wearer))
+        for adapter in order.adapters:
+            wearer = Owner("adapter", adapter.key, report, check_stop)
+            worn.append((self._sources.adapter(adapter, wearer), wearer))
         guiding = None
-        if request.reference is not None:
-            if catalog.reference is None:
-                raise JobFailed("reference.none")
-            guide = Owner("reference", public(catalog.reference.path), report, check_stop)
-            guiding = (self._sources.reference(catalog.reference, guide), guide)
-        return _Needed(request, entry, owner, files, tuple(worn), guiding, pictures)
+        if order.reference is not None:
+            guide = Owner("reference", public(order.reference.path), report, check_stop)
+            guiding = (self._sources.reference(order.reference, guide), guide)
+        return _Needed(order.request, entry, owner, files, tuple(worn), guiding, pictures)
 
     def _model_files(self, entry: ModelEntry, owner: Owner) -> ModelFiles:
         checkpoint = self._sources.checkpoint(entry, owner)
         vae = self._sources.vae(entry, owner)
         config = self._sources.config(entry, owner) if checkpoint.single else None
         return ModelFiles(checkpoint, vae, config)
-
-    def _picture(self, sha256: str) -> Image:
-        """A picture that a person gave; JobFailed when it is no longer kept."""
-        try:
-            if self._inputs_dir is None:
-                raise FileNotFoundError
-            with PIL.Image.open(picture_path(self._inputs_dir, sha256), formats=("PNG",)) as file:
-                return file.convert("RGB")
-        except (OSError, ValueError):
-            raise JobFailed("picture.gone") from None
 
     def _weigh(self, needed: _Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: all files by their hashes."""
@@ -341,6 +317,15 @@ class Painter:
             report=needed.owner.report,
             check_stop=check_stop,
         )
+
+
+def _decoded(png: bytes) -> Image:
+    """A picture that a person gave; JobFailed when it is not a whole PNG file."""
+    try:
+        with PIL.Image.open(io.BytesIO(png), formats=("PNG",)) as file:
+            return file.convert("RGB")
+    except (OSError, ValueError):
+        raise JobFailed("picture.gone") from None
 
 
 def _at_once(chosen: Plan) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ from typing import Any, Protocol, TypeVar
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images, save_images
 from bot.log import concerning, here, traceback_without
+from bot.order import order_of
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue
-from bot.request import GenerationRequest
 from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
 from bot.store.retrying import insist
 from bot.worker.attempt import Attempt
+from bot.worker.engine import ImageEngine
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -32,28 +33,6 @@ PAUSE = 1.0
 """Seconds until the next try when the store cannot be used (locked, disk full)."""
 WATCH = 1.0
 """Seconds between two looks at whether the engine still gets on."""
-
-
-class Painter(Protocol):
-    """What the consumer needs of the engine."""
-
-    def warm_up(self) -> None: ...
-
-    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None: ...
-
-    def paint(
-        self,
-        request: GenerationRequest,
-        catalog: Catalog,
-        report: Callable[[Progress], None],
-        check_stop: Callable[[], None],
-    ) -> Painting: ...
-
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None: ...
-
-    def rest(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class JobObserver(Protocol):
@@ -73,8 +52,9 @@ class GpuConsumer:
     """Takes the next job, has it painted, stores the files, tells the observer.
 
     images_dir: files go into a folder of it that is named after the job.
+    picture: reads the PNG file that is kept under a sha256, see `order_of`.
     timeout: seconds that one job may paint; with many steps more, see bot.worker.attempt.
-    idle: seconds without a job after which the painter may rest; None is never.
+    idle: seconds without a job after which the engine may rest; None is never.
     """
 
     def __init__(
@@ -82,8 +62,9 @@ class GpuConsumer:
         *,
         queue: JobQueue,
         store: Store,
-        painter: Painter,
+        engine: ImageEngine,
         catalog: Callable[[], Catalog],
+        picture: Callable[[str], bytes],
         observer: JobObserver,
         images_dir: Path,
         timeout: float,
@@ -91,8 +72,9 @@ class GpuConsumer:
     ) -> None:
         self._queue = queue
         self._store = store
-        self._painter = painter
+        self._engine = engine
         self._catalog = catalog
+        self._picture = picture
         self._observer = observer
         self._images_dir = images_dir
         self._timeout = timeout
@@ -126,9 +108,11 @@ class GpuConsumer:
         self._losing.set()
 
     def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._painter.warm_up()
+        self._engine.warm_up()
         try:
-            self._painter.preload(self._catalog(), self._check_stopping)
+            catalog = self._catalog()
+            if model := catalog.models.get(catalog.default):
+                self._engine.preload(model, self._check_stopping)
         except PaintStopped:
             log.info("stopped while the default model was loaded")
         except EngineLost as error:
@@ -194,12 +178,12 @@ class GpuConsumer:
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
-        """Let the painter give the GPU's memory back when the block lasts long."""
+        """Let the engine give the GPU's memory back when the block lasts long."""
         loop = asyncio.get_running_loop()
 
         def rest() -> None:
             log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
-            loop.run_in_executor(self._thread, self._painter.rest)
+            loop.run_in_executor(self._thread, self._engine.rest)
 
         timer = loop.call_later(self._idle, rest) if self._idle else None
         try:
@@ -214,7 +198,10 @@ class GpuConsumer:
         while True:
             try:
                 if job := await self._queue.newcomer():
-                    work = partial(self._painter.prefetch, job.request, self._catalog())
+                    known = self._catalog().adapters
+                    uses = job.request.adapters
+                    entries = [known[use.key] for use in uses if use.key in known]
+                    work = partial(self._engine.prefetch, entries)
                     with concerning(job.id):
                         await loop.run_in_executor(self._reader, here(work))
             except Exception:
@@ -254,7 +241,7 @@ class GpuConsumer:
         """Start no more jobs until `unpause`; after the present one the GPU's memory is free."""
         await self._queue.pause()
         log.info("paused")
-        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
+        asyncio.get_running_loop().run_in_executor(self._thread, self._engine.rest)
 
     async def unpause(self) -> None:
         await self._queue.unpause()
@@ -275,7 +262,7 @@ class GpuConsumer:
         last: set[asyncio.Future[None]] = {*self._notices}
         if stuck is None and self._lost is None:
             loop = asyncio.get_running_loop()
-            last.add(loop.run_in_executor(self._thread, self._painter.close))
+            last.add(loop.run_in_executor(self._thread, self._engine.close))
         if last:
             _, late = await asyncio.wait(last, timeout=GRACE / 2)
             for future in late:
@@ -327,10 +314,12 @@ class GpuConsumer:
             running.heard(progress)
             loop.call_soon_threadsafe(self._report, running.job, progress)
 
-        work = partial(
-            self._painter.paint, running.job.request, self._catalog(), report, running.check
-        )
-        painting = loop.run_in_executor(self._thread, here(work))
+        def work(catalog: Catalog) -> Painting:
+            running.check()
+            order = order_of(running.job.request, catalog, self._picture)
+            return self._engine.paint(order, report, running.check)
+
+        painting = loop.run_in_executor(self._thread, here(partial(work, self._catalog())))
         while not painting.done():
             await asyncio.wait([painting], timeout=WATCH)
             if not painting.done() and (why := running.hung()) is not None:

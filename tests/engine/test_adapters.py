@@ -222,7 +222,7 @@ def test_what_was_read_ahead_is_not_read_again(
     path = kohya_lora(tmp_path / "a.safetensors")
     offered = catalog(a=path)
     plain = paint(engine, request())  # only a model tells the names of its modules
-    engine.prefetch(request(("a", 1.0)), offered)
+    engine.prefetch([offered.adapters["a"]])
     real = Path.open
 
     def open_others(file: Path, *args: Any, **options: Any) -> Any:

@@ -293,7 +293,7 @@ def test_the_smallest_card_compiles_nothing(
     monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
     hashes = tmp_path / "h.json"
     engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="8gb")
-    engine.preload(catalog(), lambda: None)
+    engine.preload(catalog().models["demo"], lambda: None)
     assert not resident(engine).parts["unet"].present
     paint(engine, request())
     assert kernels_of(engine)._thread is None

@@ -8,8 +8,11 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import EngineLost, Loss
-from catalog import Catalog
-from tests.store.factories import request
+from bot.order import Order
+from tests.engine import factories
+
+MODEL = factories.model("demo", factories.TINY)
+REQUEST = factories.request()
 
 
 class DeviceLost(RuntimeError):
@@ -49,10 +52,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
 
 def test_while_painting(engine: Engine) -> None:
     with pytest.raises(EngineLost, match=r"device-side assert triggered$") as raised:
-        engine.paint(request(), Catalog({}, {}, ""), lambda _: None, lambda: None)
+        engine.paint(Order(REQUEST, MODEL), lambda _: None, lambda: None)
     assert raised.value.loss is Loss.DEVICE
 
 
 def test_while_the_default_model_is_loaded(engine: Engine) -> None:
     with pytest.raises(EngineLost, match=r"device-side assert triggered$"):
-        engine.preload(Catalog({}, {}, ""), lambda: None)
+        engine.preload(MODEL, lambda: None)

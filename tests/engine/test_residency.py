@@ -111,7 +111,7 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     from tests.engine.sets import wear
 
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
-    engine.preload(catalog(), lambda: None)
+    engine.preload(model("demo", TINY), lambda: None)
     pristine = {}
     for name in NETWORKS[:3]:
         (path,) = (models_dir / TINY / name).glob("*.safetensors")
@@ -184,7 +184,7 @@ def shelf_of(engine: Engine) -> Any:
 
 
 @pytest.fixture
-def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
+def keeping(models_dir: Path, tmp_path: Path) -> Any:
     """Makes an engine that keeps so many bytes of checkpoints in RAM."""
     engines: list[Engine] = []
 
@@ -194,7 +194,6 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
         engine = Engine(
             models_dir=models_dir,
             hashes_file=hashes,
-            inputs_dir=inputs_dir,
             model_cache=limit,
             **options,
         )
@@ -318,12 +317,12 @@ def test_networks_that_are_the_same_are_kept_once(
 
 @pytest.mark.parametrize("profile", ["11gb", "8gb"])
 def test_a_small_card_paints_the_same_picture(
-    keeping: Any, engine: Engine, inputs_dir: Path, tmp_path: Path, profile: str
+    keeping: Any, engine: Engine, tmp_path: Path, profile: str
 ) -> None:
     """What is parked meanwhile costs time, never a bit."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
-    over = InitImage(picture(inputs_dir), 0.5)
+    over = InitImage(picture(), 0.5)
     for wanted in (
         request(("a", 0.7), count=2),
         request(),

@@ -207,11 +207,11 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
 @pytest.mark.parametrize(
     "name", [name for name in SCHEDULERS if name not in {"DPM++ SDE Karras", "Heun"}]
 )
-def test_noise_alone_is_painted_to_a_picture(engine: Engine, inputs_dir: Path, name: str) -> None:
+def test_noise_alone_is_painted_to_a_picture(engine: Engine, name: str) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}
     offered = catalog([model("v", "tiny", **fields)])
     shared = {"model": "v", "scheduler": name, "steps": 4}
     first = paint(engine, request(**shared), offered)
-    over = InitImage(picture(inputs_dir), 0.5)
+    over = InitImage(picture(), 0.5)
     paint(engine, request(**shared, init_image=over, hires=Hires(1.25, 0.4, 4)), offered)
     assert digests(paint(engine, request(**shared), offered)) == digests(first)
