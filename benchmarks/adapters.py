@@ -153,8 +153,8 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
         return torch.randn(shape, generator=generator).to(bench.device, bench.dtype)
 
     side = bench.shape.side // 8
-    width = bench.resident.unet.config.cross_attention_dim
-    pooled = bench.resident.text_encoder_2.config.projection_dim
+    width = bench.resident.denoiser.config.cross_attention_dim
+    pooled = bench.resident.network("text_encoder_2").config.projection_dim
     evaluate = partial(
         _evaluate,
         sample=noise(2, 4, side, side),
@@ -169,7 +169,7 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
             wear(bench, files if worn else (), library)
             if worn:
                 load(pipeline, files)
-            for name, unet in (("ours", bench.resident.unet), ("plain", pipeline.unet)):
+            for name, unet in (("ours", bench.resident.denoiser), ("plain", pipeline.unet)):
                 outputs[name, worn] = evaluate(unet)
                 taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
                 times.setdefault((name, worn), []).extend([taken] * (number > 0))

@@ -158,7 +158,7 @@ def cancelled(bench: Bench) -> Line:
     def count(*_: object) -> None:
         begun[0] += 1
 
-    hook = bench.resident.unet.register_forward_pre_hook(count)
+    hook = bench.resident.denoiser.register_forward_pre_hook(count)
     for at in range(1, 4):
         before: list[int] = []
 

@@ -12,18 +12,19 @@ import PIL.Image
 import torch
 from PIL.Image import Image
 
-from bot.engine import patches, pixels, prompt, sampling
+from bot.engine import patches, pixels, sampling
+from bot.engine.denoise import Guidance
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
+from bot.engine.families import VAE, Family, family_of
 from bot.engine.hashing import HashBook
 from bot.engine.hub import Hub
-from bot.engine.kernels import Kernels, rehearse, shapes_of
+from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.memory import Plan, Profile, plan
-from bot.engine.networks import NETWORKS, TEXT, ModelFiles, dtype_of
+from bot.engine.networks import ModelFiles
 from bot.engine.owner import Owner, public
 from bot.engine.passes import Job, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
-from bot.engine.prompt import SDXL_LAYER, Encoded
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
@@ -57,6 +58,7 @@ class _Needed:
 
     request: GenerationRequest
     entry: ModelEntry
+    family: Family
     owner: Owner
     files: ModelFiles
     worn: tuple[tuple[Path, Owner], ...]
@@ -69,7 +71,7 @@ class Painter:
 
     profile: how much of the model may stay on the device.
     shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
-    kernels: the ways to run the UNet.
+    kernels: the ways to run the denoiser.
     new_preview: makes what shows a job while it is painted, or None when nobody looks.
     """
 
@@ -135,7 +137,7 @@ class Painter:
         request = order.request
         needed = self._gather(order, report, check_stop)
         recipe = self._weigh(needed)
-        chosen = self._plan(profile, request.final_size, needed.files)
+        chosen = self._plan(profile, request.final_size, needed.files, needed.family)
         resident = self._bring(needed, chosen)
         read = self._put_on(needed, resident, chosen)
         check_stop()
@@ -158,28 +160,30 @@ class Painter:
         if not self._place.present or not self._sources.here(entry):
             return
         owner = Owner("model", entry.key, lambda _: None, check_stop)
-        files = self._model_files(entry, owner)
+        files, family = self._model_files(entry, owner), family_of(entry)
         self._digest(files.checkpoint, owner)
-        chosen = self._plan(self.profile, entry.size, files)
-        resident = self._residency.bring(files, owner, _at_once(chosen))
+        chosen = self._plan(self.profile, entry.size, files, family)
+        resident = self._residency.bring(files, family, owner, _at_once(family, chosen))
         self._compile(entry, resident, chosen)
 
-    def _plan(self, profile: Profile, size: tuple[int, int], files: ModelFiles) -> Plan:
+    def _plan(
+        self, profile: Profile, size: tuple[int, int], files: ModelFiles, family: Family
+    ) -> Plan:
         dtype = self._place.dtype
         try:
-            upcast = dtype_of("vae", files.config_of("vae"), dtype) != dtype
+            upcast = family.dtype_of(VAE, files.config_of(VAE), dtype) != dtype
         except (OSError, ValueError):
             upcast = True  # what is wrong is said when the model is brought
-        return plan(profile, *size, upcast=upcast)
+        return plan(profile, family.whole, *size, upcast=upcast)
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
-        """Have the UNet compiled for the pictures that most people want of this model."""
+        """Have the denoiser compiled for the pictures that most people want of this model."""
         # It runs once beside a job, whose memory it would take on a smaller card.
         if chosen.park_text_encoders:
             return
-        projection = resident.text_encoder_2.config.projection_dim
-        run = partial(rehearse, projection, self._place)
-        self._kernels.prepare(resident.unet, shapes_of(entry), run)
+        run = partial(resident.family.rehearse, resident, self._place)
+        shapes = shapes_of(entry, resident.family.usual_tokens)
+        self._kernels.prepare(resident.denoiser, shapes, run)
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.
@@ -207,7 +211,16 @@ class Painter:
         if order.reference is not None:
             guide = Owner("reference", public(order.reference.path), report, check_stop)
             guiding = (self._sources.reference(order.reference, guide), guide)
-        return _Needed(order.request, entry, owner, files, tuple(worn), guiding, pictures)
+        return _Needed(
+            order.request,
+            entry,
+            family_of(entry),
+            owner,
+            files,
+            tuple(worn),
+            guiding,
+            pictures,
+        )
 
     def _model_files(self, entry: ModelEntry, owner: Owner) -> ModelFiles:
         checkpoint = self._sources.checkpoint(entry, owner)
@@ -259,9 +272,10 @@ class Painter:
     def _bring(self, needed: _Needed, chosen: Plan) -> Resident:
         """The model on the device, as much of it as is needed first."""
         here = self._residency.resident
-        if chosen.park_unet and here:
-            here.park("unet")  # a job that was stopped may have left it
-        return self._residency.bring(needed.files, needed.owner, _at_once(chosen))
+        if chosen.park_denoiser and here:
+            here.park(here.family.denoiser)  # a job that was stopped may have left it
+        at_once = _at_once(needed.family, chosen)
+        return self._residency.bring(needed.files, needed.family, needed.owner, at_once)
 
     def _put_on(self, needed: _Needed, resident: Resident, chosen: Plan) -> tuple[AdapterFile, ...]:
         """Make these adapters, in this order, the ones on the model."""
@@ -275,17 +289,18 @@ class Painter:
                 for use, f in zip(needed.request.adapters, read, strict=True)
             ]
         )
-        resident.wake(needed.owner.check_stop, *TEXT)
-        if not chosen.park_unet:
-            resident.wake(needed.owner.check_stop, "unet")
+        resident.wake(needed.owner.check_stop, *needed.family.text_encoders)
+        if not chosen.park_denoiser:
+            resident.wake(needed.owner.check_stop, needed.family.denoiser)
         return tuple(read)
 
     def _begin(self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe) -> Job:
         """Everything that all pictures of a request begin with: words and pictures, encoded."""
-        request, check_stop = needed.request, needed.owner.check_stop
-        encoded = _encode(request, resident)
+        request, family, check_stop = needed.request, needed.family, needed.owner.check_stop
+        guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
+        encoded = family.encode(resident, request, guided=guidance.on)
         if chosen.park_text_encoders:
-            resident.park(*TEXT)
+            resident.park(*family.text_encoders)
         guide = None
         if needed.guiding and request.reference:
             files, owner = needed.guiding
@@ -293,23 +308,25 @@ class Painter:
             image = (sha256, needed.pictures[sha256])
             adapter, _ = recipe.reference
             guide = self._references.guide(
-                files, adapter.sha256, image, weight, resident.unet, owner
+                files, adapter.sha256, image, weight, resident.denoiser, owner
             )
         begun = None
         if request.init_image:
             picture = needed.pictures[request.init_image.sha256]
             fitted = pixels.fitted(picture, request.width, request.height)
-            resident.wake(check_stop, "vae")
-            begun = pixels.distribution(resident.vae, fitted, tiled=chosen.tiled)
-        # A reference picture hangs layers into the UNet that nothing was compiled for.
-        kernels = self._kernels.choose(resident.unet, "eager" if guide else request.kernels)
+            resident.wake(check_stop, VAE)
+            begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
+        # A reference picture hangs layers into the denoiser that nothing was compiled for.
+        kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
         return Job(
             request=request,
             entry=needed.entry,
             resident=resident,
             plan=chosen,
             device=self._place.device,
+            dtype=self._place.dtype,
             encoded=encoded,
+            guidance=guidance,
             begun=begun,
             guide=guide,
             kernels=kernels,
@@ -328,18 +345,9 @@ def _decoded(png: bytes) -> Image:
         raise JobFailed("picture.gone") from None
 
 
-def _at_once(chosen: Plan) -> tuple[str, ...]:
+def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     """The networks that a job begins with."""
-    return TEXT if chosen.park_unet else NETWORKS
-
-
-def _encode(request: GenerationRequest, resident: Resident) -> Encoded:
-    depth = prompt.deepest_clip_skip(resident)
-    if (request.clip_skip or SDXL_LAYER) > depth:
-        raise JobFailed("model.clip_skip", model=resident.key, max=depth)
-    # Guidance 1.0 is the prompt alone: the negative one would never be looked at.
-    negative = request.negative if request.guidance > 1.0 else None
-    return prompt.encode(resident, request.painted_prompt, negative, request.clip_skip)
+    return family.text_encoders if chosen.park_denoiser else family.networks
 
 
 def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:

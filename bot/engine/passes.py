@@ -13,11 +13,11 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.denoise import Conditioning, Estimate, denoise, noise
+from bot.engine.denoise import Estimate, Guidance, denoise, noise
+from bot.engine.families import VAE, Conditioning, Encoded
 from bot.engine.kernels import Choice, Shape
 from bot.engine.memory import Plan
 from bot.engine.preview import Preview
-from bot.engine.prompt import Encoded
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
 from bot.painting import PaintedImage
@@ -34,7 +34,7 @@ class Job:
     """One request with everything found, decided and encoded.
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
-    guided by. kernels: the ways to run the UNet, and which were used.
+    guided by. kernels: the ways to run the denoiser, and which were used.
     preview: shows what it is becoming; None when nobody looks.
     """
 
@@ -43,7 +43,9 @@ class Job:
     resident: Resident
     plan: Plan
     device: str
+    dtype: torch.dtype
     encoded: Encoded
+    guidance: Guidance
     begun: Any | None
     guide: Guide | None
     kernels: Choice
@@ -66,7 +68,9 @@ def paint_image(job: Job, number: int) -> tuple[PaintedImage, Any]:
     if request.hires is not None:
         size, taken = request.final_size, request.hires.taken
         image = image.resize(size, PIL.Image.Resampling.LANCZOS)
-        begun = pixels.distribution(job.resident.vae, image, tiled=job.plan.tiled)
+        begun = pixels.distribution(
+            job.resident.family, job.resident.vae, image, tiled=job.plan.tiled
+        )
         here = replace(here, larger=True, steps=taken)
         run = _Run(job, size, request.hires.steps, taken, generator, here)
         latents, scheduler = run.denoised(begun)
@@ -91,12 +95,13 @@ class _Run:
 
         begun: the distribution of the latents that noise is added to; None: noise alone.
         """
-        job, resident = self.job, self.job.resident
+        job, resident, family = self.job, self.job.resident, self.job.resident.family
         job.report(self.here)
         trained = sampling.trained(resident.scheduler_config, resident.training, job.entry)
         scheduler = sampling.build(job.request.scheduler, trained, self.steps)
+        request = job.request
         sampling.set_steps(
-            scheduler, job.request.scheduler, self.steps, job.request.spacing, job.device
+            scheduler, request.scheduler, self.steps, request.spacing, job.device, family.ays
         )
         order = scheduler.order
 
@@ -105,59 +110,57 @@ class _Run:
             # Heun looks twice at each step
             step = (evaluation - 1) // order + 1
             unfinished = step < self.taken
-            preview = job.preview.of(estimate) if job.preview and unfinished else None
+            preview = None
+            if job.preview and unfinished:
+                preview = job.preview.of(estimate, family.preview)
             job.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps
         if begun is None:
-            drawn = noise(self.size, self.generator, job.encoded.prompt)
-            latents = drawn * scheduler.init_noise_sigma
+            latents = self._noise() * scheduler.init_noise_sigma
         else:
             timesteps = sampling.skip_to(scheduler, self.steps - self.taken)
             latents = self._noisy(begun, scheduler, timesteps)
-        resident.wake(job.check_stop, "unet", "vae")
-        conditioning = _conditioning(job, self.size)
-        wearing = job.guide.worn(resident.unet, job.check_stop) if job.guide else nullcontext()
+        resident.wake(job.check_stop, family.denoiser, VAE)
+        image = job.guide.embeddings(guided=job.guidance.on) if job.guide else None
+        conditioning = family.condition(job.encoded, self.size, image)
+        denoiser = resident.denoiser
+        wearing = job.guide.worn(denoiser, job.check_stop) if job.guide else nullcontext()
         with wearing:
             latents = denoise(
-                self._unet(conditioning),
+                self._denoiser(conditioning),
                 scheduler,
                 timesteps,
                 latents,
                 conditioning,
+                job.guidance,
                 self.generator,
                 step_done,
             )
         return latents, scheduler
 
-    def _unet(self, conditioning: Conditioning) -> Callable[..., Any]:
-        rows, tokens, _ = conditioning.prompt.shape
-        return self.job.kernels.of(Shape(rows, tokens, *self.size))
+    def _denoiser(self, conditioning: Conditioning) -> Callable[..., Any]:
+        shape = Shape(conditioning.rows, conditioning.tokens, *self.size)
+        return self.job.kernels.of(shape)
+
+    def _noise(self) -> torch.Tensor:
+        job = self.job
+        shape = job.resident.family.latent_shape(self.size)
+        return noise(shape, self.generator, job.device, job.dtype)
 
     def decoded(self, latents: torch.Tensor) -> PIL.Image.Image:
         job = self.job
         job.check_stop()
         job.report(replace(self.here, stage=Stage.DECODING, step=self.taken))
-        if job.plan.park_unet:
-            job.resident.park("unet")
+        resident, family = job.resident, job.resident.family
+        if job.plan.park_denoiser:
+            resident.park(family.denoiser)
         if job.plan.park_reference and job.guide:
             job.guide.park()
-        return pixels.decode(job.resident.vae, latents, job.resident.key, tiled=job.plan.tiled)
+        return pixels.decode(family, resident.vae, latents, resident.key, tiled=job.plan.tiled)
 
     def _noisy(self, begun: Any, scheduler: Any, timesteps: torch.Tensor) -> torch.Tensor:
-        like = self.job.encoded.prompt
-        clean = pixels.drawn(self.job.resident.vae, begun, self.generator, like.dtype)
-        added = noise(self.size, self.generator, like)
-        noisy: torch.Tensor = scheduler.add_noise(clean, added, timesteps[:1])
+        resident = self.job.resident
+        clean = pixels.drawn(resident.family, resident.vae, begun, self.generator, self.job.dtype)
+        noisy: torch.Tensor = scheduler.add_noise(clean, self._noise(), timesteps[:1])
         return noisy
-
-
-def _conditioning(job: Job, size: Size) -> Conditioning:
-    encoded, guidance = job.encoded, job.request.guidance
-    prompts, pooled = encoded.prompt, encoded.pooled
-    guided = encoded.negative is not None and encoded.negative_pooled is not None
-    if encoded.negative is not None and encoded.negative_pooled is not None:
-        prompts = torch.cat([encoded.negative, prompts])
-        pooled = torch.cat([encoded.negative_pooled, pooled])
-    image = job.guide.embeddings(guided=guided) if job.guide else None
-    return Conditioning(prompts, pooled, size, guidance, job.entry.guidance_rescale, image)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from transformers import CLIPTokenizer
-
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
+from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashBook
-from bot.engine.networks import NETWORKS, ModelFiles, Tensors
+from bot.engine.networks import ModelFiles, Tensors
 from bot.engine.owner import Owner
-from bot.engine.patches import Change, Target, targets
+from bot.engine.patches import Change, Target
 from bot.engine.sampling import Training
 from bot.engine.weights import Contents, Part, Shelf
 from bot.engine.weights.part import Weighted
@@ -25,43 +24,38 @@ from bot.progress import Stage
 log = logging.getLogger(__name__)
 
 TOKENIZERS_MAX = 8
-PATCHED = ("unet", "text_encoder", "text_encoder_2")
-"""The networks that adapters change."""
 
 
 @dataclass(slots=True)
 class Resident:
     """The model that the networks hold now.
 
+    tokenizers: by the names that the family has for them.
     scheduler_config: of the scheduler that the model was published with.
     training: what its files say besides.
     targets: names that adapter files use for its modules.
     """
 
     key: str
+    family: Family
     files: tuple[Any, ...]
     parts: Mapping[str, Part]
-    tokenizer: Any
-    tokenizer_2: Any
+    tokenizers: Mapping[str, Any]
     scheduler_config: dict[str, Any]
     training: Training
     targets: Mapping[str, Target]
 
     @property
-    def unet(self) -> Any:
-        return self.parts["unet"].module
+    def denoiser(self) -> Any:
+        return self.network(self.family.denoiser)
 
     @property
     def vae(self) -> Any:
-        return self.parts["vae"].module
+        return self.network(VAE)
 
-    @property
-    def text_encoder(self) -> Any:
-        return self.parts["text_encoder"].module
-
-    @property
-    def text_encoder_2(self) -> Any:
-        return self.parts["text_encoder_2"].module
+    def network(self, name: str) -> Any:
+        """The module of one of the family's networks."""
+        return self.parts[name].module
 
     def park(self, *names: str) -> None:
         """Give the device's memory of these networks back until `wake`."""
@@ -76,12 +70,13 @@ class Resident:
     def wear(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
         """Put on these adapters and no others, as each network wakes.
 
-        adapters: weight in the UNet, weight in the text encoders, changes; the order counts.
+        adapters: weight in the denoiser, weight in the text encoders, changes; the order counts.
         """
-        wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in PATCHED}
-        for unet_weight, text_weight, changes in adapters:
+        family = self.family
+        wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in family.patched}
+        for own_weight, text_weight, changes in adapters:
             for change in changes:
-                weight = unet_weight if change.part == "unet" else text_weight
+                weight = own_weight if change.part == family.denoiser else text_weight
                 if weight:
                     wanted[change.part].setdefault(change.parameter, []).append((weight, change))
         for name, changed in wanted.items():
@@ -103,7 +98,9 @@ class Residency:
         self._tokenizers: dict[tuple[Any, ...], Any] = {}
         self.resident: Resident | None = None
 
-    def bring(self, files: ModelFiles, owner: Owner, at_once: Sequence[str]) -> Resident:
+    def bring(
+        self, files: ModelFiles, family: Family, owner: Owner, at_once: Sequence[str]
+    ) -> Resident:
         """The model made of `files`, with the networks `at_once` on the device.
 
         Raises JobFailed, or what `owner.check_stop` raises.
@@ -113,7 +110,7 @@ class Residency:
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._load(files, fingerprint, owner)
+                here = self._load(files, fingerprint, family, owner)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
@@ -142,47 +139,51 @@ class Residency:
         gc.collect()
         self._place.empty_cache()
 
-    def _load(self, files: ModelFiles, fingerprint: tuple[Any, ...], owner: Owner) -> Resident:
+    def _load(
+        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, owner: Owner
+    ) -> Resident:
         owner.tick(Stage.LOADING, 0.0)
-        names = networks.check(files, owner)
-        self._build(files, owner)
+        names = networks.check(files, family, owner)
+        self._build(files, family, owner)
         for name, (_, part) in self._parts.items():
-            part.hold(self._contents(name, part, files, owner))
+            part.hold(self._contents(name, part, files, family, owner))
         text = (files.root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
         return Resident(
             key=owner.key,
+            family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
-            tokenizer=self._tokenizer(files, "tokenizer"),
-            tokenizer_2=self._tokenizer(files, "tokenizer_2"),
+            tokenizers={name: self._tokenizer(files, family, name) for name in family.tokenizers},
             scheduler_config=json.loads(text),
-            training=networks.training_of(names),
+            training=family.training(names),
             targets=self.targets,
         )
 
-    def _build(self, files: ModelFiles, owner: Owner) -> None:
+    def _build(self, files: ModelFiles, family: Family, owner: Owner) -> None:
         """Have a network of the right shape for each part; only those that differ are new."""
-        for name in NETWORKS:
+        for other in self._parts.keys() - set(family.networks):
+            del self._parts[other]  # of another family
+        for name in family.networks:
             config = files.config_of(name)
-            if name == "unet" and (
-                config.get("addition_embed_type") != "text_time" or config.get("in_channels") != 4
-            ):
-                raise owner.failed("not_sdxl")
-            dtype = networks.dtype_of(name, config, self._place.dtype)
-            shape = json.dumps([networks.essence(config), str(dtype)], sort_keys=True)
+            family.check_config(name, config, owner)
+            dtype = family.dtype_of(name, config, self._place.dtype)
+            shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
                 self.targets = {}  # until the last network is built: the next may fail
                 self._place.empty_cache()
-                module = networks.build(name, config)
+                module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
         if not self.targets:
-            self.targets = targets({name: self._parts[name][1].module for name in PATCHED})
+            patched = {name: self._parts[name][1].module for name in family.patched}
+            self.targets = family.targets(patched)
 
-    def _contents(self, name: str, part: Part, files: ModelFiles, owner: Owner) -> Contents:
+    def _contents(
+        self, name: str, part: Part, files: ModelFiles, family: Family, owner: Owner
+    ) -> Contents:
         @cache
         def read() -> Tensors:
-            return networks.read(name, part.module, part.layout, files, owner)
+            return networks.read(name, part.module, part.layout, files, family, owner)
 
         def tick(fraction: float) -> None:
             owner.tick(Stage.LOADING, fraction)
@@ -194,12 +195,12 @@ class Residency:
             part.let_go()  # so that the shelf can make room of it
         return self._shelf.take(digest, part.layout, read, owner.check_stop)
 
-    def _tokenizer(self, files: ModelFiles, name: str) -> Any:
+    def _tokenizer(self, files: ModelFiles, family: Family, name: str) -> Any:
         folder = files.root / name
         stats = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
-        key = tuple(stats)
+        key = (family.key, *stats)
         if key not in self._tokenizers:
-            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = family.tokenizer(folder)
             if len(self._tokenizers) == TOKENIZERS_MAX:
                 del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer

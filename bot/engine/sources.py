@@ -6,19 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.owner import Owner, public
 from catalog.locate import locate, locate_entry
-from catalog.schema import SDXL_CONFIG, AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 
-WEIGHTS: Final = {
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-}
-"""Parts of a pipeline that have weights → how their weight files begin."""
-CONFIGURED: Final = (*WEIGHTS, "scheduler", "tokenizer", "tokenizer_2")
 HALF: Final = "fp16"
 """The variant of a repository's weight files that has 16 bits a number."""
 
@@ -85,9 +78,10 @@ class Sources:
 
     def checkpoint(self, entry: ModelEntry, owner: Owner) -> Source:
         """The model itself: a diffusers folder or one file."""
+        files = family_of(entry).files
         return self._find(
             entry.path,
-            lambda names: checkpoint_files(names, entry.weight_name, half=self._half),
+            lambda names: checkpoint_files(names, files, entry.weight_name, half=self._half),
             owner,
             entry.weight_name,
             entry.revision,
@@ -97,11 +91,17 @@ class Sources:
         """The VAE that replaces the checkpoint's own, or None."""
         if entry.vae_path is None:
             return None
-        return self._find(entry.vae_path, lambda names: vae_files(names, half=self._half), owner)
+        base = family_of(entry).files.weights[VAE]
+        return self._find(
+            entry.vae_path, lambda names: vae_files(names, base, half=self._half), owner
+        )
 
     def config(self, entry: ModelEntry, owner: Owner) -> Source:
         """Configuration and tokenizers for a single-file checkpoint."""
-        return self._find(entry.config or SDXL_CONFIG, config_files, owner)
+        files = family_of(entry).files
+        return self._find(
+            entry.config or files.config, lambda names: config_files(names, files), owner
+        )
 
     def adapter(self, entry: AdapterEntry, owner: Owner) -> Path:
         """The adapter's one file."""
@@ -173,20 +173,22 @@ class Sources:
             raise owner.failed(error.code, path=public(path), **error.params) from None
 
 
-def checkpoint_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
+def checkpoint_files(
+    names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
+) -> tuple[str, ...]:
     """Of a model: its diffusers layout, or the one single file."""
     if weight_name is None and "model_index.json" in names:
-        chosen = ["model_index.json", *config_files(names)]
-        for part, base in WEIGHTS.items():
+        chosen = ["model_index.json", *config_files(names, files)]
+        for part, base in files.weights.items():
             chosen += _weight_files(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
     return single_file(names, weight_name)
 
 
-def config_files(names: Names) -> tuple[str, ...]:
+def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
     """Configurations and tokenizers of a pipeline, without weights."""
     chosen = ["model_index.json"]
-    for part in CONFIGURED:
+    for part in files.folders:
         own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
         needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}
         needed = {"scheduler_config.json"} if part == "scheduler" else needed
@@ -196,11 +198,14 @@ def config_files(names: Names) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
-def vae_files(names: Names, *, half: bool) -> tuple[str, ...]:
-    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file."""
+def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
+    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file.
+
+    base: how its weight files begin.
+    """
     for folder in ("", "vae/"):
         if f"{folder}config.json" in names:
-            weights = _weight_files(names, folder, WEIGHTS["vae"], half=half)
+            weights = _weight_files(names, folder, base, half=half)
             return tuple(sorted((f"{folder}config.json", *weights)))
     return single_file(names, None)
 

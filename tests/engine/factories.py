@@ -212,7 +212,7 @@ def single_file(
 
 
 def _sgm(module: str, layers: int) -> str:
-    from bot.engine.patches.names import sgm_path
+    from bot.engine.families.sdxl.adapter_names import sgm_path
 
     return sgm_path(module, layers)
 

@@ -139,9 +139,9 @@ def test_the_weight_becomes_w_plus_weight_alpha_over_rank_times_up_down(
     path = save(tmp_path / "one.safetensors", kohya(name, shape, alpha=3.0, rank=4))
     down, up = pair(shape, rank=4)
     paint(engine, request(("one", -0.5)), catalog(one=path))
-    patched = resident(engine).unet.get_submodule(module).weight.clone()
+    patched = resident(engine).denoiser.get_submodule(module).weight.clone()
     paint(engine, request())
-    pristine = resident(engine).unet.get_submodule(module).weight
+    pristine = resident(engine).denoiser.get_submodule(module).weight
     product = torch.einsum("or,ri...->oi...", up.flatten(1), down)
     expected = pristine + -0.5 * (3.0 / 4) * product
     torch.testing.assert_close(patched, expected, rtol=1e-6, atol=1e-6)
@@ -388,7 +388,7 @@ def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> Non
             paint(engine, request(("good", 1.0), ("bad", 1.0)), offered)
         assert digests(paint(engine, request(), offered)) == expected
 
-    unet = resident(engine).unet
+    unet = resident(engine).denoiser
 
     def stops_half_way() -> None:
         if not torch.equal(unet.get_submodule(QUERY).weight, query):
@@ -397,6 +397,6 @@ def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> Non
     query = unet.get_submodule(QUERY).weight.clone()
     with pytest.raises(PaintStopped):
         paint(engine, request(("good", 1.0)), offered, check_stop=stops_half_way)
-    assert resident(engine).unet is unet, "nothing is built anew"
+    assert resident(engine).denoiser is unet, "nothing is built anew"
     assert digests(paint(engine, request(), offered)) == expected
     assert torch.equal(unet.get_submodule(QUERY).weight, query)

@@ -188,9 +188,10 @@ def test_the_second_pass_is_what_diffusers_paints_over_the_first(
 def test_tiling_is_chosen_by_the_final_size(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import memory
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import Profile
 
-    monkeypatch.setitem(memory._WHOLE, memory.Profile.FULL, 80 * 80)
+    monkeypatch.setitem(WHOLE, Profile.FULL, 80 * 80)
     decoding = {
         key: paint(engine, asked).recipe.environment["decoding"]
         for key, asked in (("small", request()), ("large", request(hires=Hires(1.5, 0.4, 2))))

@@ -107,11 +107,11 @@ def test_without_a_reference_nothing_is_left(
     engine: Engine, offered: Catalog, guided: Reference
 ) -> None:
     before = digests(paint(engine, request(), offered))
-    unet = resident(engine).unet
+    unet = resident(engine).denoiser
     own, names = dict(unet.attn_processors), [name for name, _ in unet.named_parameters()]
     with_it = digests(paint(engine, request(reference=guided), offered))
     assert with_it != before
-    assert resident(engine).unet is unet
+    assert resident(engine).denoiser is unet
     assert all(unet.attn_processors[name] is processor for name, processor in own.items())
     assert [name for name, _ in unet.named_parameters()] == names
     assert unet.encoder_hid_proj is None
@@ -132,7 +132,7 @@ def test_a_stop_while_guided_leaves_nothing(
 
     with pytest.raises(PaintStopped):
         paint(engine, request(reference=guided), offered, seen.append, stop)
-    assert resident(engine).unet.encoder_hid_proj is None
+    assert resident(engine).denoiser.encoder_hid_proj is None
     assert digests(paint(engine, request(), offered)) == before
 
 

@@ -154,6 +154,8 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     fresh: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
     """Adapters are matched with the names of the networks that there are."""
+    from bot.engine.families import family_of
+
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     expected = digests(paint(fresh, request(("a", 1.0)), offered))
     broken = shutil.copytree(models_dir / TINY, tmp_path / "broken")
@@ -166,10 +168,11 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
         paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
     assert failure.value.code == "model.unreadable"
     (broken / "vae/config.json").write_text((models_dir / TINY / "vae/config.json").read_text())
+    broken_model = model("broken", str(broken))
     owner = Owner("model", "broken", lambda _: None, lambda: None)
     painter = painter_of(fresh)
-    files = painter._model_files(model("broken", str(broken)), owner)
-    painter._residency._build(files, owner)
+    files = painter._model_files(broken_model, owner)
+    painter._residency._build(files, family_of(broken_model), owner)
     assert len(painter._residency.targets) > len(known)
     assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
 
@@ -449,7 +452,9 @@ def test_an_out_of_memory_of_the_accelerator_is_no_lost_device(
 def test_out_of_memory_is_tried_once_with_less(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import memory, pixels
+    from bot.engine import pixels
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import Profile
 
     expected = paint(engine, request())
     real, tried = pixels.decode, []
@@ -459,7 +464,7 @@ def test_out_of_memory_is_tried_once_with_less(
         return real(*args, tiled=tiled) if tiled else out_of_memory()
 
     monkeypatch.setattr(pixels, "decode", needs_tiles)
-    monkeypatch.setitem(memory._WHOLE, memory.Profile.GB11, 0)
+    monkeypatch.setitem(WHOLE, Profile.GB11, 0)
     painting = paint(engine, request())
     assert tried == [False, True]
     assert painting.warnings == (Notice("memory.lowered", {"profile": "11gb"}),)
@@ -525,7 +530,7 @@ def test_out_of_memory_in_the_second_pass_names_the_final_size(
 def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import prompt
+    from bot.engine.families.sdxl import text
 
     small = keeping(3 * MODEL, memory="8gb")
     seen: list[Progress] = []
@@ -537,13 +542,13 @@ def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     with pytest.raises(PaintStopped):
         paint(small, request(), report=seen.append, check_stop=stop)
     assert resident(small).parts["unet"].present
-    real = prompt.encode
+    real = text.encode
 
     def encode(*args: Any) -> Any:
         assert not resident(small).parts["unet"].present
         return real(*args)
 
-    monkeypatch.setattr(prompt, "encode", encode)
+    monkeypatch.setattr(text, "encode", encode)
     paint(small, request())
 
 
@@ -573,11 +578,12 @@ def test_what_is_parked_and_tiled(
     parked: tuple[bool, bool, bool],
     tiled: bool,
 ) -> None:
+    from bot.engine.families.sdxl.memory import WHOLE
     from bot.engine.memory import Plan, Profile, plan
 
     text, unet, reference = parked
-    assert plan(Profile(profile), *size, upcast=upcast) == Plan(
-        park_text_encoders=text, park_unet=unet, park_reference=reference, tiled=tiled
+    assert plan(Profile(profile), WHOLE, *size, upcast=upcast) == Plan(
+        park_text_encoders=text, park_denoiser=unet, park_reference=reference, tiled=tiled
     )
 
 

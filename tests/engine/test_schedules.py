@@ -38,9 +38,10 @@ VELOCITY = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
 
 def spaced(name: str, steps: int) -> Any:
     from bot.engine import sampling
+    from bot.engine.families import FAMILIES
 
     scheduler = sampling.build(name, SDXL, steps)
-    sampling.set_steps(scheduler, name, steps, "AYS", "cpu")
+    sampling.set_steps(scheduler, name, steps, "AYS", "cpu", FAMILIES["sdxl"].ays)
     return scheduler
 
 
@@ -89,7 +90,7 @@ def test_a_later_beginning_is_exact(models_dir: Path, name: str) -> None:
     steps = 100
     for skipped in (3, 97, 98):
         scheduler = sampling.build(name, SDXL, steps)
-        sampling.set_steps(scheduler, name, steps, None, "cpu")
+        sampling.set_steps(scheduler, name, steps, None, "cpu", ())
         left = sampling.skip_to(scheduler, skipped)
         assert len(left) == len(scheduler.timesteps) - skipped * scheduler.order
         latents = torch.ones(1, 4, 2, 2)
@@ -199,7 +200,7 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
         assert not unable & set(str(failure.value.params["allowed"]).split(", "))
         return
     scheduler = sampling.build(name, config, 8)
-    sampling.set_steps(scheduler, name, 8, None, "cpu")
+    sampling.set_steps(scheduler, name, 8, None, "cpu", ())
     assert scheduler.timesteps[0] == 999
     assert scheduler.alphas_cumprod[999] < 1e-7
 

@@ -194,14 +194,15 @@ def test_a_cards_profile_is_told_by_what_the_driver_says_it_has(gib: float, prof
 
 
 def test_the_largest_picture_in_one_piece_fits_the_smallest_card_of_a_profile() -> None:
-    """By the figures of memory.py, with 0.7 GiB for what torch does not count."""
-    from bot.engine.memory import _WHOLE, SMALLEST, plan
+    """By the figures of the family's memory.py, with 0.7 GiB for what torch does not count."""
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import SMALLEST, plan
 
     for profile, least in SMALLEST.items():
-        planned = plan(profile, 1024, 1024, upcast=False)
-        weights = 4.8 * (not planned.park_unet) + 0.2
+        planned = plan(profile, WHOLE, 1024, 1024, upcast=False)
+        weights = 4.8 * (not planned.park_denoiser) + 0.2
         weights += 1.5 * (not planned.park_text_encoders) + 0.7 * (not planned.park_reference)
-        assert weights + 4.3 * _WHOLE[profile] / 1024**2 + 0.7 <= least, profile
+        assert weights + 4.3 * WHOLE[profile] / 1024**2 + 0.7 <= least, profile
 
 
 def test_a_cpu_needs_twice_the_memory_for_numbers_twice_as_wide(

@@ -26,7 +26,7 @@ def pipeline(models_dir: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def known(pipeline: Any) -> dict[str, Any]:
-    from bot.engine.patches import targets
+    from bot.engine.families.sdxl.adapter_names import targets
 
     return targets({part: getattr(pipeline, part) for part in PARTS})
 
