@@ -51,7 +51,7 @@ class Bench:
     @property
     def painter(self) -> Any:
         """The engine's own painter, for what only its parts can tell."""
-        return self.engine._painter
+        return self.engine._pipeline
 
     @property
     def resident(self) -> Any:

@@ -19,7 +19,7 @@ from catalog import AdapterEntry, ModelEntry
 if TYPE_CHECKING:
     from bot.engine.environment import Place
     from bot.engine.memory import Profile
-    from bot.engine.painter import Painter
+    from bot.engine.pipeline import Pipeline
     from bot.engine.preview import Preview
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class Engine:
         `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
-    adapter_cache: bytes of RAM for adapters that were read, besides those that the model wears.
-    compiled: compile the UNet in the background, once for each usual size of a model.
+    adapter_cache: bytes of RAM for adapters that were read, besides those that are applied.
+    compiled: compile the denoiser in the background, once for each usual size of a model.
     preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
@@ -81,14 +81,14 @@ class Engine:
         self._compiled = compiled
         self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
-        self._painter: Painter | None = None
+        self._pipeline: Pipeline | None = None
         self._painting_on: Place | None = None
 
     @property
     def loaded(self) -> str | None:
         """Key of the model in memory; from any thread."""
-        painter = self._painter
-        return painter.loaded if painter else None
+        pipeline = self._pipeline
+        return pipeline.loaded if pipeline else None
 
     def gpu_memory(self) -> dict[str, int]:
         """Bytes of the GPU's memory by kind: `allocated`, `reserved`, `free`, `total`.
@@ -108,12 +108,12 @@ class Engine:
 
         Raises what `check_stop` raises, EngineLost, and what is wrong with the model or its files.
         """
-        painter = self._ready()
+        pipeline = self._ready()
         try:
-            painter.preload(model, check_stop)
+            pipeline.preload(model, check_stop)
         except BaseException as error:
-            self._check_lost(painter, error)
-            self._free(painter)
+            self._check_lost(pipeline, error)
+            self._free(pipeline)
             raise
 
     def paint(
@@ -131,12 +131,12 @@ class Engine:
         what `check_stop` raises, or whatever else went wrong. The next request finds the engine
         as if nothing had happened, except after EngineLost: then the device takes no more.
         """
-        painter = self._ready()
-        profile = painter.profile
-        outcome = self._attempt(painter, profile, order, report, check_stop)
+        pipeline = self._ready()
+        profile = pipeline.profile
+        outcome = self._attempt(pipeline, profile, order, report, check_stop)
         if isinstance(outcome, JobFailed) and profile.sparing:
             log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
-            outcome = self._attempt(painter, profile.sparing, order, report, check_stop)
+            outcome = self._attempt(pipeline, profile.sparing, order, report, check_stop)
             if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
                 return replace(outcome, warnings=(*outcome.warnings, notice))
@@ -146,44 +146,44 @@ class Engine:
 
     def _attempt(
         self,
-        painter: "Painter",
+        pipeline: "Pipeline",
         profile: "Profile",
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting | JobFailed:
-        """A failure when the memory did not suffice, for the model or for the picture."""
+        """A failure when there was not enough memory, for the model or for the picture."""
         try:
-            return painter.paint(order, report, check_stop, profile)
+            return pipeline.paint(order, report, check_stop, profile)
         except ImagenError:
             raise
         except Exception as error:
-            self._check_lost(painter, error)
-            if not painter.out_of_memory(error):
-                self._free(painter)
+            self._check_lost(pipeline, error)
+            if not pipeline.out_of_memory(error):
+                self._free(pipeline)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
-        loading = painter.loaded != order.model.key
-        self._free(painter)
+        loading = pipeline.loaded != order.model.key
+        self._free(pipeline)
         if loading:
             return JobFailed("memory.model", model=order.model.key)
         width, height = order.request.final_size
         return JobFailed("memory.out", width=width, height=height)
 
     @staticmethod
-    def _check_lost(painter: "Painter", error: BaseException) -> None:
+    def _check_lost(pipeline: "Pipeline", error: BaseException) -> None:
         """Raise EngineLost instead of `error` when the device is of no more use."""
-        if painter.device_lost(error):
+        if pipeline.device_lost(error):
             said = str(error).strip().split("\n", 1)[0]
             raise EngineLost(Loss.DEVICE, f"the GPU failed: {said}") from error
 
     @classmethod
-    def _free(cls, painter: "Painter") -> None:
+    def _free(cls, pipeline: "Pipeline") -> None:
         """Let go of the model. Raises EngineLost when that shows that the device is lost."""
         try:
-            painter.free()
+            pipeline.free()
         except Exception as error:
-            cls._check_lost(painter, error)
+            cls._check_lost(pipeline, error)
             raise
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
@@ -191,14 +191,14 @@ class Engine:
 
         It never raises JobFailed: what is wrong is said when the job's turn comes.
         """
-        if painter := self._painter:
+        if pipeline := self._pipeline:
             with suppress(JobFailed):
-                painter.prefetch(adapters)
+                pipeline.prefetch(adapters)
 
     def rest(self) -> None:
         """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
-        if self._painter:
-            self._painter.rest()
+        if self._pipeline:
+            self._pipeline.rest()
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""
@@ -210,9 +210,9 @@ class Engine:
 
     def close(self) -> None:
         """Let go of everything; a later `paint` loads it again."""
-        if self._painter:
-            self._painter.free()
-        self._painter = None
+        if self._pipeline:
+            self._pipeline.free()
+        self._pipeline = None
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
@@ -225,37 +225,37 @@ class Engine:
         settle()
         return Place(self._device, self._dtype)
 
-    def _ready(self) -> "Painter":
-        if self._painter is None:
+    def _ready(self) -> "Pipeline":
+        if self._pipeline is None:
             with sparing_the_event_loop():
                 place = self._place()
                 from bot.engine.hub import Hub
                 from bot.engine.kernels import Kernels
                 from bot.engine.memory import profile_for
-                from bot.engine.painter import Painter
-                from bot.engine.weights import Shelf
+                from bot.engine.pipeline import Pipeline
+                from bot.engine.weights import WeightCache
 
             hub = Hub(self._models_dir / "hub", self._hub_endpoint)
-            self._painter = Painter(
+            self._pipeline = Pipeline(
                 self._models_dir,
                 self._hashes_file,
                 place,
                 hub,
                 profile=profile_for(self._memory, place.capacity),
-                shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
+                cache=WeightCache(self._cache_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
                 kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,
             )
             self._painting_on = place
-        return self._painter
+        return self._pipeline
 
     def _new_preview(self) -> "Preview | None":
         from bot.engine.preview import Preview
 
         return None if self.preview_interval is None else Preview(self.preview_interval)
 
-    def _shelf_limit(self, place: "Place") -> int:
+    def _cache_limit(self, place: "Place") -> int:
         if self._model_cache is not None:
             return self._model_cache
         return 0 if place.device == "cpu" else place.ram // 2

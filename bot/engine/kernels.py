@@ -56,7 +56,7 @@ def shapes_of(entry: ModelEntry, tokens: int) -> tuple[Shape, ...]:
 
 
 @dataclass(slots=True)
-class Choice:
+class KernelChoice:
     """The ways to run the denoiser that one job has: what becomes ready meanwhile is not for it.
 
     Its pictures would else be painted in two ways, and its recipe could name only one.
@@ -106,14 +106,14 @@ class Kernels:
         self._tries: Counter[Shape] = Counter()
         self._thread: threading.Thread | None = None
 
-    def choose(self, module: Any, asked: str | None) -> Choice:
+    def choose(self, module: Any, asked: str | None) -> KernelChoice:
         """The ways to run `module` now. asked: of an earlier picture, or None."""
         plain = cast("Callable[..., Any]", module)
         if module is not self._module or not self._ready or asked == "eager":
-            return Choice(plain, plain, frozenset(), self._runs_here)
+            return KernelChoice(plain, plain, frozenset(), self._runs_here)
         # Where the code does not hold after all, torch's own kernels do: no job compiles.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
-        return Choice(plain, existing, frozenset(self._ready), self._runs_here)
+        return KernelChoice(plain, existing, frozenset(self._ready), self._runs_here)
 
     def prepare(
         self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]

@@ -11,9 +11,9 @@ import torch
 from safetensors import safe_open
 
 from bot.engine.families import VAE, Family
-from bot.engine.owner import Owner
 from bot.engine.safetensors_file import NotSafetensors, read_header
 from bot.engine.sources import Source
+from bot.engine.subject import Subject
 from bot.engine.weights import Layout
 
 Tensors = Mapping[str, torch.Tensor]
@@ -69,7 +69,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(files: ModelFiles, family: Family, owner: Owner) -> frozenset[str]:
+def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]:
     """Check every header before anything else opens the files; the names in a single file.
 
     Raises JobFailed.
@@ -80,15 +80,17 @@ def check(files: ModelFiles, family: Family, owner: Owner) -> frozenset[str]:
             try:
                 names = read_header(path).shapes
             except NotSafetensors as error:
-                raise owner.failed("not_safetensors", file=path.name, reason=str(error)) from None
+                raise subject.failed(
+                    "model.not_safetensors", file=path.name, reason=str(error)
+                ) from None
             if path == files.checkpoint.single:
                 single = frozenset(names)
-                family.check_single(single, owner)
+                family.check_single(single, subject)
     return single
 
 
 def read(
-    network: str, module: Any, layout: Layout, files: ModelFiles, family: Family, owner: Owner
+    network: str, module: Any, layout: Layout, files: ModelFiles, family: Family, subject: Subject
 ) -> Tensors:
     """Every parameter of `layout`, mapped from its file where its form allows, else copied.
 
@@ -96,7 +98,7 @@ def read(
     """
     found = stored(files.holding(network))
     tensors = family.renamed(network, module, found, layout.slots)
-    return fitting(network, tensors, layout, owner)
+    return fitting(network, tensors, layout, subject)
 
 
 def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
@@ -109,18 +111,22 @@ def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
     return found
 
 
-def fitting(network: str, found: Tensors, layout: Layout, owner: Owner) -> Tensors:
+def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> Tensors:
     """Those of `found` that `layout` asks for.
 
     Raises JobFailed when one is missing or has another shape.
     """
     missing = [name for name in layout.slots if name not in found]
     if missing:
-        raise owner.failed("incomplete", part=f"{network} ({missing[0]})")
+        raise subject.failed(
+            "model.incomplete", "reference.incomplete", part=f"{network} ({missing[0]})"
+        )
     for name, slot in layout.slots.items():
         if tuple(found[name].shape) != slot.shape:
             shapes = f"{tuple(found[name].shape)} instead of {slot.shape}"
-            raise owner.failed("unreadable", reason=f"{network}.{name}: {shapes}")
+            raise subject.failed(
+                "model.unreadable", "reference.unreadable", reason=f"{network}.{name}: {shapes}"
+            )
     return {name: found[name] for name in layout.slots}
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import VAE, Family
-from bot.engine.hashing import HashBook
+from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
-from bot.engine.owner import Owner
 from bot.engine.patches import Change, Target
 from bot.engine.sampling import Training
-from bot.engine.weights import Contents, Part, Shelf
+from bot.engine.subject import Subject
+from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
 from bot.progress import Stage
@@ -63,12 +63,12 @@ class Resident:
             self.parts[name].park()
 
     def wake(self, check_stop: Callable[[], None], *names: str) -> None:
-        """Have these networks on the device, with the adapters that they are to wear."""
+        """Have these networks on the device, with the adapters of `set_adapters`."""
         for name in names:
             self.parts[name].wake(check_stop)
 
-    def wear(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
-        """Put on these adapters and no others, as each network wakes.
+    def set_adapters(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
+        """Have these adapters applied and no others, as each network wakes.
 
         adapters: weight in the denoiser, weight in the text encoders, changes; the order counts.
         """
@@ -80,7 +80,7 @@ class Resident:
                 if weight:
                     wanted[change.part].setdefault(change.parameter, []).append((weight, change))
         for name, changed in wanted.items():
-            self.parts[name].wear(changed)
+            self.parts[name].set_changes(changed)
 
 
 class Residency:
@@ -89,39 +89,40 @@ class Residency:
     targets: names that adapter files use for the modules of the networks; empty without a model.
     """
 
-    def __init__(self, place: Place, shelf: Shelf, hashes: HashBook) -> None:
+    def __init__(self, place: Place, cache: WeightCache, hashes: HashCache) -> None:
         self._place = place
-        self._shelf = shelf
+        self._cache = cache
         self._hashes = hashes
         self._parts: dict[str, tuple[str, Part]] = {}
         self.targets: Mapping[str, Target] = {}
         self._tokenizers: dict[tuple[Any, ...], Any] = {}
         self.resident: Resident | None = None
 
-    def bring(
-        self, files: ModelFiles, family: Family, owner: Owner, at_once: Sequence[str]
+    def load(
+        self, files: ModelFiles, family: Family, subject: Subject, at_once: Sequence[str]
     ) -> Resident:
         """The model made of `files`, with the networks `at_once` on the device.
 
-        Raises JobFailed, or what `owner.check_stop` raises.
+        Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
         here = self.resident
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._load(files, fingerprint, family, owner)
+                here = self._read(files, fingerprint, family, subject)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
-                log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
-                raise owner.failed("unreadable", reason=type(error).__name__) from error
-        here.key = owner.key
+                log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
+                raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        here.key = subject.key
         for name in at_once:
             part = here.parts[name]
             if not part.present:
-                part.wear({})  # rather than what the job before wore, only to take it off again
-        here.wake(owner.check_stop, *at_once)
+                # Else those of the job before would be applied, only to be removed again.
+                part.set_changes({})
+        here.wake(subject.check_stop, *at_once)
         self.resident = here
         return here
 
@@ -139,17 +140,17 @@ class Residency:
         gc.collect()
         self._place.empty_cache()
 
-    def _load(
-        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, owner: Owner
+    def _read(
+        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, subject: Subject
     ) -> Resident:
-        owner.tick(Stage.LOADING, 0.0)
-        names = networks.check(files, family, owner)
-        self._build(files, family, owner)
+        subject.tick(Stage.LOADING, 0.0)
+        names = networks.check(files, family, subject)
+        self._build(files, family, subject)
         for name, (_, part) in self._parts.items():
-            part.hold(self._contents(name, part, files, family, owner))
+            part.hold(self._weights(name, part, files, family, subject))
         text = (files.root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
         return Resident(
-            key=owner.key,
+            key=subject.key,
             family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
@@ -159,13 +160,13 @@ class Residency:
             targets=self.targets,
         )
 
-    def _build(self, files: ModelFiles, family: Family, owner: Owner) -> None:
+    def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:
         """Have a network of the right shape for each part; only those that differ are new."""
         for other in self._parts.keys() - set(family.networks):
             del self._parts[other]  # of another family
         for name in family.networks:
             config = files.config_of(name)
-            family.check_config(name, config, owner)
+            family.check_config(name, config, subject)
             dtype = family.dtype_of(name, config, self._place.dtype)
             shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
@@ -178,22 +179,22 @@ class Residency:
             patched = {name: self._parts[name][1].module for name in family.patched}
             self.targets = family.targets(patched)
 
-    def _contents(
-        self, name: str, part: Part, files: ModelFiles, family: Family, owner: Owner
-    ) -> Contents:
+    def _weights(
+        self, name: str, part: Part, files: ModelFiles, family: Family, subject: Subject
+    ) -> PristineWeights:
         @cache
         def read() -> Tensors:
-            return networks.read(name, part.module, part.layout, files, family, owner)
+            return networks.read(name, part.module, part.layout, files, family, subject)
 
         def tick(fraction: float) -> None:
-            owner.tick(Stage.LOADING, fraction)
+            subject.tick(Stage.LOADING, fraction)
 
         digest = self._hashes.of_contents(
             files.holding(name), name, lambda: networks.digest(read(), tick)
         )
         if part.digest != digest:
-            part.let_go()  # so that the shelf can make room of it
-        return self._shelf.take(digest, part.layout, read, owner.check_stop)
+            part.let_go()  # so that the cache can reuse its memory
+        return self._cache.take(digest, part.layout, read, subject.check_stop)
 
     def _tokenizer(self, files: ModelFiles, family: Family, name: str) -> Any:
         folder = files.root / name

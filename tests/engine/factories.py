@@ -113,8 +113,8 @@ def ordered(wanted: GenerationRequest, offered: Catalog | None = None) -> Order:
 
 def resident(engine: Engine) -> Any:
     """The model in the engine."""
-    painter: Any = engine._painter
-    return painter._residency.resident
+    pipeline: Any = engine._pipeline
+    return pipeline._residency.resident
 
 
 def digests(painting: Painting) -> list[str]:

@@ -237,18 +237,18 @@ def test_what_was_read_ahead_is_not_read_again(
 def test_the_same_set_is_not_put_on_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine.weights import Contents
+    from bot.engine.weights import PristineWeights
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     strong = digests(paint(engine, request(("a", 1.0)), offered))
     copied: list[str] = []
-    real = Contents.tensor
+    real = PristineWeights.tensor
 
-    def counted(contents: Contents, name: str) -> Any:
+    def counted(contents: PristineWeights, name: str) -> Any:
         copied.append(name)
         return real(contents, name)
 
-    monkeypatch.setattr(Contents, "tensor", counted)
+    monkeypatch.setattr(PristineWeights, "tensor", counted)
     assert digests(paint(engine, request(("a", 1.0)), offered)) == strong
     assert copied == []
     assert digests(paint(engine, request(("a", 0.5)), offered)) != strong

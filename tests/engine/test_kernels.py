@@ -78,8 +78,8 @@ def ran(traced_once: Opened) -> list[object]:
 
 
 def kernels_of(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._kernels
+    pipeline: Any = engine._pipeline
+    return pipeline._kernels
 
 
 def graphs() -> int:
@@ -255,10 +255,10 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler is done between two of its pictures."""
-    from bot.engine import painter, passes
+    from bot.engine import passes, pipeline
     from bot.engine.families.sdxl import conditioning
 
-    paint_image, begin = passes.paint_image, painter.Painter._begin
+    paint_image, begin = passes.paint_image, pipeline.Pipeline._prepare
     rehearse = conditioning.rehearse
     painted, done = threading.Event(), []
 
@@ -277,9 +277,9 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
         self._compile(needed.entry, held, chosen)
         return begin(self, needed, held, chosen, recipe)
 
-    monkeypatch.setattr(painter, "paint_image", first_paint)
+    monkeypatch.setattr(pipeline, "paint_image", first_paint)
     monkeypatch.setattr(conditioning, "rehearse", then_compile)
-    monkeypatch.setattr(painter.Painter, "_begin", begin_to_compile)
+    monkeypatch.setattr(pipeline.Pipeline, "_prepare", begin_to_compile)
     first = paint(tracing, request(count=2))
     assert done == ["eager", "eager"]
     assert first.recipe.environment["kernels"] == "eager"

@@ -46,7 +46,7 @@ class DyingPainter:
 @pytest.fixture(params=[RuntimeError("first"), MemoryError("first")], ids=["fault", "memory"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     engine = Engine(models_dir=tmp_path, hashes_file=tmp_path / "hashes.json")
-    engine._painter = cast("Any", DyingPainter(request.param))
+    engine._pipeline = cast("Any", DyingPainter(request.param))
     return engine
 
 

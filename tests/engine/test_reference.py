@@ -137,8 +137,8 @@ def test_a_stop_while_guided_leaves_nothing(
 
 
 def references(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._references
+    pipeline: Any = engine._pipeline
+    return pipeline._references
 
 
 def test_a_picture_is_encoded_once(
@@ -234,11 +234,11 @@ def test_a_small_card_holds_the_layers_while_denoising_only(
         real = getattr(module, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            painter: Any = small._painter
-            held: Any = painter._residency.resident
+            pipeline: Any = small._pipeline
+            held: Any = pipeline._residency.resident
             parts = dict(held.parts)
-            if painter._references._layers:
-                parts["layers"] = painter._references._layers[1]
+            if pipeline._references._layers:
+                parts["layers"] = pipeline._references._layers[1]
             here = tuple(name for name, part in parts.items() if part.present)
             seen.setdefault(key, set()).add(here)
             return real(*args, **kwargs)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from bot.engine.owner import Owner
+from bot.engine.subject import Subject
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
@@ -33,7 +33,7 @@ NETWORKS = ("unet", "text_encoder", "text_encoder_2", "vae")
 
 
 def modules(engine: Engine) -> list[weakref.ref[Any]]:
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [weakref.ref(module) for part in parts for module in part.modules()]
 
 
@@ -43,13 +43,13 @@ def alive(references: list[weakref.ref[Any]]) -> int:
 
 def addresses(engine: Engine) -> list[int]:
     """Where every parameter of the model lies."""
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [parameter.data_ptr() for part in parts for parameter in part.parameters()]
 
 
 def bits(engine: Engine) -> list[bytes]:
     """Every number of the model."""
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [p.detach().numpy().tobytes() for part in parts for p in part.parameters()]
 
 
@@ -87,7 +87,7 @@ def test_closing_frees_every_module(fresh: Engine) -> None:
 
 def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
     """Fusing and unfusing would leave half of the weights changed by then."""
-    from tests.engine.sets import wear
+    from tests.engine.sets import set_adapters
 
     paint(engine, request())
     pristine = bits(engine)
@@ -95,10 +95,10 @@ def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> 
     chance, seen = random.Random(1), set()
     for _ in range(100):
         chosen = chance.sample(files, chance.randrange(1, 5))
-        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+        set_adapters(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
         seen.add(b"".join(bits(engine)))
     assert len(seen) == 100
-    wear(engine, [])
+    set_adapters(engine, [])
     assert bits(engine) == pristine
 
 
@@ -108,7 +108,7 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     import torch
     from safetensors.torch import load_file
 
-    from tests.engine.sets import wear
+    from tests.engine.sets import set_adapters
 
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
     engine.preload(model("demo", TINY), lambda: None)
@@ -122,7 +122,7 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
         return {
             name
             for name in NETWORKS[:3]
-            for key, held in getattr(resident(engine), name).named_parameters()
+            for key, held in resident(engine).network(name).named_parameters()
             if not torch.equal(held, pristine[name, key.removeprefix("text_model.")])
         }
 
@@ -130,9 +130,9 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     chance = random.Random(1)
     for _ in range(100):
         chosen = chance.sample(files, chance.randrange(1, 5))
-        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+        set_adapters(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
     assert differing() == {*NETWORKS[:3]}
-    wear(engine, [])
+    set_adapters(engine, [])
     assert differing() == set()
     engine.close()
 
@@ -163,27 +163,27 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     deeper = {**config, "transformer_layers_per_block": 3}
     (broken / "unet/config.json").write_text(json.dumps(deeper))
     (broken / "vae/config.json").write_text("{")
-    known = painter_of(fresh)._residency.targets
+    known = pipeline_of(fresh)._residency.targets
     with pytest.raises(JobFailed) as failure:
         paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
     assert failure.value.code == "model.unreadable"
     (broken / "vae/config.json").write_text((models_dir / TINY / "vae/config.json").read_text())
     broken_model = model("broken", str(broken))
-    owner = Owner("model", "broken", lambda _: None, lambda: None)
-    painter = painter_of(fresh)
-    files = painter._model_files(broken_model, owner)
-    painter._residency._build(files, family_of(broken_model), owner)
-    assert len(painter._residency.targets) > len(known)
+    subject = Subject("model", "broken", lambda _: None, lambda: None)
+    pipeline = pipeline_of(fresh)
+    files = pipeline._model_files(broken_model, subject)
+    pipeline._residency._build(files, family_of(broken_model), subject)
+    assert len(pipeline._residency.targets) > len(known)
     assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
 
 
-def painter_of(engine: Engine) -> Any:
-    return engine._painter
+def pipeline_of(engine: Engine) -> Any:
+    return engine._pipeline
 
 
-def shelf_of(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._residency._shelf
+def cache_of(engine: Engine) -> Any:
+    pipeline: Any = engine._pipeline
+    return pipeline._residency._cache
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> Non
     small = keeping(MODEL)
     for _ in range(2):
         assert [digests(paint(small, request(model=key))) for key in ("demo", "other")] == expected
-        assert 0 < shelf_of(small).nbytes <= MODEL
+        assert 0 < cache_of(small).nbytes <= MODEL
 
 
 def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
@@ -262,16 +262,16 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
-    from bot.engine.weights import contents
+    from bot.engine.weights import cache
 
     made: list[int] = []
-    real = contents.HostMemory
+    real = cache.HostMemory
 
     def counted(size: int, *, pinned: bool) -> Any:
         made.append(size)
         return real(size, pinned=pinned)
 
-    monkeypatch.setattr(contents, "HostMemory", counted)
+    monkeypatch.setattr(cache, "HostMemory", counted)
     generous = keeping(9 * MODEL)
     expected = [digests(paint(generous, request(model=key))) for key in ("demo", "other")]
     one = sum(made) // 2
@@ -285,15 +285,15 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
 def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     import torch
 
-    from bot.engine.weights import Layout, Shelf
+    from bot.engine.weights import Layout, WeightCache
 
     module = torch.nn.Linear(64, 64)
     layout = Layout.of(module, torch.float32)
-    shelf = Shelf(layout.size, pinned=False)
+    cache = WeightCache(layout.size, pinned=False)
 
     def take(number: float) -> Any:
         tensors = {name: torch.full(slot.shape, number) for name, slot in layout.slots.items()}
-        return shelf.take(str(number), layout, lambda: tensors, lambda: None)
+        return cache.take(str(number), layout, lambda: tensors, lambda: None)
 
     held = take(1.0)
     assert float(take(2.0).tensor("weight")[0, 0]) == 2.0
@@ -310,11 +310,11 @@ def test_networks_that_are_the_same_are_kept_once(
     single = single_file(models_dir / TINY, tmp_path / "single.safetensors")
     kept = keeping(9 * MODEL)
     pictures = [digests(paint(kept, request()))]
-    once = shelf_of(kept).nbytes
+    once = cache_of(kept).nbytes
     for path, config in ((twin, None), (single, "tiny")):
         entry = model("x", str(path), config=config)
         pictures.append(digests(paint(kept, request(model="x"), catalog([entry]))))
-    assert shelf_of(kept).nbytes == once
+    assert cache_of(kept).nbytes == once
     assert pictures[0] == pictures[1] == pictures[2]
 
 
@@ -350,20 +350,20 @@ def test_what_the_job_before_wore_is_not_put_on_again(
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
-    worn: list[Any] = []
+    applied: list[Any] = []
     real = WeightChange.add_to
 
     def add_to(change: Any, *given: Any) -> None:
-        worn.append(change)
+        applied.append(change)
         real(change, *given)
 
     monkeypatch.setattr(WeightChange, "add_to", add_to)
     paint(small, request(("a", 1.0)), offered)
-    assert worn
+    assert applied
     small.rest()
-    worn.clear()
+    applied.clear()
     paint(small, request(), offered)
-    assert not worn
+    assert not applied
 
 
 def out_of_memory(*_: Any, **__: Any) -> Any:
@@ -382,8 +382,8 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
         ("bot.engine.passes.denoise", out_of_memory),
         ("bot.engine.passes.denoise", no_more_ram),
         ("bot.engine.pixels.decode", out_of_memory),
-        ("bot.engine.weights.contents.Contents.copy_into", out_of_memory),
-        ("bot.engine.patches.Library.get", out_of_memory),
+        ("bot.engine.weights.cache.PristineWeights.copy_into", out_of_memory),
+        ("bot.engine.patches.AdapterCache.get", out_of_memory),
     ],
 )
 def test_out_of_memory_is_said_and_forgotten(
@@ -416,7 +416,7 @@ def test_out_of_memory_is_said_and_forgotten(
     [
         "bot.engine.passes.denoise",
         "bot.engine.pixels.decode",
-        "bot.engine.weights.contents.Contents.copy_into",
+        "bot.engine.weights.cache.PristineWeights.copy_into",
     ],
 )
 def test_a_device_that_is_lost_is_no_fault_of_the_request(
@@ -484,7 +484,7 @@ def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
     real = Part.wake
 
     def wake(part: Any, check_stop: Any) -> None:
-        parts = painter_of(small)._residency._parts
+        parts = pipeline_of(small)._residency._parts
         if not part.present and sum(other.present for _, other in parts.values()) == 3:
             out_of_memory()
         real(part, check_stop)

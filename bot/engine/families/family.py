@@ -16,9 +16,9 @@ import torch
 from bot.engine.environment import Place
 from bot.engine.kernels import Shape
 from bot.engine.memory import Profile
-from bot.engine.owner import Owner
 from bot.engine.patches import Target
 from bot.engine.sampling import Training
+from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 
 VAE = "vae"
@@ -111,10 +111,10 @@ class Family(Protocol):
     preview: PreviewFactors
     ays: tuple[int, ...]
 
-    def check_single(self, names: Collection[str], owner: Owner) -> None:
+    def check_single(self, names: Collection[str], subject: Subject) -> None:
         """Raise JobFailed unless a single file with tensors of these names is of this family."""
 
-    def check_config(self, network: str, config: Mapping[str, Any], owner: Owner) -> None:
+    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
         """Raise JobFailed when the configuration of `network` is another family's."""
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:

@@ -13,16 +13,16 @@ SHAPE = (64, 64)
 BIASLESS = NAME
 
 
-def owner(check_stop: Any = lambda: None) -> Any:
-    from bot.engine.owner import Owner
+def subject(check_stop: Any = lambda: None) -> Any:
+    from bot.engine.subject import Subject
 
-    return Owner("adapter", "tested", lambda _: None, check_stop)
+    return Subject("adapter", "tested", lambda _: None, check_stop)
 
 
 def read(path: Path, known: Mapping[str, Any]) -> Any:
     from bot.engine.patches import read
 
-    return read(path, known, owner())
+    return read(path, known, subject())
 
 
 def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:

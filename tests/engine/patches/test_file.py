@@ -43,7 +43,7 @@ def test_a_file_of_each_family_fits_the_demo_model(
         assert delta.isfinite().all()
         assert delta.abs().max() > 0.01
     assert sum(change.nbytes for change in file.changes) <= file.nbytes
-    assert family.partition(",")[0].partition(" ")[0] in file.family or "DoRA" in file.family
+    assert family.partition(",")[0].partition(" ")[0] in file.algorithm or "DoRA" in file.algorithm
 
 
 def test_the_report_names_what_was_skipped(known: dict[str, Any], tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_report_names_what_was_skipped(known: dict[str, Any], tmp_path: Path
     file = read(save(tmp_path / "x.safetensors", tensors), known)
     assert (file.total, file.matched) == (3, 1)
     assert dict(file.skipped) == {strange: "no_such_module", BIASLESS: "no_bias"}
-    assert file.family == "mixed: LoRA, norm"
+    assert file.algorithm == "mixed: LoRA, norm"
     path = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
     assert sorted((change.part, change.parameter) for change in file.changes) == [
         ("unet", f"{path}.weight"),
@@ -76,7 +76,9 @@ def test_a_file_of_nothing_but_biases_that_are_not_there_fits_nothing(
     [("LoRA", "LoRA"), ("LoKr", "LoKr"), ("DoRA", "DoRA"), ("LoHa, DoRA", "LoHa with DoRA")],
 )
 def test_the_family_is_named(known: dict[str, Any], tmp_path: Path, family: str, said: str) -> None:
-    assert read(make.file(tmp_path / "x.safetensors", family, {NAME: SHAPE}), known).family == said
+    assert (
+        read(make.file(tmp_path / "x.safetensors", family, {NAME: SHAPE}), known).algorithm == said
+    )
 
 
 def test_alphas_beside_the_tensors_count(known: dict[str, Any], tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from bot.engine.families.sdxl.networks import (
 from bot.engine.families.sdxl.text import SDXL_LAYER, Encoded, Encoders
 from bot.engine.kernels import Shape
 from bot.engine.memory import Profile
-from bot.engine.owner import Owner
 from bot.engine.patches import Target
 from bot.engine.sampling import Training
+from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
 
@@ -48,13 +48,13 @@ class SDXL:
     preview = PREVIEW
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
-    def check_single(self, names: Collection[str], owner: Owner) -> None:
+    def check_single(self, names: Collection[str], subject: Subject) -> None:
         if not networks.is_single(names):
-            raise owner.failed("not_sdxl")
+            raise subject.failed("model.not_sdxl")
 
-    def check_config(self, network: str, config: Mapping[str, Any], owner: Owner) -> None:
+    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
         if network == self.denoiser and not networks.is_unet(config):
-            raise owner.failed("not_sdxl")
+            raise subject.failed("model.not_sdxl")
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         return networks.build(network, config)

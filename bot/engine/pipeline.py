@@ -16,19 +16,19 @@ from bot.engine import patches, pixels, sampling
 from bot.engine.denoise import Guidance
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import VAE, Family, family_of
-from bot.engine.hashing import HashBook
+from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.owner import Owner, public
-from bot.engine.passes import Job, paint_image
+from bot.engine.passes import Prepared, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
-from bot.engine.weights import Shelf
+from bot.engine.subject import Subject, public
+from bot.engine.weights import WeightCache
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import Painting
@@ -53,24 +53,24 @@ CheckStop = Callable[[], None]
 class _Needed:
     """One request and the files that it needs, each with whom to name in errors.
 
-    worn: adapters. guiding: the IP-Adapter, if a picture guides. pictures: by their sha256.
+    reference: the IP-Adapter, if a picture guides. pictures: by their sha256.
     """
 
     request: GenerationRequest
     entry: ModelEntry
     family: Family
-    owner: Owner
+    subject: Subject
     files: ModelFiles
-    worn: tuple[tuple[Path, Owner], ...]
-    guiding: tuple[ReferenceFiles, Owner] | None
+    adapters: tuple[tuple[Path, Subject], ...]
+    reference: tuple[ReferenceFiles, Subject] | None
     pictures: Mapping[str, Image]
 
 
-class Painter:
+class Pipeline:
     """Paints one request after another with one resident model.
 
     profile: how much of the model may stay on the device.
-    shelf: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
+    cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the denoiser.
     new_preview: makes what shows a job while it is painted, or None when nobody looks.
     """
@@ -83,17 +83,17 @@ class Painter:
         hub: Hub,
         *,
         profile: Profile,
-        shelf: Shelf,
+        cache: WeightCache,
         adapters_limit: int,
         kernels: Kernels,
         new_preview: Callable[[], Preview | None],
     ) -> None:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
-        self._hashes = HashBook(hashes_file)
-        self._residency = Residency(place, shelf, self._hashes)
-        self._references = References(place, shelf)
-        self._library = patches.Library(adapters_limit)
+        self._hashes = HashCache(hashes_file)
+        self._residency = Residency(place, cache, self._hashes)
+        self._references = References(place, cache)
+        self._adapters = patches.AdapterCache(adapters_limit)
         self._kernels = kernels
         self._new_preview = new_preview
         self.profile = profile
@@ -135,35 +135,35 @@ class Painter:
         self._place.demand()
         check_stop()
         request = order.request
-        needed = self._gather(order, report, check_stop)
-        recipe = self._weigh(needed)
+        needed = self._locate(order, report, check_stop)
+        recipe = self._recipe(needed)
         chosen = self._plan(profile, request.final_size, needed.files, needed.family)
-        resident = self._bring(needed, chosen)
-        read = self._put_on(needed, resident, chosen)
+        resident = self._load(needed, chosen)
+        read = self._apply_adapters(needed, resident, chosen)
         check_stop()
         images = []
         with torch.inference_mode():
-            job = self._begin(needed, resident, chosen, recipe)
+            prepared = self._prepare(needed, resident, chosen, recipe)
             for number in range(request.count):
-                image, scheduler = paint_image(job, number)
+                image, scheduler = paint_image(prepared, number)
                 images.append(image)
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
-            environment={**self._place.describe(), **_described(profile, job)},
+            environment={**self._place.describe(), **_described(profile, prepared)},
         )
         self._compile(needed.entry, resident, chosen)
-        return Painting(tuple(images), recipe, _notices(needed.worn, read))
+        return Painting(tuple(images), recipe, _notices(needed.adapters, read))
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
         if not self._place.present or not self._sources.here(entry):
             return
-        owner = Owner("model", entry.key, lambda _: None, check_stop)
-        files, family = self._model_files(entry, owner), family_of(entry)
-        self._digest(files.checkpoint, owner)
+        subject = Subject("model", entry.key, lambda _: None, check_stop)
+        files, family = self._model_files(entry, subject), family_of(entry)
+        self._digest(files.checkpoint, subject)
         chosen = self._plan(self.profile, entry.size, files, family)
-        resident = self._residency.bring(files, family, owner, _at_once(family, chosen))
+        resident = self._residency.load(files, family, subject, _at_once(family, chosen))
         self._compile(entry, resident, chosen)
 
     def _plan(
@@ -194,51 +194,51 @@ class Painter:
         known = self._residency.targets
         for entry in adapters if known else ():
             if path := self._sources.adapter_here(entry):
-                owner = Owner("adapter", entry.key, lambda _: None, lambda: None)
-                self._library.get(path, known, owner)
-                self._weigh_adapter(path, owner)
+                subject = Subject("adapter", entry.key, lambda _: None, lambda: None)
+                self._adapters.get(path, known, subject)
+                self._adapter_weights(path, subject)
 
-    def _gather(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
+    def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download what is not here."""
-        entry, owner = order.model, Owner("model", order.model.key, report, check_stop)
+        entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
         pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
-        files = self._model_files(entry, owner)
-        worn = []
+        files = self._model_files(entry, subject)
+        adapters = []
         for adapter in order.adapters:
-            wearer = Owner("adapter", adapter.key, report, check_stop)
-            worn.append((self._sources.adapter(adapter, wearer), wearer))
-        guiding = None
+            adapter_subject = Subject("adapter", adapter.key, report, check_stop)
+            adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
+        reference = None
         if order.reference is not None:
-            guide = Owner("reference", public(order.reference.path), report, check_stop)
-            guiding = (self._sources.reference(order.reference, guide), guide)
+            guide = Subject("reference", public(order.reference.path), report, check_stop)
+            reference = (self._sources.reference(order.reference, guide), guide)
         return _Needed(
             order.request,
             entry,
             family_of(entry),
-            owner,
+            subject,
             files,
-            tuple(worn),
-            guiding,
+            tuple(adapters),
+            reference,
             pictures,
         )
 
-    def _model_files(self, entry: ModelEntry, owner: Owner) -> ModelFiles:
-        checkpoint = self._sources.checkpoint(entry, owner)
-        vae = self._sources.vae(entry, owner)
-        config = self._sources.config(entry, owner) if checkpoint.single else None
+    def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
+        checkpoint = self._sources.checkpoint(entry, subject)
+        vae = self._sources.vae(entry, subject)
+        config = self._sources.config(entry, subject) if checkpoint.single else None
         return ModelFiles(checkpoint, vae, config)
 
-    def _weigh(self, needed: _Needed) -> Recipe:
+    def _recipe(self, needed: _Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: all files by their hashes."""
-        checkpoint = self._digest(needed.files.checkpoint, needed.owner)
-        vae = needed.files.vae and self._digest(needed.files.vae, needed.owner)
+        checkpoint = self._digest(needed.files.checkpoint, needed.subject)
+        vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
-        adapters = tuple(self._weigh_adapter(path, owner) for path, owner in needed.worn)
-        if needed.guiding:
-            files, owner = needed.guiding
-            check_headers(files, owner)
+        adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
+        if needed.reference:
+            files, subject = needed.reference
+            check_headers(files, subject)
             adapter, encoder = (
-                self._digest(source, owner) for source in (files.adapter, files.encoder)
+                self._digest(source, subject) for source in (files.adapter, files.encoder)
             )
             reference = (
                 Weights(files.adapter.files[0].name, adapter, adapter[:10]),
@@ -246,69 +246,73 @@ class Painter:
             )
         return Recipe(
             request=needed.request,
-            checkpoint=Weights(needed.owner.key, checkpoint, checkpoint[:10]),
+            checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             adapters=adapters,
             reference=reference,
         )
 
-    def _digest(self, source: Source, owner: Owner) -> str:
+    def _digest(self, source: Source, subject: Subject) -> str:
         def tick(fraction: float) -> None:
-            owner.tick(Stage.LOADING, fraction)
+            subject.tick(Stage.LOADING, fraction)
 
         if source.single:
             return self._hashes.of_file(source.single, tick)
         return self._hashes.of_files(source.root, source.files, tick)
 
-    def _weigh_adapter(self, path: Path, owner: Owner) -> Weights:
+    def _adapter_weights(self, path: Path, subject: Subject) -> Weights:
         def tick(fraction: float) -> None:
-            owner.tick(Stage.ADAPTERS, fraction)
+            subject.tick(Stage.ADAPTERS, fraction)
 
         whole, data = self._hashes.of_adapter(
-            path, lambda: patches.check_header(path, owner).data_start, tick
+            path, lambda: patches.check_header(path, subject).data_start, tick
         )
-        return Weights(owner.key, whole, data[:12])
+        return Weights(subject.key, whole, data[:12])
 
-    def _bring(self, needed: _Needed, chosen: Plan) -> Resident:
+    def _load(self, needed: _Needed, chosen: Plan) -> Resident:
         """The model on the device, as much of it as is needed first."""
         here = self._residency.resident
         if chosen.park_denoiser and here:
             here.park(here.family.denoiser)  # a job that was stopped may have left it
         at_once = _at_once(needed.family, chosen)
-        return self._residency.bring(needed.files, needed.family, needed.owner, at_once)
+        return self._residency.load(needed.files, needed.family, needed.subject, at_once)
 
-    def _put_on(self, needed: _Needed, resident: Resident, chosen: Plan) -> tuple[AdapterFile, ...]:
+    def _apply_adapters(
+        self, needed: _Needed, resident: Resident, chosen: Plan
+    ) -> tuple[AdapterFile, ...]:
         """Make these adapters, in this order, the ones on the model."""
         read = []
-        for path, owner in needed.worn:
-            owner.tick(Stage.ADAPTERS, 0.0)
-            read.append(self._library.get(path, resident.targets, owner))
-        resident.wear(
+        for path, subject in needed.adapters:
+            subject.tick(Stage.ADAPTERS, 0.0)
+            read.append(self._adapters.get(path, resident.targets, subject))
+        resident.set_adapters(
             [
                 (use.weight, use.weight if use.text_weight is None else use.text_weight, f.changes)
                 for use, f in zip(needed.request.adapters, read, strict=True)
             ]
         )
-        resident.wake(needed.owner.check_stop, *needed.family.text_encoders)
+        resident.wake(needed.subject.check_stop, *needed.family.text_encoders)
         if not chosen.park_denoiser:
-            resident.wake(needed.owner.check_stop, needed.family.denoiser)
+            resident.wake(needed.subject.check_stop, needed.family.denoiser)
         return tuple(read)
 
-    def _begin(self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe) -> Job:
+    def _prepare(
+        self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe
+    ) -> Prepared:
         """Everything that all pictures of a request begin with: words and pictures, encoded."""
-        request, family, check_stop = needed.request, needed.family, needed.owner.check_stop
+        request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         encoded = family.encode(resident, request, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
-        if needed.guiding and request.reference:
-            files, owner = needed.guiding
+        if needed.reference and request.reference:
+            files, subject = needed.reference
             sha256, weight = request.reference.sha256, request.reference.weight
             image = (sha256, needed.pictures[sha256])
             adapter, _ = recipe.reference
             guide = self._references.guide(
-                files, adapter.sha256, image, weight, resident.denoiser, owner
+                files, adapter.sha256, image, weight, resident.denoiser, subject
             )
         begun = None
         if request.init_image:
@@ -318,7 +322,7 @@ class Painter:
             begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
         # A reference picture hangs layers into the denoiser that nothing was compiled for.
         kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
-        return Job(
+        return Prepared(
             request=request,
             entry=needed.entry,
             resident=resident,
@@ -331,7 +335,7 @@ class Painter:
             guide=guide,
             kernels=kernels,
             preview=self._new_preview(),
-            report=needed.owner.report,
+            report=needed.subject.report,
             check_stop=check_stop,
         )
 
@@ -350,15 +354,17 @@ def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     return family.text_encoders if chosen.park_denoiser else family.networks
 
 
-def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) -> tuple[Notice, ...]:
+def _notices(
+    adapters: Sequence[tuple[Path, Subject]], read: Sequence[AdapterFile]
+) -> tuple[Notice, ...]:
     """Of each adapter that fits only in part how much took effect, then why the rest did not."""
     notices = []
-    for file, (_, owner) in zip(read, worn, strict=True):
+    for file, (_, subject) in zip(read, adapters, strict=True):
         if file.matched < file.total:
             notices.append(
                 Notice(
                     "adapter.partial",
-                    {"adapter": owner.key, "matched": file.matched, "total": file.total},
+                    {"adapter": subject.key, "matched": file.matched, "total": file.total},
                 )
             )
         for reason, code in _SKIPPED.items():
@@ -366,21 +372,23 @@ def _notices(worn: Sequence[tuple[Path, Owner]], read: Sequence[AdapterFile]) ->
             if modules:
                 example = modules[0][:NAME_SHOWN]
                 notices.append(
-                    Notice(code, {"adapter": owner.key, "count": len(modules), "example": example})
+                    Notice(
+                        code, {"adapter": subject.key, "count": len(modules), "example": example}
+                    )
                 )
     return tuple(notices)
 
 
-def _described(profile: Profile, job: Job) -> dict[str, str]:
+def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
     """What the bits depend on besides the request and the place."""
     facts = {
         "engine": ENGINE,
         "memory": profile.value,
-        "decoding": "tiled" if job.plan.tiled else "whole",
-        "kernels": job.kernels.used,
+        "decoding": "tiled" if prepared.plan.tiled else "whole",
+        "kernels": prepared.kernels.used,
     }
-    if job.entry.guidance_rescale:
-        facts["guidance_rescale"] = f"{job.entry.guidance_rescale:g}"
-    if job.request.inputs or job.request.hires:
+    if prepared.entry.guidance_rescale:
+        facts["guidance_rescale"] = f"{prepared.entry.guidance_rescale:g}"
+    if prepared.request.inputs or prepared.request.hires:
         facts["pillow"] = PIL.__version__  # which scales the pictures
     return facts
