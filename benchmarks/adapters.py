@@ -35,7 +35,7 @@ from benchmarks.bench_model import KEYS, Bench
 from benchmarks.page import FIGURES, write_into
 from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table
 from bot.engine import patches
-from bot.engine.owner import Owner
+from bot.engine.subject import Subject
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from catalog.weight_files import adapter_facts, read_header
@@ -46,11 +46,11 @@ WEIGHT = 0.8
 NOT_MEASURED: Final = "not measured"
 
 
-def wear(bench: Bench, files: Sequence[Path], library: Any, weight: float = WEIGHT) -> None:
+def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGHT) -> None:
     """Have our engine's model awake with these LoRAs and no others."""
-    owner = Owner("adapter", "benchmark", lambda _: None, lambda: None)
-    read = [library.get(file, bench.resident.targets, owner) for file in files]
-    bench.resident.wear([(weight, weight, file.changes) for file in read])
+    subject = Subject("adapter", "benchmark", lambda _: None, lambda: None)
+    read = [cache.get(file, bench.resident.targets, subject) for file in files]
+    bench.resident.set_adapters([(weight, weight, file.changes) for file in read])
     bench.resident.wake(lambda: None, "unet", "text_encoder", "text_encoder_2")
 
 
@@ -63,7 +63,7 @@ def until_ready(bench: Bench, files: Sequence[Path]) -> None:
 
     request = bench.request(adapters=bench.wearing(*files, weight=WEIGHT))
     with suppress(PaintStopped):
-        bench.engine.paint(request, bench.catalog, stop, lambda: None)
+        bench.engine.paint(bench.order(request), stop, lambda: None)
 
 
 def load(pipeline: Any, files: Sequence[Path]) -> None:
@@ -84,7 +84,7 @@ def _name(file: Path) -> str:
 
 
 def first_use(bench: Bench, pipeline: Any, count: int, repeat: int) -> Line:
-    """`count` LoRAs that neither has seen, on a model without any: checked, hashed, read, worn."""
+    """`count` LoRAs that neither has seen, on a bare model: checked, hashed, read, applied."""
     files = [bench.lora(number) for number in range(count)]
     offering = bench.offering(*files)
 
@@ -145,15 +145,15 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
     And whether both compute the same: no time compares programs that do not.
     """
     files = [bench.lora(number) for number in range(bench_model.SET)]
-    library = patches.Library(2**33)
+    cache = patches.AdapterCache(2**33)
     generator = torch.Generator().manual_seed(3)
 
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator).to(bench.device, bench.dtype)
 
     side = bench.shape.side // 8
-    width = bench.resident.unet.config.cross_attention_dim
-    pooled = bench.resident.text_encoder_2.config.projection_dim
+    width = bench.resident.denoiser.config.cross_attention_dim
+    pooled = bench.resident.network("text_encoder_2").config.projection_dim
     evaluate = partial(
         _evaluate,
         sample=noise(2, 4, side, side),
@@ -164,16 +164,16 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
     outputs: dict[tuple[str, bool], torch.Tensor] = {}
     times: dict[tuple[str, bool], list[float]] = {}
     for number in range(repeat + 1):
-        for worn in (False, True):
-            wear(bench, files if worn else (), library)
-            if worn:
+        for applied in (False, True):
+            apply(bench, files if applied else (), cache)
+            if applied:
                 load(pipeline, files)
-            for name, unet in (("ours", bench.resident.unet), ("plain", pipeline.unet)):
-                outputs[name, worn] = evaluate(unet)
+            for name, unet in (("ours", bench.resident.denoiser), ("plain", pipeline.unet)):
+                outputs[name, applied] = evaluate(unet)
                 taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
-                times.setdefault((name, worn), []).extend([taken] * (number > 0))
+                times.setdefault((name, applied), []).extend([taken] * (number > 0))
         pipeline.unload_lora_weights()
-    wear(bench, (), library)
+    apply(bench, (), cache)
     median = {key: sorted(values)[len(values) // 2] for key, values in times.items()}
     ratio = {name: median[name, True] / median[name, False] for name in ("ours", "plain")}
     met = ratio["ours"] <= 1.01 if bench.device == "cuda" else None
@@ -205,7 +205,10 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
     most = 0.01 if dtype == torch.float32 else 0.2
     exact = {key: output.double() for key, output in outputs.items()}
     effect = float((exact["plain", True] - exact["plain", False]).norm())
-    off = max(float((exact["ours", worn] - exact["plain", worn]).norm()) for worn in (False, True))
+    off = max(
+        float((exact["ours", applied] - exact["plain", applied]).norm())
+        for applied in (False, True)
+    )
     share = off / effect if effect else math.inf
     return Line(
         "UNet output: difference from plain ÷ change made by the LoRAs",
@@ -225,10 +228,10 @@ def memory(bench: Bench, pipeline: Any) -> Line:
     if bench.device != "cuda":
         return Line(what, NOT_MEASURED, NOT_MEASURED, "", goal)
     files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
-    library = patches.Library(0)
-    wear(bench, (), library)
-    ours, ours_meanwhile = _added(lambda: wear(bench, files, library))
-    wear(bench, (), library)
+    cache = patches.AdapterCache(0)
+    apply(bench, (), cache)
+    ours, ours_meanwhile = _added(lambda: apply(bench, files, cache))
+    apply(bench, (), cache)
     plain, plain_meanwhile = _added(lambda: load(pipeline, files))
     pipeline.unload_lora_weights()
     return Line(
@@ -259,21 +262,24 @@ def _mib(number: int) -> str:
 def drift(bench: Bench, pipeline: Any) -> Line:
     """Weights that differ from the checkpoint's after a hundred sets."""
     files = [bench.lora(number) for number in range(bench_model.SET)]
-    library, chance = patches.Library(2**33), random.Random(1)
-    wear(bench, (), library)  # so that every part is awake
-    models = (bench.resident, pipeline)
+    cache, chance = patches.AdapterCache(2**33), random.Random(1)
+    apply(bench, (), cache)  # so that every part is awake
+    models = (
+        {part: bench.resident.network(part) for part in PARTS},
+        {part: getattr(pipeline, part) for part in PARTS},
+    )
     pristine = [_copy(model) for model in models]
     for file in files:
         pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
     for _ in range(SETS):
         chosen = chance.sample(files, chance.randrange(1, bench_model.SET + 1))
         weight = chance.uniform(-1, 1)
-        wear(bench, chosen, library, weight)
+        apply(bench, chosen, cache, weight)
         pipeline.fuse_lora(
             components=PARTS, adapter_names=[_name(f) for f in chosen], lora_scale=weight
         )
         pipeline.unfuse_lora(components=PARTS)
-    wear(bench, (), library)
+    apply(bench, (), cache)
     pipeline.unload_lora_weights()
     ours, plain = (
         _differing(before, model) for before, model in zip(pristine, models, strict=True)
@@ -289,18 +295,18 @@ def drift(bench: Bench, pipeline: Any) -> Line:
     )
 
 
-def _parameters(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+def _parameters(model: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
     """All parameters of the parts that LoRAs change."""
     for part in PARTS:
-        for name, parameter in getattr(model, part).named_parameters():
+        for name, parameter in model[part].named_parameters():
             yield f"{part}.{name}", parameter.detach()
 
 
-def _copy(model: Any) -> dict[str, torch.Tensor]:
+def _copy(model: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {name: p.to("cpu", copy=True) for name, p in _parameters(model)}
 
 
-def _differing(before: dict[str, torch.Tensor], model: Any) -> float:
+def _differing(before: dict[str, torch.Tensor], model: Mapping[str, Any]) -> float:
     """Share of all the numbers. Raises KeyError when there are other parameters than before."""
     after = {name: p.cpu() for name, p in _parameters(model)}
     differing = sum(int((after[name] != old).sum()) for name, old in before.items())

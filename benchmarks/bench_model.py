@@ -20,6 +20,8 @@ from benchmarks import sdxl_weights
 from benchmarks.sdxl_weights import Shape
 from benchmarks.side_by_side import Line, shown
 from bot.engine import Engine
+from bot.files.inputs import Inputs
+from bot.order import Order, order_of
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
 
@@ -49,7 +51,7 @@ class Bench:
     @property
     def painter(self) -> Any:
         """The engine's own painter, for what only its parts can tell."""
-        return self.engine._painter
+        return self.engine._pipeline
 
     @property
     def resident(self) -> Any:
@@ -96,9 +98,14 @@ class Bench:
         }
         return GenerationRequest(**{**defaults, **fields})
 
+    def order(self, request: GenerationRequest) -> Order:
+        """What our engine is given for it."""
+        inputs = Inputs(self.weights.absolute())
+        return order_of(request, self.catalog, inputs.read)
+
     def paint(self, request: GenerationRequest) -> Any:
         """Our engine's Painting."""
-        return self.engine.paint(request, self.catalog, lambda _: None, lambda: None)
+        return self.engine.paint(self.order(request), lambda _: None, lambda: None)
 
     def paint_plain(self, pipeline: Any, request: GenerationRequest, **more: Any) -> Any:
         """The same request by plain diffusers; a PIL image."""
@@ -192,7 +199,6 @@ def opened(
             models_dir=weights.absolute(),
             hashes_file=Path(temporary) / "hashes.json",
             device=options.device,
-            inputs_dir=weights.absolute(),
             **engine,
         )
         painter.warm_up()

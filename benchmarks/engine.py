@@ -158,7 +158,7 @@ def cancelled(bench: Bench) -> Line:
     def count(*_: object) -> None:
         begun[0] += 1
 
-    hook = bench.resident.unet.register_forward_pre_hook(count)
+    hook = bench.resident.denoiser.register_forward_pre_hook(count)
     for at in range(1, 4):
         before: list[int] = []
 
@@ -171,7 +171,7 @@ def cancelled(bench: Bench) -> Line:
                 raise PaintStopped(StopReason.CANCELLED)
 
         with suppress(PaintStopped):
-            bench.engine.paint(bench.request(steps=6), bench.catalog, report, check)
+            bench.engine.paint(bench.order(bench.request(steps=6)), report, check)
         late.append(begun[0] - before[0])
     hook.remove()
     most = max(late)
@@ -211,7 +211,7 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
     first, other = (bench.request(model=key, steps=1, width=64, height=64) for key in KEYS)
 
     def paint(request: GenerationRequest) -> None:
-        engine.paint(request, bench.catalog, lambda _: None, lambda: None)
+        engine.paint(bench.order(request), lambda _: None, lambda: None)
 
     paint(other)  # so that its digests are known, as at every use but a file's first
     paint(first)
@@ -271,7 +271,7 @@ def exact(bench: Bench, options: argparse.Namespace) -> Line:
         model_cache=0,
     )
     bench.engine.rest()
-    painting = new.paint(request, offering.catalog, lambda _: None, lambda: None)
+    painting = new.paint(offering.order(request), lambda _: None, lambda: None)
     new.close()
     pictures.append(painting.images[0].image.tobytes())
     same = len(set(pictures)) == 1
@@ -301,7 +301,6 @@ def under_a_cap(bench: Bench, gibibytes: float) -> Iterator[Line]:
         models_dir=bench.weights.absolute(),
         hashes_file=bench.weights.absolute() / "hashes.json",
         device=bench.device,
-        inputs_dir=bench.weights.absolute(),
         memory=profile.value,
     )
     offering = replace(bench.offering(*files, reference=guided), engine=engine)

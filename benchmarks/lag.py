@@ -17,12 +17,13 @@ from typing import Self, cast
 from benchmarks.spread import percentile
 from bot.backend import Backend
 from bot.engine import Engine
+from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Progress
-from bot.request import Draft, GenerationRequest, compose
+from bot.request import Draft, compose
 from bot.settings import Settings
 from bot.store import CommandLine, Job, NewJob
-from catalog import Catalog
+from catalog import AdapterEntry, ModelEntry
 
 TICK = 0.005
 QUIET = 1.0
@@ -88,23 +89,22 @@ class TimedEngine:
         spent = (begin, time.perf_counter())
         self._loop.call_soon_threadsafe(self.importing.set_result, spent)
 
-    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
-        self._engine.preload(catalog, check_stop)
+    def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
+        self._engine.preload(model, check_stop)
 
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
-        self._engine.prefetch(request, catalog)
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        self._engine.prefetch(adapters)
 
     def rest(self) -> None:
         self._engine.rest()
 
     def paint(
         self,
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting:
-        return self._engine.paint(request, catalog, report, check_stop)
+        return self._engine.paint(order, report, check_stop)
 
     def close(self) -> None:
         self._engine.close()

@@ -27,6 +27,7 @@ from benchmarks import machine, sdxl_weights
 from bot.backend import build_engine
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.engine import Engine
+from bot.order import order_of
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, compose
 from bot.settings import Settings
@@ -92,7 +93,7 @@ def _paint(
 
     engine.preview_interval = INTERVALS[kind]
     begin, cpu = time.perf_counter(), time.process_time()
-    painting = engine.paint(request, catalog, report, lambda: None)
+    painting = engine.paint(order_of(request, catalog), report, lambda: None)
     into.seconds.append(time.perf_counter() - begin)
     into.cpu.append(time.process_time() - cpu)
     into.pixels.update(image.pixels_sha256 for image in painting.images)

@@ -42,6 +42,7 @@ from benchmarks import machine, sdxl_weights
 from benchmarks.sdxl_weights import LORAS, MODELS, Shape
 from benchmarks.watched import RSS_UNIT, Watched, watch
 from bot.backend import build_engine
+from bot.order import order_of
 from bot.progress import Progress, Stage
 from bot.request import Draft, compose
 from bot.settings import Settings
@@ -87,7 +88,7 @@ def switch(
                 ready.append(time.monotonic() - since)
 
         request = compose(draft, catalog, nsfw=True)
-        painting = engine.paint(request, catalog, report, lambda: None)
+        painting = engine.paint(order_of(request, catalog), report, lambda: None)
         total = time.monotonic() - begin
         pixels = painting.images[0].pixels_sha256
         paintings.append(Switched(request.model, ready[0], total, pixels))

@@ -30,7 +30,6 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",
-        inputs_dir=settings.inputs_dir.absolute(),
         device=settings.device,
         dtype=settings.dtype,
         memory=settings.memory,
@@ -113,8 +112,9 @@ class Backend:
                 lane=lane,
                 queue=self.queue,
                 store=self.store,
-                painter=engine,
+                engine=engine,
                 catalog=self.catalog,
+                picture=self.inputs.read,
                 observer=observer,
                 notices=notices,
                 withdrawn=withdrawn,

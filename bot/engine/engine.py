@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 from bot.engine.device import DeviceReport
 from bot.engine.importing import sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss
+from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress
-from bot.request import GenerationRequest
-from catalog import Catalog
+from catalog import AdapterEntry, ModelEntry
 
 if TYPE_CHECKING:
     from bot.engine.environment import Place
     from bot.engine.memory import Profile
-    from bot.engine.painter import Painter
+    from bot.engine.pipeline import Pipeline
     from bot.engine.preview import Preview
 
 log = logging.getLogger(__name__)
@@ -45,15 +45,14 @@ class Engine:
 
     models_dir: the owner's files, and `hub/` below it, which the engine fills.
     hashes_file: where digests of weights are remembered.
-    inputs_dir: the pictures that requests refer to; without it, those requests fail.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
-    adapter_cache: bytes of RAM for adapters that were read, besides those that the model wears.
-    compiled: compile the UNet in the background, once for each usual size of a model.
+    adapter_cache: bytes of RAM for adapters that were read, besides those that are applied.
+    compiled: compile the denoiser in the background, once for each usual size of a model.
     preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.
     """
@@ -63,7 +62,6 @@ class Engine:
         *,
         models_dir: Path,
         hashes_file: Path,
-        inputs_dir: Path | None = None,
         device: str = "auto",
         dtype: str = "auto",
         memory: str = "auto",
@@ -75,7 +73,6 @@ class Engine:
     ) -> None:
         self._models_dir = models_dir
         self._hashes_file = hashes_file
-        self._inputs_dir = inputs_dir
         self._device = device
         self._dtype = dtype
         self._memory = memory
@@ -84,14 +81,14 @@ class Engine:
         self._compiled = compiled
         self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
-        self._painter: Painter | None = None
+        self._pipeline: Pipeline | None = None
         self._painting_on: Place | None = None
 
     @property
     def loaded(self) -> str | None:
         """Key of the model in memory; from any thread."""
-        painter = self._painter
-        return painter.loaded if painter else None
+        pipeline = self._pipeline
+        return pipeline.loaded if pipeline else None
 
     def gpu_memory(self) -> dict[str, int]:
         """Bytes of the GPU's memory by kind: `allocated`, `reserved`, `free`, `total`.
@@ -106,27 +103,26 @@ class Engine:
         """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
         self._ready()
 
-    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None:
-        """Bring the default model before the first request, if its files are here.
+    def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
+        """Load `model` before the first request, if its files are on this machine.
 
         Raises what `check_stop` raises, EngineLost, and what is wrong with the model or its files.
         """
-        painter = self._ready()
+        pipeline = self._ready()
         try:
-            painter.preload(catalog, check_stop)
+            pipeline.preload(model, check_stop)
         except BaseException as error:
-            self._check_lost(painter, error)
-            self._free(painter)
+            self._check_lost(pipeline, error)
+            self._free(pipeline)
             raise
 
     def paint(
         self,
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting:
-        """Paint `request`; blocks until done.
+        """Paint what `order` asks for; blocks until done.
 
         report: called often; must return at once. check_stop: called between stages, at each step
         and while downloading; raises PaintStopped to stop.
@@ -135,12 +131,12 @@ class Engine:
         what `check_stop` raises, or whatever else went wrong. The next request finds the engine
         as if nothing had happened, except after EngineLost: then the device takes no more.
         """
-        painter = self._ready()
-        profile = painter.profile
-        outcome = self._attempt(painter, profile, request, catalog, report, check_stop)
+        pipeline = self._ready()
+        profile = pipeline.profile
+        outcome = self._attempt(pipeline, profile, order, report, check_stop)
         if isinstance(outcome, JobFailed) and profile.sparing:
             log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
-            outcome = self._attempt(painter, profile.sparing, request, catalog, report, check_stop)
+            outcome = self._attempt(pipeline, profile.sparing, order, report, check_stop)
             if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
                 return replace(outcome, warnings=(*outcome.warnings, notice))
@@ -150,60 +146,59 @@ class Engine:
 
     def _attempt(
         self,
-        painter: "Painter",
+        pipeline: "Pipeline",
         profile: "Profile",
-        request: GenerationRequest,
-        catalog: Catalog,
+        order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting | JobFailed:
-        """A failure when the memory did not suffice, for the model or for the picture."""
+        """A failure when there was not enough memory, for the model or for the picture."""
         try:
-            return painter.paint(request, catalog, report, check_stop, profile)
+            return pipeline.paint(order, report, check_stop, profile)
         except ImagenError:
             raise
         except Exception as error:
-            self._check_lost(painter, error)
-            if not painter.out_of_memory(error):
-                self._free(painter)
+            self._check_lost(pipeline, error)
+            if not pipeline.out_of_memory(error):
+                self._free(pipeline)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
-        loading = painter.loaded != request.model
-        self._free(painter)
+        loading = pipeline.loaded != order.model.key
+        self._free(pipeline)
         if loading:
-            return JobFailed("memory.model", model=request.model)
-        width, height = request.final_size
+            return JobFailed("memory.model", model=order.model.key)
+        width, height = order.request.final_size
         return JobFailed("memory.out", width=width, height=height)
 
     @staticmethod
-    def _check_lost(painter: "Painter", error: BaseException) -> None:
+    def _check_lost(pipeline: "Pipeline", error: BaseException) -> None:
         """Raise EngineLost instead of `error` when the device is of no more use."""
-        if painter.device_lost(error):
+        if pipeline.device_lost(error):
             said = str(error).strip().split("\n", 1)[0]
             raise EngineLost(Loss.DEVICE, f"the GPU failed: {said}") from error
 
     @classmethod
-    def _free(cls, painter: "Painter") -> None:
+    def _free(cls, pipeline: "Pipeline") -> None:
         """Let go of the model. Raises EngineLost when that shows that the device is lost."""
         try:
-            painter.free()
+            pipeline.free()
         except Exception as error:
-            cls._check_lost(painter, error)
+            cls._check_lost(pipeline, error)
             raise
 
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None:
-        """Read what a waiting job will need from disk, from any other thread than the engine's.
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        """Read the adapters of a waiting job from disk, in any other thread than the engine's.
 
         It never raises JobFailed: what is wrong is said when the job's turn comes.
         """
-        if painter := self._painter:
+        if pipeline := self._pipeline:
             with suppress(JobFailed):
-                painter.prefetch(request, catalog)
+                pipeline.prefetch(adapters)
 
     def rest(self) -> None:
         """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
-        if self._painter:
-            self._painter.rest()
+        if self._pipeline:
+            self._pipeline.rest()
 
     def device_report(self) -> DeviceReport:
         """Where this engine paints, and whether it can. Imports torch."""
@@ -215,9 +210,9 @@ class Engine:
 
     def close(self) -> None:
         """Let go of everything; a later `paint` loads it again."""
-        if self._painter:
-            self._painter.free()
-        self._painter = None
+        if self._pipeline:
+            self._pipeline.free()
+        self._pipeline = None
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
@@ -230,38 +225,37 @@ class Engine:
         settle()
         return Place(self._device, self._dtype)
 
-    def _ready(self) -> "Painter":
-        if self._painter is None:
+    def _ready(self) -> "Pipeline":
+        if self._pipeline is None:
             with sparing_the_event_loop():
                 place = self._place()
                 from bot.engine.hub import Hub
                 from bot.engine.kernels import Kernels
                 from bot.engine.memory import profile_for
-                from bot.engine.painter import Painter
-                from bot.engine.weights import Shelf
+                from bot.engine.pipeline import Pipeline
+                from bot.engine.weights import WeightCache
 
             hub = Hub(self._models_dir / "hub", self._hub_endpoint)
-            self._painter = Painter(
+            self._pipeline = Pipeline(
                 self._models_dir,
                 self._hashes_file,
                 place,
                 hub,
-                inputs_dir=self._inputs_dir,
                 profile=profile_for(self._memory, place.capacity),
-                shelf=Shelf(self._shelf_limit(place), pinned=place.device == "cuda"),
+                cache=WeightCache(self._cache_limit(place), pinned=place.device == "cuda"),
                 adapters_limit=self._adapter_cache,
                 kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,
             )
             self._painting_on = place
-        return self._painter
+        return self._pipeline
 
     def _new_preview(self) -> "Preview | None":
         from bot.engine.preview import Preview
 
         return None if self.preview_interval is None else Preview(self.preview_interval)
 
-    def _shelf_limit(self, place: "Place") -> int:
+    def _cache_limit(self, place: "Place") -> int:
         if self._model_cache is not None:
             return self._model_cache
         return 0 if place.device == "cpu" else place.ram // 2

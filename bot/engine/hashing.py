@@ -24,14 +24,14 @@ def _update(digest: "hashlib._Hash", piece: memoryview) -> None:
     digest.update(piece)
 
 
-class HashBook:
-    """Digests of files, kept in one JSON file. A lost or broken book only costs time.
+class HashCache:
+    """Digests of files, kept in one JSON file. A lost or broken one only costs time.
 
     Any thread may ask.
     """
 
-    def __init__(self, book: Path) -> None:
-        self._book = book
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._lock = threading.Lock()
         self._known = self._read()
 
@@ -81,7 +81,7 @@ class HashBook:
         starts: Callable[[], Sequence[int]],
         tick: Tick,
     ) -> list[str]:
-        """Hex digests of the file from each of `starts` on; `parts` are their names in the book."""
+        """Hex digests of the file from each of `starts` on; `parts` name them in the cache."""
         before = path.stat()
         stamp = f"{before.st_size}:{before.st_mtime_ns}"
         keys = [f"{path.absolute()}:{part}" for part in parts]
@@ -111,7 +111,7 @@ class HashBook:
 
     def _read(self) -> dict[str, str]:
         try:
-            known = json.loads(self._book.read_text(encoding="utf-8"))
+            known = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(known, dict):
@@ -119,13 +119,13 @@ class HashBook:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def _write(self) -> None:
-        draft = self._book.with_name(f"{self._book.name}.{uuid4().hex[:8]}.draft")
+        draft = self._file.with_name(f"{self._file.name}.{uuid4().hex[:8]}.draft")
         try:
-            self._book.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
-            draft.replace(self._book)
+            draft.replace(self._file)
         except OSError as error:
-            log.warning("%s cannot be written: %s", self._book, error.strerror)
+            log.warning("%s cannot be written: %s", self._file, error.strerror)
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)

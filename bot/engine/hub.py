@@ -14,7 +14,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from bot.engine.owner import Owner
+from bot.engine.subject import Subject
 from bot.progress import Stage
 
 
@@ -33,13 +33,13 @@ class Hub:
         repository: str,
         revision: str | None,
         select: Callable[[Collection[str]], tuple[str, ...]],
-        owner: Owner,
+        subject: Subject,
     ) -> tuple[Path, tuple[str, ...]]:
         """Download what `select` chooses among the repository's files, unless it is there.
 
         Returns the snapshot's folder and the chosen names. Every file comes from the one commit
         that `revision` (default: main) stands for now. Raises JobFailed, or what `select` and
-        `owner.check_stop` raise.
+        `subject.check_stop` raise.
         """
         try:
             found = HfApi(endpoint=self._endpoint).model_info(
@@ -50,20 +50,24 @@ class Hub:
             commit = str(found.sha)
             total, done = max(sum(sizes[name] for name in chosen), 1), 0
             for name in chosen:
-                owner.tick(Stage.DOWNLOADING, done / total)
+                subject.tick(Stage.DOWNLOADING, done / total)
                 path = hf_hub_download(
                     repository,
                     name,
                     revision=commit,
                     cache_dir=self._cache,
                     endpoint=self._endpoint,
-                    tqdm_class=_meter(owner, done, total),
+                    tqdm_class=_meter(subject, done, total),
                 )
                 done += sizes[name]
         except GatedRepoError:
-            raise owner.failed("gated", path=repository) from None
+            raise subject.failed(
+                "model.gated", "adapter.gated", "reference.gated", path=repository
+            ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
-            raise owner.failed("not_on_hub", path=repository) from None
+            raise subject.failed(
+                "model.not_on_hub", "adapter.not_on_hub", "reference.not_on_hub", path=repository
+            ) from None
         except (
             httpx2.HTTPError,
             HfHubHTTPError,
@@ -71,10 +75,18 @@ class Hub:
             ConnectionError,
             TimeoutError,
         ) as error:
-            raise owner.failed("unreachable", path=repository) from error
+            raise subject.failed(
+                "model.unreachable", "adapter.unreachable", "reference.unreachable", path=repository
+            ) from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise owner.failed("download_failed", path=repository, reason=reason) from error
+            raise subject.failed(
+                "model.download_failed",
+                "adapter.download_failed",
+                "reference.download_failed",
+                path=repository,
+                reason=reason,
+            ) from error
         snapshot = Path(path).parents[name.count("/")]
         self._remember(snapshot, revision or "main")
         return snapshot, chosen
@@ -87,7 +99,7 @@ class Hub:
             reference.write_text(snapshot.name, encoding="ascii")
 
 
-def _meter(owner: Owner, before: int, total: int) -> Any:
+def _meter(subject: Subject, before: int, total: int) -> Any:
     """A stand-in for tqdm, as `hf_hub_download` wants one, that reports and may stop."""
 
     class Meter:
@@ -96,7 +108,7 @@ def _meter(owner: Owner, before: int, total: int) -> Any:
 
         def update(self, count: int) -> None:
             self._bytes += count
-            owner.tick(Stage.DOWNLOADING, (before + self._bytes) / total)
+            subject.tick(Stage.DOWNLOADING, (before + self._bytes) / total)
 
         def __enter__(self) -> "Meter":
             return self

@@ -1,4 +1,4 @@
-"""How the UNet is run: by torch's own kernels, or compiled for the sizes that most pictures have.
+"""How the denoiser is run: by torch's own kernels, or compiled for the usual sizes.
 
 Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
 adapters are copied into, so it is compiled once and outlives every switch. It computes the last
@@ -17,8 +17,6 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 import torch
 
-from bot.engine.environment import Place
-from bot.engine.prompt import CHUNK
 from bot.request.syntax import usual_sizes
 from catalog import ModelEntry
 
@@ -37,7 +35,7 @@ SHAPES_MAX: Final = 64
 class Shape(NamedTuple):
     """What the code is compiled for; a picture of another shape is painted by torch's kernels.
 
-    rows: 2 with guidance, 1 without. tokens: 77 for each chunk of the prompt.
+    rows: 2 with guidance, 1 without. tokens: of the prompt. width, height: in pixels.
     """
 
     rows: int
@@ -46,37 +44,20 @@ class Shape(NamedTuple):
     height: int
 
 
-def shapes_of(entry: ModelEntry) -> tuple[Shape, ...]:
+def shapes_of(entry: ModelEntry, tokens: int) -> tuple[Shape, ...]:
     """Those of most pictures that people want of a model, the most wanted first.
 
-    Of the sizes that are proposed, at the model's own guidance, with a prompt of usual length.
+    Of the sizes that are proposed, at the model's own guidance.
+    tokens: of a prompt of usual length.
     """
     rows = 2 if entry.guidance.default > 1.0 else 1
     sizes = dict.fromkeys((entry.size, *usual_sizes(entry)))
-    return tuple(Shape(rows, CHUNK, *size) for size in sizes)
-
-
-def rehearse(projection: int, place: Place, unet: Any, shape: Shape) -> None:
-    """Ask `unet` once as for a picture of `shape`; projection: width of the pooled prompt."""
-    like: dict[str, Any] = {"device": place.device, "dtype": place.dtype}
-    latents = torch.zeros(shape.rows, 4, shape.height // 8, shape.width // 8, **like)
-    unet(
-        latents,
-        torch.tensor(500.0, device=place.device),
-        encoder_hidden_states=torch.zeros(
-            shape.rows, shape.tokens, unet.config.cross_attention_dim, **like
-        ),
-        added_cond_kwargs={
-            "text_embeds": torch.zeros(shape.rows, projection, **like),
-            "time_ids": torch.zeros(shape.rows, 6, **like),
-        },
-        return_dict=False,
-    )
+    return tuple(Shape(rows, tokens, *size) for size in sizes)
 
 
 @dataclass(slots=True)
-class Choice:
-    """The ways to run the UNet that one job has: what becomes ready meanwhile is not for it.
+class KernelChoice:
+    """The ways to run the denoiser that one job has: what becomes ready meanwhile is not for it.
 
     Its pictures would else be painted in two ways, and its recipe could name only one.
 
@@ -108,7 +89,7 @@ class Choice:
 
 
 class Kernels:
-    """The ways to run one UNet.
+    """The ways to run one denoiser.
 
     backend: of torch.compile; None never compiles. Others than `inductor` are for tests.
 
@@ -125,14 +106,14 @@ class Kernels:
         self._tries: Counter[Shape] = Counter()
         self._thread: threading.Thread | None = None
 
-    def choose(self, module: Any, asked: str | None) -> Choice:
+    def choose(self, module: Any, asked: str | None) -> KernelChoice:
         """The ways to run `module` now. asked: of an earlier picture, or None."""
         plain = cast("Callable[..., Any]", module)
         if module is not self._module or not self._ready or asked == "eager":
-            return Choice(plain, plain, frozenset(), self._runs_here)
+            return KernelChoice(plain, plain, frozenset(), self._runs_here)
         # Where the code does not hold after all, torch's own kernels do: no job compiles.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
-        return Choice(plain, existing, frozenset(self._ready), self._runs_here)
+        return KernelChoice(plain, existing, frozenset(self._ready), self._runs_here)
 
     def prepare(
         self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]

@@ -13,11 +13,11 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.denoise import Conditioning, Estimate, denoise, noise
-from bot.engine.kernels import Choice, Shape
+from bot.engine.denoise import Estimate, Guidance, denoise, noise
+from bot.engine.families import VAE, Conditioning, Encoded
+from bot.engine.kernels import KernelChoice, Shape
 from bot.engine.memory import Plan
 from bot.engine.preview import Preview
-from bot.engine.prompt import Encoded
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
 from bot.painting import PaintedImage
@@ -30,11 +30,11 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Prepared:
     """One request with everything found, decided and encoded.
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
-    guided by. kernels: the ways to run the UNet, and which were used.
+    guided by. kernels: the ways to run the denoiser, and which were used.
     preview: shows what it is becoming; None when nobody looks.
     """
 
@@ -43,43 +43,47 @@ class Job:
     resident: Resident
     plan: Plan
     device: str
+    dtype: torch.dtype
     encoded: Encoded
+    guidance: Guidance
     begun: Any | None
     guide: Guide | None
-    kernels: Choice
+    kernels: KernelChoice
     preview: Preview | None
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
 
 
-def paint_image(job: Job, number: int) -> tuple[PaintedImage, Any]:
+def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     """Image `number`, counted from 0, alone in its batch; and the scheduler that made it."""
-    request, init = job.request, job.request.init_image
+    request, init = prepared.request, prepared.request.init_image
     here = Progress(Stage.PAINTING, image=number + 1, count=request.count)
     seed = request.image_seed(number)
     generator = torch.Generator("cpu").manual_seed(seed)
     size = (request.width, request.height)
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
-    run = _Run(job, size, request.steps, taken, generator, replace(here, steps=taken))
-    latents, scheduler = run.denoised(job.begun)
-    image = run.decoded(latents)
+    pass_ = _Pass(prepared, size, request.steps, taken, generator, replace(here, steps=taken))
+    latents, scheduler = pass_.denoised(prepared.begun)
+    image = pass_.decoded(latents)
     if request.hires is not None:
         size, taken = request.final_size, request.hires.taken
         image = image.resize(size, PIL.Image.Resampling.LANCZOS)
-        begun = pixels.distribution(job.resident.vae, image, tiled=job.plan.tiled)
+        begun = pixels.distribution(
+            prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
+        )
         here = replace(here, larger=True, steps=taken)
-        run = _Run(job, size, request.hires.steps, taken, generator, here)
-        latents, scheduler = run.denoised(begun)
-        image = run.decoded(latents)
+        pass_ = _Pass(prepared, size, request.hires.steps, taken, generator, here)
+        latents, scheduler = pass_.denoised(begun)
+        image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     return PaintedImage(seed, image, digest), scheduler
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Pass:
     """One pass: the last `taken` of `steps` steps, at `size`."""
 
-    job: Job
+    prepared: Prepared
     size: Size
     steps: int
     taken: int
@@ -91,73 +95,79 @@ class _Run:
 
         begun: the distribution of the latents that noise is added to; None: noise alone.
         """
-        job, resident = self.job, self.job.resident
-        job.report(self.here)
-        trained = sampling.trained(resident.scheduler_config, resident.training, job.entry)
-        scheduler = sampling.build(job.request.scheduler, trained, self.steps)
+        prepared, resident = self.prepared, self.prepared.resident
+        family = resident.family
+        prepared.report(self.here)
+        trained = sampling.trained(resident.scheduler_config, resident.training, prepared.entry)
+        scheduler = sampling.build(prepared.request.scheduler, trained, self.steps)
+        request = prepared.request
         sampling.set_steps(
-            scheduler, job.request.scheduler, self.steps, job.request.spacing, job.device
+            scheduler, request.scheduler, self.steps, request.spacing, prepared.device, family.ays
         )
         order = scheduler.order
 
         def step_done(evaluation: int, estimate: Estimate) -> None:
-            job.check_stop()
+            prepared.check_stop()
             # Heun looks twice at each step
             step = (evaluation - 1) // order + 1
             unfinished = step < self.taken
-            preview = job.preview.of(estimate) if job.preview and unfinished else None
-            job.report(replace(self.here, step=step, preview=preview))
+            preview = None
+            if prepared.preview and unfinished:
+                preview = prepared.preview.of(estimate, family.preview)
+            prepared.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps
         if begun is None:
-            drawn = noise(self.size, self.generator, job.encoded.prompt)
-            latents = drawn * scheduler.init_noise_sigma
+            latents = self._noise() * scheduler.init_noise_sigma
         else:
             timesteps = sampling.skip_to(scheduler, self.steps - self.taken)
             latents = self._noisy(begun, scheduler, timesteps)
-        resident.wake(job.check_stop, "unet", "vae")
-        conditioning = _conditioning(job, self.size)
-        wearing = job.guide.worn(resident.unet, job.check_stop) if job.guide else nullcontext()
-        with wearing:
+        resident.wake(prepared.check_stop, family.denoiser, VAE)
+        image = prepared.guide.embeddings(guided=prepared.guidance.on) if prepared.guide else None
+        conditioning = family.condition(prepared.encoded, self.size, image)
+        denoiser = resident.denoiser
+        attached = (
+            prepared.guide.attached(denoiser, prepared.check_stop)
+            if prepared.guide
+            else nullcontext()
+        )
+        with attached:
             latents = denoise(
-                self._unet(conditioning),
+                self._denoiser(conditioning),
                 scheduler,
                 timesteps,
                 latents,
                 conditioning,
+                prepared.guidance,
                 self.generator,
                 step_done,
             )
         return latents, scheduler
 
-    def _unet(self, conditioning: Conditioning) -> Callable[..., Any]:
-        rows, tokens, _ = conditioning.prompt.shape
-        return self.job.kernels.of(Shape(rows, tokens, *self.size))
+    def _denoiser(self, conditioning: Conditioning) -> Callable[..., Any]:
+        shape = Shape(conditioning.rows, conditioning.tokens, *self.size)
+        return self.prepared.kernels.of(shape)
+
+    def _noise(self) -> torch.Tensor:
+        prepared = self.prepared
+        shape = prepared.resident.family.latent_shape(self.size)
+        return noise(shape, self.generator, prepared.device, prepared.dtype)
 
     def decoded(self, latents: torch.Tensor) -> PIL.Image.Image:
-        job = self.job
-        job.check_stop()
-        job.report(replace(self.here, stage=Stage.DECODING, step=self.taken))
-        if job.plan.park_unet:
-            job.resident.park("unet")
-        if job.plan.park_reference and job.guide:
-            job.guide.park()
-        return pixels.decode(job.resident.vae, latents, job.resident.key, tiled=job.plan.tiled)
+        prepared = self.prepared
+        prepared.check_stop()
+        prepared.report(replace(self.here, stage=Stage.DECODING, step=self.taken))
+        resident, family = prepared.resident, prepared.resident.family
+        if prepared.plan.park_denoiser:
+            resident.park(family.denoiser)
+        if prepared.plan.park_reference and prepared.guide:
+            prepared.guide.park()
+        return pixels.decode(family, resident.vae, latents, resident.key, tiled=prepared.plan.tiled)
 
     def _noisy(self, begun: Any, scheduler: Any, timesteps: torch.Tensor) -> torch.Tensor:
-        like = self.job.encoded.prompt
-        clean = pixels.drawn(self.job.resident.vae, begun, self.generator, like.dtype)
-        added = noise(self.size, self.generator, like)
-        noisy: torch.Tensor = scheduler.add_noise(clean, added, timesteps[:1])
+        resident = self.prepared.resident
+        clean = pixels.drawn(
+            resident.family, resident.vae, begun, self.generator, self.prepared.dtype
+        )
+        noisy: torch.Tensor = scheduler.add_noise(clean, self._noise(), timesteps[:1])
         return noisy
-
-
-def _conditioning(job: Job, size: Size) -> Conditioning:
-    encoded, guidance = job.encoded, job.request.guidance
-    prompts, pooled = encoded.prompt, encoded.pooled
-    guided = encoded.negative is not None and encoded.negative_pooled is not None
-    if encoded.negative is not None and encoded.negative_pooled is not None:
-        prompts = torch.cat([encoded.negative, prompts])
-        pooled = torch.cat([encoded.negative_pooled, pooled])
-    image = job.guide.embeddings(guided=guided) if job.guide else None
-    return Conditioning(prompts, pooled, size, guidance, job.entry.guidance_rescale, image)

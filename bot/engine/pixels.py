@@ -6,60 +6,54 @@ import PIL.Image
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
-from bot.engine.denoise import VAE_SCALE
+from bot.engine.families import Family
 from bot.engine.memory import TILE
 from bot.errors import JobFailed
 
 
-def decode(vae: Any, latents: torch.Tensor, model: str, *, tiled: bool) -> PIL.Image.Image:
-    """Latents, shape (1, 4, height/8, width/8), to an RGB picture; JobFailed if it is black.
+def decode(
+    family: Family, vae: Any, latents: torch.Tensor, model: str, *, tiled: bool
+) -> PIL.Image.Image:
+    """Latents, as `Family.latent_shape` says, to an RGB picture; JobFailed if it is black.
 
     tiled: in tiles of TILE pixels a side, which takes less memory and gives other bits.
     """
     if not bool(latents.isfinite().all()):
         raise JobFailed("image.diverged", model=model)
-    _tile(vae, tiled=tiled)
-    latents = latents.to(vae.dtype)
-    moments = _moments(vae, latents)
-    if moments:
-        mean, deviation = moments
-        latents = latents * deviation / vae.config.scaling_factor + mean
-    else:
-        latents = latents / vae.config.scaling_factor
+    _tile(family, vae, tiled=tiled)
+    latents = family.unscaled(vae, latents.to(vae.dtype))
     pixels = vae.decode(latents, return_dict=False)[0]
     if not bool(pixels.isfinite().all()):
         raise JobFailed("image.not_finite", model=model)
-    image: PIL.Image.Image = _processor().postprocess(pixels, output_type="pil")[0]
+    image: PIL.Image.Image = _processor(family).postprocess(pixels, output_type="pil")[0]
     if not image.getbbox():  # nothing but zeros
         raise JobFailed("image.black", model=model)
     return image
 
 
-def distribution(vae: Any, image: PIL.Image.Image, *, tiled: bool) -> Any:
-    """What `drawn` draws latents from: an RGB picture, sides multiples of 8, as the VAE sees it.
+def distribution(family: Family, vae: Any, image: PIL.Image.Image, *, tiled: bool) -> Any:
+    """What `drawn` draws latents from: an RGB picture as the VAE sees it.
 
+    image: its sides are multiples of `family.vae_scale`.
     tiled: as of `decode`.
     """
-    _tile(vae, tiled=tiled)
-    pixels = _processor().preprocess(image).to(vae.device, vae.dtype)
+    _tile(family, vae, tiled=tiled)
+    pixels = _processor(family).preprocess(image).to(vae.device, vae.dtype)
     return vae.encode(pixels).latent_dist
 
 
 def drawn(
-    vae: Any, distribution: Any, generator: torch.Generator, dtype: torch.dtype
+    family: Family,
+    vae: Any,
+    distribution: Any,
+    generator: torch.Generator,
+    dtype: torch.dtype,
 ) -> torch.Tensor:
     """Latents of `dtype` from a `distribution`, as diffusers' image-to-image pipelines draw them.
 
     generator: used before the noise of the same picture is drawn from it.
     """
-    latents = distribution.sample(generator).to(dtype)
-    moments = _moments(vae, latents)
-    scaled: torch.Tensor = (
-        (latents - moments[0]) * vae.config.scaling_factor / moments[1]
-        if moments
-        else vae.config.scaling_factor * latents
-    )
-    return scaled
+    return family.scaled(vae, distribution.sample(generator).to(dtype))
 
 
 def fitted(image: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
@@ -72,22 +66,11 @@ def fitted(image: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
     )
 
 
-def _processor() -> Any:
-    return VaeImageProcessor(vae_scale_factor=VAE_SCALE)
+def _processor(family: Family) -> Any:
+    return VaeImageProcessor(vae_scale_factor=family.vae_scale)
 
 
-def _moments(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Mean and deviation of each channel, of the VAEs that say so."""
-    if vae.config.latents_mean is None or vae.config.latents_std is None:
-        return None
-    mean, deviation = (
-        torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1)
-        for values in (vae.config.latents_mean, vae.config.latents_std)
-    )
-    return mean, deviation
-
-
-def _tile(vae: Any, *, tiled: bool) -> None:
+def _tile(family: Family, vae: Any, *, tiled: bool) -> None:
     vae.use_tiling = tiled
     vae.tile_sample_min_size = TILE
-    vae.tile_latent_min_size = TILE // VAE_SCALE
+    vae.tile_latent_min_size = TILE // family.vae_scale

@@ -9,16 +9,7 @@ import PIL.Image
 import torch
 
 from bot.engine.denoise import Estimate
-
-WEIGHTS: Final = (
-    (60.0, -60.0, 25.0, -70.0),
-    (60.0, -5.0, 15.0, -50.0),
-    (60.0, 10.0, -5.0, -35.0),
-)
-BIASES: Final = (150.0, 140.0, 130.0)
-"""Red, green and blue, 0–255, of SDXL's four latent channels: diffusers' documentation,
-docs/source/en/using-diffusers/callback.md, "Display image after each generation step", after
-https://huggingface.co/blog/TimothyAlexisVass/explaining-the-sdxl-latent-space."""
+from bot.engine.families import PreviewFactors
 
 SIDE: Final = 256
 """Pixels of a preview's longer side."""
@@ -36,22 +27,23 @@ class Preview:
         self._clock = clock
         self._due = clock() + interval
 
-    def of(self, estimate: Estimate) -> bytes | None:
+    def of(self, estimate: Estimate, factors: PreviewFactors) -> bytes | None:
         """A JPEG of what the picture is becoming, or None where it is too early for one.
 
         Only then is `estimate` called, and the device waited for.
         """
         if self._clock() < self._due:
             return None
-        jpeg = encoded(picture(estimate()))
+        jpeg = encoded(picture(estimate(), factors))
         self._due = self._clock() + self._interval
         return jpeg
 
 
-def picture(latents: torch.Tensor) -> PIL.Image.Image:
-    """SDXL latents, shape (1, 4, height/8, width/8), any device and dtype, as RGB of that size."""
+def picture(latents: torch.Tensor, factors: PreviewFactors) -> PIL.Image.Image:
+    """Latents, shape (1, channels, rows, columns), any device and dtype, as RGB of that size."""
     channels = latents[0].float().cpu()  # one copy, 64 KiB for a megapixel
-    colours = torch.einsum("chw,rc->hwr", channels, torch.tensor(WEIGHTS)) + torch.tensor(BIASES)
+    colours = torch.einsum("chw,rc->hwr", channels, torch.tensor(factors.weights))
+    colours += torch.tensor(factors.biases)
     return PIL.Image.fromarray(colours.clamp(0, 255).byte().numpy())
 
 

@@ -23,9 +23,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionMode
 
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
-from bot.engine.owner import Owner
 from bot.engine.sources import ReferenceFiles, Source
-from bot.engine.weights import Contents, Part, Shelf
+from bot.engine.subject import Subject
+from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
 from bot.progress import Stage
 from catalog.weight_files import NotSafetensors, read_header
@@ -72,8 +72,8 @@ class Guide:
         return [torch.cat([self.nothing, self.picture]) if guided else self.picture]
 
     @contextmanager
-    def worn(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
-        """Have the layers on `unet` for the length of the block, and no trace of them after it."""
+    def attached(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
+        """Attach the layers to `unet` for the length of the block, and leave no trace of them."""
         self.part.wake(check_stop)
         layers: Any = self.part.module
         for attention in layers.attentions:
@@ -99,9 +99,9 @@ class Guide:
 class References:
     """The IP-Adapter in use, and the pictures that were encoded for it."""
 
-    def __init__(self, place: Place, shelf: Shelf) -> None:
+    def __init__(self, place: Place, cache: WeightCache) -> None:
         self._place = place
-        self._shelf = shelf
+        self._cache = cache
         self._layers: tuple[Any, Part] | None = None
         self._embeddings: OrderedDict[Any, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
 
@@ -116,32 +116,33 @@ class References:
         image: tuple[str, PIL.Image.Image],
         weight: float,
         unet: Any,
-        owner: Owner,
+        subject: Subject,
     ) -> Guide:
         """Encode a picture, unless its embeddings are known, and have the layers for `unet` ready.
 
         digest: of the adapter's file. image: its sha256 and itself.
-        Raises JobFailed, or what `owner.check_stop` raises.
+        Raises JobFailed, or what `subject.check_stop` raises.
         """
         try:
-            part = self._ready(files, digest, unet, owner)
+            part = self._ready(files, digest, unet, subject)
             picture, nothing = (
-                tensor.to(self._place.device) for tensor in self._encoded(files, image, part, owner)
+                tensor.to(self._place.device)
+                for tensor in self._encoded(files, image, part, subject)
             )
         except Exception as error:
             if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                 raise
-            log.warning("The reference %s cannot be used", owner.key, exc_info=True)
-            raise owner.failed("unreadable", reason=type(error).__name__) from error
+            log.warning("The reference %s cannot be used", subject.key, exc_info=True)
+            raise subject.failed("reference.unreadable", reason=type(error).__name__) from error
         return Guide(picture, nothing, weight, part)
 
-    def _ready(self, files: ReferenceFiles, digest: str, unet: Any, owner: Owner) -> Part:
+    def _ready(self, files: ReferenceFiles, digest: str, unet: Any, subject: Subject) -> Part:
         wanted = _attentions(unet)
         key = (files.adapter.fingerprint(), tuple(wanted.items()))
         if self._layers is None or self._layers[0] != key:
             self._layers = None
-            owner.tick(Stage.LOADING, 0.0)
-            part = self._read(files, digest, wanted, unet, owner)
+            subject.tick(Stage.LOADING, 0.0)
+            part = self._read(files, digest, wanted, unet, subject)
             self._layers = (key, part)
         return self._layers[1]
 
@@ -151,10 +152,10 @@ class References:
         digest: str,
         wanted: Mapping[str, Shape],
         unet: Any,
-        owner: Owner,
+        subject: Subject,
     ) -> Part:
         stored = networks.stored(files.adapter.weights)
-        check(stored, wanted, owner)
+        check(stored, wanted, subject)
         image_proj = {
             name.removeprefix("image_proj."): tensor
             for name, tensor in stored.items()
@@ -176,7 +177,7 @@ class References:
                 tensors[f"attentions.{number}.to_{side}_ip.0.weight"] = source
         part = Part(module, self._place.dtype, self._place.device)
         part.park()
-        part.hold(self._shelf.take(digest, part.layout, lambda: tensors, owner.check_stop))
+        part.hold(self._cache.take(digest, part.layout, lambda: tensors, subject.check_stop))
         return part
 
     def _encoded(
@@ -184,23 +185,23 @@ class References:
         files: ReferenceFiles,
         image: tuple[str, PIL.Image.Image],
         part: Part,
-        owner: Owner,
+        subject: Subject,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         sha256, picture = image
         key = (sha256, files.adapter.fingerprint(), files.encoder.fingerprint())
         if key in self._embeddings:
             self._embeddings.move_to_end(key)
             return self._embeddings[key]
-        owner.tick(Stage.LOADING, 0.0)
+        subject.tick(Stage.LOADING, 0.0)
         projection = part.module.projection.image_projection_layers[0]
-        encoded = self._encode(files.encoder, picture, projection, owner)
+        encoded = self._encode(files.encoder, picture, projection, subject)
         self._embeddings[key] = encoded
         while len(self._embeddings) > PICTURES_KEPT:
             self._embeddings.popitem(last=False)
         return encoded
 
     def _encode(
-        self, files: Source, picture: PIL.Image.Image, projection: Any, owner: Owner
+        self, files: Source, picture: PIL.Image.Image, projection: Any, subject: Subject
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The embeddings of `picture` and of none, as diffusers' pipelines compute them, in RAM."""
         text = (files.root / "config.json").read_text(encoding="utf-8")
@@ -209,15 +210,15 @@ class References:
             module = CLIPVisionModelWithProjection(config)
         part = Part(module, self._place.dtype, self._place.device)
         tensors = networks.fitting(
-            "image_encoder", networks.stored(files.weights), part.layout, owner
+            "image_encoder", networks.stored(files.weights), part.layout, subject
         )
-        # What the shelf keeps is what is switched to and fro; this is used once for each picture.
-        part.hold(Contents("", part.layout, None, tensors))
+        # The cache is for what is switched to and fro; this is used once for each picture.
+        part.hold(PristineWeights("", part.layout, None, tensors))
         pooled = isinstance(projection, ImageProjection)
         width = config.projection_dim if pooled else config.hidden_size
         if width != (expected := _width(projection)):
-            raise owner.failed("encoder", found=width, expected=expected)
-        part.wake(owner.check_stop)
+            raise subject.failed("reference.encoder", found=width, expected=expected)
+        part.wake(subject.check_stop)
         size = config.image_size
         processor = CLIPImageProcessorPil(size=size, crop_size=size)
         pixels = processor(picture, return_tensors="pt").pixel_values
@@ -236,13 +237,15 @@ class References:
         return encoded
 
 
-def check_headers(files: ReferenceFiles, owner: Owner) -> None:
+def check_headers(files: ReferenceFiles, subject: Subject) -> None:
     """Raise JobFailed when a file is no sound .safetensors file."""
     for path in (*files.adapter.weights, *files.encoder.weights):
         try:
             read_header(path)
         except NotSafetensors as error:
-            raise owner.failed("not_safetensors", file=path.name, reason=str(error)) from None
+            raise subject.failed(
+                "reference.not_safetensors", file=path.name, reason=str(error)
+            ) from None
 
 
 _KINDS: Final = ("proj.weight", "proj.3.weight", "latents")
@@ -251,17 +254,17 @@ _FACE_ID: Final = "perceiver_resampler."
 """In those that take a face recogniser's instead, and that have LoRAs besides."""
 
 
-def check(stored: networks.Tensors, wanted: Mapping[str, Shape], owner: Owner) -> None:
+def check(stored: networks.Tensors, wanted: Mapping[str, Shape], subject: Subject) -> None:
     """Raise JobFailed unless `stored` is an IP-Adapter for a UNet with the attentions `wanted`."""
     sides = [name.removeprefix("image_proj.") for name in stored if name.startswith("image_proj.")]
     face = any(name.startswith(_FACE_ID) for name in sides)
     if face or not any(kind in sides for kind in _KINDS):
-        raise owner.failed("foreign")
+        raise subject.failed("reference.foreign")
     for number, shape in enumerate(wanted.values()):
         for side in ("k", "v"):
             tensor = stored.get(f"ip_adapter.{_place(number)}.to_{side}_ip.weight")
             if tensor is None or tuple(tensor.shape) != shape:
-                raise owner.failed("foreign")
+                raise subject.failed("reference.foreign")
 
 
 def _place(number: int) -> int:

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from transformers import CLIPTokenizer
-
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
-from bot.engine.hashing import HashBook
-from bot.engine.networks import NETWORKS, ModelFiles, Tensors
-from bot.engine.owner import Owner
-from bot.engine.patches import Change, Target, targets
+from bot.engine.families import VAE, Family
+from bot.engine.hashing import HashCache
+from bot.engine.networks import ModelFiles, Tensors
+from bot.engine.patches import Change, Target
 from bot.engine.sampling import Training
-from bot.engine.weights import Contents, Part, Shelf
+from bot.engine.subject import Subject
+from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
 from bot.progress import Stage
@@ -25,43 +24,38 @@ from bot.progress import Stage
 log = logging.getLogger(__name__)
 
 TOKENIZERS_MAX = 8
-PATCHED = ("unet", "text_encoder", "text_encoder_2")
-"""The networks that adapters change."""
 
 
 @dataclass(slots=True)
 class Resident:
     """The model that the networks hold now.
 
+    tokenizers: by the names that the family has for them.
     scheduler_config: of the scheduler that the model was published with.
     training: what its files say besides.
     targets: names that adapter files use for its modules.
     """
 
     key: str
+    family: Family
     files: tuple[Any, ...]
     parts: Mapping[str, Part]
-    tokenizer: Any
-    tokenizer_2: Any
+    tokenizers: Mapping[str, Any]
     scheduler_config: dict[str, Any]
     training: Training
     targets: Mapping[str, Target]
 
     @property
-    def unet(self) -> Any:
-        return self.parts["unet"].module
+    def denoiser(self) -> Any:
+        return self.network(self.family.denoiser)
 
     @property
     def vae(self) -> Any:
-        return self.parts["vae"].module
+        return self.network(VAE)
 
-    @property
-    def text_encoder(self) -> Any:
-        return self.parts["text_encoder"].module
-
-    @property
-    def text_encoder_2(self) -> Any:
-        return self.parts["text_encoder_2"].module
+    def network(self, name: str) -> Any:
+        """The module of one of the family's networks."""
+        return self.parts[name].module
 
     def park(self, *names: str) -> None:
         """Give the device's memory of these networks back until `wake`."""
@@ -69,62 +63,68 @@ class Resident:
             self.parts[name].park()
 
     def wake(self, check_stop: Callable[[], None], *names: str) -> None:
-        """Have these networks on the device, with the adapters that they are to wear."""
+        """Have these networks on the device, with the adapters of `set_adapters`."""
         for name in names:
             self.parts[name].wake(check_stop)
 
-    def wear(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
-        """Put on these adapters and no others, as each network wakes.
+    def set_adapters(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
+        """Have these adapters applied and no others, as each network wakes.
 
-        adapters: weight in the UNet, weight in the text encoders, changes; the order counts.
+        adapters: weight in the denoiser, weight in the text encoders, changes; the order counts.
         """
-        wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in PATCHED}
-        for unet_weight, text_weight, changes in adapters:
+        family = self.family
+        wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in family.patched}
+        for own_weight, text_weight, changes in adapters:
             for change in changes:
-                weight = unet_weight if change.part == "unet" else text_weight
+                weight = own_weight if change.part == family.denoiser else text_weight
                 if weight:
                     wanted[change.part].setdefault(change.parameter, []).append((weight, change))
         for name, changed in wanted.items():
-            self.parts[name].wear(changed)
+            self.parts[name].set_changes(changed)
 
 
 class Residency:
     """Holds one model on the device, in networks that outlive it where the next one is alike.
 
     targets: names that adapter files use for the modules of the networks; empty without a model.
+    adapter_bases: base models whose adapters fit those networks.
     """
 
-    def __init__(self, place: Place, shelf: Shelf, hashes: HashBook) -> None:
+    def __init__(self, place: Place, cache: WeightCache, hashes: HashCache) -> None:
         self._place = place
-        self._shelf = shelf
+        self._cache = cache
         self._hashes = hashes
         self._parts: dict[str, tuple[str, Part]] = {}
         self.targets: Mapping[str, Target] = {}
+        self.adapter_bases: tuple[str, ...] = ()
         self._tokenizers: dict[tuple[Any, ...], Any] = {}
         self.resident: Resident | None = None
 
-    def bring(self, files: ModelFiles, owner: Owner, at_once: Sequence[str]) -> Resident:
+    def load(
+        self, files: ModelFiles, family: Family, subject: Subject, at_once: Sequence[str]
+    ) -> Resident:
         """The model made of `files`, with the networks `at_once` on the device.
 
-        Raises JobFailed, or what `owner.check_stop` raises.
+        Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
         here = self.resident
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._load(files, fingerprint, owner)
+                here = self._read(files, fingerprint, family, subject)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
-                log.warning("Model %s cannot be loaded", owner.key, exc_info=True)
-                raise owner.failed("unreadable", reason=type(error).__name__) from error
-        here.key = owner.key
+                log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
+                raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        here.key = subject.key
         for name in at_once:
             part = here.parts[name]
             if not part.present:
-                part.wear({})  # rather than what the job before wore, only to take it off again
-        here.wake(owner.check_stop, *at_once)
+                # Else those of the job before would be applied, only to be removed again.
+                part.set_changes({})
+        here.wake(subject.check_stop, *at_once)
         self.resident = here
         return here
 
@@ -142,64 +142,69 @@ class Residency:
         gc.collect()
         self._place.empty_cache()
 
-    def _load(self, files: ModelFiles, fingerprint: tuple[Any, ...], owner: Owner) -> Resident:
-        owner.tick(Stage.LOADING, 0.0)
-        names = networks.check(files, owner)
-        self._build(files, owner)
+    def _read(
+        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, subject: Subject
+    ) -> Resident:
+        subject.tick(Stage.LOADING, 0.0)
+        names = networks.check(files, family, subject)
+        self._build(files, family, subject)
         for name, (_, part) in self._parts.items():
-            part.hold(self._contents(name, part, files, owner))
+            part.hold(self._weights(name, part, files, family, subject))
         text = (files.root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
         return Resident(
-            key=owner.key,
+            key=subject.key,
+            family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
-            tokenizer=self._tokenizer(files, "tokenizer"),
-            tokenizer_2=self._tokenizer(files, "tokenizer_2"),
+            tokenizers={name: self._tokenizer(files, family, name) for name in family.tokenizers},
             scheduler_config=json.loads(text),
-            training=networks.training_of(names),
+            training=family.training(names),
             targets=self.targets,
         )
 
-    def _build(self, files: ModelFiles, owner: Owner) -> None:
+    def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:
         """Have a network of the right shape for each part; only those that differ are new."""
-        for name in NETWORKS:
+        for other in self._parts.keys() - set(family.networks):
+            del self._parts[other]  # of another family
+        for name in family.networks:
             config = files.config_of(name)
-            if name == "unet" and (
-                config.get("addition_embed_type") != "text_time" or config.get("in_channels") != 4
-            ):
-                raise owner.failed("not_sdxl")
-            dtype = networks.dtype_of(name, config, self._place.dtype)
-            shape = json.dumps([networks.essence(config), str(dtype)], sort_keys=True)
+            family.check_config(name, config, subject)
+            dtype = family.dtype_of(name, config, self._place.dtype)
+            shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
                 self.targets = {}  # until the last network is built: the next may fail
                 self._place.empty_cache()
-                module = networks.build(name, config)
+                module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
         if not self.targets:
-            self.targets = targets({name: self._parts[name][1].module for name in PATCHED})
+            patched = {name: self._parts[name][1].module for name in family.patched}
+            self.targets = family.targets(patched)
+            self.adapter_bases = family.adapter_bases
 
-    def _contents(self, name: str, part: Part, files: ModelFiles, owner: Owner) -> Contents:
+    def _weights(
+        self, name: str, part: Part, files: ModelFiles, family: Family, subject: Subject
+    ) -> PristineWeights:
         @cache
         def read() -> Tensors:
-            return networks.read(name, part.module, part.layout, files, owner)
+            return networks.read(name, part.module, part.layout, files, family, subject)
 
         def tick(fraction: float) -> None:
-            owner.tick(Stage.LOADING, fraction)
+            subject.tick(Stage.LOADING, fraction)
 
         digest = self._hashes.of_contents(
             files.holding(name), name, lambda: networks.digest(read(), tick)
         )
         if part.digest != digest:
-            part.let_go()  # so that the shelf can make room of it
-        return self._shelf.take(digest, part.layout, read, owner.check_stop)
+            part.let_go()  # so that the cache can reuse its memory
+        return self._cache.take(digest, part.layout, read, subject.check_stop)
 
-    def _tokenizer(self, files: ModelFiles, name: str) -> Any:
+    def _tokenizer(self, files: ModelFiles, family: Family, name: str) -> Any:
         folder = files.root / name
         stats = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
-        key = tuple(stats)
+        key = (family.key, *stats)
         if key not in self._tokenizers:
-            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = family.tokenizer(folder)
             if len(self._tokenizers) == TOKENIZERS_MAX:
                 del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer

@@ -2,14 +2,13 @@
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import diffusers
 import numpy as np
 import torch
-from diffusers.schedulers import AysSchedules
 
 from bot.errors import JobFailed
 from catalog import ModelEntry
@@ -121,17 +120,19 @@ def _begins_at_zero(name: str, model_config: Mapping[str, Any]) -> bool:
     return model_config.get("prediction_type") == "v_prediction" or class_name not in _DIVIDING
 
 
-def set_steps(scheduler: Any, name: str, steps: int, spacing: str | None, device: str) -> None:
+def set_steps(
+    scheduler: Any, name: str, steps: int, spacing: str | None, device: str, ays: Sequence[int]
+) -> None:
     """Give a scheduler from `build` its timesteps: its own, or those of AYS.
 
-    Raises JobFailed when it takes none from outside.
+    ays: the table of the model's family. Raises JobFailed when it takes none from outside.
     """
     if spacing is None:
         scheduler.set_timesteps(steps, device=device)
         return
     if not _takes_timesteps(scheduler):
         raise JobFailed("scheduler.spacing", scheduler=name, spacing=spacing)
-    scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps), device=device)
+    scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps, ays), device=device)
 
 
 def _takes_timesteps(scheduler: Any) -> bool:
@@ -144,14 +145,14 @@ def _takes_timesteps(scheduler: Any) -> bool:
     )
 
 
-def ays_timesteps(scheduler: Any, steps: int) -> list[int]:
-    """The timesteps of "Align Your Steps" (arXiv 2404.14507) for SDXL, from the noisiest down.
+def ays_timesteps(scheduler: Any, steps: int, table: Sequence[int]) -> list[int]:
+    """The timesteps of "Align Your Steps" (arXiv 2404.14507), from the noisiest down.
 
-    Ten steps are the authors' table. Any other number is what their page describes: the table's
-    noise levels, and the lowest there is as an eleventh, interpolated linearly in their logarithm;
-    then the nearest timesteps, no two the same.
+    table: the authors', for the model's family; it is what as many steps as it has get. Any other
+        number is what their page describes: the table's noise levels, and the lowest there is as
+        one more, interpolated linearly in their logarithm; then the nearest timesteps, no two the
+        same.
     """
-    table: list[int] = AysSchedules["StableDiffusionXLTimesteps"]
     if steps == len(table):
         return list(table)
     signal = scheduler.alphas_cumprod.double().numpy()

@@ -6,29 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
-from bot.engine.owner import Owner, public
+from bot.engine.subject import Subject, public
 from catalog.locate import locate, locate_entry
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 
-WEIGHTS: Final = {
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-}
-"""Parts of a pipeline that have weights → how their weight files begin."""
-CONFIGURED: Final = (*WEIGHTS, "scheduler", "tokenizer", "tokenizer_2")
 HALF: Final = "fp16"
 """The variant of a repository's weight files that has 16 bits a number."""
 
 
 class Unfit(Exception):
-    """A folder or repository lacks something. `code` and `params` as in Owner.failed."""
+    """A folder or repository lacks something. `codes` and `params` as in Subject.failed."""
 
-    def __init__(self, code: str, **params: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, *codes: str, **params: str) -> None:
+        super().__init__(codes[0])
+        self.codes = codes
         self.params = params
 
 
@@ -83,44 +76,51 @@ class Sources:
         self._hub = hub
         self._half = half
 
-    def checkpoint(self, entry: ModelEntry, owner: Owner) -> Source:
+    def checkpoint(self, entry: ModelEntry, subject: Subject) -> Source:
         """The model itself: a diffusers folder or one file."""
+        files = family_of(entry).files
         return self._find(
             entry.path,
-            lambda names: checkpoint_files(names, entry.weight_name, half=self._half),
-            owner,
+            lambda names: checkpoint_files(names, files, entry.weight_name, half=self._half),
+            subject,
             entry.weight_name,
             entry.revision,
         )
 
-    def vae(self, entry: ModelEntry, owner: Owner) -> Source | None:
+    def vae(self, entry: ModelEntry, subject: Subject) -> Source | None:
         """The VAE that replaces the checkpoint's own, or None."""
         if entry.vae_path is None:
             return None
-        return self._find(entry.vae_path, lambda names: vae_files(names, half=self._half), owner)
+        base = family_of(entry).files.weights[VAE]
+        return self._find(
+            entry.vae_path, lambda names: vae_files(names, base, half=self._half), subject
+        )
 
-    def config(self, entry: ModelEntry, owner: Owner) -> Source:
+    def config(self, entry: ModelEntry, subject: Subject) -> Source:
         """Configuration and tokenizers for a single-file checkpoint."""
-        return self._find(entry.config or entry.family.config, config_files, owner)
+        files = family_of(entry).files
+        return self._find(
+            entry.config or entry.family.config, lambda names: config_files(names, files), subject
+        )
 
-    def adapter(self, entry: AdapterEntry, owner: Owner) -> Path:
+    def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
         """The adapter's one file."""
         source = self._find(
             entry.path,
             lambda names: single_file(names, entry.weight_name),
-            owner,
+            subject,
             entry.weight_name,
             entry.revision,
         )
         return source.files[0]
 
-    def reference(self, entry: ReferenceEntry, owner: Owner) -> ReferenceFiles:
+    def reference(self, entry: ReferenceEntry, subject: Subject) -> ReferenceFiles:
         """The IP-Adapter that lets a picture guide the painting, and its image encoder."""
         folders = (str(PurePosixPath(entry.weight_name).parent), entry.encoder)
         found = self._find(
             entry.path,
             lambda names: reference_files(names, entry, half=self._half),
-            owner,
+            subject,
             entry.weight_name,
             entry.revision,
             folders,
@@ -149,7 +149,7 @@ class Sources:
         self,
         path: str,
         select: Select,
-        owner: Owner,
+        subject: Subject,
         weight_name: str | None = None,
         revision: str | None = None,
         folders: Collection[str] = (),
@@ -159,7 +159,9 @@ class Sources:
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
-            raise owner.failed("missing", path=public(path))
+            raise subject.failed(
+                "model.missing", "adapter.missing", "reference.missing", path=public(path)
+            )
         try:
             if place.path:
                 # A snapshot of the hub may be cut short: what is missing is then downloaded.
@@ -168,39 +170,44 @@ class Sources:
                 except Unfit:
                     if place.kind == "folder":
                         raise
-            return _source(*self._hub.fetch(path, revision, select, owner))
+            return _source(*self._hub.fetch(path, revision, select, subject))
         except Unfit as error:
-            raise owner.failed(error.code, path=public(path), **error.params) from None
+            raise subject.failed(*error.codes, path=public(path), **error.params) from None
 
 
-def checkpoint_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
+def checkpoint_files(
+    names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
+) -> tuple[str, ...]:
     """Of a model: its diffusers layout, or the one single file."""
     if weight_name is None and "model_index.json" in names:
-        chosen = ["model_index.json", *config_files(names)]
-        for part, base in WEIGHTS.items():
+        chosen = ["model_index.json", *config_files(names, files)]
+        for part, base in files.weights.items():
             chosen += _weight_files(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
     return single_file(names, weight_name)
 
 
-def config_files(names: Names) -> tuple[str, ...]:
+def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
     """Configurations and tokenizers of a pipeline, without weights."""
     chosen = ["model_index.json"]
-    for part in CONFIGURED:
+    for part in files.folders:
         own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
         needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}
         needed = {"scheduler_config.json"} if part == "scheduler" else needed
         if not needed <= {name.partition("/")[2] for name in own}:
-            raise Unfit("incomplete", part=part)
+            raise Unfit("model.incomplete", part=part)
         chosen += [name for name in own if ".index." not in name]
     return tuple(sorted(chosen))
 
 
-def vae_files(names: Names, *, half: bool) -> tuple[str, ...]:
-    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file."""
+def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
+    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file.
+
+    base: how its weight files begin.
+    """
     for folder in ("", "vae/"):
         if f"{folder}config.json" in names:
-            weights = _weight_files(names, folder, WEIGHTS["vae"], half=half)
+            weights = _weight_files(names, folder, base, half=half)
             return tuple(sorted((f"{folder}config.json", *weights)))
     return single_file(names, None)
 
@@ -209,7 +216,7 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
     """Of an IP-Adapter: its one file first, then its image encoder's."""
     config = f"{entry.encoder}/config.json"
     if config not in names:
-        raise Unfit("incomplete", part=config)
+        raise Unfit("reference.incomplete", part=config)
     weights = _weight_files(names, f"{entry.encoder}/", "model", half=half)
     return (*single_file(names, entry.weight_name), config, *sorted(weights))
 
@@ -218,13 +225,18 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
     """The one file to use: `weight_name`, else the only .safetensors at the top."""
     if weight_name is not None:
         if weight_name not in names:
-            raise Unfit("no_such_file", file=weight_name)
+            raise Unfit(
+                "model.no_such_file",
+                "adapter.no_such_file",
+                "reference.no_such_file",
+                file=weight_name,
+            )
         return (weight_name,)
     files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
     if not files:
-        raise Unfit("no_safetensors")
+        raise Unfit("model.no_safetensors", "adapter.no_safetensors")
     if len(files) > 1:
-        raise Unfit("choose_file", files=", ".join(files[:5]))
+        raise Unfit("model.choose_file", "adapter.choose_file", files=", ".join(files[:5]))
     return (files[0],)
 
 
@@ -235,7 +247,9 @@ def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[s
         if files:
             index = f"{folder}{base}.safetensors.index{variant}.json"
             return [*files, index] if index in names else files
-    raise Unfit("no_safetensors") if not folder else Unfit("incomplete", part=folder.rstrip("/"))
+    if not folder:
+        raise Unfit("model.no_safetensors")
+    raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
 
 
 def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:

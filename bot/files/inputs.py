@@ -64,6 +64,10 @@ class Inputs:
         """Where a kept picture is; see `picture_path`."""
         return picture_path(self._folder, sha256)
 
+    def read(self, sha256: str) -> bytes:
+        """The kept file. Raises OSError when there is none, ValueError as `picture_path`."""
+        return self.path(sha256).read_bytes()
+
     async def size(self, sha256: str) -> tuple[int, int]:
         """Width and height of a kept picture."""
         return await asyncio.to_thread(_size, self.path(sha256))

@@ -7,18 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images, save_images
 from bot.log import concerning, here, traceback_without
+from bot.order import order_of
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.request import GenerationRequest
 from bot.store import Failure, ImageRecord, Job, Store, files_error
 from bot.store.retrying import insist
 from bot.worker.attempt import Attempt
+from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from catalog import Catalog, LiveCatalog
@@ -34,36 +35,15 @@ WATCH = 1.0
 """Seconds between two looks at whether the engine still gets on."""
 
 
-class Painter(Protocol):
-    """What the consumer needs of the engine."""
-
-    def warm_up(self) -> None: ...
-
-    def preload(self, catalog: Catalog, check_stop: Callable[[], None]) -> None: ...
-
-    def paint(
-        self,
-        request: GenerationRequest,
-        catalog: Catalog,
-        report: Callable[[Progress], None],
-        check_stop: Callable[[], None],
-    ) -> Painting: ...
-
-    def prefetch(self, request: GenerationRequest, catalog: Catalog) -> None: ...
-
-    def rest(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class GpuConsumer:
     """Takes the next job of its lane, has it painted, stores the files, tells the observer.
 
     notices: carries what the observer is told at the end of a job.
     withdrawn: ids of jobs that were cancelled in the moment they began; shared by all lanes.
     images_dir: files go into a folder of it that is named after the job.
+    picture: reads the PNG file that is kept under a sha256, see `order_of`.
     timeout: seconds that one job may paint; with many steps more, see bot.worker.attempt.
-    idle: seconds without a job after which the painter may rest; None is never.
+    idle: seconds without a job after which the engine may rest; None is never.
     """
 
     def __init__(
@@ -72,8 +52,9 @@ class GpuConsumer:
         lane: Lane,
         queue: JobQueue,
         store: Store,
-        painter: Painter,
+        engine: ImageEngine,
         catalog: LiveCatalog,
+        picture: Callable[[str], bytes],
         observer: JobObserver,
         notices: Notices,
         withdrawn: set[str],
@@ -84,8 +65,9 @@ class GpuConsumer:
         self.lane = lane
         self._queue = queue
         self._store = store
-        self._painter = painter
+        self._engine = engine
         self._catalog = catalog
+        self._picture = picture
         self._observer = observer
         self._notices = notices
         self._images_dir = images_dir
@@ -106,11 +88,12 @@ class GpuConsumer:
 
     def prefetch(self, job: Job) -> None:
         """Read what a waiting job needs from disk; blocking, from any other thread."""
-        self._painter.prefetch(job.request, self._catalog.current)
+        known = self._catalog.current.adapters
+        self._engine.prefetch([known[use.key] for use in job.request.adapters if use.key in known])
 
     def rest(self) -> None:
         """Give the GPU's memory back once the present job is done."""
-        asyncio.get_running_loop().run_in_executor(self._thread, self._painter.rest)
+        asyncio.get_running_loop().run_in_executor(self._thread, self._engine.rest)
 
     async def lost(self) -> EngineLost:
         """Wait until only a fresh process can paint again; why."""
@@ -125,9 +108,11 @@ class GpuConsumer:
         self._losing.set()
 
     def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._painter.warm_up()
+        self._engine.warm_up()
         try:
-            self._painter.preload(self._catalog.current, self._check_stopping)
+            catalog = self._catalog.current
+            if model := catalog.models.get(catalog.default):
+                self._engine.preload(model, self._check_stopping)
         except PaintStopped:
             log.info("stopped while the default model was loaded")
         except EngineLost as error:
@@ -173,7 +158,7 @@ class GpuConsumer:
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
-        """Let the painter give the GPU's memory back when the block lasts long."""
+        """Let the engine give the GPU's memory back when the block lasts long."""
 
         def rest() -> None:
             log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
@@ -215,7 +200,7 @@ class GpuConsumer:
         await asyncio.wait([task])
         if stuck is not None or self._lost is not None:
             return None
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._painter.close)
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
 
     def shut_down(self) -> None:
         """Let go of the thread, whatever it does."""
@@ -263,10 +248,12 @@ class GpuConsumer:
             running.heard(progress)
             loop.call_soon_threadsafe(self._report, running.job, progress)
 
-        work = partial(
-            self._painter.paint, running.job.request, self._catalog.current, report, running.check
-        )
-        painting = loop.run_in_executor(self._thread, here(work))
+        def work(catalog: Catalog) -> Painting:
+            running.check()
+            order = order_of(running.job.request, catalog, self._picture)
+            return self._engine.paint(order, report, running.check)
+
+        painting = loop.run_in_executor(self._thread, here(partial(work, self._catalog.current)))
         while not painting.done():
             await asyncio.wait([painting], timeout=WATCH)
             if not painting.done() and (why := running.hung()) is not None:

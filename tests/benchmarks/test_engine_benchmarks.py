@@ -21,7 +21,7 @@ from benchmarks.page import FIGURES
 from benchmarks.side_by_side import Line
 from bot.engine import Engine, kernels
 from bot.engine.residency import Resident
-from bot.engine.weights import Contents
+from bot.engine.weights import PristineWeights
 from bot.errors import JobFailed
 from bot.progress import Progress, Stage
 from tests.benchmarks.tiny import TINY
@@ -108,7 +108,7 @@ def test_every_first_use_is_one(tmp_path: Path) -> None:
     file.touch()
     stamps: list[int] = []
 
-    def paint(adapters: tuple[Path, ...], _: object, report: Any, __: object) -> None:
+    def paint(adapters: tuple[Path, ...], report: Any, _: object) -> None:
         report(Progress(Stage.ADAPTERS))
         if adapters:
             stamps.append(file.stat().st_mtime_ns)
@@ -117,7 +117,7 @@ def test_every_first_use_is_one(tmp_path: Path) -> None:
 
     bench: Any = SimpleNamespace(
         engine=SimpleNamespace(paint=paint),
-        catalog=None,
+        order=lambda request: request,
         device="cpu",
         lora=lambda _: file,
         offering=lambda _: bench,
@@ -166,7 +166,7 @@ def test_loras_have_to_change_something() -> None:
 def test_an_engine_that_wears_nothing_fails(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Resident, "wear", lambda *_: None)
+    monkeypatch.setattr(Resident, "set_adapters", lambda *_: None)
     monkeypatch.setattr(bench_model, "SET", 1)
     assert adapters.main([*arguments, "--only", "step"]) == 1
     assert [met for *_, met in rows(capsys)] == ["–", "**no**"]
@@ -193,9 +193,9 @@ def test_every_timed_switch_is_one(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied: list[set[str]] = []
-    fill, time = Contents.copy_into, side_by_side.seconds
+    fill, time = PristineWeights.copy_into, side_by_side.seconds
 
-    def copy_into(contents: Contents, *more: Any) -> None:
+    def copy_into(contents: PristineWeights, *more: Any) -> None:
         copied[-1].add(contents.digest)
         fill(contents, *more)
 
@@ -205,7 +205,7 @@ def test_every_timed_switch_is_one(
 
     with bench_model.opened(options, model_cache=engine.RAM) as bench:
         bench.paint(bench.request(steps=1, width=64, height=64))
-        monkeypatch.setattr(Contents, "copy_into", copy_into)
+        monkeypatch.setattr(PristineWeights, "copy_into", copy_into)
         monkeypatch.setattr(side_by_side, "seconds", timed)
         monkeypatch.setattr(engine, "seconds", timed)
         engine.switch(bench, 2)
@@ -294,9 +294,9 @@ def test_every_start_is_alone_and_finds_the_same_code(
 
 
 def test_weights_of_every_part_are_compared() -> None:
-    model = SimpleNamespace(**{part: torch.nn.Linear(2, 2) for part in adapters.PARTS})
+    model = {part: torch.nn.Linear(2, 2) for part in adapters.PARTS}
     before = adapters._copy(model)
     for number, part in enumerate(adapters.PARTS):
         assert adapters._differing(before, model) == pytest.approx(number / 18)
         with torch.no_grad():
-            getattr(model, part).bias[0] += 1
+            model[part].bias[0] += 1

@@ -35,9 +35,9 @@ class LightEngine:
 
     def warm_up(self) -> None: ...
 
-    def preload(self, catalog: Any, check_stop: Callable[[], None]) -> None: ...
+    def preload(self, model: Any, check_stop: Callable[[], None]) -> None: ...
 
-    def prefetch(self, request: Any, catalog: Any) -> None: ...
+    def prefetch(self, adapters: Any) -> None: ...
 
     def rest(self) -> None: ...
 
@@ -48,8 +48,7 @@ class LightEngine:
 
     def paint(
         self,
-        request: Any,
-        catalog: Any,
+        order: Any,
         report: Callable[[Any], None],
         check_stop: Callable[[], None],
     ) -> Any:
@@ -58,6 +57,7 @@ class LightEngine:
         from bot.progress import Progress, Stage
         from bot.recipe import Recipe, Weights
 
+        request = order.request
         for step in range(1, request.steps + 1):
             check_stop()
             time.sleep(STEP)

@@ -22,23 +22,17 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def inputs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures are kept that requests refer to."""
-    return tmp_path_factory.mktemp("inputs")
-
-
-@pytest.fixture(scope="session")
-def engine(models_dir: Path, inputs_dir: Path) -> Iterator[Engine]:
+def engine(models_dir: Path) -> Iterator[Engine]:
     hashes = models_dir / "hashes.json"
-    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir, memory="full")
+    engine = Engine(models_dir=models_dir, hashes_file=hashes, memory="full")
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def fresh(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Iterator[Engine]:
+def fresh(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
     """An engine that no other test has touched."""
     hashes = tmp_path / "hashes.json"
-    engine = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir, memory="full")
+    engine = Engine(models_dir=models_dir, hashes_file=hashes, memory="full")
     yield engine
     engine.close()

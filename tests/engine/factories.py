@@ -12,7 +12,7 @@ from typing import Any
 import PIL.Image
 
 from bot.engine import Engine
-from bot.files.inputs import picture_path
+from bot.order import Order, order_of
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
@@ -92,13 +92,29 @@ def paint(
     report: Callable[[Progress], None] = lambda _: None,
     check_stop: Callable[[], None] = lambda: None,
 ) -> Painting:
-    return engine.paint(wanted, offered or catalog(), report, check_stop)
+    return engine.paint(ordered(wanted, offered), report, check_stop)
+
+
+KEPT: dict[str, bytes] = {}
+"""Pictures that people gave, by sha256."""
+
+
+def ordered(wanted: GenerationRequest, offered: Catalog | None = None) -> Order:
+    """What an engine is given for `wanted`."""
+
+    def kept(sha256: str) -> bytes:
+        try:
+            return KEPT[sha256]
+        except KeyError:
+            raise FileNotFoundError(sha256) from None
+
+    return order_of(wanted, offered or catalog(), kept)
 
 
 def resident(engine: Engine) -> Any:
     """The model in the engine."""
-    painter: Any = engine._painter
-    return painter._residency.resident
+    pipeline: Any = engine._pipeline
+    return pipeline._residency.resident
 
 
 def digests(painting: Painting) -> list[str]:
@@ -149,21 +165,21 @@ def kohya_lora(path: Path, *, text: bool = True, seed: int = 0, **options: Any) 
     return save(path, tensors)
 
 
-def picture(inputs_dir: Path, size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
-    """Keep a picture of soft random colours as bot.files.inputs does; returns its sha256."""
+def picture(size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
+    """Keep a picture of soft random colours in KEPT; returns its sha256."""
     chance = random.Random(seed)
     rough = PIL.Image.new("RGB", (4, 4))
     rough.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(16)])
     file = io.BytesIO()
     rough.resize(size, PIL.Image.Resampling.BICUBIC).save(file, "PNG")
     sha256 = hashlib.sha256(file.getvalue()).hexdigest()
-    picture_path(inputs_dir, sha256).write_bytes(file.getvalue())
+    KEPT[sha256] = file.getvalue()
     return sha256
 
 
-def opened(inputs_dir: Path, sha256: str) -> PIL.Image.Image:
+def opened(sha256: str) -> PIL.Image.Image:
     """A kept picture."""
-    with PIL.Image.open(picture_path(inputs_dir, sha256)) as image:
+    with PIL.Image.open(io.BytesIO(KEPT[sha256])) as image:
         return image.convert("RGB")
 
 
@@ -196,7 +212,7 @@ def single_file(
 
 
 def _sgm(module: str, layers: int) -> str:
-    from bot.engine.patches.names import sgm_path
+    from bot.engine.families.sdxl.adapter_names import sgm_path
 
     return sgm_path(module, layers)
 

@@ -1,4 +1,4 @@
-"""Putting adapter sets on the model in an engine without painting."""
+"""Applying sets of adapters to the model in an engine without painting."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,17 +6,18 @@ from typing import Any
 
 from bot.engine import Engine
 from tests.engine.factories import resident
+from tests.engine.patches.reading import BASES
 
 
-def wear(engine: Engine, chosen: Sequence[tuple[Path, float]]) -> None:
-    """Put these files on with these weights, and no others."""
+def set_adapters(engine: Engine, chosen: Sequence[tuple[Path, float]]) -> None:
+    """Apply these files with these weights, and no others."""
     from bot.engine import patches
-    from bot.engine.owner import Owner
+    from bot.engine.subject import Subject
 
     held: Any = resident(engine)
     sets = []
     for path, weight in chosen:
-        owner = Owner("adapter", path.stem, lambda _: None, lambda: None)
-        sets.append((weight, weight, patches.read(path, held.targets, owner).changes))
-    held.wear(sets)
+        subject = Subject("adapter", path.stem, lambda _: None, lambda: None)
+        sets.append((weight, weight, patches.read(path, held.targets, BASES, subject).changes))
+    held.set_adapters(sets)
     held.wake(lambda: None, "unet", "text_encoder", "text_encoder_2")

@@ -139,9 +139,9 @@ def test_the_weight_becomes_w_plus_weight_alpha_over_rank_times_up_down(
     path = save(tmp_path / "one.safetensors", kohya(name, shape, alpha=3.0, rank=4))
     down, up = pair(shape, rank=4)
     paint(engine, request(("one", -0.5)), catalog(one=path))
-    patched = resident(engine).unet.get_submodule(module).weight.clone()
+    patched = resident(engine).denoiser.get_submodule(module).weight.clone()
     paint(engine, request())
-    pristine = resident(engine).unet.get_submodule(module).weight
+    pristine = resident(engine).denoiser.get_submodule(module).weight
     product = torch.einsum("or,ri...->oi...", up.flatten(1), down)
     expected = pristine + -0.5 * (3.0 / 4) * product
     torch.testing.assert_close(patched, expected, rtol=1e-6, atol=1e-6)
@@ -222,7 +222,7 @@ def test_what_was_read_ahead_is_not_read_again(
     path = kohya_lora(tmp_path / "a.safetensors")
     offered = catalog(a=path)
     plain = paint(engine, request())  # only a model tells the names of its modules
-    engine.prefetch(request(("a", 1.0)), offered)
+    engine.prefetch([offered.adapters["a"]])
     real = Path.open
 
     def open_others(file: Path, *args: Any, **options: Any) -> Any:
@@ -237,18 +237,18 @@ def test_what_was_read_ahead_is_not_read_again(
 def test_the_same_set_is_not_put_on_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine.weights import Contents
+    from bot.engine.weights import PristineWeights
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     strong = digests(paint(engine, request(("a", 1.0)), offered))
     copied: list[str] = []
-    real = Contents.tensor
+    real = PristineWeights.tensor
 
-    def counted(contents: Contents, name: str) -> Any:
+    def counted(contents: PristineWeights, name: str) -> Any:
         copied.append(name)
         return real(contents, name)
 
-    monkeypatch.setattr(Contents, "tensor", counted)
+    monkeypatch.setattr(PristineWeights, "tensor", counted)
     assert digests(paint(engine, request(("a", 1.0)), offered)) == strong
     assert copied == []
     assert digests(paint(engine, request(("a", 0.5)), offered)) != strong
@@ -388,7 +388,7 @@ def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> Non
             paint(engine, request(("good", 1.0), ("bad", 1.0)), offered)
         assert digests(paint(engine, request(), offered)) == expected
 
-    unet = resident(engine).unet
+    unet = resident(engine).denoiser
 
     def stops_half_way() -> None:
         if not torch.equal(unet.get_submodule(QUERY).weight, query):
@@ -397,6 +397,6 @@ def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> Non
     query = unet.get_submodule(QUERY).weight.clone()
     with pytest.raises(PaintStopped):
         paint(engine, request(("good", 1.0)), offered, check_stop=stops_half_way)
-    assert resident(engine).unet is unet, "nothing is built anew"
+    assert resident(engine).denoiser is unet, "nothing is built anew"
     assert digests(paint(engine, request(), offered)) == expected
     assert torch.equal(unet.get_submodule(QUERY).weight, query)

@@ -89,7 +89,6 @@ def reference(models_dir: Path) -> ReferenceEntry:
 def test_history_leaves_no_trace(
     engine: Engine,
     models_dir: Path,
-    inputs_dir: Path,
     reference: ReferenceEntry,
     tmp_path: Path,
     seed: int,
@@ -102,7 +101,7 @@ def test_history_leaves_no_trace(
         b=kohya_lora(tmp_path / "b.safetensors", seed=2, text=False),
         bad=save(tmp_path / "bad.safetensors", kohya("lora_unet_nothing", (4, 4))),
     )
-    pictures = [picture(inputs_dir, seed=seed) for seed in (0, 1)]
+    pictures = [picture(seed=seed) for seed in (0, 1)]
     chance = random.Random(seed)
     history = []
     for _ in range(6):
@@ -115,7 +114,7 @@ def test_history_leaves_no_trace(
     chance.shuffle(history)
     hashes = models_dir / "hashes.json"
     for wanted, got in history[:2]:
-        new = Engine(models_dir=models_dir, hashes_file=hashes, inputs_dir=inputs_dir)
+        new = Engine(models_dir=models_dir, hashes_file=hashes)
         assert outcome(new, wanted, offered) == got, wanted
         new.close()
     for wanted, got in history:

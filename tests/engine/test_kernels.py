@@ -14,6 +14,7 @@ from catalog import FloatRange, ModelEntry
 from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
 
 Opened = tuple[Engine, list[object]]
+REHEARSE = "bot.engine.families.sdxl.conditioning.rehearse"
 
 
 @contextmanager
@@ -77,8 +78,8 @@ def ran(traced_once: Opened) -> list[object]:
 
 
 def kernels_of(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._kernels
+    pipeline: Any = engine._pipeline
+    return pipeline._kernels
 
 
 def graphs() -> int:
@@ -151,7 +152,7 @@ def test_a_job_for_which_the_code_does_not_hold_says_so(
     expected = digests(paint(traced, request()))
     before = graphs()
     ran.clear()
-    attention = resident(traced).unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    attention = resident(traced).denoiser.mid_block.attentions[0].transformer_blocks[0].attn1
     attention.rescale_output_factor = 1.5
     try:
         painting = paint(traced, request())
@@ -172,11 +173,11 @@ def test_the_sizes_that_are_proposed_are_compiled_too(
     from bot.engine.kernels import shapes_of
 
     asked = []
-    monkeypatch.setattr("bot.engine.painter.rehearse", lambda *given: asked.append(given[-1]))
+    monkeypatch.setattr(REHEARSE, lambda *given: asked.append(given[-1]))
     wide = ModelEntry(key="wide", name="Wide", path="builtin:flat", size=(96, 96), min_side=64)
     paint(tracing, request(model="wide", steps=1), catalog([wide]))
     kernels_of(tracing).wait()
-    assert asked == [*shapes_of(wide)]
+    assert asked == [*shapes_of(wide, 77)]
     assert {(96, 96), (80, 112), (112, 80)} <= {(shape.width, shape.height) for shape in asked}
 
 
@@ -184,10 +185,10 @@ def test_what_most_pictures_of_a_model_look_like() -> None:
     from bot.engine.kernels import Shape, shapes_of
 
     usual = ModelEntry(key="a", name="A", path="a/b", size=(832, 1216))
-    assert shapes_of(usual)[:2] == (Shape(2, 77, 832, 1216), Shape(2, 77, 1024, 1024))
-    assert len(set(shapes_of(usual))) == len(shapes_of(usual)) > 6
+    assert shapes_of(usual, 77)[:2] == (Shape(2, 77, 832, 1216), Shape(2, 77, 1024, 1024))
+    assert len(set(shapes_of(usual, 77))) == len(shapes_of(usual, 77)) > 6
     distilled = model("b", "b", guidance=FloatRange(min=1.0, default=1.0, max=2.0))
-    assert shapes_of(distilled) == (Shape(1, 77, 64, 64),)
+    assert shapes_of(distilled, 77) == (Shape(1, 77, 64, 64),)
 
 
 def test_more_shapes_are_compiled_than_torch_would_by_itself() -> None:
@@ -224,13 +225,13 @@ def test_a_compiler_that_fails_costs_nothing(
     def fail(*_: Any) -> None:
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr("bot.engine.painter.rehearse", fail)
+    monkeypatch.setattr(REHEARSE, fail)
     expected = digests(paint(tracing, request()))
     kernels_of(tracing).wait()
     assert "torch's own kernels do" in caplog.text
     assert digests(paint(tracing, request())) == expected
     shape = kernels.Shape(2, 77, 64, 64)
-    unet = resident(tracing).unet
+    unet = resident(tracing).denoiser
     assert kernels_of(tracing).choose(unet, None).of(shape) is unet
 
 
@@ -245,7 +246,7 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
         asked.append(given)
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr("bot.engine.painter.rehearse", fail)
+    monkeypatch.setattr(REHEARSE, fail)
     for _ in range(kernels.TRIES + 2):
         paint(tracing, request())
         kernels_of(tracing).wait()
@@ -254,9 +255,11 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler is done between two of its pictures."""
-    from bot.engine import kernels, painter, passes
+    from bot.engine import passes, pipeline
+    from bot.engine.families.sdxl import conditioning
 
-    paint_image, rehearse, begin = passes.paint_image, kernels.rehearse, painter.Painter._begin
+    paint_image, begin = passes.paint_image, pipeline.Pipeline._prepare
+    rehearse = conditioning.rehearse
     painted, done = threading.Event(), []
 
     def first_paint(job: Any, number: int) -> Any:
@@ -274,9 +277,9 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
         self._compile(needed.entry, held, chosen)
         return begin(self, needed, held, chosen, recipe)
 
-    monkeypatch.setattr(painter, "paint_image", first_paint)
-    monkeypatch.setattr(painter, "rehearse", then_compile)
-    monkeypatch.setattr(painter.Painter, "_begin", begin_to_compile)
+    monkeypatch.setattr(pipeline, "paint_image", first_paint)
+    monkeypatch.setattr(conditioning, "rehearse", then_compile)
+    monkeypatch.setattr(pipeline.Pipeline, "_prepare", begin_to_compile)
     first = paint(tracing, request(count=2))
     assert done == ["eager", "eager"]
     assert first.recipe.environment["kernels"] == "eager"
@@ -293,7 +296,7 @@ def test_the_smallest_card_compiles_nothing(
     monkeypatch.setattr(kernels, "Kernels", lambda _: real("eager"))
     hashes = tmp_path / "h.json"
     engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="8gb")
-    engine.preload(catalog(), lambda: None)
+    engine.preload(catalog().models["demo"], lambda: None)
     assert not resident(engine).parts["unet"].present
     paint(engine, request())
     assert kernels_of(engine)._thread is None

@@ -8,8 +8,11 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import EngineLost, Loss
-from catalog import Catalog
-from tests.store.factories import request
+from bot.order import Order
+from tests.engine import factories
+
+MODEL = factories.model("demo", factories.TINY)
+REQUEST = factories.request()
 
 
 class DeviceLost(RuntimeError):
@@ -43,16 +46,16 @@ class DyingPainter:
 @pytest.fixture(params=[RuntimeError("first"), MemoryError("first")], ids=["fault", "memory"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     engine = Engine(models_dir=tmp_path, hashes_file=tmp_path / "hashes.json")
-    engine._painter = cast("Any", DyingPainter(request.param))
+    engine._pipeline = cast("Any", DyingPainter(request.param))
     return engine
 
 
 def test_while_painting(engine: Engine) -> None:
     with pytest.raises(EngineLost, match=r"device-side assert triggered$") as raised:
-        engine.paint(request(), Catalog({}, {}, ""), lambda _: None, lambda: None)
+        engine.paint(Order(REQUEST, MODEL), lambda _: None, lambda: None)
     assert raised.value.loss is Loss.DEVICE
 
 
 def test_while_the_default_model_is_loaded(engine: Engine) -> None:
     with pytest.raises(EngineLost, match=r"device-side assert triggered$"):
-        engine.preload(Catalog({}, {}, ""), lambda: None)
+        engine.preload(MODEL, lambda: None)

@@ -168,7 +168,7 @@ def test_the_cpu_is_reported(engine: Engine) -> None:
 
 def broken(engine: Engine, monkeypatch: pytest.MonkeyPatch, part: str, value: float) -> None:
     """Make `part` of the loaded model answer with `value` everywhere."""
-    module = getattr(resident(engine), part)
+    module = resident(engine).network(part)
     method = "decode" if part == "vae" else "forward"
     real = getattr(module, method)
 
@@ -205,7 +205,7 @@ def test_another_number_type_is_used_and_recorded(models_dir: Path, tmp_path: Pa
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
     painting = paint(engine, request())
     assert painting.recipe.environment["dtype"] == "bfloat16"
-    assert resident(engine).unet.dtype == torch.bfloat16
+    assert resident(engine).denoiser.dtype == torch.bfloat16
 
 
 def test_a_long_prompt_reaches_no_error_text(engine: Engine) -> None:

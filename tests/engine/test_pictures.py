@@ -11,6 +11,7 @@ from bot.errors import JobFailed
 from bot.progress import Progress, Stage
 from bot.recipe import Recipe
 from bot.request import Hires, InitImage
+from tests.engine import factories
 from tests.engine.factories import (
     TINY,
     digests,
@@ -67,19 +68,19 @@ def expected(plain: Any, scheduler: str, image: Any, **options: Any) -> Any:
 @pytest.mark.parametrize("scheduler", KINDS)
 @pytest.mark.parametrize("strength", [0.4, 1.0])
 def test_paints_over_as_diffusers_does(
-    engine: Engine, inputs_dir: Path, plain: Any, scheduler: str, strength: float
+    engine: Engine, plain: Any, scheduler: str, strength: float
 ) -> None:
-    sha256 = picture(inputs_dir, (72, 64))
+    sha256 = picture((72, 64))
     over = InitImage(sha256, strength)
     asked = request(init_image=over, scheduler=scheduler, steps=5, width=72)
     painted = paint(engine, asked).images[0]
-    image = opened(inputs_dir, sha256)
+    image = opened(sha256)
     theirs = expected(plain, scheduler, image, strength=strength).images[0]
     assert painted.image.tobytes() == theirs.tobytes()
 
 
-def test_image_n_is_painted_over_the_same_picture(engine: Engine, inputs_dir: Path) -> None:
-    over = InitImage(picture(inputs_dir), 0.6)
+def test_image_n_is_painted_over_the_same_picture(engine: Engine) -> None:
+    over = InitImage(picture(), 0.6)
     batch = paint(engine, request(init_image=over, count=2))
     alone = paint(engine, request(init_image=over, seed=12))
     assert digests(batch)[1:] == digests(alone)
@@ -87,10 +88,8 @@ def test_image_n_is_painted_over_the_same_picture(engine: Engine, inputs_dir: Pa
 
 
 @pytest.mark.parametrize("size", [(64, 64), (200, 100), (31, 90)])
-def test_a_picture_of_any_size_is_fitted(
-    engine: Engine, inputs_dir: Path, size: tuple[int, int]
-) -> None:
-    over = InitImage(picture(inputs_dir, size), 0.5)
+def test_a_picture_of_any_size_is_fitted(engine: Engine, size: tuple[int, int]) -> None:
+    over = InitImage(picture(size), 0.5)
     assert paint(engine, request(init_image=over, width=72)).images[0].image.size == (72, 64)
 
 
@@ -106,9 +105,9 @@ def test_fitting_takes_the_middle(models_dir: Path) -> None:
     assert [fitted.getpixel((x, 32)) for x in (8, 32, 56)] == [(0, 0, 255)] * 3
 
 
-def test_little_strength_keeps_the_picture(engine: Engine, inputs_dir: Path) -> None:
+def test_little_strength_keeps_the_picture(engine: Engine) -> None:
     """Through an untrained VAE nothing looks alike: two seeds are alike in its place."""
-    sha256 = picture(inputs_dir, seed=3)
+    sha256 = picture(seed=3)
 
     def apart(strength: float) -> float:
         pictures = [
@@ -121,11 +120,14 @@ def test_little_strength_keeps_the_picture(engine: Engine, inputs_dir: Path) -> 
     assert apart(0.05) < apart(0.5) < apart(1.0)
 
 
-@pytest.mark.parametrize("sha256", ["0" * 64, "../" * 20 + "etcd", "A" * 64])
-def test_a_picture_that_is_gone_is_said(engine: Engine, sha256: str) -> None:
+@pytest.mark.parametrize("png", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n and no more"])
+def test_a_picture_that_is_damaged_is_said(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, png: bytes
+) -> None:
     before = digests(paint(engine, request()))
+    monkeypatch.setitem(factories.KEPT, "0" * 64, png)
     with pytest.raises(JobFailed) as failure:
-        paint(engine, request(init_image=InitImage(sha256, 0.5)))
+        paint(engine, request(init_image=InitImage("0" * 64, 0.5)))
     assert (failure.value.code, failure.value.params) == ("picture.gone", {})
     assert digests(paint(engine, request())) == before
 
@@ -133,10 +135,10 @@ def test_a_picture_that_is_gone_is_said(engine: Engine, sha256: str) -> None:
 @pytest.mark.parametrize("scheduler", ["Euler", "Heun"])
 @pytest.mark.parametrize(("strength", "taken"), [(0.05, 1), (0.5, 3), (1.0, 6)])
 def test_the_steps_that_are_run_are_reported(
-    engine: Engine, inputs_dir: Path, scheduler: str, strength: float, taken: int
+    engine: Engine, scheduler: str, strength: float, taken: int
 ) -> None:
     seen: list[Progress] = []
-    over = InitImage(picture(inputs_dir), strength)
+    over = InitImage(picture(), strength)
     asked = request(init_image=over, steps=6, scheduler=scheduler)
     paint(engine, asked, report=seen.append)
     steps = [(p.step, p.steps) for p in seen if p.stage is Stage.PAINTING]
@@ -186,9 +188,10 @@ def test_the_second_pass_is_what_diffusers_paints_over_the_first(
 def test_tiling_is_chosen_by_the_final_size(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import memory
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import Profile
 
-    monkeypatch.setitem(memory._WHOLE, memory.Profile.FULL, 80 * 80)
+    monkeypatch.setitem(WHOLE, Profile.FULL, 80 * 80)
     decoding = {
         key: paint(engine, asked).recipe.environment["decoding"]
         for key, asked in (("small", request()), ("large", request(hires=Hires(1.5, 0.4, 2))))

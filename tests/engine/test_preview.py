@@ -47,19 +47,20 @@ def test_the_map_is_diffusers_documented_one(models_dir: Path) -> None:
     """Each channel alone, against the products written out."""
     import torch
 
+    from bot.engine.families.sdxl.latents import PREVIEW
     from bot.engine.preview import picture
 
     latents = torch.zeros(1, 4, 2, 3)
-    assert picture(latents).getpixel((2, 1)) == (150, 140, 130)
-    assert picture(latents).size == (3, 2)
+    assert picture(latents, PREVIEW).getpixel((2, 1)) == (150, 140, 130)
+    assert picture(latents, PREVIEW).size == (3, 2)
     for channel, expected in enumerate(
         [(210, 200, 190), (90, 135, 140), (175, 155, 125), (80, 90, 95)]
     ):
         latents.zero_()[0, channel, 1, 2] = 1.0
-        assert picture(latents).getpixel((2, 1)) == expected, channel
-        assert picture(latents).getpixel((1, 1)) == (150, 140, 130)
-    assert picture(torch.full((1, 4, 1, 1), 1e4).half()).getpixel((0, 0)) == (0, 255, 255)
-    assert picture(torch.full((1, 4, 1, 1), float("nan"))).size == (1, 1)
+        assert picture(latents, PREVIEW).getpixel((2, 1)) == expected, channel
+        assert picture(latents, PREVIEW).getpixel((1, 1)) == (150, 140, 130)
+    assert picture(torch.full((1, 4, 1, 1), 1e4).half(), PREVIEW).getpixel((0, 0)) == (0, 255, 255)
+    assert picture(torch.full((1, 4, 1, 1), float("nan")), PREVIEW).size == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,7 @@ def test_the_longer_side_has_256_pixels(
 def test_one_in_an_interval_and_nothing_is_worked_out_between(models_dir: Path) -> None:
     import torch
 
+    from bot.engine.families.sdxl.latents import PREVIEW
     from bot.engine.preview import Preview
 
     clock, worked_out = Clock(), []
@@ -94,7 +96,7 @@ def test_one_in_an_interval_and_nothing_is_worked_out_between(models_dir: Path) 
     preview = Preview(2.0, clock)
     found = []
     for _ in range(40):
-        found.append(preview.of(estimate))
+        found.append(preview.of(estimate, PREVIEW))
         clock.now += 0.25
     assert worked_out == [102.0, 104.5, 107.0, 109.5]
     assert sum(jpeg is not None for jpeg in found) == 4

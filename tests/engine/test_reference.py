@@ -55,8 +55,8 @@ def offered(folders: dict[str, Path], tmp_path: Path) -> Catalog:
 
 
 @pytest.fixture
-def guided(inputs_dir: Path) -> Reference:
-    return Reference(picture(inputs_dir, (100, 64), seed=8), 0.7)
+def guided() -> Reference:
+    return Reference(picture((100, 64), seed=8), 0.7)
 
 
 @pytest.mark.parametrize("kind", ["plain", "plus", "full"])
@@ -65,14 +65,13 @@ def test_guides_as_diffusers_does(
     engine: Engine,
     plain: Any,
     folders: dict[str, Path],
-    inputs_dir: Path,
     kind: str,
     guidance: float,
     weight: float,
 ) -> None:
     import torch
 
-    sha256 = picture(inputs_dir, (100, 64), seed=8)
+    sha256 = picture((100, 64), seed=8)
     asked = request(reference=Reference(sha256, weight), guidance=guidance)
     offered = catalog(reference=ip_adapter.entry(folders[kind]))
     painted = paint(engine, asked, offered).images[0]
@@ -90,7 +89,7 @@ def test_guides_as_diffusers_does(
         expected = plain(
             "a fox in the snow",
             negative_prompt="",
-            ip_adapter_image=opened(inputs_dir, sha256),
+            ip_adapter_image=opened(sha256),
             num_inference_steps=2,
             guidance_scale=guidance,
             width=64,
@@ -108,11 +107,11 @@ def test_without_a_reference_nothing_is_left(
     engine: Engine, offered: Catalog, guided: Reference
 ) -> None:
     before = digests(paint(engine, request(), offered))
-    unet = resident(engine).unet
+    unet = resident(engine).denoiser
     own, names = dict(unet.attn_processors), [name for name, _ in unet.named_parameters()]
     with_it = digests(paint(engine, request(reference=guided), offered))
     assert with_it != before
-    assert resident(engine).unet is unet
+    assert resident(engine).denoiser is unet
     assert all(unet.attn_processors[name] is processor for name, processor in own.items())
     assert [name for name, _ in unet.named_parameters()] == names
     assert unet.encoder_hid_proj is None
@@ -133,13 +132,13 @@ def test_a_stop_while_guided_leaves_nothing(
 
     with pytest.raises(PaintStopped):
         paint(engine, request(reference=guided), offered, seen.append, stop)
-    assert resident(engine).unet.encoder_hid_proj is None
+    assert resident(engine).denoiser.encoder_hid_proj is None
     assert digests(paint(engine, request(), offered)) == before
 
 
 def references(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._references
+    pipeline: Any = engine._pipeline
+    return pipeline._references
 
 
 def test_a_picture_is_encoded_once(
@@ -154,14 +153,14 @@ def test_a_picture_is_encoded_once(
 
 
 def test_few_pictures_are_kept(
-    fresh: Engine, offered: Catalog, inputs_dir: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bot.engine import reference
 
     monkeypatch.setattr(reference, "PICTURES_KEPT", 2)
     painted = set()
     for seed in range(4):
-        guided = Reference(picture(inputs_dir, seed=seed), 0.5)
+        guided = Reference(picture(seed=seed), 0.5)
         painted |= {*digests(paint(fresh, request(reference=guided), offered))}
     assert len(painted) == 4
     assert len(references(fresh)._embeddings) == 2
@@ -211,7 +210,6 @@ def test_letting_go_frees_the_layers(engine: Engine, offered: Catalog, guided: R
 def test_a_small_card_holds_the_layers_while_denoising_only(
     engine: Engine,
     models_dir: Path,
-    inputs_dir: Path,
     tmp_path: Path,
     offered: Catalog,
     guided: Reference,
@@ -223,10 +221,9 @@ def test_a_small_card_holds_the_layers_while_denoising_only(
     small = Engine(
         models_dir=models_dir,
         hashes_file=tmp_path / "h.json",
-        inputs_dir=inputs_dir,
         memory=profile,
     )
-    over = InitImage(picture(inputs_dir), 0.5)
+    over = InitImage(picture(), 0.5)
     wanted = request(
         ("a", 0.7), reference=guided, init_image=over, hires=Hires(1.5, 0.5, 2), count=2
     )
@@ -237,11 +234,11 @@ def test_a_small_card_holds_the_layers_while_denoising_only(
         real = getattr(module, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            painter: Any = small._painter
-            held: Any = painter._residency.resident
+            pipeline: Any = small._pipeline
+            held: Any = pipeline._residency.resident
             parts = dict(held.parts)
-            if painter._references._layers:
-                parts["layers"] = painter._references._layers[1]
+            if pipeline._references._layers:
+                parts["layers"] = pipeline._references._layers[1]
             here = tuple(name for name, part in parts.items() if part.present)
             seen.setdefault(key, set()).add(here)
             return real(*args, **kwargs)
@@ -342,7 +339,6 @@ def test_a_reference_without_an_adapter_or_a_picture_is_said(
 def test_it_comes_from_the_hub_and_nothing_else_does(
     engine: Engine,
     models_dir: Path,
-    inputs_dir: Path,
     folders: dict[str, Path],
     offered: Catalog,
     guided: Reference,
@@ -364,7 +360,6 @@ def test_it_comes_from_the_hub_and_nothing_else_does(
             own = Engine(
                 models_dir=local,
                 hashes_file=tmp_path / "h.json",
-                inputs_dir=inputs_dir,
                 hub_endpoint=url,
             )
             assert digests(paint(own, request(reference=guided), found)) == expected
@@ -373,12 +368,11 @@ def test_it_comes_from_the_hub_and_nothing_else_does(
 
 
 def test_without_a_network_it_is_said(
-    engine: Engine, models_dir: Path, inputs_dir: Path, guided: Reference, tmp_path: Path
+    engine: Engine, models_dir: Path, guided: Reference, tmp_path: Path
 ) -> None:
     cut_off = Engine(
         models_dir=models_dir,
         hashes_file=tmp_path / "h.json",
-        inputs_dir=inputs_dir,
         hub_endpoint="http://127.0.0.1:9",
     )
     found = catalog(reference=ip_adapter.entry(Path("org/nowhere"), path="org/nowhere"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from bot.engine.owner import Owner
+from bot.engine.subject import Subject
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.progress import Notice, Progress
 from bot.request import Hires, InitImage
@@ -34,7 +34,7 @@ NETWORKS = ("unet", "text_encoder", "text_encoder_2", "vae")
 
 
 def modules(engine: Engine) -> list[weakref.ref[Any]]:
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [weakref.ref(module) for part in parts for module in part.modules()]
 
 
@@ -44,13 +44,13 @@ def alive(references: list[weakref.ref[Any]]) -> int:
 
 def addresses(engine: Engine) -> list[int]:
     """Where every parameter of the model lies."""
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [parameter.data_ptr() for part in parts for parameter in part.parameters()]
 
 
 def bits(engine: Engine) -> list[bytes]:
     """Every number of the model."""
-    parts = [getattr(resident(engine), name) for name in NETWORKS]
+    parts = [resident(engine).network(name) for name in NETWORKS]
     return [p.detach().numpy().tobytes() for part in parts for p in part.parameters()]
 
 
@@ -88,19 +88,19 @@ def test_closing_frees_every_module(fresh: Engine) -> None:
 
 def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
     """Fusing and unfusing would leave half of the weights changed by then."""
-    from tests.engine.sets import wear
+    from tests.engine.sets import set_adapters
 
     paint(engine, request())
     pristine = bits(engine)
     files = [kohya_lora(tmp_path / f"{n}.safetensors", seed=20 * n) for n in range(6)]
-    changed = resident(engine).unet.get_submodule(QUERY).weight.detach()
+    changed = resident(engine).network("unet").get_submodule(QUERY).weight.detach()
     chance, seen = random.Random(1), set()
     for _ in range(100):
         chosen = chance.sample(files, chance.randrange(1, 5))
-        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+        set_adapters(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
         seen.add(changed.numpy().tobytes())
     assert len(seen) == 100
-    wear(engine, [])
+    set_adapters(engine, [])
     assert bits(engine) == pristine
 
 
@@ -110,10 +110,10 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     import torch
     from safetensors.torch import load_file
 
-    from tests.engine.sets import wear
+    from tests.engine.sets import set_adapters
 
     engine = Engine(models_dir=models_dir, hashes_file=tmp_path / "h.json", dtype="bfloat16")
-    engine.preload(catalog(), lambda: None)
+    engine.preload(model("demo", TINY), lambda: None)
     pristine = {}
     for name in NETWORKS[:3]:
         (path,) = (models_dir / TINY / name).glob("*.safetensors")
@@ -124,7 +124,7 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
         return {
             name
             for name in NETWORKS[:3]
-            for key, held in getattr(resident(engine), name).named_parameters()
+            for key, held in resident(engine).network(name).named_parameters()
             if not torch.equal(held, pristine[name, key.removeprefix("text_model.")])
         }
 
@@ -132,9 +132,9 @@ def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     chance = random.Random(1)
     for _ in range(100):
         chosen = chance.sample(files, chance.randrange(1, 5))
-        wear(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
+        set_adapters(engine, [(path, chance.uniform(-2, 2)) for path in chosen])
     assert differing() == {*NETWORKS[:3]}
-    wear(engine, [])
+    set_adapters(engine, [])
     assert differing() == set()
     engine.close()
 
@@ -156,6 +156,8 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     fresh: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
     """Adapters are matched with the names of the networks that there are."""
+    from bot.engine.families import family_of
+
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     expected = digests(paint(fresh, request(("a", 1.0)), offered))
     broken = shutil.copytree(models_dir / TINY, tmp_path / "broken")
@@ -163,30 +165,31 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     deeper = {**config, "transformer_layers_per_block": 3}
     (broken / "unet/config.json").write_text(json.dumps(deeper))
     (broken / "vae/config.json").write_text("{")
-    known = painter_of(fresh)._residency.targets
+    known = pipeline_of(fresh)._residency.targets
     with pytest.raises(JobFailed) as failure:
         paint(fresh, request(model="broken"), catalog([model("broken", str(broken))]))
     assert failure.value.code == "model.unreadable"
     (broken / "vae/config.json").write_text((models_dir / TINY / "vae/config.json").read_text())
-    owner = Owner("model", "broken", lambda _: None, lambda: None)
-    painter = painter_of(fresh)
-    files = painter._model_files(model("broken", str(broken)), owner)
-    painter._residency._build(files, owner)
-    assert len(painter._residency.targets) > len(known)
+    broken_model = model("broken", str(broken))
+    subject = Subject("model", "broken", lambda _: None, lambda: None)
+    pipeline = pipeline_of(fresh)
+    files = pipeline._model_files(broken_model, subject)
+    pipeline._residency._build(files, family_of(broken_model), subject)
+    assert len(pipeline._residency.targets) > len(known)
     assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
 
 
-def painter_of(engine: Engine) -> Any:
-    return engine._painter
+def pipeline_of(engine: Engine) -> Any:
+    return engine._pipeline
 
 
-def shelf_of(engine: Engine) -> Any:
-    painter: Any = engine._painter
-    return painter._residency._shelf
+def cache_of(engine: Engine) -> Any:
+    pipeline: Any = engine._pipeline
+    return pipeline._residency._cache
 
 
 @pytest.fixture
-def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
+def keeping(models_dir: Path, tmp_path: Path) -> Any:
     """Makes an engine that keeps so many bytes of checkpoints in RAM."""
     engines: list[Engine] = []
 
@@ -196,7 +199,6 @@ def keeping(models_dir: Path, inputs_dir: Path, tmp_path: Path) -> Any:
         engine = Engine(
             models_dir=models_dir,
             hashes_file=hashes,
-            inputs_dir=inputs_dir,
             model_cache=limit,
             **options,
         )
@@ -231,7 +233,7 @@ def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> Non
     small = keeping(MODEL)
     for _ in range(2):
         assert [digests(paint(small, request(model=key))) for key in ("demo", "other")] == expected
-        assert 0 < shelf_of(small).nbytes <= MODEL
+        assert 0 < cache_of(small).nbytes <= MODEL
 
 
 def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
@@ -262,16 +264,16 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
-    from bot.engine.weights import contents
+    from bot.engine.weights import cache
 
     made: list[int] = []
-    real = contents.HostMemory
+    real = cache.HostMemory
 
     def counted(size: int, *, pinned: bool) -> Any:
         made.append(size)
         return real(size, pinned=pinned)
 
-    monkeypatch.setattr(contents, "HostMemory", counted)
+    monkeypatch.setattr(cache, "HostMemory", counted)
     generous = keeping(9 * MODEL)
     expected = [digests(paint(generous, request(model=key))) for key in ("demo", "other")]
     one = sum(made) // 2
@@ -285,15 +287,15 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
 def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     import torch
 
-    from bot.engine.weights import Layout, Shelf
+    from bot.engine.weights import Layout, WeightCache
 
     module = torch.nn.Linear(64, 64)
     layout = Layout.of(module, torch.float32)
-    shelf = Shelf(layout.size, pinned=False)
+    cache = WeightCache(layout.size, pinned=False)
 
     def take(number: float) -> Any:
         tensors = {name: torch.full(slot.shape, number) for name, slot in layout.slots.items()}
-        return shelf.take(str(number), layout, lambda: tensors, lambda: None)
+        return cache.take(str(number), layout, lambda: tensors, lambda: None)
 
     held = take(1.0)
     assert float(take(2.0).tensor("weight")[0, 0]) == 2.0
@@ -310,22 +312,22 @@ def test_networks_that_are_the_same_are_kept_once(
     single = single_file(models_dir / TINY, tmp_path / "single.safetensors")
     kept = keeping(9 * MODEL)
     pictures = [digests(paint(kept, request()))]
-    once = shelf_of(kept).nbytes
+    once = cache_of(kept).nbytes
     for path, config in ((twin, None), (single, "tiny")):
         entry = model("x", str(path), config=config)
         pictures.append(digests(paint(kept, request(model="x"), catalog([entry]))))
-    assert shelf_of(kept).nbytes == once
+    assert cache_of(kept).nbytes == once
     assert pictures[0] == pictures[1] == pictures[2]
 
 
 @pytest.mark.parametrize("profile", ["11gb", "8gb"])
 def test_a_small_card_paints_the_same_picture(
-    keeping: Any, engine: Engine, inputs_dir: Path, tmp_path: Path, profile: str
+    keeping: Any, engine: Engine, tmp_path: Path, profile: str
 ) -> None:
     """What is parked meanwhile costs time, never a bit."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
-    over = InitImage(picture(inputs_dir), 0.5)
+    over = InitImage(picture(), 0.5)
     for wanted in (
         request(("a", 0.7), count=2),
         request(),
@@ -350,20 +352,20 @@ def test_what_the_job_before_wore_is_not_put_on_again(
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
-    worn: list[Any] = []
+    applied: list[Any] = []
     real = WeightChange.add_to
 
     def add_to(change: Any, *given: Any) -> None:
-        worn.append(change)
+        applied.append(change)
         real(change, *given)
 
     monkeypatch.setattr(WeightChange, "add_to", add_to)
     paint(small, request(("a", 1.0)), offered)
-    assert worn
+    assert applied
     small.rest()
-    worn.clear()
+    applied.clear()
     paint(small, request(), offered)
-    assert not worn
+    assert not applied
 
 
 def out_of_memory(*_: Any, **__: Any) -> Any:
@@ -382,8 +384,8 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
         ("bot.engine.passes.denoise", out_of_memory),
         ("bot.engine.passes.denoise", no_more_ram),
         ("bot.engine.pixels.decode", out_of_memory),
-        ("bot.engine.weights.contents.Contents.copy_into", out_of_memory),
-        ("bot.engine.patches.Library.get", out_of_memory),
+        ("bot.engine.weights.cache.PristineWeights.copy_into", out_of_memory),
+        ("bot.engine.patches.AdapterCache.get", out_of_memory),
     ],
 )
 def test_out_of_memory_is_said_and_forgotten(
@@ -416,7 +418,7 @@ def test_out_of_memory_is_said_and_forgotten(
     [
         "bot.engine.passes.denoise",
         "bot.engine.pixels.decode",
-        "bot.engine.weights.contents.Contents.copy_into",
+        "bot.engine.weights.cache.PristineWeights.copy_into",
     ],
 )
 def test_a_device_that_is_lost_is_no_fault_of_the_request(
@@ -452,7 +454,9 @@ def test_an_out_of_memory_of_the_accelerator_is_no_lost_device(
 def test_out_of_memory_is_tried_once_with_less(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import memory, pixels
+    from bot.engine import pixels
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import Profile
 
     expected = paint(engine, request())
     real, tried = pixels.decode, []
@@ -462,7 +466,7 @@ def test_out_of_memory_is_tried_once_with_less(
         return real(*args, tiled=tiled) if tiled else out_of_memory()
 
     monkeypatch.setattr(pixels, "decode", needs_tiles)
-    monkeypatch.setitem(memory._WHOLE, memory.Profile.GB11, 0)
+    monkeypatch.setitem(WHOLE, Profile.GB11, 0)
     painting = paint(engine, request())
     assert tried == [False, True]
     assert painting.warnings == (Notice("memory.lowered", {"profile": "11gb"}),)
@@ -482,7 +486,7 @@ def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
     real = Part.wake
 
     def wake(part: Any, check_stop: Any) -> None:
-        parts = painter_of(small)._residency._parts
+        parts = pipeline_of(small)._residency._parts
         if not part.present and sum(other.present for _, other in parts.values()) == 3:
             out_of_memory()
         real(part, check_stop)
@@ -528,7 +532,7 @@ def test_out_of_memory_in_the_second_pass_names_the_final_size(
 def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import prompt
+    from bot.engine.families.sdxl import text
 
     small = keeping(3 * MODEL, memory="8gb")
     seen: list[Progress] = []
@@ -540,13 +544,13 @@ def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     with pytest.raises(PaintStopped):
         paint(small, request(), report=seen.append, check_stop=stop)
     assert resident(small).parts["unet"].present
-    real = prompt.encode
+    real = text.encode
 
     def encode(*args: Any) -> Any:
         assert not resident(small).parts["unet"].present
         return real(*args)
 
-    monkeypatch.setattr(prompt, "encode", encode)
+    monkeypatch.setattr(text, "encode", encode)
     paint(small, request())
 
 
@@ -576,11 +580,12 @@ def test_what_is_parked_and_tiled(
     parked: tuple[bool, bool, bool],
     tiled: bool,
 ) -> None:
+    from bot.engine.families.sdxl.memory import WHOLE
     from bot.engine.memory import Plan, Profile, plan
 
     text, unet, reference = parked
-    assert plan(Profile(profile), *size, upcast=upcast) == Plan(
-        park_text_encoders=text, park_unet=unet, park_reference=reference, tiled=tiled
+    assert plan(Profile(profile), WHOLE, *size, upcast=upcast) == Plan(
+        park_text_encoders=text, park_denoiser=unet, park_reference=reference, tiled=tiled
     )
 
 

@@ -38,9 +38,10 @@ VELOCITY = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
 
 def spaced(name: str, steps: int) -> Any:
     from bot.engine import sampling
+    from bot.engine.families import FAMILIES
 
     scheduler = sampling.build(name, SDXL, steps)
-    sampling.set_steps(scheduler, name, steps, "AYS", "cpu")
+    sampling.set_steps(scheduler, name, steps, "AYS", "cpu", FAMILIES["sdxl"].ays)
     return scheduler
 
 
@@ -89,7 +90,7 @@ def test_a_later_beginning_is_exact(models_dir: Path, name: str) -> None:
     steps = 100
     for skipped in (3, 97, 98):
         scheduler = sampling.build(name, SDXL, steps)
-        sampling.set_steps(scheduler, name, steps, None, "cpu")
+        sampling.set_steps(scheduler, name, steps, None, "cpu", ())
         left = sampling.skip_to(scheduler, skipped)
         assert len(left) == len(scheduler.timesteps) - skipped * scheduler.order
         latents = torch.ones(1, 4, 2, 2)
@@ -202,7 +203,7 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
         assert not unable & {*allowed}
         return
     scheduler = sampling.build(name, config, 8)
-    sampling.set_steps(scheduler, name, 8, None, "cpu")
+    sampling.set_steps(scheduler, name, 8, None, "cpu", ())
     assert scheduler.timesteps[0] == 999
     assert scheduler.alphas_cumprod[999] < 1e-7
 
@@ -210,11 +211,11 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
 @pytest.mark.parametrize(
     "name", [name for name in SCHEDULERS if name not in {"DPM++ SDE Karras", "Heun"}]
 )
-def test_noise_alone_is_painted_to_a_picture(engine: Engine, inputs_dir: Path, name: str) -> None:
+def test_noise_alone_is_painted_to_a_picture(engine: Engine, name: str) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}
     offered = catalog([model("v", "tiny", **fields)])
     shared = {"model": "v", "scheduler": name, "steps": 4}
     first = paint(engine, request(**shared), offered)
-    over = InitImage(picture(inputs_dir), 0.5)
+    over = InitImage(picture(), 0.5)
     paint(engine, request(**shared, init_image=over, hires=Hires(1.25, 0.4, 4)), offered)
     assert digests(paint(engine, request(**shared), offered)) == digests(first)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.hashing import HashBook
+from bot.engine.hashing import HashCache
 from catalog import SCHEDULERS
 from tests.engine.factories import TINY
 
@@ -66,12 +66,12 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path) -> None:
     file, book = tmp_path / "weights", tmp_path / "deep" / "hashes.json"
     file.write_bytes(b"first")
     fractions: list[float] = []
-    digest = HashBook(book).of_file(file, fractions.append)
+    digest = HashCache(book).of_file(file, fractions.append)
     assert digest == hashlib.sha256(b"first").hexdigest()
     assert fractions == [1.0]
-    assert HashBook(book).of_file(file, never) == digest
+    assert HashCache(book).of_file(file, never) == digest
     file.write_bytes(b"other bytes")
-    assert HashBook(book).of_file(file, ignore) == hashlib.sha256(b"other bytes").hexdigest()
+    assert HashCache(book).of_file(file, ignore) == hashlib.sha256(b"other bytes").hexdigest()
     assert [path.name for path in book.parent.iterdir()] == ["hashes.json"]
 
 
@@ -80,8 +80,8 @@ def test_a_broken_book_only_costs_time(tmp_path: Path, content: str) -> None:
     file, book = tmp_path / "weights", tmp_path / "hashes.json"
     file.write_bytes(b"first")
     book.write_text(content)
-    assert HashBook(book).of_file(file, ignore) == hashlib.sha256(b"first").hexdigest()
-    assert HashBook(book).of_file(file, never)
+    assert HashCache(book).of_file(file, ignore) == hashlib.sha256(b"first").hexdigest()
+    assert HashCache(book).of_file(file, never)
 
 
 def test_a_folder_is_hashed_as_sha256sum_prints_it(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_folder_is_hashed_as_sha256sum_prints_it(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(name.encode())
     lines = [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in names]
     fractions: list[float] = []
-    book = HashBook(tmp_path / "hashes.json")
+    book = HashCache(tmp_path / "hashes.json")
     digest = book.of_files(tmp_path, [tmp_path / name for name in names], fractions.append)
     assert digest == hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
     assert fractions == sorted(fractions)
@@ -106,18 +106,18 @@ def test_an_adapter_is_hashed_with_and_without_its_header_in_one_reading(
     file, book = tmp_path / "adapter", tmp_path / "hashes.json"
     file.write_bytes(content)
     fractions: list[float] = []
-    both = HashBook(book).of_adapter(file, lambda: 15, fractions.append)
+    both = HashCache(book).of_adapter(file, lambda: 15, fractions.append)
     assert both == tuple(hashlib.sha256(part).hexdigest() for part in (content, content[15:]))
     assert fractions == sorted(set(fractions))
-    assert HashBook(book).of_adapter(file, lambda: 1 // 0, never) == both
-    assert HashBook(book).of_file(file, never) == both[0]
+    assert HashCache(book).of_adapter(file, lambda: 1 // 0, never) == both
+    assert HashCache(book).of_file(file, never) == both[0]
 
 
 def test_hashing_can_be_stopped(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"first")
     with pytest.raises(AssertionError):
-        HashBook(tmp_path / "hashes.json").of_file(file, never)
+        HashCache(tmp_path / "hashes.json").of_file(file, never)
     assert not (tmp_path / "hashes.json").exists()
 
 
@@ -157,14 +157,15 @@ def test_a_cards_profile_is_told_by_what_the_driver_says_it_has(gib: float, prof
 
 
 def test_the_largest_picture_in_one_piece_fits_the_smallest_card_of_a_profile() -> None:
-    """By the figures of memory.py, with 0.7 GiB for what torch does not count."""
-    from bot.engine.memory import _WHOLE, SMALLEST, plan
+    """By the figures of the family's memory.py, with 0.7 GiB for what torch does not count."""
+    from bot.engine.families.sdxl.memory import WHOLE
+    from bot.engine.memory import SMALLEST, plan
 
     for profile, least in SMALLEST.items():
-        planned = plan(profile, 1024, 1024, upcast=False)
-        weights = 4.8 * (not planned.park_unet) + 0.2
+        planned = plan(profile, WHOLE, 1024, 1024, upcast=False)
+        weights = 4.8 * (not planned.park_denoiser) + 0.2
         weights += 1.5 * (not planned.park_text_encoders) + 0.7 * (not planned.park_reference)
-        assert weights + 4.3 * _WHOLE[profile] / 1024**2 + 0.7 <= least, profile
+        assert weights + 4.3 * WHOLE[profile] / 1024**2 + 0.7 <= least, profile
 
 
 def test_a_cpu_needs_twice_the_memory_for_numbers_twice_as_wide(

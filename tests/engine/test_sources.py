@@ -104,7 +104,7 @@ def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
     for key, vae in (("plain", None), ("x", str(fragile))):
         entry = model(key, "tiny", vae_path=vae)
         paint(engine, request(model=key), catalog([entry]))
-        kept[key] = (resident(engine).unet.dtype, resident(engine).vae.dtype)
+        kept[key] = (resident(engine).denoiser.dtype, resident(engine).vae.dtype)
     assert kept == {
         "plain": (torch.float16, torch.float16),
         "x": (torch.float16, torch.float32),

@@ -64,6 +64,7 @@ async def kept(inputs: Inputs, data: bytes) -> Image.Image:
         image.load()
     assert (image.format, image.mode) == ("PNG", "RGB")
     assert await inputs.size(sha256) == image.size
+    assert inputs.read(sha256) == path.read_bytes()
     return image
 
 
@@ -256,6 +257,8 @@ async def test_whatever_the_file_holds_it_is_kept_or_refused(
 def test_only_a_sha256_is_a_path(inputs: Inputs, sha256: str) -> None:
     with pytest.raises(ValueError, match="64 digits"):
         inputs.path(sha256)
+    with pytest.raises(ValueError, match="64 digits"):
+        inputs.read(sha256)
 
 
 async def test_what_no_job_refers_to_is_swept_when_it_is_old(inputs: Inputs) -> None:

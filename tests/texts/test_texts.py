@@ -31,24 +31,6 @@ EXPANSIONS = {
 }
 """What the f-strings that make a code can become."""
 
-KINDS_OF_OWNER = {
-    "file.py": ["adapter"],
-    "library.py": ["adapter"],
-    "residency.py": ["model"],
-    "networks.py": ["model", "reference"],
-    "reference.py": ["reference"],
-    "hub.py": ["adapter", "model", "reference"],
-    "sources.py": ["adapter", "model", "reference"],
-}
-"""Whose files each module of the engine reads; see bot/engine/owner.py."""
-NEVER = {
-    "adapter.incomplete",
-    "reference.not_sdxl",
-    "reference.choose_file",
-    "reference.no_safetensors",
-}
-"""What cannot happen to the files of that kind: [reference] names each of them."""
-
 FILE_NAMES = (".json", ".safetensors", ".index", ".toml", ".sqlite3")
 
 
@@ -118,15 +100,12 @@ def asked_for() -> Iterator[Use]:
         elif name in {"Notice", "Failure"} and len(call.args) == 2:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
-        elif name in {"failed", "Unfit"} and file.name in KINDS_OF_OWNER:
-            # Unfit's params go to Owner.failed together with the path.
+        elif name in {"failed", "Unfit"}:
+            # The engine's, see bot/engine/subject.py; Unfit's params go to it with the path.
             more = {"path"} if name == "Unfit" else set()
-            for code in codes_in(call.args[0]):
-                for kind in KINDS_OF_OWNER[file.name]:
-                    if f"{kind}.{code}" in NEVER:
-                        continue
-                    full = None if params is None else params | more | {kind}
-                    yield Use(f"{kind}.{code}", full, where)
+            for code in (code for argument in call.args for code in codes_in(argument)):
+                kind = code.partition(".")[0]
+                yield Use(code, None if params is None else params | more | {kind}, where)
 
 
 def literals() -> set[str]:
@@ -168,7 +147,6 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
         "memory.out",
     } <= codes
     assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
-    assert "adapter.incomplete" not in codes
     assert "delivery.forbidden" in literals()
     assert len(USES) > 100
 

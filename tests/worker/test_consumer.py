@@ -1,11 +1,11 @@
-"""The consumer, with a painter that does as it is told."""
+"""The consumer, with an engine that does as it is told."""
 
 import asyncio
 import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +18,25 @@ from bot.backoff import Backoff
 from bot.errors import EngineLost, JobFailed, Loss, StoreError
 from bot.files.images import save_images
 from bot.log import job_of
+from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
-from bot.request import GenerationRequest
+from bot.request import AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, Job, JobState, NewJob, Store
 from bot.worker import consumer as consumer_module
 from bot.worker import workers as workers_module
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.workers import Workers
-from catalog import Catalog
+from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.catalog.fixed import fixed
 from tests.queue.lanes import queue_of
 from tests.store.factories import CANARY, new_job, painting, request
+
+MODEL = ModelEntry(key="demo", name="Demo", path="demo")
+ADAPTERS = {key: AdapterEntry(key=key, name=key, path=key) for key in ("ink", "fine")}
+CATALOG = Catalog({"demo": MODEL}, ADAPTERS, "demo")
 
 S = JobState
 Report = Callable[[Progress], None]
@@ -44,7 +49,7 @@ def paint_at_once(asked: GenerationRequest, report: Report, check_stop: CheckSto
     return painting(asked)
 
 
-class FakePainter:
+class FakeEngine:
     """`work` is what the next paint does, in the engine thread."""
 
     def __init__(self, work: Work = paint_at_once) -> None:
@@ -53,24 +58,26 @@ class FakePainter:
         self.closed = self.warm = False
         self.preloading: Callable[[CheckStop], object] = lambda _: None
         self.rested = threading.Event()
-        self.fetched: Queue[tuple[str, int]] = Queue()
+        self.fetched: Queue[tuple[str, list[str]]] = Queue()
+        self.orders: list[Order] = []
 
     def warm_up(self) -> None:
         self.threads.append(threading.current_thread().name)
         self.warm = True
 
-    def preload(self, catalog: Catalog, check_stop: CheckStop) -> None:
+    def preload(self, model: ModelEntry, check_stop: CheckStop) -> None:
+        assert model == MODEL
         self.threads.append(threading.current_thread().name)
         self.preloading(check_stop)
 
-    def paint(
-        self, asked: GenerationRequest, catalog: Catalog, report: Report, check_stop: CheckStop
-    ) -> Painting:
+    def paint(self, order: Order, report: Report, check_stop: CheckStop) -> Painting:
         self.threads.append(threading.current_thread().name)
-        return self.work(asked, report, check_stop)
+        self.orders.append(order)
+        return self.work(order.request, report, check_stop)
 
-    def prefetch(self, asked: GenerationRequest, catalog: Catalog) -> None:
-        self.fetched.put((threading.current_thread().name, asked.seed))
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        keys = [entry.key for entry in adapters]
+        self.fetched.put((threading.current_thread().name, keys))
 
     def rest(self) -> None:
         self.threads.append(threading.current_thread().name)
@@ -120,7 +127,7 @@ class Bench:
     store: Store
     queue: JobQueue
     workers: Workers
-    painter: FakePainter
+    engine: FakeEngine
     watcher: Watcher
     images: Path
     stop: Callable[[], Awaitable[None]]
@@ -161,16 +168,18 @@ def build(tmp_path: Path) -> Build:
         timeout: float = 600,
         watcher: Any = None,
         idle: float | None = None,
+        picture: Callable[[str], bytes] | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
-            queue, painter = queue_of(store), FakePainter(work)
+            queue, engine = queue_of(store), FakeEngine(work)
             observer, notices, withdrawn = watcher or Watcher(), Notices(), set[str]()
             consumer = GpuConsumer(
                 lane=queue.lanes[0],
                 queue=queue,
                 store=store,
-                painter=painter,
-                catalog=fixed(Catalog({}, {}, "")),
+                engine=engine,
+                catalog=fixed(CATALOG),
+                picture=picture or (lambda _: b""),
                 observer=observer,
                 notices=notices,
                 withdrawn=withdrawn,
@@ -182,9 +191,36 @@ def build(tmp_path: Path) -> Build:
             async with AsyncExitStack() as running:
                 await running.enter_async_context(workers.running())
                 stop = running.aclose
-                yield Bench(store, queue, workers, painter, observer, tmp_path / "images", stop)
+                yield Bench(store, queue, workers, engine, observer, tmp_path / "images", stop)
 
     return open_bench
+
+
+class TestOrdering:
+    async def test_the_engine_is_given_all_that_the_request_names(self, build: Build) -> None:
+        threads = []
+
+        def picture(sha256: str) -> bytes:
+            threads.append(threading.current_thread().name)
+            return sha256.encode()
+
+        asked = request(init_image=InitImage("a" * 64, 0.5))
+        async with build(picture=picture) as bench:
+            job = await bench.ended(await bench.take(new_job(request=asked)))
+        assert job.state is S.DONE
+        pictures = {"a" * 64: b"a" * 64}
+        assert bench.engine.orders == [Order(asked, MODEL, (ADAPTERS["ink"],), None, pictures)]
+        assert threads == bench.engine.threads  # never on the event loop
+
+    async def test_what_is_gone_fails_the_job(self, build: Build) -> None:
+        def picture(sha256: str) -> bytes:
+            raise FileNotFoundError(sha256)
+
+        asked = request(init_image=InitImage("a" * 64, 0.5))
+        async with build(picture=picture) as bench:
+            job = await bench.ended(await bench.take(new_job(request=asked)))
+        assert job.error == Failure("picture.gone", {})
+        assert not bench.engine.orders
 
 
 class Gate:
@@ -237,9 +273,9 @@ class TestPainting:
                 await bench.ended(job_id)
         assert seeds == [0, 1, 2, 3, 4]
         assert [done.id for done in bench.watcher.finished_jobs] == ids
-        assert len(set(bench.painter.threads)) == 1
-        assert bench.painter.threads[0].startswith("engine")
-        assert bench.painter.warm
+        assert len(set(bench.engine.threads)) == 1
+        assert bench.engine.threads[0].startswith("engine")
+        assert bench.engine.warm
 
     async def test_what_is_logged_while_it_paints_names_the_job(self, build: Build) -> None:
         """In the engine thread, and by what tells the observer."""
@@ -273,12 +309,16 @@ class TestPainting:
     async def test_what_a_waiting_job_needs_is_read_meanwhile(self, build: Build) -> None:
         gate = Gate()
         async with build(gate) as bench:
-            await bench.take(new_job(request=request(seed=1)))
+            await bench.take()
             await gate.entered()
-            ids = [await bench.take(new_job(request=request(seed=n))) for n in (2, 3)]
-            seed = 0
-            while seed != 3:
-                thread, seed = await asyncio.to_thread(bench.painter.fetched.get, timeout=20)
+            waiting = [
+                (AdapterUse("ink", 1.0),),
+                (AdapterUse("gone", 1.0), AdapterUse("fine", 1.0)),
+            ]
+            ids = [await bench.take(new_job(request=request(adapters=uses))) for uses in waiting]
+            fetched: list[str] = []
+            while fetched != ["fine"]:
+                thread, fetched = await asyncio.to_thread(bench.engine.fetched.get, timeout=20)
                 assert thread.startswith("reader")
             assert not bench.watcher.finished_jobs
             gate.go_on.set()
@@ -294,7 +334,7 @@ class TestPainting:
             raise OSError("the disk is gone")
 
         async with build(gate) as bench:
-            monkeypatch.setattr(bench.painter, "prefetch", fail)
+            monkeypatch.setattr(bench.engine, "prefetch", fail)
             await bench.take()
             await gate.entered()
             job_id = await bench.take()
@@ -306,11 +346,11 @@ class TestPainting:
     async def test_the_default_model_is_there_before_anybody_asks(self, build: Build) -> None:
         async with build() as bench:
             loading = threading.Event()
-            bench.painter.preloading = lambda _: loading.set()
+            bench.engine.preloading = lambda _: loading.set()
             bench.workers.warm_up()
             assert await asyncio.to_thread(loading.wait, 20)
             assert (await bench.ended(await bench.take())).state is S.DONE
-            assert len(set(bench.painter.threads)) == 1
+            assert len(set(bench.engine.threads)) == 1
 
     @pytest.mark.parametrize("error", [JobFailed("model.gone", model="x"), OSError("broken")])
     async def test_a_default_model_that_cannot_be_loaded_is_logged(
@@ -320,7 +360,7 @@ class TestPainting:
             raise error
 
         async with build() as bench:
-            bench.painter.preloading = fail
+            bench.engine.preloading = fail
             bench.workers.warm_up()
             assert (await bench.ended(await bench.take())).state is S.DONE
         assert "the default model cannot be loaded" in caplog.text
@@ -338,7 +378,7 @@ class TestPainting:
             pytest.fail("it went on")
 
         async with build() as bench:
-            bench.painter.preloading = load
+            bench.engine.preloading = load
             bench.workers.warm_up()
             assert await asyncio.to_thread(loading.wait, 20)
             stopping = asyncio.ensure_future(bench.stop())
@@ -349,8 +389,8 @@ class TestPainting:
 
     async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:
         async with build(idle=0.02) as bench:
-            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
-            assert bench.painter.threads[0].startswith("engine")
+            assert await asyncio.to_thread(bench.engine.rested.wait, 20)
+            assert bench.engine.threads[0].startswith("engine")
             assert (await bench.ended(await bench.take())).state is S.DONE
 
     async def test_everyone_is_told_their_new_place(
@@ -410,7 +450,7 @@ class TestStopping:
         async with build(forever, timeout=0.01) as bench:
             job = await bench.ended(await bench.take())
             assert (job.state, job.error) == (S.FAILED, Failure("job.timeout", {"seconds": 0}))
-            bench.painter.work = paint_at_once
+            bench.engine.work = paint_at_once
             assert (await bench.store.job(await bench.take())).state is not S.FAILED
 
     async def test_the_clock_starts_after_a_download(
@@ -436,7 +476,7 @@ class TestStopping:
         monkeypatch.setattr("bot.worker.attempt.time", Clock)
         async with build(work, timeout=600) as bench:
             assert (await bench.ended(await bench.take())).state is S.DONE
-            bench.painter.work = lambda asked, report, check: late(check)
+            bench.engine.work = lambda asked, report, check: late(check)
 
             def late(check: CheckStop) -> Painting:
                 nonlocal now
@@ -509,10 +549,10 @@ class TestStopping:
             running, waiting = await bench.take(), await bench.take()
             await gate.entered()
             await bench.workers.pause()
-            assert not bench.painter.rested.is_set()
+            assert not bench.engine.rested.is_set()
             gate.go_on.set()
             assert (await bench.ended(running)).state is S.DONE
-            assert await asyncio.to_thread(bench.painter.rested.wait, 20)
+            assert await asyncio.to_thread(bench.engine.rested.wait, 20)
             late = await bench.take()
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -555,7 +595,7 @@ class TestFailing:
         async with build(work) as bench:
             job = await bench.ended(await bench.take(new_job(request=asked)))
             assert job.error == Failure("job.unexpected", {"id": job.id})
-            bench.painter.work = paint_at_once
+            bench.engine.work = paint_at_once
             assert (await bench.ended(await bench.take())).state is S.DONE
         ours = "\n".join(
             caplog.handler.format(record)
@@ -647,7 +687,7 @@ class TestLosing:
         assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
         assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
         assert (waiting.state, waiting.crashes) == (S.PENDING, 0)
-        assert not bench.painter.closed
+        assert not bench.engine.closed
 
     async def test_a_step_that_hangs_is_noticed(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
@@ -702,7 +742,7 @@ class TestRobustness:
             for _ in range(3):
                 job = await bench.ended(await bench.take())
                 assert job.state is S.DONE
-            bench.painter.work = raise_job_failed
+            bench.engine.work = raise_job_failed
             assert (await bench.ended(await bench.take())).state is S.FAILED
             await bench.watcher.until(lambda: bench.watcher.places)
             assert bench.workers.draining
@@ -742,7 +782,7 @@ class TestShutdown:
         async with build() as bench:
             await bench.stop()
             assert not bench.workers.draining
-            assert bench.painter.closed
+            assert bench.engine.closed
 
     async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
         gate = Gate()
@@ -755,7 +795,7 @@ class TestShutdown:
             await stopping
             for job_id in (running, waiting):
                 assert (await bench.store.job(job_id)).state is S.PENDING
-            assert bench.painter.closed
+            assert bench.engine.closed
             assert bench.watcher.failed_jobs == bench.watcher.finished_jobs == []
 
     async def test_a_painter_that_never_returns_is_left_behind(
@@ -771,7 +811,7 @@ class TestShutdown:
                 await bench.stop()
                 assert not bench.workers.draining
                 assert (await bench.store.job(job_id)).state is S.PENDING
-                assert not bench.painter.closed
+                assert not bench.engine.closed
         finally:
             gate.go_on.set()
 
@@ -783,7 +823,7 @@ class TestShutdown:
         go_on = threading.Event()
         try:
             async with build() as bench:
-                monkeypatch.setattr(bench.painter, "warm_up", lambda: go_on.wait(30))
+                monkeypatch.setattr(bench.engine, "warm_up", lambda: go_on.wait(30))
                 bench.workers.warm_up()
                 async with asyncio.timeout(10):
                     await bench.stop()

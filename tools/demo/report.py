@@ -29,6 +29,7 @@ from PIL import Image
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
 from bot.engine import Engine
+from bot.order import order_of
 from bot.request import AdapterUse, GenerationRequest
 from catalog import Catalog, read_catalog
 from tools.demo import judge
@@ -87,7 +88,9 @@ class Painter:
             }
         )
         began = time.perf_counter()
-        painting = self._engine.paint(request, self._catalog, lambda _: None, lambda: None)
+        painting = self._engine.paint(
+            order_of(request, self._catalog), lambda _: None, lambda: None
+        )
         self.seconds.append(time.perf_counter() - began)
         return painting.images[0].image
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from bot.engine.patches.families import Family, LoRA, MalformedError, Shape, at
+from bot.engine.patches.algorithms import Algorithm, LoRA, MalformedError, Shape, at
 
 
 class Change(Protocol):
@@ -30,8 +30,8 @@ class Change(Protocol):
         base: the pristine parameter, in fp32, on any device; it is not modified.
         Returns a tensor of its own, like `base`. The patched parameter is
         base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once: every
-        family, those that do not add (DoRA, OFT, BOFT, (IA)³) too, is linear in the weight, and at
-        weight 1 alone what its authors define.
+        algorithm, those that do not add (DoRA, OFT, BOFT, (IA)³) too, is linear in the weight, and
+        at weight 1 alone what its authors define.
         """
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
@@ -40,26 +40,26 @@ class Change(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WeightChange:
-    """The weight of a module, changed by one of the families."""
+    """The weight of a module, changed by one of the algorithms."""
 
     part: str
     parameter: str
     nbytes: int
-    family: Family
+    algorithm: Algorithm
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
-        return self.family.delta(base)
+        return self.algorithm.delta(base)
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
-        if isinstance(self.family, LoRA) and self.family.mid is None:
-            self.family.add_product(total, weight)
+        if isinstance(self.algorithm, LoRA) and self.algorithm.mid is None:
+            self.algorithm.add_product(total, weight)
         else:
             total.add_(self.delta(base), alpha=weight)
 
 
 @dataclass(frozen=True, slots=True)
 class Decomposed:
-    """DoRA, DoHA, DoKr: W' = magnitude · (W + Δ) / ‖W + Δ‖, with Δ of any other family.
+    """DoRA, DoHA, DoKr: W' = magnitude · (W + Δ) / ‖W + Δ‖, with Δ of any other algorithm.
 
     magnitude: n numbers, in any shape. axis: 0 when the norm is that of every row (peft, and
     LyCORIS with `wd_on_out`), 1 when it is that of every input column over rows and kernel
@@ -72,12 +72,12 @@ class Decomposed:
     part: str
     parameter: str
     nbytes: int
-    family: Family
+    algorithm: Algorithm
     magnitude: torch.Tensor
     axis: int
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
-        merged = self.family.delta(base).add_(base)
+        merged = self.algorithm.delta(base).add_(base)
         others = [axis for axis in range(base.ndim) if axis != self.axis]
         norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
         magnitude = at(self.magnitude, base).reshape(norm.shape)

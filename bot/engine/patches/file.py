@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.engine.owner import Owner, public
-from bot.engine.patches import alphas, families
+from bot.engine.patches import algorithms, alphas
+from bot.engine.patches.algorithms import Algorithm, MalformedError, RankError, Shape
 from bot.engine.patches.changes import (
     BiasChange,
     Change,
@@ -17,10 +17,9 @@ from bot.engine.patches.changes import (
     bytes_of,
     magnitude_axis,
 )
-from bot.engine.patches.contents import Contents, CutOffError
-from bot.engine.patches.families import Family, MalformedError, RankError, Shape
+from bot.engine.patches.file_tensors import CutOffError, FileTensors
 from bot.engine.patches.names import Target, split
-from catalog.families import SDXL
+from bot.engine.subject import Subject, public
 from catalog.weight_files import (
     Header,
     NotSafetensors,
@@ -32,18 +31,18 @@ from catalog.weight_files import (
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRA for SDXL (rank 512, with convolutions) has about 3 GiB."""
 
-FAMILIES: Final[tuple[type[Family], ...]] = (
-    families.LoRA,
-    families.LoHa,
-    families.LoKr,
-    families.GLoRA,
-    families.OFT,
-    families.IA3,
-    families.Full,
-    families.Norm,
+ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
+    algorithms.LoRA,
+    algorithms.LoHa,
+    algorithms.LoKr,
+    algorithms.GLoRA,
+    algorithms.OFT,
+    algorithms.IA3,
+    algorithms.Full,
+    algorithms.Norm,
 )
-_BY_ROLE: Final = {role: family for family in FAMILIES for role in family.roles}
-_DECOMPOSABLE: Final = (families.LoRA, families.LoHa, families.LoKr, families.GLoRA)
+_BY_ROLE: Final = {role: algorithm for algorithm in ALGORITHMS for role in algorithm.roles}
+_DECOMPOSABLE: Final = (algorithms.LoRA, algorithms.LoHa, algorithms.LoKr, algorithms.GLoRA)
 _SHARED: Final = frozenset(("alpha", "magnitude", "diff_b", "b_norm", "up_bias"))
 _SCALARS: Final = frozenset(("alpha", "on_input"))
 """Roles of single numbers; only these may be integers."""
@@ -72,49 +71,52 @@ class AdapterFile:
     nbytes: int
 
 
-def check_header(path: Path, owner: Owner) -> Header:
+def check_header(path: Path, subject: Subject) -> Header:
     """Refuse what is no adapter in a .safetensors file, without reading a number of it.
 
     Raises JobFailed.
     """
     try:
         if path.stat().st_size > FILE_LIMIT:
-            raise owner.failed("too_large", limit=FILE_LIMIT // 2**30)
+            raise subject.failed("adapter.too_large", limit=FILE_LIMIT // 2**30)
         header = read_header(path)
     except NotSafetensors as error:
-        raise owner.failed("not_safetensors", reason=str(error)) from None
+        raise subject.failed("adapter.not_safetensors", reason=str(error)) from None
     except OSError:
-        raise owner.failed("missing", path=public(str(path))) from None
+        raise subject.failed("adapter.missing", path=public(str(path))) from None
     kind = unsupported_kind(header.shapes)
     if kind:
-        raise owner.failed("unsupported", kind=kind)
+        raise subject.failed("adapter.unsupported", kind=kind)
     return header
 
 
-def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
+def read(
+    path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
+) -> AdapterFile:
     """Read and check a whole adapter file.
 
-    known: from `names.targets` of the model that it is for. Raises JobFailed, and what
-    `owner.check_stop` raises.
+    known: from `Family.targets` of the model that it is for. bases: base models, in the words of
+    `catalog.weight_files`, whose adapters fit that family. Raises JobFailed, and what
+    `subject.check_stop` raises.
     """
-    header = check_header(path, owner)
-    modules = _modules(header, owner)
-    reader = _Reader(header, modules, owner)
+    header = check_header(path, subject)
+    modules = _modules(header, subject)
+    reader = _Reader(header, modules, bases, subject)
     matched = {name: known[name] for name in modules if name in known}
     if not matched:
         raise reader.matches_nothing()
     twice = Counter(matched.values())
     for name, target in matched.items():
         if twice[target] > 1:  # under two of its names
-            raise owner.failed("broken", module=name)
+            raise subject.failed("adapter.broken", module=name)
     plans = [reader.plan(name, target) for name, target in matched.items()]
     try:
-        contents = Contents(path, header, owner.check_stop)
+        contents = FileTensors(path, header, subject.check_stop)
     except CutOffError:
-        raise owner.failed("not_safetensors", reason="it is cut off") from None
+        raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
     except OSError:
-        raise owner.failed("missing", path=public(str(path))) from None
-    if not contents.all_finite(owner.check_stop):
+        raise subject.failed("adapter.missing", path=public(str(path))) from None
+    if not contents.all_finite(subject.check_stop):
         reader.blame(contents, matched)
     changes: list[Change] = []
     for plan in plans:
@@ -132,34 +134,37 @@ def read(path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
     )
 
 
-def _modules(header: Header, owner: Owner) -> dict[str, Roles]:
+def _modules(header: Header, subject: Subject) -> dict[str, Roles]:
     """The modules of a file, in its order; a tensor of unknown meaning is an error."""
     modules: dict[str, Roles] = {}
     for tensor in header.shapes:
         where = split(tensor)
         if where is None:
-            raise _unknown(tensor, owner)
+            raise _unknown(tensor, subject)
         roles = modules.setdefault(where[0], {})
         if where[1] in roles:
-            raise owner.failed("broken", module=where[0])
+            raise subject.failed("adapter.broken", module=where[0])
         roles[where[1]] = tensor
     for roles in modules.values():
         if "weight" in roles and "on_input" not in roles:
-            raise _unknown(roles["weight"], owner)
+            raise _unknown(roles["weight"], subject)
     return modules
 
 
-def _unknown(tensor: str, owner: Owner) -> Exception:
-    return owner.failed("unknown_tensor", tensor=tensor[:100])
+def _unknown(tensor: str, subject: Subject) -> Exception:
+    return subject.failed("adapter.unknown_tensor", tensor=tensor[:100])
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A module that fits, before its numbers are read. family: None when only its bias changes."""
+    """A module that fits, before its numbers are read.
+
+    algorithm: None when only its bias changes.
+    """
 
     name: str
     target: Target
-    family: type[Family] | None
+    algorithm: type[Algorithm] | None
     lacks_bias: bool
     axis: int
 
@@ -167,19 +172,26 @@ class _Plan:
 class _Reader:
     """One reading of one file."""
 
-    def __init__(self, header: Header, modules: Mapping[str, Roles], owner: Owner) -> None:
+    def __init__(
+        self,
+        header: Header,
+        modules: Mapping[str, Roles],
+        bases: Collection[str],
+        subject: Subject,
+    ) -> None:
         self._header = header
         self._modules = modules
-        self._owner = owner
+        self._bases = bases
+        self._subject = subject
         self._alphas = alphas.AlphasOfMetadata(header.metadata)
 
     def matches_nothing(self) -> Exception:
         if base := self._base_model():
             return self._other_base(base)
-        return self._owner.failed("matches_nothing", tensors=len(self._header.shapes))
+        return self._subject.failed("adapter.matches_nothing", tensors=len(self._header.shapes))
 
     def _other_base(self, base: str) -> Exception:
-        return self._owner.failed("other_base", family=base, total=len(self._modules))
+        return self._subject.failed("adapter.other_base", family=base, total=len(self._modules))
 
     def _base_model(self) -> str:
         return adapter_facts(self._header.shapes, self._header.metadata).base
@@ -193,14 +205,17 @@ class _Reader:
         try:
             return self._checked(name, target, shapes)
         except RankError as error:
-            raise self._owner.failed(
-                "rank_too_high", module=name, rank=error.args[0], limit=families.RANK_LIMIT
+            raise self._subject.failed(
+                "adapter.rank_too_high",
+                module=name,
+                rank=error.args[0],
+                limit=algorithms.RANK_LIMIT,
             ) from None
         except MalformedError:
-            raise self._owner.failed("broken", module=name) from None
+            raise self._subject.failed("adapter.broken", module=name) from None
 
     def _checked(self, name: str, target: Target, shapes: Mapping[str, Shape]) -> _Plan:
-        family = _family_of(shapes)
+        algorithm = _algorithm_of(shapes)
         for role in _SCALARS & shapes.keys():
             if math.prod(shapes[role]) != 1:
                 raise MalformedError
@@ -208,45 +223,45 @@ class _Reader:
             "F" not in self._header.dtypes[self._modules[name][r]] for r in shapes.keys() - _SCALARS
         ):
             raise MalformedError
-        if family:
-            made = family.shape(shapes, target.shape)
+        if algorithm:
+            made = algorithm.shape(shapes, target.shape)
             if not _fits(made, target.shape):
                 raise self._other_shape(name, made, target.shape)
         biases = shapes.keys() & {"diff_b", "b_norm", "up_bias"}
-        if len(biases) > 1 or not (family or biases):
+        if len(biases) > 1 or not (algorithm or biases):
             raise MalformedError
         for role in biases:
             if math.prod(shapes[role]) != target.shape[0]:
                 raise self._other_shape(name, shapes[role], target.shape[:1])
         axis = -1
         if "magnitude" in shapes:
-            if family not in _DECOMPOSABLE:
+            if algorithm not in _DECOMPOSABLE:
                 raise MalformedError
             of_rows = "lora_magnitude_vector" in self._modules[name]["magnitude"]
             axis = magnitude_axis(shapes["magnitude"], target.shape, of_rows=of_rows)
-        return _Plan(name, target, family, bool(biases) and not target.has_bias, axis)
+        return _Plan(name, target, algorithm, bool(biases) and not target.has_bias, axis)
 
     def _other_shape(self, name: str, found: Shape, expected: Shape) -> Exception:
         base = self._base_model()
-        if base and base not in SDXL.adapter_bases:
+        if base and base not in self._bases:
             # Some of its modules have the names and even the shapes of ours.
             return self._other_base(base)
-        return self._owner.failed(
-            "other_shape",
+        return self._subject.failed(
+            "adapter.other_shape",
             module=name,
             found=_spelled(found),
             expected=_spelled(expected),
             family=base or UNKNOWN_BASE,
         )
 
-    def blame(self, contents: Contents, matched: Mapping[str, Target]) -> None:
+    def blame(self, contents: FileTensors, matched: Mapping[str, Target]) -> None:
         """Name the module whose numbers are none; those that are not used do no harm."""
         for name in matched:
             for key in self._modules[name].values():
                 if not contents.is_finite(key):
-                    raise self._owner.failed("not_finite", module=name)
+                    raise self._subject.failed("adapter.not_finite", module=name)
 
-    def changes(self, plan: _Plan, contents: Contents) -> list[Change]:
+    def changes(self, plan: _Plan, contents: FileTensors) -> list[Change]:
         """The changes of a module: of its weight, of its bias, or both."""
         roles, target = self._modules[plan.name], plan.target
         try:
@@ -256,16 +271,16 @@ class _Reader:
                 alpha = self._alphas.of(target, tensors["down"].shape[0])
             changes: list[Change] = []
             weight = f"{target.path}.weight"
-            if plan.family:
-                family = plan.family.build(tensors, alpha, target.shape)
-                used = [tensors[role] for role in plan.family.roles & tensors.keys()]
+            if plan.algorithm:
+                algorithm = plan.algorithm.build(tensors, alpha, target.shape)
+                used = [tensors[role] for role in plan.algorithm.roles & tensors.keys()]
                 if plan.axis < 0:
-                    changes.append(WeightChange(target.part, weight, bytes_of(used), family))
+                    changes.append(WeightChange(target.part, weight, bytes_of(used), algorithm))
                 else:
                     magnitude = tensors["magnitude"]
                     size = bytes_of([*used, magnitude])
                     changes.append(
-                        Decomposed(target.part, weight, size, family, magnitude, plan.axis)
+                        Decomposed(target.part, weight, size, algorithm, magnitude, plan.axis)
                     )
             if not plan.lacks_bias:
                 bias = f"{target.path}.bias"
@@ -279,12 +294,12 @@ class _Reader:
                     scale = 1.0 if alpha is None else alpha / rank
                     changes.append(BiasChange(target.part, bias, tensors["up_bias"], scale))
         except (MalformedError, KeyError):
-            raise self._owner.failed("broken", module=plan.name) from None
+            raise self._subject.failed("adapter.broken", module=plan.name) from None
         return changes
 
 
-def _family_of(shapes: Mapping[str, Shape]) -> type[Family] | None:
-    """The one family whose tensors a module has; None when it has none but biases.
+def _algorithm_of(shapes: Mapping[str, Shape]) -> type[Algorithm] | None:
+    """The one algorithm whose tensors a module has; None when it has none but biases.
 
     shapes: by role. Raises MalformedError when it has those of two.
     """
@@ -293,10 +308,10 @@ def _family_of(shapes: Mapping[str, Shape]) -> type[Family] | None:
         raise MalformedError
     if not found:
         return None
-    family = found.pop()
-    if family is families.OFT and len(shapes.get("oft_blocks", ())) == 4:
-        return families.BOFT
-    return family
+    algorithm = found.pop()
+    if algorithm is algorithms.OFT and len(shapes.get("oft_blocks", ())) == 4:
+        return algorithms.BOFT
+    return algorithm
 
 
 def _fits(made: Shape, wanted: Shape) -> bool:

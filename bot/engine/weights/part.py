@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from bot.engine.patches import Change
-from bot.engine.weights.contents import Contents
+from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.layout import Layout
 
 Weighted = tuple[float, Change]
@@ -20,11 +20,12 @@ class Part:
     """A network whose parameters are views of one buffer.
 
     Filling it with another checkpoint or another set of adapters copies numbers into the buffer:
-    no module is built, no address changes. What the network holds depends on its contents and
+    no module is built, no address changes. What the network holds depends on its weights and
     its changes alone, never on what it held before: a patched parameter is computed from the
     pristine one, and restoring copies the pristine one back.
 
-    `hold` and `wear` say what it is to be; `wake` makes it so, with as little copying as it takes.
+    `hold` and `set_changes` say what it is to be; `wake` makes it so, with as little copying as it
+    takes.
 
     module: built on the meta device, its own small buffers aside.
     """
@@ -32,17 +33,17 @@ class Part:
     def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
         self.module = module.eval().requires_grad_(False).to(dtype=dtype)
         self.layout = Layout.of(module, dtype)
-        self._owners = [
+        self._parameters = [
             (name, module.get_submodule(path), leaf)
             for name in self.layout.slots
             for path, _, leaf in [name.rpartition(".")]
         ]
         self._device = device
         self._buffer: torch.Tensor | None = None
-        self._contents: Contents | None = None
+        self._weights: PristineWeights | None = None
         self._changes: Changes = {}
         # What the buffer holds; None while that is neither one thing nor the other.
-        self._filled: Contents | None = None
+        self._filled: PristineWeights | None = None
         self._patched: Changes = {}
 
     @property
@@ -53,18 +54,18 @@ class Part:
     @property
     def digest(self) -> str | None:
         """Of what it is to be filled with; None when that is nothing."""
-        return self._contents.digest if self._contents else None
+        return self._weights.digest if self._weights else None
 
-    def hold(self, contents: Contents) -> None:
-        """To be filled with `contents`, and changed by nothing."""
-        self._contents, self._changes = contents, {}
+    def hold(self, weights: PristineWeights) -> None:
+        """To be filled with `weights`, and changed by nothing."""
+        self._weights, self._changes = weights, {}
 
     def let_go(self) -> None:
         """Hold nothing. What the device has of it is filled anew by the next `wake`."""
-        self._contents = self._filled = None
+        self._weights = self._filled = None
         self._changes = {}
 
-    def wear(self, changes: Changes) -> None:
+    def set_changes(self, changes: Changes) -> None:
         """To be changed by `changes` and by no others.
 
         Each parameter becomes pristine + Σ weight · delta(pristine), summed in fp32 in the order
@@ -83,30 +84,30 @@ class Part:
     @torch.inference_mode(mode=False)
     @torch.no_grad()
     def wake(self, check_stop: Callable[[], None]) -> None:
-        """Be on the device what `hold` and `wear` said.
+        """Be on the device what `hold` and `set_changes` said.
 
         Raises what `check_stop` raises; the next call then begins with what is certain.
         """
-        contents = self._contents
-        if contents is None:
+        weights = self._weights
+        if weights is None:
             raise RuntimeError("a network is woken before it was told what to hold")
         if self._buffer is None:
             self._buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
             self._assign(partial(self.layout.view, self._buffer))
             self._move_small_buffers(self._device)
-        fits = self._filled is not None and self._filled.digest == contents.digest
+        fits = self._filled is not None and self._filled.digest == weights.digest
         self._filled = None
         if not fits:
-            contents.copy_into(self._buffer, check_stop)
+            weights.copy_into(self._buffer, check_stop)
             self._patched = {}
-        self._patch(self._buffer, contents, check_stop)
-        self._filled = contents
+        self._patch(self._buffer, weights, check_stop)
+        self._filled = weights
 
     def _patch(
-        self, buffer: torch.Tensor, contents: Contents, check_stop: Callable[[], None]
+        self, buffer: torch.Tensor, weights: PristineWeights, check_stop: Callable[[], None]
     ) -> None:
         def pristine(name: str) -> torch.Tensor:
-            tensor = contents.tensor(name).to(self._device, non_blocking=True)
+            tensor = weights.tensor(name).to(self._device, non_blocking=True)
             return tensor.to(self.layout.dtype)
 
         for name in self._patched.keys() - self._changes.keys():
@@ -130,8 +131,8 @@ class Part:
                 setattr(module, name, tensor.to(device))
 
     def _assign(self, tensor: Callable[[str], torch.Tensor]) -> None:
-        for name, owner, leaf in self._owners:
-            setattr(owner, leaf, torch.nn.Parameter(tensor(name), requires_grad=False))
+        for name, module, leaf in self._parameters:
+            setattr(module, leaf, torch.nn.Parameter(tensor(name), requires_grad=False))
 
 
 def _same(some: Sequence[Weighted], others: Sequence[Weighted]) -> bool:

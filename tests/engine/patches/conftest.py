@@ -12,7 +12,7 @@ from tests.engine.factories import TINY
 def known(models_dir: Path) -> dict[str, Any]:
     from diffusers import StableDiffusionXLPipeline
 
-    from bot.engine.patches import targets
+    from bot.engine.families.sdxl.adapter_names import targets
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
     return targets(

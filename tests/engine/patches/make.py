@@ -1,4 +1,4 @@
-"""Adapter files of every family, for any modules: of the tiny model, of the true SDXL, or made up.
+"""Adapter files of every algorithm, for modules of the tiny model, of true SDXL, or made up.
 
 make.file(path, "LoKr", make.demo_modules("kohya"))
 """
@@ -79,7 +79,7 @@ def _kohya(part: str, path: str) -> str:
 
 def file(
     path: Path,
-    family: str,
+    algorithm: str,
     modules: Mapping[str, Shape],
     *,
     rank: int = 4,
@@ -88,20 +88,21 @@ def file(
     dtype: Any = None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Write an adapter of `family` (a key of FAMILIES) for `modules` (name in the file → shape).
+    """Write an adapter of `algorithm`, a key of ALGORITHMS.
 
+    modules: name in the file → shape.
     dtype: of all tensors but single numbers; float32 when None. Every module gets numbers of its
     own; the same arguments give the same file.
     """
     tensors: dict[str, Any] = {}
     for number, (name, shape) in enumerate(modules.items()):
-        made = module(family, shape, rank=rank, alpha=alpha, seed=seed + number, dtype=dtype)
+        made = module(algorithm, shape, rank=rank, alpha=alpha, seed=seed + number, dtype=dtype)
         tensors |= {f"{name}.{part}": tensor for part, tensor in made.items()}
     return save(path, tensors, metadata)
 
 
 def module(
-    family: str,
+    algorithm: str,
     shape: Shape,
     *,
     rank: int = 4,
@@ -109,7 +110,7 @@ def module(
     seed: int = 0,
     dtype: Any = None,
 ) -> Tensors:
-    """What a file of `family` holds for one module, by the last part of the names.
+    """What a file of `algorithm` holds for one module, by the last part of the names.
 
     The changes are strong: of the size of the tiny model's weights.
     """
@@ -120,10 +121,10 @@ def module(
     def some(*sides: int, size: float = 0.3) -> Any:
         return torch.randn(*sides, generator=generator) * size
 
-    made = FAMILIES[family](some, shape, rank)
+    made = ALGORITHMS[algorithm](some, shape, rank)
     if dtype is not None:
         made = {name: tensor.to(dtype) if tensor.ndim else tensor for name, tensor in made.items()}
-    if alpha is not None and family in WITH_ALPHA:
+    if alpha is not None and algorithm in WITH_ALPHA:
         made["alpha"] = torch.tensor(alpha)
     return made
 
@@ -265,7 +266,7 @@ def _bias(some: Some, shape: Shape) -> Tensors:
     return {"diff_b": some(shape[0])}
 
 
-FAMILIES: dict[str, Callable[[Some, Shape, int], Tensors]] = {
+ALGORITHMS: dict[str, Callable[[Some, Shape, int], Tensors]] = {
     "LoRA": _lora,
     "LoRA, Tucker": _tucker_lora,
     "LoRA, bias": _with(_lora, _bias),
@@ -298,14 +299,14 @@ FAMILIES: dict[str, Callable[[Some, Shape, int], Tensors]] = {
 """Everything but "norm" is for Linear and Conv2d; the Tucker forms are for Conv2d alone."""
 
 WITH_ALPHA = {
-    name for name in FAMILIES if name.startswith(("LoRA", "DoRA", "LoHa", "LoKr", "GLoRA"))
+    name for name in ALGORITHMS if name.startswith(("LoRA", "DoRA", "LoHa", "LoKr", "GLoRA"))
 } | {"Diag-OFT, bounded", "BOFT, bounded"}
 
 
 def fitting(shape: Shape) -> Iterable[str]:
-    """The families that there are for a weight of `shape`."""
+    """The algorithms that there are for a weight of `shape`."""
     if len(shape) == 1:
         return ("norm",)
     return tuple(
-        name for name in FAMILIES if name != "norm" and (len(shape) > 2 or "Tucker" not in name)
+        name for name in ALGORITHMS if name != "norm" and (len(shape) > 2 or "Tucker" not in name)
     )

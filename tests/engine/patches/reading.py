@@ -7,22 +7,24 @@ from typing import Any
 import pytest
 
 from bot.errors import JobFailed
+from catalog.families import SDXL
 
 NAME = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
 SHAPE = (64, 64)
 BIASLESS = NAME
+BASES = SDXL.adapter_bases
 
 
-def owner(check_stop: Any = lambda: None) -> Any:
-    from bot.engine.owner import Owner
+def subject(check_stop: Any = lambda: None) -> Any:
+    from bot.engine.subject import Subject
 
-    return Owner("adapter", "tested", lambda _: None, check_stop)
+    return Subject("adapter", "tested", lambda _: None, check_stop)
 
 
 def read(path: Path, known: Mapping[str, Any]) -> Any:
     from bot.engine.patches import read
 
-    return read(path, known, owner())
+    return read(path, known, BASES, subject())
 
 
 def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:

@@ -11,15 +11,15 @@ import torch
 from tests.engine.factories import save
 from tests.engine.patches import make
 from tests.engine.patches.make import Shape
-from tests.engine.patches.test_families import (
+from tests.engine.patches.test_algorithms import (
     ALPHA,
     CONVOLUTION,
     LINEAR,
     NAME,
     RANK,
+    applied,
     base_weight,
     changes,
-    worn,
 )
 
 functional: Any = importlib.import_module("lycoris.functional")
@@ -105,19 +105,19 @@ THEIRS = {
     "(IA)³, output": _ia3,
 }
 CASES = [
-    (family, shape)
-    for family in THEIRS
+    (algorithm, shape)
+    for algorithm in THEIRS
     for shape in (LINEAR, CONVOLUTION)
-    if family in make.fitting(shape)
+    if algorithm in make.fitting(shape)
 ]
 
 
-@pytest.mark.parametrize(("family", "shape"), CASES, ids=[f"{f} {len(s)}d" for f, s in CASES])
-def test_is_what_lycoris_computes(family: str, shape: Shape, tmp_path: Path) -> None:
-    options: Any = {"rank": RANK, "alpha": 0.03 if "bounded" in family else ALPHA}
-    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, **options)
+@pytest.mark.parametrize(("algorithm", "shape"), CASES, ids=[f"{f} {len(s)}d" for f, s in CASES])
+def test_is_what_lycoris_computes(algorithm: str, shape: Shape, tmp_path: Path) -> None:
+    options: Any = {"rank": RANK, "alpha": 0.03 if "bounded" in algorithm else ALPHA}
+    path = make.file(tmp_path / "x.safetensors", algorithm, {NAME: shape}, **options)
     base = base_weight(shape)
-    theirs = THEIRS[family](make.module(family, shape, **options), base)
+    theirs = THEIRS[algorithm](make.module(algorithm, shape, **options), base)
     assert (changes(path, shape)["weight"].delta(base) - theirs).abs().max() <= 1e-5
 
 
@@ -130,7 +130,7 @@ def test_the_weight_of_a_boft_is_ours_alone(tmp_path: Path) -> None:
         change = changes(path, LINEAR)["weight"]
         for weight in (-1.0, 0.3, 1.0, 2.0):
             theirs = base + functional.boft.diff_weight(base, blocks[:stages], None, scale=weight)
-            farthest = (worn(change, base, weight) - theirs).abs().max()
+            farthest = (applied(change, base, weight) - theirs).abs().max()
             assert (farthest <= 1e-5) == (weight == 1.0 or stages == 1)
 
 

@@ -24,7 +24,7 @@ from catalog.weight_files import (
 )
 from tests.engine.factories import SHAPES, kohya, save
 from tests.engine.patches import make
-from tests.engine.patches.reading import NAME, SHAPE, owner, read, refused
+from tests.engine.patches.reading import BASES, NAME, SHAPE, read, refused, subject
 
 
 def one(name: str, *shape: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_every_kind_that_cannot_be_applied_is_told_by_some_name() -> None:
     assert {kind for _, kind in OTHERS} == {*UNSUPPORTED}
 
 
-@pytest.mark.parametrize("family", [name for name in make.FAMILIES if name != "norm"])
+@pytest.mark.parametrize("family", [name for name in make.ALGORITHMS if name != "norm"])
 def test_what_the_catalog_takes_for_possible_the_engine_applies(
     known: dict[str, Any], tmp_path: Path, family: str
 ) -> None:
@@ -195,7 +195,7 @@ def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, f
     assert codes <= {"adapter.other_shape", "adapter.broken"}
 
 
-@pytest.mark.parametrize("family", sorted(make.FAMILIES))
+@pytest.mark.parametrize("family", sorted(make.ALGORITHMS))
 def test_a_missing_or_misshapen_tensor_is_an_error(
     known: dict[str, Any], tmp_path: Path, family: str
 ) -> None:
@@ -307,10 +307,10 @@ def test_absurd_sizes_are_refused(
     known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bot.engine.patches import file as module
-    from bot.engine.patches.families import family
+    from bot.engine.patches.algorithms import algorithm
 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE, rank=4))
-    monkeypatch.setattr(family, "RANK_LIMIT", 3)
+    monkeypatch.setattr(algorithm, "RANK_LIMIT", 3)
     failure = refused(path, known)
     assert (failure.code, failure.params["rank"]) == ("adapter.rank_too_high", 4)
     monkeypatch.setattr(module, "FILE_LIMIT", 100)
@@ -426,4 +426,4 @@ def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) 
 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
     with pytest.raises(Stopped):
-        read(path, known, owner(stop))
+        read(path, known, BASES, subject(stop))

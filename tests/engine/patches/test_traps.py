@@ -13,6 +13,7 @@ import torch
 from bot.errors import JobFailed
 from tests.engine.factories import SHAPES, TEXT_WIDTHS, TINY, kohya, save, text_shapes
 from tests.engine.patches import make
+from tests.engine.patches.reading import BASES
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")
 
@@ -26,7 +27,7 @@ def pipeline(models_dir: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def known(pipeline: Any) -> dict[str, Any]:
-    from bot.engine.patches import targets
+    from bot.engine.families.sdxl.adapter_names import targets
 
     return targets({part: getattr(pipeline, part) for part in PARTS})
 
@@ -47,10 +48,10 @@ def plain(pipeline: Any) -> Iterator[Any]:
 
 
 def read(path: Path, known: dict[str, Any]) -> Any:
-    from bot.engine.owner import Owner
     from bot.engine.patches import read
+    from bot.engine.subject import Subject
 
-    return read(path, known, Owner("adapter", "tested", lambda _: None, lambda: None))
+    return read(path, known, BASES, Subject("adapter", "tested", lambda _: None, lambda: None))
 
 
 def load(pipeline: Any, path: Path) -> None:
@@ -60,14 +61,15 @@ def load(pipeline: Any, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["LoHa", "LoKr", "GLoRA", "full", "Diag-OFT", "BOFT", "LoRA, Tucker", "(IA)³, input"]
+    "algorithm",
+    ["LoHa", "LoKr", "GLoRA", "full", "Diag-OFT", "BOFT", "LoRA, Tucker", "(IA)³, input"],
 )
 def test_families_that_diffusers_refuses(
-    plain: Any, known: dict[str, Any], tmp_path: Path, family: str
+    plain: Any, known: dict[str, Any], tmp_path: Path, algorithm: str
 ) -> None:
     convolution = "down_blocks.2.resnets.0.conv1"
     modules = {f"lora_unet_{convolution.replace('.', '_')}": SHAPES[convolution]}
-    path = make.file(tmp_path / "x.safetensors", family, modules)
+    path = make.file(tmp_path / "x.safetensors", algorithm, modules)
     with pytest.raises((ValueError, KeyError)):
         load(plain, path)
     assert read(path, known).matched == 1

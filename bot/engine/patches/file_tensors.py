@@ -35,7 +35,7 @@ class CutOffError(Exception):
     """The file became shorter while it was read."""
 
 
-class Contents:
+class FileTensors:
     """All tensors of a file. They share one buffer, which lives as long as any of them.
 
     The file is read, not mapped: it may be replaced or cut while its numbers are in use.

@@ -2,13 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from bot.engine.owner import Owner, public
 from bot.engine.patches.file import AdapterFile, read
 from bot.engine.patches.names import Target
+from bot.engine.subject import Subject, public
 
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the job that waits for another's reading was stopped."""
@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[str, int, int, int]
 """Path, bytes, mtime in ns, number of the names."""
 
 
-class Library:
+class AdapterCache:
     """The least recently used files are forgotten first. Any thread may ask.
 
     limit_bytes: what all files together may take; 0 keeps none.
@@ -36,7 +36,9 @@ class Library:
         with self._lock:
             return sum(file.nbytes for file in self._files.values())
 
-    def get(self, path: Path, known: Mapping[str, Target], owner: Owner) -> AdapterFile:
+    def get(
+        self, path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
+    ) -> AdapterFile:
         """As `read`; a file that did not change since, for a model with the same names, from RAM.
 
         When another thread is reading it, that reading is awaited; when it fails or is stopped,
@@ -45,7 +47,7 @@ class Library:
         try:
             stat = path.stat()
         except OSError:
-            raise owner.failed("missing", path=public(str(path))) from None
+            raise subject.failed("adapter.missing", path=public(str(path))) from None
         key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known))
         while True:
             with self._lock:
@@ -58,9 +60,9 @@ class Library:
                     done = self._reading[key] = threading.Event()
                     break
             while not other.wait(_LOOK):
-                owner.check_stop()
+                subject.check_stop()
         try:
-            file = read(path, known, owner)
+            file = read(path, known, bases, subject)
             self._keep(key, file)
         finally:
             with self._lock:

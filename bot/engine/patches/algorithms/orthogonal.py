@@ -1,4 +1,4 @@
-"""Families that rotate the rows of a weight."""
+"""Algorithms that rotate the rows of a weight."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from bot.engine.patches.families.family import (
+from bot.engine.patches.algorithms.algorithm import (
     Shape,
     at,
     demand,

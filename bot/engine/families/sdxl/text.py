@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from bot.engine.prompt.chunks import ROOM, Chunk, Token, split
+from bot.engine.families.sdxl.chunks import ROOM, Chunk, Token, split
 from bot.errors import JobFailed
 from bot.request.emphasis import PARTS_MAX, WEIGHT_MAX, WEIGHT_MIN, parse
 
@@ -18,17 +18,14 @@ _RESTORED_MAX = 10.0
 """The mean is restored by a factor from 1/10 to 10: beyond, it passed through 0 on its way."""
 
 
-class Encoders(Protocol):
+@dataclass(frozen=True, slots=True)
+class Encoders:
     """The parts of an SDXL pipeline that read text; the tokenizers share their vocabulary."""
 
     tokenizer: Any
     tokenizer_2: Any
-
-    @property
-    def text_encoder(self) -> Any: ...
-
-    @property
-    def text_encoder_2(self) -> Any: ...
+    text_encoder: Any
+    text_encoder_2: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +126,10 @@ def _read(
     ]
     output = encoder(torch.tensor([ids], device=encoder.device), output_hidden_states=True)
     weights = [1.0, *(token.weight for token in chunk), 1.0, *(1.0 for _ in padding)]
-    return weigh(output.hidden_states[-layer], weights), output[0]
+    return emphasized(output.hidden_states[-layer], weights), output[0]
 
 
-def weigh(states: torch.Tensor, weights: list[float]) -> torch.Tensor:
+def emphasized(states: torch.Tensor, weights: list[float]) -> torch.Tensor:
     """Multiply each token's state by its weight, then restore the mean over the whole chunk.
 
     states: shape (1, tokens, width), of one chunk and one encoder. weights: one per token, limited

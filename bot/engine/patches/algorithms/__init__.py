@@ -1,12 +1,12 @@
-"""The families of adapters: what each keeps of a module, and which change of it that means.
+"""The algorithms of adapters: what each keeps of a module, and which change of it that means.
 
-Every family takes part in the weight linearly, as people know it of LoRA: the patched parameter is
-W + w · Δ(W), with Δ(W) the change at weight 1. For the families that do not add but transform
+Every algorithm is linear in the weight, as people know it of LoRA: the patched parameter is
+W + w · Δ(W), with Δ(W) the change at weight 1. For the algorithms that do not add but transform
 (DoRA, OFT, BOFT, (IA)³), W' = f(W) becomes W + w · (f(W) − W). So 0 is the model, 1 what was
 trained, and what lies between is on the line from one to the other.
 
-Of two families other programs mean something else by a weight that is not 1, each something of its
-own, and we follow none of them. DoRA is linear in A1111 and ComfyUI too
+Of two algorithms other programs mean something else by a weight that is not 1, each something of
+its own, and we follow none of them. DoRA is linear in A1111 and ComfyUI too
 (comfy/weight_adapter/base.py), but peft scales the low-rank product before the norm is taken, so
 that a weight of 0 still sets every norm, and LyCORIS scales the norm alone, so that it leaves a
 LoRA of weight 1. BOFT turns each of its stages as far as the weight says in LyCORIS
@@ -25,24 +25,24 @@ oracle of the tests instead (tests/engine/patches/test_against_lycoris.py), whic
 its own reloading is wrong.
 """
 
-from bot.engine.patches.families.direct import IA3, Full, Norm
-from bot.engine.patches.families.factored import GLoRA, LoHa, LoKr, LoRA
-from bot.engine.patches.families.family import (
+from bot.engine.patches.algorithms.algorithm import (
     RANK_LIMIT,
-    Family,
+    Algorithm,
     MalformedError,
     RankError,
     Shape,
     at,
 )
-from bot.engine.patches.families.orthogonal import BOFT, OFT
+from bot.engine.patches.algorithms.direct import IA3, Full, Norm
+from bot.engine.patches.algorithms.factored import GLoRA, LoHa, LoKr, LoRA
+from bot.engine.patches.algorithms.orthogonal import BOFT, OFT
 
 __all__ = [
     "BOFT",
     "IA3",
     "OFT",
     "RANK_LIMIT",
-    "Family",
+    "Algorithm",
     "Full",
     "GLoRA",
     "LoHa",

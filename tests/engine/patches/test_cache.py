@@ -11,15 +11,16 @@ import pytest
 
 from bot.errors import JobFailed
 from tests.engine.patches import make
+from tests.engine.patches.reading import BASES
 
 SHAPE = (64, 64)
 NAMES = ("lora_unet_first", "lora_unet_second")
 
 
-def owner(check_stop: Callable[[], None] = lambda: None) -> Any:
-    from bot.engine.owner import Owner
+def subject(check_stop: Callable[[], None] = lambda: None) -> Any:
+    from bot.engine.subject import Subject
 
-    return Owner("adapter", "tested", lambda _: None, check_stop)
+    return Subject("adapter", "tested", lambda _: None, check_stop)
 
 
 def known(path: str = "first") -> dict[str, Any]:
@@ -48,66 +49,66 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(path.stem)
         return real(path, *rest)
 
-    monkeypatch.setattr("bot.engine.patches.library.read", counted)
+    monkeypatch.setattr("bot.engine.patches.cache.read", counted)
     return done
 
 
 def test_the_least_recently_used_is_forgotten(paths: list[Path], reads: list[str]) -> None:
-    from bot.engine.patches import Library, read
+    from bot.engine.patches import AdapterCache, read
 
     names = known()
-    size = read(paths[0], names, owner()).nbytes
+    size = read(paths[0], names, BASES, subject()).nbytes
     assert size >= 2 * 4 * 64 * 4
-    library = Library(2 * size)
-    first = library.get(paths[0], names, owner())
-    library.get(paths[1], names, owner())
-    assert library.get(paths[0], names, owner()) is first
+    library = AdapterCache(2 * size)
+    first = library.get(paths[0], names, BASES, subject())
+    library.get(paths[1], names, BASES, subject())
+    assert library.get(paths[0], names, BASES, subject()) is first
     assert library.nbytes == 2 * size
-    library.get(paths[2], names, owner())  # forgets 1, which was used longest ago
+    library.get(paths[2], names, BASES, subject())  # forgets 1, which was used longest ago
     assert library.nbytes == 2 * size
-    assert library.get(paths[0], names, owner()) is first
+    assert library.get(paths[0], names, BASES, subject()) is first
     assert reads == ["0", "1", "2"]
-    library.get(paths[1], names, owner())
+    library.get(paths[1], names, BASES, subject())
     assert reads == ["0", "1", "2", "1"]
 
 
 def test_a_file_over_the_limit_is_returned_but_not_kept(paths: list[Path]) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    library = Library(100)
-    assert library.get(paths[0], known(), owner()).matched == 1
+    library = AdapterCache(100)
+    assert library.get(paths[0], known(), BASES, subject()).matched == 1
     assert library.nbytes == 0
 
 
 def test_a_changed_file_is_read_again(paths: list[Path], reads: list[str]) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    library, names = Library(2**20), known()
-    before = library.get(paths[0], names, owner())
+    library, names = AdapterCache(2**20), known()
+    before = library.get(paths[0], names, BASES, subject())
     make.file(paths[0], "LoRA", {NAMES[0]: SHAPE}, seed=9)
     os.utime(paths[0], ns=(1, 1))
-    after = library.get(paths[0], names, owner())
+    after = library.get(paths[0], names, BASES, subject())
     assert after is not before
     assert reads == ["0", "0"]
     assert library.nbytes == after.nbytes  # the old one is not kept beside it
 
 
 def test_models_with_the_same_names_share(paths: list[Path], reads: list[str]) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    library = Library(2**20)
-    one = library.get(paths[0], known(), owner())
-    assert library.get(paths[0], known(), owner()) is one
-    other = library.get(paths[0], known("second"), owner())
+    library = AdapterCache(2**20)
+    one = library.get(paths[0], known(), BASES, subject())
+    assert library.get(paths[0], known(), BASES, subject()) is one
+    other = library.get(paths[0], known("second"), BASES, subject())
     assert other.changes[0].parameter == "second.weight"
     assert reads == ["0", "0"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
     with pytest.raises(JobFailed) as failure:
-        Library(2**20).get(tmp_path / "gone.safetensors", known(), owner())
+        AdapterCache(2**20).get(tmp_path / "gone.safetensors", known(), BASES, subject())
     assert failure.value.code == "adapter.missing"
 
 
@@ -121,7 +122,7 @@ class Gate:
         self.count = 0
         self.error: Exception | None = None
         self._real = read
-        monkeypatch.setattr("bot.engine.patches.library.read", self._read)
+        monkeypatch.setattr("bot.engine.patches.cache.read", self._read)
 
     def _read(self, path: Path, *rest: Any) -> Any:
         self.count += 1
@@ -134,14 +135,14 @@ class Gate:
 
 
 def test_two_threads_read_a_file_once(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    gate, library, names = Gate(monkeypatch), Library(2**20), known()
+    gate, library, names = Gate(monkeypatch), AdapterCache(2**20), known()
     asked = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(library.get, paths[0], names, owner())
+        first = pool.submit(library.get, paths[0], names, BASES, subject())
         assert gate.entered.wait(20)
-        second = pool.submit(library.get, paths[0], names, owner(asked.set))
+        second = pool.submit(library.get, paths[0], names, BASES, subject(asked.set))
         assert asked.wait(20)  # it waits, and looks whether it was stopped
         gate.open.set()
         assert first.result(20) is second.result(20)
@@ -151,15 +152,15 @@ def test_two_threads_read_a_file_once(paths: list[Path], monkeypatch: pytest.Mon
 def test_others_are_not_held_up_by_a_reading(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    library, names = Library(2**20), known()
-    kept = library.get(paths[1], names, owner())
+    library, names = AdapterCache(2**20), known()
+    kept = library.get(paths[1], names, BASES, subject())
     gate = Gate(monkeypatch)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(library.get, paths[0], names, owner())
+        slow = pool.submit(library.get, paths[0], names, BASES, subject())
         assert gate.entered.wait(20)
-        assert library.get(paths[1], names, owner()) is kept
+        assert library.get(paths[1], names, BASES, subject()) is kept
         assert library.nbytes == kept.nbytes
         gate.open.set()
         assert slow.result(20).matched == 1
@@ -169,15 +170,15 @@ def test_a_reading_that_failed_for_one_is_done_anew_for_the_other(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The prefetch may be stopped while a job waits for the same file."""
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
-    gate, library, names = Gate(monkeypatch), Library(2**20), known()
+    gate, library, names = Gate(monkeypatch), AdapterCache(2**20), known()
     gate.error = RuntimeError("stopped")
     asked = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(library.get, paths[0], names, owner())
+        first = pool.submit(library.get, paths[0], names, BASES, subject())
         assert gate.entered.wait(20)
-        second = pool.submit(library.get, paths[0], names, owner(asked.set))
+        second = pool.submit(library.get, paths[0], names, BASES, subject(asked.set))
         assert asked.wait(20)
         gate.open.set()
         with pytest.raises(RuntimeError, match="stopped"):
@@ -187,7 +188,7 @@ def test_a_reading_that_failed_for_one_is_done_anew_for_the_other(
 
 
 def test_who_waits_can_be_stopped(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.engine.patches import Library
+    from bot.engine.patches import AdapterCache
 
     class Stopped(Exception):
         pass
@@ -195,11 +196,11 @@ def test_who_waits_can_be_stopped(paths: list[Path], monkeypatch: pytest.MonkeyP
     def stop() -> None:
         raise Stopped
 
-    gate, library, names = Gate(monkeypatch), Library(2**20), known()
+    gate, library, names = Gate(monkeypatch), AdapterCache(2**20), known()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(library.get, paths[0], names, owner())
+        first = pool.submit(library.get, paths[0], names, BASES, subject())
         assert gate.entered.wait(20)
         with pytest.raises(Stopped):
-            pool.submit(library.get, paths[0], names, owner(stop)).result(20)
+            pool.submit(library.get, paths[0], names, BASES, subject(stop)).result(20)
         gate.open.set()
         assert first.result(20).matched == 1

@@ -1,4 +1,4 @@
-"""Families that keep a change as a product of small tensors."""
+"""Algorithms that keep a change as a product of small tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from bot.engine.patches.families.family import (
+from bot.engine.patches.algorithms.algorithm import (
     MalformedError,
     Shape,
     at,

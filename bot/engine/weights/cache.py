@@ -1,4 +1,4 @@
-"""What a network is filled with: in RAM where there is room, else in its files."""
+"""The weights that networks are filled with: in RAM where there is room, else in files."""
 
 import logging
 import weakref
@@ -49,10 +49,10 @@ class HostMemory:
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Contents:
+class PristineWeights:
     """The pristine parameters of one network; nobody ever writes to them.
 
-    digest: tells contents apart. layout: what they are for.
+    digest: tells weights apart. layout: what they are for.
     memory: all of them in the layout, or None: then `tensors` are read from their files when
         they are needed, in the files' own number type.
     """
@@ -79,8 +79,8 @@ class Contents:
             self.layout.view(buffer, name).copy_(self.tensors[name])
 
 
-class Shelf:
-    """Contents kept in RAM, the least recently used dropped when `limit` bytes are full.
+class WeightCache:
+    """Weights kept in RAM, the least recently used dropped when `limit` bytes are full.
 
     Two models whose text encoders are the same, number for number, share them here.
     """
@@ -88,11 +88,11 @@ class Shelf:
     def __init__(self, limit: int, *, pinned: bool) -> None:
         self._limit = limit
         self._pinned = pinned
-        self._kept: OrderedDict[tuple[str, torch.dtype], Contents] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, torch.dtype], PristineWeights] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
-        return sum(contents.layout.size for contents in self._kept.values())
+        return sum(weights.layout.size for weights in self._kept.values())
 
     def take(
         self,
@@ -100,8 +100,8 @@ class Shelf:
         layout: Layout,
         read: Callable[[], Mapping[str, torch.Tensor]],
         check_stop: Callable[[], None],
-    ) -> Contents:
-        """The contents of that digest; read, and kept if they fit, unless they are here.
+    ) -> PristineWeights:
+        """The weights of that digest; read, and kept if they fit, unless they are here.
 
         read: gives every parameter of `layout` by name, mapped from its file.
         """
@@ -109,7 +109,7 @@ class Shelf:
         if kept := self._kept.get(key):
             self._kept.move_to_end(key)
             return kept
-        from_files = Contents(digest, layout, None, read())
+        from_files = PristineWeights(digest, layout, None, read())
         if layout.size > self._limit:
             return from_files
         try:
@@ -120,9 +120,9 @@ class Shelf:
             return from_files
         memory.settle()
         from_files.copy_into(memory.buffer, check_stop)
-        contents = Contents(digest, layout, memory, {})
-        self._kept[key] = contents
-        return contents
+        weights = PristineWeights(digest, layout, memory, {})
+        self._kept[key] = weights
+        return weights
 
     def _make_room(self, size: int) -> HostMemory | None:
         """Drop what was used longest ago; memory of `size` that nobody holds now, if there is."""

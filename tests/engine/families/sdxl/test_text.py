@@ -27,10 +27,12 @@ def plain(models_dir: Path) -> Any:
 def encode(plain: Any, prompt: str, negative: str | None = None, skip: int | None = None) -> Any:
     import torch
 
-    from bot.engine import prompt as room
+    from bot.engine.families.sdxl import text
 
+    parts = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
+    encoders = text.Encoders(*(getattr(plain, part) for part in parts))
     with torch.inference_mode():
-        return room.encode(plain, prompt, negative, skip)
+        return text.encode(encoders, prompt, negative, skip)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -129,12 +131,12 @@ def test_only_the_chunk_with_the_weight_is_touched(plain: Any) -> None:
 def test_the_mean_is_restored(models_dir: Path, dtype: str) -> None:
     import torch
 
-    from bot.engine.prompt.encoding import weigh
+    from bot.engine.families.sdxl.text import emphasized
 
     states = torch.randn(1, 77, 40, generator=torch.Generator().manual_seed(1)) + 0.5
     states = states.to(getattr(torch, dtype))
     weights = [1.0, 1.5, 0.2, *[1.0] * 74]
-    weighted = weigh(states, weights)
+    weighted = emphasized(states, weights)
     exact = states.double() * torch.tensor(weights, dtype=torch.double)[:, None]
     expected = exact * (states.double().mean() / exact.mean())
     assert weighted.dtype == states.dtype
@@ -144,24 +146,24 @@ def test_the_mean_is_restored(models_dir: Path, dtype: str) -> None:
 def test_a_mean_near_nothing_is_left_alone(models_dir: Path) -> None:
     import torch
 
-    from bot.engine.prompt.encoding import weigh
+    from bot.engine.families.sdxl.text import emphasized
 
     states = torch.ones(1, 4, 8)
     for weights in ([1.0, -1.0, 1.0, -1.0], [-2.0, 1.0, 1.0, -2.0], [1.0, -1.001, 0.0, 0.0]):
         expected = states * torch.tensor(weights)[:, None]
-        assert torch.equal(weigh(states, weights), expected)
+        assert torch.equal(emphasized(states, weights), expected)
     zeros = torch.zeros(1, 4, 8)
-    assert torch.equal(weigh(zeros, [2.0, 1.0, 1.0, 1.0]), zeros)
+    assert torch.equal(emphasized(zeros, [2.0, 1.0, 1.0, 1.0]), zeros)
 
 
 def test_weights_are_limited_and_those_of_one_touch_nothing(models_dir: Path) -> None:
     import torch
 
-    from bot.engine.prompt.encoding import weigh
+    from bot.engine.families.sdxl.text import emphasized
 
     states = torch.rand(1, 3, 8)
-    assert weigh(states, [1.0, 1.0, 1.0]) is states
-    assert torch.equal(weigh(states, [1e6, 1.0, -1e6]), weigh(states, [10.0, 1.0, -10.0]))
+    assert emphasized(states, [1.0, 1.0, 1.0]) is states
+    assert torch.equal(emphasized(states, [1e6, 1.0, -1e6]), emphasized(states, [10.0, 1.0, -10.0]))
 
 
 @pytest.mark.parametrize("text", ["BREAK " * 32 + "a", "🦊" * 700])

@@ -1,4 +1,4 @@
-"""Every family against the dense formula, written out here in fp64, and against peft."""
+"""Every algorithm against the dense formula, written out here in fp64, and against peft."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,23 +9,24 @@ import torch
 
 from tests.engine.patches import make
 from tests.engine.patches.make import Shape
+from tests.engine.patches.reading import BASES
 
 LINEAR: Shape = (96, 80)
 CONVOLUTION: Shape = (96, 64, 3, 3)
 NAME = "lora_unet_module"
 RANK, ALPHA = 4, 3.0
 CASES = [
-    *((family, LINEAR) for family in make.fitting(LINEAR)),
-    *((family, CONVOLUTION) for family in make.fitting(CONVOLUTION)),
+    *((algorithm, LINEAR) for algorithm in make.fitting(LINEAR)),
+    *((algorithm, CONVOLUTION) for algorithm in make.fitting(CONVOLUTION)),
     ("norm", (96,)),
 ]
-IDS = [f"{family} {len(shape)}d" for family, shape in CASES]
+IDS = [f"{algorithm} {len(shape)}d" for algorithm, shape in CASES]
 
 
-def owner() -> Any:
-    from bot.engine.owner import Owner
+def subject() -> Any:
+    from bot.engine.subject import Subject
 
-    return Owner("adapter", "tested", lambda _: None, lambda: None)
+    return Subject("adapter", "tested", lambda _: None, lambda: None)
 
 
 def known(shape: Shape, name: str = NAME) -> dict[str, Any]:
@@ -38,20 +39,20 @@ def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
     """The changes of the one module in a file, by the parameter's last name."""
     from bot.engine.patches import read
 
-    file = read(path, known(shape, name), owner())
+    file = read(path, known(shape, name), BASES, subject())
     assert (file.total, file.matched, file.skipped) == (1, 1, ())
     return {change.parameter.rpartition(".")[2]: change for change in file.changes}
 
 
-def worn(change: Any, base: Any, weight: float) -> Any:
+def applied(change: Any, base: Any, weight: float) -> Any:
     """The parameter of a network that wears `change`."""
-    from bot.engine.weights import Contents, Part
+    from bot.engine.weights import Part, PristineWeights
 
     module = torch.nn.Module()
     module.register_parameter("weight", torch.nn.Parameter(base.to("meta")))
     part = Part(module, base.dtype, "cpu")
-    part.hold(Contents("pristine", part.layout, None, {"weight": base}))
-    part.wear({"weight": [(weight, change)]})
+    part.hold(PristineWeights("pristine", part.layout, None, {"weight": base}))
+    part.set_changes({"weight": [(weight, change)]})
     part.wake(lambda: None)
     return part.module.get_parameter("weight")
 
@@ -172,16 +173,16 @@ FORMULAS: dict[str, Callable[[Mapping[str, Any], Any, float], Any]] = {
 }
 
 
-def expected_delta(family: str, tensors: Mapping[str, Any], w: Any) -> Any:
+def expected_delta(algorithm: str, tensors: Mapping[str, Any], w: Any) -> Any:
     t = {name: tensor.double() for name, tensor in tensors.items()}
     alpha = float(t["alpha"]) if "alpha" in t else None
-    if "OFT" in family:
+    if "OFT" in algorithm:
         scale = alpha or 0.0  # a bound
     elif alpha is None:
         scale = 1.0
     else:
         scale = alpha / RANK
-    delta = FORMULAS[family.partition(",")[0]](t, w, scale)
+    delta = FORMULAS[algorithm.partition(",")[0]](t, w, scale)
     if "dora_scale" not in t:
         return delta
     merged = w + delta
@@ -195,23 +196,23 @@ def expected_delta(family: str, tensors: Mapping[str, Any], w: Any) -> Any:
 ALPHAS = {"Diag-OFT, bounded": 0.05, "BOFT, bounded": 0.03}
 
 
-@pytest.mark.parametrize(("family", "shape"), CASES, ids=IDS)
+@pytest.mark.parametrize(("algorithm", "shape"), CASES, ids=IDS)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_is_the_dense_formula(family: str, shape: Shape, dtype: str, tmp_path: Path) -> None:
-    options: Any = {"rank": RANK, "alpha": ALPHAS.get(family, ALPHA)}
+def test_is_the_dense_formula(algorithm: str, shape: Shape, dtype: str, tmp_path: Path) -> None:
+    options: Any = {"rank": RANK, "alpha": ALPHAS.get(algorithm, ALPHA)}
     options["dtype"] = getattr(torch, dtype)
-    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, **options)
-    tensors = make.module(family, shape, **options)
+    path = make.file(tmp_path / "x.safetensors", algorithm, {NAME: shape}, **options)
+    tensors = make.module(algorithm, shape, **options)
     base = base_weight(shape)
     given = base.clone()
     change = changes(path, shape)["weight"]
     delta = change.delta(base)
     assert torch.equal(base, given)
     assert delta.dtype == torch.float32
-    exact = expected_delta(family, tensors, base.double())
+    exact = expected_delta(algorithm, tensors, base.double())
     assert exact.abs().max() > 0.1  # else nothing would be tested
     for weight in (-1.0, 0.3, 1.0, 2.0):
-        patched = worn(change, base, weight)
+        patched = applied(change, base, weight)
         wanted = base.double() + weight * exact
         assert (patched.double() - wanted).abs().max() <= 1e-5
     delta.zero_()
@@ -220,9 +221,9 @@ def test_is_the_dense_formula(family: str, shape: Shape, dtype: str, tmp_path: P
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize(("family", "shape"), CASES, ids=IDS)
-def test_is_the_same_on_a_gpu(family: str, shape: Shape, tmp_path: Path) -> None:
-    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape}, dtype=torch.float16)
+@pytest.mark.parametrize(("algorithm", "shape"), CASES, ids=IDS)
+def test_is_the_same_on_a_gpu(algorithm: str, shape: Shape, tmp_path: Path) -> None:
+    path = make.file(tmp_path / "x.safetensors", algorithm, {NAME: shape}, dtype=torch.float16)
     base = base_weight(shape)
     change = changes(path, shape)["weight"]
     there = change.delta(base.cuda())
@@ -230,34 +231,34 @@ def test_is_the_same_on_a_gpu(family: str, shape: Shape, tmp_path: Path) -> None
     assert (there.cpu() - change.delta(base)).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("family", ["Diag-OFT, bounded", "BOFT, bounded"])
-def test_the_bound_of_a_rotation_counts(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["Diag-OFT, bounded", "BOFT, bounded"])
+def test_the_bound_of_a_rotation_counts(algorithm: str, tmp_path: Path) -> None:
     """As alpha · out, and only when it is exceeded."""
     deltas = []
     for number, alpha in enumerate((0.01, 0.02, 100.0, None)):
         path = tmp_path / f"{number}.safetensors"
-        make.file(path, family, {NAME: LINEAR}, alpha=alpha)
+        make.file(path, algorithm, {NAME: LINEAR}, alpha=alpha)
         deltas.append(changes(path, LINEAR)["weight"].delta(base_weight(LINEAR)))
     assert not torch.allclose(deltas[0], deltas[1])
     assert not torch.allclose(deltas[1], deltas[2])
     assert torch.equal(deltas[2], deltas[3])
 
 
-@pytest.mark.parametrize("family", ["LoRA, bias", "full, bias", "norm"])
-def test_biases_are_changed_too(family: str, tmp_path: Path) -> None:
-    shape: Shape = (96,) if family == "norm" else LINEAR
-    path = make.file(tmp_path / "x.safetensors", family, {NAME: shape})
-    tensors = make.module(family, shape)
+@pytest.mark.parametrize("algorithm", ["LoRA, bias", "full, bias", "norm"])
+def test_biases_are_changed_too(algorithm: str, tmp_path: Path) -> None:
+    shape: Shape = (96,) if algorithm == "norm" else LINEAR
+    path = make.file(tmp_path / "x.safetensors", algorithm, {NAME: shape})
+    tensors = make.module(algorithm, shape)
     change = changes(path, shape)["bias"]
     assert change.parameter == "some.module.bias"
     delta = change.delta(base_weight((96,)))
-    assert torch.equal(delta, tensors["b_norm" if family == "norm" else "diff_b"])
+    assert torch.equal(delta, tensors["b_norm" if algorithm == "norm" else "diff_b"])
 
 
-@pytest.mark.parametrize("family", ["LoRA", "LoHa", "LoKr", "GLoRA"])
-def test_without_alpha_the_scale_is_1(family: str, tmp_path: Path) -> None:
-    plain = make.file(tmp_path / "a.safetensors", family, {NAME: LINEAR}, alpha=None)
-    same = make.file(tmp_path / "b.safetensors", family, {NAME: LINEAR}, alpha=float(RANK))
+@pytest.mark.parametrize("algorithm", ["LoRA", "LoHa", "LoKr", "GLoRA"])
+def test_without_alpha_the_scale_is_1(algorithm: str, tmp_path: Path) -> None:
+    plain = make.file(tmp_path / "a.safetensors", algorithm, {NAME: LINEAR}, alpha=None)
+    same = make.file(tmp_path / "b.safetensors", algorithm, {NAME: LINEAR}, alpha=float(RANK))
     base = base_weight(LINEAR)
     first, second = (changes(path, LINEAR)["weight"].delta(base) for path in (plain, same))
     assert torch.equal(first, second)
@@ -399,7 +400,7 @@ def test_a_dora_is_what_peft_merges(shape: Shape, weight: float, tmp_path: Path)
         state["base_model.model.layer.alpha"] = torch.tensor(alpha)
         path = save(tmp_path / f"{number}.safetensors", state)
         made.append(changes(path, shape, "layer")["weight"])
-    ours, scaled_before = worn(made[0], base, weight), worn(made[1], base, 1.0)
+    ours, scaled_before = applied(made[0], base, weight), applied(made[1], base, 1.0)
     assert (scaled_before - theirs).abs().max() <= 1e-5
     assert ((ours - theirs).abs().max() <= 1e-5) == (weight == 1.0)
 

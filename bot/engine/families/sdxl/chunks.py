@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-CHUNK: Final = 77
-ROOM: Final = CHUNK - 2
+TOKENS: Final = 77
+ROOM: Final = TOKENS - 2
 """CLIP has 77 positions; the first and the last are its own start and end tokens."""
 BACKTRACK: Final = 20
 """AUTOMATIC1111's default "prompt word wrap length limit": how far back a comma is looked for."""

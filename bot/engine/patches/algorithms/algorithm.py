@@ -1,4 +1,4 @@
-"""What the families have in common."""
+"""What the algorithms have in common."""
 
 import math
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ class RankError(Exception):
     """args[0]: a rank above RANK_LIMIT."""
 
 
-class Family(Protocol):
-    """One module's tensors in one of the families, on the CPU, in the dtype of the file."""
+class Algorithm(Protocol):
+    """One module's tensors in one of the algorithms, on the CPU, in the dtype of the file."""
 
     roles: ClassVar[frozenset[str]]
     """What tensors it may have, see `names.split`, besides alpha and those of biases."""
@@ -30,7 +30,7 @@ class Family(Protocol):
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
         """The shape of the weights that tensors of these shapes can change.
 
-        of: shape by role. target: the weight at hand, for the axes that a family leaves open.
+        of: shape by role. target: the weight at hand, for the axes that an algorithm leaves open.
         A convolution may come flattened, as (out, in · height · width). Raises MalformedError
         when tensors are missing or do not fit each other, RankError.
         """
@@ -38,7 +38,7 @@ class Family(Protocol):
     @classmethod
     def build(
         cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "Family":
+    ) -> "Algorithm":
         """From tensors by role, of shapes that `shape` accepted for a weight of shape `target`.
 
         alpha: None when the file has none. Raises MalformedError.

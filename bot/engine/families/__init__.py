@@ -1,0 +1,37 @@
+"""The model families: a folder each, and what the engine asks of all of them. Imports torch."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bot.engine.families.family import (
+    VAE,
+    Conditioning,
+    Encoded,
+    Family,
+    LoadedModel,
+    PipelineFiles,
+    PreviewFactors,
+)
+from bot.engine.families.sdxl import SDXL
+from catalog import ModelEntry
+
+FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(),)}
+"""By key."""
+
+
+def family_of(entry: ModelEntry) -> Family:
+    """The family of a model of the catalog."""
+    return FAMILIES[entry.family.key]
+
+
+__all__ = [
+    "FAMILIES",
+    "VAE",
+    "Conditioning",
+    "Encoded",
+    "Family",
+    "LoadedModel",
+    "PipelineFiles",
+    "PreviewFactors",
+    "family_of",
+]

@@ -1,0 +1,395 @@
+"""One job from request to pictures. Imports torch; runs in the engine thread only."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import PIL
+import PIL.Image
+import torch
+from PIL.Image import Image
+
+from bot.engine import patches, pixels, sampling
+from bot.engine.denoise import Guidance
+from bot.engine.environment import Place, is_device_lost, is_out_of_memory
+from bot.engine.families import VAE, Family, family_of
+from bot.engine.hashing import HashCache
+from bot.engine.hub import Hub
+from bot.engine.kernels import Kernels, shapes_of
+from bot.engine.memory import Plan, Profile, plan
+from bot.engine.networks import ModelFiles
+from bot.engine.passes import Prepared, paint_image
+from bot.engine.patches import AdapterFile
+from bot.engine.preview import Preview
+from bot.engine.reference import References, check_headers
+from bot.engine.residency import Residency, Resident
+from bot.engine.sources import ReferenceFiles, Source, Sources
+from bot.engine.subject import Subject, public
+from bot.engine.weights import WeightCache
+from bot.errors import JobFailed
+from bot.order import Order
+from bot.painting import Painting
+from bot.progress import Notice, Progress, Stage
+from bot.recipe import Recipe, Weights
+from bot.request import GenerationRequest
+from catalog import AdapterEntry, ModelEntry
+
+_SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
+"""Reason of `AdapterFile.skipped` → the sentence that says it."""
+ENGINE: Final = "2"
+"""Counts up when the same request gives other bits on the same machine, as when 2 began to add
+LoRAs to the weights in one step."""
+NAME_SHOWN: Final = 100
+"""Characters of a module's name, which the file may have made as long as it likes."""
+
+Report = Callable[[Progress], None]
+CheckStop = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """One request and the files that it needs, each with whom to name in errors.
+
+    reference: the IP-Adapter, if a picture guides. pictures: by their sha256.
+    """
+
+    request: GenerationRequest
+    entry: ModelEntry
+    family: Family
+    subject: Subject
+    files: ModelFiles
+    adapters: tuple[tuple[Path, Subject], ...]
+    reference: tuple[ReferenceFiles, Subject] | None
+    pictures: Mapping[str, Image]
+
+
+class Pipeline:
+    """Paints one request after another with one resident model.
+
+    profile: how much of the model may stay on the device.
+    cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
+    kernels: the ways to run the denoiser.
+    new_preview: makes what shows a job while it is painted, or None when nobody looks.
+    """
+
+    def __init__(
+        self,
+        models_dir: Path,
+        hashes_file: Path,
+        place: Place,
+        hub: Hub,
+        *,
+        profile: Profile,
+        cache: WeightCache,
+        adapters_limit: int,
+        kernels: Kernels,
+        new_preview: Callable[[], Preview | None],
+    ) -> None:
+        self._place = place
+        self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
+        self._hashes = HashCache(hashes_file)
+        self._residency = Residency(place, cache, self._hashes)
+        self._references = References(place, cache)
+        self._adapters = patches.AdapterCache(adapters_limit)
+        self._kernels = kernels
+        self._new_preview = new_preview
+        self.profile = profile
+
+    @property
+    def loaded(self) -> str | None:
+        resident = self._residency.resident
+        return resident.key if resident else None
+
+    @staticmethod
+    def out_of_memory(error: BaseException) -> bool:
+        """Whether `error` says that no memory was left."""
+        return is_out_of_memory(error)
+
+    @staticmethod
+    def device_lost(error: BaseException) -> bool:
+        """Whether `error` leaves the device unusable until the process ends."""
+        return is_device_lost(error)
+
+    def free(self) -> None:
+        """Let go of the model altogether; what is kept in RAM stays there."""
+        self._references.free()
+        self._kernels.forget()
+        self._residency.free()
+
+    def rest(self) -> None:
+        """Give the device's memory back; what is compiled and what is kept in RAM stays."""
+        self._references.free()
+        self._residency.rest()
+
+    def paint(
+        self,
+        order: Order,
+        report: Report,
+        check_stop: CheckStop,
+        profile: Profile,
+    ) -> Painting:
+        """See `Engine.paint`. After an unexpected exception call `free`."""
+        self._place.demand()
+        check_stop()
+        request = order.request
+        needed = self._locate(order, report, check_stop)
+        recipe = self._recipe(needed)
+        chosen = self._plan(profile, request.final_size, needed.files, needed.family)
+        resident = self._load(needed, chosen)
+        read = self._apply_adapters(needed, resident, chosen)
+        check_stop()
+        images = []
+        with torch.inference_mode():
+            prepared = self._prepare(needed, resident, chosen, recipe)
+            for number in range(request.count):
+                image, scheduler = paint_image(prepared, number)
+                images.append(image)
+        recipe = replace(
+            recipe,
+            scheduler=sampling.describe(scheduler),
+            environment={**self._place.describe(), **_described(profile, prepared)},
+        )
+        self._compile(needed.entry, resident, chosen)
+        return Painting(tuple(images), recipe, _notices(needed.adapters, read))
+
+    def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
+        """See `Engine.preload`. Nothing is downloaded."""
+        if not self._place.present or not self._sources.here(entry):
+            return
+        subject = Subject("model", entry.key, lambda _: None, check_stop)
+        files, family = self._model_files(entry, subject), family_of(entry)
+        self._digest(files.checkpoint, subject)
+        chosen = self._plan(self.profile, entry.size, files, family)
+        resident = self._residency.load(files, family, subject, _at_once(family, chosen))
+        self._compile(entry, resident, chosen)
+
+    def _plan(
+        self, profile: Profile, size: tuple[int, int], files: ModelFiles, family: Family
+    ) -> Plan:
+        dtype = self._place.dtype
+        try:
+            upcast = family.dtype_of(VAE, files.config_of(VAE), dtype) != dtype
+        except (OSError, ValueError):
+            upcast = True  # what is wrong is said when the model is brought
+        return plan(profile, family.whole, *size, upcast=upcast)
+
+    def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
+        """Have the denoiser compiled for the pictures that most people want of this model."""
+        # It runs once beside a job, whose memory it would take on a smaller card.
+        if chosen.park_text_encoders:
+            return
+        run = partial(resident.family.rehearse, resident, self._place)
+        shapes = shapes_of(entry, resident.family.usual_tokens)
+        self._kernels.prepare(resident.denoiser, shapes, run)
+
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        """Read and hash the adapters of a waiting job; from any thread.
+
+        Nothing is downloaded, and nothing happens before the first model told its names. Raises
+        JobFailed where the job itself would.
+        """
+        known, bases = self._residency.targets, self._residency.adapter_bases
+        for entry in adapters if known else ():
+            if path := self._sources.adapter_here(entry):
+                subject = Subject("adapter", entry.key, lambda _: None, lambda: None)
+                self._adapters.get(path, known, bases, subject)
+                self._adapter_weights(path, subject)
+
+    def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
+        """Find every file, and download what is not here."""
+        entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
+        pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
+        files = self._model_files(entry, subject)
+        adapters = []
+        for adapter in order.adapters:
+            adapter_subject = Subject("adapter", adapter.key, report, check_stop)
+            adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
+        reference = None
+        if order.reference is not None:
+            guide = Subject("reference", public(order.reference.path), report, check_stop)
+            reference = (self._sources.reference(order.reference, guide), guide)
+        return _Needed(
+            order.request,
+            entry,
+            family_of(entry),
+            subject,
+            files,
+            tuple(adapters),
+            reference,
+            pictures,
+        )
+
+    def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
+        checkpoint = self._sources.checkpoint(entry, subject)
+        vae = self._sources.vae(entry, subject)
+        config = self._sources.config(entry, subject) if checkpoint.single else None
+        return ModelFiles(checkpoint, vae, config)
+
+    def _recipe(self, needed: _Needed) -> Recipe:
+        """The recipe as far as it is known before anything is loaded: all files by their hashes."""
+        checkpoint = self._digest(needed.files.checkpoint, needed.subject)
+        vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
+        reference: tuple[Weights, ...] = ()
+        adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
+        if needed.reference:
+            files, subject = needed.reference
+            check_headers(files, subject)
+            adapter, encoder = (
+                self._digest(source, subject) for source in (files.adapter, files.encoder)
+            )
+            reference = (
+                Weights(files.adapter.files[0].name, adapter, adapter[:10]),
+                Weights(files.encoder.root.name, encoder, encoder[:10]),
+            )
+        return Recipe(
+            request=needed.request,
+            checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
+            vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
+            adapters=adapters,
+            reference=reference,
+        )
+
+    def _digest(self, source: Source, subject: Subject) -> str:
+        def tick(fraction: float) -> None:
+            subject.tick(Stage.LOADING, fraction)
+
+        if source.single:
+            return self._hashes.of_file(source.single, tick)
+        return self._hashes.of_files(source.root, source.files, tick)
+
+    def _adapter_weights(self, path: Path, subject: Subject) -> Weights:
+        def tick(fraction: float) -> None:
+            subject.tick(Stage.ADAPTERS, fraction)
+
+        whole, data = self._hashes.of_adapter(
+            path, lambda: patches.check_header(path, subject).data_start, tick
+        )
+        return Weights(subject.key, whole, data[:12])
+
+    def _load(self, needed: _Needed, chosen: Plan) -> Resident:
+        """The model on the device, as much of it as is needed first."""
+        here = self._residency.resident
+        if chosen.park_denoiser and here:
+            here.park(here.family.denoiser)  # a job that was stopped may have left it
+        at_once = _at_once(needed.family, chosen)
+        return self._residency.load(needed.files, needed.family, needed.subject, at_once)
+
+    def _apply_adapters(
+        self, needed: _Needed, resident: Resident, chosen: Plan
+    ) -> tuple[AdapterFile, ...]:
+        """Make these adapters, in this order, the ones on the model."""
+        read = []
+        bases = self._residency.adapter_bases
+        for path, subject in needed.adapters:
+            subject.tick(Stage.ADAPTERS, 0.0)
+            read.append(self._adapters.get(path, resident.targets, bases, subject))
+        resident.set_adapters(
+            [
+                (use.weight, use.weight if use.text_weight is None else use.text_weight, f.changes)
+                for use, f in zip(needed.request.adapters, read, strict=True)
+            ]
+        )
+        resident.wake(needed.subject.check_stop, *needed.family.text_encoders)
+        if not chosen.park_denoiser:
+            resident.wake(needed.subject.check_stop, needed.family.denoiser)
+        return tuple(read)
+
+    def _prepare(
+        self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe
+    ) -> Prepared:
+        """Everything that all pictures of a request begin with: words and pictures, encoded."""
+        request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
+        guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
+        encoded = family.encode(resident, request, guided=guidance.on)
+        if chosen.park_text_encoders:
+            resident.park(*family.text_encoders)
+        guide = None
+        if needed.reference and request.reference:
+            files, subject = needed.reference
+            sha256, weight = request.reference.sha256, request.reference.weight
+            image = (sha256, needed.pictures[sha256])
+            adapter, _ = recipe.reference
+            guide = self._references.guide(
+                files, adapter.sha256, image, weight, resident.denoiser, subject
+            )
+        begun = None
+        if request.init_image:
+            picture = needed.pictures[request.init_image.sha256]
+            fitted = pixels.fitted(picture, request.width, request.height)
+            resident.wake(check_stop, VAE)
+            begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
+        # A reference picture hangs layers into the denoiser that nothing was compiled for.
+        kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
+        return Prepared(
+            request=request,
+            entry=needed.entry,
+            resident=resident,
+            plan=chosen,
+            device=self._place.device,
+            dtype=self._place.dtype,
+            encoded=encoded,
+            guidance=guidance,
+            begun=begun,
+            guide=guide,
+            kernels=kernels,
+            preview=self._new_preview(),
+            report=needed.subject.report,
+            check_stop=check_stop,
+        )
+
+
+def _decoded(png: bytes) -> Image:
+    """A picture that a person gave; JobFailed when it is not a whole PNG file."""
+    try:
+        with PIL.Image.open(io.BytesIO(png), formats=("PNG",)) as file:
+            return file.convert("RGB")
+    except (OSError, ValueError):
+        raise JobFailed("picture.gone") from None
+
+
+def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
+    """The networks that a job begins with."""
+    return family.text_encoders if chosen.park_denoiser else family.networks
+
+
+def _notices(
+    adapters: Sequence[tuple[Path, Subject]], read: Sequence[AdapterFile]
+) -> tuple[Notice, ...]:
+    """Of each adapter that fits only in part how much took effect, then why the rest did not."""
+    notices = []
+    for file, (_, subject) in zip(read, adapters, strict=True):
+        if file.matched < file.total:
+            notices.append(
+                Notice(
+                    "adapter.partial",
+                    {"adapter": subject.key, "matched": file.matched, "total": file.total},
+                )
+            )
+        for reason, code in _SKIPPED.items():
+            modules = [name for name, why in file.skipped if why == reason]
+            if modules:
+                example = modules[0][:NAME_SHOWN]
+                notices.append(
+                    Notice(
+                        code, {"adapter": subject.key, "count": len(modules), "example": example}
+                    )
+                )
+    return tuple(notices)
+
+
+def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
+    """What the bits depend on besides the request and the place."""
+    facts = {
+        "engine": ENGINE,
+        "memory": profile.value,
+        "decoding": "tiled" if prepared.plan.tiled else "whole",
+        "kernels": prepared.kernels.used,
+    }
+    if prepared.entry.guidance_rescale:
+        facts["guidance_rescale"] = f"{prepared.entry.guidance_rescale:g}"
+    if prepared.request.inputs or prepared.request.hires:
+        facts["pillow"] = PIL.__version__  # which scales the pictures
+    return facts

@@ -1,0 +1,45 @@
+"""Subject: the entry of the catalog that progress reports and errors are about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from bot.errors import JobFailed, Param
+from bot.progress import Progress, Stage
+
+
+def public(path: str) -> str:
+    """`path` of the catalog without the folders of this machine: it is shown to people."""
+    return PurePath(path).name if path.startswith(("/", "~")) or PurePath(path).drive else path
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An entry whose files are being found, downloaded, hashed or read, for one job.
+
+    report, check_stop: of that job; see `Engine.paint`.
+    """
+
+    kind: Literal["model", "adapter", "reference"]
+    key: str
+    report: Callable[[Progress], None]
+    check_stop: Callable[[], None]
+
+    def failed(self, *codes: str, **params: Param) -> JobFailed:
+        """An error that names this entry.
+
+        codes: one for each kind of entry that it can happen to, such as "model.missing" and
+            "adapter.missing", written out so that a search finds them. Raises ValueError when none
+            is for this kind.
+        """
+        code = next((code for code in codes if code.startswith(f"{self.kind}.")), None)
+        if code is None:
+            raise ValueError(f"no error of a {self.kind} among {codes}")
+        named: dict[str, Param] = {self.kind: self.key}
+        return JobFailed(code, **named, **params)
+
+    def tick(self, stage: Stage, fraction: float) -> None:
+        """Report `fraction` (0.0–1.0) of a stage, and stop if the job was stopped."""
+        self.check_stop()
+        self.report(Progress(stage, subject=self.key, fraction=min(fraction, 1.0)))

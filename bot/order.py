@@ -1,0 +1,64 @@
+"""Order: everything an engine needs to paint one request, looked up beforehand.
+
+It lies outside bot.engine because whoever drains the queue makes it, and does so without torch. An
+engine on another machine could be sent it as JSON and bytes: no catalog, no folder.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bot.errors import JobFailed
+from bot.request import GenerationRequest
+from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request with what its keys stand for.
+
+    model: the entry of `request.model`. adapters: those of `request.adapters`, in that order.
+    reference: the IP-Adapter; None when no picture guides the request.
+    pictures: the PNG file behind every sha256 of `request.inputs`.
+    """
+
+    request: GenerationRequest
+    model: ModelEntry
+    adapters: tuple[AdapterEntry, ...] = ()
+    reference: ReferenceEntry | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def _none_kept(sha256: str) -> bytes:
+    raise FileNotFoundError(sha256)
+
+
+def order_of(
+    request: GenerationRequest,
+    catalog: Catalog,
+    picture: Callable[[str], bytes] = _none_kept,
+) -> Order:
+    """Look up what `request` names.
+
+    picture: reads the file that is kept under a sha256, and may take as long as a disk does; raises
+        OSError when there is none, ValueError for what is no sha256. Without it there are none.
+
+    Raises JobFailed: model.gone, picture.gone, adapter.gone, reference.none.
+    """
+    if request.model not in catalog.models:
+        raise JobFailed("model.gone", model=request.model)
+    try:
+        pictures = {sha256: picture(sha256) for sha256 in request.inputs}
+    except (OSError, ValueError):
+        raise JobFailed("picture.gone") from None
+    for use in request.adapters:
+        if use.key not in catalog.adapters:
+            raise JobFailed("adapter.gone", adapter=use.key)
+    if request.reference is not None and catalog.reference is None:
+        raise JobFailed("reference.none")
+    return Order(
+        request=request,
+        model=catalog.models[request.model],
+        adapters=tuple(catalog.adapters[use.key] for use in request.adapters),
+        reference=catalog.reference if request.reference else None,
+        pictures=pictures,
+    )

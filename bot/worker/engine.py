@@ -1,0 +1,33 @@
+"""ImageEngine: what the consumer needs of an engine, in this process or elsewhere."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bot.order import Order
+from bot.painting import Painting
+from bot.progress import Progress
+from catalog import AdapterEntry, ModelEntry
+
+
+class ImageEngine(Protocol):
+    """As `bot.engine.Engine`, where each method is described.
+
+    `prefetch` may be called in another thread than the rest, which share one.
+    """
+
+    def warm_up(self) -> None: ...
+
+    def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None: ...
+
+    def paint(
+        self,
+        order: Order,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting: ...
+
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,77 @@
+"""What is shared knows no family, and a model of another family takes the place of the first."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.engine import Engine
+from catalog import ModelEntry
+from tests.engine.factories import catalog as offered
+from tests.engine.factories import digests, kohya_lora, paint, request, resident
+
+ENGINE = Path(__file__).parents[3] / "bot" / "engine"
+FAMILIES = ENGINE / "families"
+OF_SDXL = {"unet", "text_encoder", "text_encoder_2", "tokenizer_2", "clip_skip", "sdxl"}
+OF_ONE = "bot.engine.families."
+
+
+def shared() -> Iterator[tuple[Path, ast.AST]]:
+    """Every node of the code that all families share."""
+    for file in sorted(ENGINE.rglob("*.py")):
+        if FAMILIES not in file.parents:
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                yield file, node
+
+
+def test_the_registry_alone_imports_a_family() -> None:
+    found = {
+        file.name
+        for file, node in shared()
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OF_ONE)
+    }
+    assert found == set()
+
+
+def test_nothing_shared_speaks_of_a_network_of_sdxl() -> None:
+    named = set()
+    for file, node in shared():
+        match node:
+            case ast.Constant(value=str(word)) | ast.Attribute(attr=word) if word in OF_SDXL:
+                named.add((file.name, word))
+            case _:
+                pass
+    assert named == set()
+
+
+def test_a_model_of_another_family_gets_networks_of_its_own(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import pipeline, sources
+    from bot.engine.families.sdxl import SDXL
+
+    class Twin(SDXL):
+        """As SDXL in all but its name and the order in which it loads."""
+
+        key = "twin"
+        networks = ("vae", "text_encoder_2", "text_encoder", "unet")
+
+    families = {"demo": SDXL(), "other": Twin()}
+
+    def family_of(entry: ModelEntry) -> SDXL:
+        return families[entry.key]
+
+    there = offered(a=kohya_lora(tmp_path / "a.safetensors"))
+    wanted = [request(("a", 0.7)), request(("a", 0.7), model="other")]
+    expected = [digests(paint(engine, each, there)) for each in wanted]
+    monkeypatch.setattr(pipeline, "family_of", family_of)
+    monkeypatch.setattr(sources, "family_of", family_of)
+    before = None
+    for _ in range(2):
+        for each, known in zip(wanted, expected, strict=True):
+            assert digests(paint(engine, each, there)) == known
+            held = resident(engine)
+            assert [*held.parts] == [*families[each.model].networks]
+            assert held.denoiser is not before
+            before = held.denoiser
