@@ -22,7 +22,7 @@ GIB = 2**30
 
 
 def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
-    """preview_interval: seconds between two previews of a picture; None where nobody looks."""
+    """preview_interval: seconds between two previews of a picture; None for no previews."""
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",

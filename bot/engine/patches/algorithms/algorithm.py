@@ -25,7 +25,7 @@ class Algorithm(Protocol):
 
     name: ClassVar[str]
     roles: ClassVar[frozenset[str]]
-    """What tensors it may have, see `names.split`, besides alpha and those of biases."""
+    """What tensors it may have, see `names.split`, apart from alpha and those of biases."""
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
