@@ -1,7 +1,7 @@
 """Order: everything an engine needs to paint one request, looked up beforehand.
 
-It lies outside bot.engine because whoever drains the queue makes it, and does so without torch. An
-engine on another machine could be sent it as JSON and bytes: no catalog, no folder.
+It is not part of bot.engine because the consumer of the queue builds it, and does so without torch.
+It could be sent to an engine on another machine as JSON and bytes: no catalog, no folder.
 """
 
 from collections.abc import Callable, Mapping

@@ -51,7 +51,7 @@ class Engine:
         `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
         half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
-    adapter_cache: bytes of RAM for adapters that were read, besides those that are applied.
+    adapter_cache: bytes of RAM for adapter files, apart from those that are applied.
     compiled: compile the denoiser in the background, once for each usual size of a model.
     preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
     hub_endpoint: base URL of another hub than huggingface.co.

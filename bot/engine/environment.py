@@ -1,4 +1,4 @@
-"""What the bits of a picture depend on besides the weights: device, dtype, versions, flags."""
+"""What the bits of a picture depend on apart from the weights: device, dtype, versions, flags."""
 
 import ctypes
 import platform

@@ -16,7 +16,7 @@ def sparing_the_event_loop() -> Iterator[None]:
 
     Python imports with the interpreter held in two places where nothing needs it: 0.2 s and more
     while torch's libraries are linked, and 0.1 to 0.2 s in each of some collections of garbage,
-    which find none. What was imported stays for ever: no later collection looks at it again.
+    which find none. What was imported is never freed, so no later collection looks at it again.
     """
     if "torch" in sys.modules:
         yield

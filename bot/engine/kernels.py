@@ -3,7 +3,7 @@
 Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
 adapters are copied into, so it is compiled once and outlives every switch. It computes the last
 bits otherwise: which of both painted a picture is part of its recipe, by what ran rather than by
-what was called, for torch falls back without a word.
+what was called, for torch falls back silently.
 """
 
 import logging
@@ -26,8 +26,8 @@ Name = Literal["eager", "compiled"]
 Backend = Literal["inductor", "eager"] | Callable[..., Any]
 
 TRIES: Final = 3
-"""Of one shape. A compiling is spoilt when the network is parked or a reference hung into it
-meanwhile; without a C compiler every one fails."""
+"""Of one shape. Compiling fails when the network is parked or a reference is attached to it
+meanwhile; without a C compiler it always does."""
 SHAPES_MAX: Final = 64
 """That one network may be compiled for: some models, each with its sizes."""
 

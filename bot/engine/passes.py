@@ -35,7 +35,7 @@ class Prepared:
 
     begun: the distribution of the latents of the picture to paint over. guide: the picture to be
     guided by. kernels: the ways to run the denoiser, and which were used.
-    preview: shows what it is becoming; None when nobody looks.
+    preview: shows the picture so far; None when previews are off.
     """
 
     request: GenerationRequest

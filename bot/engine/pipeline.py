@@ -72,7 +72,7 @@ class Pipeline:
     profile: how much of the model may stay on the device.
     cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the denoiser.
-    new_preview: makes what shows a job while it is painted, or None when nobody looks.
+    new_preview: makes the previews of a job; gives None when they are off.
     """
 
     def __init__(
@@ -321,7 +321,7 @@ class Pipeline:
             fitted = pixels.fitted(picture, request.width, request.height)
             resident.wake(check_stop, VAE)
             begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
-        # A reference picture hangs layers into the denoiser that nothing was compiled for.
+        # A reference picture attaches layers that nothing was compiled for.
         kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
         return Prepared(
             request=request,
@@ -381,7 +381,7 @@ def _notices(
 
 
 def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
-    """What the bits depend on besides the request and the place."""
+    """What the bits depend on apart from the request and the place."""
     facts = {
         "engine": ENGINE,
         "memory": profile.value,

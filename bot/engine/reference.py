@@ -1,4 +1,4 @@
-"""Being guided by a picture: IP-Adapters (arXiv 2308.06721). Imports torch.
+"""Reference pictures: IP-Adapters (arXiv 2308.06721) for denoisers that are UNets. Imports torch.
 
 An image encoder turns the picture into embeddings, once; then it leaves the device, and the
 embeddings stay in RAM. Layers beside the UNet's own cross-attention look at them. They are on the
@@ -212,7 +212,7 @@ class References:
         tensors = networks.fitting(
             "image_encoder", networks.stored(files.weights), part.layout, subject
         )
-        # The cache is for what is switched to and fro; this is used once for each picture.
+        # Not kept in the cache: it is used only once for each picture.
         part.hold(PristineWeights("", part.layout, None, tensors))
         pooled = isinstance(projection, ImageProjection)
         width = config.projection_dim if pooled else config.hidden_size
@@ -251,7 +251,7 @@ def check_headers(files: ReferenceFiles, subject: Subject) -> None:
 _KINDS: Final = ("proj.weight", "proj.3.weight", "latents")
 """Tensors that tell the IP-Adapters which take CLIP's embeddings: plain, full face, Plus."""
 _FACE_ID: Final = "perceiver_resampler."
-"""In those that take a face recogniser's instead, and that have LoRAs besides."""
+"""In those that take a face recogniser's embeddings instead, and come with LoRAs."""
 
 
 def check(stored: networks.Tensors, wanted: Mapping[str, Shape], subject: Subject) -> None:

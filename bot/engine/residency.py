@@ -32,7 +32,7 @@ class Resident:
 
     tokenizers: by the names that the family has for them.
     scheduler_config: of the scheduler that the model was published with.
-    training: what its files say besides.
+    training: what its weight files say about it.
     targets: names that adapter files use for its modules.
     """
 

@@ -61,7 +61,7 @@ _DIVIDING: Final = ("DDIMScheduler", "LCMScheduler", "TCDScheduler")
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a checkpoint was trained to predict, as far as anybody says; None: nobody does.
+    """What a checkpoint was trained to predict, as far as it is stated; None where it is not.
 
     prediction: diffusers' `prediction_type`. zero_snr: whether the last timestep is noise alone
         (zero terminal SNR, arXiv 2305.08891).

@@ -42,7 +42,7 @@ class AdapterCache:
         """As `read`; a file that did not change since, for a model with the same names, from RAM.
 
         When another thread is reading it, that reading is awaited; when it fails or is stopped,
-        the file is read anew for this caller.
+        this caller reads the file again.
         """
         try:
             stat = path.stat()

@@ -50,7 +50,7 @@ class HostMemory:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PristineWeights:
-    """The pristine parameters of one network; nobody ever writes to them.
+    """The pristine parameters of one network; they are never written to.
 
     digest: tells weights apart. layout: what they are for.
     memory: all of them in the layout, or None: then `tensors` are read from their files when
@@ -125,7 +125,7 @@ class WeightCache:
         return weights
 
     def _make_room(self, size: int) -> HostMemory | None:
-        """Drop what was used longest ago; memory of `size` that nobody holds now, if there is."""
+        """Drop what was used longest ago; memory of `size` that is no longer in use, if any."""
         spare = None
         while self._kept and self.nbytes + size > self._limit:
             _, dropped = self._kept.popitem(last=False)

@@ -24,7 +24,7 @@ class Layout:
     """Parameter names → their places in a buffer of `size` bytes that holds them as `dtype`.
 
     One buffer for all means one copy for all, at the full speed of the bus; and addresses that
-    stay when the contents change, so that compiled code and captured graphs stay valid.
+    stay when the weights change, so that compiled code and captured graphs stay valid.
     """
 
     slots: Mapping[str, Slot]

@@ -61,7 +61,7 @@ class Part:
         self._weights, self._changes = weights, {}
 
     def let_go(self) -> None:
-        """Hold nothing. What the device has of it is filled anew by the next `wake`."""
+        """Hold nothing. The next `wake` fills what is on the device again."""
         self._weights = self._filled = None
         self._changes = {}
 
@@ -79,7 +79,7 @@ class Part:
         self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
         self._move_small_buffers("cpu")
 
-    # Whoever wakes it, inside inference mode or out: a tensor made inside may not be written to
+    # Whether the caller is in inference mode or not: a tensor made inside may not be written to
     # outside, and compiled code tells both kinds apart.
     @torch.inference_mode(mode=False)
     @torch.no_grad()

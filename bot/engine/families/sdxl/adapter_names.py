@@ -19,7 +19,7 @@ def targets(parts: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
     the path with underscores, the UNet's in the names of diffusers or of Stability's code, and
     `oft_unet_` for its OFT; LyCORIS the same through kohya's trainer, and `lycoris_` when it
     wraps a UNet itself, as SimpleTuner does (text encoders wrapped so cannot be told apart by
-    name, so these are nobody's); diffusers `unet.`, `text_encoder.`, `text_encoder_2.`; peft the
+    name, so these match nothing); diffusers `unet.`, `text_encoder.`, `text_encoder_2.`; peft the
     bare path; ComfyUI `diffusion_model.` and `text_encoders.`; OneTrainer `unet.` in Stability's
     names, `clip_l.`, `clip_g.` (kohya-ss/sd-scripts networks/lora.py, oft.py;
     KohakuBlueleaf/LyCORIS lycoris/wrapper.py, kohya.py; comfyanonymous/ComfyUI comfy/lora.py;

@@ -2,8 +2,8 @@
 
 In 16 bits 6.5 GiB: UNet 4.8, text encoders 1.5, VAE 0.2; an IP-Adapter 0.7 more. Painting
 1024×1024 adds 0.3. Decoding it makes the peak: torch reserves up to 4.3 GiB in 16 bits, as
-InvokeAI, Forge and ComfyUI plan for. These figures are sums and other programs'; nobody has
-measured ours on cards of these sizes yet.
+InvokeAI, Forge and ComfyUI plan for. These figures are sums and other programs'; ours
+have not been measured on cards of these sizes yet.
 
 The smallest card has its UNet parked, a copy of some tenths of a second per picture, rather than
 quantised with adapters beside it in PEFT's layers. In 8 bits it would be 2.4 GiB smaller all the

@@ -18,9 +18,9 @@ what else wrote or read a format differently is said where it matters.
 
 They are written here rather than called there. lycoris.functional has none for GLoRA, (IA)³, full
 and norm, and no checks of a stranger's shapes, which are most of the work. On CUDA it picks a
-kernel anew at every call (Triton, TileLang, torch.compile, eager; lycoris/kernels/select.py) and
+kernel at every call (Triton, TileLang, torch.compile, eager; lycoris/kernels/select.py) and
 drops one after its first failure, so that the same request could give other bits. Importing it
-imports the whole package with its training code, and needs einops and toml besides. So it is an
+imports the whole package with its training code, and needs einops and toml. So it is an
 oracle of the tests instead (tests/engine/patches/test_against_lycoris.py), which also shows what of
 its own reloading is wrong.
 """

@@ -24,7 +24,7 @@ class Algorithm(Protocol):
     """One module's tensors in one of the algorithms, on the CPU, in the dtype of the file."""
 
     roles: ClassVar[frozenset[str]]
-    """What tensors it may have, see `names.split`, besides alpha and those of biases."""
+    """What tensors it may have, see `names.split`, apart from alpha and those of biases."""
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
