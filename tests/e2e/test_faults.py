@@ -12,7 +12,7 @@ from tests.e2e.test_reroll import answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SLOW: dict[str, Any] = {"size": "256x256", "steps": 40}
+SLOW: dict[str, Any] = {"size": "256x256", "steps": 20}
 
 
 async def test_a_killed_gateway_connection_resumes(playground: Playground, ada: User) -> None:
