@@ -38,6 +38,7 @@ from bot.engine import patches
 from bot.engine.subject import Subject
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
+from catalog.families import SDXL
 from catalog.weight_files import adapter_facts, read_header
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")
@@ -49,7 +50,7 @@ NOT_MEASURED: Final = "not measured"
 def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGHT) -> None:
     """Have our engine's model awake with these LoRAs and no others."""
     subject = Subject("adapter", "benchmark", lambda _: None, lambda: None)
-    read = [cache.get(file, bench.resident.targets, subject) for file in files]
+    read = [cache.get(file, bench.resident.targets, SDXL.adapter_bases, subject) for file in files]
     bench.resident.set_adapters([(weight, weight, file.changes) for file in read])
     bench.resident.wake(lambda: None, "unet", "text_encoder", "text_encoder_2")
 

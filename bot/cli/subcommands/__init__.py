@@ -2,7 +2,7 @@
 
 A module here has `add_to(subparsers)`, which declares the arguments and names the function to run
 with `set_defaults(run=...)`: a namespace in, the exit code out. All of them are imported to read
-any command line, so a module imports what takes long (discord, the studio) only when it runs.
+any command line, so a module imports what takes long (discord, the backend) only when it runs.
 """
 
 import argparse

@@ -1,0 +1,296 @@
+"""Several lanes: what holds for any line and one to eight of them (hypothesis), and the queue."""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import StoreError
+from bot.queue import JobQueue, Lane
+from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, _missing
+from bot.store import Job, Store
+from tests.queue.lanes import ORIGINS, entered, of
+
+MODELS = ("a", "b", "c", "d")
+LANES = st.integers(1, 8)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice: who waited at that moment, what the free lanes had in place, when it was."""
+
+    choice: Next
+    waiting: tuple[Waiting, ...]
+    free: tuple[InPlace, ...]
+    now: float
+
+    @property
+    def lane(self) -> InPlace:
+        return self.free[self.choice.lane]
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[tuple[float, float, Waiting]]:
+    """When each job arrives, how long it takes, and the job; a person's jobs come in order."""
+    found = []
+    at = 0.0
+    for n in range(draw(st.integers(1, 60))):
+        at += draw(st.sampled_from([0.0, 0.0, 0.0, 1.0, 20.0, 200.0]))
+        waiting = Waiting(
+            str(n),
+            f"p{draw(st.integers(1, 9))}",
+            n,
+            draw(st.sampled_from(MODELS)),
+            draw(st.sampled_from([(), ("x:1",)])),
+            priority=draw(st.sampled_from([0, 0, 0, 1])),
+        )
+        found.append((at, draw(st.sampled_from([1.0, 7.0, 90.0])), waiting))
+    return found
+
+
+def played(coming: list[tuple[float, float, Waiting]], lanes: int) -> list[Decision]:
+    """Serve them all. A lane that is free takes what the policy gives it at once."""
+    line, seconds = Line(), {job.id: taken for _, taken, job in coming}
+    in_place = [InPlace() for _ in range(lanes)]
+    free = set(range(lanes))
+    moments = [(at, 0, n) for n, (at, _, _) in enumerate(coming)]
+    heapq.heapify(moments)
+    decisions = []
+    while moments:
+        now = moments[0][0]
+        while moments and moments[0][0] == now:
+            _, kind, number = heapq.heappop(moments)
+            if kind == 0:
+                line.add(coming[number][2])
+            else:
+                free.add(number)
+        while True:
+            order = sorted(free)
+            waiting = tuple(line)
+            choice = line.choose([in_place[lane] for lane in order], now)
+            # No lane idles while somebody could be served.
+            assert (choice is None) == (not waiting or not order)
+            if choice is None:
+                break
+            here = tuple(in_place[lane] for lane in order)
+            decisions.append(Decision(choice, waiting, here, now))
+            line.take(choice, now)
+            lane = order[choice.lane]
+            in_place[lane] = choice.job.needs
+            free.remove(lane)
+            heapq.heappush(moments, (now + seconds[choice.job.id], 1, lane))
+    return decisions
+
+
+@given(arrivals(), LANES)
+@settings(deadline=None, max_examples=60)
+def test_each_is_served_once_and_each_persons_in_order(
+    coming: list[tuple[float, float, Waiting]], lanes: int
+) -> None:
+    order = [decision.choice.job for decision in played(coming, lanes)]
+    assert sorted(job.id for job in order) == sorted(job.id for _, _, job in coming)
+    for person in {job.person for job in order}:
+        arrived = [job.arrived for job in order if job.person == person]
+        assert arrived == sorted(arrived)
+
+
+@given(arrivals(), LANES)
+@settings(deadline=None, max_examples=60)
+def test_no_turn_is_passed_more_often_or_for_longer_than_the_bound(
+    coming: list[tuple[float, float, Waiting]], lanes: int
+) -> None:
+    first: dict[str, float] = {}
+    times: dict[str, int] = {}
+    for decision in played(coming, lanes):
+        for job_id in decision.choice.passed:
+            assert decision.now - first.setdefault(job_id, decision.now) < PATIENCE
+            times[job_id] = times.get(job_id, 0) + 1
+            assert times[job_id] <= LOOKAHEAD
+
+
+@given(arrivals(), LANES)
+@settings(deadline=None, max_examples=60)
+def test_a_model_in_place_is_kept_for_those_who_want_it(
+    coming: list[tuple[float, float, Waiting]], lanes: int
+) -> None:
+    """A lane switches only where no one who may go first fits any free lane."""
+    for decision in played(coming, lanes):
+        chosen = decision.choice.job
+        assert _missing(chosen, decision.lane) == min(_missing(chosen, h) for h in decision.free)
+        if _missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
+            continue
+        heads: dict[str, Waiting] = {}
+        for job in sorted(decision.waiting, key=lambda job: job.arrived):
+            heads.setdefault(job.person, job)
+        top = max(job.priority for job in heads.values())
+        peers = [job for job in heads.values() if job.priority == top]
+        assert len(peers) <= LOOKAHEAD
+        assert all(_missing(p, h) >= SWITCH for p in peers for h in decision.free)
+
+
+@given(arrivals(), LANES)
+@settings(deadline=None, max_examples=60)
+def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
+    coming: list[tuple[float, float, Waiting]], lanes: int
+) -> None:
+    for decision in played(coming, lanes):
+        chosen, lane = decision.choice.job, decision.lane
+        if _missing(chosen, lane) == SWITCH and lane.model is not None:
+            assert all(here.model is not None for here in decision.free)
+
+
+@given(st.integers(1, 8), st.integers(2, 12))
+@settings(deadline=None, max_examples=40)
+def test_no_one_starves_while_others_never_stop_asking(lanes: int, others: int) -> None:
+    """One cold job; all others want what every lane has, and ask again at once."""
+    line = Line([Waiting("patient", "p0", 0, "cold")])
+    for n in range(1, others + 1):
+        line.add(Waiting(f"{n}", f"p{n}", n, "warm"))
+    arrived, free = others, [InPlace("warm")] * lanes
+    for moment in range(others + LOOKAHEAD + 2):
+        choice = line.choose(free, float(moment))
+        assert choice is not None
+        line.take(choice, float(moment))
+        if choice.job.id == "patient":
+            return
+        arrived += 1
+        line.add(Waiting(f"n{arrived}", choice.job.person, arrived, "warm"))
+    pytest.fail("the cold job was never served")
+
+
+# The queue
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "x.sqlite3") as opened:
+        yield opened
+
+
+def queue_with(store: Store, *loaded: str | None) -> JobQueue:
+    """A queue whose lanes hold these models."""
+    lanes = []
+    for n, model in enumerate(loaded):
+        lane = Lane(f"gpu{n}")
+        lane.last = InPlace(model)
+        lanes.append(lane)
+    return JobQueue(store, lanes, origins=ORIGINS)
+
+
+async def settled() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+
+
+async def test_each_job_goes_to_the_lane_that_has_its_model(store: Store) -> None:
+    queue = queue_with(store, "a", "b", "c")
+    asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
+    await entered(queue, of(1, "c"), of(2, "b"), of(3, "a"))
+    jobs = [await task for task in asked]
+    assert [job.request.model for job in jobs] == ["a", "b", "c"]
+    assert queue.running == tuple(jobs)
+    assert [place.position for place in queue.places().values()] == [1, 2, 3]
+
+
+async def test_a_lane_without_the_model_takes_it_when_no_other_is_free(store: Store) -> None:
+    queue = queue_with(store, "a", "b")
+    first, second = queue.lanes
+    [busy, other] = await entered(queue, of(1, "a"), of(2, "a"))
+    assert (await queue.next(first)).id == busy
+    assert (await queue.next(second)).id == other
+    assert second.last.model == "a"
+
+
+async def test_what_one_lane_leaves_to_another_is_not_left_lying(store: Store) -> None:
+    """A free lane that would be worse waits for the better one, which then goes away."""
+    queue = queue_with(store, "a", "b")
+    better, worse = queue.lanes
+    waiting = asyncio.create_task(queue.next(worse))
+    leaving = asyncio.create_task(queue.next(better))
+    await settled()
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    [job_id] = await entered(queue, of(1, "a"))
+    assert (await asyncio.wait_for(waiting, 5)).id == job_id
+
+
+async def test_many_lanes_share_a_line_and_each_job_is_started_once(store: Store) -> None:
+    queue = queue_with(store, *["a"] * 4)
+    ids = await entered(queue, *(of(n % 7, "ab"[n % 2]) for n in range(40)))
+    started: list[str] = []
+    most = 0
+
+    async def work(lane: Lane) -> None:
+        nonlocal most
+        while len(started) < len(ids):
+            job = await queue.next(lane)
+            started.append(job.id)
+            most = max(most, len(queue.running))
+            await asyncio.sleep(0.005)  # as long as a few starts
+            queue.leave(job.id)
+
+    tasks = [asyncio.create_task(work(lane)) for lane in queue.lanes]
+    async with asyncio.timeout(20):
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert sorted(started) == sorted(ids)
+    assert most > 1
+    assert queue.running == ()
+
+
+async def test_when_one_lane_cannot_start_a_job_another_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_with(store, "a", "b")
+    first, second = queue.lanes
+    really = store.start
+    refused = 0
+
+    async def start(job_id: str, passed: object = ()) -> Job | None:
+        nonlocal refused
+        if not refused:
+            refused += 1
+            raise StoreError("the disk is full")
+        return await really(job_id)
+
+    monkeypatch.setattr(store, "start", start)
+    asked = [asyncio.create_task(queue.next(lane)) for lane in (first, second)]
+    [job_id] = await entered(queue, of(1, "a"))
+    outcomes = await asyncio.wait_for(asyncio.wait(asked, return_when="ALL_COMPLETED"), 5)
+    failed = [task for task in outcomes[0] if task.exception() is not None]
+    [done] = [task for task in outcomes[0] if task.exception() is None]
+    assert len(failed) == 1
+    assert done.result().id == job_id
+
+
+async def test_with_two_lanes_the_wait_is_half_as_long(store: Store) -> None:
+    """Forty jobs of ten seconds each, learnt from five that took as long."""
+    from bot.queue.forecast import Forecast
+    from bot.store import Painted
+    from tests.store.factories import any_job, request
+
+    waits = []
+    for lanes in (1, 2):
+        forecast, line = Forecast(), Line()
+        past = [Painted(request(), n * 11_000, n * 11_000 + 10_000) for n in range(5)]
+        forecast.remember(past)
+        for n in range(40):
+            job = any_job(request(), id=f"job{n}")
+            needs = forecast.expect(job)
+            line.add(Waiting(job.id, f"p{n}", n, needs.model or "", needs.adapters))
+        free = []
+        for _ in range(lanes):
+            lane = Lane()
+            lane.last = InPlace("demo", needs.adapters)
+            free.append(lane)
+        places = forecast.places(line, free, 0, paused=False)
+        assert [place.position for place in places.values()] == [*range(1, 41)]
+        waits.append(max(place.ready_at or 0 for place in places.values()))
+    assert waits[1] == pytest.approx(waits[0] / 2, rel=0.05)
