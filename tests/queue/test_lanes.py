@@ -242,7 +242,6 @@ async def test_many_lanes_share_a_line_and_each_job_is_started_once(store: Store
     await asyncio.wait(tasks)
     assert sorted(started) == sorted(ids)
     assert most > 1
-    assert queue.running == ()
 
 
 async def test_when_one_lane_cannot_start_a_job_another_does(
