@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from string import Formatter
 
 import pytest
@@ -13,7 +14,6 @@ from tests.texts.test_texts import placeholders, spoken
 TEXTS = Texts.read()
 LANGUAGES = TEXTS._languages
 COUNTS = (0, 1, 2, 5)
-SENTENCES = [(language, code) for language, said in LANGUAGES.items() for code in said]
 
 NEVER_ONE = {
     "prompt.long": "over the limit of 2,000 characters",
@@ -58,12 +58,12 @@ def rendered(language: str, code: str, count: int) -> str:
     return TEXTS.speaker(language)(code, **params)
 
 
-@pytest.mark.parametrize(("language", "code"), SENTENCES)
-def test_every_sentence_can_be_said_with_any_count(language: str, code: str) -> None:
-    for count in COUNTS:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_can_be_said_with_any_count(language: str) -> None:
+    for code, count in product(LANGUAGES[language], COUNTS):
         said = rendered(language, code, count)
-        assert said
-        assert not re.search(r"[{}]", said)
+        assert said, code
+        assert not re.search(r"[{}]", said), code
 
 
 @pytest.mark.parametrize(("language", "code", "sentence"), [*plurals()])
@@ -83,10 +83,10 @@ def test_the_same_sentences_have_forms_in_every_language() -> None:
     assert all(each == found["en"] for each in found.values())
 
 
-@pytest.mark.parametrize(("language", "code"), SENTENCES)
-def test_nothing_is_said_like_1_loras(language: str, code: str) -> None:
-    if code not in NEVER_ONE:
-        assert not ONE_OF_MANY.search(rendered(language, code, 1))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_said_like_1_loras(language: str) -> None:
+    for code in LANGUAGES[language].keys() - NEVER_ONE.keys():
+        assert not ONE_OF_MANY.search(rendered(language, code, 1)), code
 
 
 @pytest.mark.parametrize("said", ["Try with 1 LoRAs", "1 other roles", "1 Aufträge", "1 demandes"])
