@@ -77,11 +77,11 @@ class Forecast:
                     ready_at=None if at is None else round(at),
                 )
             free.append(_Free(now if at is None else at, here, known=at is not None))
-        for waiting, seconds, lane_free in self._in_order(line, free):
-            at = lane_free.until if seconds is not None and lane_free.known else None
+        in_order = self._in_order(line, free)
+        for position, (waiting, at) in enumerate(in_order, start=len(places) + 1):
             places[waiting.id] = Progress(
                 Stage.QUEUED,
-                position=len(places) + 1,
+                position=position,
                 ready_at=None if at is None or paused else round(at),
                 paused=paused,
             )
@@ -96,9 +96,8 @@ class Forecast:
 
     def _in_order(
         self, line: Line, lanes: Sequence["_Free"]
-    ) -> Iterator[tuple[Waiting, float | None, "_Free"]]:
-        """Those in line as they will come, with the seconds that each will take and its lane, which
-        is free again when it is done."""
+    ) -> Iterator[tuple[Waiting, float | None]]:
+        """Those in line as they will come, with when each will be ready; None: not known."""
         for _ in range(EXACT):
             now = min(lane.until for lane in lanes)
             first_free = [lane for lane in lanes if lane.until <= now]
@@ -108,17 +107,19 @@ class Forecast:
             lane = first_free[choice.lane]
             seconds = self.seconds(choice.job.id, lane.here)
             line.take(choice, now)
-            lane.take(seconds, choice.job.needs)
-            yield choice.job, seconds, lane
+            lane.take(seconds)
+            lane.here = choice.job.needs
+            yield choice.job, lane.ready
         behind = line.rounds()
         # What will be in place by then is not known; most find it there.
         times = [self.seconds(waiting.id, waiting.needs) for waiting in behind[:TIMED]]
         known = [seconds for seconds in times if seconds is not None]
         usual = fmean(known) if known else None
+        only = lanes[0] if len(lanes) == 1 else None
         for waiting, seconds in zip(behind, chain(times, repeat(usual)), strict=False):
-            lane = lanes[0] if len(lanes) == 1 else min(lanes, key=_until)
-            lane.take(seconds, lane.here)
-            yield waiting, seconds, lane
+            lane = only or min(lanes, key=_until)
+            lane.take(seconds)
+            yield waiting, lane.ready
 
     def seconds(self, job_id: str, before: InPlace) -> float | None:
         """How long a job in line will take when `before` is in place; None: not known."""
@@ -136,11 +137,16 @@ class _Free:
     here: InPlace
     known: bool
 
-    def take(self, seconds: float | None, here: InPlace) -> None:
-        """One more job, after which `here` is in place."""
-        self.until += seconds or 0.0
-        self.here = here
-        self.known = self.known and seconds is not None
+    ready: float | None = None
+    """When the last job taken will be; None while that is not known."""
+
+    def take(self, seconds: float | None) -> None:
+        """One more job, that takes so long."""
+        if seconds is None:
+            self.known = False
+        else:
+            self.until += seconds
+        self.ready = self.until if self.known else None
 
 
 _until = attrgetter("until")

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from operator import itemgetter
 from typing import TypeAlias
 
 LOOKAHEAD = 32
@@ -180,12 +179,14 @@ class Line:
     def rounds(self) -> list[Waiting]:
         """All of them, a round of everybody after the other: the fair order without exceptions."""
         never = float("-inf")
+        # No two arrived as the same one, so the jobs themselves are never compared.
         turns = [
-            (number, self._served.get(person, never), job.arrived, person, job)
+            (number, served, job.arrived, job)
             for person, jobs in self._of.items()
+            for served in (self._served.get(person, never),)
             for number, job in enumerate(jobs)
         ]
-        return [job for *_, job in sorted(turns, key=itemgetter(slice(4)))]
+        return [job for *_, job in sorted(turns)]
 
     def _heads(self) -> Iterator[Waiting]:
         """The oldest job of each person, whose turn it is first."""
