@@ -24,6 +24,8 @@ Kind = Literal["imagine", "reroll", "vary"]
 
 CRASHES_MAX = 2
 """Times that one job may take the process with it."""
+LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
+"""What people are told of a job that was lost too often."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 
 UNREADABLE = GenerationRequest(
@@ -162,7 +164,7 @@ class Job:
         if self.crashes < CRASHES_MAX:
             return None
         loss = self.lost_to or Loss.DIED
-        return Failure(f"job.{loss.value}", {})
+        return Failure(LOST[loss], {})
 
     @property
     def seconds(self) -> float:

@@ -11,7 +11,6 @@ from typing import get_args
 import pytest
 
 from bot.chat.ui.markdown import plain
-from bot.errors import Loss
 from bot.progress import Stage
 from bot.store import Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
@@ -27,7 +26,6 @@ EXPANSIONS = {
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "size.": ["square", "portrait", "landscape"],
-    "job.": [loss.value for loss in Loss],
 }
 """What the f-strings that make a code can become."""
 
