@@ -173,7 +173,8 @@ class Line:
                 due_at = now if head.due_at is None else head.due_at
                 self._of[head.person][0] = replace(head, passed=head.passed + 1, due_at=due_at)
         with self._rearranging(choice.job.person):
-            self._of[choice.job.person].popleft()
+            # Not simply the first: an earlier one of the same person may have come in meanwhile.
+            self._of[choice.job.person].remove(choice.job)
         self.serve(choice.job.person, now)
 
     def rounds(self) -> list[Waiting]:

@@ -61,9 +61,8 @@ class JobQueue:
         self._forecast = Forecast()
         self._held: dict[str, Waiting] = {}
         self._arrivals = 0
-        self._idle: list[Lane] = []
+        self._free: dict[Lane, asyncio.Event] = {}  # set to make it look again
         self._starting = asyncio.Lock()
-        self._changed = asyncio.Event()
         self._newcomers: asyncio.Queue[str] = asyncio.Queue()
         self._subscribers: list[Callable[[], None]] = []
 
@@ -82,6 +81,23 @@ class JobQueue:
 
     async def accept(self, new: NewJob) -> Ticket:
         """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits)."""
+        accepting = asyncio.ensure_future(self._accept(new))
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            # It may be stored all the same, and no one would ever release it.
+            await asyncio.shield(self._take_back(accepting))
+            raise
+
+    async def _take_back(self, accepting: asyncio.Future[Ticket]) -> None:
+        try:
+            ticket = await accepting
+        except Exception as error:
+            log.info("a job whose asker has gone was not accepted: %s", type(error).__name__)
+            return
+        await self.abandon(ticket)
+
+    async def _accept(self, new: NewJob) -> Ticket:
         limits, person = self._limits, new.origin.person
         # First what may fail: once it is stored it is in line.
         served = await self._store.last_served([person])
@@ -115,7 +131,7 @@ class JobQueue:
         if (waiting := self._held.pop(job_id, None)) is not None:
             self._line.add(waiting)
         self._newcomers.put_nowait(job_id)
-        self._changed.set()
+        self._look_again()
         self._moved()
 
     async def abandon(self, ticket: Ticket) -> None:
@@ -154,33 +170,41 @@ class JobQueue:
 
     async def next(self, lane: Lane) -> Job:
         """Wait for the next job of `lane` and start it: it is *running* when this returns."""
-        with self._free(lane):
+        with self._offered(lane) as look_again:
             while True:
+                look_again.clear()
                 # One lane at a time: until it is started, another one would choose the same job.
                 async with self._starting:
-                    choice = self._choose()
-                    if choice is not None and self._idle[choice.lane] is lane:
+                    free = list(self._free)
+                    choice = self._choose(free)
+                    if choice is not None and free[choice.lane] is lane:
                         if (job := await self._start(choice, lane)) is not None:
                             return job
                         self.leave(choice.job.id)
                         continue
-                self._changed.clear()
-                await self._changed.wait()
+                    if choice is not None:
+                        # That lane may have looked when this was not so.
+                        self._free[free[choice.lane]].set()
+                await look_again.wait()
 
     @contextmanager
-    def _free(self, lane: Lane) -> Iterator[None]:
-        """`lane` may be chosen while the block lasts; then the others are asked again."""
-        self._idle.append(lane)
+    def _offered(self, lane: Lane) -> Iterator[asyncio.Event]:
+        """`lane` may be chosen while the block lasts; then the others are to look again."""
+        self._free[lane] = asyncio.Event()
         try:
-            yield
+            yield self._free[lane]
         finally:
-            self._idle.remove(lane)
-            self._changed.set()
+            del self._free[lane]
+            self._look_again()
 
-    def _choose(self) -> Next | None:
+    def _look_again(self) -> None:
+        for look_again in self._free.values():
+            look_again.set()
+
+    def _choose(self, free: Sequence[Lane]) -> Next | None:
         if self.paused:
             return None
-        return self._line.choose([lane.in_place for lane in self._idle], self._clock())
+        return self._line.choose([lane.in_place for lane in free], self._clock())
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start it on `lane`; None when it is not pending any more."""
@@ -190,8 +214,7 @@ class JobQueue:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
             # There is no consumer left for it: it waits again.
-            if (started := await starting) is not None:
-                await self._store.requeue(started)
+            await asyncio.shield(self._start_no_more(starting))
             raise
         if job is not None:
             self._line.take(choice, now)
@@ -199,6 +222,14 @@ class JobQueue:
             lane.last = choice.job.needs
             lane.running = job
         return job
+
+    async def _start_no_more(self, starting: asyncio.Future[Job | None]) -> None:
+        try:
+            if (started := await starting) is not None:
+                await self._store.requeue(started)
+        except StoreError as error:
+            # The next start finds it running, and takes it up.
+            log.error("a job that was being started cannot be put back: %s", error)
 
     def painted(self, job: Job) -> None:
         """A running job is done: learn how long it took."""
@@ -225,7 +256,7 @@ class JobQueue:
     async def unpause(self) -> None:
         await self._store.set_setting(PAUSED, "")
         self.paused = False
-        self._changed.set()
+        self._look_again()
         self._moved()
 
     # Looking

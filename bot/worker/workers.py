@@ -44,8 +44,8 @@ class Workers:
 
     @property
     def draining(self) -> bool:
-        """Whether jobs are taken from the queue."""
-        return any(consumer.draining for consumer in self._consumers)
+        """Whether every lane takes jobs from the queue."""
+        return all(consumer.draining for consumer in self._consumers)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -107,6 +107,7 @@ class Workers:
         if job.state is not JobState.RUNNING:
             return None
         if not self.cancel(job_id):
+            # Its lane is about to begin it.
             self._withdrawn.add(job_id)
         return job
 
