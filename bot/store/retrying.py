@@ -14,7 +14,7 @@ T = TypeVar("T")
 PAUSES = Backoff(1, 5, 15, 60)
 
 
-async def insist(
+async def keep_trying(
     action: Callable[[], Awaitable[T]],
     what: str,
     *,

@@ -17,7 +17,7 @@ from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
 from bot.store import Failure, ImageRecord, Job, Store, files_error
-from bot.store.retrying import insist
+from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
@@ -219,7 +219,7 @@ class GpuConsumer:
         except PaintStopped as stopped:
             await self._stopped(running, stopped.reason)
         except EngineLost as lost:
-            await self._insist(partial(self._store.lose, job, lost.loss), job)
+            await self._keep_trying(partial(self._store.lose, job, lost.loss), job)
             self._lose(lost)
         except UserError as error:
             log.info("job %s: %s", job.id, error)
@@ -277,11 +277,11 @@ class GpuConsumer:
             return await self._store.finish(job, painting.recipe, images, painting.warnings)
 
         what = f"job {job.id}: painted, but it cannot be kept"
-        images = await insist(save, what, check=running.check_stop)
-        return await insist(finish, what, check=running.check_stop)
+        images = await keep_trying(save, what, check=running.check_stop)
+        return await keep_trying(finish, what, check=running.check_stop)
 
-    async def _insist(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
-        return await insist(change, f"job {job.id}: its state cannot be noted")
+    async def _keep_trying(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
+        return await keep_trying(change, f"job {job.id}: its state cannot be noted")
 
     async def _quietly(self, change: Awaitable[object]) -> None:
         """The last thing before the end: the next start finds the job in any case."""
@@ -310,11 +310,11 @@ class GpuConsumer:
             case StopReason.TIMEOUT:
                 await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
             case StopReason.CANCELLED:
-                if cancelled := await self._insist(lambda: self._store.cancel(job), job):
+                if cancelled := await self._keep_trying(lambda: self._store.cancel(job), job):
                     # Without rows in the store, nothing would ever prune them.
                     await asyncio.to_thread(discard_images, job, self._images_dir)
                     self._notices.send(self._observer.failed(cancelled))
 
     async def _fail(self, job: Job, failure: Failure) -> None:
-        if failed := await self._insist(lambda: self._store.fail(job, failure), job):
+        if failed := await self._keep_trying(lambda: self._store.fail(job, failure), job):
             self._notices.send(self._observer.failed(failed))
