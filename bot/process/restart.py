@@ -30,17 +30,17 @@ def exit_code(error: Exception) -> int:
     return TRY_AGAIN if isinstance(error, StoreError) and not error.lasting else MISCONFIGURED
 
 
-def restart() -> NoReturn:
+def replace_process() -> NoReturn:
     """Put a fresh process of the same call in the place of this one, whatever its threads do."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
-def begin_anew(*, by_itself: bool) -> NoReturn:
+def start_over(*, by_itself: bool) -> NoReturn:
     """Leave it to a fresh process: one of its own making, or else a supervisor's."""
     if by_itself:
-        restart()
+        replace_process()
     # A thread may be inside of something for ever: nothing waits for it.
     end(TRY_AGAIN)
 
