@@ -92,7 +92,7 @@ async def test_a_read_only_disk_ends_the_start_with_a_sentence(
     bot.then = 'mount -o remount,ro "$2"'
     async with bot.starting():
         assert await bot.wait() == 78
-    assert "right to write" in bot.log
+    assert "write permission" in bot.log
     assert "Traceback" not in bot.log
 
 
