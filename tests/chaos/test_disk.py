@@ -68,7 +68,7 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
     calls = [await ada.slash("imagine", prompt="x", steps=30, seed=1)]
     await calls[0].wait(lambda m: "Step" in str(m.embeds))
     filler = fill(bot.disk)
-    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    await until(lambda: "generated, but its result cannot be saved" in bot.log)
     # The journal has room for a few more before the database feels it too.
     while not refused(calls[-1]):
         calls.append(await ada.slash("imagine", prompt="x", steps=1))
@@ -104,7 +104,7 @@ async def test_a_locked_database_is_said_and_waited_for(
     other = sqlite3.connect(home.data_dir / "imagen.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert refused(await ada.slash("imagine", prompt="x"))
-    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    await until(lambda: "generated, but its result cannot be saved" in bot.log)
     other.execute("ROLLBACK")
     other.close()
     await running.wait(lambda m: bool(m.attachments))
