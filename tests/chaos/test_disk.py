@@ -135,7 +135,7 @@ async def test_a_damaged_database_is_said_and_repaired(
         await asked.wait(lambda m: bool(m.attachments))
     code, out, err = await call(home, "check", "--repair")
     assert (code, out) == (1, "")
-    assert "stop that one first" in err
+    assert "stop it first" in err
 
 
 def wreck(database: Path) -> None:
