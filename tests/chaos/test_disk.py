@@ -109,7 +109,7 @@ async def test_a_locked_database_is_said_and_waited_for(
     other.close()
     await running.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["delivered"])
-    assert "the database is locked: another program holds it" in bot.log
+    assert "the database is locked: another program has held it" in bot.log
     assert "Traceback" not in bot.log
 
 
