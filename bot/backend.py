@@ -1,4 +1,4 @@
-"""Backend: what generates – catalog, store, engines, queue, workers – and nothing of Discord.
+"""Backend: catalog, store, engines, queue and workers, without anything of Discord.
 
 The bot and the command line both build theirs here, so both generate in the same way.
 """
@@ -26,7 +26,7 @@ GIB = 2**30
 
 
 def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
-    """preview_interval: seconds between two previews of a picture; None where nobody looks."""
+    """preview_interval: seconds between two previews of an image; None for no previews."""
     return Engine(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.data_dir.absolute() / "hashes.json",
@@ -42,7 +42,7 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The parts, built in order; `open` closes them in reverse.
+    """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
     engines: one for each lane of the queue, in the same order.
     """
@@ -66,9 +66,9 @@ class Backend:
         demos: Demos = "hidden",
     ) -> AsyncIterator[Self]:
         """limits, origins: see JobQueue. preview_interval: see build_engine.
-        demos: what becomes of the demo models, unless the owner set that.
+        demos: how to treat the demo models if the owner's settings do not say.
 
-        Raises StoreError or CatalogError when there is nothing to work with.
+        Raises StoreError or CatalogError if the store or the catalog cannot be read.
         """
         catalog = await asyncio.to_thread(
             LiveCatalog,
@@ -89,22 +89,22 @@ class Backend:
             )
 
     def loaded(self) -> frozenset[str]:
-        """Keys of the models that the GPUs hold."""
+        """Keys of the models on the GPUs."""
         return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
 
     def gpu_memory(self) -> dict[str, int]:
-        """Bytes by kind, all GPUs together; see Engine.gpu_memory."""
+        """Bytes by kind, summed over all GPUs; see Engine.gpu_memory."""
         total: Counter[str] = Counter()
         for engine in self.engines:
             total.update(engine.gpu_memory())
         return dict(total)
 
     async def tidy(self) -> None:
-        """Delete the pictures that people gave and no job refers to."""
+        """Delete old input images that no job refers to."""
         await self.inputs.sweep(await self.store.inputs())
 
     def workers(self, observer: JobObserver) -> Workers:
-        """What drains the queue once it runs; `observer` hears of every job."""
+        """Workers that drain the queue once run; `observer` is notified about every job."""
         notices, withdrawn = Notices(), set[str]()
         settings = self.settings
         consumers = [
@@ -128,7 +128,7 @@ class Backend:
 
     @asynccontextmanager
     async def generating(self, workers: Workers) -> AsyncIterator[None]:
-        """Drain the queue, and read the catalog again when it changes, while the block lasts."""
+        """Drain the queue, and reload the catalog when it changes, while the block lasts."""
         watching = asyncio.create_task(self.catalog.watch())
         try:
             async with workers.running():

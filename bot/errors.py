@@ -1,12 +1,12 @@
 """Every error that the bot raises on purpose.
 
 ImagenError
-├── UserError            a person can mend it; `code` names its sentence in bot/texts
+├── UserError            shown to the person; `code` names its sentence in bot/texts
 │   ├── InvalidRequest   one field of a request is wrong; raised before anything is stored
-│   ├── Refused          the request is sound but cannot be taken now (queue full, not offered)
-│   └── JobFailed        the job was taken and cannot be painted (bad adapter file, out of memory)
+│   ├── Refused          the request is valid but cannot be accepted now (queue full, not offered)
+│   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
-├── EngineLost           this process cannot paint any more; the next one can
+├── EngineLost           this process can no longer generate; a new one can
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
 
@@ -17,15 +17,15 @@ from enum import StrEnum
 from typing import TypeAlias
 
 Param: TypeAlias = str | int | float | tuple[str, ...]
-"""What fills in a sentence; several names are listed in the manner of its language."""
+"""A parameter of a sentence; a tuple of names is listed as its language does."""
 
 
 class ImagenError(Exception):
-    """The root of the tree above."""
+    """The base class of all the bot's errors."""
 
 
 class UserError(ImagenError):
-    """Shown to the person who asked, as the sentence `code` filled with `params`.
+    """Shown to the person who asked: the sentence `code`, filled in with `params`.
 
     The prompt is never a parameter: errors are logged, prompts are not.
     """
@@ -48,11 +48,11 @@ class InvalidRequest(UserError):
 
 
 class Refused(UserError):
-    """A sound request that cannot be taken now."""
+    """A valid request that cannot be accepted now."""
 
 
 class JobFailed(UserError):
-    """An accepted job that cannot be painted or delivered."""
+    """An accepted job that cannot be generated or delivered."""
 
 
 class StopReason(StrEnum):
@@ -62,7 +62,7 @@ class StopReason(StrEnum):
 
 
 class PaintStopped(ImagenError):
-    """Raised in the engine thread, at a step boundary or between stages, to stop painting."""
+    """Raised in the engine thread, between steps or stages, to stop a job."""
 
     def __init__(self, reason: StopReason) -> None:
         super().__init__(reason.value)
@@ -70,7 +70,7 @@ class PaintStopped(ImagenError):
 
 
 class Loss(StrEnum):
-    """What ended a process in the middle of a job."""
+    """Why a process ended in the middle of a job."""
 
     DIED = "died"  # killed, or crashed
     DEVICE = "device"
@@ -78,7 +78,7 @@ class Loss(StrEnum):
 
 
 class EngineLost(ImagenError):
-    """Only a fresh process can paint again. `loss` says why, the text says it in words."""
+    """This process can no longer generate. `loss` is the kind of reason, the text explains it."""
 
     def __init__(self, loss: Loss, text: str) -> None:
         super().__init__(text)
@@ -92,7 +92,7 @@ class SettingsError(ImagenError):
 class StoreError(ImagenError):
     """The database cannot be opened or used; the text says why, and what the owner can do.
 
-    lasting: whether trying again, without anything done about it, is in vain.
+    lasting: whether retrying is useless until the owner has acted.
     """
 
     def __init__(self, text: str, *, lasting: bool = False) -> None:

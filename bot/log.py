@@ -1,6 +1,6 @@
-"""Logging without secrets, in lines for people or for programs, each naming the job it concerns.
+"""Logging as text or JSON, without secrets, with the id of the job that each line concerns.
 
-The bot's token and those of interactions never pass, whoever logs them.
+The bot's token and interaction tokens are redacted in every logger's lines.
 """
 
 import contextvars
@@ -18,13 +18,13 @@ from typing import TypeVar
 OURS = ("bot", "cogs", "catalog")
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 TOKEN_SHAPE = re.compile(r"[\w-]{20,}\.[\w-]{5,}\.[\w-]{20,}")
-# discord.py logs whole request paths, in which interaction tokens stand.
+# discord.py logs full request paths, which contain interaction tokens.
 TOKEN_IN_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[^/?\s'\"]+")
 INTERACTION_TOKEN = re.compile(r"aW50ZXJhY3Rpb246[\w-]+")
-"""Base64 of `interaction:` and what follows, wherever it stands."""
+"""Base64 of `interaction:` and what follows it."""
 HIDDEN = "[hidden]"
 BY_CONVENTION = "job %s"
-"""How a line that concerns a job begins where no `concerning` surrounds it; its id comes first."""
+"""The prefix of lines about a job outside `concerning`; the id is their first argument."""
 
 Result = TypeVar("Result")
 
@@ -33,7 +33,7 @@ _job: contextvars.ContextVar[str] = contextvars.ContextVar("job", default="")
 
 @contextmanager
 def concerning(job_id: str) -> Iterator[None]:
-    """Name the job in every line that is logged within, by the tasks begun there too."""
+    """Name the job in every line logged within the block, including by tasks started there."""
     token = _job.set(job_id)
     try:
         yield
@@ -42,12 +42,12 @@ def concerning(job_id: str) -> Iterator[None]:
 
 
 def here(work: Callable[[], Result]) -> Callable[[], Result]:
-    """`work` for an executor's thread, whose lines then concern the job that they concern here."""
+    """Wrap `work` for an executor's thread so that its lines name the current job."""
     return partial(contextvars.copy_context().run, work)
 
 
 def job_of(record: logging.LogRecord) -> str:
-    """The id of the job that a line concerns, or ''."""
+    """The id of the job that a line concerns; '' if none."""
     arguments = record.args
     if isinstance(arguments, tuple) and arguments and str(record.msg).startswith(BY_CONVENTION):
         return str(arguments[0])
@@ -55,7 +55,7 @@ def job_of(record: logging.LogRecord) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """A line for people, traceback included, with what must not be read blotted out."""
+    """Text lines, including tracebacks, with secrets redacted."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         super().__init__(FORMAT)
@@ -78,7 +78,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 class JsonFormatter(RedactingFormatter):
-    """A line for programs: one JSON object, with `job` where there is one."""
+    """One JSON object per line, with `job` if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -86,7 +86,7 @@ class JsonFormatter(RedactingFormatter):
             "level": record.levelname,
             "logger": record.name,
             "job": job_of(record),
-            # Before it is JSON, in which a secret may be written otherwise.
+            # Redact before encoding: JSON may escape characters of a secret.
             "message": self.redacted(record.getMessage()),
             "traceback": self.redacted(self.formatException(record.exc_info))
             if record.exc_info
@@ -96,9 +96,9 @@ class JsonFormatter(RedactingFormatter):
 
 
 def traceback_without(error: BaseException, texts: Iterable[str]) -> str:
-    """The traceback of `error`, with `texts` blotted out should a message quote them.
+    """The traceback of `error`, with `texts` redacted in case a message quotes them.
 
-    Texts of a letter or two are left: blotting them would leave nothing to read.
+    Texts of one or two characters are not, as that would leave the traceback unreadable.
     """
     written = "".join(traceback.format_exception(error))
     for text in sorted(texts, key=len, reverse=True):
@@ -109,15 +109,15 @@ def traceback_without(error: BaseException, texts: Iterable[str]) -> str:
 
 
 def set_up(level: str, secrets: tuple[str, ...] = (), *, as_json: bool = False) -> None:
-    """Log to stderr. `level` is for our own packages; others log from INFO on.
+    """Log to stderr. `level` applies to our own packages; others log at INFO or above.
 
-    discord.py at DEBUG logs bodies, in which prompts stand, and aiosqlite the values it stores.
+    At DEBUG, discord.py logs request bodies, which contain prompts, and aiosqlite stored values.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(secrets) if as_json else RedactingFormatter(secrets))
     logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level)), handlers=[handler])
     for name in OURS:
         logging.getLogger(name).setLevel(level)
-    # discord.py warns of voice libraries that a bot without voice does not need.
+    # discord.py warns about missing voice libraries, which this bot does not need.
     logging.getLogger("discord.client").addFilter(lambda r: "voice will NOT" not in r.getMessage())
     logging.captureWarnings(True)

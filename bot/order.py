@@ -1,7 +1,7 @@
-"""Order: everything an engine needs to paint one request, looked up beforehand.
+"""Order: everything an engine needs to generate one request, looked up beforehand.
 
-It is not part of bot.engine because the consumer of the queue builds it, and does so without torch.
-It could be sent to an engine on another machine as JSON and bytes: no catalog, no folder.
+It is not part of bot.engine, because the queue's consumer builds it without torch. It could be sent
+to an engine on another machine as JSON and bytes, since it refers to no catalog and no folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request with what its keys stand for.
+    """One request and the entries that its keys refer to.
 
     model: the entry of `request.model`. adapters: those of `request.adapters`, in that order.
-    reference: the IP-Adapter; None when no picture guides the request.
-    pictures: the PNG file behind every sha256 of `request.inputs`.
+    reference: the IP-Adapter; None if the request has no reference image.
+    pictures: the PNG file for each sha256 in `request.inputs`.
     """
 
     request: GenerationRequest
@@ -39,8 +39,8 @@ def order_of(
 ) -> Order:
     """Look up what `request` names.
 
-    picture: reads the file that is kept under a sha256, and may take as long as a disk does; raises
-        OSError when there is none, ValueError for what is no sha256. Without it there are none.
+    picture: reads the file stored under a sha256; may block on disk. Raises OSError if there is
+        none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, reference.none.
     """

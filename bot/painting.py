@@ -1,4 +1,4 @@
-"""What painting gives: the images and what made them."""
+"""The engine's result: the images and their recipe."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from bot.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class PaintedImage:
-    """One picture.
+    """One generated image.
 
-    image: mode RGB, of the request's width and height.
-    pixels_sha256: hex digest of `image.tobytes()`: rows from the top, three bytes a pixel.
+    image: mode RGB, in the request's final size.
+    pixels_sha256: hex digest of `image.tobytes()`: rows from the top, three bytes per pixel.
     """
 
     seed: int
@@ -23,7 +23,7 @@ class PaintedImage:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """All pictures of one request, in order, and what made them."""
+    """All images of one request, in order, with their recipe."""
 
     images: tuple[PaintedImage, ...]
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""Where a job is, as it travels from the engine thread to the message and the terminal."""
+"""Progress reports, from the engine thread to the Discord message or the terminal."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,15 +19,15 @@ class Stage(StrEnum):
 class Progress:
     """One report. Fields that a stage does not use stay at their defaults.
 
-    subject: key of the model or adapter that is downloaded or loaded.
+    subject: key of the model or adapter being downloaded or loaded.
     position: 1-based place in the queue (QUEUED).
     fraction: 0.0–1.0 of a download.
-    step, steps: denoising steps done and in all (PAINTING).
-    image, count: 1-based image and images in all (PAINTING, DECODING).
-    larger: whether this is the second pass, over the enlarged picture (PAINTING, DECODING).
-    preview: a small JPEG of what `image` is becoming; None where there is no newer one (PAINTING).
-    ready_at: when it will probably be ready, in seconds since the epoch; None: not known (QUEUED).
-    paused: whether nothing is started at present (QUEUED).
+    step, steps: denoising steps done and in total (PAINTING).
+    image, count: 1-based image and images in total (PAINTING, DECODING).
+    larger: whether this is the second pass, on the enlarged image (PAINTING, DECODING).
+    preview: a small JPEG of the unfinished `image`; None if there is no newer one (PAINTING).
+    ready_at: when it will probably be ready, in seconds since the epoch; None if unknown (QUEUED).
+    paused: whether the queue is paused (QUEUED).
     """
 
     stage: Stage
@@ -46,7 +46,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the person should know about a result; `code` names its sentence in bot/texts."""
+    """Something to tell the person about a result; `code` names its sentence in bot/texts."""
 
     code: str
     params: dict[str, str | int | float]

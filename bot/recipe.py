@@ -1,4 +1,4 @@
-"""Recipe: a request and everything resolved to paint it, enough to paint the same bytes again."""
+"""Recipe: a request and all that was resolved for it, enough to generate the same bytes again."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -8,11 +8,11 @@ from bot.request import GenerationRequest
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One set of weights that took part.
+    """One set of weights that was used.
 
     name: catalog key (checkpoint, adapter) or the path in the catalog (VAE).
     sha256: hex digest of the file, or of the sorted file digests of a folder.
-    short: the hash that Civitai and AUTOMATIC1111 know it by: 10 hex digits of `sha256` for a
+    short: its hash on Civitai and in AUTOMATIC1111: 10 hex digits of `sha256` for a
         checkpoint, 12 of the tensor data's sha256 ("AutoV3") for an adapter.
     """
 
@@ -23,13 +23,13 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The request plus what it became on this install.
+    """The request and what it was resolved to on this installation.
 
-    vae: None when the checkpoint's own was used.
-    adapters: in the order of `request.adapters`, which carry the weights.
-    reference: the IP-Adapter and its image encoder; empty when no picture guided the painting.
+    vae: None if the checkpoint's own was used.
+    adapters: in the order of `request.adapters`, which have the strengths.
+    reference: the IP-Adapter and its image encoder; empty without a reference image.
     scheduler: class name and full configuration, as diffusers reports them.
-    environment: versions, device, dtype, threads – whatever else the bits depend on.
+    environment: versions, device, dtype, threads and whatever else the output depends on.
     """
 
     request: GenerationRequest
@@ -41,12 +41,12 @@ class Recipe:
     environment: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types; `from_dict` reads it back."""
+        """The recipe as JSON types; `from_dict` reverses it."""
         return {**asdict(self), "request": self.request.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Of any age: older ones knew of no `reference`."""
+        """Accepts recipes of earlier versions, which had no `reference`."""
         vae = data["vae"]
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
@@ -59,7 +59,7 @@ class Recipe:
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
-        """Names of what differs from `earlier` besides the request, e.g. `sdxl-base`, `torch`."""
+        """Names of what differs from `earlier`, except the request, e.g. `sdxl-base`, `torch`."""
         changed = []
         for now, then in (
             (self.checkpoint, earlier.checkpoint),

@@ -20,7 +20,7 @@ from bot.chat.sync import register_if_changed
 from bot.errors import EngineLost, SettingsError, StoreError
 from bot.files.housekeeping import Housekeeping
 from bot.process.lock import Claims
-from bot.process.restart import begin_anew, ended_well, slow_down
+from bot.process.restart import ended_well, slow_down, start_over
 from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
@@ -108,7 +108,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
     async with (
         DiscordBot.build(settings, extensions) as bot,
         _watched(bot, settings),
-        watched_loop(partial(begin_anew, by_itself=settings.restart)),
+        watched_loop(partial(start_over, by_itself=settings.restart)),
     ):
         serving = asyncio.create_task(_serve(bot, settings))
         stopping = asyncio.create_task(stop.wait())
@@ -182,7 +182,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
             await _unless_lost(
                 bot.workers,
                 _connect(bot, settings, settings.token.get_secret_value()),
-                lambda: begin_anew(by_itself=settings.restart),
+                lambda: start_over(by_itself=settings.restart),
             )
         except (discord.LoginFailure, discord.ConnectionClosed) as error:
             raise refused_for_good(error) from error

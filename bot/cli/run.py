@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot import log
 from bot.errors import EngineLost
 from bot.process.lock import only_bot
-from bot.process.restart import MISCONFIGURED, begin_anew
+from bot.process.restart import MISCONFIGURED, start_over
 from bot.serve import serve
 from bot.settings import Settings
 
@@ -38,5 +38,5 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
         else:
             lost = False
     if lost:
-        begin_anew(by_itself=settings.restart)
+        start_over(by_itself=settings.restart)
     return 0

@@ -1,1 +1,1 @@
-"""What lies on the disk beside the database: images, inputs, and what an image says of itself."""
+"""Files other than the database: generated images with their metadata, and input images."""

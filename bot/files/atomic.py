@@ -1,11 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 import os
 from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a crash leaves the old file or the new one."""
+    """Write `data` to `path` so that a crash leaves the old file or the new one, whole."""
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         file.write(data)
@@ -13,7 +13,7 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     if os.name == "posix":
-        # The new name is on the disk only when the folder is.
+        # The rename is only durable once the folder is synced too.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

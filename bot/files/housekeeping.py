@@ -1,4 +1,4 @@
-"""Housekeeping: tokens erased in time, a backup a day, old pictures deleted to make room."""
+"""Housekeeping: erases interaction tokens, backs up daily, and deletes old images."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ from bot.store import KeptImage, Store, now_ms
 log = logging.getLogger(__name__)
 
 ERASE_EVERY = 30.0
-"""Seconds between two looks for tokens of no more use."""
+"""Seconds between two deletions of obsolete tokens."""
 TIDY_EVERY = 60 * 60.0
-"""Seconds between two looks at backups and pictures."""
+"""Seconds between two rounds of backing up and pruning images."""
 DAY_MS = 24 * 60 * 60 * 1000
 GIB = 2**30
 
@@ -23,7 +23,10 @@ Chore = Callable[[], Awaitable[None]]
 
 
 class Housekeeping:
-    """images_dir: where the pictures are. days, gib: how long and how many are kept; 0 is all."""
+    """images_dir: the folder of generated images.
+
+    days, gib: for how long, and how many GiB of them, to keep; 0 is no limit.
+    """
 
     def __init__(self, store: Store, images_dir: Path, *, days: float, gib: float) -> None:
         self._store = store
@@ -32,14 +35,14 @@ class Housekeeping:
         self._gib = gib
 
     async def run(self) -> None:
-        """Until cancelled. What fails is logged, and done again at its next time."""
+        """Run until cancelled. Failures are logged, and retried at the next regular time."""
         await asyncio.gather(
             self._again_and_again(self._store.messages.erase_tokens, ERASE_EVERY),
             self._again_and_again(self.tidy, TIDY_EVERY),
         )
 
     async def tidy(self) -> None:
-        """Back up, then prune: what goes wrong with the one does not keep from the other."""
+        """Back up, then prune, even if the backup failed."""
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)
@@ -47,19 +50,19 @@ class Housekeeping:
             await self.prune()
 
     async def prune(self) -> int:
-        """Delete the files of old pictures; their rows stay. How many were deleted.
+        """Delete the files of old images but keep their rows. Returns how many were deleted.
 
-        What is not delivered yet is never touched.
+        Images that are not delivered yet are never deleted.
         """
         gone = await asyncio.to_thread(self._delete_old, await self._store.kept_images())
         if gone:
             await self._store.mark_pruned(gone)
             megabytes = sum(image.bytes for image in gone) / 1_000_000
-            log.info("pruned: %d pictures, %.1f MB", len(gone), megabytes)
+            log.info("pruned: %d images, %.1f MB", len(gone), megabytes)
         return len(gone)
 
     def _delete_old(self, images: list[KeptImage]) -> list[KeptImage]:
-        """Those of `images` whose files are deleted now; others than ours are left alone."""
+        """Delete files; returns those deleted. Paths outside `images_dir` are left alone."""
         root, gone = self._images_dir.resolve(), []
         old = choose(
             images,
@@ -73,11 +76,11 @@ class Housekeeping:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                log.error("job %s: a picture cannot be deleted: %s", image.job_id, error)
+                log.error("job %s: an image cannot be deleted: %s", image.job_id, error)
                 continue
             gone.append(image)
             if path.parent != root:
-                # Others may be in it, and somebody may have deleted it by hand.
+                # The folder may hold other images, or may have been deleted by hand.
                 with contextlib.suppress(OSError):
                     path.parent.rmdir()
         return gone
@@ -89,7 +92,7 @@ class Housekeeping:
             except StoreError as error:
                 log.error("%s", error)
             except Exception:
-                log.exception("a chore failed")
+                log.exception("a housekeeping task failed")
             await asyncio.sleep(seconds)
 
 

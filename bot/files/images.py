@@ -1,4 +1,4 @@
-"""Image files on disk: written whole or not at all."""
+"""Generated images on disk, written atomically."""
 
 import hashlib
 import shutil
@@ -11,12 +11,15 @@ from bot.store import ImageRecord, Job
 
 
 def image_name(model: str, seed: int, n: int, count: int) -> str:
-    """`sdxl-base-42.png`; of several, `sdxl-base-42-1.png`, `sdxl-base-43-2.png` …"""
+    """`sdxl-base-42.png`; for several, `sdxl-base-42-1.png`, `sdxl-base-43-2.png`, …"""
     return f"{model}-{seed}.png" if count == 1 else f"{model}-{seed}-{n + 1}.png"
 
 
 def save_images(painting: Painting, job: Job, folder: Path) -> tuple[ImageRecord, ...]:
-    """Write each picture to `folder/<job id>/` as PNG with its recipe, flushed to the disk."""
+    """Write each image to `folder/<job id>/` as a PNG with its recipe, synced to disk.
+
+    Raises OSError if that fails.
+    """
     own = folder / job.id
     own.mkdir(parents=True, exist_ok=True)
     records = []
@@ -40,5 +43,5 @@ def save_images(painting: Painting, job: Job, folder: Path) -> tuple[ImageRecord
 
 
 def discard_images(job: Job, folder: Path) -> None:
-    """Delete what `save_images` wrote for a job that is never to show it."""
+    """Delete what `save_images` wrote for a job whose result is discarded."""
     shutil.rmtree(folder / job.id, ignore_errors=True)

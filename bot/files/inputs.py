@@ -1,8 +1,8 @@
-"""Pictures that people give: checked, made plain, and kept for as long as a job refers to them.
+"""Input images: checked, re-encoded, and kept for as long as a job refers to them.
 
-A picture comes from anyone. Only three of Pillow's many decoders are tried, the size in the header
-is looked at before a pixel is decoded, and what is kept is written anew: no metadata, no place
-where it was taken, nothing appended.
+Input images are untrusted. Only three of Pillow's decoders are tried, the size in the header is
+checked before any pixel is decoded, and the image is re-encoded before it is stored, which drops
+metadata (including where it was taken) and anything appended.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ PIXELS_MAX: Final = 16_000_000
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 SCANS_MAX: Final = 100
-"""Passes over a progressive JPEG, whose preview may have some too. Usual are 10; of some 36 bytes
-each, half a million fit into one file and keep the decoder busy for half an hour."""
+"""Scans of a JPEG, including those of an embedded preview. 10 are usual for a progressive one. At
+about 36 bytes each, half a million fit into one file and keep the decoder busy for half an hour."""
 FORGET_AFTER: Final = 24 * 60 * 60
-"""Seconds that a picture is kept before any job refers to it: its job may be about to be stored."""
+"""Seconds that an image is kept without a job: its job may not be stored yet."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _GREY_16: Final = "I;16"
@@ -36,44 +36,44 @@ _START_OF_SCAN: Final = b"\xff\xda"
 
 
 def picture_path(folder: Path, sha256: str) -> Path:
-    """Where in `folder` a picture is kept. Raises ValueError for what is not a sha256."""
+    """The file of an input image in `folder`. Raises ValueError if `sha256` is not one."""
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"not a sha256: {sha256!r}; allowed are 64 digits 0-9, a-f")
     return folder / f"{sha256}.png"
 
 
 class Inputs:
-    """The kept pictures: `<sha256 of the file>.png` in `folder`, RGB and upright."""
+    """The stored input images: `<sha256 of the file>.png` in `folder`, RGB and upright."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # One at a time: each may take 100 MB while it is decoded.
+        # One at a time: decoding each may take 100 MB.
         self._busy = asyncio.Lock()
 
     async def keep(self, data: bytes, field: str = "image") -> str:
-        """Check a picture file and keep it; returns the sha256 of the file that is kept.
+        """Check an image file and store it re-encoded; returns the sha256 of the stored file.
 
-        field: of the request, to be named in errors.
-        Raises InvalidRequest when it is too large, of another kind, or damaged.
+        field: the request's field, for errors.
+        Raises InvalidRequest if the file is too large, of an unsupported format, or damaged.
         """
         check_file(field, size=len(data))
         async with self._busy:
             return await asyncio.to_thread(self._keep, data, field)
 
     def path(self, sha256: str) -> Path:
-        """Where a kept picture is; see `picture_path`."""
+        """The file of a stored image; see `picture_path`."""
         return picture_path(self._folder, sha256)
 
     def read(self, sha256: str) -> bytes:
-        """The kept file. Raises OSError when there is none, ValueError as `picture_path`."""
+        """The stored file. Raises OSError if there is none, ValueError as `picture_path`."""
         return self.path(sha256).read_bytes()
 
     async def size(self, sha256: str) -> tuple[int, int]:
-        """Width and height of a kept picture."""
+        """Width and height of a stored image. Raises as `read`."""
         return await asyncio.to_thread(_size, self.path(sha256))
 
     async def sweep(self, referred: Collection[str]) -> int:
-        """Delete the pictures of FORGET_AFTER's age that are not in `referred`; how many."""
+        """Delete images older than FORGET_AFTER that are not in `referred`; returns how many."""
         async with self._busy:
             return await asyncio.to_thread(self._sweep, referred)
 
@@ -83,7 +83,7 @@ class Inputs:
         path = self.path(sha256)
         self._folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            os.utime(path)  # young again, for `sweep`
+            os.utime(path)  # as new, for `sweep`
         else:
             write_whole(path, png)
         return sha256
@@ -107,9 +107,9 @@ def check_file(
     width: int | None = None,
     height: int | None = None,
 ) -> None:
-    """Refuse a file by what is said about it, before it is fetched or decoded (InvalidRequest).
+    """Raise InvalidRequest if a file's properties, known before fetching or decoding, are bad.
 
-    size: bytes. content_type: as Discord tells it; None where it is not known.
+    size: bytes. content_type: as Discord reports it. None means unknown.
     """
     if size > BYTES_MAX:
         megabytes = size / 1024**2
@@ -122,7 +122,7 @@ def check_file(
 
 
 def _plain_png(data: bytes, field: str) -> bytes:
-    """The first frame, upright, on white where it was transparent, as RGB PNG without metadata."""
+    """The first frame as an RGB PNG: upright, on white if transparent, without metadata."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             check_file(field, size=len(data), width=image.width, height=image.height)
@@ -138,7 +138,7 @@ def _plain_png(data: bytes, field: str) -> bytes:
         bomb = f"> {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f}"
         raise InvalidRequest(field, "picture.pixels", value=bomb, max=PIXELS_MAX // 10**6) from None
     except Exception as error:
-        # The decoders answer damage with whatever exception they run into.
+        # Decoders raise all kinds of exceptions on damaged files.
         raise InvalidRequest(field, "picture.broken") from error
     plain.info = {}
     file = io.BytesIO()
@@ -148,7 +148,7 @@ def _plain_png(data: bytes, field: str) -> bytes:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == _GREY_16:
-        # Pillow would cut off at 255 instead of scaling.
+        # Pillow would clip at 255 instead of scaling.
         image = image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
         layer = image.convert("RGBA")

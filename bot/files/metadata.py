@@ -1,7 +1,7 @@
-"""The metadata of a PNG: how an image was generated, written and read back.
+"""PNG metadata: writes and reads how an image was generated.
 
-Two text chunks: `parameters`, the line-based form that AUTOMATIC1111, Forge and Civitai read, and
-`imagen`, our recipe as JSON, from which the same bytes can be generated again.
+There are two text chunks: `parameters`, the line-based format that AUTOMATIC1111, Forge and Civitai
+read, and `imagen`, our recipe as JSON, from which the same bytes can be generated again.
 """
 
 import io
@@ -26,7 +26,7 @@ from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
 TEXT_MAX: Final = MAX_TEXT_CHUNK
-"""Bytes of one text chunk that are read, after decompression: Pillow's own bound, 1 MiB."""
+"""The largest text chunk to read, in bytes after decompression: Pillow's own limit, 1 MiB."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}
@@ -55,7 +55,7 @@ class Infotext:
 
 @dataclass(frozen=True, slots=True)
 class PngMetadata:
-    """What a PNG says about how it was generated; None where it says nothing.
+    """How a PNG was generated, as far as it says so; None for what is missing.
 
     recipe has the right types, but anyone can write a PNG: check its values like any request's.
     """
@@ -68,7 +68,7 @@ class PngMetadata:
 def infotext(recipe: Recipe, seed: int) -> str:
     """The `parameters` text of the image with this seed, as AUTOMATIC1111's web UI writes it.
 
-    `parse_infotext` gives back prompt and negative prompt exactly, whatever they hold.
+    `parse_infotext` returns prompt and negative prompt exactly, whatever they contain.
     """
     request = recipe.request
     tags = "".join(f" <lora:{use.key}:{_weights(use)}>" for use in request.adapters)
@@ -87,15 +87,15 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Model hash": recipe.checkpoint.short,
         "Model": recipe.checkpoint.name,
         "VAE hash": recipe.vae.short if recipe.vae else "",
-        # The web UI has file names here; a whole path would tell where the owner keeps things.
+        # The web UI has file names here; a full path would reveal the owner's folders.
         "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
         **_passes(request),
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
-        # Ours alone, like all that follows but the version.
+        # Only we write this and the following settings, except the version.
         "Preset": request.preset or "",
         "Reference weight": _number(request.reference.weight) if request.reference else "",
-        # Where the prompt ends, when a line of it looks like the negative prompt.
+        # Tells where the prompt ends if one of its lines looks like a negative prompt.
         _PROMPT_LINES: str(len(prompt_lines)) if unclear else "",
         "Version": f"imagen {__version__}",
     }
@@ -107,9 +107,9 @@ def infotext(recipe: Recipe, seed: int) -> str:
 
 
 def parse_infotext(text: str) -> Infotext:
-    """Read a `parameters` text of ours, of AUTOMATIC1111's web UI or of Forge. Never raises.
+    """Parse a `parameters` text from us, AUTOMATIC1111's web UI or Forge. Never raises.
 
-    A text without a line of settings is all prompt.
+    Without a line of settings, the whole text is the prompt.
     """
     *lines, last = text.rstrip().split("\n")
     settings = dict(_settings(last))
@@ -125,31 +125,31 @@ def parse_infotext(text: str) -> Infotext:
 
 
 def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
-    """The image as a PNG with its `parameters` and its `imagen` chunk.
+    """The image as a PNG with `parameters` and `imagen` chunks.
 
-    seed: of this image of the job. The same input gives the same bytes.
+    seed: of this image within the job. The same input gives the same bytes.
     """
     chunks = PngInfo()
-    # A lone surrogate, which JSON can carry, has no UTF-8; the recipe below escapes it instead.
+    # JSON can contain lone surrogates, which UTF-8 cannot encode; the recipe below escapes them.
     parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
     chunks.add_text(PARAMETERS, parameters)
-    # Generating it again needs the kernels that were used, requested or not.
+    # Reproducing it needs the kernels that were used, whether requested or not.
     kernels = recipe.environment.get("kernels")
     recipe = replace(recipe, request=recipe.request.with_kernels(kernels))
     data = {"seed": seed, "recipe": recipe.to_dict()}
     chunks.add_text(IMAGEN, json.dumps(data, sort_keys=True, separators=(",", ":")))
     plain = image.convert("RGB")
-    plain.info = {}  # what an image carries along (profile, dpi) would be written too
+    plain.info = {}  # otherwise profile, dpi etc. would be written too
     file = io.BytesIO()
     plain.save(file, "PNG", pnginfo=chunks, compress_level=6)
     return file.getvalue()
 
 
 def read_png(data: bytes) -> PngMetadata:
-    """What a PNG, from anywhere, says about how it was generated; pixels are not decoded.
+    """How an untrusted PNG says it was generated, without decoding its pixels.
 
-    Raises only ValueError: when it is not a PNG, is damaged, or when one of our two chunks is
-    larger than TEXT_MAX or makes no sense.
+    Raises only ValueError: if it is not a PNG, is damaged, or one of our two chunks is larger than
+    TEXT_MAX or invalid.
     """
     texts = _texts(data)
     recipe, seed = _read_recipe(texts[IMAGEN]) if IMAGEN in texts else (None, None)
@@ -161,20 +161,20 @@ def _number(value: float) -> str:
 
 
 def _weights(use: AdapterUse) -> str:
-    """`0.8`, or with names where there are two: the web UI has them in the other order."""
+    """`0.8`, or named weights if there are two: the web UI has them in the opposite order."""
     if use.text_weight in (None, use.weight):
         return _number(use.weight)
     return f"te={_number(use.text_weight or 0.0)}:unet={_number(use.weight)}"
 
 
 def _passes(request: GenerationRequest) -> dict[str, str]:
-    """What the web UI writes for img2img and for the second pass; it never has both."""
+    """The web UI's settings for img2img and for the second pass; a request never has both."""
     passes = {}
     if denoised := request.init_image or request.hires:
         passes["Denoising strength"] = _number(denoised.strength)
     if request.hires:
         passes["Hires upscale"] = _number(request.hires.scale)
-        # The web UI counts the steps that are taken, whatever the strength.
+        # The web UI gives the steps actually taken, whatever the strength.
         passes["Hires steps"] = str(request.hires.taken)
     return passes
 
@@ -196,7 +196,7 @@ def _quote(text: str) -> str:
 
 
 def _settings(line: str) -> Iterator[tuple[str, str]]:
-    """`Key: value` pairs, left to right and without backtracking: the line may come from anyone."""
+    """`Key: value` pairs, left to right and without backtracking, because the line is untrusted."""
     position = 0
     while position < len(line):
         key = _SETTING_KEY.match(line, position)
@@ -220,8 +220,8 @@ def _unquote(text: str) -> str:
 def _texts(data: bytes) -> dict[str, str]:
     """The first text of each of our two keywords.
 
-    Pillow reads the chunks, but not through `Image.text`: that decodes the pixels first, refuses a
-    file for any other program's large text, and keeps the last text of a keyword.
+    Pillow reads the chunks, but not through `Image.text`, which decodes the pixels first, rejects a
+    file for other programs' large texts, and keeps the last text of a keyword.
     """
     file = io.BytesIO(data)
     if file.read(len(_PNG)) != _PNG:
@@ -251,11 +251,11 @@ def _text(stream: PngStream, name: str, chunk: tuple[bytes, int, int]) -> str:
     try:
         body = stream.call(*chunk)
     except ValueError:
-        # The only one that Pillow raises here: too much comes out of the compressed text.
+        # Pillow raises ValueError here only if the decompressed text is too large.
         raise ValueError(f"the {name} chunk is larger than {TEXT_MAX} bytes") from None
     stream.crc(kind, body)
     text = str(stream.im_text.get(name, ""))
-    # A text that Pillow cannot decompress or decode is left out, or empty if it is a zTXt chunk.
+    # Pillow omits a text that it cannot decompress or decode; for a zTXt chunk, it is empty.
     if name not in stream.im_text or (kind == b"zTXt" and not text):
         raise ValueError(f"damaged PNG file: the {name} chunk cannot be decoded")
     return text
@@ -280,5 +280,5 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
     numbers += [part.strength for part in (request.init_image,) if part]
     numbers += [part.weight for part in (request.reference,) if part]
     if type(seed) is not int or not 0 <= seed <= SEED_MAX or not all(map(math.isfinite, numbers)):
-        raise ValueError("the imagen chunk has a number that no recipe has")
+        raise ValueError("the imagen chunk has a number out of range")
     return recipe, seed

@@ -1,4 +1,4 @@
-"""For whoever watches over the bot: figures for Prometheus, and whether it is well."""
+"""Monitoring: metrics for Prometheus and health checks."""
 
 from bot.metrics.health import Check, Health
 from bot.metrics.lag import measure_lag

@@ -1,4 +1,4 @@
-"""Whether the bot is well: one question for each of its parts."""
+"""Health checks: one for each part of the bot."""
 
 import asyncio
 import logging
@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable, Mapping
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""Seconds that one part may take to answer."""
+"""Seconds that one check may take."""
 
 Check = Callable[[], Awaitable[str | None]]
-"""What is wrong, in a few words; None when nothing is."""
+"""Returns what is wrong, in a few words; None if nothing is."""
 
 
 class Health:
-    """The parts by name, each with its check."""
+    """The checks, by name of the part."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)
 
     async def report(self) -> dict[str, str]:
-        """Of every part, `ok` or what is wrong with it. Never raises."""
+        """For each part, `ok` or what is wrong with it. Never raises."""
         words = await asyncio.gather(*map(self._ask, self._checks.values()))
         return dict(zip(self._checks, words, strict=True))
 
@@ -31,6 +31,6 @@ class Health:
         except TimeoutError:
             return f"no answer in {PATIENCE:g} s"
         except Exception as error:
-            # What it says may hold a path or a secret; the log redacts, an answer does not.
-            log.warning("a check of the health failed", exc_info=error)
+            # The message may contain a path or a secret, which only the log redacts.
+            log.warning("a health check failed", exc_info=error)
             return type(error).__name__

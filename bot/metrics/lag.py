@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due."""
+"""Measures the lag of the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,9 +8,9 @@ INTERVAL = 0.25
 
 
 async def measure_lag(observe: Callable[[float], None], interval: float = INTERVAL) -> Never:
-    """Tell `observe` every `interval` seconds how many seconds too late that is; until cancelled.
+    """Every `interval` seconds, call `observe` with the seconds that it is late; until cancelled.
 
-    A stall of the loop is seen whole when it begins right before a look is due, else in part.
+    Of a stall, only the part after the next call was due is measured.
     """
     loop = asyncio.get_running_loop()
     while True:

@@ -1,4 +1,4 @@
-"""What happens in the bot, as figures that Prometheus reads. No user, no server, no prompt."""
+"""Metrics for Prometheus, without users, servers or prompts."""
 
 import asyncio
 import logging
@@ -16,19 +16,20 @@ from bot.store import Job
 log = logging.getLogger(__name__)
 
 MINUTES: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Bounds in seconds of how long people wait and the GPU paints."""
+"""Histogram bounds in seconds for waiting and generating."""
 MOMENTS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+"""Histogram bounds in seconds for the event loop's lag."""
 
 Pass = tuple[str, int, bool]
-"""Job, picture and whether it is the larger pass: what steps are counted within."""
+"""Job id, image number, and whether it is the larger pass: steps are counted within one pass."""
 
 
 class Metrics:
-    """A JobObserver that counts. It belongs to the event loop.
+    """A JobObserver that keeps the metrics. For use in the event loop only.
 
-    queue_length: jobs that wait or run. outbox_length: results and news that Discord does not have
-    yet. loaded: the models in memory. latency: seconds of a heartbeat's way to Discord and
-    back. gpu_memory: bytes by kind; asked in another thread.
+    queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
+    Discord. loaded: keys of the models in memory. latency: seconds of a heartbeat's round trip to
+    Discord. gpu_memory: bytes by kind; called in another thread.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Metrics:
     ) -> None:
         self._loaded = loaded
         self._gpu_memory = gpu_memory
-        # Not the loop's own threads, whose end it waits for: a driver may hold this one for ever.
+        # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
         self._clock = clock
         self._attempt: tuple[str, int] | None = None
@@ -52,14 +53,14 @@ class Metrics:
 
         self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self._registry)
-        self._gauge("queue_length", "Jobs that wait or run.").set_function(queue_length)
-        self._gauge("outbox_length", "Results and news on their way to Discord.").set_function(
+        self._gauge("queue_length", "Jobs waiting or running.").set_function(queue_length)
+        self._gauge("outbox_length", "Results and notices on their way to Discord.").set_function(
             outbox_length
         )
-        self._gauge("gateway_latency_seconds", "Of a heartbeat, to Discord and back.").set_function(
+        self._gauge("gateway_latency_seconds", "A heartbeat's round trip to Discord.").set_function(
             latency
         )
-        self._speed = self._gauge("steps_per_second", "Of the last picture, or the running one.")
+        self._speed = self._gauge("steps_per_second", "Of the current image, or the last one.")
         self._memory = Gauge(
             "imagen_gpu_memory_bytes",
             "Of the GPU: allocated and reserved by the bot, free, and total.",
@@ -67,20 +68,20 @@ class Metrics:
             registry=self._registry,
         )
         self._waits = self._histogram(
-            "job_wait_seconds", "From accepting a job to painting it.", MINUTES
+            "job_wait_seconds", "From accepting a job to starting it.", MINUTES
         )
         self._paints = Histogram(
             "imagen_job_paint_seconds",
-            "From beginning to paint a job to having its files.",
+            "From starting a job to having its files.",
             ["model"],
             buckets=MINUTES,
             registry=self._registry,
         )
         self._lag = self._histogram(
-            "event_loop_lag_seconds", "How late the event loop came to a task.", MOMENTS
+            "event_loop_lag_seconds", "How late the event loop was.", MOMENTS
         )
-        self._jobs = self._counter("jobs", "Jobs that ended, by how.", "outcome")
-        self._failures = self._counter("failures", "Jobs that failed, by why.", "reason")
+        self._jobs = self._counter("jobs", "Jobs that ended, by outcome.", "outcome")
+        self._failures = self._counter("failures", "Jobs that failed, by reason.", "reason")
         self._steps = self._counter("steps", "Denoising steps.", "model")
         self._switches = Counter(
             "imagen_model_switches",
@@ -91,7 +92,7 @@ class Metrics:
     # JobObserver
 
     def moved(self, places: Mapping[str, object]) -> None:
-        """The length of the queue is asked for when it is read."""
+        """Nothing to do: the length of the queue is read when the metrics are."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
         if (job.id, job.attempt) != self._attempt:
@@ -105,27 +106,27 @@ class Metrics:
         self._paints.labels(job.request.model).observe(job.seconds)
 
     async def failed(self, job: Job) -> None:
-        """Told of what was cancelled, too, and of what was painted and cannot be delivered."""
+        """Also called for cancelled jobs, and for generated ones that cannot be delivered."""
         if job.error is None:
             self._jobs.labels("cancelled").inc()
             return
         self._jobs.labels("failed").inc()
         self._failures.labels(job.error.code).inc()
 
-    # Others
+    # Other sources
 
     def lagged(self, seconds: float) -> None:
-        """The event loop came that late to a task."""
+        """Record that the event loop was late by `seconds`."""
         self._lag.observe(seconds)
 
     async def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         try:
             memory = await asyncio.get_running_loop().run_in_executor(
                 self._driver, self._gpu_memory
             )
         except Exception as error:
-            # After a fatal error the driver answers nothing; the rest is worth the more then.
+            # The driver fails after a fatal error, which is when the other metrics matter most.
             log.warning("the GPU's memory cannot be read: %s", type(error).__name__)
             memory = {}
         self._memory.clear()
@@ -144,7 +145,7 @@ class Metrics:
     def _stepped(self, job: Job, progress: Progress) -> None:
         now, running = self._clock(), (job.id, progress.image, progress.larger)
         if running != self._pass or progress.step < self._step:
-            # The time up to the first step is not that of a step alone.
+            # The time before the first report includes more than steps.
             self._pass, self._begun_at, self._begun_with = running, now, progress.step
             done = progress.step
         else:

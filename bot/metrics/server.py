@@ -13,9 +13,9 @@ from bot.metrics.metrics import Metrics
 
 @asynccontextmanager
 async def exposed(host: str, port: int, metrics: Metrics, health: Health) -> AsyncIterator[None]:
-    """Answer on `host`:`port` while the block lasts. Raises SettingsError when it is not free.
+    """Serve on `host`:`port` while the block lasts. Raises SettingsError if that fails.
 
-    `/healthz` is 200 when every part is well, else 503; both with one JSON object.
+    `/healthz` answers 200 if every check passes, else 503, with a JSON object in either case.
     """
 
     async def healthz(_: web.Request) -> web.Response:

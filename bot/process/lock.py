@@ -1,9 +1,9 @@
-"""Who works on a data folder. The operating system takes these locks back when a process dies.
+"""Locks on a data folder. The operating system releases them when a process dies.
 
-    bot.lock       held by the bot for as long as it runs; a second one refuses to start
-    claims/<job>   held by the process that accepted a job and is not the bot, until the job ended
+    bot.lock       held by the bot while it runs; a second bot refuses to start
+    claims/<job>   held by a process other than the bot that accepted a job, until the job ends
 
-A claim is taken before its job is stored, so an unfinished job whose claim is free was left behind.
+A claim is taken before its job is stored, so an unfinished job whose claim is free is abandoned.
 """
 
 import logging
@@ -25,17 +25,17 @@ _JOB_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 
 @contextmanager
 def only_bot(data_dir: Path) -> Iterator[None]:
-    """Be the one bot of `data_dir` while the block lasts.
+    """Hold the bot's lock on `data_dir` while the block lasts.
 
-    Raises StoreError when another one is, or when the folder cannot be locked.
+    Raises StoreError if another bot holds it, or if the folder cannot be locked.
     """
     try:
         lock = _lock(data_dir / "bot.lock")
         lock.acquire(blocking=False)
     except Timeout:
         raise StoreError(
-            f"{data_dir}: another bot runs on this folder; stop that one first, or set "
-            "IMAGEN_DATA_DIR to a folder of its own"
+            f"{data_dir}: another bot runs on this folder; stop it first, or set "
+            "IMAGEN_DATA_DIR to a different folder"
         ) from None
     except OSError as error:
         raise files_error(data_dir, error) from error
@@ -48,14 +48,14 @@ def only_bot(data_dir: Path) -> Iterator[None]:
 
 
 class Claims:
-    """The claims on single jobs, in a folder of their own."""
+    """The claims on jobs, one lock file each."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "claims"
 
     @contextmanager
     def held(self, job_id: str) -> Iterator[None]:
-        """Claim a job that is about to be stored, and answer for it until the block ends."""
+        """Claim a job that is about to be stored until the block ends."""
         file = self._file(job_id)
         try:
             with _lock(file):
@@ -75,17 +75,17 @@ class Claims:
         except Timeout:
             return False
         except (OSError, NotImplementedError) as error:
-            log.warning("%s: cannot be looked at, so its job is left alone: %s", file, error)
+            log.warning("%s: cannot be checked, so its job is left alone: %s", file, error)
             return False
         return True
 
     def _file(self, job_id: str) -> Path:
         if not _JOB_ID.fullmatch(job_id):
-            raise ValueError(f"not a job's id: {job_id!r}")
+            raise ValueError(f"not a job's id: {job_id!r}; allowed are 1 to 32 of a-z, 0-9")
         return self._folder / job_id
 
 
 def _lock(file: Path) -> FileLock:
-    """A lock of the operating system; never one that only means something to who looks for it."""
+    """A lock held by the operating system, never a mere lock file, which a crash leaves behind."""
     file.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(file, thread_local=False, fallback_to_soft=False)

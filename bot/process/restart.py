@@ -1,4 +1,4 @@
-"""Restarts: exit codes for a supervisor, the bot's own restart, and a brake on crash loops."""
+"""Restarts: exit codes for a supervisor, the bot's own restart, and a delay for crash loops."""
 
 import asyncio
 import json
@@ -15,38 +15,39 @@ from bot.store import Store, now_ms
 log = logging.getLogger(__name__)
 
 TRY_AGAIN, MISCONFIGURED = 75, 78
-"""As sysexits.h calls them: EX_TEMPFAIL, another start may do; EX_CONFIG, none will."""
+"""From sysexits.h: EX_TEMPFAIL, starting again may help; EX_CONFIG, it will not."""
 PAUSES = Backoff(0, 0, 0, 10, 30, 60, 120, 300)
-"""Seconds before the first start, the second … within WINDOW that none ended well before.
+"""Seconds to wait before the first, second, … start within WINDOW and since the last clean stop.
 
 Discord allows 1,000 sessions a day and then resets the token (docs, events/gateway.mdx); a start
 every five minutes is 288."""
 WINDOW = 60 * 60 * 1000
+"""Milliseconds."""
 KEY = "starts"
 
 
 def exit_code(error: Exception) -> int:
-    """Of a `run` that ends by `error`: whether a supervisor should try again."""
+    """The exit code for `error`, which tells a supervisor whether to try again."""
     return TRY_AGAIN if isinstance(error, StoreError) and not error.lasting else MISCONFIGURED
 
 
-def restart() -> NoReturn:
-    """Put a fresh process of the same call in the place of this one, whatever its threads do."""
+def replace_process() -> NoReturn:
+    """Replace this process by a new one with the same command line, even if threads are busy."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
-def begin_anew(*, by_itself: bool) -> NoReturn:
-    """Leave it to a fresh process: one of its own making, or else a supervisor's."""
+def start_over(*, by_itself: bool) -> NoReturn:
+    """Continue in a new process: restart `by_itself`, or else exit for a supervisor to do so."""
     if by_itself:
-        restart()
-    # A thread may be inside of something for ever: nothing waits for it.
+        replace_process()
+    # At once, because a thread may hang for ever.
     end(TRY_AGAIN)
 
 
 async def slow_down(store: Store) -> None:
-    """Note this start, and wait first if many recent ones did not end cleanly."""
+    """Record this start, then wait if many recent ones did not end cleanly."""
     now = now_ms()
     starts = [at for at in json.loads(await store.setting(KEY) or "[]") if at > now - WINDOW]
     await store.set_setting(KEY, json.dumps([*starts, now]))
@@ -58,5 +59,5 @@ async def slow_down(store: Store) -> None:
 
 
 async def ended_well(store: Store) -> None:
-    """A clean stop: the next start need not wait."""
+    """Record a clean stop, so that the next start does not wait."""
     await store.set_setting(KEY, "[]")

@@ -1,4 +1,4 @@
-"""Stopping on SIGINT and SIGTERM: soon, whatever a thread is inside of."""
+"""Stops on SIGINT and SIGTERM within seconds, even if a thread is busy."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from typing import NoReturn
 log = logging.getLogger(__name__)
 
 CLOSE_WITHIN = 4.5
-"""Seconds from a signal, or from the engine's loss, to the end of the process."""
+"""Seconds from a signal, or from losing the engine, to the end of the process."""
 
 
 def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
-    """An event set by the first signal; the process then ends within CLOSE_WITHIN, or at a second.
+    """An event that the first signal sets. The process ends CLOSE_WITHIN later, or at a second one.
 
-    exit_code: of a process that had to be ended because a thread is inside one long call, such as
-        a model load. It loses nothing: its job is pending in the store again.
+    exit_code: used if the process must be killed because a thread is in one long call, such as a
+        model load. Nothing is lost: its job is pending in the store again.
     """
     stop = asyncio.Event()
 
@@ -35,14 +35,14 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
 
 
 def at_the_latest(finish: Callable[[], object]) -> None:
-    """Call `finish`, in a thread, unless the process has ended within CLOSE_WITHIN."""
+    """Call `finish` in a thread after CLOSE_WITHIN, unless the process has ended before."""
     deadline = threading.Timer(CLOSE_WITHIN, finish)
     deadline.daemon = True
     deadline.start()
 
 
 def on_signals(action: Callable[[], None], *numbers: signal.Signals) -> None:
-    """Call `action` in the running loop at each of these signals."""
+    """Call `action` in the running loop on each of these signals."""
     loop = asyncio.get_running_loop()
     for number in numbers:
         try:
@@ -52,18 +52,19 @@ def on_signals(action: Callable[[], None], *numbers: signal.Signals) -> None:
 
 
 def unread() -> int:
-    """The exit code once nobody reads our output any more, as after `| head`: SIGPIPE's.
+    """The exit code after our output pipe was closed, for example by `| head`: that of SIGPIPE.
 
-    What is still to be written goes nowhere, or the interpreter would complain of it at its end.
+    Redirects stdout to the null device, or the interpreter would report an error when it exits.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + 13
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process, whose work is done, at once where a daemon thread is inside of something.
+    """Exit, skipping the interpreter's shutdown if daemon threads are running.
 
-    The interpreter would be taken from under it, and torch's compiler then crashes the process.
+    The shutdown would pull the interpreter from under them, and torch's compiler then crashes the
+    process.
     """
     if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
         end(exit_code)
@@ -71,7 +72,7 @@ def leave(exit_code: int) -> NoReturn:
 
 
 def end(exit_code: int) -> NoReturn:
-    """End the process at once, whatever its threads are inside of."""
+    """End the process at once, even if threads are busy."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(exit_code)

@@ -1,4 +1,4 @@
-"""Notices, from a thread, that the event loop stands still for good."""
+"""Watchdog: a thread that detects an event loop that has stopped."""
 
 import asyncio
 import logging
@@ -11,23 +11,23 @@ from contextlib import asynccontextmanager
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 LOOKS = 12
-"""In which the loop did nothing until it is given up. Looks, because a computer may be asleep."""
+"""Checks in a row that a blocked loop misses. Not seconds: the computer may have slept."""
 
 
 @asynccontextmanager
 async def watched_loop(give_up: Callable[[], object]) -> AsyncIterator[None]:
-    """Call `give_up`, in a thread, once the running loop has done nothing for about a minute.
+    """Call `give_up` in a thread once the running loop has been blocked for about a minute.
 
-    Nothing that a bot does takes its loop so long: Discord would have closed the connection.
+    Nothing legitimate blocks it that long: Discord would have closed the connection.
     """
     loop, over, turned = asyncio.get_running_loop(), threading.Event(), threading.Event()
     watched = threading.get_ident()
 
     def tell() -> None:
         frames = traceback.format_stack(sys._current_frames()[watched])  # noqa: SLF001
-        log.critical("the event loop stands still; it is at\n%s", "".join(frames))
+        log.critical("the event loop is blocked at\n%s", "".join(frames))
 
     def look() -> None:
         missed = 0
@@ -40,7 +40,7 @@ async def watched_loop(give_up: Callable[[], object]) -> AsyncIterator[None]:
                 continue
             missed += 1
             if missed == LOOKS:
-                # The loop may stand inside the log, which then takes no more.
+                # In a thread, because the loop may hang while it holds the log's lock.
                 telling = threading.Thread(target=tell, daemon=True)
                 telling.start()
                 telling.join(LOOK)

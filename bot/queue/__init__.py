@@ -1,4 +1,4 @@
-"""The line in front of the GPUs: who is next, on which, and when each will be ready."""
+"""The queue in front of the GPUs: which job is next, on which GPU, and when it will be ready."""
 
 from bot.queue.lanes import Lane
 from bot.queue.queue import JobQueue, Ticket

@@ -1,7 +1,7 @@
-"""How long a job will take, learnt from how long others took.
+"""Estimates how long a job will take from how long earlier jobs took.
 
-The seconds of a job are nearly linear in a few properties of its request: one least-squares fit for
-each model, over its latest jobs. What a switch of models costs is what the fit leaves over.
+A job's seconds are nearly linear in a few properties of its request, so there is one least-squares
+fit per model over its latest jobs. The cost of switching models is the residual of that fit.
 """
 
 from collections import Counter, defaultdict, deque
@@ -13,26 +13,27 @@ from bot.queue.policy import InPlace
 from bot.request import GenerationRequest
 
 REMEMBERED = 150
-"""Latest jobs of one model that count: a new card or driver is learnt within a day."""
+"""How many of a model's latest jobs count: few enough to learn a new GPU or driver within a day."""
 OF_OTHERS = 30
-"""Latest jobs of each model that stand in for a model without jobs of its own."""
+"""How many of each model's latest jobs go into the fit for models without enough of their own."""
 ENOUGH = 3
-"""With fewer jobs there is no estimate."""
+"""The fewest jobs for an estimate."""
 NEWS = 15
-"""A fit is repeated once one in this many of its jobs is new."""
+"""A fit is repeated once at least one in this many of its jobs is new."""
 OUTLIER = 4.0
-"""Times the median error; what is further off (a download, a busy machine) does not count."""
+"""Times the median error: jobs further off (a download, a busy machine) are left out."""
 RIDGE = 1e-3
 TWICE = ("Heun",)
-"""Schedulers that run the network twice a step."""
+"""Schedulers that run the network twice per step."""
 SHORTEST = 0.05
+"""Seconds; the lower bound of an estimate."""
 
 Features = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A job that was painted. before: what was in place when it began; None where unknown."""
+    """A generated job. before: what was loaded when it started; None if unknown."""
 
     request: GenerationRequest
     seconds: float
@@ -41,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is kept of a sample. switched: another model, or nothing known, was in place."""
+    """What is kept of a sample. switched: a different or unknown model was loaded before."""
 
     features: Features
     seconds: float
@@ -49,19 +50,20 @@ class _Seen:
 
 
 def needs(request: GenerationRequest) -> InPlace:
-    """What is in place once `request` has been painted."""
+    """What is loaded once `request` has been generated."""
     return InPlace(request.model, tuple(map(str, request.adapters)))
 
 
 def features(request: GenerationRequest, before: InPlace | None) -> Features:
-    """What the seconds are near linear in.
+    """The properties that a job's seconds are nearly linear in.
 
-    The job itself; its pictures' megapixels (text, VAE, files); megapixels of all denoising, a step
-    at more pixels costing a little more than in proportion (attention); and whether LoRAs change.
+    A constant; the megapixels of its images (text, VAE, files); the megapixels denoised over all
+    steps, and the same weighted by megapixels, because attention makes larger steps cost more than
+    in proportion; and the LoRAs to load when they change.
     """
     work = superlinear = 0.0
     for pixels, steps in _passes(request):
-        # Without guidance each step is one run of the network instead of two.
+        # Without guidance, each step runs the network once instead of twice.
         runs = request.count * steps * (2 if request.guidance > 1 else 1) / 2
         runs *= 2 if request.scheduler in TWICE else 1
         work += runs * pixels
@@ -74,7 +76,7 @@ def features(request: GenerationRequest, before: InPlace | None) -> Features:
 
 
 def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
-    """Megapixels and denoising steps of each pass over one picture."""
+    """Megapixels and denoising steps of each pass over one image."""
     steps = request.steps
     if request.init_image is not None:
         steps = max(1, int(steps * request.init_image.strength))
@@ -87,7 +89,7 @@ def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """What was learnt. switch: extra seconds for bringing the model in; None: not seen yet."""
+    """A fitted model. switch: extra seconds for loading the model; None if not seen yet."""
 
     coefficients: Features
     switch: float | None
@@ -97,7 +99,7 @@ class _Fit:
 
 
 class Estimator:
-    """Learns from samples; forgets all but the latest of each model."""
+    """Learns from samples, of which it keeps the latest of each model."""
 
     def __init__(self) -> None:
         self._samples: dict[str, deque[_Seen]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
@@ -105,19 +107,19 @@ class Estimator:
         self._unused: Counter[str | None] = Counter()
 
     def learn(self, sample: Sample) -> None:
-        """Take a painted job into account; they come in their order."""
+        """Add a generated job. Jobs must be added in the order in which they ran."""
         model = sample.request.model
         switched = sample.before is None or sample.before.model != model
         found = features(sample.request, sample.before)
         self._samples[model].append(_Seen(found, sample.seconds, switched))
         for which in (model, None):
             self._unused[which] += 1
-            # A fit takes milliseconds of the event loop; one more job among many changes little.
+            # A fit blocks the event loop for milliseconds, and one job among many changes little.
             if self._unused[which] * NEWS >= len(self._samples[model]):
                 self._fits.pop(which, None)
 
     def seconds(self, request: GenerationRequest, before: InPlace) -> float | None:
-        """How long `request` will take when `before` is in place; None while nothing is known."""
+        """How long `request` will take if `before` is loaded; None while there are too few jobs."""
         fit = self._fit(request.model) or self._fit(None)
         if fit is None:
             return None
@@ -130,7 +132,7 @@ class Estimator:
         return max(SHORTEST, found)
 
     def _fit(self, model: str | None) -> _Fit | None:
-        """For one model, or over all (None); None without enough to go by."""
+        """The fit for one model, or for all of them (None); returns None with too few jobs."""
         if model not in self._fits:
             self._fits[model] = self._fitted(model)
             self._unused[model] = 0
@@ -143,12 +145,12 @@ class Estimator:
             seen = list(self._samples.get(model, ()))
         plain = [one for one in seen if not one.switched]
         if len(plain) < ENOUGH:
-            # Where people ask seldom, each job finds the model gone or is thought to.
+            # With rare requests, every job finds the model unloaded, or seems to.
             plain = seen
         if len(plain) < ENOUGH:
             return None
         fit = _Fit(least_squares(plain, [1.0] * len(plain)), None)
-        # A long job may be off by more: its error counts by what the first fit makes of it.
+        # Fit again with errors relative to the first estimate: long jobs may be off by more.
         fit = _Fit(least_squares(plain, _weights(fit, plain)), None)
         weights = _weights(fit, plain)
         errors = [
@@ -160,7 +162,7 @@ class Estimator:
         if ENOUGH <= len(kept) < len(plain):
             fit = _Fit(least_squares(kept, _weights(fit, kept)), None)
         costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
-        # Of two the smaller: with the first the model may have been downloaded.
+        # The lower of two, because the first may include downloading the model.
         return _Fit(fit.coefficients, median_low(costs) if costs else None)
 
 
@@ -169,10 +171,10 @@ def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:
 
 
 def least_squares(seen: Sequence[_Seen], weights: Sequence[float]) -> Features:
-    """Coefficients, none negative, that make the weighted errors small.
+    """Non-negative coefficients that minimise the weighted squared errors.
 
-    Ridge regression on the normal equations, solved coordinate by coordinate: the coefficient of
-    what hardly varied goes to zero instead of anywhere. Not scipy's `nnls`, which finds the same:
+    Ridge regression on the normal equations, solved by coordinate descent; the ridge pulls the
+    coefficients of features that hardly vary towards zero. scipy's `nnls` finds the same, but
     nothing else here needs its 143 MB and 0.7 s of import, and this takes 0.3 ms for 150 jobs.
     """
     size = len(seen[0].features)

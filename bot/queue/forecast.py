@@ -1,4 +1,4 @@
-"""Forecast: the line as it will probably be served, and when each job will be ready."""
+"""Forecast: the order in which jobs will probably run, and when each will be ready."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from bot.queue.policy import InPlace, Line, Waiting
 from bot.store import Job, Painted
 
 EXACT = 64
-"""Jobs whose order is played through as the policy will choose; those behind are in rounds."""
+"""How many jobs are ordered by simulating the policy; those behind them are ordered by rounds."""
 TIMED = 128
-"""Jobs behind those whose seconds are estimated one by one; the rest take as long as these."""
+"""How many of those behind are estimated one by one; the rest get the mean of these."""
 IDLE = 30 * 60 * 1000
-"""Milliseconds between two jobs after which nothing is known of what was in place."""
+"""Milliseconds between two jobs after which it is unknown what was still loaded."""
 AT_LEAST = 0.1
-"""Share of its estimate that a job which takes longer than that is still given."""
+"""The least time that a running job is still given, as a fraction of its estimate."""
 
 
 class Forecast:
-    """Knows those in line, and learns from each that is painted."""
+    """Tracks the jobs in the queue, and learns from each that is generated."""
 
     def __init__(self) -> None:
         self._estimator = Estimator()
@@ -31,7 +31,7 @@ class Forecast:
         self._running: dict[str, tuple[Job, InPlace, float]] = {}
 
     def remember(self, history: Iterable[Painted]) -> None:
-        """Learn from jobs of the past, the oldest first."""
+        """Learn from past jobs, oldest first."""
         before: Painted | None = None
         for job in history:
             known = before is not None and job.started_at - before.finished_at < IDLE
@@ -40,28 +40,31 @@ class Forecast:
             before = job
 
     def expect(self, job: Job) -> InPlace:
-        """`job` is in line; returns what it needs in place."""
+        """`job` has entered the queue; returns what it needs loaded."""
         self.jobs[job.id] = job
         return needs(job.request)
 
     def forget(self, job_id: str) -> None:
-        """It has left the line."""
+        """The job has left the queue."""
         self.jobs.pop(job_id, None)
         self._running.pop(job_id, None)
 
     def begin(self, job: Job, here: InPlace, now: float) -> None:
-        """`job` is generated from now on, on a lane that had `here` in place."""
+        """`job` starts at `now`, on a lane that had `here` loaded."""
         self._running[job.id] = job, here, now
 
     def learn(self, job: Job) -> None:
-        """The job that began is done."""
+        """A job that started is done."""
         if (running := self._running.get(job.id)) is not None:
             self._estimator.learn(Sample(job.request, job.seconds, running[1]))
 
     def places(
         self, line: Line, lanes: Sequence[Lane], now: float, *, paused: bool
     ) -> dict[str, Progress]:
-        """Position and time of everyone; `line` is used up. No times while paused or untaught."""
+        """Position and time of every job; consumes `line`.
+
+        Times are None while they cannot be estimated; those of waiting jobs also while paused.
+        """
         places: dict[str, Progress] = {}
         free = []
         for lane in lanes:
@@ -88,7 +91,7 @@ class Forecast:
         return places
 
     def _ends(self, job: Job, before: InPlace, began: float, now: float) -> float | None:
-        """When the running job will."""
+        """When the running job will end; None if unknown."""
         seconds = self._estimator.seconds(job.request, before)
         if seconds is None:
             return None
@@ -97,7 +100,7 @@ class Forecast:
     def _in_order(
         self, line: Line, lanes: Sequence["_Free"]
     ) -> Iterator[tuple[Waiting, float | None]]:
-        """Those in line as they will come, with when each will be ready; None: not known."""
+        """Waiting jobs in the expected order, each with when it will be ready; None: unknown."""
         for _ in range(EXACT):
             now = min(lane.until for lane in lanes)
             first_free = [lane for lane in lanes if lane.until <= now]
@@ -111,7 +114,7 @@ class Forecast:
             lane.here = choice.job.needs
             yield choice.job, lane.ready
         behind = line.rounds()
-        # What will be in place by then is not known; most find it there.
+        # What will be loaded by then is unknown; assume what each needs, true for most.
         times = [self.seconds(waiting.id, waiting.needs) for waiting in behind[:TIMED]]
         known = [seconds for seconds in times if seconds is not None]
         usual = fmean(known) if known else None
@@ -122,15 +125,15 @@ class Forecast:
             yield waiting, lane.ready
 
     def seconds(self, job_id: str, before: InPlace) -> float | None:
-        """How long a job in line will take when `before` is in place; None: not known."""
+        """How long a job in the queue will take if `before` is loaded; None if unknown."""
         return self._estimator.seconds(self.jobs[job_id].request, before)
 
 
 @dataclass(slots=True)
 class _Free:
-    """A lane in the forecast: free from `until` on, with `here` in place by then.
+    """A lane in the forecast: free from `until` on, with `here` loaded by then.
 
-    known: whether the time is; a job that nothing can be said of makes it unknown from then on.
+    known: whether `until` is an estimate at all; False once a job cannot be estimated.
     """
 
     until: float

@@ -1,4 +1,4 @@
-"""Lanes: each is one consumer with its engine, as the queue sees it."""
+"""Lanes: the queue's view of one consumer and its engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from bot.store import Job
 
 @dataclass(eq=False)
 class Lane:
-    """One GPU that jobs are generated on, one after the other.
+    """One GPU, which generates one job at a time.
 
-    name: for the log and figures. loaded: says the key of the model that the GPU holds; without it,
-    that is the one of the last job.
-    running: what is generated there now. last: what the last job there needed.
+    name: for thread names. loaded: returns the key of the model that the GPU holds; without it,
+    the last job's model is assumed.
+    running: the job that it generates now. last: what the last job there needed.
     """
 
     name: str = "gpu"

@@ -1,6 +1,6 @@
-"""Limits: who may ask for a picture now. Pure: what is known goes in, a refusal comes out.
+"""Limits: whether a person may request images now. Pure functions.
 
-The checks have an order, and each its own sentence: blocked, role, cooldown, quota, room.
+Checked in this order, each with its own message: blocked, role, cooldown, quota, queue size.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from bot.store.usage import DAY, Usage
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the owner set. A limit of None, and an empty set, is none at all.
+    """The owner's settings. None, 0 as `cooldown`, and empty collections mean no limit.
 
-    size, per_user, per_guild: jobs that may wait or run at once.
+    size, per_user, per_guild: the most pending and running jobs at once.
     cooldown: seconds between two requests of one person.
-    quota: images that one person may have in any 24 hours; those of failed jobs do not count.
-    blocked: people who may not ask. roles: of which one is needed to ask.
-    priorities: roles whose jobs go ahead, the higher number first.
+    quota: images per person in any 24 hours, not counting failed jobs.
+    blocked: people who may not ask. roles: at least one of these is required to ask.
+    priorities: role ids with their priority; jobs with a higher one go ahead.
     """
 
     size: int | None = None
@@ -32,14 +32,14 @@ class Limits:
     priorities: Mapping[int, int] = field(default_factory=dict)
 
     def priority(self, roles: frozenset[int]) -> int:
-        """Of a user who has these roles; 0 is everybody's."""
+        """The highest priority of these roles; 0 is the default."""
         return max((self.priorities.get(role, 0) for role in roles), default=0)
 
 
 def check(
     limits: Limits, usage: Usage, *, person: str, roles: frozenset[int], count: int, now: float
 ) -> None:
-    """Raise Refused when this person may not ask for `count` images now."""
+    """Raise Refused if this person may not request `count` images at `now` (seconds)."""
     if person in limits.blocked:
         raise Refused("queue.blocked")
     _check_roles(limits, roles)
@@ -72,6 +72,6 @@ def _check_quota(limits: Limits, usage: Usage, count: int) -> None:
         return
     if count > limits.quota:
         raise Refused("queue.quota_small", limit=limits.quota, value=count)
-    # Room comes as the oldest of them turn a day old.
+    # There is room once enough of the oldest are a day old.
     when = ceil(usage.images[over - 1] + DAY)
     raise Refused("queue.quota", limit=limits.quota, when=when)

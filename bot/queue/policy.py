@@ -1,9 +1,9 @@
-"""Who is next: a pure decision. No clock and no IO: the state goes in, a choice comes out.
+"""The scheduling policy: which job is next. Pure: no clock and no IO.
 
-The fair order is round-robin: each person's oldest job stands for them, and whoever was served
-longest ago comes first. Two things may go ahead of whose turn it is, within a bound that each turn
-has of its own: a higher priority, and a job for which less has to be loaded, because its model,
-then its LoRAs, are in place.
+The fair order is round-robin: each person is represented by their oldest job, and the person who
+was served longest ago comes first. Two kinds of job may go ahead of the one whose turn it is, up to
+a bound kept per job: one with a higher priority, and one that needs less loading because its model,
+or also its LoRAs, are loaded.
 """
 
 from bisect import bisect_left, insort
@@ -15,25 +15,24 @@ from itertools import islice
 from typing import TypeAlias
 
 LOOKAHEAD = 32
-"""Places, from the head of the line, in which a job that fits what is loaded is looked for; also
-the most that may go ahead of one whose turn it is. InvokeAI looks as far (its
-session_queue_sqlite.py)."""
+"""How far from the head of the queue to look for a job that fits what is loaded; also how many jobs
+may go ahead of one whose turn it is. InvokeAI looks equally far (its session_queue_sqlite.py)."""
 PATIENCE = 5 * 60
-"""Seconds that others may go ahead of one whose turn it is."""
+"""For how many seconds others may go ahead of a job whose turn it is."""
 SWITCH = 2
-"""What loading a model costs, where loading LoRAs costs 1."""
+"""The cost of loading a model, relative to 1 for loading LoRAs."""
 ADAPTERS_AHEAD = 4
-"""The most that may go ahead of a turn whose model is in place, for their LoRAs: it saves less."""
+"""How many jobs may go ahead of one whose model is loaded: they only save loading LoRAs."""
 
 Turn: TypeAlias = tuple[float, int, str]
-"""When the person was last served, when the job arrived, the person: the smallest is next."""
+"""When the person was last served, when the job arrived, the person. The smallest is next."""
 Rank: TypeAlias = tuple[bool, int]
-"""What lets a person's oldest job go ahead: that it was interrupted; its priority."""
+"""What lets a person's oldest job go ahead: whether it was interrupted, and its priority."""
 
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """What a lane's GPU holds: a model's key, and the LoRAs that it generated with last."""
+    """What a lane's GPU has loaded: a model's key, and the LoRAs of the last job."""
 
     model: str | None = None
     adapters: tuple[str, ...] = ()
@@ -41,10 +40,10 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One job in line.
+    """One job in the queue.
 
-    arrived: counts up; within one person the smaller goes first.
-    interrupted: it was begun before a restart, and goes on before all others.
+    arrived: increases with each job; one person's jobs go in this order.
+    interrupted: it was started before, for instance before a restart, and goes ahead of all others.
     passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
     """
 
@@ -60,20 +59,21 @@ class Waiting:
 
     @property
     def needs(self) -> InPlace:
-        """What is in place once it has been painted."""
+        """What is loaded once it has been generated."""
         return InPlace(self.model, self.adapters)
 
     def waited_enough(self, now: float) -> bool:
-        """Whether nobody may go ahead of it any more when it is its turn."""
+        """Whether nothing may go ahead of it any more when it is its turn."""
         late = self.due_at is not None and now - self.due_at >= PATIENCE
         return late or self.passed >= LOOKAHEAD
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Who is next, and where: `lane` is an index into the lanes that are free.
+    """The next job, and where it runs: `lane` is an index into the free lanes.
 
-    passed: the ids of those whose turn it was instead: one in all, one by priority.
+    passed: ids of the jobs whose turn it was instead: the first in the fair order, and the first
+    among those of the highest priority.
     """
 
     job: Waiting
@@ -82,9 +82,9 @@ class Next:
 
 
 class Line:
-    """Those who wait, and when each person was last served (any number that counts up).
+    """The waiting jobs, and when each person was last served (any increasing number).
 
-    `choose` looks, `take` acts.
+    `choose` decides without changing anything; `take` applies the decision.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Line:
         return sum(map(len, self._of.values()))
 
     def __iter__(self) -> Iterator[Waiting]:
-        """All of them; in order only within each person."""
+        """All jobs; only those of one person are in order."""
         for jobs in self._of.values():
             yield from jobs
 
@@ -114,7 +114,7 @@ class Line:
         return other
 
     def add(self, job: Waiting) -> None:
-        """Let it wait, behind what the same person asked for before it."""
+        """Add a job, behind those that the same person asked for earlier."""
         with self._rearranging(job.person):
             jobs = self._of.setdefault(job.person, deque())
             behind = []
@@ -124,7 +124,7 @@ class Line:
             jobs.extend(reversed(behind))
 
     def remove(self, job_id: str) -> Waiting | None:
-        """Take it out of the line; None when it is not in it."""
+        """Take the job out of the queue; None if it is not in it."""
         job = next((job for job in self if job.id == job_id), None)
         if job is not None:
             with self._rearranging(job.person):
@@ -132,18 +132,18 @@ class Line:
         return job
 
     def serve(self, person: str, when: float) -> None:
-        """Remember that `person` was served then, unless it is known to have been later."""
+        """Record that `person` was served at `when`, unless a later time is known."""
         with self._rearranging(person):
             self._served[person] = max(when, self._served.get(person, when))
 
     def choose(self, lanes: Sequence[InPlace], now: float) -> Next | None:
-        """Who is next at `now` seconds, and on which of the free `lanes`.
+        """The next job at `now` seconds, and the free lane for it.
 
-        lanes: what each of them has in place. None when there is no job, or no free lane.
+        lanes: what each free lane has loaded. Returns None if there is no job or no free lane.
         """
         if not self._turns or not lanes:
             return None
-        # Thousands may wait, and nearly always the first few tell.
+        # Thousands may wait, so avoid looking at more than the first few.
         if any(interrupted for interrupted, _ in self._ranks):
             first = next(job for job in self._heads() if job.interrupted)
             return Next(first, _best_lane(first, lanes))
@@ -157,13 +157,13 @@ class Line:
         if close or first.waited_enough(now):
             chosen = first
         else:
-            chosen = min(peers, key=lambda job: _to_load(job, lanes))  # of equals the first
+            chosen = min(peers, key=lambda job: _to_load(job, lanes))  # the first of equals
         turns = {due.id: due, first.id: first}
         passed = tuple(job_id for job_id in turns if job_id != chosen.id)
         return Next(chosen, _best_lane(chosen, lanes), passed)
 
     def take(self, choice: Next, now: float) -> None:
-        """The choice is being painted: it leaves the line, and its person's turn is over."""
+        """The chosen job starts: it leaves the queue, and its person's turn is over."""
         passed = set(choice.passed)
         for head in self._heads():
             if not passed:
@@ -178,7 +178,7 @@ class Line:
         self.serve(choice.job.person, now)
 
     def rounds(self) -> list[Waiting]:
-        """All of them, a round of everybody after the other: the fair order without exceptions."""
+        """All jobs, round by round with one job per person: the fair order without exceptions."""
         never = float("-inf")
         # No two arrived as the same one, so the jobs themselves are never compared.
         turns = [
@@ -190,17 +190,17 @@ class Line:
         return [job for *_, job in sorted(turns)]
 
     def _heads(self) -> Iterator[Waiting]:
-        """The oldest job of each person, whose turn it is first."""
+        """The oldest job of each person, in the order of their turns."""
         return (self._of[person][0] for _, _, person in self._turns)
 
     def _turn(self, job: Waiting) -> Turn:
-        """The fair order: who was served longest ago, or never, first; then who came first."""
+        """Sort key of the fair order: never or longest ago served first, then first come."""
         return self._served.get(job.person, float("-inf")), job.arrived, job.person
 
     @contextmanager
     def _rearranging(self, person: str) -> Iterator[None]:
-        """Keep the turns sorted, and the kinds counted, while the block changes what is known
-        of `person`."""
+        """Keep `_turns` sorted and `_ranks` counted while the block changes the jobs of `person`
+        or when they were last served."""
         if jobs := self._of.get(person):
             del self._turns[bisect_left(self._turns, self._turn(jobs[0]))]
             rank = _rank(jobs[0])
@@ -220,19 +220,19 @@ def _rank(job: Waiting) -> Rank:
 
 
 def _missing(job: Waiting, here: InPlace) -> int:
-    """What a lane has to load for it: 0 nothing, 1 its LoRAs, SWITCH its model."""
+    """What a lane has to load for the job: 0 nothing, 1 its LoRAs, SWITCH its model."""
     if job.model != here.model:
         return SWITCH
     return int(job.adapters != here.adapters)
 
 
 def _to_load(job: Waiting, lanes: Sequence[InPlace]) -> int:
-    """As `_missing`, on the lane where it is least."""
+    """`_missing` on the lane where it is least."""
     return min(_missing(job, here) for here in lanes)
 
 
 def _best_lane(job: Waiting, lanes: Sequence[InPlace]) -> int:
-    """Where least has to be loaded for it. Of several to switch, the one that holds no model."""
+    """The lane with the least to load for the job; among equals, one that holds no model."""
     return min(
         range(len(lanes)),
         key=lambda n: (_missing(job, lanes[n]), lanes[n].model is not None),

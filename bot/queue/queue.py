@@ -1,4 +1,4 @@
-"""JobQueue: who is next. It holds only what the store has; the store decides who may enter."""
+"""JobQueue: the pending jobs in memory. The store is the authority and decides what is accepted."""
 
 import asyncio
 import logging
@@ -18,12 +18,12 @@ from bot.store import Job, JobState, NewJob, Store, Usage
 log = logging.getLogger(__name__)
 
 PAUSED = "paused"
-"""The setting in the store that says so."""
+"""The key of the store's setting that persists it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An accepted job and its place: first those that are generated now, then those that wait."""
+    """An accepted job and its place, counted over running jobs first, then waiting ones."""
 
     job: Job
     place: Progress
@@ -34,13 +34,14 @@ class Ticket:
 
 
 class JobQueue:
-    """The line as bot.queue.policy orders it, kept in step with the store.
+    """The pending jobs in the order of bot.queue.policy, kept in step with the store.
 
-    A job is accepted, then released once its person was told. Between the two no lane gets it, so
-    that no progress overtakes the acknowledgement.
+    A job is accepted first, and released once its person was told. No lane gets it in between, so
+    that progress is never reported before the acknowledgement.
 
-    lanes: what jobs are given to. limits: None where the queue is not shared.
-    origins: whose jobs count towards the limits. clock: seconds since the epoch.
+    lanes: where jobs run. limits: None for no limits.
+    origins: the names of origins whose jobs count towards the limits.
+    clock: returns seconds since the epoch.
     """
 
     def __init__(
@@ -67,14 +68,17 @@ class JobQueue:
         self._subscribers: list[Callable[[], None]] = []
 
     def subscribe(self, moved: Callable[[], None]) -> Callable[[], None]:
-        """Call `moved`, which must return at once, whenever places change; returns what ends it."""
+        """Call `moved`, which must return at once, whenever places change.
+
+        Returns a function that unsubscribes it.
+        """
         self._subscribers.append(moved)
         return lambda: self._subscribers.remove(moved)
 
     # Entering
 
     async def admit(self, new: NewJob) -> None:
-        """Raise Refused when `new` would not be accepted now: to be asked before much is done."""
+        """Raise Refused if `new` would not be accepted now; for checking before expensive work."""
         if self._limits is not None:
             usage = await self._store.usage(new, self._origins, self._clock())
             self._check(self._limits, new, usage)
@@ -99,7 +103,7 @@ class JobQueue:
 
     async def _accept(self, new: NewJob) -> Ticket:
         limits, person = self._limits, new.origin.person
-        # First what may fail: once it is stored it is in line.
+        # Reads that may fail come first: once the job is stored, it must enter the queue.
         served = await self._store.last_served([person])
         if limits is None:
             job = await self._store.accept(new)
@@ -114,9 +118,10 @@ class JobQueue:
 
     @asynccontextmanager
     async def accepting(self, new: NewJob) -> AsyncIterator[Ticket]:
-        """Accept `new`, and let a lane have it once the block has told its person.
+        """Accept `new`, and release it once the block, which tells its person, has ended.
 
-        When the block raises, they cannot be told, and the job is taken back. Raises as `accept`.
+        If the block raises, the person cannot be told, and the job is cancelled. Raises what
+        `accept` raises.
         """
         ticket = await self.accept(new)
         try:
@@ -127,7 +132,7 @@ class JobQueue:
         self.release(ticket.job.id)
 
     def release(self, job_id: str) -> None:
-        """Let a lane have it."""
+        """Make an accepted job available to the lanes."""
         if (waiting := self._held.pop(job_id, None)) is not None:
             self._line.add(waiting)
         self._newcomers.put_nowait(job_id)
@@ -135,14 +140,14 @@ class JobQueue:
         self._moved()
 
     async def abandon(self, ticket: Ticket) -> None:
-        """Take back an accepted job that was not released, because its person cannot be told.
+        """Cancel an accepted job that was not released, because its person cannot be told.
 
-        Where the store does not let it be taken back, it is generated: nothing waits unseen.
+        If the store cannot record that, the job is released instead, so that it is not stuck.
         """
         try:
             cancelled = await self._store.cancel(ticket.job)
         except StoreError as error:
-            log.error("job %s: cannot be taken back, so it goes on: %s", ticket.job.id, error)
+            log.error("job %s: cannot be cancelled, so it will run: %s", ticket.job.id, error)
             self.release(ticket.job.id)
             return
         self.leave(ticket.job.id)
@@ -150,17 +155,17 @@ class JobQueue:
             await self._store.tell(cancelled)
 
     async def newcomer(self) -> Job | None:
-        """Wait for the next job that is released; None if its turn came at once."""
+        """Wait for the next job that is released; None if it is no longer pending by then."""
         job = await self._store.find(await self._newcomers.get())
         return job if job and job.state is JobState.PENDING else None
 
     async def restore(self, origins: tuple[str, ...]) -> None:
-        """At start: whether it is paused; and how long jobs take, from those of the past."""
+        """At start-up: load whether the queue is paused, and learn from past jobs of `origins`."""
         self.paused = bool(await self._store.setting(PAUSED))
         self._forecast.remember(await self._store.painted(origins))
 
     async def line_up(self, jobs: Sequence[Job]) -> None:
-        """Take in pending jobs that an earlier process accepted, in that order, released."""
+        """Add and release pending jobs that an earlier process accepted, in this order."""
         self._remember_served(await self._store.last_served({job.person for job in jobs}))
         for job in jobs:
             self._held[job.id] = self._waiting(job)
@@ -169,11 +174,11 @@ class JobQueue:
     # Leaving
 
     async def next(self, lane: Lane) -> Job:
-        """Wait for the next job of `lane` and start it: it is *running* when this returns."""
+        """Wait for the next job for `lane` and start it; it is *running* when this returns."""
         with self._offered(lane) as look_again:
             while True:
                 look_again.clear()
-                # One lane at a time: until it is started, another one would choose the same job.
+                # One lane at a time: until the job has started, others would choose it too.
                 async with self._starting:
                     free = list(self._free)
                     choice = self._choose(free)
@@ -189,7 +194,7 @@ class JobQueue:
 
     @contextmanager
     def _offered(self, lane: Lane) -> Iterator[asyncio.Event]:
-        """`lane` may be chosen while the block lasts; then the others are to look again."""
+        """`lane` may be chosen while the block lasts; afterwards, the other lanes choose again."""
         self._free[lane] = asyncio.Event()
         try:
             yield self._free[lane]
@@ -207,13 +212,13 @@ class JobQueue:
         return self._line.choose([lane.in_place for lane in free], self._clock())
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
-        """Start it on `lane`; None when it is not pending any more."""
+        """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
         starting = asyncio.ensure_future(self._store.start(choice.job.id, choice.passed))
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # There is no consumer left for it: it waits again.
+            # Its consumer is gone, so it must wait again.
             await asyncio.shield(self._start_no_more(starting))
             raise
         if job is not None:
@@ -232,11 +237,11 @@ class JobQueue:
             log.error("a job that was being started cannot be put back: %s", error)
 
     def painted(self, job: Job) -> None:
-        """A running job is done: learn how long it took."""
+        """Learn from a job that is done how long it took."""
         self._forecast.learn(job)
 
     def leave(self, job_id: str) -> None:
-        """The job has ended; everyone behind it moves up."""
+        """Remove a job that has ended; those behind it move up."""
         for lane in self.lanes:
             if lane.running is not None and lane.running.id == job_id:
                 lane.running = None
@@ -248,7 +253,7 @@ class JobQueue:
     # Pausing
 
     async def pause(self) -> None:
-        """Start nothing more, also after a restart, until `unpause`."""
+        """Start no more jobs until `unpause`, even after a restart."""
         await self._store.set_setting(PAUSED, "yes")
         self.paused = True
         self._moved()
@@ -259,22 +264,22 @@ class JobQueue:
         self._look_again()
         self._moved()
 
-    # Looking
+    # Reading
 
     @property
     def running(self) -> tuple[Job, ...]:
-        """What is generated now, lane by lane."""
+        """The running jobs, in the order of their lanes."""
         return tuple(lane.running for lane in self.lanes if lane.running is not None)
 
     def places(self) -> dict[str, Progress]:
-        """Everyone in line with their place, in the order expected now, the running ones first."""
+        """The place of every job in the currently expected order, running jobs first."""
         line = self._line.copy()
         for waiting in self._held.values():
             line.add(waiting)
         return self._forecast.places(line, self.lanes, self._clock(), paused=self.paused)
 
     def standings(self) -> tuple[Ticket, ...]:
-        """As `places`, with the jobs."""
+        """`places`, with the jobs."""
         jobs = self._forecast.jobs
         return tuple(Ticket(jobs[job_id], place) for job_id, place in self.places().items())
 

@@ -1,4 +1,4 @@
-"""The durable memory: jobs, images and settings in SQLite."""
+"""Persistent storage: jobs, images and settings in SQLite."""
 
 from bot.store.faults import files_error, files_unread
 from bot.store.jobs import (

@@ -1,4 +1,4 @@
-"""Backups: a copy of the database a day, the last seven kept."""
+"""Daily backups of the database; the last seven are kept."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def backups_of(database: Path) -> list[Path]:
-    """The backups of the database at `database`, the newest first."""
+    """The backups of `database`, newest first."""
     folder = database.parent / "backups"
     found = folder.glob(f"{database.stem}-*{database.suffix}")
     days = [file for file in found if _NAME.fullmatch(file.stem.removeprefix(f"{database.stem}-"))]
@@ -24,10 +24,10 @@ def backups_of(database: Path) -> list[Path]:
 
 
 async def back_up(database: Database, today: date) -> Path | None:
-    """Make today's backup unless it is there, and delete what is older than the last seven.
+    """Make today's backup if there is none yet, and delete all but the last seven.
 
-    The file is whole or not there at all. Returns it when it was made now.
-    Raises StoreError when the disk does not take it.
+    The file is written atomically. Returns its path, or None if today's backup already existed.
+    Raises StoreError if it cannot be written.
     """
     path = database.path
     target = path.parent / "backups" / f"{path.stem}-{today.isoformat()}{path.suffix}"

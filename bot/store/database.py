@@ -1,7 +1,7 @@
 """Database: one SQLite file, one writer, numbered migrations.
 
-Writes share one connection and therefore one transaction at a time; `transaction()` is the only way
-to write. Reads use a connection of their own, so they never see what is not committed.
+All writes go through `transaction()` on one connection, so there is one transaction at a time.
+Reads use a separate connection, so they never see uncommitted data.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from bot.store.faults import store_error
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 BUSY_MS = 1_000
-"""Whoever asks in Discord is told of a locked database within three seconds, or nothing at all."""
+"""Short, because Discord must be answered within three seconds, even if the database is locked."""
 OPENING_MS = 5_000
-"""While it is opened: another process that opens it too may be changing its schema."""
+"""During opening, another process may be migrating the schema."""
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -54,12 +54,12 @@ class Database:
     async def open(cls, path: Path, migrations: Path = MIGRATIONS) -> AsyncIterator[Self]:
         """Open or create `path` and bring its schema up to date.
 
-        Raises StoreError when SQLite is too old, the file is from a newer version, or it cannot
+        Raises StoreError if SQLite is too old, the file comes from a newer version, or it cannot
         be opened.
         """
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
-        # aiosqlite's threads outlive the loop unless closed, and then the process never exits.
+        # An unclosed aiosqlite connection keeps its thread running, and the process never exits.
         async with AsyncExitStack() as stack:
             try:
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
@@ -78,10 +78,10 @@ class Database:
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
         """One write transaction: committed when the block ends, rolled back when it raises.
 
-        Neither BEGIN nor COMMIT nor ROLLBACK is ever left half done by a cancelled caller:
-        aiosqlite runs a statement even if the task that awaited it is gone.
+        Cancelling the caller never interrupts BEGIN, COMMIT or ROLLBACK: aiosqlite runs a
+        statement even after the task that awaited it is gone, so each is awaited to its end.
 
-        Raises StoreError when the disk or the file does not let it be written.
+        Raises StoreError if the disk or the file prevents the write.
         """
         async with self._lock:
             try:
@@ -89,7 +89,7 @@ class Database:
                 yield self._writer
                 await _undisturbed(self._writer.commit())
             except BaseException as error:
-                # A commit that failed (a full disk) leaves its transaction open too.
+                # A failed commit (full disk) also leaves its transaction open.
                 if self._writer.in_transaction:
                     await _undisturbed(self._writer.rollback())
                 if _is_the_disks(error):
@@ -101,8 +101,8 @@ class Database:
         return rows[0] if rows else None
 
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        # In one hop: a cursor that another coroutine has read halfway would keep this connection
-        # on its old snapshot, and a row just committed would not be there.
+        # Fetch everything in one call: a half-read cursor would hold this connection on an old
+        # snapshot, and other coroutines would miss rows that were just committed.
         try:
             return list(await self._reader.execute_fetchall(sql, parameters))
         except sqlite3.DatabaseError as error:
@@ -111,22 +111,22 @@ class Database:
             raise
 
     async def copy_to(self, target: Path) -> None:
-        """Write the whole database into the new file `target`, as it is at one moment."""
+        """Write a consistent snapshot of the whole database to the new file `target`."""
         try:
-            # A connection of its own: whoever reads does not wait for it.
+            # On a separate connection, so that readers do not wait for it.
             await asyncio.to_thread(_copy, self.path, target)
         except sqlite3.Error as error:
             raise store_error(target, error) from error
 
 
 def _is_the_disks(error: BaseException) -> TypeGuard[sqlite3.DatabaseError]:
-    """Whether the disk or the file is at fault, not the statement."""
+    """Whether the disk or the file caused the error, rather than the statement."""
     name = getattr(error, "sqlite_errorname", None) or ""
     return isinstance(error, sqlite3.DatabaseError) and name.startswith(DISK_ERRORS)
 
 
 async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
-    """Await `step` to its end, however often cancelled meanwhile, then pass the cancellation on."""
+    """Await `step` to its end even if cancelled meanwhile, then re-raise the cancellation."""
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -135,7 +135,7 @@ async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.exception()  # seen, or asyncio would log it
+        task.exception()  # mark as retrieved, or asyncio logs it
         raise cancelled
     task.result()
 
@@ -148,13 +148,13 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         await _write_ahead(connection)
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
-        # An erased token is overwritten, not only unlinked.
+        # Overwrite erased tokens on disk instead of only unlinking them.
         await connection.execute("PRAGMA secure_delete = ON")
         yield connection
 
 
 async def _write_ahead(connection: aiosqlite.Connection) -> None:
-    """Of two that do this to a new file at once, SQLite refuses one instead of making it wait."""
+    """Retries: if two processes do this to a new file at once, SQLite fails one without waiting."""
     for pause in (0.05, 0.1, 0.2, 0.4, 0.8, None):
         try:
             async with connection.execute("PRAGMA journal_mode = WAL"):
@@ -166,7 +166,7 @@ async def _write_ahead(connection: aiosqlite.Connection) -> None:
 
 
 async def _look_over(connection: aiosqlite.Connection, path: Path) -> None:
-    """Find damage now, and not when a job's row is needed. Raises StoreError."""
+    """Find damage at start-up rather than when a job's row is read. Raises StoreError."""
     async with connection.execute("PRAGMA quick_check(1)") as cursor:
         [said] = [row[0] for row in await cursor.fetchall()]
     if said != "ok":
@@ -179,12 +179,13 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
     if version > len(scripts):
         raise StoreError(
             f"{path}: written by a newer version (schema {version}, this one knows "
-            f"{len(scripts)}); update the bot, or move the file away to start afresh",
+            f"{len(scripts)}); update the bot, or move the file away to start with a new one",
             lasting=True,
         )
     if 0 < version < len(scripts):
         await _keep_as_it_was(path, version)
-    # A table that is rebuilt would take with it what refers to it (SQLite docs, lang_altertable).
+    # Dropping a table to rebuild it would cascade to rows that refer to it (SQLite docs,
+    # lang_altertable).
     await connection.execute("PRAGMA foreign_keys = OFF")
     for number, sql in enumerate(scripts[version:], start=version + 1):
         try:
@@ -194,7 +195,7 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
         except sqlite3.Error:
             if connection.in_transaction:
                 await connection.rollback()
-            # Another process that started at the same time may have done it.
+            # Another process that started at the same time may have run this migration.
             if await _version(connection) < number:
                 raise
     await connection.execute("PRAGMA foreign_keys = ON")
@@ -207,7 +208,7 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def erase_tokens_in(copy: Path) -> None:
-    """Take secrets of a few minutes out of a copy of the database, which is kept for longer."""
+    """Delete interaction tokens, which are secrets, from a copy of the database to be kept."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tokens'").fetchone():
@@ -215,11 +216,11 @@ def erase_tokens_in(copy: Path) -> None:
 
 
 async def _keep_as_it_was(path: Path, version: int) -> None:
-    """A copy from before the schema changes, for going back to an older version of the bot."""
+    """Copy the database before its schema changes, in case of a return to an older version."""
     target = path.with_name(f"{path.stem}-schema-{version}{path.suffix}")
     if await asyncio.to_thread(target.exists):
         return
-    # Whole or not there, also when several processes start at the same time.
+    # A unique name keeps this atomic even if several processes start at the same time.
     part = target.with_name(f"{target.name}.{uuid4().hex[:8]}.part")
     try:
         await asyncio.to_thread(_copy, path, part)
@@ -236,9 +237,12 @@ async def _version(connection: aiosqlite.Connection) -> int:
 
 
 def read_scripts(folder: Path) -> list[str]:
-    """The migrations in order; they are numbered 0001, 0002 … without gaps."""
+    """The migrations in order, numbered 0001, 0002, … without gaps.
+
+    Raises StoreError if there is a gap.
+    """
     scripts = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     for number, script in enumerate(scripts, start=1):
         if not script.name.startswith(f"{number:04}_"):
-            raise StoreError(f"{script}: expected migration {number:04} at this place")
+            raise StoreError(f"{script}: expected migration {number:04} here")
     return [script.read_text(encoding="utf-8") for script in scripts]

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean, in words that an owner can act on."""
+"""SQLite and file errors as StoreErrors that tell the owner what to do."""
 
 import errno
 import os
@@ -11,19 +11,19 @@ from bot.errors import StoreError
 MIB = 1024**2
 DAMAGED = (
     "stop the bot and run `python main.py check --repair`, which saves what can be read and adds "
-    "what the newest backup has"
+    "missing rows from the newest backup"
 )
 
 
 def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
-    """The StoreError for what went wrong with the database at `path`."""
+    """The StoreError for `error`, raised by the database at `path`."""
     name = getattr(error, "sqlite_errorname", "") or ""
     said = " ".join(str(error).split())
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in said:
         return StoreError(f"{path}: the database is damaged ({said}); {DAMAGED}", lasting=True)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
-            f"{path}: the database is locked: another program holds it for longer than 1 s; "
+            f"{path}: the database is locked: another program has held it for more than 1 s; "
             "close that program (a database browser, a copy of the bot)"
         )
     if name == "SQLITE_FULL" or _is_full(path):
@@ -33,20 +33,20 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     closed = name.startswith("SQLITE_CANTOPEN") and not os.access(path.parent, os.W_OK)
     if closed or name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return StoreError(
-            f"{path}: the database is read-only; give the bot's user the right to write the file, "
-            f"those beside it and the folder {path.parent}",
+            f"{path}: the database is read-only; give the bot's user write permission for the "
+            f"file, its -wal and -shm files and the folder {path.parent}",
             lasting=True,
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
-            f"{path}: the disk cannot be read or written ({said}, {_free(path)} free); look at "
-            "the disk's health and at quotas"
+            f"{path}: the disk cannot be read or written ({said}, {_free(path)} free); check "
+            "the disk's health and quotas"
         )
     return StoreError(f"{path}: the database cannot be used: {said}")
 
 
 def files_error(folder: Path, error: OSError) -> StoreError:
-    """The StoreError for what went wrong when files were written below `folder`."""
+    """The StoreError for `error`, raised while writing files in `folder`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"{folder}: the disk is full ({_free(folder)} free); make room, lower IMAGEN_KEEP_GB, "
@@ -55,15 +55,15 @@ def files_error(folder: Path, error: OSError) -> StoreError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(
             f"{error.filename or folder}: it cannot be written ({error.strerror}); give the bot's "
-            f"user the right to write in {folder}",
+            f"user write permission for {folder}",
             lasting=True,
         )
     return StoreError(f"{folder}: the files cannot be written: {error}")
 
 
 def files_unread(folder: Path, error: OSError) -> StoreError:
-    """The StoreError for what went wrong when files below `folder` were read."""
-    return StoreError(f"{folder}: the files cannot be read at present: {error}")
+    """The StoreError for `error`, raised while reading files in `folder`."""
+    return StoreError(f"{folder}: the files cannot be read: {error}")
 
 
 def _free(path: Path) -> str:

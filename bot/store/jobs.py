@@ -1,4 +1,4 @@
-"""What the store keeps of a job, as frozen records."""
+"""Jobs and images as the store returns them: frozen records."""
 
 import json
 import logging
@@ -23,9 +23,9 @@ U = TypeVar("U")
 Kind = Literal["imagine", "reroll", "vary"]
 
 CRASHES_MAX = 2
-"""Times that one job may take the process with it."""
+"""A job that ended the process this often is not tried again."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
-"""What people are told of a job that was lost too often."""
+"""What people are told about such a job."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 
 UNREADABLE = GenerationRequest(
@@ -39,13 +39,13 @@ UNREADABLE = GenerationRequest(
     height=64,
     scheduler="?",
 )
-"""Stands for a request that cannot be read, as from a newer version of the bot."""
+"""Replaces a request that cannot be read, such as one from a newer version of the bot."""
 FAULTS = (ValueError, TypeError, LookupError, AttributeError)
-"""What reading JSON raises that is not as it should be."""
+"""Raised when JSON is malformed or has an unexpected structure."""
 
 
 def new_id() -> str:
-    """A fresh job id: ten characters that nobody misreads (49 bits)."""
+    """A new job id: ten unambiguous characters (49 bits)."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
 
 
@@ -60,7 +60,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed: a sentence of bot/texts and its parameters."""
+    """Why a job failed: the code of a sentence in bot/texts, and its parameters."""
 
     code: str
     params: dict[str, Param]
@@ -74,8 +74,8 @@ class Failure:
 class NewJob:
     """A job to be accepted.
 
-    roles: the person's, where the origin has such; the queue finds the priority by them.
-    interaction: the command or button of Discord that asks; None for anything else.
+    roles: the person's role ids, if the origin has roles; they determine the priority.
+    interaction: the Discord command or button that asked; None for anything else.
     """
 
     request: GenerationRequest
@@ -90,9 +90,9 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One painted file. `sha256` is the file's, `pixels_sha256` that of its RGB bytes.
+    """One generated file. `sha256` is of the file, `pixels_sha256` of its RGB bytes.
 
-    pruned_at: when the file was deleted to make room; None while it is there.
+    pruned_at: when the file was deleted to make room; None while it exists.
     """
 
     n: int
@@ -112,9 +112,10 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class KeptImage:
-    """A picture whose file is there. ended_at: of its job, in milliseconds since the epoch.
+    """An image whose file still exists.
 
-    deletable: whether nobody waits for it any more.
+    ended_at: when its job ended, in milliseconds since the epoch.
+    deletable: whether its job is delivered, failed or cancelled.
     """
 
     job_id: str
@@ -127,9 +128,9 @@ class KeptImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as the store has it. Times are milliseconds since the epoch.
+    """A stored job. Times are milliseconds since the epoch.
 
-    crashes: times that it took the process with it, at last by `lost_to`.
+    crashes: how often the process ended while it ran; `lost_to` says why the last time.
     told_at: when the person was told that it failed or was cancelled.
     """
 
@@ -158,7 +159,7 @@ class Job:
 
     @property
     def poison(self) -> Failure | None:
-        """Why it is not tried again: it took the process with it too often, or cannot be read."""
+        """Why it must not be tried again: too many crashes, or an unreadable request; else None."""
         if self.request is UNREADABLE:
             return Failure("job.unreadable", {})
         if self.crashes < CRASHES_MAX:
@@ -168,16 +169,16 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """How long the painting took; 0 when it has not ended."""
+        """How long it ran; 0 if it has not ended."""
         if self.started_at is None or self.finished_at is None:
             return 0.0
         return (self.finished_at - self.started_at) / 1000
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """row: of `SELECT_JOBS`.
+        """row: from `SELECT_JOBS`.
 
-        What of it cannot be read is logged, and stood for: one row must not stop the bot.
+        Values that cannot be read are logged and replaced: one bad row must not stop the bot.
         """
         values: dict[str, Any] = {own.name: row[own.name] for own in fields(cls)}
         lost_to = values["lost_to"]
@@ -197,11 +198,11 @@ class Job:
 
 
 def _read(row: Row, column: str, make: Callable[[Any], T], otherwise: U) -> T | U:
-    """What `make` makes of the JSON in `column`, NULL being None; `otherwise` where it cannot."""
+    """`make` applied to the JSON in `column` (None for NULL); `otherwise` if that fails."""
     try:
         return make(json.loads(row[column] or "null"))
     except FAULTS as error:
-        # Not what it says: that may quote the prompt.
+        # The type only: the message may quote the prompt.
         log.error("job %s: its %s cannot be read: %s", row["id"], column, type(error).__name__)
         return otherwise
 
@@ -220,7 +221,7 @@ def _notices(data: list[dict[str, Any]]) -> tuple[Notice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """What there is to learn from a job that was painted; times are milliseconds."""
+    """A generated job, for the estimator. Times are milliseconds since the epoch."""
 
     request: GenerationRequest
     started_at: int
@@ -232,7 +233,7 @@ class Painted:
 
     @classmethod
     def from_row(cls, row: Row) -> Self | None:
-        """None when it cannot be read: there is nothing to learn from it."""
+        """None if its request cannot be read."""
         request = _read(row, "request", GenerationRequest.from_dict, UNREADABLE)
         if request is UNREADABLE:
             return None

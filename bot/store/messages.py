@@ -1,4 +1,4 @@
-"""The messages on Discord that show jobs, and the tokens that answer for them."""
+"""Which Discord messages show which jobs, and the interaction tokens to answer with."""
 
 import aiosqlite
 
@@ -9,13 +9,13 @@ from bot.store.origins import SELECT_JOBS, InteractionToken
 
 
 class Messages:
-    """Which message shows which job, and how it is reached."""
+    """The store's tables for messages and interaction tokens."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def set(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Remember which message shows the job."""
+        """Record which message shows the job."""
         async with self._database.transaction() as write:
             await set_message(write, job_id, channel_id, message_id)
 
@@ -24,7 +24,10 @@ class Messages:
         return Job.from_row(row) if row else None
 
     async def set_posting(self, job_id: str) -> int | None:
-        """Note that a message of its own is about to be sent; when that was first done, if ever."""
+        """Record that a separate message is about to be sent.
+
+        Returns when one was first sent before, in milliseconds since the epoch; None if never.
+        """
         async with self._database.transaction() as write:
             async with write.execute(
                 "SELECT posting_at FROM discord_jobs WHERE job_id = ?", (job_id,)
@@ -38,19 +41,19 @@ class Messages:
         return before
 
     async def token(self, job_id: str) -> str | None:
-        """The token of the interaction that asked for the job, while it is good."""
+        """The token of the interaction that asked for the job; None once it has expired."""
         row = await self._database.row(
             "SELECT token FROM tokens WHERE job_id = ? AND good_to > ?", (job_id, now_ms())
         )
         return row["token"] if row else None
 
     async def erase_token(self, job_id: str) -> None:
-        """Forget the job's token: its interaction cannot be answered any more."""
+        """Delete the job's token: its interaction can no longer be answered."""
         async with self._database.transaction() as write:
             await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
 
     async def erase_tokens(self) -> None:
-        """Forget the tokens that are of no more use, by age or because their job has ended."""
+        """Delete the tokens that have expired or whose job is delivered or reported as ended."""
         async with self._database.transaction() as write:
             await write.execute(
                 "DELETE FROM tokens WHERE good_to <= ? OR job_id IN"
@@ -62,7 +65,7 @@ class Messages:
 async def set_message(
     write: aiosqlite.Connection, job_id: str, channel_id: int, message_id: int
 ) -> None:
-    """Within a transaction: remember which message shows the job."""
+    """Within a transaction: record which message shows the job."""
     await write.execute(
         "UPDATE discord_jobs SET channel_id = ?, message_id = ? WHERE job_id = ?",
         (channel_id, message_id, job_id),
@@ -70,7 +73,7 @@ async def set_message(
 
 
 async def check_replay(write: aiosqlite.Connection, interaction: InteractionToken) -> None:
-    """Raises Refused when that interaction has its job already."""
+    """Raise Refused if that interaction already has a job."""
     async with write.execute(
         "SELECT 1 FROM discord_jobs WHERE interaction_id = ?", (interaction.id,)
     ) as cursor:
@@ -81,7 +84,7 @@ async def check_replay(write: aiosqlite.Connection, interaction: InteractionToke
 async def keep_token(
     write: aiosqlite.Connection, job_id: str, interaction: InteractionToken
 ) -> None:
-    """Within the transaction that accepts the job."""
+    """Store the token, within the transaction that accepts the job."""
     await write.execute(
         "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
         (job_id, interaction.token, interaction.good_to),

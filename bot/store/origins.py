@@ -1,8 +1,8 @@
 """Where a job was asked for, and where its answer goes.
 
-The queue needs three things of an origin: who asked (`person`), in which community (`community`),
-and its name. Everything else is the origin's own, kept in a table of its own with one row a job. A
-new origin is one more class here, listed in `ORIGINS`, and a migration that creates its table.
+The queue needs three things from an origin: who asked (`person`), in which server (`community`),
+and its name. Everything else is specific to the origin and kept in its own table, one row per job.
+To add an origin, add a class here, list it in `ORIGINS`, and create its table in a migration.
 """
 
 from abc import ABC, abstractmethod
@@ -13,23 +13,24 @@ from typing import Any, ClassVar, Self
 from bot.store.database import Row
 
 DISCORD_EPOCH = 1_420_070_400_000
-"""Milliseconds from the Unix epoch to Discord's own (docs, reference.mdx, Snowflakes)."""
+"""Milliseconds from the Unix epoch to Discord's (docs, reference.mdx, Snowflakes)."""
 TOKEN_MS = 14 * 60 * 1000
-"""An interaction can be answered for 15 minutes (docs, receiving-and-responding.mdx)."""
+"""An interaction can be answered for 15 minutes (docs, receiving-and-responding.mdx). We stop a
+minute early."""
 DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
-"""Bytes of one attachment that Discord takes where it says nothing else (docs, reference.mdx)."""
+"""Bytes per attachment that Discord accepts by default (docs, reference.mdx)."""
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionToken:
-    """What answers an interaction. `token` is a secret: it speaks in the bot's name."""
+    """What is needed to answer an interaction. `token` is a secret: it acts as the bot."""
 
     id: int
     token: str = field(repr=False)
 
     @property
     def good_to(self) -> int:
-        """When the token stops being used, in milliseconds since the epoch: a minute early."""
+        """When we stop using the token, in milliseconds since the epoch."""
         return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
 
 
@@ -37,7 +38,7 @@ class InteractionToken:
 class Origin(ABC):
     """Base of all origins.
 
-    name: the word in jobs.origin. table: where the fields of the class are kept; None without any.
+    name: the value of jobs.origin. table: holds the fields of the class; None if it has none.
     """
 
     name: ClassVar[str]
@@ -46,27 +47,27 @@ class Origin(ABC):
     @property
     @abstractmethod
     def person(self) -> str:
-        """Who asked: turns, limits and quotas go by it. Unique over all origins."""
+        """Who asked, for turns, limits and quotas. Unique across all origins."""
 
     @property
     @abstractmethod
     def community(self) -> str | None:
-        """The server it was asked in, by which the limit per server goes; None is none."""
+        """The server it was asked in, for the limit per server; None outside a server."""
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
-        """The columns of `table`, as its fields are called."""
+        """The columns of `table`, named as the fields."""
         return tuple(own.name for own in fields(cls))
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """row: of `SELECT_JOBS`."""
+        """row: from `SELECT_JOBS`."""
         return cls(**{column: row[f"{cls.name}_{column}"] for column in cls.columns()})
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine(Origin):
-    """`main.py imagine`: the caller waits, and takes the files itself."""
+    """`main.py imagine`: the caller waits and collects the files itself."""
 
     name: ClassVar[str] = "cli"
 
@@ -83,10 +84,10 @@ class CommandLine(Origin):
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
 
-    message_id: our message that shows the job: first its status, in the end its result.
-    reply_to: the message that ours answers. upload_limit: bytes of one attachment there.
+    message_id: our message for the job, which shows first its status and finally its result.
+    reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
-    posting_at: when a message of its own was first sent, in ms, whether or not that arrived.
+    posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
     name: ClassVar[str] = "discord"
@@ -104,7 +105,7 @@ class Discord(Origin):
 
     @classmethod
     def of(cls, origin: Origin) -> Self:
-        """`origin`, which is Discord where this is called. Raises TypeError when it is not."""
+        """`origin` narrowed to Discord. Raises TypeError for any other origin."""
         if not isinstance(origin, cls):
             raise TypeError(f"asked for by {origin.name}, not on Discord")
         return origin
@@ -119,7 +120,7 @@ class Discord(Origin):
 
 
 def discord_person(user_id: int) -> str:
-    """How jobs call a user of Discord."""
+    """The `person` of a Discord user's jobs."""
     return f"{Discord.name}:{user_id}"
 
 
@@ -138,16 +139,16 @@ def _select() -> str:
 
 
 SELECT_JOBS = _select()
-"""Jobs with the data of their origins; a WHERE clause follows."""
+"""Selects jobs with the data of their origins; append a WHERE clause."""
 
 
 def origin_of(row: Row) -> Origin:
-    """row: of `SELECT_JOBS`."""
+    """row: from `SELECT_JOBS`."""
     return ORIGINS[row["origin"]].from_row(row)
 
 
 def insert_origin(origin: Origin, job_id: str) -> tuple[str, tuple[Any, ...]] | None:
-    """The statement that keeps the data of `origin`, and its parameters; None without any."""
+    """The INSERT for the data of `origin`, and its parameters; None if it has no table."""
     if origin.table is None:
         return None
     columns = ("job_id", *origin.columns())

@@ -1,6 +1,6 @@
-"""Repair: a damaged database made anew from what can be read of it and the newest backup.
+"""Repair: rebuild a damaged database from its readable rows and the newest backup.
 
-For a stopped bot only, from the command line; nothing here is asynchronous.
+Only for use from the command line while the bot is stopped; nothing here is asynchronous.
 """
 
 import json
@@ -20,13 +20,14 @@ from bot.store.origins import DEFAULT_UPLOAD_LIMIT
 
 TABLES = ("jobs", "discord_jobs", "images", "tokens", "settings")
 STEP_MAX = 4096
-"""Row ids that are skipped at once, at most, behind a row that cannot be read."""
+"""The most row ids to skip at once after a row that cannot be read."""
 
 
 @dataclass
 class Repair:
-    """What was done. aside: where the damaged file is kept; None when the database was sound.
+    """What was done.
 
+    aside: where the damaged file is kept; None if the database was not damaged.
     rescued, added: rows by table, from the damaged file and from `backup`.
     """
 
@@ -37,9 +38,9 @@ class Repair:
 
 
 def repair(path: Path) -> Repair:
-    """Make the database at `path` sound again; the damaged one is kept beside it.
+    """Rebuild the database at `path` if it is damaged; the damaged file is kept next to it.
 
-    Raises StoreError when somebody uses it, there is none, or the disk does not take the new one.
+    Raises StoreError if it is in use, does not exist, or the new one cannot be written.
     """
     if not path.is_file():
         raise StoreError(f"{path}: there is no database to repair")
@@ -65,10 +66,10 @@ def repair(path: Path) -> Repair:
 
 
 def _sound(path: Path) -> bool:
-    """Whether nothing is wrong with it. Raises StoreError while somebody uses it."""
+    """Whether it is undamaged. Raises StoreError if it is in use."""
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
         try:
-            # In this mode the first access needs the file for itself alone.
+            # In this mode the first access fails unless no other connection has the file open.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -88,7 +89,7 @@ def _newest_sound(path: Path) -> Path | None:
 
 
 def _version_of(path: Path) -> int | None:
-    """The schema of a damaged file, as its first page says it; None when that is damaged too."""
+    """The schema version on the first page of a damaged file; None if that is damaged too."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             return int(connection.execute("PRAGMA user_version").fetchone()[0]) or None
@@ -97,14 +98,14 @@ def _version_of(path: Path) -> int | None:
 
 
 def _create(path: Path, version: int | None) -> sqlite3.Connection:
-    """An empty database of that schema, or of the latest one."""
+    """An empty database with that schema version, or the latest if None."""
     connection = sqlite3.connect(path, isolation_level=None)
     _migrate(connection, version)
     return connection
 
 
 def _migrate(connection: sqlite3.Connection, version: int | None = None) -> None:
-    """Bring the schema of `connection` to `version`, or to the latest one."""
+    """Bring the schema of `connection` to `version`, or to the latest if None."""
     scripts = read_scripts(MIGRATIONS)[:version]
     present = connection.execute("PRAGMA user_version").fetchone()[0]
     for number, sql in enumerate(scripts[present:], start=present + 1):
@@ -112,7 +113,7 @@ def _migrate(connection: sqlite3.Connection, version: int | None = None) -> None
 
 
 def _add_backup(backup: Path, new: sqlite3.Connection) -> dict[str, int]:
-    """Put into `new` what the backup has besides, brought to the same schema in a copy."""
+    """Add to `new` the rows that only the backup has, from a copy migrated to the same schema."""
     copy = backup.with_name(f"{backup.name}.migrated")
     try:
         shutil.copyfile(backup, copy)
@@ -124,7 +125,7 @@ def _add_backup(backup: Path, new: sqlite3.Connection) -> dict[str, int]:
 
 
 def _copy_rows(source: Path, new: sqlite3.Connection) -> dict[str, int]:
-    """Put into `new` what can be read of `source` and is not there yet; rows by table."""
+    """Copy the readable rows of `source` that `new` lacks; returns the number by table."""
     copied = {}
     with closing(sqlite3.connect(source, isolation_level=None)) as old:
         for table in TABLES:
@@ -153,7 +154,7 @@ def _copy_table(
         for row in _rows(old, table, names, ascending=ascending):
             if not _readable(dict(zip(columns, row, strict=True))):
                 continue
-            # A value of another type than its column's is damage that no checksum told of.
+            # A value of the wrong type for its STRICT column is damage too.
             with suppress(sqlite3.IntegrityError):
                 copied += new.execute(
                     f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
@@ -165,7 +166,7 @@ def _copy_table(
 def _rows(
     old: sqlite3.Connection, table: str, names: str, *, ascending: bool
 ) -> Iterator[tuple[object, ...]]:
-    """Rows by their id, one by one; what cannot be read is leapt over, wider and wider."""
+    """Rows in order of their id; unreadable ones are skipped in steps that double each time."""
     compare, order, sign = (">=", "ASC", 1) if ascending else ("<=", "DESC", -1)
     at = 0 if ascending else 2**62
     step = 1
@@ -177,7 +178,7 @@ def _rows(
                 (at,),
             ).fetchone()
         except sqlite3.DatabaseError:
-            # Downwards from the end of all there is nothing to leap over.
+            # Going down from the highest possible id, there is no row yet to skip from.
             if step > STEP_MAX or abs(at) > 2**60:
                 return
             at += sign * step
@@ -190,7 +191,7 @@ def _rows(
 
 
 def _readable(row: dict[str, object]) -> bool:
-    """Whether the JSON of a job is whole."""
+    """Whether the JSON of a job can be parsed."""
     try:
         for name in ("request", "recipe", "error", "warnings"):
             if row.get(name) is not None:
@@ -201,7 +202,7 @@ def _readable(row: dict[str, object]) -> bool:
 
 
 def _tie_up(new: sqlite3.Connection) -> None:
-    """Let no row refer to one that was lost; of a job without its own row, who asked is known."""
+    """Remove references to lost rows; restore lost `discord_jobs` rows as far as `jobs` allows."""
     for sql in (
         "DELETE FROM discord_jobs WHERE job_id NOT IN (SELECT id FROM jobs)",
         "DELETE FROM tokens WHERE job_id NOT IN (SELECT id FROM jobs)",
@@ -219,7 +220,7 @@ def _tie_up(new: sqlite3.Connection) -> None:
 
 
 def _put_aside(path: Path) -> Path:
-    """Move the damaged file and what belongs to it out of the way."""
+    """Move the damaged file, with its -wal and -shm files, out of the way."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     for suffix in ("-wal", "-shm"):

@@ -1,4 +1,4 @@
-"""Retrying: what must not be lost is tried again until it can be written to disk."""
+"""Retries writes that must not be lost until the store accepts them."""
 
 import asyncio
 import logging
@@ -14,15 +14,15 @@ T = TypeVar("T")
 PAUSES = Backoff(1, 5, 15, 60)
 
 
-async def insist(
+async def keep_trying(
     action: Callable[[], Awaitable[T]],
     what: str,
     *,
     check: Callable[[], None] = lambda: None,
 ) -> T:
-    """What `action` returns, once it no longer raises StoreError.
+    """Repeat `action` until it no longer raises StoreError; returns its result.
 
-    what: describes it for the log. check: called before each further attempt; raises to give up.
+    what: a description for the log. check: called before each retry; raises to give up.
     """
     failures = 0
     while True:

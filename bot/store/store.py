@@ -1,4 +1,4 @@
-"""Store: the only door to the database. Every change of a job's state is one fenced UPDATE."""
+"""Store: all access to the database. Every change of a job's state is one fenced UPDATE."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 class Store:
     """Jobs, images and settings. Use as `async with Store.open(path) as store`.
 
-    messages: of the jobs on Discord.
+    messages: the Discord messages and interaction tokens of the jobs.
     """
 
     def __init__(self, database: Database) -> None:
@@ -59,9 +59,9 @@ class Store:
     ) -> Job:
         """Insert `new` as pending, unless `check` raises Refused.
 
-        The usage that it sees, which counts the jobs of the origins `among`, and the insert are one
-        transaction, so two requests cannot both take the last place. An interaction that was
-        replayed is refused: it has its job.
+        `check` gets the usage, counted over the origins `among`, in the same transaction as the
+        insert, so two requests cannot both take the last place. Also raises Refused for an
+        interaction that already has a job (a replay).
         """
         asked_at, origin = now_ms(), new.origin
         async with self._database.transaction() as write:
@@ -93,10 +93,10 @@ class Store:
                 await keep_token(write, new.id, new.interaction)
             return await _written(write, new.id)
 
-    # Transitions: each returns the job as it is now, or None when it was not in the state expected.
+    # Transitions: each returns the updated job, or None if it was not in the expected state.
 
     async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
-        """pending → running, as one more attempt. passed: whose turn it was instead."""
+        """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of."""
         now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
@@ -113,13 +113,13 @@ class Store:
             return await _written(write, job_id)
 
     async def requeue(self, job: Job) -> Job | None:
-        """running → pending, when a shutdown interrupted this attempt."""
+        """running → pending, after a shutdown interrupted this attempt."""
         return await self._transition(
             job.id, "state = 'pending' WHERE state = 'running' AND attempt = ?", (job.attempt,)
         )
 
     async def lose(self, job: Job, loss: Loss) -> Job | None:
-        """running → pending, when this attempt makes an end of the process."""
+        """running → pending, and one more crash: this attempt made the process unusable."""
         return await self._transition(
             job.id,
             "state = 'pending', crashes = crashes + 1, lost_to = ?"
@@ -157,7 +157,7 @@ class Store:
     async def deliver(
         self, job: Job, channel_id: int | None = None, message_id: int | None = None
     ) -> Job | None:
-        """done → delivered; on Discord in that message."""
+        """done → delivered; on Discord, in that message."""
         async with self._database.transaction() as write:
             cursor = await write.execute(
                 "UPDATE jobs SET state = 'delivered', delivered_at = ?"
@@ -189,7 +189,7 @@ class Store:
         )
 
     async def tell(self, job: Job) -> Job | None:
-        """The person was told that the job failed or was cancelled, or cannot be."""
+        """Record that the person was told of the failure or cancellation, or cannot be."""
         return await self._transition(
             job.id,
             "told_at = ? WHERE state IN ('failed', 'cancelled') AND attempt = ?",
@@ -197,7 +197,7 @@ class Store:
         )
 
     async def requeue_all(self, origins: tuple[str, ...]) -> None:
-        """At start, before anything runs: what a crash left running waits again."""
+        """running → pending at start-up, for all jobs that a crash interrupted."""
         async with self._database.transaction() as write:
             await write.execute(
                 "UPDATE jobs SET state = 'pending', crashes = crashes + 1,"  # noqa: S608
@@ -212,13 +212,13 @@ class Store:
         return Job.from_row(row) if row else None
 
     async def job(self, job_id: str) -> Job:
-        """Raises LookupError when there is none of that id."""
+        """Raises LookupError if there is no job with that id."""
         if (job := await self.find(job_id)) is None:
             raise LookupError(f"no job {job_id}")
         return job
 
     async def jobs_in(self, state: JobState, origins: tuple[str, ...]) -> list[Job]:
-        """All jobs of `origins` in `state`, the oldest first."""
+        """All jobs of `origins` in `state`, oldest first."""
         rows = await self._database.rows(
             f"{SELECT_JOBS} WHERE state = ? AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
             (state.value, _json(origins)),
@@ -226,7 +226,7 @@ class Store:
         return [Job.from_row(row) for row in rows]
 
     async def untold(self, origins: tuple[str, ...]) -> list[Job]:
-        """The jobs that failed or were cancelled without their person being told, oldest first."""
+        """Failed and cancelled jobs whose person has not been told yet, oldest first."""
         rows = await self._database.rows(
             f"{SELECT_JOBS} WHERE state IN ('failed', 'cancelled') AND told_at IS NULL"
             f" AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
@@ -241,14 +241,14 @@ class Store:
         return tuple(ImageRecord.from_row(row) for row in rows)
 
     async def usage(self, new: NewJob, among: tuple[str, ...], now: float) -> Usage:
-        """What the limits of `new` go by, at `now` seconds; `among` as of `accept`."""
+        """The usage that limits apply to `new`, at `now` seconds; `among` as in `accept`."""
         origin = new.origin
         return await usage_of(
             self._database.rows, origin.person, origin.community, among, int(now * 1000)
         )
 
     async def last_served(self, people: Collection[str]) -> dict[str, float]:
-        """When a job of each of `people` was last begun, in seconds; without those never served."""
+        """When each of `people` last had a job started, in seconds; omits those who never did."""
         rows = await self._database.rows(
             "SELECT people.value AS person, (SELECT max(started_at) FROM jobs"
             " WHERE person = people.value AND started_at IS NOT NULL) AS started_at"
@@ -258,7 +258,7 @@ class Store:
         return {row["person"]: row["started_at"] / 1000 for row in rows if row["started_at"]}
 
     async def painted(self, origins: tuple[str, ...], limit: int = 1_000) -> list[Painted]:
-        """The latest jobs that were painted, the oldest of them first."""
+        """The latest `limit` generated jobs, oldest first."""
         rows = await self._database.rows(
             "SELECT id, request, started_at, finished_at FROM jobs"  # noqa: S608
             f" WHERE state IN ('done', 'delivered') AND {_OF_ORIGINS}"
@@ -269,20 +269,20 @@ class Store:
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
 
     async def kept_images(self) -> list[KeptImage]:
-        """Every picture whose file was not pruned, the oldest first."""
+        """Every image whose file was not pruned, oldest first."""
         rows = await self._database.rows(
             "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
             " state IN ('delivered', 'failed', 'cancelled') AS deletable"
             " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
             " ORDER BY ended_at, job_id, n"
         )
-        # Years of pictures are many rows: the loop has other things to do meanwhile.
+        # In a thread, because years of images are too many rows to convert in the event loop.
         return await asyncio.to_thread(
             lambda: [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
         )
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
-        """Note that their files were deleted."""
+        """Record that their files were deleted."""
         async with self._database.transaction() as write:
             await write.executemany(
                 "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?",
@@ -294,7 +294,7 @@ class Store:
         return await back_up(self._database, today)
 
     async def inputs(self) -> frozenset[str]:
-        """sha256 of every picture that a job refers to; see bot.files.inputs."""
+        """sha256 of every input image that a job refers to; see bot.files.inputs."""
         rows = await self._database.rows(
             "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
             " WHERE json_valid(request)"
@@ -315,12 +315,12 @@ class Store:
                 (key, value),
             )
 
-    # Within
+    # Helpers
 
     async def _transition(
         self, job_id: str, change: str, parameters: tuple[Any, ...]
     ) -> Job | None:
-        """`change` is one of the constant texts above, never a value."""
+        """`change` is SQL: only the constants above, never user input."""
         async with self._database.transaction() as write:
             cursor = await write.execute(
                 f"UPDATE jobs SET {change} AND id = ?",  # noqa: S608
@@ -332,7 +332,7 @@ class Store:
 
 
 async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
-    """The job as this transaction leaves it: read later, a failure would hide that it was kept."""
+    """The job as just written. Read in the transaction: a read after the commit could fail."""
     [row] = await write.execute_fetchall(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
     return Job.from_row(row)
 

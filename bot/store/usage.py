@@ -1,4 +1,4 @@
-"""What a person, and everybody together, has asked for: what the limits of the queue go by."""
+"""How much one person, their server and everyone has asked for: the input of the queue's limits."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -10,16 +10,16 @@ from bot.store.database import Row
 DAY = 24 * 60 * 60
 
 Rows = Callable[[str, Sequence[Any]], Awaitable[Iterable[Row]]]
-"""Runs one query: the reader's, or that of a transaction under way."""
+"""Runs one query, on the reader or within a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a person has asked for so far; times are seconds since the epoch.
 
-    asked_at: when they last did, None for never. images: when each of those of the last 24 hours
-    that count was asked for, the oldest first.
-    own, in_community, in_all: jobs that wait or run.
+    asked_at: of their last request in 24 hours that counts; None without one.
+    images: one time for each image that they asked for in 24 hours and that counts, oldest first.
+    own, in_community, in_all: pending and running jobs.
     """
 
     asked_at: float | None = None
@@ -32,7 +32,7 @@ class Usage:
 async def usage_of(
     rows: Rows, person: str, community: str | None, origins: tuple[str, ...], now: int
 ) -> Usage:
-    """What `person`, and all others who ask by `origins`, have asked for until `now` (ms)."""
+    """The usage of `person` at `now` (ms); the job counts are over all jobs of `origins`."""
     [counts] = await rows(
         "SELECT count(*) AS in_all, coalesce(sum(person = ?), 0) AS own,"
         " coalesce(sum(community = ?), 0) AS in_community FROM jobs"
@@ -40,7 +40,7 @@ async def usage_of(
         " AND origin IN (SELECT value FROM json_each(?))",
         (person, community, json.dumps(origins)),
     )
-    # What failed, or was cancelled before anything was painted, is given back.
+    # Jobs that failed, or were cancelled before they started, do not count.
     asked = list(
         await rows(
             "SELECT created_at, coalesce(json_extract(iif(json_valid(request), request, '{}'),"

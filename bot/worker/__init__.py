@@ -1,1 +1,1 @@
-"""What drains the queue: one consumer with its engine, and who hears of each job."""
+"""Drains the queue: one consumer with its engine per lane, and the observers of jobs."""

@@ -1,4 +1,4 @@
-"""GpuConsumer: the one task of a lane, which generates in a thread of its own."""
+"""GpuConsumer: the task of one lane, which generates in its own thread."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
 from bot.store import Failure, ImageRecord, Job, Store, files_error
-from bot.store.retrying import insist
+from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
@@ -28,22 +28,22 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GRACE = 3.0
-"""Seconds that a shutdown waits for the running step to end."""
+"""Seconds that a shutdown waits for the current step to end."""
 PAUSE = 1.0
-"""Seconds until the next try when the store cannot be used (locked, disk full)."""
+"""Seconds before retrying when the store cannot be used (locked, disk full)."""
 WATCH = 1.0
-"""Seconds between two looks at whether the engine still gets on."""
+"""Seconds between two checks for a hung engine."""
 
 
 class GpuConsumer:
-    """Takes the next job of its lane, has it painted, stores the files, tells the observer.
+    """Takes its lane's next job, has it generated, stores the files and notifies the observer.
 
-    notices: carries what the observer is told at the end of a job.
-    withdrawn: ids of jobs that were cancelled in the moment they began; shared by all lanes.
-    images_dir: files go into a folder of it that is named after the job.
-    picture: reads the PNG file that is kept under a sha256, see `order_of`.
-    timeout: seconds that one job may paint; with many steps more, see bot.worker.attempt.
-    idle: seconds without a job after which the engine may rest; None is never.
+    notices: runs the observer's `finished` and `failed` in the background.
+    withdrawn: ids of jobs that were cancelled just as they started; shared by all lanes.
+    images_dir: each job's files go into a subfolder named after it.
+    picture: reads the PNG file stored under a sha256, see `order_of`.
+    timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
+    idle: seconds without a job after which the engine frees the GPU's memory; None is never.
     """
 
     def __init__(
@@ -82,21 +82,21 @@ class GpuConsumer:
         self.draining = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
-        """Load torch and the default model in the engine thread, before a job has to wait."""
+        """Load torch and the default model in the engine thread, ahead of the first job."""
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._thread, self._warm_up, loop)
 
     def prefetch(self, job: Job) -> None:
-        """Read what a waiting job needs from disk; blocking, from any other thread."""
+        """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
         known = self._catalog.current.adapters
         self._engine.prefetch([known[use.key] for use in job.request.adapters if use.key in known])
 
     def rest(self) -> None:
-        """Give the GPU's memory back once the present job is done."""
+        """Free the GPU's memory once the current job is done."""
         asyncio.get_running_loop().run_in_executor(self._thread, self._engine.rest)
 
     async def lost(self) -> EngineLost:
-        """Wait until only a fresh process can paint again; why."""
+        """Wait until this process can no longer generate; returns the reason."""
         await self._losing.wait()
         assert self._lost is not None  # noqa: S101
         return self._lost
@@ -114,7 +114,7 @@ class GpuConsumer:
             if model := catalog.models.get(catalog.default):
                 self._engine.preload(model, self._check_stopping)
         except PaintStopped:
-            log.info("stopped while the default model was loaded")
+            log.info("stopped while the default model was loading")
         except EngineLost as error:
             loop.call_soon_threadsafe(self._lose, error)
         except UserError as error:
@@ -127,7 +127,7 @@ class GpuConsumer:
             raise PaintStopped(StopReason.SHUTDOWN)
 
     async def run(self) -> None:
-        """Paint jobs until `end`; one at a time, in the queue's order."""
+        """Run jobs, one at a time in the queue's order, until `stop` and `end`."""
         self.draining = True
         try:
             await self._drain()
@@ -151,17 +151,17 @@ class GpuConsumer:
                 with concerning(job.id):
                     await self._handle(job)
             except Exception:
-                log.exception("job %s: could not be concluded", job.id)
+                log.exception("job %s: its result could not be handled", job.id)
             finally:
                 self._withdrawn.discard(job.id)
                 self._queue.leave(job.id)
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
-        """Let the engine give the GPU's memory back when the block lasts long."""
+        """Have the engine free the GPU's memory if the block lasts longer than `idle`."""
 
         def rest() -> None:
-            log.info("nothing to paint for %.0f minutes: resting", (self._idle or 0) / 60)
+            log.info("idle for %.0f minutes: freeing the GPU's memory", (self._idle or 0) / 60)
             self.rest()
 
         loop = asyncio.get_running_loop()
@@ -173,7 +173,7 @@ class GpuConsumer:
                 timer.cancel()
 
     def cancel(self, job_id: str) -> bool:
-        """Stop the running job at its next step, if it is that one."""
+        """Stop the running job at its next step, if it is `job_id`; returns whether it is."""
         if self._running is not None and self._running.job.id == job_id:
             self._running.stop(StopReason.CANCELLED)
             return True
@@ -186,15 +186,15 @@ class GpuConsumer:
             self._running.stop(StopReason.SHUTDOWN)
 
     async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
-        """After `stop`: end `task`, which runs `run`; a job not done stays pending in the store.
+        """After `stop`: end `task`, which runs `run`; an unfinished job goes back to pending.
 
-        Returns what closes the engine, to be waited for a moment; None where its thread is stuck.
+        Returns a future that closes the engine; None if its thread is stuck or it is lost.
         """
         if self._running is not None:
             await asyncio.wait([task], timeout=GRACE)
         stuck = self._running
         if stuck is not None:
-            log.warning("job %s: still inside one long call; left behind", stuck.job.id)
+            log.warning("job %s: still inside one long call; not waiting for it", stuck.job.id)
             await self._quietly(self._store.requeue(stuck.job))
         task.cancel()
         await asyncio.wait([task])
@@ -203,7 +203,7 @@ class GpuConsumer:
         return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
 
     def shut_down(self) -> None:
-        """Let go of the thread, whatever it does."""
+        """Abandon the thread, even if it is busy."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
@@ -219,7 +219,7 @@ class GpuConsumer:
         except PaintStopped as stopped:
             await self._stopped(running, stopped.reason)
         except EngineLost as lost:
-            await self._insist(partial(self._store.lose, job, lost.loss), job)
+            await self._keep_trying(partial(self._store.lose, job, lost.loss), job)
             self._lose(lost)
         except UserError as error:
             log.info("job %s: %s", job.id, error)
@@ -230,7 +230,9 @@ class GpuConsumer:
             await self._fail(job, Failure("job.unexpected", {"id": job.id}))
         else:
             if done is None:
-                log.warning("job %s: attempt %d came too late; dropped", job.id, job.attempt)
+                log.warning(
+                    "job %s: attempt %d finished too late; result dropped", job.id, job.attempt
+                )
                 return
             for notice in done.warnings:
                 log.info("job %s: %s %s", job.id, notice.code, notice.params)
@@ -241,7 +243,7 @@ class GpuConsumer:
             self._running = None
 
     async def _paint(self, running: Attempt) -> Painting:
-        """Raises EngineLost when the thread does not come back."""
+        """Raises EngineLost if the engine thread hangs."""
         loop = asyncio.get_running_loop()
 
         def report(progress: Progress) -> None:
@@ -261,9 +263,10 @@ class GpuConsumer:
         return await painting
 
     async def _keep(self, running: Attempt, painting: Painting) -> Job | None:
-        """Put what was painted on the disk and into the store, however long these refuse.
+        """Save the images to disk and the result to the store, retrying until both succeed.
 
-        Raises PaintStopped when the job is stopped meanwhile.
+        Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
+        while retrying.
         """
         job = running.job
 
@@ -276,15 +279,15 @@ class GpuConsumer:
         async def finish() -> Job | None:
             return await self._store.finish(job, painting.recipe, images, painting.warnings)
 
-        what = f"job {job.id}: painted, but it cannot be kept"
-        images = await insist(save, what, check=running.check_stop)
-        return await insist(finish, what, check=running.check_stop)
+        what = f"job {job.id}: generated, but its result cannot be saved"
+        images = await keep_trying(save, what, check=running.check_stop)
+        return await keep_trying(finish, what, check=running.check_stop)
 
-    async def _insist(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
-        return await insist(change, f"job {job.id}: its state cannot be noted")
+    async def _keep_trying(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
+        return await keep_trying(change, f"job {job.id}: its state cannot be saved")
 
     async def _quietly(self, change: Awaitable[object]) -> None:
-        """The last thing before the end: the next start finds the job in any case."""
+        """Await `change`, only logging a StoreError: the next start recovers the job anyway."""
         try:
             await change
         except StoreError as error:
@@ -295,7 +298,7 @@ class GpuConsumer:
             self._observe(self._observer.progressed, job, progress)
 
     def _observe(self, tell: Callable[..., None], *news: Any) -> None:
-        """An observer's own fault does not stop the painting."""
+        """Call an observer without letting its errors stop the job."""
         try:
             tell(*news)
         except Exception:
@@ -310,11 +313,11 @@ class GpuConsumer:
             case StopReason.TIMEOUT:
                 await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
             case StopReason.CANCELLED:
-                if cancelled := await self._insist(lambda: self._store.cancel(job), job):
-                    # Without rows in the store, nothing would ever prune them.
+                if cancelled := await self._keep_trying(lambda: self._store.cancel(job), job):
+                    # Housekeeping only prunes files that have rows in the store.
                     await asyncio.to_thread(discard_images, job, self._images_dir)
                     self._notices.send(self._observer.failed(cancelled))
 
     async def _fail(self, job: Job, failure: Failure) -> None:
-        if failed := await self._insist(lambda: self._store.fail(job, failure), job):
+        if failed := await self._keep_trying(lambda: self._store.fail(job, failure), job):
             self._notices.send(self._observer.failed(failed))

@@ -1,4 +1,4 @@
-"""ImageEngine: what the consumer needs of an engine, in this process or elsewhere."""
+"""ImageEngine: what the consumer needs from an engine, in this process or elsewhere."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,9 +10,9 @@ from catalog import AdapterEntry, ModelEntry
 
 
 class ImageEngine(Protocol):
-    """As `bot.engine.Engine`, where each method is described.
+    """The interface of `bot.engine.Engine`, which documents each method.
 
-    `prefetch` may be called in another thread than the rest, which share one.
+    All methods are called in the same thread, except `prefetch`.
     """
 
     def warm_up(self) -> None: ...

@@ -1,4 +1,4 @@
-"""What is told in the background, so that no GPU waits for Discord."""
+"""Notifies observers in the background, so that no GPU waits for Discord."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ log = logging.getLogger(__name__)
 
 
 class Notices:
-    """News under way."""
+    """The notifications in progress."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send(self, news: Coroutine[Any, Any, None]) -> None:
-        """Await `news` in the background; a fault of its is logged."""
+        """Await `news` in the background; errors are logged."""
         task = asyncio.create_task(news)
         self._tasks.add(task)
         task.add_done_callback(self._sent)
@@ -26,7 +26,7 @@ class Notices:
             log.error("an observer failed", exc_info=error)
 
     async def finish(self, beside: Collection[asyncio.Future[None]], seconds: float) -> None:
-        """Wait that long for what is under way, and for what else must end; then cancel it."""
+        """Wait up to `seconds` for all notifications and `beside`, then cancel what is left."""
         last: set[asyncio.Future[None]] = {*self._tasks, *beside}
         if not last:
             return

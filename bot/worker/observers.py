@@ -1,4 +1,4 @@
-"""Who is told what becomes of the jobs."""
+"""Observers: notified of what happens to jobs."""
 
 import asyncio
 import logging
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class JobObserver(Protocol):
-    """Hears of every job. The first two must return at once."""
+    """Is notified about every job. `moved` and `progressed` must return at once."""
 
     def moved(self, places: dict[str, Progress]) -> None:
-        """The line has changed; `places` are of those who still wait."""
+        """The queue has changed; `places` are of the waiting jobs, by id."""
 
     def progressed(self, job: Job, progress: Progress) -> None: ...
 
@@ -25,7 +25,7 @@ class JobObserver(Protocol):
 
 
 class Observers:
-    """A JobObserver that tells each that subscribed; none suffers from another's fault."""
+    """A JobObserver that notifies all subscribers; an error in one does not affect the others."""
 
     def __init__(self) -> None:
         self._observers: list[JobObserver] = []
@@ -61,7 +61,7 @@ async def _all(news: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 class KeptOrTold:
-    """A JobObserver that keeps what the command line asked for, and tells `teller` of the rest."""
+    """A JobObserver that marks the command line's jobs delivered and passes others to `teller`."""
 
     def __init__(self, store: Store, teller: JobObserver) -> None:
         self._store = store

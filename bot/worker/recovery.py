@@ -1,9 +1,9 @@
-"""What an earlier process left behind, taken up again. It reads from top to bottom:
+"""Recovery: resumes the jobs that an earlier process left unfinished. In this order:
 
-1. What was painted but not delivered, and what ended untold, is noted before anything runs.
-2. What was running waits again. What took the process with it too often is given up.
-3. What waits is lined up, in its old order.
-4. Jobs of a command line that died are taken over: what it painted is kept, the rest lined up.
+1. Collect jobs that were generated but not delivered, and failures not yet reported.
+2. Requeue jobs that were running. Fail those that have crashed the process too often.
+3. Queue the pending jobs in their old order.
+4. Take over jobs of command lines that died: keep generated images, queue the rest.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """Jobs of whose end their people do not know yet.
+    """Jobs that have ended without their person being told.
 
     painted: their images are on disk. untold: failed or cancelled in an earlier run.
-    given_up: just now.
+    given_up: failed now, during recovery.
     """
 
     painted: tuple[Job, ...]
@@ -35,10 +35,10 @@ class LeftBehind:
 async def recover(
     store: Store, queue: JobQueue, origins: tuple[str, ...], claims: Claims
 ) -> LeftBehind:
-    """Take up what this bot's own `origins` and dead command lines left, before anything runs.
+    """Recover the jobs of this bot's `origins` and of dead command lines, before anything runs.
 
-    claims: tell whether the process that accepted a job of the command line lives; to it, what it
-    accepted is left.
+    claims: tells whether the process that accepted a command-line job is alive; if so, the job is
+    left to it.
     """
     painted = await store.jobs_in(JobState.DONE, origins)
     untold = await store.untold(origins)
@@ -50,7 +50,7 @@ async def recover(
 
 
 async def _line_up(store: Store, queue: JobQueue, jobs: Collection[Job]) -> list[Job]:
-    """Returns those that were given up instead."""
+    """Queue `jobs`; returns those that were failed instead."""
     waiting, given_up = [], []
     for job in jobs:
         if (poison := job.poison) is None:
@@ -64,15 +64,15 @@ async def _line_up(store: Store, queue: JobQueue, jobs: Collection[Job]) -> list
 
 
 async def _take_over(store: Store, queue: JobQueue, claims: Claims) -> None:
-    """Jobs of a command line that died: no caller waits for them, so they end in the images
-    folder, and in no channel."""
+    """Take over jobs of command lines that died. No caller waits for them, so their images stay
+    in the images folder and are posted nowhere."""
     for job in await _abandoned(store, claims, JobState.DONE):
         await store.deliver(job)
     for job in await _abandoned(store, claims, JobState.RUNNING):
         await store.lose(job, Loss.DIED)
     waiting = await _abandoned(store, claims, JobState.PENDING)
     for job in waiting:
-        log.info("job %s: left behind by a command line that died; taken over", job.id)
+        log.info("job %s: taken over from a command line that died", job.id)
     await _line_up(store, queue, waiting)
 
 

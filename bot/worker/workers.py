@@ -1,4 +1,4 @@
-"""Workers: all consumers, one a lane, and what they have in common."""
+"""Workers: all consumers, one per lane, and what they share."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from bot.worker.observers import JobObserver
 log = logging.getLogger(__name__)
 
 TELL_AFTER = 0.1
-"""Seconds in which several changes of the line are told as one."""
+"""Seconds within which changes of the queue are reported as one."""
 
 
 class Workers:
-    """Drains the queue while `running`. What is asked of a job finds the lane that has it."""
+    """Drains the queue while `running`, and finds the lane that has a job to be cancelled."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Workers:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Generate while the block lasts."""
+        """Run jobs while the block lasts."""
         unsubscribe = self._queue.subscribe(self._tell_soon)
         tasks = [asyncio.create_task(consumer.run()) for consumer in self._consumers]
         fetching = asyncio.create_task(self._fetch_ahead())
@@ -70,12 +70,12 @@ class Workers:
             self._reader.shutdown(wait=False, cancel_futures=True)
 
     def warm_up(self) -> None:
-        """Load torch and the default model, before a job has to wait."""
+        """Load torch and the default model ahead of the first job."""
         for consumer in self._consumers:
             consumer.warm_up()
 
     async def lost(self) -> EngineLost:
-        """Wait until only a fresh process can paint again; why."""
+        """Wait until a consumer can no longer generate in this process; returns the reason."""
         waits = [asyncio.create_task(consumer.lost()) for consumer in self._consumers]
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -85,24 +85,25 @@ class Workers:
                 wait.cancel()
 
     def cancel(self, job_id: str) -> bool:
-        """Stop the running job at its next step, if some lane has it."""
+        """Stop the job at its next step if a lane is running it; returns whether one is."""
         return any(consumer.cancel(job_id) for consumer in self._consumers)
 
     async def withdraw(self, job_id: str) -> Job | None:
-        """Cancel a job that waits, or stop it at its next step if it runs.
+        """Cancel a waiting job, or stop a running one at its next step.
 
-        Returns it as it is then, *cancelled* or still *running*; None when it had ended before.
+        Returns the job, *cancelled* or still *running*; None if it had already ended or does not
+        exist.
         """
         job = await self._store.find(job_id)
         if job is None:
             return None
         cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
         if cancelled is not None:
-            log.info("job %s: cancelled while it waited", job_id)
+            log.info("job %s: cancelled while waiting", job_id)
             self._queue.leave(job_id)
             self._notices.send(self._observer.failed(cancelled))
             return cancelled
-        # It may have begun just now.
+        # It may have started just now.
         job = await self._store.job(job_id)
         if job.state is not JobState.RUNNING:
             return None
@@ -112,7 +113,7 @@ class Workers:
         return job
 
     async def pause(self) -> None:
-        """Start no more jobs until `unpause`; after the present ones the GPUs' memory is free."""
+        """Start no more jobs until `unpause`, and free the GPUs' memory after the running ones."""
         await self._queue.pause()
         log.info("paused")
         for consumer in self._consumers:
@@ -123,7 +124,7 @@ class Workers:
         log.info("no longer paused")
 
     def _tell_soon(self) -> None:
-        """Tell the observer how the line is now, once the present changes are through."""
+        """Report the new places to the observer, after a delay that batches changes."""
         if self._telling is None:
             loop = asyncio.get_running_loop()
             self._telling = loop.call_later(TELL_AFTER, self._tell_places)
@@ -139,7 +140,7 @@ class Workers:
             log.exception("an observer failed")
 
     async def _fetch_ahead(self) -> None:
-        """Have what waiting jobs need read from disk while others are painted."""
+        """Read the files that waiting jobs need from disk while others run."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -148,10 +149,10 @@ class Workers:
                     with concerning(job.id):
                         await loop.run_in_executor(self._reader, here(work))
             except Exception:
-                # It only costs the time it would have saved.
-                log.exception("nothing could be read ahead")
+                # A failure only costs the time that it would have saved.
+                log.exception("reading ahead failed")
 
     def _likely(self, job: Job) -> GpuConsumer:
-        """The consumer that will probably have it: one that holds its model, or else the first."""
+        """The consumer that will probably run it: one with its model loaded, or else the first."""
         fitting = (c for c in self._consumers if c.lane.in_place.model == job.request.model)
         return next(fitting, self._consumers[0])

@@ -68,7 +68,7 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
     calls = [await ada.slash("imagine", prompt="x", steps=30, seed=1)]
     await calls[0].wait(lambda m: "Step" in str(m.embeds))
     filler = fill(bot.disk)
-    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    await until(lambda: "generated, but its result cannot be saved" in bot.log)
     # The journal has room for a few more before the database feels it too.
     while not refused(calls[-1]):
         calls.append(await ada.slash("imagine", prompt="x", steps=1))
@@ -92,7 +92,7 @@ async def test_a_read_only_disk_ends_the_start_with_a_sentence(
     bot.then = 'mount -o remount,ro "$2"'
     async with bot.starting():
         assert await bot.wait() == 78
-    assert "right to write" in bot.log
+    assert "write permission" in bot.log
     assert "Traceback" not in bot.log
 
 
@@ -104,12 +104,12 @@ async def test_a_locked_database_is_said_and_waited_for(
     other = sqlite3.connect(home.data_dir / "imagen.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert refused(await ada.slash("imagine", prompt="x"))
-    await until(lambda: "painted, but it cannot be kept" in bot.log)
+    await until(lambda: "generated, but its result cannot be saved" in bot.log)
     other.execute("ROLLBACK")
     other.close()
     await running.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["delivered"])
-    assert "the database is locked: another program holds it" in bot.log
+    assert "the database is locked: another program has held it" in bot.log
     assert "Traceback" not in bot.log
 
 
@@ -135,7 +135,7 @@ async def test_a_damaged_database_is_said_and_repaired(
         await asked.wait(lambda m: bool(m.attachments))
     code, out, err = await call(home, "check", "--repair")
     assert (code, out) == (1, "")
-    assert "stop that one first" in err
+    assert "stop it first" in err
 
 
 def wreck(database: Path) -> None:

@@ -103,7 +103,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     ada, bea = club.person("ada"), club.person("bea")
     await painted(ada, prompt=CANARY)  # so that ada was served already, and times are known
     await painted(bea, prompt=CANARY)
-    await until(lambda: "resting" in club.bot.log)  # nobody asks: the GPU's memory is free
+    await until(lambda: "freeing the GPU's memory" in club.bot.log)
     await painted(ada, prompt=CANARY)
 
     with pytest.raises(ClientRefused):

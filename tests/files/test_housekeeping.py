@@ -124,7 +124,7 @@ async def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
     (folder / first.path).mkdir()  # which no unlink removes
     assert await Housekeeping(store, folder, days=90, gib=0).prune() == 3
     assert not (folder / other.id).exists()
-    assert f"job {stuck.id}: a picture cannot be deleted" in caplog.text
+    assert f"job {stuck.id}: an image cannot be deleted" in caplog.text
 
 
 IMAGES = st.lists(

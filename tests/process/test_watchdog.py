@@ -70,12 +70,12 @@ async def test_a_log_that_takes_nothing_does_not_keep_it(
 STUCK = """
 import asyncio, sys
 from bot.process import watchdog
-from bot.process.restart import begin_anew
+from bot.process.restart import start_over
 
 watchdog.LOOK = 0.05
 
 async def main():
-    async with watchdog.watched_loop(lambda: begin_anew(by_itself=False)):
+    async with watchdog.watched_loop(lambda: start_over(by_itself=False)):
         while True:
             print("x" * 65536, file=sys.stderr)
 

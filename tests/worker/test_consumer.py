@@ -259,7 +259,7 @@ class TestPainting:
             assert await asyncio.to_thread(tried.wait, 20)
             gate.go_on.set()
             assert (await bench.ended(job_id)).state is S.DONE
-        assert "nothing could be read ahead" in caplog.text
+        assert "reading ahead failed" in caplog.text
 
     async def test_the_default_model_is_there_before_anybody_asks(self, build: Build) -> None:
         async with build() as bench:
@@ -303,7 +303,7 @@ class TestPainting:
             await asyncio.sleep(0)
             go_on.set()
             await stopping
-        assert "stopped while the default model was loaded" in caplog.text
+        assert "stopped while the default model was loading" in caplog.text
 
     async def test_the_gpu_rests_when_nobody_asks(self, build: Build) -> None:
         async with build(idle=0.02) as bench:
@@ -533,7 +533,7 @@ class TestFailing:
         async with build() as bench:
             bench.images.write_text("a file where a folder should be")
             job_id = await bench.take()
-            await eventually(lambda: "painted, but it cannot be kept" in caplog.text)
+            await eventually(lambda: "generated, but its result cannot be saved" in caplog.text)
             assert (await bench.store.job(job_id)).state is S.RUNNING
             bench.images.unlink()
             assert (await bench.ended(job_id)).state is S.DONE
@@ -566,7 +566,7 @@ class TestFailing:
         async with build() as bench:
             bench.images.write_text("a file where a folder should be")
             job_id = await bench.take()
-            await eventually(lambda: "cannot be kept" in caplog.text)
+            await eventually(lambda: "cannot be saved" in caplog.text)
             assert bench.workers.cancel(job_id)
             assert (await bench.ended(job_id)).state is S.CANCELLED
 
@@ -581,7 +581,7 @@ class TestFailing:
         async with build() as bench:
             monkeypatch.setattr(bench.store, "finish", locked)
             job_id = await bench.take()
-            await eventually(lambda: "cannot be kept" in caplog.text)
+            await eventually(lambda: "cannot be saved" in caplog.text)
             assert [*(bench.images / job_id).iterdir()]
             assert bench.workers.cancel(job_id)
             assert (await bench.ended(job_id)).state is S.CANCELLED

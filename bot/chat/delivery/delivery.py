@@ -44,7 +44,7 @@ from bot.store import (
     Store,
     files_unread,
 )
-from bot.store.retrying import insist
+from bot.store.retrying import keep_trying
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
 
@@ -295,7 +295,7 @@ class Delivery:
                 await self._give_up(job, Failure.of(error))
                 return None
             break
-        await insist(
+        await keep_trying(
             lambda: self._store.deliver(job, channel_id, message_id),
             f"job {job.id}: delivered, but that cannot be noted",
         )
@@ -304,7 +304,7 @@ class Delivery:
 
     async def _give_up(self, job: Job, failure: Failure) -> None:
         log.warning("job %s: not delivered, kept for its history: %s", job.id, failure.code)
-        await insist(
+        await keep_trying(
             lambda: self._store.fail(job, failure),
             f"job {job.id}: cannot be delivered, and that cannot be noted",
         )
@@ -322,7 +322,9 @@ class Delivery:
             await self._courier.bring(job, parcel, post)
         except (JobFailed, TooLarge) as error:
             log.warning("job %s: failure not told: %s", job.id, error)
-        await insist(lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted")
+        await keep_trying(
+            lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted"
+        )
 
     async def _invite(self, job: Job, channel_id: int, message_id: int) -> None:
         message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)

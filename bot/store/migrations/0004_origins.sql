@@ -1,22 +1,22 @@
--- What the queue needs of a job apart from where its answer goes, so that Discord is one origin among others.
--- SQLite cannot change a CHECK, so the table is made again; the database turns foreign keys off meanwhile.
+-- Separates what the queue needs to know about a job from where its answer goes, so that Discord is one of
+-- several origins. SQLite cannot change a CHECK, so the table is rebuilt, with foreign keys turned off.
 
 CREATE TABLE jobs_rebuilt (
     id           TEXT PRIMARY KEY,
-    origin       TEXT NOT NULL,               -- a class of bot/store/origins.py, by its name
-    kind         TEXT NOT NULL,               -- a word of bot/store/jobs.py
+    origin       TEXT NOT NULL,               -- `name` of a class in bot/store/origins.py
+    kind         TEXT NOT NULL,               -- Kind in bot/store/jobs.py
     state        TEXT NOT NULL DEFAULT 'pending'
                  CHECK (state IN ('pending', 'running', 'done', 'delivered', 'failed', 'cancelled')),
     attempt      INTEGER NOT NULL DEFAULT 0,  -- times it was started; fences a stale worker
     crashes      INTEGER NOT NULL DEFAULT 0,  -- times the process died while it was running
-    lost_to      TEXT,                        -- what last ended the process while it ran: died, device, hung
+    lost_to      TEXT,                        -- why the process last ended while it ran: died, device, hung
     parent_id    TEXT REFERENCES jobs (id),   -- the job that a reroll repeats
     request      TEXT NOT NULL,               -- GenerationRequest
-    person       TEXT NOT NULL,               -- who asked; turns, limits and quotas go by it
+    person       TEXT NOT NULL,               -- who asked, for turns, limits and quotas
     community    TEXT,                        -- the server it was asked in
-    priority     INTEGER NOT NULL DEFAULT 0,  -- of the person's roles when asked
-    passed       INTEGER NOT NULL DEFAULT 0,  -- times that others went ahead when it was its turn
-    due_at       INTEGER,                     -- when they first did
+    priority     INTEGER NOT NULL DEFAULT 0,  -- from the person's roles at the time
+    passed       INTEGER NOT NULL DEFAULT 0,  -- times that another job went ahead when it was its turn
+    due_at       INTEGER,                     -- when one first did
     created_at   INTEGER NOT NULL,
     started_at   INTEGER,
     finished_at  INTEGER,
@@ -42,12 +42,12 @@ CREATE TABLE discord_jobs (
     user_id        INTEGER NOT NULL,
     guild_id       INTEGER,
     channel_id     INTEGER,
-    message_id     INTEGER,                   -- our message: first the status, in the end the result
-    reply_to       INTEGER,                   -- the message that ours answers
+    message_id     INTEGER,                   -- our message: first the status, finally the result
+    reply_to       INTEGER,                   -- the message that ours replies to
     locale         TEXT NOT NULL,
-    upload_limit   INTEGER NOT NULL,          -- bytes that one attachment may have there
+    upload_limit   INTEGER NOT NULL,          -- bytes per attachment there
     interaction_id INTEGER,                   -- the command or button that asked; NULL for a reaction
-    posting_at     INTEGER                    -- when a message of its own was first sent, arrived or not
+    posting_at     INTEGER                    -- when a separate message was first sent, arrived or not
 ) STRICT;
 
 INSERT INTO discord_jobs
