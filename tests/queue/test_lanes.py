@@ -2,8 +2,8 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
 from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, _missing
-from bot.store import Job, Store
+from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
 
 MODELS = ("a", "b", "c", "d")
@@ -293,3 +293,93 @@ async def test_with_two_lanes_the_wait_is_half_as_long(store: Store) -> None:
         assert [place.position for place in places.values()] == [*range(1, 41)]
         waits.append(max(place.ready_at or 0 for place in places.values()))
     assert waits[1] == pytest.approx(waits[0] / 2, rel=0.05)
+
+
+async def test_what_is_released_while_another_starts_stays_in_line(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both of one person: the earlier one goes in front of the one that is being started."""
+    queue = queue_with(store, "demo")
+    earlier = await queue.accept(of(1))
+    [later] = await entered(queue, of(1))
+    really, starting, go_on = store.start, asyncio.Event(), asyncio.Event()
+
+    async def start(job_id: str, passed: tuple[str, ...] = ()) -> Job | None:
+        starting.set()
+        await go_on.wait()
+        return await really(job_id, passed)
+
+    monkeypatch.setattr(store, "start", start)
+    next_job = asyncio.create_task(queue.next(queue.lanes[0]))
+    await starting.wait()
+    queue.release(earlier.job.id)
+    go_on.set()
+    assert (await next_job).id == later
+    queue.leave(later)
+    assert [*queue.places()] == [earlier.job.id]
+    job = await asyncio.wait_for(queue.next(queue.lanes[0]), 5)
+    assert job.id == earlier.job.id
+
+
+async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_with(store, "a", "b")
+    first, second = queue.lanes
+    asked = [asyncio.create_task(queue.next(lane)) for lane in (first, second)]
+    await settled()
+    really = store.start
+    withdrawn: list[str] = []
+
+    async def start(job_id: str, passed: tuple[str, ...] = ()) -> Job | None:
+        if not withdrawn:
+            withdrawn.append(job_id)
+            await store.cancel(await store.job(job_id))
+        return await really(job_id, passed)
+
+    monkeypatch.setattr(store, "start", start)
+    ids = await entered(queue, of(1, "b"), of(2, "a"))
+    done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert {task.result().id for task in done} == {*ids} - {*withdrawn}
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+
+
+async def test_two_lanes_that_leave_a_job_to_each_other_look_again(store: Store) -> None:
+    """As when what they hold changes between their looks."""
+    queue = queue_with(store, "a", "b")
+    asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
+    await settled()
+    really, others = queue._choose, [1, 0]
+
+    def choose(free: Sequence[Lane]) -> Next | None:
+        choice = really(free)
+        return replace(choice, lane=others.pop(0)) if choice and others else choice
+
+    queue._choose = choose  # type: ignore[method-assign]
+    [job_id] = await entered(queue, of(1, "a"))
+    done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert others == []
+    assert [task.result().id for task in done] == [job_id]
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+
+
+async def test_accepting_that_is_cancelled_leaves_nothing_behind(store: Store) -> None:
+    """However far it came: the row of a job that no one would release is taken back."""
+    queue = queue_with(store, "a")
+    for turns in range(60):
+        accepting = asyncio.create_task(queue.accept(of(1)))
+        for _ in range(turns):
+            await asyncio.sleep(0.0002)
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        if not accepting.cancelled():
+            queue.release(accepting.result().job.id)
+            queue.leave(accepting.result().job.id)
+            await store.cancel(accepting.result().job)
+    await settled()
+    assert queue.places() == {}
+    assert await store.jobs_in(JobState.PENDING, ORIGINS) == []
