@@ -27,8 +27,8 @@ from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings
 from bot.store import Discord, discord_person
 from bot.texts.language import Texts
-from bot.worker.observers import KeptOrTold, Observers
-from bot.worker.recovery import LeftBehind, recover
+from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
+from bot.worker.recovery import recover, tell
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class DiscordBot:
     client: ImagenBot
     backend: Backend
     observers: Observers
+    by_origin: JobObserver
     delivery: Delivery
     workers: Workers
     logged_in: asyncio.Event
@@ -77,11 +78,12 @@ class DiscordBot:
                 undeliverable=observers.failed,
                 logged_in=logged_in.wait,
             )
-            observers.subscribe(KeptOrTold(backend.store, delivery))
+            by_origin = ByOrigin({Discord.name: delivery}, otherwise=Kept(backend.store))
+            observers.subscribe(by_origin)
             workers = backend.workers(observers)
             await client.load(Services(texts, backend, delivery, workers), extensions)
             client.on_connected(delivery.back)
-            yield cls(client, backend, observers, delivery, workers, logged_in)
+            yield cls(client, backend, observers, by_origin, delivery, workers, logged_in)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -173,7 +175,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
     async with bot.backend.generating(bot.workers):
         beside = asyncio.gather(
             _register(bot, settings),
-            _bring(bot, left),
+            tell(left, bot.by_origin, bot.observers),
             _tidy(bot.backend),
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),
@@ -203,14 +205,6 @@ async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
     bot.logged_in.set()
     await bot.delivery.resume(bot.backend.queue.standings())
     await stay_connected(bot.client)
-
-
-async def _bring(bot: DiscordBot, left: LeftBehind) -> None:
-    """What earlier runs owe their people."""
-    await asyncio.gather(
-        bot.delivery.bring((*left.painted, *left.untold)),
-        *map(bot.observers.failed, left.given_up),
-    )
 
 
 async def _warm_up_once_online(bot: DiscordBot) -> None:

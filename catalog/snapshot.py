@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from catalog.families import FAMILIES, Family
+from catalog.families import DEFAULT, FAMILIES, Family
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
@@ -101,6 +101,11 @@ class Catalog:
         if not allowed or model in allowed:
             return None
         return Misfit("models", ", ".join(allowed), ", ".join(allowed))
+
+    def family_of(self, model: str) -> Family:
+        """The family of the model with that key; the usual one when it is gone."""
+        entry = self.models.get(model)
+        return entry.family if entry else DEFAULT
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether such ones may be shown."""

@@ -5,7 +5,7 @@ from typing import Any
 import discord
 
 from bot.request import GenerationRequest
-from bot.store import Discord, InteractionToken, Job, NewJob
+from bot.store import Discord, Job, NewJob
 
 
 def age_restricted(channel: Any) -> bool:
@@ -45,8 +45,8 @@ def asked_by(
             locale=str(interaction.locale),
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
+            token=interaction.token,
         ),
         roles=roles_of(interaction.user),
         parent_id=parent.id if parent else None,
-        interaction=InteractionToken(interaction.id, interaction.token),
     )

@@ -36,11 +36,12 @@ class RetryButton(Component[RetryId]):
 
     async def use(self, interaction: Interaction, custom_id: RetryId) -> None:
         job = await self._store.find(custom_id.job_id)
-        request = lighter(job.request) if job else None
+        catalog = self._catalog.current
+        request = lighter(job.request, catalog.family_of(job.request.model)) if job else None
         if job is None or request is None:
             raise Refused("lighter.gone")
         nsfw = age_restricted(interaction.channel)
-        check_offered(request, self._catalog.current, nsfw=nsfw)
+        check_offered(request, catalog, nsfw=nsfw)
         async with self._queue.accepting(asked_by(interaction, request, parent=job)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 

@@ -14,7 +14,6 @@ from threading import Thread
 from pydantic import SecretStr
 
 from bot.cli.screen import has_screen
-from bot.cli.subcommands.playground import PAGE_PORT
 from bot.process.signals import CLOSE_WITHIN, on_signals
 from bot.settings import Settings, names_of
 from playground import Page, Playground
@@ -31,7 +30,7 @@ EXAMPLES = (
 ENDED_BY_ITSELF, BAD_PORT = 1, 2
 
 
-async def playground(settings: Settings, *, port: int = PAGE_PORT, browser: bool = True) -> int:
+async def playground(settings: Settings, *, port: int, browser: bool) -> int:
     """Serve the page and run the bot against it until interrupted; returns the exit code."""
     stop = asyncio.Event()
     on_signals(stop.set, *_endings())

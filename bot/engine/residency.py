@@ -3,10 +3,11 @@
 import gc
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
@@ -22,6 +23,9 @@ from bot.errors import ImagenError
 from bot.progress import Stage
 
 log = logging.getLogger(__name__)
+
+BUILDING: Final = threading.Lock()
+"""Building a network patches torch for the whole process (accelerate), so engines take turns."""
 
 TOKENIZERS_MAX = 8
 
@@ -175,7 +179,8 @@ class Residency:
                 self._parts.pop(name, None)
                 self.targets = {}  # until the last network is built: the next may fail
                 self._place.empty_cache()
-                module = family.build(name, config)
+                with BUILDING:
+                    module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -20,8 +21,20 @@ MINUTES: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 MOMENTS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 """Histogram bounds in seconds for the event loop's lag."""
 
-Pass = tuple[str, int, bool]
-"""Job id, image number, and whether it is the larger pass: steps are counted within one pass."""
+
+@dataclass(slots=True)
+class _Running:
+    """What is counted of a job that runs, as several may.
+
+    of: the image and whether it is the second pass, within which steps are counted, and `step` the
+    latest. begun_at, begun_with: when it was first reported, and at which step.
+    """
+
+    attempt: int
+    of: tuple[int, bool] | None = None
+    step: int = 0
+    begun_at: float = 0.0
+    begun_with: int = 0
 
 
 class Metrics:
@@ -47,9 +60,7 @@ class Metrics:
         # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
         self._clock = clock
-        self._attempt: tuple[str, int] | None = None
-        self._pass: Pass | None = None
-        self._step, self._begun_at, self._begun_with = 0, 0.0, 0
+        self._running: dict[str, _Running] = {}
 
         self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self._registry)
@@ -95,18 +106,21 @@ class Metrics:
         """Nothing to do: the length of the queue is read when the metrics are."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        if (job.id, job.attempt) != self._attempt:
-            self._attempt = (job.id, job.attempt)
+        running = self._running.get(job.id)
+        if running is None or running.attempt != job.attempt:
+            running = self._running[job.id] = _Running(job.attempt)
             self._started(job)
         if progress.stage is Stage.PAINTING:
-            self._stepped(job, progress)
+            self._stepped(job, running, progress)
 
     async def finished(self, job: Job) -> None:
+        self._running.pop(job.id, None)
         self._jobs.labels("done").inc()
         self._paints.labels(job.request.model).observe(job.seconds)
 
     async def failed(self, job: Job) -> None:
         """Also called for cancelled jobs, and for generated ones that cannot be delivered."""
+        self._running.pop(job.id, None)
         if job.error is None:
             self._jobs.labels("cancelled").inc()
             return
@@ -135,25 +149,24 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _started(self, job: Job) -> None:
-        self._pass = None
         if job.started_at is not None:
             self._waits.observe((job.started_at - job.created_at) / 1000)
         loaded = self._loaded()
         if loaded and job.request.model not in loaded:
             self._switches.inc()
 
-    def _stepped(self, job: Job, progress: Progress) -> None:
-        now, running = self._clock(), (job.id, progress.image, progress.larger)
-        if running != self._pass or progress.step < self._step:
+    def _stepped(self, job: Job, running: "_Running", progress: Progress) -> None:
+        now, of = self._clock(), (progress.image, progress.larger)
+        if of != running.of or progress.step < running.step:
             # The time before the first report includes more than steps.
-            self._pass, self._begun_at, self._begun_with = running, now, progress.step
+            running.of, running.begun_at, running.begun_with = of, now, progress.step
             done = progress.step
         else:
-            done = progress.step - self._step
-        self._step = progress.step
+            done = progress.step - running.step
+        running.step = progress.step
         self._steps.labels(job.request.model).inc(done)
-        if now > self._begun_at:
-            self._speed.set((progress.step - self._begun_with) / (now - self._begun_at))
+        if now > running.begun_at:
+            self._speed.set((progress.step - running.begun_with) / (now - running.begun_at))
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"imagen_{name}", what, registry=self._registry)

@@ -23,6 +23,8 @@ BUSY_MS = 1_000
 """Short, because Discord must be answered within three seconds, even if the database is locked."""
 OPENING_MS = 5_000
 """During opening, another process may be migrating the schema."""
+MIGRATING_MS = 30 * 60 * 1000
+"""While another process brings the schema up to date."""
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -187,6 +189,9 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -
     # Dropping a table to rebuild it would cascade to rows that refer to it (SQLite docs,
     # lang_altertable).
     await connection.execute("PRAGMA foreign_keys = OFF")
+    if version < len(scripts):
+        # Another process may be at it, which takes as long as the file is large.
+        await connection.execute(f"PRAGMA busy_timeout = {MIGRATING_MS}")
     for number, sql in enumerate(scripts[version:], start=version + 1):
         try:
             await connection.executescript(
@@ -227,7 +232,8 @@ async def _keep_as_it_was(path: Path, version: int) -> None:
         await asyncio.to_thread(erase_tokens_in, part)
         await asyncio.to_thread(part.replace, target)
     finally:
-        await asyncio.to_thread(part.unlink, missing_ok=True)
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            await asyncio.to_thread(left.unlink, missing_ok=True)
 
 
 async def _version(connection: aiosqlite.Connection) -> int:

@@ -14,7 +14,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
 from bot.store.database import Row
-from bot.store.origins import InteractionToken, Origin, origin_of
+from bot.store.origins import Origin, Unknown, origin_of
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,6 @@ class NewJob:
     """A job to be accepted.
 
     roles: the person's role ids, if the origin has roles; they determine the priority.
-    interaction: the Discord command or button that asked; None for anything else.
     """
 
     request: GenerationRequest
@@ -85,7 +84,6 @@ class NewJob:
     roles: frozenset[int] = frozenset()
     priority: int = 0
     parent_id: str | None = None
-    interaction: InteractionToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ class Job:
     @property
     def poison(self) -> Failure | None:
         """Why it must not be tried again: too many crashes, or an unreadable request; else None."""
-        if self.request is UNREADABLE:
+        if self.request is UNREADABLE or isinstance(self.origin, Unknown):
             return Failure("job.unreadable", {})
         if self.crashes < CRASHES_MAX:
             return None

@@ -2,10 +2,9 @@
 
 import aiosqlite
 
-from bot.errors import Refused
 from bot.store.database import Database
 from bot.store.jobs import Job, now_ms
-from bot.store.origins import SELECT_JOBS, InteractionToken
+from bot.store.origins import SELECT_JOBS
 
 
 class Messages:
@@ -69,23 +68,4 @@ async def set_message(
     await write.execute(
         "UPDATE discord_jobs SET channel_id = ?, message_id = ? WHERE job_id = ?",
         (channel_id, message_id, job_id),
-    )
-
-
-async def check_replay(write: aiosqlite.Connection, interaction: InteractionToken) -> None:
-    """Raise Refused if that interaction already has a job."""
-    async with write.execute(
-        "SELECT 1 FROM discord_jobs WHERE interaction_id = ?", (interaction.id,)
-    ) as cursor:
-        if await cursor.fetchone():
-            raise Refused("queue.twice")
-
-
-async def keep_token(
-    write: aiosqlite.Connection, job_id: str, interaction: InteractionToken
-) -> None:
-    """Store the token, within the transaction that accepts the job."""
-    await write.execute(
-        "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
-        (job_id, interaction.token, interaction.good_to),
     )

@@ -5,12 +5,18 @@ and its name. Everything else is specific to the origin and kept in its own tabl
 To add an origin, add a class here, list it in `ORIGINS`, and create its table in a migration.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
+import aiosqlite
+
+from bot.errors import Refused
 from bot.store.database import Row
+
+log = logging.getLogger(__name__)
 
 DISCORD_EPOCH = 1_420_070_400_000
 """Milliseconds from the Unix epoch to Discord's (docs, reference.mdx, Snowflakes)."""
@@ -56,8 +62,23 @@ class Origin(ABC):
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
-        """The columns of `table`, named as the fields."""
-        return tuple(own.name for own in fields(cls))
+        """The columns of `table`, named as the fields; without those that are not kept there."""
+        return tuple(own.name for own in fields(cls) if own.metadata.get("kept", True))
+
+    async def check_new(self, write: aiosqlite.Connection) -> None:  # noqa: B027 – most need none
+        """In the transaction that accepts a job: raise Refused when it has been accepted before."""
+
+    async def insert(self, write: aiosqlite.Connection, job_id: str) -> None:
+        """In the same transaction: keep the fields."""
+        if self.table is None:
+            return
+        columns = ("job_id", *self.columns())
+        values = (job_id, *(getattr(self, column) for column in self.columns()))
+        marks = ", ".join("?" * len(columns))
+        await write.execute(
+            f"INSERT INTO {self.table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+            values,
+        )
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -78,6 +99,24 @@ class CommandLine(Origin):
     @property
     def community(self) -> str | None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Origin):
+    """Stands for an origin that cannot be read: of a newer version, or lost to damage."""
+
+    name: ClassVar[str] = "unknown"
+
+    of: str
+    within: str | None
+
+    @property
+    def person(self) -> str:
+        return self.of
+
+    @property
+    def community(self) -> str | None:
+        return self.within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +141,24 @@ class Discord(Origin):
     upload_limit: int = DEFAULT_UPLOAD_LIMIT
     interaction_id: int | None = None
     posting_at: int | None = None
+    token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
+
+    async def check_new(self, write: aiosqlite.Connection) -> None:
+        if self.interaction_id is None:
+            return
+        sql = "SELECT 1 FROM discord_jobs WHERE interaction_id = ?"
+        async with write.execute(sql, (self.interaction_id,)) as cursor:
+            if await cursor.fetchone():
+                raise Refused("queue.twice")
+
+    async def insert(self, write: aiosqlite.Connection, job_id: str) -> None:
+        await Origin.insert(self, write, job_id)
+        if self.interaction_id is not None and self.token is not None:
+            token = InteractionToken(self.interaction_id, self.token)
+            await write.execute(
+                "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
+                (job_id, token.token, token.good_to),
+            )
 
     @classmethod
     def of(cls, origin: Origin) -> Self:
@@ -131,6 +188,7 @@ def _select() -> str:
     columns, joins = ["jobs.*"], ""
     for origin in ORIGINS.values():
         if origin.table is not None:
+            columns.append(f"{origin.table}.job_id AS {origin.name}_job_id")
             columns += [
                 f"{origin.table}.{column} AS {origin.name}_{column}" for column in origin.columns()
             ]
@@ -143,15 +201,9 @@ SELECT_JOBS = _select()
 
 
 def origin_of(row: Row) -> Origin:
-    """row: from `SELECT_JOBS`."""
-    return ORIGINS[row["origin"]].from_row(row)
-
-
-def insert_origin(origin: Origin, job_id: str) -> tuple[str, tuple[Any, ...]] | None:
-    """The INSERT for the data of `origin`, and its parameters; None if it has no table."""
-    if origin.table is None:
-        return None
-    columns = ("job_id", *origin.columns())
-    values = (job_id, *(getattr(origin, column) for column in origin.columns()))
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {origin.table} ({', '.join(columns)}) VALUES ({marks})", values  # noqa: S608
+    """row: from `SELECT_JOBS`. One that cannot be read must not stop the bot: it is logged."""
+    kind = ORIGINS.get(row["origin"])
+    if kind is None or (kind.table is not None and row[f"{kind.name}_job_id"] is None):
+        log.error("job %s: where it was asked (%s) cannot be read", row["id"], row["origin"])
+        return Unknown(row["person"], row["community"])
+    return kind.from_row(row)

@@ -19,6 +19,8 @@ from bot.store.faults import store_error
 from bot.store.origins import DEFAULT_UPLOAD_LIMIT
 
 TABLES = ("jobs", "discord_jobs", "images", "tokens", "settings")
+BEFORE_ORIGINS = 3
+"""The last schema in which a job had the columns of Discord."""
 STEP_MAX = 4096
 """The most row ids to skip at once after a row that cannot be read."""
 
@@ -89,10 +91,13 @@ def _newest_sound(path: Path) -> Path | None:
 
 
 def _version_of(path: Path) -> int | None:
-    """The schema version on the first page of a damaged file; None if that is damaged too."""
+    """The schema version of a damaged file, by its first page; None if that is damaged too."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            return int(connection.execute("PRAGMA user_version").fetchone()[0]) or None
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if not version and "user_id" in _columns(connection, "jobs"):
+                return BEFORE_ORIGINS
+            return version or None
     except sqlite3.DatabaseError:
         return None
 
@@ -213,7 +218,9 @@ def _tie_up(new: sqlite3.Connection) -> None:
     new.execute(
         "INSERT INTO discord_jobs (job_id, user_id, guild_id, locale, upload_limit)"
         " SELECT id, substr(person, 9), substr(community, 9), 'en-US', ? FROM jobs"
-        " WHERE origin = 'discord' AND id NOT IN (SELECT job_id FROM discord_jobs)",
+        " WHERE origin = 'discord' AND id NOT IN (SELECT job_id FROM discord_jobs)"
+        " AND substr(person, 9) GLOB '[0-9]*' AND substr(person, 9) NOT GLOB '*[^0-9]*'"
+        " AND coalesce(substr(community, 9), '0') NOT GLOB '*[^0-9]*'",
         (DEFAULT_UPLOAD_LIMIT,),
     )
     new.execute("PRAGMA wal_checkpoint(TRUNCATE)")

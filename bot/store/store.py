@@ -26,8 +26,8 @@ from bot.store.jobs import (
     Painted,
     now_ms,
 )
-from bot.store.messages import Messages, check_replay, keep_token, set_message
-from bot.store.origins import SELECT_JOBS, insert_origin
+from bot.store.messages import Messages, set_message
+from bot.store.origins import SELECT_JOBS
 from bot.store.usage import Usage, usage_of
 
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
@@ -60,13 +60,12 @@ class Store:
         """Insert `new` as pending, unless `check` raises Refused.
 
         `check` gets the usage, counted over the origins `among`, in the same transaction as the
-        insert, so two requests cannot both take the last place. Also raises Refused for an
-        interaction that already has a job (a replay).
+        insert, so two requests cannot both take the last place. Also raises what the origin's
+        `check_new` does.
         """
         asked_at, origin = now_ms(), new.origin
         async with self._database.transaction() as write:
-            if new.interaction is not None:
-                await check_replay(write, new.interaction)
+            await origin.check_new(write)
             if check is not None:
                 usage = await usage_of(
                     write.execute_fetchall, origin.person, origin.community, among, asked_at
@@ -87,10 +86,7 @@ class Store:
                     asked_at,
                 ),
             )
-            if (inserted := insert_origin(origin, new.id)) is not None:
-                await write.execute(*inserted)
-            if new.interaction is not None:
-                await keep_token(write, new.id, new.interaction)
+            await origin.insert(write, new.id)
             return await _written(write, new.id)
 
     # Transitions: each returns the updated job, or None if it was not in the expected state.

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 from bot.progress import Progress
-from bot.store import CommandLine, Job, Store
+from bot.store import Job, Store
 
 log = logging.getLogger(__name__)
 
@@ -60,30 +60,46 @@ async def _all(news: Iterable[Coroutine[Any, Any, None]]) -> None:
             log.error("an observer failed", exc_info=outcome)
 
 
-class KeptOrTold:
-    """A JobObserver that marks the command line's jobs delivered and passes others to `teller`."""
+class ByOrigin:
+    """A JobObserver that passes each job to the one that answers for its origin.
 
-    def __init__(self, store: Store, teller: JobObserver) -> None:
-        self._store = store
-        self._teller = teller
+    tellers: by the name of the origin. otherwise: for the jobs of all others.
+    """
+
+    def __init__(self, tellers: Mapping[str, JobObserver], otherwise: JobObserver) -> None:
+        self._tellers = tellers
+        self._otherwise = otherwise
 
     def moved(self, places: dict[str, Progress]) -> None:
-        self._teller.moved(places)
+        for teller in self._tellers.values():
+            teller.moved(places)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        if not _of_command_line(job):
-            self._teller.progressed(job, progress)
+        self._of(job).progressed(job, progress)
 
     async def finished(self, job: Job) -> None:
-        if not _of_command_line(job):
-            await self._teller.finished(job)
-        elif await self._store.deliver(job):
+        await self._of(job).finished(job)
+
+    async def failed(self, job: Job) -> None:
+        await self._of(job).failed(job)
+
+    def _of(self, job: Job) -> JobObserver:
+        return self._tellers.get(job.origin.name, self._otherwise)
+
+
+class Kept:
+    """A JobObserver for jobs that no one waits for any more: their files stay where they are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def moved(self, places: dict[str, Progress]) -> None: ...
+
+    def progressed(self, job: Job, progress: Progress) -> None: ...
+
+    async def finished(self, job: Job) -> None:
+        if await self._store.deliver(job):
             log.info("job %s: kept in the images folder; its caller is gone", job.id)
 
     async def failed(self, job: Job) -> None:
-        if not _of_command_line(job):
-            await self._teller.failed(job)
-
-
-def _of_command_line(job: Job) -> bool:
-    return isinstance(job.origin, CommandLine)
+        await self._store.tell(job)

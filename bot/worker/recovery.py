@@ -4,6 +4,10 @@
 2. Requeue jobs that were running. Fail those that have crashed the process too often.
 3. Queue the pending jobs in their old order.
 4. Take over jobs of command lines that died: keep generated images, queue the rest.
+5. Once jobs are generated again: deliver and report what step 1 collected.
+6. Once logged in, each origin shows its waiting jobs again where it had shown them before.
+
+Steps 1 to 4 are `recover`, step 5 is `tell`; step 6 is `Delivery.resume` for Discord.
 """
 
 import asyncio
@@ -15,6 +19,7 @@ from bot.errors import Loss
 from bot.process.lock import Claims
 from bot.queue import JobQueue
 from bot.store import CommandLine, Job, JobState, Store
+from bot.worker.observers import JobObserver
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,23 @@ async def recover(
     given_up = await _line_up(store, queue, await store.jobs_in(JobState.PENDING, origins))
     await _take_over(store, queue, claims)
     return LeftBehind(tuple(painted), tuple(untold), tuple(given_up))
+
+
+async def tell(left: LeftBehind, teller: JobObserver, observers: JobObserver) -> None:
+    """Deliver and report what earlier runs left.
+
+    teller: passes each job to its origin. observers: all that hear of a job that ends, the teller
+    included.
+    """
+    news = [
+        *((job, teller.finished(job)) for job in left.painted),
+        *((job, teller.failed(job)) for job in left.untold),
+        *((job, observers.failed(job)) for job in left.given_up),
+    ]
+    outcomes = await asyncio.gather(*(each for _, each in news), return_exceptions=True)
+    for (job, _), outcome in zip(news, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            log.error("job %s: could not be delivered or reported", job.id, exc_info=outcome)
 
 
 async def _line_up(store: Store, queue: JobQueue, jobs: Collection[Job]) -> list[Job]:

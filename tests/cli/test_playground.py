@@ -101,7 +101,7 @@ async def test_a_port_that_is_not_to_be_had_is_named(
     monkeypatch.setattr("playground.page.server.TRIED", 1)
     async with Playground() as other:
         taken = int(other.core.base_url.rsplit(":", 1)[1])
-        assert await playground(owners(), port=taken) == 2
+        assert await playground(owners(), port=taken, browser=False) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == f"--port: {taken} cannot be used: {os.strerror(errno.EADDRINUSE)}\n"

@@ -114,6 +114,21 @@ async def test_the_same_job_once_more_begins_at_its_first_step(watched: Watched)
     assert (await watched.figures())['imagen_steps_total{model="demo"}'] == 4
 
 
+async def test_jobs_on_several_lanes_are_counted_apart(watched: Watched) -> None:
+    jobs = [replace(JOB, id=f"job{n}") for n in range(2)]
+    for job in jobs:
+        watched.start(job)
+    for number in range(1, 11):
+        for job in jobs:
+            watched.step(job, number)
+    for job in jobs:
+        await watched.metrics.finished(replace(job, finished_at=9_000))
+    figures = await watched.figures()
+    assert figures['imagen_steps_total{model="demo"}'] == 20
+    assert figures["imagen_job_wait_seconds_count"] == 2
+    assert watched.metrics._running == {}
+
+
 async def test_a_switch_is_a_job_for_another_model(watched: Watched) -> None:
     for loaded, model in ((None, "demo"), ("demo", "demo"), ("demo", "other"), ("other", "demo")):
         watched.models = {loaded} if loaded else set()

@@ -56,8 +56,8 @@ def discord_origin(**fields: Any) -> Discord:
 def new_job(**fields: Any) -> NewJob:
     """fields: of NewJob, and of its origin, which is Discord unless given."""
     own = {name: fields.pop(name) for name in [*fields] if name in DISCORD_FIELDS}
-    if (interaction := fields.get("interaction")) is not None:
-        own["interaction_id"] = interaction.id
+    if (interaction := fields.pop("interaction", None)) is not None:
+        own |= {"interaction_id": interaction.id, "token": interaction.token}
     return NewJob(**{"request": REQUEST, "origin": discord_origin(**own), **fields})
 
 

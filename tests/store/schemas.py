@@ -6,11 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.repair import BEFORE_ORIGINS
 from tests.store.factories import REQUEST, recipe
 
-BEFORE_ORIGINS = 3
-"""The last schema in which jobs had the columns of Discord."""
 LATEST = len(read_scripts(MIGRATIONS))
+
+__all__ = ["BEFORE_ORIGINS", "LATEST", "write_database"]
 
 
 def write_database(path: Path, version: int) -> None:

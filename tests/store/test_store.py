@@ -18,6 +18,7 @@ from bot.queue.limits import Limits, check
 from bot.request import InitImage, Reference
 from bot.store import Discord, Failure, Job, JobState, Store, Usage
 from bot.store.jobs import now_ms
+from bot.store.origins import Unknown
 from bot.store.usage import DAY
 from tests.store.factories import (
     CANARY,
@@ -397,3 +398,22 @@ async def test_what_was_kept_is_never_hidden_by_a_failure_to_read_it(
     ended = await store.cancel(started)
     assert ended is not None
     assert ended.state is JobState.CANCELLED
+
+
+class TestUnknownOrigins:
+    """As after a newer version of the bot, or damage."""
+
+    @pytest.mark.parametrize(
+        "damage", ["DELETE FROM discord_jobs", "UPDATE jobs SET origin = 'of tomorrow'"]
+    )
+    async def test_a_job_is_read_all_the_same(
+        self, store: Store, caplog: pytest.LogCaptureFixture, damage: str
+    ) -> None:
+        job = await store.accept(in_channel())
+        async with store._database.transaction() as write:
+            await write.execute(damage)
+        found = await store.job(job.id)
+        assert found.origin == Unknown("discord:7", "discord:1")
+        assert (found.person, found.community) == ("discord:7", "discord:1")
+        assert found.poison == Failure("job.unreadable", {})
+        assert f"job {job.id}: where it was asked" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from bot.progress import Progress, Stage
 from bot.store import Job, JobState, Store
-from bot.worker.observers import KeptOrTold
+from bot.worker.observers import ByOrigin, Kept
 from tests.store.factories import done, new_job, of_cli
 
 
@@ -36,8 +36,11 @@ class Teller:
 
 async def test_nobody_is_told_of_what_the_command_line_asked_for(store: Store) -> None:
     teller = Teller()
-    observer = KeptOrTold(store, teller)
+    observer = ByOrigin({"discord": teller}, otherwise=Kept(store))
     kept, told = await done(store, of_cli()), await done(store, new_job())
+    lost = await store.cancel(await store.accept(of_cli()))
+    assert lost is not None
+    await observer.failed(lost)
     observer.moved({})
     for job in (kept, told):
         observer.progressed(job, Progress(Stage.STARTING))
@@ -51,3 +54,4 @@ async def test_nobody_is_told_of_what_the_command_line_asked_for(store: Store) -
     ]
     assert (await store.job(kept.id)).state is JobState.DELIVERED
     assert (await store.job(told.id)).state is JobState.DONE
+    assert (await store.job(lost.id)).told_at is not None

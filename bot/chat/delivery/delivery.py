@@ -178,15 +178,6 @@ class Delivery:
             [(t.job, t.place) for t in tickets if isinstance(t.job.origin, Discord)]
         )
 
-    async def bring(self, jobs: Sequence[Job]) -> None:
-        """After a restart: bring what was painted but not delivered; tell what was given up."""
-        news = [self.finished(j) if j.state is JobState.DONE else self.failed(j) for j in jobs]
-        for job, outcome in zip(
-            jobs, await asyncio.gather(*news, return_exceptions=True), strict=True
-        ):
-            if isinstance(outcome, Exception):
-                log.error("job %s: could not be brought", job.id, exc_info=outcome)
-
     @property
     def on_the_way(self) -> int:
         """Results and news that Discord does not have yet."""
@@ -315,7 +306,7 @@ class Delivery:
         parcel = Parcel(
             content=mention(origin.user_id) if origin.reply_to else None,
             embed=failure_embed(say, job),
-            view=retry_view(say, job),
+            view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
             mention=origin.user_id,
         )
         try:

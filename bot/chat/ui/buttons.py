@@ -12,6 +12,7 @@ from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import GenerationRequest, lighter
 from bot.store import Job
 from bot.texts.language import Say
+from catalog.families import DEFAULT, Family
 
 OUT_OF_MEMORY = "memory.out"
 
@@ -44,11 +45,11 @@ def cancel_view(say: Say, job_id: str) -> discord.ui.View:
     return view
 
 
-def retry_view(say: Say, job: Job) -> discord.ui.View | None:
+def retry_view(say: Say, job: Job, family: Family = DEFAULT) -> discord.ui.View | None:
     """What stands below a job that ran out of memory: a retry with less; None below any other."""
     if job.error is None or job.error.code != OUT_OF_MEMORY:
         return None
-    if (less := lighter(job.request)) is None:
+    if (less := lighter(job.request, family)) is None:
         return None
     view = discord.ui.View(timeout=None)
     button = discord.ui.Button[discord.ui.View](

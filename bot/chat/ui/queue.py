@@ -9,7 +9,7 @@ from bot.chat.ui.markdown import escaped, shortened, shown
 from bot.chat.ui.messages import BLURPLE, YELLOW
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Discord, Job, discord_person
+from bot.store import CommandLine, Discord, Job, discord_person
 from bot.texts.language import Say
 
 LISTED = 10
@@ -83,8 +83,10 @@ def job_choices(
 
 
 def _who(say: Say, job: Job, guild_id: int | None) -> str:
-    if not isinstance(job.origin, Discord):
+    if isinstance(job.origin, CommandLine):
         return say("line.command")
+    if not isinstance(job.origin, Discord):
+        return say("line.elsewhere")
     there = job.origin.guild_id == guild_id
     return f"<@{job.origin.user_id}>" if there else say("line.elsewhere")
 

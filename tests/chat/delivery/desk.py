@@ -1,7 +1,7 @@
 """A delivery to test with: its store, and the Discord that it speaks to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from bot.progress import Notice
 from bot.queue import JobQueue, Ticket
 from bot.store import Job, JobState, NewJob, Store
 from bot.texts.language import Texts
+from bot.worker.recovery import LeftBehind, tell
 from catalog import Catalog
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.discord_fakes import Call, FakeClient, FakeInteraction, World
@@ -89,3 +90,10 @@ async def until_edited(desk: Desk, count: int) -> None:
     async with asyncio.timeout(10):
         while len(desk.world.ways()) < count:
             await desk.world.called()
+
+
+async def bring(delivery: Delivery, jobs: Sequence[Job]) -> None:
+    """As after a restart: what was painted, and what ended untold."""
+    painted = tuple(job for job in jobs if job.state is JobState.DONE)
+    untold = tuple(job for job in jobs if job.state is not JobState.DONE)
+    await tell(LeftBehind(painted, untold, ()), delivery, delivery)

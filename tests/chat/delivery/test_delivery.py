@@ -16,7 +16,7 @@ from bot.chat.delivery.status import StatusBoard
 from bot.progress import Notice, Progress, Stage
 from bot.store import Failure, Job, JobState, Store
 from bot.texts.language import Texts
-from tests.chat.delivery.desk import Desk, until_edited
+from tests.chat.delivery.desk import Desk, bring, until_edited
 from tests.chat.delivery.discord_fakes import (
     CHANNEL,
     DIRECT,
@@ -423,7 +423,7 @@ class TestTheResult:
         bringing.cancel()
         await asyncio.wait([bringing])
         assert await desk.state(job) is S.DONE
-        await desk.delivery.bring(await desk.store.jobs_in(S.DONE, ORIGINS))
+        await bring(desk.delivery, await desk.store.jobs_in(S.DONE, ORIGINS))
         assert desk.world.ways()[5:] == ["edit"]
         assert await desk.state(job) is S.DELIVERED
 
@@ -597,7 +597,7 @@ class TestAfterARestart:
 
     async def test_what_was_painted_is_brought(self, desk: Desk) -> None:
         job = await desk.painted((await desk.accepted()).job.id)
-        await desk.delivery.bring([job])
+        await bring(desk.delivery, [job])
         assert desk.world.ways() == ["send"]
         assert await desk.state(job) is S.DELIVERED
 
@@ -605,7 +605,7 @@ class TestAfterARestart:
         job = (await desk.accepted()).job
         failed = await desk.store.fail(job, Failure("job.died", {}))
         assert failed is not None
-        await desk.delivery.bring([failed])
+        await bring(desk.delivery, [failed])
         assert "I crashed twice on this one" in (desk.last("send").embed.description or "")
 
     async def test_what_is_painted_before_the_login_waits_for_it(self, desk: Desk) -> None:
@@ -633,7 +633,7 @@ class TestAfterARestart:
         kept = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
         [image] = await desk.store.images(lost.id)
         (desk.images / image.path).unlink()
-        await desk.delivery.bring([lost, kept])
+        await bring(desk.delivery, [lost, kept])
         assert await desk.state(kept) is S.DELIVERED
         failed = await desk.store.job(lost.id)
         assert (failed.state, failed.error) == (S.FAILED, Failure("delivery.files_gone", {}))
@@ -663,7 +663,7 @@ class TestAfterARestart:
         first = await desk.painted((await desk.accepted()).job.id)
         second = await desk.painted((await desk.accepted(in_channel(user_id=8))).job.id)
         desk.world.refuse("send", RuntimeError("not Discord's"))
-        await desk.delivery.bring([first, second])
+        await bring(desk.delivery, [first, second])
         states = {await desk.state(first), await desk.state(second)}
         assert states == {S.FAILED, S.DELIVERED}
 
