@@ -12,11 +12,10 @@ from typing import TypeGuard, TypeVar
 
 import discord
 
-from bot.chat.delivery.courier import Courier, TooLarge
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
     ChannelPost,
-    Parcel,
+    MessageContent,
     Post,
     Refusal,
     mention,
@@ -25,6 +24,7 @@ from bot.chat.delivery.posts import (
     send,
     short,
 )
+from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
 from bot.chat.ui.buttons import retry_view
@@ -84,13 +84,13 @@ class Delivery:
         self._catalog = catalog
         self._images_dir = images_dir
         self._undeliverable = undeliverable or self.failed
-        self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._sender = Sender(client, store, webhook or partial(_webhook, client))
         self._logged_in = logged_in
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
             texts=texts,
-            courier=self._courier,
+            sender=self._sender,
             interval=interval,
             job_timeout=job_timeout,
         )
@@ -108,9 +108,9 @@ class Delivery:
         """
         job = ticket.job
         token = InteractionToken(interaction.id, interaction.token)
-        post: Post | None = self._courier.interaction_post(token)
-        parcel = self._board.parcel(job, ticket.place)
-        embed, view = parcel.embed, parcel.view or discord.utils.MISSING
+        post: Post | None = self._sender.interaction_post(token)
+        content = self._board.content(job, ticket.place)
+        embed, view = content.embed, content.view or discord.utils.MISSING
         message_id: int | None = None
         try:
             if interaction.response.is_done():
@@ -141,13 +141,13 @@ class Delivery:
         Raises what discord.py raises when that is not allowed.
         """
         job = ticket.job
-        channel = self._courier.channel(job)
+        channel = self._sender.channel(job)
         post = None
         try:
             sent = await send(
                 channel,
                 replace(
-                    self._board.parcel(job, ticket.place), mention=Discord.of(job.origin).user_id
+                    self._board.content(job, ticket.place), mention=Discord.of(job.origin).user_id
                 ),
                 nonce=f"{job.id}-ack",
                 reply_to=message.to_reference(fail_if_not_exists=False),
@@ -269,8 +269,8 @@ class Delivery:
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}))
                 return None
-            parcel = Parcel(
-                content=mention(origin.user_id) if origin.reply_to else None,
+            content = MessageContent(
+                text=mention(origin.user_id) if origin.reply_to else None,
                 embed=result_embed(
                     say,
                     job,
@@ -284,7 +284,7 @@ class Delivery:
                 direct=say("delivery.direct", channel=f"<#{origin.channel_id}>"),
             )
             try:
-                channel_id, message_id = await self._courier.bring(job, parcel, post)
+                channel_id, message_id = await self._sender.deliver(job, content, post)
             except TooLarge:
                 limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
                 if limit == 0:
@@ -312,14 +312,14 @@ class Delivery:
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        parcel = Parcel(
-            content=mention(origin.user_id) if origin.reply_to else None,
+        content = MessageContent(
+            text=mention(origin.user_id) if origin.reply_to else None,
             embed=failure_embed(say, job),
             view=retry_view(say, job),
             mention=origin.user_id,
         )
         try:
-            await self._courier.bring(job, parcel, post)
+            await self._sender.deliver(job, content, post)
         except (JobFailed, TooLarge) as error:
             log.warning("job %s: failure not told: %s", job.id, error)
         await insist(lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted")

@@ -21,7 +21,7 @@ ORIGINAL = cast("int", "@original")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class MessageContent:
     """What a message should hold. `mention` is the one user whom it may ping.
 
     direct: what stands above it in a direct message, where no other way is open; None is no such
@@ -30,7 +30,7 @@ class Parcel:
 
     embed: discord.Embed
     view: discord.ui.View | None = None
-    content: str | None = None
+    text: str | None = None
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
     mention: int | None = None
@@ -61,7 +61,7 @@ def only(user_id: int | None) -> discord.AllowedMentions:
 class Post(Protocol):
     """A message of ours that can be edited. Returns its id; raises what discord.py raises."""
 
-    async def edit(self, parcel: Parcel) -> int: ...
+    async def edit(self, content: MessageContent) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,14 @@ class InteractionPost:
     def alive(self) -> bool:
         return now_ms() < self.good_to
 
-    async def edit(self, parcel: Parcel) -> int:
+    async def edit(self, content: MessageContent) -> int:
         message = await self.webhook.edit_message(
             ORIGINAL,
-            content=parcel.content,
-            embed=parcel.embed,
-            view=parcel.view,
-            attachments=parcel.files(),
-            allowed_mentions=parcel.mentions(),
+            content=content.text,
+            embed=content.embed,
+            view=content.view,
+            attachments=content.files(),
+            allowed_mentions=content.mentions(),
         )
         return message.id
 
@@ -96,20 +96,20 @@ class ChannelPost:
 
     message: discord.PartialMessage
 
-    async def edit(self, parcel: Parcel) -> int:
+    async def edit(self, content: MessageContent) -> int:
         message = await self.message.edit(
-            content=parcel.content,
-            embed=parcel.embed,
-            view=parcel.view,
-            attachments=parcel.files(),
-            allowed_mentions=parcel.mentions(),
+            content=content.text,
+            embed=content.embed,
+            view=content.view,
+            attachments=content.files(),
+            allowed_mentions=content.mentions(),
         )
         return message.id
 
 
 async def send(
     channel: discord.abc.Messageable,
-    parcel: Parcel,
+    content: MessageContent,
     *,
     nonce: str,
     reply_to: discord.MessageReference | None = None,
@@ -117,11 +117,11 @@ async def send(
     """A new message; with the same `nonce` Discord returns the first one again (docs, message)."""
     post = partial(
         channel.send,
-        content=parcel.content,
-        embed=parcel.embed,
-        view=parcel.view,
-        files=parcel.files(),
-        allowed_mentions=parcel.mentions(),
+        content=content.text,
+        embed=content.embed,
+        view=content.view,
+        files=content.files(),
+        allowed_mentions=content.mentions(),
         nonce=nonce[:NONCE_MAX],
     )
     return await (post(reference=reply_to) if reply_to else post())

@@ -7,9 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.chat.delivery.courier import Courier
 from bot.chat.delivery.pacing import Pacer
-from bot.chat.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
+from bot.chat.delivery.posts import (
+    InteractionPost,
+    MessageContent,
+    Post,
+    Refusal,
+    mention,
+    refusal,
+    short,
+)
+from bot.chat.delivery.sender import Sender
 from bot.chat.delivery.uploads import Upload
 from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.messages import alt_text, status_embed
@@ -61,19 +69,19 @@ class StatusBoard:
         *,
         store: Store,
         texts: Texts,
-        courier: Courier,
+        sender: Sender,
         interval: float = EDIT_INTERVAL,
         job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
-        self._courier = courier
+        self._sender = sender
         self._interval = interval
         self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
         self._lanes = asyncio.Semaphore(LANES)
 
-    def parcel(self, job: Job, progress: Progress, preview: bytes | None = None) -> Parcel:
+    def content(self, job: Job, progress: Progress, preview: bytes | None = None) -> MessageContent:
         """What the message of `job` says at `progress`. A reply goes on naming who reacted.
 
         Without `preview`, the one that the message may show goes.
@@ -81,10 +89,10 @@ class StatusBoard:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         shown = PREVIEW if preview else None
-        return Parcel(
+        return MessageContent(
             embed=status_embed(say, job, progress, shown, self._patience(say, job)),
             view=cancel_view(say, job.id),
-            content=mention(origin.user_id) if origin.reply_to else None,
+            text=mention(origin.user_id) if origin.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
@@ -129,7 +137,7 @@ class StatusBoard:
         for job, _ in jobs:
             self.follow(job, None)
         for job, place in jobs:
-            post = await self._courier.post(job)
+            post = await self._sender.post(job)
             if (followed := self._followed.get(job.id)) is not None:
                 followed.post = post
                 self.show(job.id, place)
@@ -173,14 +181,14 @@ class StatusBoard:
             post = other
         if followed.preview and followed.takes_previews:
             try:
-                await post.edit(self.parcel(job, progress, followed.preview[1]))
+                await post.edit(self.content(job, progress, followed.preview[1]))
                 return
             except Exception as error:
                 if refusal(error) not in PREVIEW_REFUSED:
                     raise
                 followed.takes_previews = False
                 log.info("job %s: shown without previews: %s", job.id, short(error))
-        message_id = await post.edit(self.parcel(job, progress))
+        message_id = await post.edit(self.content(job, progress))
         origin = Discord.of(job.origin)
         if origin.message_id is None and origin.channel_id is not None:
             # The answer to its acknowledgement was lost, or the process that sent it.
@@ -191,7 +199,7 @@ class StatusBoard:
         """Past its 15 minutes an interaction is closed; its message is still in the channel."""
         if not isinstance(followed.post, InteractionPost):
             return None
-        return self._courier.channel_post(await self._store.job(followed.job.id))
+        return self._sender.channel_post(await self._store.job(followed.job.id))
 
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:

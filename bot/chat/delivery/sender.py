@@ -1,4 +1,4 @@
-"""Courier: brings a parcel to a job's message, or into a new one, by whichever way is open."""
+"""Sender: puts content into a job's message, or into a new one, by whichever way is open."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from bot.chat.delivery.outbox import Away
 from bot.chat.delivery.posts import (
     ChannelPost,
     InteractionPost,
-    Parcel,
+    MessageContent,
     Post,
     Refusal,
     mention,
@@ -37,7 +37,7 @@ class TooLarge(Exception):
     """Discord refused the files' size."""
 
 
-class Courier:
+class Sender:
     """First the interaction's own answer, then the message in its channel, then a new message
     there, then a direct one. None of them is ever sent twice, whenever the process ended.
 
@@ -76,8 +76,10 @@ class Courier:
             return None
         return ChannelPost(self.channel(job).get_partial_message(message_id))
 
-    async def bring(self, job: Job, parcel: Parcel, post: Post | None) -> tuple[int, int]:
-        """Put `parcel` into the job's message, or into a new one; the ids of channel and message.
+    async def deliver(
+        self, job: Job, content: MessageContent, post: Post | None
+    ) -> tuple[int, int]:
+        """Put `content` into the job's message, or into a new one; the ids of channel and message.
 
         post: how the message was reached while the job ran.
         Raises JobFailed when no way is open, TooLarge when the files must shrink, and Away.
@@ -85,20 +87,20 @@ class Courier:
         channel = self.channel(job)
         async for way in self._edits(job, post):
             try:
-                return channel.id, await way.edit(parcel)
+                return channel.id, await way.edit(content)
             except Exception as error:
-                self._weigh(job, error)
+                self._classify(job, error)
         # A new message has no command above it that says whose it is.
-        named = replace(parcel, content=parcel.content or mention(Discord.of(job.origin).user_id))
+        named = replace(content, text=content.text or mention(Discord.of(job.origin).user_id))
         try:
             return channel.id, await self._send_once(channel, job, named)
         except Exception as error:
-            meaning = self._weigh(job, error)
-            if parcel.direct is not None and meaning is not Refusal.REJECTED:
+            meaning = self._classify(job, error)
+            if content.direct is not None and meaning is not Refusal.REJECTED:
                 try:
-                    return await self._send_direct(job, replace(parcel, content=parcel.direct))
+                    return await self._send_direct(job, replace(content, text=content.direct))
                 except Exception as second:
-                    self._weigh(job, second)
+                    self._classify(job, second)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
 
     async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
@@ -113,9 +115,9 @@ class Courier:
             # Its acknowledgement arrived, and the process did not live to note it.
             yield ChannelPost(self.channel(job).get_partial_message(found))
 
-    async def _send_direct(self, job: Job, parcel: Parcel) -> tuple[int, int]:
+    async def _send_direct(self, job: Job, content: MessageContent) -> tuple[int, int]:
         channel = await self._client.create_dm(discord.Object(Discord.of(job.origin).user_id))
-        message_id = await self._send_once(channel, job, parcel, reply=False)
+        message_id = await self._send_once(channel, job, content, reply=False)
         log.info("job %s: sent as a direct message", job.id)
         return channel.id, message_id
 
@@ -123,7 +125,7 @@ class Courier:
         self,
         channel: discord.PartialMessageable | discord.DMChannel,
         job: Job,
-        parcel: Parcel,
+        content: MessageContent,
         *,
         reply: bool = True,
     ) -> int:
@@ -132,15 +134,15 @@ class Courier:
         if before is not None and before < now_ms() - NONCE_KEPT:
             found = await self._find(channel, job, before)
             if found is not None:
-                return await ChannelPost(channel.get_partial_message(found)).edit(parcel)
+                return await ChannelPost(channel.get_partial_message(found)).edit(content)
         reference = _reference(job) if reply else None
         try:
-            return (await send(channel, parcel, nonce=nonce_of(job), reply_to=reference)).id
+            return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
         except discord.Forbidden:
             if reference is None:
                 raise
             # A reply asks for the permission to read what it answers; a message does not.
-            return (await send(channel, parcel, nonce=nonce_of(job))).id
+            return (await send(channel, content, nonce=nonce_of(job))).id
 
     async def _find(
         self,
@@ -153,11 +155,11 @@ class Courier:
         try:
             return await find_message(channel, job, since, me.id if me else None)
         except Exception as error:
-            self._weigh(job, error)
+            self._classify(job, error)
             return None
 
     @staticmethod
-    def _weigh(job: Job, error: Exception) -> Refusal:
+    def _classify(job: Job, error: Exception) -> Refusal:
         """Return if another way may be open; raise for what no other way mends."""
         meaning = refusal(error)
         match meaning:
