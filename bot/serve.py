@@ -1,4 +1,4 @@
-"""Serving Discord: builds the parts in order, runs them beside each other, closes in reverse."""
+"""Serving Discord: builds the parts in order, runs them concurrently, closes in reverse order."""
 
 import asyncio
 import logging
@@ -34,14 +34,14 @@ from bot.worker.workers import Workers
 log = logging.getLogger(__name__)
 
 ORIGINS = (Discord.name,)
-"""Whose jobs this process answers for, and that share one queue."""
+"""The origins whose jobs this process handles, all in one queue."""
 CANCEL_AGAIN = 0.2
-"""Seconds until what was cancelled, and has not ended, is cancelled once more."""
+"""Seconds after which a task that was cancelled but still runs is cancelled again."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscordBot:
-    """A bot with everything that it works with, built and not yet running."""
+    """A bot and all its parts, built but not yet running."""
 
     client: ImagenBot
     backend: Backend
@@ -62,7 +62,7 @@ class DiscordBot:
                 settings,
                 limits=limits_of(settings),
                 origins=ORIGINS,
-                # A preview between two edits would be seen by no one.
+                # Previews between two edits would never be shown.
                 preview_interval=EDIT_INTERVAL if settings.preview else None,
             ) as backend,
             ImagenBot(texts, settings.proxy) as client,
@@ -87,7 +87,7 @@ class DiscordBot:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What the owner allows on Discord."""
+    """The limits that the owner has set for Discord."""
     return Limits(
         size=settings.queue_size,
         per_user=settings.queue_per_user,
@@ -103,8 +103,8 @@ def limits_of(settings: Settings) -> Limits:
 async def serve(settings: Settings, extensions: Sequence[str]) -> None:
     """Serve Discord until SIGINT or SIGTERM.
 
-    Raises SettingsError when Discord refuses the token, StoreError or CatalogError at start, and
-    EngineLost when only a fresh process can go on.
+    Raises SettingsError when Discord refuses the bot, StoreError or CatalogError at start, and
+    EngineLost when only a new process can generate again.
     """
     stop = stop_on_signals()
     async with (
@@ -126,12 +126,12 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
 
 @asynccontextmanager
 async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
-    """Answer for the bot's health and figures at the port that is set, if there is one."""
+    """Serve health checks and metrics on the configured port, if there is one."""
     port = settings.metrics_port
     if port is None:
         yield
         return
-    # Imported here: most bots do without.
+    # Imported here because most bots run without it.
     from bot.metrics import Health, Metrics, exposed, measure_lag
 
     backend, client = bot.backend, bot.client
@@ -153,7 +153,7 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
         return None
 
     async def painting() -> str | None:
-        return None if bot.workers.draining else "takes no jobs"
+        return None if bot.workers.draining else "not taking jobs"
 
     health = Health({"discord": connected, "database": stored, "painting": painting})
     bot.observers.subscribe(metrics)
@@ -166,7 +166,7 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
 
 
 async def _serve(bot: DiscordBot, settings: Settings) -> None:
-    """Generate, and beside it log in and connect, until cancelled."""
+    """Generate and, at the same time, log in and stay connected, until cancelled."""
     if settings.token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
     store, queue = bot.backend.store, bot.backend.queue
@@ -195,12 +195,12 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
             except asyncio.CancelledError:
                 pass
             except Exception:
-                # Not raised: it would hide why the serving ended.
-                log.exception("what ran beside the connection failed")
+                # Not raised: it would hide why serving ended.
+                log.exception("a task beside the connection failed")
 
 
 async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
-    """Log in, then stay connected until cancelled. What is painted meanwhile waits for that."""
+    """Log in, then stay connected until cancelled. Results finished earlier wait for the login."""
     await log_in(bot.client, token, own_gateway=settings.api_url != DISCORD_API_URL)
     bot.logged_in.set()
     await bot.delivery.resume(bot.backend.queue.standings())
@@ -208,13 +208,13 @@ async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
 
 
 async def _warm_up_once_online(bot: DiscordBot) -> None:
-    """Load torch and the default model when people can see the bot, and no one waits for it."""
+    """Load torch and the default model once online; startup does not wait for it."""
     await bot.client.online.wait()
     bot.workers.warm_up()
 
 
 async def _register(bot: DiscordBot, settings: Settings) -> None:
-    # Beside the connection, not before it: the commands of the last time still work.
+    # Not before connecting: the commands registered earlier still work.
     await bot.logged_in.wait()
     await register_if_changed(bot.client.tree, bot.backend.store, settings.guild_id)
 
@@ -223,7 +223,7 @@ async def _tidy(backend: Backend) -> None:
     try:
         await backend.tidy()
     except (StoreError, OSError):
-        log.exception("pictures that nobody needs any more could not be deleted")
+        log.exception("cannot delete input images that no job refers to")
 
 
 def _housekeeping(backend: Backend) -> Housekeeping:
@@ -239,9 +239,9 @@ def _housekeeping(backend: Backend) -> Housekeeping:
 async def _unless_lost(
     workers: Workers, serving: Coroutine[Any, Any, None], anew: Callable[[], NoReturn]
 ) -> None:
-    """Await `serving`. Raises EngineLost as soon as a worker can paint no more.
+    """Await `serving`. Raises EngineLost as soon as a worker can no longer generate.
 
-    anew: ends this process, should it then not come to its end by itself.
+    anew: replaces or ends this process if it does not end by itself after that.
     """
     tasks = [asyncio.create_task(serving), asyncio.create_task(workers.lost())]
     served, lost = tasks
@@ -252,7 +252,7 @@ async def _unless_lost(
             raise cast("EngineLost", lost.result())
         await served
     finally:
-        # While it reconnects a shard, discord.py takes a cancellation for itself and goes on.
+        # While reconnecting a shard, discord.py may swallow a cancellation and go on.
         pending = set(tasks)
         while pending:
             for task in pending:

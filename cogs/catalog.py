@@ -1,4 +1,4 @@
-"""/models and /loras: what there is to paint with."""
+"""/models and /loras: the models and LoRAs on offer."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -26,7 +26,7 @@ Interaction = discord.Interaction[ImagenBot]
 
 @dataclass(frozen=True)
 class PageId(CustomId):
-    """A page of the catalog, from 0. model: the key of the one that LoRAs are listed for, or ""."""
+    """A page of the catalog, from 0. model: key of the model to list LoRAs for, or ""."""
 
     page: int
     model: str = ""
@@ -76,9 +76,9 @@ class CatalogCog(commands.Cog):
     async def page(
         self, interaction: Interaction, wanted: PageId
     ) -> tuple[discord.Embed, discord.ui.View]:
-        """One page, the nearest to what is wanted, and its buttons.
+        """The wanted page, or the nearest that exists, and its buttons.
 
-        Raises InvalidRequest when its model is not offered here.
+        Raises InvalidRequest when the model is not offered here.
         """
         say = self._texts.speaker(str(interaction.locale))
         nsfw = age_restricted(interaction.channel)
@@ -108,11 +108,11 @@ class CatalogCog(commands.Cog):
         return embed, view
 
     def _states(self, say: Say, models: tuple[ModelEntry, ...]) -> dict[str, str]:
-        """What to say of the files that are not simply there. Looks at the disk."""
+        """Remarks on models whose files are missing or not downloaded yet. Reads the disk."""
         states = {}
         for entry in models:
             if problems_of(entry, self._models_dir):
-                # Which ones is the owner's to know, from the log and `main.py check`.
+                # Which files: the log and `main.py check` tell the owner.
                 states[entry.key] = say("models.missing")
             elif not locate_entry(entry, self._models_dir).available:
                 states[entry.key] = say("models.untried")
@@ -120,7 +120,7 @@ class CatalogCog(commands.Cog):
 
 
 class PageButton(Component[PageId]):
-    """Turns to the page that its id names, for anyone who sees the message."""
+    """Turns to the page named in its id, for anyone who sees the message."""
 
     def __init__(self, ids: type[PageId], cog: CatalogCog) -> None:
         self.ids = ids

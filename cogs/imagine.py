@@ -1,4 +1,4 @@
-"""/imagine: a picture from words."""
+"""/imagine: an image from a prompt."""
 
 import asyncio
 import logging
@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 Interaction = discord.Interaction[ImagenBot]
 
 DOWNLOAD_TIMEOUT = 60.0
-"""Seconds that fetching one attachment may take."""
+"""Seconds allowed for fetching one attachment."""
 DOWNLOADS = 4
-"""Attachments that are fetched at once: each may be 20 MB in memory."""
+"""Concurrent downloads of attachments: each may take 20 MB of memory."""
 
 
 class Imagine(commands.Cog):
-    """Turns the command's options into a job."""
+    """Turns the options of the command into a job."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Imagine(commands.Cog):
         new = asked_by(interaction, request)
         if image is not None or reference is not None:
             await self._queue.admit(new)
-            # Fetching them may take longer than the three seconds that an answer may.
+            # Fetching them may take longer than the three seconds allowed for an answer.
             await interaction.response.defer(thinking=True)
             draft = replace(
                 draft,
@@ -136,14 +136,14 @@ class Imagine(commands.Cog):
         )
 
     async def _keep(self, field: str, attachment: discord.Attachment | None) -> Picture | None:
-        """Fetch and keep an attachment. Raises InvalidRequest."""
+        """Download and store an attachment. Raises InvalidRequest if that fails."""
         if attachment is None:
             return None
         try:
             async with self._downloads, asyncio.timeout(DOWNLOAD_TIMEOUT):
                 data = await attachment.read()
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            log.warning("an attachment could not be fetched: %s", type(error).__name__)
+            log.warning("cannot download an attachment: %s", type(error).__name__)
             raise InvalidRequest(field, "picture.unreachable") from error
         sha256 = await self._inputs.keep(data, field)
         return Picture(sha256, *await self._inputs.size(sha256))
@@ -173,7 +173,7 @@ class Imagine(commands.Cog):
         return scheduler_choices(text)
 
     def _chosen(self, interaction: Interaction, catalog: Catalog) -> ModelEntry | None:
-        """The model that is typed so far, by key or name; None when there is none of that name."""
+        """The model typed so far, by key or name, or the default; None if unknown."""
         try:
             return find_model(catalog, interaction.namespace.model or catalog.default, nsfw=True)
         except UserError:
@@ -181,9 +181,9 @@ class Imagine(commands.Cog):
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
-    """The picture as Discord describes it, to check everything else before it is fetched.
+    """The image as Discord describes it, to validate the request before downloading it.
 
-    Raises InvalidRequest when that alone is too much.
+    Raises InvalidRequest if the description is already not acceptable.
     """
     if attachment is None:
         return None

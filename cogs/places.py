@@ -1,4 +1,4 @@
-"""Where and by whom something is asked for on Discord, and what is allowed there."""
+"""Where a request comes from on Discord, who makes it, and what is allowed there."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from bot.store import Discord, Job, NewJob
 
 
 def age_restricted(channel: Any) -> bool:
-    """Whether adults only come there; a thread is what its channel is. Unknown means no."""
+    """Whether the channel, or a thread's parent, is age-restricted. Unknown means no."""
     if isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel):
         return channel.is_nsfw()
     if isinstance(channel, discord.Thread):
@@ -18,12 +18,12 @@ def age_restricted(channel: Any) -> bool:
 
 
 def moderates(interaction: discord.Interaction[Any]) -> bool:
-    """Whether who clicked may remove other people's messages there."""
+    """Whether the user may delete other people's messages in the channel."""
     return interaction.guild_id is not None and interaction.permissions.manage_messages
 
 
 def roles_of(person: discord.User | discord.Member | None) -> frozenset[int]:
-    """Ids of the roles that Discord told along with an event."""
+    """Ids of the roles that Discord sent with the event."""
     if not isinstance(person, discord.Member):
         return frozenset()
     return frozenset(role.id for role in person.roles)
@@ -35,7 +35,7 @@ def asked_by(
     *,
     parent: Job | None = None,
 ) -> NewJob:
-    """The job that a command or button asks for. parent: that it is another go at."""
+    """The job that a command or button requests. parent: the job it retries."""
     return NewJob(
         request=request,
         origin=Discord(

@@ -79,7 +79,7 @@ class Queue(commands.Cog):
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
 
     def _only_one(self, interaction: Interaction) -> str:
-        """The id of the user's job, if there is just one. Raises Refused."""
+        """The id of the user's only job. Raises Refused if there are none or several."""
         line, person = self._queue.standings(), discord_person(interaction.user.id)
         own = [ticket.job.id for ticket in line if ticket.job.person == person]
         if not own:
@@ -89,7 +89,7 @@ class Queue(commands.Cog):
         return own[0]
 
     async def check_may_cancel(self, interaction: Interaction, job_id: str) -> None:
-        """Raises Refused when there is no such job, or it is not theirs to cancel."""
+        """Raise Refused if there is no such job or the user may not cancel it."""
         job = await self._store.find(job_id)
         if job is None or not isinstance(job.origin, Discord):
             raise Refused("cancel.unknown", value=job_id)
@@ -97,7 +97,7 @@ class Queue(commands.Cog):
             raise Refused("cancel.foreign", user=job.origin.user_id)
 
     async def cancel_job(self, interaction: Interaction, job_id: str) -> None:
-        """Cancel it and answer. Raises Refused when it has ended."""
+        """Cancel the job and answer. Raises Refused if it has already ended."""
         left = await self._workers.withdraw(job_id)
         if left is None:
             raise Refused("cancel.ended")
@@ -109,7 +109,7 @@ class Queue(commands.Cog):
 
 
 class CancelButton(Component[CancelId]):
-    """Below every job that waits or runs: `/cancel` for that one."""
+    """The button below every queued or running job: `/cancel` for that job."""
 
     ids = CancelId
 
@@ -129,9 +129,10 @@ def _may_cancel(interaction: Interaction, asked: Discord) -> bool:
 
 
 async def _check_owner(interaction: Interaction) -> None:
-    """Servers can give a command to whom they like; this holds whatever they set.
+    """Raise MissingPermissions unless the user owns the bot or administers its only server.
 
-    There is one line for all servers: an administrator of one of several does not stop it.
+    Servers can grant a command to anyone, so its default permission is not enough. All servers
+    share one queue, so an administrator of one of several may not stop it.
     """
     bot = interaction.client
     alone = len(bot.guilds) == 1 and interaction.permissions.administrator

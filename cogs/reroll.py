@@ -1,4 +1,4 @@
-"""Reactions on a result: 🔁 paints it again with the same seed, 🎲 with a new one."""
+"""Reactions on a result: 🔁 generates it again with the same seed, 🎲 with a new one."""
 
 import logging
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 CANNOT_TELL = (discord.HTTPException, aiohttp.ClientError, OSError)
 REFUSAL_SHOWN = 30.0
-"""Seconds that a refusal stays in the channel, where it cannot be private."""
+"""Seconds before a refusal is deleted from the channel: after a reaction it cannot be private."""
 
 
 class Reroll(commands.Cog):
-    """Looks the result up by its message, so that one from before a restart works too."""
+    """Finds the job by its result message in the store, so this also works after a restart."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Reroll(commands.Cog):
         if job is None:
             await self._delivery.settled()
             job = await self._store.messages.job_of(payload.message_id)
-        # People are quick: the result is visible a moment before the store says *delivered*.
+        # Users are quick: a result is visible a moment before the store says *delivered*.
         if job is None or job.state not in (JobState.DONE, JobState.DELIVERED):
             return
         try:
@@ -64,7 +64,7 @@ class Reroll(commands.Cog):
         except (UserError, StoreError) as error:
             await self._refuse(job, payload, error)
         except CANNOT_TELL as error:
-            log.warning("job %s: no reroll: %s", job.id, type(error).__name__)
+            log.warning("job %s: cannot reroll: %s", job.id, type(error).__name__)
 
     async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
         same = payload.emoji.name == SAME_SEED
@@ -100,7 +100,7 @@ class Reroll(commands.Cog):
                 delete_after=REFUSAL_SHOWN,
             )
         except CANNOT_TELL as failure:
-            log.info("job %s: refusal not told: %s", job.id, type(failure).__name__)
+            log.info("job %s: cannot show the refusal: %s", job.id, type(failure).__name__)
 
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)
@@ -112,7 +112,7 @@ class Reroll(commands.Cog):
 
 
 def _repeated(job: Job) -> GenerationRequest:
-    """The request of `job`, to be painted with the same kernels: others round otherwise."""
+    """The request of `job` with the same kernels, since others round differently."""
     kernels = job.recipe.environment.get("kernels") if job.recipe else None
     return job.request.with_kernels(kernels)
 

@@ -1,4 +1,4 @@
-"""The button below a job that ran out of GPU memory: try again with less."""
+"""The button below a job that ran out of GPU memory: retry with lower memory needs."""
 
 import discord
 
@@ -17,7 +17,7 @@ Interaction = discord.Interaction[ImagenBot]
 
 
 class RetryButton(Component[RetryId]):
-    """Queues the failed request again, with less of what needs memory, for its author only."""
+    """Queues the failed request again with lower memory needs, for its author only."""
 
     ids = RetryId
 

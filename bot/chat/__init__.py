@@ -1,1 +1,1 @@
-"""Everything of Discord: the client, its commands and buttons, and what people see."""
+"""The Discord side: the client, its commands and buttons, and what users see."""

@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class ImagenBot(commands.AutoShardedBot):
-    """The Discord side. Cogs take the parts they need from `services` in their `setup`."""
+    """The Discord client. Each cog takes the parts it needs from `services` in its `setup`."""
 
     tree: ImagenTree
     services: Services
 
     def __init__(self, texts: Texts, proxy: str | None) -> None:
-        """proxy: URL of an HTTP proxy to Discord."""
+        """proxy: URL of an HTTP proxy for reaching Discord; None for none."""
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -43,10 +43,10 @@ class ImagenBot(commands.AutoShardedBot):
         self._texts = texts
         self._connected: list[Callable[[], None]] = []
         self.online = asyncio.Event()
-        """Set once Discord has let the bot in for the first time."""
+        """Set at the first READY event."""
 
     async def load(self, services: Services, extensions: Sequence[str]) -> None:
-        """Load the cogs, which work with `services`; before the login."""
+        """Load the cogs, giving them `services`. Call before login."""
         self.services = services
         await self.tree.set_translator(CommandTranslator(self._texts))
         self.add_dynamic_items(Routed)
@@ -57,11 +57,11 @@ class ImagenBot(commands.AutoShardedBot):
                 localize(command, self._texts)
 
     def on_connected(self, connected: Callable[[], None]) -> None:
-        """Call `connected` each time that Discord is there, or is there again."""
+        """Call `connected` whenever the connection is established or resumed."""
         self._connected.append(connected)
 
     async def on_ready(self) -> None:
-        # Discord may say so more than once.
+        # READY may arrive more than once.
         log.info("online in %d servers", len(self.guilds))
         self.online.set()
         self._tell_connected()
@@ -76,8 +76,8 @@ class ImagenBot(commands.AutoShardedBot):
     async def launch_shard(
         self, gateway: yarl.URL, shard_id: int, *, initial: bool = False
     ) -> None:
-        """As discord.py's own, which for each refusal calls itself within its `except`: its log
-        then grows with the square of them, and at a thousand the stack is full."""
+        """Replaces discord.py's own, which recurses inside its `except` after each failure: the
+        log then grows with the square of their number, and the stack overflows at a thousand."""
         socket = await first_connection(
             self, gateway, shard_id, initial=initial, timeout=self.shard_connect_timeout
         )
@@ -87,4 +87,4 @@ class ImagenBot(commands.AutoShardedBot):
         shard.launch()
 
     async def on_message(self, message: discord.Message, /) -> None:
-        """Messages are not commands here."""
+        """Do nothing: this bot has no message commands."""

@@ -1,4 +1,4 @@
-"""Command texts. A command is declared with the codes of its sentences; here they become words."""
+"""Command descriptions: commands are declared with text codes, which are resolved here."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from bot.texts.language import Texts
 
 
 def localize(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None:
-    """Replace the codes in the descriptions of `command` and its options by English sentences."""
+    """Replace the codes in the descriptions of `command` and its options with English text."""
     say = texts.speaker()
     command.description = say(command.description)
     options = {option.name: str(option.description) for option in command.parameters}
@@ -20,7 +20,7 @@ def localize(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None
 
 
 class CommandTranslator(app_commands.Translator):
-    """Gives Discord the descriptions in the other languages."""
+    """Gives Discord the descriptions in the other languages that `texts` has."""
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
@@ -31,5 +31,5 @@ class CommandTranslator(app_commands.Translator):
         locale: discord.Locale,
         context: app_commands.TranslationContextTypes,
     ) -> str | None:
-        # discord.py keeps a command's own description as it was declared: the code itself.
+        # For a command's own description discord.py passes the declared string: the code itself.
         return self._texts.translation(string.extras.get("code", string.message), locale.value)

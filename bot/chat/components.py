@@ -1,8 +1,8 @@
-"""Buttons, selects and modals: what people use on a message, each kind owned by one cog.
+"""Buttons, selects and modals, each kind owned by one cog.
 
 A cog subclasses `Component`, hands it the services it needs, and adds it to the client's
-`components` in its `setup`. Each use then passes one gate: replays dropped, custom_id parsed,
-permission checked, and any exception answered in one sentence.
+`components` in its `setup`. Each use then goes through the same steps: replays are dropped, the
+custom_id is parsed, permission is checked, and any exception is answered in one sentence.
 """
 
 from abc import ABC, abstractmethod
@@ -19,18 +19,18 @@ IdT = TypeVar("IdT", bound=CustomId)
 
 
 class Component(ABC, Generic[IdT]):
-    """What using one kind of button or select does. ids: the class of its custom_ids."""
+    """What one kind of button or select does when used. ids: the class of its custom_ids."""
 
     ids: type[IdT]
 
     async def check(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
-        """Permission: raises UserError or app_commands.CheckFailure when this person may not."""
+        """Raise UserError or app_commands.CheckFailure if this user may not use it."""
 
     @abstractmethod
     async def use(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
-        """Do it and answer the interaction; what was chosen in a select is in its `data`.
+        """Act and answer the interaction; the choices made in a select are in its `data`.
 
-        Whatever it raises is answered as what a command raises.
+        Exceptions are answered in the same way as a command's.
         """
 
     async def run(self, interaction: discord.Interaction[Any], text: str) -> None:
@@ -44,14 +44,14 @@ class Component(ABC, Generic[IdT]):
 
 
 class Components:
-    """Every kind of button and select, by the prefix of its custom_ids."""
+    """All kinds of buttons and selects, by the prefix of their custom_ids."""
 
     def __init__(self, tree: ImagenTree) -> None:
         self._tree = tree
         self._by_prefix: dict[str, Component[Any]] = {}
 
     def add(self, component: Component[Any]) -> None:
-        """Raises ValueError when another one has that prefix."""
+        """Register a kind. Raises ValueError when another one has its prefix."""
         prefix = component.ids.prefix
         if other := self._by_prefix.get(prefix):
             raise ValueError(
@@ -61,7 +61,7 @@ class Components:
         self._by_prefix[prefix] = component
 
     async def use(self, interaction: discord.Interaction[Any], text: str) -> None:
-        """Route one use of a component by its custom_id. Raises nothing: errors are answered."""
+        """Route one use of a component by its custom_id `text`. Errors are answered, not raised."""
         await self._tree.run_once(interaction, partial(self._route, interaction, text))
 
     async def _route(self, interaction: discord.Interaction[Any], text: str) -> None:
@@ -72,15 +72,15 @@ class Components:
 
 
 class Modal(discord.ui.Modal):
-    """A modal behind the same gate; a component opens one with `interaction.response.send_modal`.
+    """A modal treated the same way; a component opens it with `interaction.response.send_modal`.
 
-    Discord answers a modal that was open during a restart with its own error.
+    If the bot restarts while a modal is open, submitting it gets an error from Discord.
     """
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         return bool(interaction.client.tree.is_new(interaction))
 
-    # As in discord.py's own Modal: there is no item that failed.
+    # The signature of discord.py's own Modal, which passes no item.
     async def on_error(  # type: ignore[override]
         self, interaction: discord.Interaction[Any], error: Exception, /
     ) -> None:

@@ -1,4 +1,4 @@
-"""The connection to Discord: reached again and again, for as long as it is away."""
+"""The connection to Discord, retried for as long as Discord is unreachable."""
 
 import asyncio
 import logging
@@ -19,23 +19,23 @@ REFUSED_LOGIN = (
     "https://discord.com/developers/applications, page Bot"
 )
 AUTHENTICATION_FAILED = 4004
-"""Gateway close code: the token is not valid any more (docs, topics/opcodes-and-status-codes)."""
+"""Gateway close code: the token is invalid (docs, topics/opcodes-and-status-codes)."""
 CLOSED_WELL = 1000
-"""The one close code after which discord.py tries again by itself and does not resume."""
+"""The one close code after which discord.py reconnects by itself with a new session."""
 RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
-"""Between attempts to reach Discord."""
+"""Seconds between attempts to reach Discord."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 
 def point_at(api_url: str) -> None:
-    """Make discord.py talk to that address; the gateway's is then asked for there."""
+    """Make discord.py send its HTTP requests to `api_url`."""
     discord.http.Route.BASE = api_url
 
 
 async def log_in(client: discord.Client, token: str, *, own_gateway: bool) -> None:
-    """Log in, however long it takes.
+    """Log in, retrying until Discord is reachable.
 
-    own_gateway: whether the address that discord.py talks to has a gateway of its own.
+    own_gateway: whether the API set by `point_at` has a gateway other than Discord's.
     Raises discord.LoginFailure when the token is refused.
     """
     await _persistently("log in", lambda: client.login(token))
@@ -44,15 +44,15 @@ async def log_in(client: discord.Client, token: str, *, own_gateway: bool) -> No
 
 
 async def stay_connected(client: discord.Client) -> None:
-    """Be connected until cancelled. Raises discord.ConnectionClosed when it is closed for good."""
+    """Stay connected until cancelled. Raises discord.ConnectionClosed if closed permanently."""
     await _persistently("connect", client.connect)
 
 
 def refused_for_good(error: discord.LoginFailure | discord.ConnectionClosed) -> SettingsError:
-    """What is wrong, when Discord does not let the bot in."""
+    """The settings error to show the owner when Discord refuses the bot permanently."""
     if isinstance(error, discord.LoginFailure) or error.code == AUTHENTICATION_FAILED:
         return SettingsError(REFUSED_LOGIN)
-    return SettingsError(f"Discord closed the connection for good: {error}")
+    return SettingsError(f"Discord closed the connection permanently: {error}")
 
 
 async def first_connection(
@@ -63,9 +63,9 @@ async def first_connection(
     initial: bool,
     timeout: float | None,
 ) -> discord.gateway.DiscordWebSocket:
-    """A shard's first handshake, however often it is refused.
+    """A shard's first handshake, retried until it succeeds.
 
-    Raises discord.ConnectionClosed when it is closed for good.
+    Raises discord.ConnectionClosed if closed permanently.
     """
     connect = partial(
         discord.gateway.DiscordWebSocket.from_client,
@@ -94,13 +94,13 @@ async def first_connection(
 
 
 async def _find_gateway(client: discord.Client) -> None:
-    """Reconnecting after an invalid session, discord.py would go to Discord's own gateway."""
+    """Make the API's gateway the default, which discord.py uses after an invalid session."""
     found = await client.http.request(discord.http.Route("GET", "/gateway"))
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(found["url"])
 
 
 async def _persistently(what: str, action: Callable[[], Awaitable[None]]) -> None:
-    """Do `action`, again and again while the network or Discord is away."""
+    """Retry `action` while the network or Discord is unavailable."""
     for pause in RETRY_AFTER:
         try:
             await action()

@@ -1,4 +1,4 @@
-"""The one error mapper: any exception becomes one sentence, wherever it was raised."""
+"""The only error mapper: turns any exception into one sentence, wherever it was raised."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
-    """What to tell the person; None when the error is not theirs to know."""
+    """What to tell the user; None for an unexpected error."""
     match error:
         case UserError():
             return say(error.code, **plain(error.params))
@@ -34,13 +34,13 @@ def sentence(error: BaseException, say: Say) -> str | None:
 
 
 def _typed(interaction: discord.Interaction) -> list[str]:
-    """What the person typed into the options of a command: it stays out of the log."""
+    """What the user typed into a command's options, to keep it out of the log."""
     data: dict[str, Any] = {**(interaction.data or {})}
     return [str(option.get("value", "")) for option in data.get("options", ())]
 
 
 async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:
-    """Tell the person privately what went wrong; log it with an id when it is our fault."""
+    """Tell the user privately what went wrong; log an unexpected error with an incident id."""
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
     say = texts.speaker(str(interaction.locale))
@@ -51,7 +51,7 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         text = say("error.unexpected", id=incident)
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            # Everyone sees that the bot is thinking, and would see what takes that message's place.
+            # The "thinking" message is public, and so would be an answer that replaces it.
             with contextlib.suppress(discord.NotFound):
                 await interaction.delete_original_response()
         if interaction.response.is_done():
@@ -59,5 +59,5 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         else:
             await interaction.response.send_message(text, ephemeral=True)
     except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
-        # Nobody is left to tell: the interaction is too old, or Discord is away.
-        log.info("an error could not be answered: %s", type(failure).__name__)
+        # The user cannot be told: the interaction has expired, or Discord is unavailable.
+        log.info("cannot tell a user about an error: %s", type(failure).__name__)

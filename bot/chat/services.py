@@ -1,4 +1,4 @@
-"""What the cogs work with, built before any of them."""
+"""What the cogs work with, built before they are loaded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Registering the slash commands: only when their payloads have changed since the last time."""
+"""Registering the slash commands, but only if they have changed since the last time."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ async def register(
 async def register_if_changed(
     tree: app_commands.CommandTree[Any], store: Store, guild_id: int | None
 ) -> None:
-    """As `register`, but not when nothing changed, and never raising: the bot works without."""
+    """As `register`, but only after a change; never raises, as the bot can run without it."""
     try:
         if await store.setting(_key(tree, guild_id)) == await fingerprint(tree):
             log.info("commands: unchanged, not registered again")
@@ -39,7 +39,7 @@ async def register_if_changed(
         commands = await register(tree, store, guild_id)
         log.info("commands: registered %s", ", ".join(f"/{command.name}" for command in commands))
     except Exception as error:
-        log.error("commands: not registered (%s); the bot goes on", type(error).__name__)
+        log.error("commands: not registered (%s); going on without", type(error).__name__)
 
 
 async def fingerprint(tree: app_commands.CommandTree[Any]) -> str:

@@ -1,6 +1,6 @@
-"""The command tree: every error of a command, button or modal ends in its `on_error`.
+"""The command tree: every error in a command, button or modal ends in its `on_error`.
 
-And whatever Discord sends is done once: a connection that resumes may bring an interaction again.
+It also drops duplicates: a resumed connection may deliver an interaction again.
 """
 
 import logging
@@ -16,7 +16,7 @@ from bot.texts.language import Texts
 log = logging.getLogger(__name__)
 
 REMEMBERED = 10_000
-"""Interactions whose ids are kept. A resumed connection repeats what was sent since it broke."""
+"""How many interaction ids are kept to recognise those that a resumed connection repeats."""
 
 
 class ImagenTree(app_commands.CommandTree[Any]):
@@ -29,9 +29,9 @@ class ImagenTree(app_commands.CommandTree[Any]):
         self._seen: dict[int, None] = {}
 
     def is_new(self, interaction: discord.Interaction[Any]) -> bool:
-        """Whether this interaction was not seen before; from now on it was."""
+        """Whether this interaction is seen for the first time; remembers it."""
         if interaction.id in self._seen:
-            log.warning("interaction %d came again; dropped", interaction.id)
+            log.warning("interaction %d received again; dropped", interaction.id)
             return False
         self._seen[interaction.id] = None
         if len(self._seen) > REMEMBERED:
@@ -47,9 +47,9 @@ class ImagenTree(app_commands.CommandTree[Any]):
     async def run_once(
         self, interaction: discord.Interaction[Any], action: Callable[[], Awaitable[None]]
     ) -> None:
-        """Do what a component is for, unless this interaction is a replay; answer its errors.
+        """Run `action` unless this interaction is a replay; answer its errors.
 
-        For the callbacks of components, whose exceptions discord.py would only log.
+        For component callbacks, whose exceptions discord.py would only log.
         """
         if not self.is_new(interaction):
             return

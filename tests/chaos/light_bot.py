@@ -95,7 +95,7 @@ def shorten_pauses() -> None:
     from bot import serve
     from bot.backoff import Backoff
     from bot.chat import connection
-    from bot.chat.delivery import courier, outbox
+    from bot.chat.delivery import outbox, sender
     from bot.process import restart
     from bot.store import retrying
     from bot.worker import attempt, consumer
@@ -114,7 +114,7 @@ def shorten_pauses() -> None:
         consumer.WATCH = 0.05
     if "CHAOS_FORGETS_NONCES" in os.environ:
         # Each repeat has to look for the first message.
-        courier.NONCE_KEPT = -1000
+        sender.NONCE_KEPT = -1000
 
 
 def stand_still_once(mark: Path) -> None:

@@ -65,7 +65,7 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
     )
     assert code == "delivery.forbidden"
     assert (home.data_dir / "images" / path).is_file()
-    assert "kept for its history: delivery.forbidden" in bot.log
+    assert "kept in the history: delivery.forbidden" in bot.log
     assert (await bot.figures())['imagen_failures_total{reason="delivery.forbidden"}'] == 1
     assert "Traceback" not in bot.log
     assert playground.violations == []

@@ -203,7 +203,7 @@ async def test_an_interaction_that_comes_again_is_done_once(
     await painted(ada, prompt=CANARY, **QUICK)
     assert len(shared.home.states()) == before + 2
     for repeated in (call, shown, turned):
-        assert shared.log.count(f"interaction {repeated.id} came again; dropped") == 2
+        assert shared.log.count(f"interaction {repeated.id} received again; dropped") == 2
 
 
 async def test_forged_reactions_paint_nothing(

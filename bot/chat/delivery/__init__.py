@@ -1,4 +1,4 @@
-"""From a job to what people see of it: status, result, failure, by whichever way is open."""
+"""Showing a job to its user: status, result or failure, through any route Discord accepts."""
 
 from bot.chat.delivery.delivery import Delivery
 from bot.chat.delivery.posts import mention, only

@@ -1,4 +1,4 @@
-"""Delivery: keeps each job's message up to date and brings the result, by whichever way is open."""
+"""Delivery: keeps each job's message up to date and posts its result or failure."""
 
 import asyncio
 import errno
@@ -12,11 +12,10 @@ from typing import TypeGuard, TypeVar
 
 import discord
 
-from bot.chat.delivery.courier import Courier, TooLarge
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
     ChannelPost,
-    Parcel,
+    MessageContent,
     Post,
     Refusal,
     mention,
@@ -25,6 +24,7 @@ from bot.chat.delivery.posts import (
     send,
     short,
 )
+from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
 from bot.chat.ui.buttons import retry_view
@@ -52,11 +52,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SETTLE = 5.0
-"""Seconds that a reaction waits for a result under way."""
+"""Seconds that a reaction waits for a result still being recorded."""
 
 
 class Delivery:
-    """A JobObserver that speaks Discord. Discord's types stop here."""
+    """The JobObserver for Discord. Discord's types stop here."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class Delivery:
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
 
-        undeliverable: is called with a painted job that failed since no way to its person is
-        open; unset, `failed`. webhook: makes one of an interaction's token; unset, as discord.py
-        does. logged_in: waits until Discord can be asked anything; unset, it can.
+        undeliverable: called with a finished job that failed because it could not be delivered;
+        default `failed`. webhook: builds one from an interaction's token; default discord.py's.
+        logged_in: waits until the client has logged in; by default it already has.
         """
         self._client = client
         self._store = store
@@ -84,13 +84,13 @@ class Delivery:
         self._catalog = catalog
         self._images_dir = images_dir
         self._undeliverable = undeliverable or self.failed
-        self._courier = Courier(client, store, webhook or partial(_webhook, client))
+        self._sender = Sender(client, store, webhook or partial(_webhook, client))
         self._logged_in = logged_in
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
             texts=texts,
-            courier=self._courier,
+            sender=self._sender,
             interval=interval,
             job_timeout=job_timeout,
         )
@@ -99,18 +99,18 @@ class Delivery:
     # Acknowledging
 
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
-        """Answer a command with the job's place in line, and follow the job from there.
+        """Answer a command with the job's place in the queue, and follow the job from there.
 
         interaction: not answered yet, or deferred.
 
-        An answer that comes too late or gets lost does not lose the job: its result is then sent
-        to the channel.
+        If the answer comes too late or gets lost, the job goes on: its result is then sent to the
+        channel.
         """
         job = ticket.job
         token = InteractionToken(interaction.id, interaction.token)
-        post: Post | None = self._courier.interaction_post(token)
-        parcel = self._board.parcel(job, ticket.place)
-        embed, view = parcel.embed, parcel.view or discord.utils.MISSING
+        post: Post | None = self._sender.interaction_post(token)
+        content = self._board.content(job, ticket.place)
+        embed, view = content.embed, content.view or discord.utils.MISSING
         message_id: int | None = None
         try:
             if interaction.response.is_done():
@@ -128,7 +128,7 @@ class Delivery:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
             if isinstance(error, discord.NotFound):
-                # Otherwise only its answer may have been lost, and the message is there.
+                # After any other error the message may exist: perhaps only the reply was lost.
                 post = None
                 await self._store.messages.erase_token(job.id)
         if message_id and interaction.channel_id:
@@ -136,18 +136,18 @@ class Delivery:
         self._board.follow(job, post, ticket.place)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
-        """Reply to `message` with the job's place in line, mentioning who asked.
+        """Reply to `message` with the job's place in the queue, mentioning its user.
 
         Raises what discord.py raises when that is not allowed.
         """
         job = ticket.job
-        channel = self._courier.channel(job)
+        channel = self._sender.channel(job)
         post = None
         try:
             sent = await send(
                 channel,
                 replace(
-                    self._board.parcel(job, ticket.place), mention=Discord.of(job.origin).user_id
+                    self._board.content(job, ticket.place), mention=Discord.of(job.origin).user_id
                 ),
                 nonce=f"{job.id}-ack",
                 reply_to=message.to_reference(fail_if_not_exists=False),
@@ -155,7 +155,7 @@ class Delivery:
         except Exception as error:
             if refusal(error) is not Refusal.TRANSIENT:
                 raise
-            # It may have arrived: going on loses nothing, and the result is a reply of its own.
+            # It may have arrived. Going on is safe: the result can be sent as its own reply.
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
         else:
             post = ChannelPost(channel.get_partial_message(sent.id))
@@ -163,28 +163,28 @@ class Delivery:
         self._board.follow(job, post, ticket.place)
 
     async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
-        """The person was told: the job is not taken back because this cannot be noted."""
+        """Record the message. The user has seen it, so the job goes on if this fails."""
         try:
             await self._store.messages.set(job.id, channel_id, message_id)
         except StoreError as error:
-            log.error("job %s: its message cannot be noted: %s", job.id, error)
+            log.error("job %s: cannot record its message: %s", job.id, error)
             return job
         origin = replace(Discord.of(job.origin), channel_id=channel_id, message_id=message_id)
         return replace(job, origin=origin)
 
     async def resume(self, tickets: Sequence[Ticket]) -> None:
-        """After a restart: follow those in line, of whom some may be painted by now."""
+        """After a restart: follow the queued jobs, some of which may be running by now."""
         await self._board.resume(
             [(t.job, t.place) for t in tickets if isinstance(t.job.origin, Discord)]
         )
 
     @property
     def on_the_way(self) -> int:
-        """Results and news that Discord does not have yet."""
+        """How many results and failures Discord does not have yet."""
         return len(self._outbox)
 
     def back(self) -> None:
-        """Discord is there again: what waits for it goes at once."""
+        """Discord is reachable again: retry now what is waiting to."""
         self._outbox.back()
 
     # JobObserver
@@ -196,7 +196,7 @@ class Delivery:
         self._board.show(job.id, progress)
 
     async def finished(self, job: Job) -> None:
-        """Bring the pictures; the job is then *delivered*, or *failed* when no way is open."""
+        """Post the images; the job is then *delivered*, or *failed* when every route failed."""
         posting = asyncio.get_running_loop().create_future()
         self._posting.add(posting)
         try:
@@ -205,7 +205,7 @@ class Delivery:
                 place = await self._outbox.carry(_lane(job), job.id, turn)
             except Exception as error:
                 prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
-                log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+                log.error("job %s: unexpected error\n%s", job.id, traceback_without(error, prompts))
                 await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
                 place = None
             if place is not None:
@@ -217,14 +217,14 @@ class Delivery:
             posting.set_result(None)
 
     async def failed(self, job: Job) -> None:
-        """Say kindly why there is no picture. Nothing more is tried when that cannot be said."""
+        """Tell the user why there is no image. If Discord refuses that, nothing more is tried."""
         turn = self._turn(job, self._tell_failure)
         await self._outbox.carry(_lane(job), job.id, turn)
 
     def _turn(
         self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
     ) -> Callable[[], Awaitable[T]]:
-        """`bring`, to be tried again and again once the job's message is edited no more."""
+        """`bring` as an attempt that can be repeated; it first stops the status edits, once."""
         settled: list[Post | None] = []
 
         async def attempt() -> T:
@@ -237,12 +237,12 @@ class Delivery:
         return attempt
 
     async def settled(self) -> None:
-        """Wait until every result that is visible by now is recorded with its message."""
+        """Wait up to SETTLE for every result posted so far to be recorded with its message."""
         if self._posting:
             await asyncio.wait({*self._posting}, timeout=SETTLE)
 
     async def _finish(self, job: Job, post: Post | None) -> tuple[int, int] | None:
-        """The ids of the channel and the message that show it; None when no way is open."""
+        """Post the result; returns channel and message ids, or None if not delivered."""
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         images = await self._store.images(job.id)
@@ -260,8 +260,8 @@ class Delivery:
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}))
                 return None
-            parcel = Parcel(
-                content=mention(origin.user_id) if origin.reply_to else None,
+            content = MessageContent(
+                text=mention(origin.user_id) if origin.reply_to else None,
                 embed=result_embed(
                     say,
                     job,
@@ -275,7 +275,7 @@ class Delivery:
                 direct=say("delivery.direct", channel=f"<#{origin.channel_id}>"),
             )
             try:
-                channel_id, message_id = await self._courier.bring(job, parcel, post)
+                channel_id, message_id = await self._sender.deliver(job, content, post)
             except TooLarge:
                 limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
                 if limit == 0:
@@ -288,33 +288,34 @@ class Delivery:
             break
         await keep_trying(
             lambda: self._store.deliver(job, channel_id, message_id),
-            f"job {job.id}: delivered, but that cannot be noted",
+            f"job {job.id}: delivered, but that cannot be recorded",
         )
         log.info("job %s: delivered", job.id)
         return channel_id, message_id
 
     async def _give_up(self, job: Job, failure: Failure) -> None:
-        log.warning("job %s: not delivered, kept for its history: %s", job.id, failure.code)
+        log.warning("job %s: not delivered, kept in the history: %s", job.id, failure.code)
         await keep_trying(
             lambda: self._store.fail(job, failure),
-            f"job {job.id}: cannot be delivered, and that cannot be noted",
+            f"job {job.id}: not delivered, and that cannot be recorded",
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        parcel = Parcel(
-            content=mention(origin.user_id) if origin.reply_to else None,
+        content = MessageContent(
+            text=mention(origin.user_id) if origin.reply_to else None,
             embed=failure_embed(say, job),
             view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
             mention=origin.user_id,
         )
         try:
-            await self._courier.bring(job, parcel, post)
+            await self._sender.deliver(job, content, post)
         except (JobFailed, TooLarge) as error:
-            log.warning("job %s: failure not told: %s", job.id, error)
+            log.warning("job %s: failure not reported: %s", job.id, error)
         await keep_trying(
-            lambda: self._store.tell(job), f"job {job.id}: told, but that cannot be noted"
+            lambda: self._store.tell(job),
+            f"job {job.id}: cannot record that its failure was handled",
         )
 
     async def _invite(self, job: Job, channel_id: int, message_id: int) -> None:
@@ -329,7 +330,7 @@ class Delivery:
                 return
 
     async def _verdict(self, say: Say, job: Job, images: tuple[ImageRecord, ...]) -> str:
-        """Whether a reroll gave the same pixels as the original, and if not, what has changed."""
+        """Whether a reroll gave the same pixels as the original and, if not, what has changed."""
         original = await self._store.find(job.parent_id) if job.parent_id else None
         if original is None or original.recipe is None or job.recipe is None:
             return say("result.original_gone")
@@ -344,7 +345,7 @@ class Delivery:
     def _uploads(
         self, say: Say, images: tuple[ImageRecord, ...], limit: int
     ) -> tuple[list[Upload], list[str]]:
-        """The files within `limit` bytes each, and what must be said about them. Blocking."""
+        """The files within `limit` bytes each, and remarks on those that did not fit. Blocking."""
         limit = share([image.bytes for image in images], limit)
         uploads, remarks = [], []
         for image in images:
@@ -361,15 +362,15 @@ class Delivery:
 
 
 def _lane(job: Job) -> int:
-    """What leaves for the same channel leaves in order."""
+    """One lane per channel, so that its messages arrive in order."""
     return Discord.of(job.origin).channel_id or 0
 
 
 def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
-    """Whether the disk or the process refused the file; without a number it is the file's fault."""
+    """Whether retrying may help: not for a missing file, nor, without an errno, for a bad one."""
     return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
 
 
 def _webhook(client: discord.Client, token: str) -> discord.Webhook:
-    """What answers an interaction by its token alone, also after a restart."""
+    """Answers an interaction by its token alone, so it also works after a restart."""
     return discord.Webhook.partial(client.application_id or 0, token, client=client)

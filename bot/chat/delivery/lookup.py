@@ -1,4 +1,4 @@
-"""Looking for a message that may have been sent by a process that did not live to note it."""
+"""Finding a message that an earlier process may have sent and died before recording."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,23 +9,23 @@ import discord
 from bot.store import Discord, Job
 
 LOOK_BACK = timedelta(minutes=10)
-"""Clocks differ, and so may a message's time and ours."""
+"""Allows for our clock running ahead of Discord's."""
 LOOK_AT = 500
-"""Messages that are looked at from either end: one of ours is among the latest, or, after a long
-absence, among the first since it was sent."""
+"""Messages read from either end: ours is among the latest or, after a long outage, among the first
+since it was sent."""
 
 
 async def find_message(
     channel: discord.abc.Messageable, job: Job, since: int, me: int | None
 ) -> int | None:
-    """The id of the latest message that shows `job`, sent at `since` (ms) or later, or None.
+    """The id of the latest message about `job`, sent at `since` (ms) or later; None if not found.
 
-    Raises what discord.py raises where the channel may not be read.
+    Raises what discord.py raises when the channel cannot be read.
     """
     about = earliest = datetime.fromtimestamp(since / 1000, UTC) - LOOK_BACK
     interaction_id = Discord.of(job.origin).interaction_id
     if interaction_id is not None:
-        # By Discord's own clock: before it there is none.
+        # By Discord's own clock: there is no message from before the interaction.
         earliest = min(about, discord.utils.snowflake_time(interaction_id))
     seen, found = 0, None
     async for message in channel.history(limit=LOOK_AT, after=earliest, oldest_first=False):
@@ -45,12 +45,12 @@ def _is_ours(message: discord.Message, job: Job, me: int | None) -> bool:
 
 
 def nonce_of(job: Job) -> str:
-    """What Discord knows a message of this job by, so that it takes none twice."""
+    """The nonce of this job's messages, by which Discord drops duplicates."""
     return str(Discord.of(job.origin).interaction_id or job.id)
 
 
 def shows(message: discord.Message, job: Job) -> bool:
-    """Whether a message of ours is about `job`: by its nonce, its interaction, or its id in it."""
+    """Whether our message is about `job`: by its interaction, its nonce, or the job id in it."""
     interaction_id = Discord.of(job.origin).interaction_id
     if interaction_id is not None:
         metadata = message.interaction_metadata

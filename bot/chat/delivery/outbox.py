@@ -1,4 +1,4 @@
-"""Outbox: what is on its way to Discord, in order, for as long as Discord is away."""
+"""Outbox: sends to Discord in order, retrying for as long as Discord is unavailable."""
 
 import asyncio
 import contextlib
@@ -14,29 +14,31 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRY_AFTER = Backoff(2, 10, 30, 60)
-"""Between attempts while Discord is away."""
+"""Seconds between attempts while Discord is unavailable."""
 TURN = 12
-"""Failures after which what waits behind is tried too: perhaps Discord chokes on this one only."""
+"""Failures after which the next in the lane is tried: perhaps Discord fails only on the first."""
 
 
 class Away(Exception):
-    """Discord cannot be reached at present, or has enough to do."""
+    """Discord cannot take the call at present; a later attempt may succeed."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Discord is away ({reason})")
+        super().__init__(f"Discord is unavailable ({reason})")
 
 
 @dataclass(eq=False)
 class _Place:
-    """One place in a lane. turn: it may try. tried: what it tries out is whether Discord is there;
-    set to whether it was taken."""
+    """One place in a lane.
+
+    turn: set while it may try. tried: set while it probes for the one in front; its outcome.
+    """
 
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     tried: asyncio.Future[bool] | None = None
 
 
 class Outbox:
-    """One lane per channel: what entered first leaves first, and no channel waits for another."""
+    """One lane per channel: first in, first out, and no channel waits for another."""
 
     def __init__(self) -> None:
         self._lanes: dict[int, list[_Place]] = {}
@@ -44,13 +46,14 @@ class Outbox:
         self._inside = 0
 
     def __len__(self) -> int:
-        """How much is on its way."""
+        """How many deliveries are still pending."""
         return self._inside
 
     async def carry(self, lane: int, job_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What `attempt` returns, once it no longer raises Away. Enter without awaiting.
+        """Call `attempt` until it no longer raises Away or StoreError; returns its result.
 
-        lane: the channel that it goes to. job_id: for the log.
+        The place in the lane is taken before the first await.
+        lane: the channel it goes to. job_id: for the log.
         """
         line, place = self._lanes.setdefault(lane, []), _Place()
         line.append(place)
@@ -71,7 +74,7 @@ class Outbox:
                 del self._lanes[lane]
 
     def back(self) -> None:
-        """Discord is reachable again: what waits tries at once."""
+        """Discord is reachable again: retry now what is waiting to."""
         self._back.set()
         self._back.clear()
 
@@ -87,13 +90,13 @@ class Outbox:
             except (Away, StoreError) as error:
                 pause = RETRY_AFTER.after(failures)
                 failures += 1
-                log.warning("job %s: %s; again in %.0f s", job_id, error, pause)
+                log.warning("job %s: %s; trying again in %.0f s", job_id, error, pause)
             if place.tried is not None:
                 place.turn.clear()
                 _answer(place, taken=False)
                 line[0].turn.set()
             elif suspect:
-                # Another one was taken meanwhile: it is this one, which lets the others pass.
+                # Another one got through, so this one is the problem: move it to the back.
                 suspect = False
                 place.turn.clear()
                 line.append(line.pop(0))
@@ -110,7 +113,7 @@ class Outbox:
 
 
 async def _is_taken(place: _Place) -> bool:
-    """Have the one at `place` try once, and see whether Discord takes it."""
+    """Let `place` try once; whether it got through."""
     place.tried = asyncio.get_running_loop().create_future()
     place.turn.set()
     return await place.tried

@@ -1,4 +1,4 @@
-"""Pacer: many reports in, few edits out."""
+"""Pacer: turns many progress reports into few edits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Pacer:
-    """Shows the latest progress at most once per `interval` seconds; what came between is dropped.
+    """Shows the latest progress at most once per `interval` seconds and drops the rest.
 
     The acknowledgement counts as the first edit, so a quick job goes straight to the result.
     """
@@ -32,7 +32,7 @@ class Pacer:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Nothing more is shown; an edit on its way has arrived when this returns."""
+        """Show nothing more; an edit already under way has finished when this returns."""
         self._closed, self._latest = True, None
         async with self._editing:
             if self._task is not None:

@@ -1,4 +1,4 @@
-"""Posts: the ways to reach one message, and what Discord's refusals mean for them."""
+"""Posts: the ways to edit one message, and what Discord's errors mean for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,29 +15,28 @@ from bot.store import now_ms
 
 NONCE_MAX = 25
 INVALID_WEBHOOK_TOKEN = 50027
-"""Error code: an interaction's token is over (docs, topics/opcodes-and-status-codes)."""
+"""Error code of an expired interaction token (docs, topics/opcodes-and-status-codes)."""
 ORIGINAL = cast("int", "@original")
-"""What Discord calls the first answer, in the place of its id (docs, receiving-and-responding)."""
+"""Stands for the id of the original response (docs, receiving-and-responding)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """What a message should hold. `mention` is the one user whom it may ping.
+class MessageContent:
+    """What a message should hold. `mention` is the only user it may ping.
 
-    direct: what stands above it in a direct message, where no other way is open; None is no such
-        message.
+    direct: replaces `text` in the direct message sent when the channel refuses; None: send none.
     """
 
     embed: discord.Embed
     view: discord.ui.View | None = None
-    content: str | None = None
+    text: str | None = None
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
     mention: int | None = None
     direct: str | None = None
 
     def files(self) -> list[discord.File]:
-        """Fresh file objects: discord.py closes those that it has sent."""
+        """New file objects on each call: discord.py closes those it has sent."""
         return [
             discord.File(BytesIO(upload.data), upload.name, description=self.alt_text)
             for upload in self.uploads
@@ -48,27 +47,27 @@ class Parcel:
 
 
 def mention(user_id: int) -> str:
-    """How a message names a user; whether it pings is `only`'s to say."""
+    """Markup that names a user; `only` decides whether it pings."""
     return f"<@{user_id}>"
 
 
 def only(user_id: int | None) -> discord.AllowedMentions:
-    """Mentions that ping that user and nobody else."""
+    """Allowed mentions that ping this user only, or no one for None."""
     users = [discord.Object(user_id)] if user_id else []
     return discord.AllowedMentions(everyone=False, roles=False, users=users, replied_user=False)
 
 
 class Post(Protocol):
-    """A message of ours that can be edited. Returns its id; raises what discord.py raises."""
+    """A message of ours. `edit` returns its id and raises what discord.py raises."""
 
-    async def edit(self, parcel: Parcel) -> int: ...
+    async def edit(self, content: MessageContent) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionPost:
-    """The first answer to an interaction: editable by its token, whatever the permissions.
+    """An interaction's original response: editable with its token, whatever the permissions.
 
-    webhook: of the interaction; its token is a secret. good_to: in ms since the epoch.
+    webhook: of the interaction; its token is a secret. good_to: expiry, in ms since the epoch.
     """
 
     webhook: discord.Webhook = field(repr=False)
@@ -78,65 +77,65 @@ class InteractionPost:
     def alive(self) -> bool:
         return now_ms() < self.good_to
 
-    async def edit(self, parcel: Parcel) -> int:
+    async def edit(self, content: MessageContent) -> int:
         message = await self.webhook.edit_message(
             ORIGINAL,
-            content=parcel.content,
-            embed=parcel.embed,
-            view=parcel.view,
-            attachments=parcel.files(),
-            allowed_mentions=parcel.mentions(),
+            content=content.text,
+            embed=content.embed,
+            view=content.view,
+            attachments=content.files(),
+            allowed_mentions=content.mentions(),
         )
         return message.id
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelPost:
-    """One of our messages, edited through its channel: for as long as it is there."""
+    """One of our messages, edited through its channel for as long as it exists."""
 
     message: discord.PartialMessage
 
-    async def edit(self, parcel: Parcel) -> int:
+    async def edit(self, content: MessageContent) -> int:
         message = await self.message.edit(
-            content=parcel.content,
-            embed=parcel.embed,
-            view=parcel.view,
-            attachments=parcel.files(),
-            allowed_mentions=parcel.mentions(),
+            content=content.text,
+            embed=content.embed,
+            view=content.view,
+            attachments=content.files(),
+            allowed_mentions=content.mentions(),
         )
         return message.id
 
 
 async def send(
     channel: discord.abc.Messageable,
-    parcel: Parcel,
+    content: MessageContent,
     *,
     nonce: str,
     reply_to: discord.MessageReference | None = None,
 ) -> discord.Message:
-    """A new message; with the same `nonce` Discord returns the first one again (docs, message)."""
+    """Send a new message; for a repeated `nonce` Discord returns the first one (docs, message)."""
     post = partial(
         channel.send,
-        content=parcel.content,
-        embed=parcel.embed,
-        view=parcel.view,
-        files=parcel.files(),
-        allowed_mentions=parcel.mentions(),
+        content=content.text,
+        embed=content.embed,
+        view=content.view,
+        files=content.files(),
+        allowed_mentions=content.mentions(),
         nonce=nonce[:NONCE_MAX],
     )
     return await (post(reference=reply_to) if reply_to else post())
 
 
 class Refusal(Enum):
-    CLOSED = auto()  # this way is gone (message deleted, token expired): try the next
+    CLOSED = auto()  # this route is gone (message deleted, token expired): try the next
     FORBIDDEN = auto()
     TOO_LARGE = auto()
-    TRANSIENT = auto()  # the same call may work later
-    REJECTED = auto()  # Discord says that the message itself is wrong
+    TRANSIENT = auto()  # the same call may succeed later
+    REJECTED = auto()  # Discord considers the message itself invalid
 
 
 def refusal(error: Exception) -> Refusal | None:
-    """What an exception of a Discord call means; None when it is not one of Discord's."""
+    """What an exception from a Discord call means; None when it has another cause."""
     match error:
         case discord.HTTPException() if error.status == 413 or error.code == 40005:
             return Refusal.TOO_LARGE
@@ -146,7 +145,7 @@ def refusal(error: Exception) -> Refusal | None:
             return Refusal.FORBIDDEN
         case discord.HTTPException() if error.code == INVALID_WEBHOOK_TOKEN:
             return Refusal.CLOSED
-        # 401 is the bot's own token, which its owner may be changing.
+        # 401 concerns the bot's own token, which its owner may be replacing.
         case discord.HTTPException() if error.status >= 500 or error.status in (401, 429):
             return Refusal.TRANSIENT
         case discord.HTTPException():
@@ -158,7 +157,7 @@ def refusal(error: Exception) -> Refusal | None:
 
 
 def short(error: BaseException) -> str:
-    """One line for the log, without what a message body may quote."""
+    """One line for the log, without the error's body, which may quote the message."""
     if isinstance(error, discord.HTTPException):
         return f"{type(error).__name__} {error.status} (code {error.code})"
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""StatusBoard: the messages of jobs that wait or run, kept up to date."""
+"""StatusBoard: keeps the messages of queued and running jobs up to date."""
 
 import asyncio
 import contextlib
@@ -7,9 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.chat.delivery.courier import Courier
 from bot.chat.delivery.pacing import Pacer
-from bot.chat.delivery.posts import InteractionPost, Parcel, Post, Refusal, mention, refusal, short
+from bot.chat.delivery.posts import (
+    InteractionPost,
+    MessageContent,
+    Post,
+    Refusal,
+    mention,
+    refusal,
+    short,
+)
+from bot.chat.delivery.sender import Sender
 from bot.chat.delivery.uploads import Upload
 from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.messages import alt_text, status_embed
@@ -25,22 +33,22 @@ log = logging.getLogger(__name__)
 EDIT_INTERVAL = 2.0
 """Seconds between two edits of one message."""
 NEAR = 10
-"""Places at the head of the line that are shown exactly."""
+"""Positions at the front of the queue that are always shown exactly."""
 DRIFT = 60
-"""Seconds by which the time that a message shows may be wrong."""
+"""Seconds by which the time shown in a message may be off."""
 PREVIEW = "preview.jpg"
 PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
-"""What may be said of an edit with a preview though its text alone would do."""
+"""Refusals of an edit with a preview after which it is tried without one."""
 LANES = 2
-"""Edits of waiting messages that may be under way at once."""
+"""Concurrent edits of messages of queued jobs."""
 
 
 @dataclass(slots=True)
 class _Followed:
-    """post: how the message is reached; None when it no longer is. shown: its line now.
+    """post: how to reach the message; None once it is unreachable. shown: its status line now.
 
-    told: of the same, what the line does not say.
-    preview: the latest, with the number of its image. takes_previews: until one is refused.
+    told: the progress it shows, including what the status line leaves out.
+    preview: the latest, with its image's number. takes_previews: False once one was refused.
     """
 
     job: Job
@@ -54,50 +62,50 @@ class _Followed:
 
 
 class StatusBoard:
-    """Follows jobs from their acknowledgement until they are settled."""
+    """Follows each job from its acknowledgement until `settle`."""
 
     def __init__(
         self,
         *,
         store: Store,
         texts: Texts,
-        courier: Courier,
+        sender: Sender,
         interval: float = EDIT_INTERVAL,
         job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
-        self._courier = courier
+        self._sender = sender
         self._interval = interval
         self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
         self._lanes = asyncio.Semaphore(LANES)
 
-    def parcel(self, job: Job, progress: Progress, preview: bytes | None = None) -> Parcel:
-        """What the message of `job` says at `progress`. A reply goes on naming who reacted.
+    def content(self, job: Job, progress: Progress, preview: bytes | None = None) -> MessageContent:
+        """What the message of `job` shows at `progress`. A reply keeps mentioning who reacted.
 
-        Without `preview`, the one that the message may show goes.
+        Without `preview`, an edit removes the one that the message shows.
         """
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         shown = PREVIEW if preview else None
-        return Parcel(
+        return MessageContent(
             embed=status_embed(say, job, progress, shown, self._patience(say, job)),
             view=cancel_view(say, job.id),
-            content=mention(origin.user_id) if origin.reply_to else None,
+            text=mention(origin.user_id) if origin.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
 
     def _patience(self, say: Say, job: Job) -> str:
-        """That a job of many steps has more time than others."""
+        """A note that a job of many steps gets extra time; "" for any other."""
         seconds = seconds_for(job.request, self._job_timeout)
         if seconds <= self._job_timeout:
             return ""
         return say("status.patience", minutes=math.ceil(seconds / 60))
 
     def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
-        """place: what the message shows now; None where that is not known."""
+        """place: what the message shows now; None when unknown."""
         say = self._texts.speaker(Discord.of(job.origin).locale)
         shown = status_line(say, place) if place else ""
         followed = _Followed(job, say, post, shown, place)
@@ -105,10 +113,10 @@ class StatusBoard:
         self._followed[job.id] = followed
 
     def moved(self, places: dict[str, Progress]) -> None:
-        """The line has moved; see JobObserver."""
+        """The queue has moved; see JobObserver."""
         for job_id, place in places.items():
             followed = self._followed.get(job_id)
-            # Far back in a long line every tenth place will do: each edit is a request.
+            # Far back in a long queue, every tenth position is enough: each edit is a request.
             near = place.position <= NEAR or place.position % NEAR == 0
             if followed is not None and (near or _is_told_wrong(followed.told, place)):
                 self.show(job_id, place)
@@ -124,18 +132,18 @@ class StatusBoard:
             followed.pacer.show(progress)
 
     async def resume(self, jobs: Sequence[tuple[Job, Progress]]) -> None:
-        """Follow jobs that an earlier run left waiting, in the messages that they have."""
-        # All of them at once: those that end meanwhile are followed no more.
+        """Follow jobs that an earlier run left in the queue, in their existing messages."""
+        # Register all before awaiting: jobs that end in the meantime are then dropped by `settle`.
         for job, _ in jobs:
             self.follow(job, None)
         for job, place in jobs:
-            post = await self._courier.post(job)
+            post = await self._sender.post(job)
             if (followed := self._followed.get(job.id)) is not None:
                 followed.post = post
                 self.show(job.id, place)
 
     async def settle(self, job: Job) -> Post | None:
-        """Stop editing, so that nothing overtakes the result; how the message is reached."""
+        """Stop editing, so that no edit overwrites the result; returns how to reach the message."""
         followed = self._followed.pop(job.id, None)
         if followed is None:
             return None
@@ -159,12 +167,12 @@ class StatusBoard:
             meaning = refusal(error)
             if meaning is None:
                 raise
-            log.info("job %s: status not shown: %s", followed.job.id, short(error))
+            log.info("job %s: could not update the status: %s", followed.job.id, short(error))
             if meaning is not Refusal.TRANSIENT:
                 followed.post = await self._other_post(followed)
 
     async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:
-        """Edit with the latest preview, or without it where Discord does not take it."""
+        """Edit with the latest preview, or without it if Discord refuses it."""
         job = followed.job
         if isinstance(post, InteractionPost) and not post.alive:
             followed.post = other = await self._other_post(followed)
@@ -173,29 +181,29 @@ class StatusBoard:
             post = other
         if followed.preview and followed.takes_previews:
             try:
-                await post.edit(self.parcel(job, progress, followed.preview[1]))
+                await post.edit(self.content(job, progress, followed.preview[1]))
                 return
             except Exception as error:
                 if refusal(error) not in PREVIEW_REFUSED:
                     raise
                 followed.takes_previews = False
-                log.info("job %s: shown without previews: %s", job.id, short(error))
-        message_id = await post.edit(self.parcel(job, progress))
+                log.info("job %s: going on without previews: %s", job.id, short(error))
+        message_id = await post.edit(self.content(job, progress))
         origin = Discord.of(job.origin)
         if origin.message_id is None and origin.channel_id is not None:
-            # The answer to its acknowledgement was lost, or the process that sent it.
+            # Discord's reply to the acknowledgement was lost, or the sending process died.
             await self._store.messages.set(job.id, origin.channel_id, message_id)
             followed.job = replace(job, origin=replace(origin, message_id=message_id))
 
     async def _other_post(self, followed: _Followed) -> Post | None:
-        """Past its 15 minutes an interaction is closed; its message is still in the channel."""
+        """An interaction expires after 15 minutes; its message is then edited in the channel."""
         if not isinstance(followed.post, InteractionPost):
             return None
-        return self._courier.channel_post(await self._store.job(followed.job.id))
+        return self._sender.channel_post(await self._store.job(followed.job.id))
 
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
-    """Whether what a waiting job's message says besides its position is not so any more."""
+    """Whether a queued job's message is out of date in anything other than its position."""
     if told is None or told.paused != place.paused:
         return True
     if told.ready_at is None or place.ready_at is None:

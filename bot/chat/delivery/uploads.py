@@ -1,4 +1,4 @@
-"""Uploads: a picture as it is sent, within what Discord takes."""
+"""Uploads: images as attachments, within Discord's size limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from PIL import ExifTags, Image
 from bot.files.metadata import read_png
 
 REQUEST_MAX = 25 * 1024 * 1024
-"""Bytes of all files of one message (Discord docs, resources/message, "Create Message")."""
+"""Bytes of all files in one message (Discord docs, resources/message, "Create Message")."""
 QUALITIES = range(1, 101)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One attachment. `shrunk` is its format's name when it is not the painted PNG itself."""
+    """One attachment. `shrunk` names its format when it is not the original PNG."""
 
     name: str
     data: bytes
@@ -24,14 +24,14 @@ class Upload:
 
 
 def share(sizes: Sequence[int], limit: int) -> int:
-    """Bytes that each of these files may have, given `limit` for one and Discord's for all."""
+    """Bytes that each of these files may take, given `limit` per file and Discord's for all."""
     return limit if sum(sizes) <= REQUEST_MAX else min(limit, REQUEST_MAX // len(sizes))
 
 
 def fit(name: str, png: bytes, limit: int) -> Upload | None:
-    """The picture in at most `limit` bytes: as it is, else as the best WebP that fits, or None.
+    """The image in at most `limit` bytes: as it is, or as the best WebP that fits, or None.
 
-    WebP keeps the infotext in its EXIF comment, where AUTOMATIC1111 looks for it.
+    The WebP keeps the infotext in its EXIF comment, where AUTOMATIC1111 reads it.
     """
     if len(png) <= limit:
         return Upload(name, png)

@@ -1,1 +1,1 @@
-"""What people see: pure functions from results to messages, and the sentences in them."""
+"""What users see: pure functions from jobs, queue and catalog to embeds, views and choices."""

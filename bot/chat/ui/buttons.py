@@ -1,6 +1,6 @@
-"""Buttons below the message of a job: how they look, and which job their ids name.
+"""Buttons below a job's message: how they look, and which job their ids name.
 
-What pressing one does is up to the cog that adds a component for that id.
+The cog that registers a component for an id decides what the button does.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ OUT_OF_MEMORY = "memory.out"
 
 @dataclass(frozen=True)
 class CancelId(CustomId):
-    """Cancels that job."""
+    """Cancels the job."""
 
     prefix: ClassVar[str] = "cancel"
 
@@ -28,15 +28,15 @@ class CancelId(CustomId):
 
 @dataclass(frozen=True)
 class RetryId(CustomId):
-    """Queues the request of that failed job again, with less of what needs memory."""
+    """Queues the failed job's request again, with lower memory needs."""
 
-    prefix: ClassVar[str] = "lighter"  # what the first messages said
+    prefix: ClassVar[str] = "lighter"  # existing messages carry it
 
     job_id: str
 
 
 def cancel_view(say: Say, job_id: str) -> discord.ui.View:
-    """What stands below the message of a job that waits or runs."""
+    """The buttons below the message of a queued or running job."""
     view = discord.ui.View(timeout=None)
     button = discord.ui.Button[discord.ui.View](
         label=say("button.cancel"), custom_id=str(CancelId(job_id))
@@ -46,7 +46,7 @@ def cancel_view(say: Say, job_id: str) -> discord.ui.View:
 
 
 def retry_view(say: Say, job: Job, family: Family = DEFAULT) -> discord.ui.View | None:
-    """What stands below a job that ran out of memory: a retry with less; None below any other."""
+    """For a job that ran out of GPU memory, a button to retry with less; otherwise None."""
     if job.error is None or job.error.code != OUT_OF_MEMORY:
         return None
     if (less := lighter(job.request, family)) is None:

@@ -1,4 +1,4 @@
-"""What autocomplete offers: at most 25 choices of at most 100 characters, from memory only."""
+"""Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
 from contextlib import suppress
 
@@ -24,10 +24,11 @@ def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str
 def adapter_choices(
     text: str, catalog: Catalog, say: Say, *, nsfw: bool, model: str | None
 ) -> list[Choice[str]]:
-    """Completes the last LoRA of `a:0.6, b` and keeps the earlier ones as they were typed.
+    """Complete the last LoRA of `a:0.6, b` and keep the earlier ones as typed.
 
-    One that does not fit the model is not proposed; who types its name finds it last, and why.
-    A choice whose whole text would be over Discord's 100 characters is left out; it can be typed.
+    A LoRA that does not fit the model is offered only to a user who types its name, last and with
+    the reason. A choice whose value would exceed Discord's 100 characters is left out; it can still
+    be typed.
     """
     head, comma, last = text.rpartition(",")
     kept = f"{head.strip()}, " if comma and head.strip() else ""
@@ -55,7 +56,7 @@ def adapter_choices(
 
 
 def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say) -> str:
-    """`name`, and as many of the words that trigger it as there is room for."""
+    """`name` and as many trigger words as there is room for."""
     code = "loras.triggers" if entry.trigger_words else "loras.suggested"
     words = entry.trigger_words or facts.candidates
     for count in range(len(words), 0, -1):
@@ -66,9 +67,9 @@ def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say
 
 
 def scheduler_choices(text: str) -> list[Choice[str]]:
-    """The one that is meant, however it is spelt; then those whose name holds what was typed.
+    """The scheduler meant, in any spelling, then those whose name contains what was typed.
 
-    All of them while nothing is like it.
+    All of them if there is no match.
     """
     wanted = text.strip().casefold()
     found = [name for name in SCHEDULERS if wanted in name.casefold()]
@@ -80,7 +81,7 @@ def scheduler_choices(text: str) -> list[Choice[str]]:
 
 
 def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
-    """What was typed, when it is a size; then presets at the model's pixel count."""
+    """What was typed, if it is a size, then presets at the model's pixel count."""
     sizes: dict[tuple[int, int], str] = {}
     try:
         width, height = parse_size(text, model.size, model.family)

@@ -1,7 +1,7 @@
-"""What a button or select says of itself: its `custom_id`, `<prefix>:<field>:<field>`.
+"""The `custom_id` of a button or select: `<prefix>:<field>:<field>`.
 
-Discord sends that id back with every use, so it works on messages from before a restart, and for as
-long as its prefix and fields stay as they are.
+Discord sends it back with every use, so buttons keep working after a restart, for as long as the
+prefix and fields stay the same.
 """
 
 import re
@@ -15,27 +15,27 @@ CUSTOM_ID_MAX = 100
 
 @dataclass(frozen=True)
 class CustomId:
-    """Subclasses are frozen dataclasses that set `prefix`; a field is whatever its own type makes
-    of its text: str, int, a StrEnum.
+    """Subclasses are frozen dataclasses that set `prefix`. A field's type, such as str, int or a
+    StrEnum, is called with the field's text to parse it.
 
-    prefix: lower-case letters. It stays for good: old messages carry it.
+    prefix: lower-case letters. It must never change: old messages carry it.
     """
 
     prefix: ClassVar[str]
 
     def __str__(self) -> str:
-        """What Discord is sent. Raises ValueError when a field holds `:` or all are too long."""
+        """The id as sent. Raises ValueError if a field contains `:` or the whole is too long."""
         values = [str(getattr(self, field.name)) for field in fields(self)]
         text = ":".join([self.prefix, *values])
         if len(text) > CUSTOM_ID_MAX or any(":" in value for value in values):
             raise ValueError(
-                f"custom_id {text!r}: allowed are {CUSTOM_ID_MAX} characters, no ':' within a field"
+                f"custom_id {text!r}: at most {CUSTOM_ID_MAX} characters, and no ':' within a field"
             )
         return text
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The id that `text` is. Raises ValueError unless it is exactly what __str__ writes."""
+        """Parse an id. Raises ValueError unless `text` is exactly what __str__ returns."""
         types = get_type_hints(cls)
         parsed = cls(
             *(
@@ -51,9 +51,9 @@ class CustomId:
 class Routed(
     discord.ui.DynamicItem[discord.ui.Item[Any]], template=re.compile(r"[a-z]+:.*", re.DOTALL)
 ):
-    """A button or select whose use goes to the client's `components`, by its custom_id.
+    """A button or select routed to the client's `components` by its custom_id.
 
-    As an item of this kind discord.py keeps no record of each message that shows one.
+    Being a dynamic item, it does not make discord.py keep a view for every message that shows it.
     """
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Text from people and files as Discord shows it: without Markdown, and cut to length."""
+"""Text from users and files for Discord: Markdown escaped, and cut to length."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,10 @@ VALUE_SHOWN = 200
 
 
 def escaped(text: str) -> str:
-    """`text` with Discord's Markdown switched off, in time linear in its length.
+    """`text` with Discord's Markdown escaped and direction overrides removed.
 
-    Nor does it turn the direction of what is written around it.
-
-    discord.py's escape_markdown is not: a long row of brackets takes it a third of a second.
+    Takes time linear in its length; discord.py's escape_markdown does not: a long run of brackets
+    takes it a third of a second.
     """
     return SPECIAL.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", straight(text))
 
@@ -25,7 +24,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def shown(text: str, limit: int) -> str:
-    """`text` escaped, at most `limit` characters in all, never ending in half an escape."""
+    """`text` escaped and cut to `limit` characters, never in the middle of an escape."""
     whole = escaped(shortened(text, limit))
     if len(whole) <= limit:
         return whole
@@ -35,9 +34,9 @@ def shown(text: str, limit: int) -> str:
 
 
 def plain(params: Mapping[str, object]) -> dict[str, object]:
-    """`params` for a sentence that Discord renders: file names and the like without Markdown.
+    """`params` for a sentence that Discord renders: file names and the like, escaped.
 
-    Long ones are cut: an option may have 6,000 characters, an answer that quotes it 2,000.
+    Long values are cut: an option may have 6,000 characters, the message that quotes it 2,000.
     """
     return {name: _plain(value) for name, value in params.items()}
 

@@ -1,4 +1,4 @@
-"""Pure functions from what happened to what Discord shows: status, result, failure."""
+"""The embeds of a job: status, result, failure."""
 
 from collections.abc import Sequence
 
@@ -27,16 +27,16 @@ PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters o
 def status_embed(
     say: Say, job: Job, progress: Progress, preview: str | None = None, note: str = ""
 ) -> discord.Embed:
-    """A job that is waiting or being painted. preview: name of the attachment that shows it.
+    """A queued or running job. preview: file name of the attachment with the preview image.
 
-    note: a sentence about this job that is said all the while.
+    note: a sentence about this job, shown in every state.
     """
     embed = discord.Embed(
         title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
     )
     about = _facts(say, job)
     if progress.ready_at is not None:
-        # In the value: Discord shows a field's name as it is written.
+        # In the value, because Discord does not render timestamps in a field's name.
         about = say("status.ready", when=progress.ready_at) + "\n" + about
     embed.add_field(name=status_line(say, progress), value=about, inline=False)
     if note:
@@ -55,7 +55,7 @@ def result_embed(
     model_name: str,
     notes: Sequence[str] = (),
 ) -> discord.Embed:
-    """A finished job. `notes` are sentences: warnings, the verdict of a reroll, a re-encoding."""
+    """A finished job. `notes` are sentences: warnings, how a reroll compares, re-encoded files."""
     request = job.request
     words = [_prompt(request.prompt), shortened("\n".join(notes), NOTES_SHOWN)]
     embed = discord.Embed(
@@ -72,7 +72,7 @@ def result_embed(
     for name, value in _extras(say, request):
         embed.add_field(name=name, value=value)
     embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
-    # A mention inside an embed names the person and pings nobody.
+    # A mention inside an embed shows the name without pinging.
     embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
     # A line of its own: ten digits wrap in an inline field.
     seeds = " ".join(f"`{image.seed}`" for image in images)
@@ -81,13 +81,13 @@ def result_embed(
     if request.negative:
         negative = shown(request.negative, FIELD_MAX)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
-    # By its id the message is found again, should the process end before it notes the message's.
+    # Lets find_message find the message if the process dies before recording the message's id.
     embed.set_footer(text=f"{say('result.invitation')} · {job.id}")
     return embed
 
 
 def failure_embed(say: Say, job: Job) -> discord.Embed:
-    """A job that failed or was cancelled, in one kind sentence, with what was asked for."""
+    """A failed or cancelled job: the reason in one sentence, and the request."""
     if job.error is None:
         embed = discord.Embed(title=say("title.cancelled"), colour=GREY)
     else:
@@ -110,7 +110,7 @@ def alt_text(prompt: str) -> str:
 
 
 def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
-    """Name and value of what only some requests have."""
+    """Names and values of the settings that only some requests have."""
     extras = []
     if request.preset:
         extras.append((say("result.preset"), request.preset))
@@ -129,7 +129,7 @@ def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
 
 
 def _facts(say: Say, job: Job) -> str:
-    """`sdxl-base · 1024×1024 · Seed 42`, for the messages that are not the result."""
+    """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
     parts = [
         request.model,

@@ -1,4 +1,4 @@
-"""Pages of the catalog: entries to embeds."""
+"""Pages of the catalog: embeds that list models and LoRAs."""
 
 from collections.abc import Collection, Sequence
 from typing import TypeVar
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def cut(entries: Sequence[T], page: int) -> tuple[Sequence[T], int, int]:
-    """The entries of `page`, that page brought into range, and the number of pages; from 0."""
+    """The entries of `page`, its number clamped to the range (from 0), and the page count."""
     pages = max(1, -(-len(entries) // PER_PAGE))
     page = max(0, min(page, pages - 1))
     return entries[page * PER_PAGE : (page + 1) * PER_PAGE], page, pages
@@ -32,7 +32,7 @@ def models_page(
     loaded: Collection[str],
     states: dict[str, str],
 ) -> tuple[discord.Embed, int, int]:
-    """states: what to say of a model's files, by key; none for those that are there."""
+    """states: a remark on a model's files, by key; no entry if they are present."""
     listed, page, pages = cut(models, page)
     embed = discord.Embed(title=say("models.title"), colour=BLURPLE)
     if not models:
@@ -62,9 +62,9 @@ def loras_page(
     model: ModelEntry | None,
     catalog: Catalog,
 ) -> tuple[discord.Embed, int, int]:
-    """Those that do not fit come last, marked.
+    """LoRAs that do not fit come last, marked.
 
-    model: that they are wanted for, None for any. catalog: knows what their files say.
+    model: the one they are for; None for any. catalog: has the facts read from their files.
     """
     key = model.key if model else None
     unfit = {entry.key: why for entry in adapters if (why := catalog.misfit(entry.key, key))}
@@ -90,7 +90,7 @@ def loras_page(
 
 
 def misfit_mark(say: Say, why: Misfit) -> str:
-    """Why a LoRA does not fit, in a few words."""
+    """A few words on why a LoRA does not fit."""
     if why.kind == "models":
         return say("loras.other_model", models=why.found)
     if why.kind == "base":
@@ -99,7 +99,7 @@ def misfit_mark(say: Say, why: Misfit) -> str:
 
 
 def kind(say: Say, facts: AdapterFacts) -> list[str]:
-    """What kind of adapter it is, as far as its file tells."""
+    """Its algorithm, rank and base model, as far as the file tells."""
     family = [] if facts.algorithm == UNKNOWN else [facts.algorithm]
     rank = [] if facts.rank is None else [say("loras.rank", rank=facts.rank)]
     return [*family, *rank, *filter(None, [facts.base])]
@@ -116,7 +116,7 @@ def _add(
     description: str,
     below: Sequence[str],
 ) -> None:
-    """A field of at most VALUE_MAX characters; the description gives way to what is around it."""
+    """Add a field of at most VALUE_MAX characters; the description is cut first."""
     room = VALUE_MAX - sum(len(line) + 1 for line in (*above, *below))
     lines = [*above, shown(description, room) if room > 0 else "", *below]
     value = "\n".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""The queue as people see it: who is painted now, who waits, and when yours will be ready."""
+"""The queue as users see it: what is running, what is waiting, and when yours will be ready."""
 
 from collections.abc import Collection, Sequence
 
@@ -28,9 +28,9 @@ def queue_embed(
     guild_id: int | None,
     paused: bool,
 ) -> discord.Embed:
-    """line: everyone in it, in the order expected. running: the ids of the jobs that are painted.
+    """line: the whole queue, in the order expected. running: ids of the running jobs.
 
-    Prompts are shown of `user_id` only, and names only of those in the server `guild_id`.
+    Shows only the prompts of `user_id`, and only the names of users in the server `guild_id`.
     """
     embed = discord.Embed(title=say("line.title"), colour=YELLOW if paused else BLURPLE)
     lines = [say("line.paused")] if paused else []
@@ -65,7 +65,10 @@ def queue_embed(
 def job_choices(
     text: str, say: Say, line: Sequence[Ticket], *, user_id: int, others: int | None
 ) -> list[Choice[str]]:
-    """The jobs that may be cancelled; one's own first. others: the server of which all are."""
+    """The jobs that the user may cancel, their own first.
+
+    others: the server in which they may cancel all jobs; None for own jobs only.
+    """
     wanted = text.strip().casefold()
     own, foreign = [], []
     for ticket in line:

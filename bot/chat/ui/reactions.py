@@ -1,4 +1,4 @@
-"""The reactions that a result understands."""
+"""The reactions on a result that the bot acts on."""
 
 SAME_SEED = "🔁"
 NEW_SEED = "🎲"

@@ -1,4 +1,4 @@
-"""Courier: brings a parcel to a job's message, or into a new one, by whichever way is open."""
+"""Sender: puts content into a job's message, or a new one, through any route Discord accepts."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from bot.chat.delivery.outbox import Away
 from bot.chat.delivery.posts import (
     ChannelPost,
     InteractionPost,
-    Parcel,
+    MessageContent,
     Post,
     Refusal,
     mention,
@@ -29,19 +29,19 @@ NO_WAY = {
     Refusal.REJECTED: "delivery.rejected",
 }
 NONCE_KEPT = 60_000
-"""Milliseconds for which a nonce surely keeps Discord from taking a message twice; the docs say
+"""Milliseconds for which a nonce reliably prevents a duplicate message; the docs say
 "the past few minutes" (resources/message)."""
 
 
 class TooLarge(Exception):
-    """Discord refused the files' size."""
+    """The files exceed Discord's size limit."""
 
 
-class Courier:
-    """First the interaction's own answer, then the message in its channel, then a new message
-    there, then a direct one. None of them is ever sent twice, whenever the process ended.
+class Sender:
+    """Tries the interaction's response, then the message in its channel, then a new message there,
+    then a direct message. Nothing is ever sent twice, even if the process dies in between.
 
-    webhook: makes one of an interaction's token.
+    webhook: builds one from an interaction's token.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Courier:
         self._webhook = webhook
 
     def channel(self, job: Job) -> discord.PartialMessageable:
-        """Where `job` was asked for. Raises JobFailed when it was not asked for in a channel."""
+        """Where `job` was requested. Raises JobFailed when its origin has no channel."""
         origin = Discord.of(job.origin)
         if origin.channel_id is None:
             raise JobFailed("delivery.gone")
@@ -62,7 +62,7 @@ class Courier:
         return InteractionPost(self._webhook(token.token), token.good_to)
 
     async def post(self, job: Job) -> Post | None:
-        """How the job's message is reached now; None when it is not known."""
+        """How to reach the job's message now; None when its id is unknown."""
         token = await self._store.messages.token(job.id)
         interaction_id = Discord.of(job.origin).interaction_id
         if token is not None and interaction_id is not None:
@@ -70,39 +70,41 @@ class Courier:
         return self.channel_post(job)
 
     def channel_post(self, job: Job) -> ChannelPost | None:
-        """The job's message, reached through its channel; None when it is not known."""
+        """The job's message, reached through its channel; None when its id is unknown."""
         message_id = Discord.of(job.origin).message_id
         if message_id is None:
             return None
         return ChannelPost(self.channel(job).get_partial_message(message_id))
 
-    async def bring(self, job: Job, parcel: Parcel, post: Post | None) -> tuple[int, int]:
-        """Put `parcel` into the job's message, or into a new one; the ids of channel and message.
+    async def deliver(
+        self, job: Job, content: MessageContent, post: Post | None
+    ) -> tuple[int, int]:
+        """Put `content` into the job's message, or a new one; returns channel and message ids.
 
         post: how the message was reached while the job ran.
-        Raises JobFailed when no way is open, TooLarge when the files must shrink, and Away.
+        Raises JobFailed when every route failed, TooLarge when the files must shrink, and Away.
         """
         channel = self.channel(job)
         async for way in self._edits(job, post):
             try:
-                return channel.id, await way.edit(parcel)
+                return channel.id, await way.edit(content)
             except Exception as error:
-                self._weigh(job, error)
-        # A new message has no command above it that says whose it is.
-        named = replace(parcel, content=parcel.content or mention(Discord.of(job.origin).user_id))
+                self._classify(job, error)
+        # Unlike a response to a command, a new message does not show whose it is.
+        named = replace(content, text=content.text or mention(Discord.of(job.origin).user_id))
         try:
             return channel.id, await self._send_once(channel, job, named)
         except Exception as error:
-            meaning = self._weigh(job, error)
-            if parcel.direct is not None and meaning is not Refusal.REJECTED:
+            meaning = self._classify(job, error)
+            if content.direct is not None and meaning is not Refusal.REJECTED:
                 try:
-                    return await self._send_direct(job, replace(parcel, content=parcel.direct))
+                    return await self._send_direct(job, replace(content, text=content.direct))
                 except Exception as second:
-                    self._weigh(job, second)
+                    self._classify(job, second)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
 
     async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
-        """The ways to the message that is there, the best first."""
+        """The routes to the existing message, best first."""
         if isinstance(post, InteractionPost) and post.alive:
             yield post
         elif isinstance(stored := await self.post(job), InteractionPost):
@@ -110,12 +112,12 @@ class Courier:
         if (edit := self.channel_post(job)) is not None:
             yield edit
         elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
-            # Its acknowledgement arrived, and the process did not live to note it.
+            # Its acknowledgement arrived, but the process died before recording it.
             yield ChannelPost(self.channel(job).get_partial_message(found))
 
-    async def _send_direct(self, job: Job, parcel: Parcel) -> tuple[int, int]:
+    async def _send_direct(self, job: Job, content: MessageContent) -> tuple[int, int]:
         channel = await self._client.create_dm(discord.Object(Discord.of(job.origin).user_id))
-        message_id = await self._send_once(channel, job, parcel, reply=False)
+        message_id = await self._send_once(channel, job, content, reply=False)
         log.info("job %s: sent as a direct message", job.id)
         return channel.id, message_id
 
@@ -123,24 +125,24 @@ class Courier:
         self,
         channel: discord.PartialMessageable | discord.DMChannel,
         job: Job,
-        parcel: Parcel,
+        content: MessageContent,
         *,
         reply: bool = True,
     ) -> int:
-        """A new message, unless it was sent before; its id."""
+        """Send a new message, or edit it if an earlier attempt sent it; returns its id."""
         before = await self._store.messages.set_posting(job.id)
         if before is not None and before < now_ms() - NONCE_KEPT:
             found = await self._find(channel, job, before)
             if found is not None:
-                return await ChannelPost(channel.get_partial_message(found)).edit(parcel)
+                return await ChannelPost(channel.get_partial_message(found)).edit(content)
         reference = _reference(job) if reply else None
         try:
-            return (await send(channel, parcel, nonce=nonce_of(job), reply_to=reference)).id
+            return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
         except discord.Forbidden:
             if reference is None:
                 raise
-            # A reply asks for the permission to read what it answers; a message does not.
-            return (await send(channel, parcel, nonce=nonce_of(job))).id
+            # A reply needs permission to read the message history; a plain message does not.
+            return (await send(channel, content, nonce=nonce_of(job))).id
 
     async def _find(
         self,
@@ -148,17 +150,17 @@ class Courier:
         job: Job,
         since: int,
     ) -> int | None:
-        """See find_message; None where the channel may not be read. Raises Away."""
+        """As find_message, but None when the channel cannot be read. Raises Away."""
         me = self._client.user
         try:
             return await find_message(channel, job, since, me.id if me else None)
         except Exception as error:
-            self._weigh(job, error)
+            self._classify(job, error)
             return None
 
     @staticmethod
-    def _weigh(job: Job, error: Exception) -> Refusal:
-        """Return if another way may be open; raise for what no other way mends."""
+    def _classify(job: Job, error: Exception) -> Refusal:
+        """Return the refusal if another route may work; raise if none would."""
         meaning = refusal(error)
         match meaning:
             case None:
@@ -168,9 +170,9 @@ class Courier:
             case Refusal.TRANSIENT:
                 raise Away(short(error)) from error
             case Refusal.REJECTED:
-                log.error("job %s: Discord rejects the message: %s", job.id, short(error))
+                log.error("job %s: Discord rejected the message: %s", job.id, short(error))
             case _:
-                log.info("job %s: one way is closed: %s", job.id, short(error))
+                log.info("job %s: Discord refused one route: %s", job.id, short(error))
         return meaning
 
 
