@@ -9,12 +9,12 @@ from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
-from bot.request.characters import storable, straight, visible
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.unicode_text import storable, straight, visible
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
