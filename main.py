@@ -14,7 +14,7 @@ from cogs import EXTENSIONS
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A pipe on Windows has an old code page, which knows neither ✓ nor most prompts.
+        # A pipe on Windows has a legacy code page: no ✓, and few of the characters in prompts.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parser().parse_args(arguments, argparse.Namespace(extensions=EXTENSIONS))

@@ -1,4 +1,4 @@
-"""Settings: what the owner can set, read from the environment and `.env`, checked at start.
+"""Settings: what the owner can set, read from the environment and `.env`, validated at start.
 
 `make docs` writes `.env.example` and `docs/settings.md` from the class below.
 """
@@ -20,11 +20,11 @@ from catalog import Demos
 DISCORD_API_URL = "https://discord.com/api/v10"
 
 Ids = Annotated[tuple[int, ...], NoDecode]
-"""Ids of Discord, written with commas between them."""
+"""Discord IDs, separated by commas."""
 
 
 def _as_written(value: object) -> str:
-    """A setting's value as it stands in the environment."""
+    """A setting's value as written in the environment."""
     match value:
         case SecretStr():
             return value.get_secret_value()
@@ -266,14 +266,14 @@ class Settings(BaseSettings):
     @classmethod
     def _plain_url(cls, url: str) -> str:
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
-            raise ValueError("allowed is an address such as https://discord.com/api/v10")
+            raise ValueError("must be a URL such as https://discord.com/api/v10")
         return url.rstrip("/")
 
     @field_validator("proxy")
     @classmethod
     def _proxy_url(cls, url: str | None) -> str | None:
         if url is not None and not re.fullmatch(r"https?://\S+", url):
-            raise ValueError("allowed is an address such as http://127.0.0.1:3128")
+            raise ValueError("must be a URL such as http://127.0.0.1:3128")
         return url
 
     @field_validator("allowed_roles", "blocked_users", mode="before")
@@ -283,7 +283,7 @@ class Settings(BaseSettings):
             return text
         parts = _parts(text)
         if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
-            raise ValueError("allowed are ids separated by commas, such as 123, 456")
+            raise ValueError("must be IDs separated by commas, such as 123, 456")
         return tuple(int(part) for part in parts)
 
     @field_validator("priority_roles", mode="before")
@@ -293,7 +293,7 @@ class Settings(BaseSettings):
             return text
         parts = [re.fullmatch(r"([0-9]{1,19})(?: *: *([1-9][0-9]?))?", p) for p in _parts(text)]
         if not all(parts):
-            raise ValueError("allowed are ids with a number from 1 to 99, such as 123, 456:2")
+            raise ValueError("must be IDs with a priority from 1 to 99, such as 123, 456:2")
         return {int(part[1]): int(part[2] or 1) for part in parts if part}
 
     @field_validator("data_dir", "catalog_dir", "models_dir")
@@ -319,17 +319,17 @@ class Settings(BaseSettings):
         return self.data_dir / "inputs"
 
     def demos(self, otherwise: Demos) -> Demos:
-        """What becomes of the demo models; `otherwise` unless the owner asked for them."""
+        """How the demo models are offered; `otherwise` unless the owner set IMAGEN_DEMO."""
         return "default" if self.demo else otherwise
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not be read in any log."""
-        # discord.py strips it, and so it would be logged.
+        """Values that must never appear in a log."""
+        # discord.py strips the token, so this is the form that could end up in a log.
         token = self.token.get_secret_value().strip() if self.token else ""
         return tuple(secret for secret in (token, self.proxy or "") if secret)
 
     def variables(self) -> dict[str, str]:
-        """The environment in which `load` gives these settings again. Secrets are in it."""
+        """The environment from which `load` restores these settings, secrets included."""
         given = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
@@ -339,11 +339,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment and `.env`; raise SettingsError naming every wrong variable."""
+        """Read the environment and `.env`; raise SettingsError naming every invalid variable."""
         names = {name for name, _ in described()}
         unknown = sorted(n for n in os.environ if n.upper() not in names and _meant_for_us(n))
         problems = [
-            f"{name}: no such setting; known are {', '.join(names_of())}" for name in unknown
+            f"{name}: no such setting; the settings are {', '.join(names_of())}" for name in unknown
         ]
         settings = None
         try:
@@ -351,7 +351,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems += [_sentence(str(e["loc"][0]), e) for e in error.errors()]
         except UnicodeDecodeError:
-            problems.append(".env: it is not UTF-8 text; save it as UTF-8")
+            problems.append(".env: not UTF-8 text; save it as UTF-8")
         if problems or settings is None:
             raise SettingsError("\n".join(problems))
         return settings
@@ -362,13 +362,13 @@ def names_of() -> tuple[str, ...]:
 
 
 def described() -> Iterator[tuple[str, str]]:
-    """Every variable's name, and the sentence that says what it is."""
+    """Each variable's name and description."""
     for field in Settings.model_fields.values():
         yield str(field.alias), str(field.description)
 
 
 def _meant_for_us(name: str) -> bool:
-    """Whether a variable of the environment is ours by its prefix, or nearly one of ours."""
+    """Whether an environment variable has our prefix, or is close to the name of a setting."""
     name = name.upper()
     return name.startswith("IMAGEN_") or bool(get_close_matches(name, names_of(), 1, 0.8))
 
@@ -382,8 +382,9 @@ SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")
 
 def _sentence(name: str, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        # The value is not shown: the misspelt name may be the token's.
-        return f"{name.upper()}: no such setting; known are {', '.join(names_of())}"
-    reason = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    value = "its value" if name in SECRET else repr(error["input"])
-    return f"{name}: {value} is not possible; {reason}"
+        # The value is not shown: the name may be a misspelling of the token's.
+        return f"{name.upper()}: no such setting; the settings are {', '.join(names_of())}"
+    allowed = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    allowed = allowed.partition(", unable to ")[0]
+    given = "" if name in SECRET else f", got {error['input']!r}"
+    return f"{name}: {allowed}{given}"

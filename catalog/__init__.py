@@ -1,4 +1,4 @@
-"""The catalog: which models and LoRAs there are, where their weights lie, how people find them."""
+"""The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.live import LiveCatalog

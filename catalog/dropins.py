@@ -1,4 +1,4 @@
-"""Weight files that were dropped into `models_dir`: offered without an entry."""
+"""Weight files dropped into `models_dir`, offered without an entry in the catalog."""
 
 import json
 import math
@@ -26,26 +26,26 @@ SIDECAR_MAX: Final = 64 * 1024
 _DESCRIPTION_MAX = 1000
 
 Stamp = tuple[str, int, int]
-"""Path, size and time of change in nanoseconds: a file that has the same is not read again."""
+"""Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
 Said = TypeVar("Said")
 
 
 @dataclass(slots=True)
 class HeaderCache:
-    """What the headers of weight files said, kept between readings of the catalog."""
+    """What the headers of weight files said, kept between reads of the catalog."""
 
     _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
 
     def title(self, file: Path) -> str:
-        """`ss_output_name` of a checkpoint, or ''. Raises HeaderError when it is broken."""
-        # Its `modelspec.title` is as a rule that of a model which was merged into it.
+        """`ss_output_name` of a checkpoint, or ''. Raises HeaderError if the file is broken."""
+        # Its `modelspec.title` is usually that of a model that was merged into it.
         return _once(
             self._titles, file, lambda: read_header(file).metadata.get("ss_output_name", "")
         )
 
     def facts(self, file: Path) -> AdapterFacts:
-        """What an adapter file says of itself. Raises HeaderError when it is broken."""
+        """What an adapter file says about itself. Raises HeaderError if the file is broken."""
 
         def read() -> AdapterFacts:
             header = read_header(file)
@@ -55,18 +55,18 @@ class HeaderCache:
 
     @property
     def adapter_stamps(self) -> tuple[Stamp, ...]:
-        """Of the adapter files that were read, sound or not."""
+        """Stamps of the adapter files that were read, valid or not."""
         return tuple(self._facts)
 
     def forget_all_but(self, files: Collection[Path]) -> None:
-        """Drop what is known of every other file."""
+        """Drop everything that is cached for other files."""
         kept = {str(file) for file in files}
         self._titles = {stamp: said for stamp, said in self._titles.items() if stamp[0] in kept}
         self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
 
 
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
-    """What `read` says of `file`, or said when the file was the same."""
+    """The result of `read` for `file`, cached until the file changes."""
     try:
         status = file.stat()
     except OSError as error:
@@ -85,7 +85,7 @@ def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[],
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the folders hold: sound entries, the files they were made of, and what was wrong.
+    """What is in the folders: valid entries, the files they were made from, and problems.
 
     facts: what the files of the adapters say, by key.
     """
@@ -98,7 +98,7 @@ class Found:
 
 
 def weight_files(models_dir: Path, folder: str) -> list[Path]:
-    """The .safetensors files and links directly in a drop-in folder, sorted; [] without it."""
+    """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent."""
     try:
         with os.scandir(models_dir / folder) as entries:
             names = sorted(
@@ -119,11 +119,11 @@ def find(
     adapter_keys: Collection[str],
     headers: HeaderCache,
 ) -> Found:
-    """Make an entry of every sound file in the drop-in folders.
+    """Make an entry for every valid file in the drop-in folders.
 
-    claimed: resolved paths that entries of the catalog name; these files are left alone.
-    model_keys, adapter_keys: taken keys, of disabled and broken entries too.
-    headers: what is known already; brought up to date.
+    claimed: resolved paths of files that entries of the catalog name; these are skipped.
+    model_keys, adapter_keys: keys in use, including those of disabled and broken entries.
+    headers: the cache to use; updated.
     """
     models: list[ModelEntry] = []
     adapters: list[AdapterEntry] = []
@@ -173,13 +173,13 @@ def find(
 
 
 def real(path: Path) -> Path:
-    """`path` without links, as far as they lead somewhere; of a loop, itself."""
-    # Path.resolve raises on loops, and on Python 3.13 it does not.
+    """`path` with its links resolved as far as they exist; a loop of links resolves to itself."""
+    # Path.resolve raises on loops before Python 3.13.
     return Path(os.path.realpath(path))
 
 
 def slug(stem: str) -> str:
-    """A key made of a file name. Always the same for the same name; never empty."""
+    """A key made from a file name: deterministic, and never empty."""
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     key = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:KEY_MAX].rstrip("-._")
     return key or f"file-{zlib.crc32(os.fsencode(stem)):08x}"
@@ -200,23 +200,23 @@ def _numbered(key: str) -> Iterator[str]:
 
 
 def _path(file: Path, models_dir: Path) -> str:
-    # A link may lead anywhere, and `locate` refuses a relative path that leaves the folder.
+    # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
     if real(file).is_relative_to(real(models_dir)):
         return file.relative_to(models_dir).as_posix()
     return str(file.absolute())
 
 
 def _stated(facts: AdapterFacts) -> dict[str, Any]:
-    """Fields of an entry that the author wrote into the file; tags are guesses, so not these."""
+    """Fields of an entry that the author wrote into the file; not its tags, which are guesses."""
     fields: dict[str, Any] = {"trigger_words": facts.phrase} if facts.phrase else {}
     return fields if facts.weight is None else {**fields, "default_weight": facts.weight}
 
 
 def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """What AUTOMATIC1111 keeps about a LoRA beside it: fields of the entry, and what was wrong."""
+    """Read the JSON file that AUTOMATIC1111 keeps next to a LoRA: fields of the entry, problems."""
     try:
         if file.is_fifo():
-            return {}, ["ignored: it is not a file"]  # it would be waited for, for ever
+            return {}, ["ignored: it is not a file"]  # opening it would block forever
         with file.open("rb") as opened:
             raw = opened.read(SIDECAR_MAX + 1)
     except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""Text as one line: what files say of themselves goes into tables, logs and messages."""
+"""Text as one line: what files say about themselves ends up in tables, logs and messages."""
 
 import re
 from typing import Final
 
-# Marks that override the direction of writing count too: names come from strangers' files.
+# Bidirectional overrides too: names come from untrusted files.
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -14,5 +14,5 @@ def one_line(text: object) -> str:
 
 def clean_line(text: str, most: int) -> str:
     """The first `most` characters of `text` as one line, without control characters."""
-    # Cut first: what a file says of itself may be megabytes.
+    # Cut first: the text may be megabytes long.
     return one_line(text[: 4 * most]).replace("�", " ").strip()[:most].strip()

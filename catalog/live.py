@@ -1,4 +1,4 @@
-"""LiveCatalog: the catalog as it is on the disk now, for readers that never wait for the disk."""
+"""LiveCatalog: keeps the catalog up to date with the disk; reading it never blocks."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from catalog.snapshot import Catalog, CatalogError, Problem
 log = logging.getLogger(__name__)
 
 REPORTED = 20
-"""Problems that one reading may write into the log."""
+"""How many problems to log at most each time the catalog is read."""
 
 _Stamp = tuple[str, int, int, int]
 
@@ -21,11 +21,11 @@ _Stamp = tuple[str, int, int, int]
 class LiveCatalog:
     """Holds the last good `Catalog` and swaps in a new one when the files change.
 
-    `current` may be read from any thread; `refresh` belongs to one thread at a time.
+    `current` may be read from any thread; only one thread at a time may call `refresh`.
     """
 
     def __init__(self, catalog_dir: Path, models_dir: Path, demos: Demos = "hidden") -> None:
-        """Read the catalog for the first time, which blocks. Raises CatalogError as it does."""
+        """Read the catalog for the first time. Blocks. Raises CatalogError if that fails."""
         self._demos = demos
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
@@ -43,10 +43,10 @@ class LiveCatalog:
     def refresh(self) -> bool:
         """Read the catalog again if a file changed. Blocks; True when a new one was swapped in.
 
-        A catalog that cannot be read, or that offers no model any more, is logged once and the
-        last good one stays.
+        If the catalog cannot be read, or offers no model any more, that is logged once and the last
+        good one stays in use.
         """
-        # Taken before reading: what changes meanwhile is seen the next time.
+        # Taken before reading, so that a change made meanwhile is noticed next time.
         seen = self._stamps(), self._changed()
         if seen == self._seen:
             return False
@@ -57,12 +57,12 @@ class LiveCatalog:
                 first = fresh.problems[0] if fresh.problems else "it is empty"
                 raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
         except CatalogError as error:
-            log.error("The changed catalog cannot be used, the last good one stays: %s", error)
+            log.error("The changed catalog cannot be used, keeping the last good one: %s", error)
             return False
         self._seen = seen[0], self._changed()
         _report(fresh.problems, self._current.problems)
         self._current = fresh
-        log.info("Catalog read: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
+        log.info("Catalog reloaded: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
         return True
 
     async def watch(self, interval: float = 2.0) -> Never:
@@ -85,12 +85,12 @@ class LiveCatalog:
         stamps = [_stamp(file) for file in files]
         for folder in (dropins.CHECKPOINTS, dropins.LORAS):
             stamps += _listing(self._models_dir / folder)
-        # The folder of a snapshot changes when a download puts a file into it.
+        # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
         return tuple(stamps)
 
     def _changed(self) -> tuple[dropins.Stamp, ...]:
-        """Adapter files that entries name elsewhere and that are no longer as they were read."""
+        """Adapter files outside the drop-in folder that have changed since they were read."""
         listed = str(self._models_dir / dropins.LORAS)
         known = [
             stamp
@@ -125,4 +125,4 @@ def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:
         log.warning("Catalog: %s", problem)
     if len(fresh) > REPORTED:
         rest = len(fresh) - REPORTED
-        log.warning("Catalog: %d more like these; `main.py check` names them all", rest)
+        log.warning("Catalog: %d more problems; `main.py check` lists them all", rest)

@@ -10,10 +10,10 @@ from catalog.schema import AdapterEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_header
 
 BUILTIN: Final = "builtin:"
-"""Before the name of a folder or file that comes with the code."""
+"""Prefix of the name of a folder or file that ships with the code."""
 BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
 LOCAL_FOLDERS: Final = ("checkpoints", "loras")
-"""Folders of `models_dir` for the owner's own files; never taken for an organisation of the hub."""
+"""Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
 Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing"]
 
@@ -23,11 +23,11 @@ _MAX_REF_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """What a path of the catalog stands for on this machine.
+    """What a path of the catalog refers to on this machine.
 
     kind: folder, file, cached (a snapshot of the hub), download (fetched from the hub at first
         use), missing (none of these).
-    path: the folder, the file or the snapshot's folder; None for the others.
+    path: the folder, the file or the snapshot's folder; None for download and missing.
     """
 
     kind: Kind
@@ -45,13 +45,13 @@ _MISSING = Location("missing")
 def locate(
     path: str, models_dir: Path, weight_name: str | None = None, revision: str | None = None
 ) -> Location:
-    """Find out what `path` of an entry stands for. Reads folder listings only; never raises.
+    """Find out what `path` of an entry refers to. Only lists folders; never raises.
 
     path: `builtin:NAME`; a folder or .safetensors file, absolute, from `~`, or relative to
-        `models_dir`; else a hub id. A relative path that leads out of `models_dir`, by `..` or
-        by a link, is missing; an absolute one may point anywhere: it is the owner's choice.
-    weight_name: the file that a folder or a hub snapshot has to hold.
-    revision: the commit, tag or branch that a hub snapshot has to be of.
+        `models_dir`; else a hub id. A relative path that leaves `models_dir`, through `..` or a
+        link, is missing; an absolute one may point anywhere, as the owner chose.
+    weight_name: the file that a folder or a hub snapshot must contain.
+    revision: the commit, tag or branch that a hub snapshot must be of.
     """
     try:
         return _locate(path, models_dir, weight_name, revision)
@@ -82,12 +82,12 @@ def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str 
 
 
 def builtins() -> list[str]:
-    """Names of the models and adapters that come with the code."""
+    """Names of the models and adapters that ship with the code."""
     return sorted(p.name for p in BUILTINS_DIR.iterdir() if p.is_dir() or _is_weights(p))
 
 
 def is_hub_id(path: str) -> bool:
-    """Whether `path` has the form of a hub id that is not one of our own folders or files."""
+    """Whether `path` looks like a hub id and not like one of our own folders or files."""
     return (
         _HUB_ID.fullmatch(path) is not None
         and ".." not in path
@@ -98,7 +98,7 @@ def is_hub_id(path: str) -> bool:
 
 
 def _leaves(relative: str) -> bool:
-    # Windows rules on every system: a catalog travels, and `\` must never smuggle a `..` past us.
+    # Windows rules on every system: catalogs get copied, and `\` must never smuggle a `..` past us.
     path = PureWindowsPath(relative)
     return bool(path.drive or path.root or ".." in path.parts or "\x00" in relative)
 
@@ -117,7 +117,7 @@ def _is_weights(path: Path) -> bool:
 def _snapshot(
     hub: Path, repository: str, weight_name: str | None, revision: str | None
 ) -> Path | None:
-    """The cached snapshot to use: that of `revision` or of `main`, else any that is whole."""
+    """The cached snapshot to use: that of `revision` or of `main`, else any usable one."""
     folder = hub / f"models--{repository.replace('/', '--')}"
     snapshots = folder / "snapshots"
     if not snapshots.is_dir() or (revision and _leaves(revision)):
@@ -143,10 +143,9 @@ def _commit(ref: Path) -> str | None:
 
 
 def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location:
-    """Where all that `entry` needs is: its weights, and of a model its VAE and configuration.
+    """Where everything that `entry` needs is: its weights and, for a model, VAE and configuration.
 
-    The location is that of the weights, unless something else still has to be downloaded or is
-    missing.
+    Returns the location of the weights, unless something else is missing or not downloaded yet.
     """
     weights = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     others = []
@@ -162,9 +161,9 @@ def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location
 
 
 def weight_file(found: Location, weight_name: str | None) -> Path | None:
-    """The one .safetensors file of an adapter that is on this machine; None when there is none.
+    """The .safetensors file of an adapter on this machine; None if there is none.
 
-    A folder without `weight_name` has to hold just one. Reads folder listings only; never raises.
+    Without `weight_name`, a folder must contain exactly one. Only lists folders; never raises.
     """
     if found.kind == "file" or found.path is None:
         return found.path
@@ -178,9 +177,9 @@ def weight_file(found: Location, weight_name: str | None) -> Path | None:
 
 
 def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
-    """Why `entry` could not be painted with, one sentence each; empty when nothing is wrong.
+    """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
 
-    Reads folder listings and the header of a local .safetensors file; never raises.
+    Lists folders and reads the header of a local .safetensors file; never raises.
     """
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     problems = [*_problems_of_path("path", entry.path, models_dir, found, entry.weight_name)]
@@ -230,17 +229,17 @@ def _problems_of_choice(folder: Path) -> list[str]:
     except OSError as error:
         return [f"path {str(folder)!r} cannot be read: {error.strerror}"]
     if not files:
-        return [f"path {str(folder)!r} holds no .safetensors file"]
+        return [f"path {str(folder)!r} contains no .safetensors file"]
     if len(files) > 1:
-        return [f"weight_name must say which file of {str(folder)!r}: {', '.join(files[:5])}"]
+        return [f"weight_name must name a file in {str(folder)!r}: {', '.join(files[:5])}"]
     return []
 
 
 def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:
-    """others: what may be there instead of what is needed."""
+    """others: files that may be there instead of `needed`."""
     if any((folder / name).is_file() for name in (needed, *others)):
         return []
-    return [f"{field} {str(folder)!r} holds no {needed}: it is not in diffusers layout"]
+    return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
 
 
 def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
@@ -250,11 +249,11 @@ def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
             return f"must be one of {known}, got {path!r}"
         target = models_dir / Path(path).expanduser()
         if target.is_dir() and weight_name:
-            return f"{str(target)!r} holds no {weight_name!r}"
+            return f"{str(target)!r} contains no {weight_name!r}"
         if target.is_file() and target.suffix.lower() != ".safetensors":
             return f"{str(target)!r} is not a .safetensors file"
         if target.exists():
-            return f"{path!r} leads out of {str(models_dir)!r}: give the absolute path"
+            return f"{path!r} leads outside {str(models_dir)!r}: give an absolute path"
     except (OSError, ValueError, RuntimeError):
         pass
     else:

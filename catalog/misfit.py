@@ -10,9 +10,9 @@ from catalog.weight_files import SUPPORTED, UNSUPPORTED, AdapterFacts
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why an adapter fits none of the models, or not the one that is asked for.
+    """Why an adapter fits none of the models, or not the requested one.
 
-    found: its base, its algorithm, or the keys of the models that it is for, as `kind` says.
+    found: its base, its algorithm, or the keys of the models it is limited to, depending on `kind`.
     allowed: what would have fitted.
     """
 
@@ -25,13 +25,13 @@ class Misfit:
             return f"only for {self.found}"
         if self.kind == "base":
             return f"made for {self.found}, which fits no model here"
-        return f"of the kind {self.found}, which cannot be applied"
+        return f"of type {self.found}, which is not supported"
 
 
 def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) -> Misfit | None:
-    """Why the adapter fits no model of these families; None when it may.
+    """Why the adapter fits no model of these families; None if it fits one.
 
-    vouched: the owner named models that it fits, which outweighs metadata but not shapes.
+    vouched: the owner listed models it fits, which overrides metadata but not tensor shapes.
     """
     if facts.algorithm in UNSUPPORTED:
         return Misfit("algorithm", facts.algorithm, ", ".join(SUPPORTED))

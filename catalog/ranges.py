@@ -1,4 +1,4 @@
-"""What numbers may be: the shape that they have in the catalog's files."""
+"""Ranges of numbers, as tables in the catalog's files."""
 
 from typing import Self
 
@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class StrictTable(BaseModel):
-    """A table of the catalog: frozen, and nothing in it is guessed or converted."""
+    """A table of the catalog: frozen and strict, so no value is converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class IntRange(StrictTable):
-    """What a whole number may be, and what it is when nobody says."""
+    """The bounds of a whole number and its default."""
 
     min: int = Field(ge=1, le=1000)
     default: int = Field(ge=1, le=1000)
@@ -25,7 +25,7 @@ class IntRange(StrictTable):
 
 
 class FloatRange(StrictTable):
-    """What a number may be, and what it is when nobody says."""
+    """The bounds of a number and its default."""
 
     min: float = Field(ge=0, le=100)
     default: float = Field(ge=0, le=100)

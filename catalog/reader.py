@@ -1,4 +1,4 @@
-"""Reading the catalog: two TOML files and the drop-in folders, into one `Catalog`."""
+"""Reads the catalog, two TOML files and the drop-in folders, into one `Catalog`."""
 
 import contextlib
 import tomllib
@@ -22,14 +22,14 @@ MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
 
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
-"""What becomes of the entries marked `demo`: offered; or offered first, one of them as default."""
+"""How to treat entries marked `demo`; "default" offers them first, one of them as the default."""
 
 EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry)
 
 
 @dataclass(slots=True)
 class _Table(Generic[EntryT]):
-    """The sound entries of one file; `tables` are the unread ones, sound or not."""
+    """The valid entries of one file; `tables` holds the raw ones, valid or not."""
 
     entries: dict[str, EntryT] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)
@@ -45,9 +45,9 @@ def read_catalog(
 ) -> Catalog:
     """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
 
-    An entry that is wrong becomes a problem and is left out; the rest works. Blocks on the disk.
-    headers: what earlier readings learnt of the weight files, brought up to date.
-    Raises CatalogError when a file is absent, unreadable or not TOML.
+    An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
+    headers: the cache of weight file headers from earlier reads; updated.
+    Raises CatalogError if a file is missing, unreadable or not TOML.
     """
     file = catalog_dir / MODELS_FILE
     data = _parse(file)
@@ -124,7 +124,7 @@ def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -
     known = {table, "default", "reference"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
         hint = _nearest(key, sorted(known))
-        reason = f"not known here: only {_listed(sorted(known))} may stand at the top level{hint}"
+        reason = f"unknown key: only {_listed(sorted(known))} may be at the top level{hint}"
         result.problems.append(Problem(str(file), key, reason))
     tables = data.get(table, {})
     if not isinstance(tables, dict):
@@ -145,7 +145,7 @@ def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
     if not isinstance(fields, dict):
         raise ValueError(f"must be a table [{table}.{key}], got {fields!r:.40}")
     if "key" in fields:
-        raise ValueError("key is not a known field: the key stands in the table's heading")
+        raise ValueError("key is not a known field: the key is in the table's heading")
     unknown = next((name for name in fields if name not in kind.model_fields), None)
     if unknown is not None:
         if isinstance(fields[unknown], dict):
@@ -165,7 +165,7 @@ def _listed(words: list[str]) -> str:
 
 
 def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Location, str | None]]:
-    """Where the weights of each table are, and its weight_name; of broken entries too."""
+    """Where the weights of each table are, and its weight_name; includes broken entries."""
     places = {}
     for key, fields in tables.items():
         if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
@@ -178,7 +178,7 @@ def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Loca
 
 
 def _claimed(places: Iterable[tuple[Location, str | None]]) -> frozenset[Path]:
-    """Files that the tables name, broken entries too: a typo must not offer what they hide."""
+    """Files that the tables name. Includes broken entries: a typo must not expose a hidden file."""
     claimed = set()
     for found, name in places:
         if found.path and found.kind in {"file", "folder"}:
@@ -198,7 +198,7 @@ def _files(
 def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str, AdapterFacts]:
     facts = {}
     for key, file in files.items():
-        # What is wrong with the file of an entry is told where its problems are asked for.
+        # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
             facts[key] = headers.facts(file)
     return facts
@@ -207,7 +207,7 @@ def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str,
 def _default(
     file: Path, data: Mapping[str, Any], models: Mapping[str, ModelEntry]
 ) -> tuple[str, list[Problem]]:
-    """The key of the default model, and what is wrong with the one that the file names."""
+    """The key of the default model, and problems with the one named in the file."""
     offered = [model.key for model in models.values() if model.enabled]
     instead = offered[0] if offered else ""
     named = data.get("default")
@@ -223,7 +223,7 @@ def _default(
         why = f"default names {named!r}, which is disabled"
     else:
         why = f"default must be the key of an enabled and valid model, got {named!r}"
-    return instead, [Problem(str(file), "default", f"{why}; {instead!r} is used")]
+    return instead, [Problem(str(file), "default", f"{why}; using {instead!r}")]
 
 
 def _reference(file: Path, data: Mapping[str, Any]) -> tuple[ReferenceEntry | None, list[Problem]]:
@@ -244,7 +244,7 @@ def _unknown_adapters(
 ) -> list[Problem]:
     named = [(model.key, model.fast.adapter) for model in models.values() if model.fast]
     return [
-        Problem(str(file), key, f"fast names {adapter!r}, which is no key of {ADAPTERS_FILE}")
+        Problem(str(file), key, f"fast names {adapter!r}, which is not in {ADAPTERS_FILE}")
         for key, adapter in named
         if adapter is not None and adapter not in adapters and adapter not in tables
     ]
@@ -257,7 +257,7 @@ def _unknown_models(
     models: Mapping[str, ModelEntry],
 ) -> list[Problem]:
     return [
-        Problem(str(file), adapter.key, f"models names {key!r}, which is no key of {MODELS_FILE}")
+        Problem(str(file), adapter.key, f"models names {key!r}, which is not in {MODELS_FILE}")
         for adapter in adapters.values()
         for key in adapter.models
         if key not in models and key not in tables

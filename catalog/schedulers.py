@@ -1,4 +1,4 @@
-"""Schedulers and timesteps by the names that people know; the engine has what is behind them."""
+"""Names of schedulers and timesteps as users know them; the engine implements them."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ SCHEDULERS: Final = (
     "LCM",
     "TCD",
 )
-"""Every scheduler that an entry or a request may name, as AUTOMATIC1111 calls them."""
+"""Every scheduler that an entry or a request may name, with AUTOMATIC1111's names."""
 
 AYS: Final = "AYS"
 """Timesteps as in "Align Your Steps" (arXiv 2404.14507), instead of the scheduler's own."""

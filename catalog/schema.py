@@ -1,4 +1,4 @@
-"""The shape of one catalog entry, and what each of its fields may hold."""
+"""The schema of catalog entries: their fields and the values these may have."""
 
 import re
 from pathlib import PurePosixPath, PureWindowsPath
@@ -30,7 +30,7 @@ def _plain(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("must be one line without control characters")
     if text != text.strip():
-        raise ValueError("must not begin or end with a blank")
+        raise ValueError("must not begin or end with whitespace")
     return text
 
 
@@ -83,7 +83,7 @@ Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
 Licence = Annotated[Line, Field(max_length=200)]
-# TOML has lists where we keep tuples: strict only in what they hold.
+# TOML has lists where we keep tuples, so only the items are strict.
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
@@ -91,9 +91,9 @@ Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
 class FastPreset(StrictTable):
-    """How a model paints in a few steps.
+    """How a model generates in a few steps.
 
-    adapter: key of the distilled LoRA that makes it possible; None: the model is itself distilled.
+    adapter: key of the distilled LoRA it needs; None if the model itself is distilled.
     """
 
     adapter: str | None = None
@@ -104,10 +104,10 @@ class FastPreset(StrictTable):
 
 
 class ReferenceEntry(StrictTable):
-    """The IP-Adapter that lets a picture guide the painting; one for all models.
+    """The IP-Adapter that lets an image guide generation; one for all models.
 
-    path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it that
-    holds the image encoder, in transformers' layout. revision: commit, tag or branch on the hub.
+    path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it with
+    the image encoder, in transformers' layout. revision: commit, tag or branch on the hub.
     """
 
     path: Source
@@ -121,8 +121,8 @@ class ReferenceEntry(StrictTable):
 class _Entry(StrictTable):
     """What models and adapters have in common.
 
-    enabled: whether it is offered. demo: it comes with the code, to try the bot out: it is offered
-    where demos are asked for, whatever `enabled` says.
+    enabled: whether it is offered. demo: it ships with the code, to try out the bot, and is offered
+    where demos are requested, whatever `enabled` says.
     """
 
     key: str
@@ -148,19 +148,19 @@ class _Entry(StrictTable):
 
 
 class ModelEntry(_Entry):
-    """One checkpoint that people can choose.
+    """One checkpoint that users can choose.
 
     path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:NAME`.
-    weight_name: which checkpoint file of a repository or folder that holds single files.
+    weight_name: which file of a repository or folder with single-file checkpoints.
     revision: commit, tag or branch of the hub repository.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
-    clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own (penultimate) layer.
-    prediction: what the UNet was trained to predict; None: as its files say, else epsilon.
-    zero_terminal_snr: whether it was trained up to noise alone; None: as its files say.
-    guidance_rescale: 0.0–1.0, how much of guidance's growth in contrast is taken back, for models
-        of zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
-    fast: what the preset of that name sets; None: the model does not offer it.
+    clip_skip: counted as in AUTOMATIC1111: None or 2 is SDXL's own (penultimate) layer.
+    prediction: what the UNet was trained to predict; None: what its files say, else epsilon.
+    zero_terminal_snr: whether it was trained with zero terminal SNR; None: what its files say.
+    guidance_rescale: 0.0–1.0, how much of the contrast that guidance adds is removed, for models
+        with zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
+    fast: what the preset "fast" sets; None if the model does not offer it.
     """
 
     vae_path: Source | None = None
@@ -181,7 +181,7 @@ class ModelEntry(_Entry):
 
     @property
     def family(self) -> Family:
-        """The model family that it belongs to; never asked of the owner."""
+        """The model family it belongs to; the owner never has to set it."""
         return DEFAULT
 
     @model_validator(mode="after")
@@ -199,17 +199,17 @@ class ModelEntry(_Entry):
             )
         if width * height > self.max_pixels:
             raise ValueError(
-                f"size must hold at most {self.max_pixels} pixels (max_pixels),"
+                f"size must have at most {self.max_pixels} pixels (max_pixels),"
                 f" got {width}×{height}"
             )
         return self
 
 
 class AdapterEntry(_Entry):
-    """One LoRA that people can add to a model.
+    """One LoRA that users can add to a model.
 
     path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
-    models: keys of the models it fits; empty means every one.
+    models: keys of the models it fits; empty means all.
     """
 
     default_weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
@@ -217,7 +217,7 @@ class AdapterEntry(_Entry):
     models: Keys = ()
 
 
-# What pydantic's error types ask for, in the words of somebody who edits TOML.
+# What pydantic's error types expect, worded for an owner who edits TOML.
 _EXPECTED: Final = {
     "bool_type": "true or false",
     "float_type": "a number",
@@ -236,7 +236,7 @@ _RANGE: Final = "{min = 10, default = 30, max = 100}"
 
 
 def explain(error: ValidationError) -> str:
-    """`error` as one short line: each field, what is allowed, and what it was given."""
+    """`error` as one short line: each field, what is allowed, and the given value."""
     return one_line("; ".join(_explain_one(dict(detail)) for detail in error.errors()))
 
 
@@ -249,7 +249,7 @@ def _explain_one(detail: dict[str, Any]) -> str:
         return f"{field} is not a known field"
     if kind == "value_error":
         reason = str(context["error"])
-        # A check of several fields together names their values itself.
+        # Checks that involve several fields name the values themselves.
         named = not field or ", got " in reason
         return f"{field} {reason}".strip() + ("" if named else f", got {_shown(given)}")
     if kind in {"string_too_long", "too_long"}:

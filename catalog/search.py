@@ -1,7 +1,7 @@
-"""Finding entries by what a person typed: exact, prefix, word, substring, letters, near misses.
+"""Find entries by what a user typed: exact, prefix, word, substring, subsequence, near misses.
 
-Everything that can be prepared is prepared once per snapshot of the catalog, so that a search over
-10 000 entries takes a few milliseconds and touches nothing but memory.
+Indexes are built once per snapshot of the catalog, so that a search over 10,000 entries takes a few
+milliseconds and only touches memory.
 """
 
 import re
@@ -15,12 +15,12 @@ from rapidfuzz.distance import OSA, LCSseq
 
 QUERY_MAX: Final = 100
 SIMILAR: Final = 60
-"""Least of rapidfuzz's ratio (0–100) at which one name may have been meant by another."""
+"""Minimum of rapidfuzz's ratio (0–100) at which one name is suggested for another."""
 _SEPARATORS: Final = re.compile(r"[\s._/-]+")
 
 
 def fold(text: str) -> str:
-    """`text` as it is compared: no case, no accents, every separator one blank."""
+    """`text` normalised for comparison: no case, no accents, each run of separators one space."""
     plain = unicodedata.normalize("NFKD", text).casefold()
     if not plain.isascii():
         plain = "".join(c for c in plain if not unicodedata.combining(c))
@@ -28,14 +28,14 @@ def fold(text: str) -> str:
 
 
 class Index:
-    """Entries by number, 0 … n-1 in the order they are offered, each with a key and a name."""
+    """Entries numbered 0 … n-1 in the order they are offered, each with a key and a name."""
 
     def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
-        """entries: (key, name) each."""
+        """entries: a (key, name) pair for each."""
         pairs = [(fold(key), fold(name)) for key, name in entries]
         self._keys = [key for key, _ in pairs]
         self._names = [name for _, name in pairs]
-        # A line break parts the two and opens each: "\nanime" finds a prefix, " style" a word.
+        # A line break precedes each: "\nanime" finds a prefix, " style" a word.
         self._texts = [f"\n{key}\n{name}" for key, name in pairs]
         self._words = _Vocabulary(pairs)
 
@@ -45,7 +45,7 @@ class Index:
     def search(self, text: str, accept: Callable[[int], bool], limit: int) -> list[int]:
         """Numbers of at most `limit` entries for which `accept` holds, best first.
 
-        An empty text gives the first ones. Equally good ones: the shorter key first, then order.
+        An empty text matches all, in order. Ties go to the shorter key, then to the order.
         """
         query = fold(text[:QUERY_MAX])
         found: dict[int, None] = {}
@@ -61,7 +61,7 @@ class Index:
         return list(found)
 
     def nearest(self, text: str, accept: Callable[[int], bool], limit: int) -> list[int]:
-        """As `search`, for a name that nothing has: near misses may be further away."""
+        """As `search`, for a name that matches nothing: allows more distant near misses."""
         found = dict.fromkeys(self.search(text, accept, limit))
         query = fold(text[:QUERY_MAX])
         if query and len(found) < limit:
@@ -71,7 +71,7 @@ class Index:
         return list(found)[:limit]
 
     def _tiers(self, query: str) -> Iterator[list[int]]:
-        # No scorer of rapidfuzz puts whole names before beginnings, words and parts of words.
+        # No rapidfuzz scorer ranks whole names before prefixes, words and substrings.
         texts = self._texts
         hits = [n for n, text in enumerate(texts) if query in text]
         if hits:
@@ -80,7 +80,7 @@ class Index:
             yield [n for n in hits if opening in texts[n]]
             yield [n for n in hits if word in texts[n]]
             yield hits
-            return  # who finds what was typed did not mistype it
+            return  # the text matches something, so it is not a typo
         words = query.split(" ")
         if len(words) > 1:
             hits = list(range(len(self)))
@@ -91,7 +91,7 @@ class Index:
         yield self._in_order("".join(words))
 
     def _in_order(self, letters: str) -> list[int]:
-        """Those whose key or name has these letters in this order, whatever is between them."""
+        """Those whose key or name has these letters in this order, with or without gaps."""
         score, count = LCSseq.similarity, len(letters)
         found = {
             number
@@ -114,7 +114,7 @@ class Index:
 
 
 class _Vocabulary:
-    """The words, keys and names of an index, ready to be compared with a misspelt one."""
+    """The words, keys and names of an index, prepared for matching misspelt ones."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         numbers: dict[str, list[int]] = defaultdict(list)
@@ -127,9 +127,9 @@ class _Vocabulary:
             self._by_length[len(word)].append(word)
 
     def near(self, text: str, edits: int) -> list[int]:
-        """Numbers of the entries with a word at most `edits` changes away, nearest first.
+        """Numbers of the entries that have a word at most `edits` edits away, nearest first.
 
-        A change replaces, inserts or removes a letter, or swaps two neighbours.
+        An edit replaces, inserts or removes a letter, or swaps two adjacent ones.
         """
         if not edits:
             return []

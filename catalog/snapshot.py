@@ -1,4 +1,4 @@
-"""Catalog: one reading of the catalog, frozen, with everything prepared to search it."""
+"""Catalog: an immutable snapshot of the catalog, with the indexes to search it."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from catalog.weight_files import AdapterFacts
 
 
 class CatalogError(Exception):
-    """The catalog cannot be read at all; the text names the file and the reason."""
+    """The catalog cannot be read at all; the message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why one entry is left out, or what about it is not as its owner meant.
+    """Why an entry is left out, or what about it the owner probably did not intend.
 
-    file: path of the file it stands in; key: of the entry, empty for the file as a whole.
+    file: path of the file it is in. key: of the entry, empty for the file as a whole.
     """
 
     file: str
@@ -32,12 +32,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """Every sound entry by key, in the order it is offered, and what was wrong with the others.
+    """Every valid entry by key, in the order offered, and the problems of the others.
 
     Disabled entries are in `models` and `adapters`, and are never offered, found or suggested.
-    default: key of an enabled model; empty when there is none.
-    reference: what lets a picture guide the painting; None when that is not offered.
-    adapter_facts: what the files of adapters say, by key, as far as they are on this machine.
+    default: key of an enabled model; empty if there is none.
+    reference: the IP-Adapter for reference images; None if there is none.
+    adapter_facts: what the files of adapters say, by key, for those on this machine.
     """
 
     models: Mapping[str, ModelEntry]
@@ -78,20 +78,20 @@ class Catalog:
         return {key: why for key, why in judged if why}
 
     def facts(self, key: str) -> AdapterFacts | None:
-        """What the file of the adapter says; None when it is not on this machine, or broken."""
+        """What the adapter's file says; None if it is not on this machine or broken."""
         return self.adapter_facts.get(key)
 
     def kept_to(self, key: str) -> tuple[str, ...]:
-        """Keys of the models that the adapter is kept to; empty when it is for all of them.
+        """Keys of the models that the adapter is limited to; empty if it is for all of them.
 
-        A demo model is so small that only what names it fits.
+        The demo models are so small that only adapters that name them fit.
         """
         return self.adapters[key].models or self._beside_demos
 
     def misfit(self, key: str, model: str | None = None) -> Misfit | None:
-        """Why the adapter fits none of the model families; None when it fits one.
+        """Why the adapter fits none of the model families; None if it fits one.
 
-        model: key of a model, to ask whether it fits that one's, and is not kept to others.
+        model: key of a model, to check that one's family, and whether it is limited to others.
         """
         entry = self.models.get(model or "")
         family = None if entry is None else entry.family.key
@@ -108,7 +108,7 @@ class Catalog:
         return entry.family if entry else DEFAULT
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
-        """The enabled models, the default one first. nsfw: whether such ones may be shown."""
+        """The enabled models, the default one first. nsfw: whether to include NSFW ones."""
         return tuple(m for m in self._models if nsfw or not m.nsfw)
 
     def offered_adapters(self, *, nsfw: bool, model: str | None = None) -> tuple[AdapterEntry, ...]:
@@ -132,7 +132,7 @@ class Catalog:
     ) -> tuple[AdapterEntry, ...]:
         """The offered adapters whose key or name matches `text`, best first; memory only.
 
-        exclude: keys that are not wanted, because they are chosen already.
+        exclude: keys to leave out, such as those chosen already.
         """
         accept = self._accept_adapter(nsfw, model, exclude)
         numbers = self._adapter_index.search(text, accept, limit)
@@ -147,7 +147,7 @@ class Catalog:
         exclude: Collection[str] = (),
         limit: int = 25,
     ) -> tuple[AdapterEntry, ...]:
-        """As `search_adapters`, of those that do not fit the model; without one, that fit none."""
+        """As `search_adapters`, for adapters that do not fit the model, or any if it is None."""
         offered = self._accept_adapter(nsfw, None, exclude)
         numbers = self._adapter_index.search(
             text, lambda n: bool(self.misfit(self._adapters[n].key, model)) and offered(n), limit
@@ -155,14 +155,14 @@ class Catalog:
         return tuple(self._adapters[n] for n in numbers)
 
     def nearest_models(self, text: str, n: int = 3, *, nsfw: bool = False) -> tuple[str, ...]:
-        """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
+        """At most `n` keys that a user who typed `text` may have meant, nearest first."""
         numbers = self._model_index.nearest(text, self._accept_model(nsfw), n)
         return tuple(self._models[i].key for i in numbers)
 
     def nearest_adapters(
         self, text: str, n: int = 3, *, nsfw: bool = False, model: str | None = None
     ) -> tuple[str, ...]:
-        """At most `n` keys that somebody who typed `text` may have meant, nearest first."""
+        """At most `n` keys that a user who typed `text` may have meant, nearest first."""
         accept = self._accept_adapter(nsfw, model, ())
         numbers = self._adapter_index.nearest(text, accept, n)
         return tuple(self._adapters[i].key for i in numbers)

@@ -1,1 +1,1 @@
-"""The command line: what each `python main.py …` does."""
+"""The command line: what each `python main.py …` subcommand does."""

@@ -9,7 +9,7 @@ SUBCOMMANDS = (run, imagine, listing, playground, sync, check)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Usage errors print to stderr and exit with 2; `run` of the namespace is what to call."""
+    """Usage errors print to stderr and exit with 2; the namespace's `run` is what to call."""
     top = argparse.ArgumentParser(prog="main.py", description="A Discord bot that generates images")
     top.set_defaults(run=run.run)
     subparsers = top.add_subparsers(dest="call", metavar="COMMAND")

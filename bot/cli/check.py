@@ -1,4 +1,4 @@
-"""`main.py check`: could the bot work here? A bad finding says how to mend it."""
+"""`main.py check`: can the bot run here? Each problem comes with a fix."""
 
 import asyncio
 import re
@@ -31,18 +31,18 @@ from catalog.weight_files import HeaderError, read_header
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
 GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
-"""Of free memory, by profile: what a picture of 1024×1024 is planned to take, context included."""
+"""Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included."""
 MEND = {
-    ".toml": "correct the entry; it is left out until then",
-    ".json": "correct the file, or remove it",
-    ".safetensors": "get the file anew, under a name of its own, or remove it",
+    ".toml": "correct the entry; it is skipped until then",
+    ".json": "correct the file, or delete it",
+    ".safetensors": "download the file again, rename it if its name is taken, or delete it",
 }
-"""What to do about a problem of the catalog, by the kind of file that it stands in."""
+"""How to fix a catalog problem, by the extension of the file it is in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """mend: what to do about it; `fatal` when the bot could not work as it is."""
+    """mend: how to fix it, empty if nothing is wrong; fatal: the bot cannot run until it is."""
 
     text: str
     mend: str = ""
@@ -50,14 +50,14 @@ class Finding:
 
 
 def check() -> int:
-    """Print all findings; 1 when one of them is fatal."""
+    """Print all findings; returns 1 if any of them is fatal."""
     fatal = False
     for finding in _findings():
         mark = "✗" if finding.fatal else "!" if finding.mend else "✓"
         print(f"{mark} {finding.text}" + (f"\n    → {finding.mend}" if finding.mend else ""))
         sys.stdout.flush()
         fatal |= finding.fatal
-    print("The bot could not work like this." if fatal else "The bot can work.")
+    print("The bot cannot run: fix what is marked ✗." if fatal else "The bot can run.")
     return 1 if fatal else 0
 
 
@@ -68,7 +68,7 @@ def _findings() -> Iterator[Finding]:
         for line in str(error).splitlines():
             yield Finding(f"settings: {line}", "correct it in .env or the environment", fatal=True)
         return
-    yield Finding("settings: read")
+    yield Finding("settings: valid")
     yield _token(settings)
     yield asyncio.run(_database(settings))
     yield _device(settings)
@@ -79,13 +79,13 @@ def _token(settings: Settings) -> Finding:
     if settings.token is None:
         return Finding(
             "token: not set",
-            "put DISCORD_TOKEN into .env to serve Discord; `imagine` works without",
+            "put DISCORD_TOKEN into .env to connect to Discord; `imagine` works without it",
             fatal=True,
         )
     if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value().strip()):  # as discord.py does
         return Finding(
             "token: does not look like a bot token (three parts joined by dots)",
-            "copy it anew from https://discord.com/developers/applications, page Bot, Reset Token",
+            "get a new one: https://discord.com/developers/applications, page Bot, Reset Token",
             fatal=True,
         )
     return Finding("token: has the shape of a bot token")
@@ -99,7 +99,7 @@ async def _database(settings: Settings) -> Finding:
     except (StoreError, sqlite3.Error) as error:
         return Finding(
             f"database: {error}",
-            "see to that, or set IMAGEN_DATA_DIR to another, writable folder",
+            "fix this, or set IMAGEN_DATA_DIR to a writable folder",
             fatal=True,
         )
     backups = backups_of(path)
@@ -111,7 +111,7 @@ def _device(settings: Settings) -> Finding:
     try:
         report = build_engine(settings).device_report()
     except (ImportError, OSError) as error:
-        mend = "install torch anew, with the build for this machine (see README)"
+        mend = "reinstall torch with the build for this machine, see docs/hardware.md"
         return Finding(f"device: torch cannot be imported ({error})", mend, fatal=True)
     if report.problem:
         return Finding(f"device: {report.problem}", "set IMAGEN_DEVICE=auto", fatal=True)
@@ -125,7 +125,7 @@ def _device(settings: Settings) -> Finding:
     text += f", memory profile {report.memory}"
     needed = GIB_NEEDED[report.memory]
     if free < needed:
-        return Finding(text, f"this profile wants {needed} GiB; close what else uses the GPU")
+        return Finding(text, f"this profile needs {needed} GiB; close other GPU programs")
     return Finding(text)
 
 
@@ -138,7 +138,7 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
     except CatalogError as error:
         yield Finding(
             f"catalog: {error}",
-            "start from the repository's folder, or set IMAGEN_CATALOG_DIR",
+            "run this from the repository's root, or set IMAGEN_CATALOG_DIR",
             fatal=True,
         )
         return
@@ -156,12 +156,12 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
         for entry in entries.values():
             if not entry.enabled:
-                yield Finding(f"{kind} {entry.key}: disabled, not looked at")
+                yield Finding(f"{kind} {entry.key}: disabled, not checked")
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
             if not problems and why:
-                mend = "remove it, or put a LoRA for SDXL in its place"
+                mend = "remove it, or replace it with a LoRA for SDXL"
                 yield Finding(f"{kind} {entry.key}: {why}", mend)
                 continue
             if problems:
@@ -180,13 +180,13 @@ def _reference(entry: ReferenceEntry, models_dir: Path) -> Finding:
     place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     if place.kind == "missing":
         mend = f"put the files under {models_dir}, or correct or remove [reference]"
-        return Finding(f"reference: {entry.path} holds no {entry.weight_name}", mend)
+        return Finding(f"reference: {entry.path} does not contain {entry.weight_name}", mend)
     here = "found" if place.available else "downloaded at first use"
     return Finding(f"reference: {here}")
 
 
 def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
-    """Which files of its local folder are not whole; the hub checks its own."""
+    """What is wrong with the files in its local folder; those of the hub are checked there."""
     place = locate_entry(entry, models_dir)
     if place.path is None or place.kind != "folder":
         return ()
@@ -204,5 +204,5 @@ def _room(models_dir: Path) -> Finding:
     free = shutil.disk_usage(there).free
     text = f"disk: {free / 1024**3:.0f} GiB free for downloads in {models_dir}"
     if free < ROOM_FOR_A_MODEL:
-        return Finding(text, "a model needs about 7 GiB; make room or move IMAGEN_MODELS_DIR")
+        return Finding(text, "a model needs about 7 GiB; free space or move IMAGEN_MODELS_DIR")
     return Finding(text)

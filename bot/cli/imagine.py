@@ -1,4 +1,4 @@
-"""`main.py imagine`: one job through the same queue, consumer, engine and store as the bot's."""
+"""`main.py imagine`: run one job through the bot's own queue, workers, engine and store."""
 
 import argparse
 import asyncio
@@ -26,13 +26,13 @@ DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 
 
 async def imagine(options: argparse.Namespace, settings: Settings) -> int:
-    """Paint as `options` say; returns the exit code."""
+    """Generate what `options` ask for; returns the exit code."""
     say = Texts.read().speaker()
     if options.out is not None:
         try:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            print(f"--out: {options.out} cannot be a folder: {error.strerror}", file=sys.stderr)
+            print(f"--out: cannot create folder {options.out}: {error.strerror}", file=sys.stderr)
             return BAD_REQUEST
     stop = stop_on_signals(exit_code=JOB_FAILED)
     async with (
@@ -50,14 +50,14 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
                 draft, backend.catalog.current, nsfw=True, adapters_max=settings.max_adapters
             )
             new = NewJob(request=request, origin=CommandLine())
-            # A bot that starts meanwhile would take an unclaimed job for one left behind.
+            # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
             ticket = await backend.queue.accept(new)
         except (InvalidRequest, Refused) as error:
             print(say(error.code, **error.params), file=sys.stderr)
             return BAD_REQUEST
         except OSError as error:
-            print(f"{error.filename}: it cannot be kept: {error.strerror}", file=sys.stderr)
+            print(f"{error.filename}: cannot be saved: {error.strerror}", file=sys.stderr)
             return JOB_FAILED
         watcher = _Watcher(say, bar=sys.stderr.isatty())
         workers = backend.workers(watcher)
@@ -84,7 +84,7 @@ async def imagine(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _picture(inputs: Inputs, field: str, file: Path | None) -> Picture | None:
-    """Keep the picture in `file`. Raises InvalidRequest, or OSError when it cannot be kept."""
+    """Keep a copy of the image in `file`. Raises InvalidRequest, or OSError if that fails."""
     if file is None:
         return None
     try:
@@ -98,7 +98,7 @@ async def _picture(inputs: Inputs, field: str, file: Path | None) -> Picture | N
 
 
 def _read(field: str, file: Path) -> bytes:
-    # Its size first: nothing too large need be read.
+    # The size first, so that an oversized file is never read.
     check_file(field, size=file.stat().st_size)
     return file.read_bytes()
 
@@ -113,7 +113,7 @@ class _Watcher:
         self.ended = asyncio.Event()
 
     def moved(self, places: dict[str, Progress]) -> None:
-        """Nobody else is in this line."""
+        """No other user waits in this queue."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
         line = status_line(self._say, progress)
@@ -134,7 +134,7 @@ class _Watcher:
 
 
 async def _conclude(store: Store, job_id: str) -> Job:
-    """What is painted is delivered to the caller; what was interrupted is cancelled."""
+    """Mark a finished job as delivered, and an interrupted one as cancelled."""
     job = await store.job(job_id)
     if job.state is JobState.DONE:
         return await store.deliver(job) or job
@@ -144,7 +144,7 @@ async def _conclude(store: Store, job_id: str) -> Job:
 def _placed(
     images: tuple[ImageRecord, ...], folder: Path, out: Path | None, job_id: str
 ) -> list[Path]:
-    """Where each file is; with `out`, a copy there that replaces no other picture."""
+    """Each file's path; with `out`, that of a copy there that overwrites no other image."""
     paths = []
     for image in images:
         source = folder / image.path

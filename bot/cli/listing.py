@@ -20,7 +20,7 @@ from catalog.dropins import CHECKPOINTS, LORAS
 
 
 def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bool) -> int:
-    """Print the catalog's entries, broken ones too; raises CatalogError when it cannot be read."""
+    """Print the catalog's entries, broken ones too. Raises CatalogError if it cannot be read."""
     models_dir = settings.models_dir.absolute()
     catalog = read_catalog(
         settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
@@ -38,7 +38,7 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return 0
     kinds = ["kind"] if what == "loras" else []
-    table = [["key", "name", *kinds, "files", "what it is for"]]
+    table = [["key", "name", *kinds, "files", "description"]]
     for row in rows:
         marks = [] if row["enabled"] else ["disabled"]
         marks += ["default"] if row.get("default") else []
@@ -56,7 +56,7 @@ def listing(what: Literal["models", "loras"], settings: Settings, *, as_json: bo
 
 
 def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
-    """Whether it stands in the catalog's file of that name, or in a file that was dropped in."""
+    """Whether it is in the catalog file for `what`, or in a drop-in file of that kind."""
     file = Path(problem.file)
     folder = CHECKPOINTS if what == "models" else LORAS
     return file.name == f"{what}.toml" or file.is_relative_to(models_dir / folder)
@@ -79,7 +79,7 @@ def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, catalog: Catalog) -
 
 
 def _facts(facts: AdapterFacts | None) -> dict[str, Any]:
-    """What the file of a LoRA says; null where it says nothing or is not here."""
+    """What a LoRA's file says; null where it says nothing or is not on this machine."""
     known = facts or AdapterFacts()
     return {
         "family": None if known.algorithm == UNKNOWN else known.algorithm,

@@ -1,4 +1,4 @@
-"""`main.py playground`: the real bot on a page of this computer, without Discord or a token."""
+"""`main.py playground`: the real bot on a local web page, without Discord or a token."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ EXAMPLES = (
     "/models",
     "/loras",
 )
-"""What the page proposes to begin with."""
+"""Commands that the page suggests first."""
 ENDED_BY_ITSELF, BAD_PORT = 1, 2
 
 
@@ -43,19 +43,19 @@ async def playground(settings: Settings, *, port: int, browser: bool) -> int:
             reason = os.strerror(error.errno or 0)
             print(f"--port: {port} cannot be used: {reason}", file=sys.stderr)
             return BAD_PORT
-        print(f"The playground: {page.url}  (Ctrl-C ends it)", flush=True)
+        print(f"Playground: {page.url}  (Ctrl-C to stop)", flush=True)
         bot = await _start(_settings_of_the_bot(settings, discord, Path(folder)))
         parts.push_async_callback(_end, bot)
         if browser and has_screen():
-            # Some wait until the browser is closed again.
+            # Some browsers block until they are closed.
             Thread(target=webbrowser.open, args=(page.url,), daemon=True).start()
         return await _watch(discord, bot, stop)
 
 
 def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) -> Settings:
-    """The owner's settings, with what joins the bot to the playground and keeps it there.
+    """The owner's settings, changed to connect the bot to the playground and to nothing else.
 
-    Its database is as short-lived as the channels of the playground are.
+    Its database is temporary, like the playground's channels.
     """
     chosen = "log_level" in settings.model_fields_set
     return settings.model_copy(
@@ -65,12 +65,12 @@ def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) 
             "proxy": None,
             "guild_id": None,
             "demo": True,
-            # Its people have no roles, and the owner's own bot may answer at that port.
+            # Users there have no roles, and the owner's real bot may be using that port.
             "metrics_port": None,
             "allowed_roles": (),
             "priority_roles": {},
             "blocked_users": (),
-            # The page shows what the bot does; the terminal what is wrong.
+            # The page shows what the bot does, the terminal only what goes wrong.
             "log_level": settings.log_level if chosen else "WARNING",
             "data_dir": folder,
             "catalog_dir": settings.catalog_dir.absolute(),
@@ -80,9 +80,9 @@ def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) 
 
 
 async def _start(settings: Settings) -> Process:
-    """`main.py run` with these settings and no others: in its folder there is no `.env`."""
+    """`main.py run` with these settings and no others: its working directory has no `.env`."""
     outer = {n: v for n, v in os.environ.items() if n.upper() not in names_of()}
-    # A Ctrl-C in the terminal is for this process, which then ends the bot once.
+    # Ctrl-C must only reach this process, which then stops the bot itself.
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(MAIN),
@@ -94,7 +94,7 @@ async def _start(settings: Settings) -> Process:
 
 
 async def _watch(discord: Playground, bot: Process, stop: asyncio.Event) -> int:
-    """Until it is time to end; the exit code."""
+    """Wait for the bot to exit or for `stop`; returns the exit code."""
     ended = asyncio.create_task(bot.wait())
     stopping = asyncio.create_task(stop.wait())
     online = asyncio.create_task(_report(discord))
@@ -105,7 +105,7 @@ async def _watch(discord: Playground, bot: Process, stop: asyncio.Event) -> int:
             task.cancel()
     if stop.is_set():
         return 0
-    print(f"The bot ended by itself, with exit code {bot.returncode}.", file=sys.stderr)
+    print(f"The bot exited unexpectedly, with code {bot.returncode}.", file=sys.stderr)
     return bot.returncode or ENDED_BY_ITSELF
 
 
@@ -126,9 +126,9 @@ async def _end(bot: Process) -> None:
 
 
 def _endings() -> list[signal.Signals]:
-    """The signals that end it: a closed terminal too, which does not reach the bot's group."""
+    """The signals that stop it. SIGHUP too: a closed terminal does not signal the bot's group."""
     endings = [signal.SIGINT, signal.SIGTERM]
-    # It is ignored under nohup, and should stay so.
+    # Under nohup it is ignored, and must stay ignored.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         endings.append(signal.SIGHUP)
     return endings

@@ -1,4 +1,4 @@
-"""`main.py check --repair`: a damaged database made sound again."""
+"""`main.py check --repair`: rebuild a damaged database."""
 
 import sys
 
@@ -9,28 +9,28 @@ from bot.store.repair import repair
 
 
 def repair_database(settings: Settings) -> int:
-    """Repair it where it needs that, and say what was done; returns the exit code."""
+    """Repair the database if it is damaged and print what was done; returns the exit code."""
     path = settings.database.absolute()
     try:
-        # Under a running bot it would be taken away.
+        # A running bot would be left with the old file.
         with only_bot(settings.data_dir.absolute()):
             done = repair(path)
     except StoreError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
     if done.aside is None:
-        print(f"✓ database: sound, nothing to repair ({path})")
+        print(f"✓ database: intact, nothing to repair ({path})")
         return 0
-    print(f"✓ database: made anew ({path})")
-    print(f"    read from the damaged one: {_counted(done.rescued)}")
+    print(f"✓ database: rebuilt ({path})")
+    print(f"    recovered from the damaged file: {_counted(done.rescued)}")
     if done.backup is None:
-        print("    no backup that could add what was lost")
+        print("    no backup to restore missing rows from")
     else:
-        print(f"    added from {done.backup.name}: {_counted(done.added)}")
-    print(f"    the damaged one is kept: {done.aside.name}")
+        print(f"    restored from {done.backup.name}: {_counted(done.added)}")
+    print(f"    the damaged file is kept as {done.aside.name}")
     return 0
 
 
 def _counted(rows: dict[str, int]) -> str:
-    # Tokens are of use for minutes only, and settings are the bot's own.
+    # Tokens expire within minutes, and the rows of settings are internal to the bot.
     return ", ".join(f"{rows.get(table, 0)} {table}" for table in ("jobs", "images"))

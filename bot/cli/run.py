@@ -1,4 +1,4 @@
-"""`main.py run`: the bot, or how to get a token for it."""
+"""`main.py run`: run the bot, or explain how to get a token."""
 
 import asyncio
 import sys
@@ -12,18 +12,18 @@ from bot.serve import serve
 from bot.settings import Settings
 
 FIRST_STEPS = """\
-No DISCORD_TOKEN: create a bot at https://discord.com/developers/applications, page Bot, \
-Reset Token, and put it into .env
+DISCORD_TOKEN is not set: create a bot at https://discord.com/developers/applications, get its \
+token on the page Bot with Reset Token, and put it into .env
 Invite it (page OAuth2, scopes bot + applications.commands) with the permissions View Channels, \
 Send Messages, Attach Files, Embed Links, Read Message History, Add Reactions; \
-it needs no privileged intent
-Without a token, `make demo` lets you try it in your browser, here and now"""
+it needs no privileged intents
+No token yet? `make demo` lets you try the bot in your browser"""
 
 
 def run(settings: Settings, extensions: Sequence[str]) -> int:
     """Serve Discord until interrupted; returns the exit code.
 
-    Raises what `serve` raises, and StoreError when another bot runs on the same data.
+    Raises what `serve` raises, and StoreError if another bot is using the same data folder.
     """
     if settings.token is None:
         print(FIRST_STEPS, file=sys.stderr)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def has_screen(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """A screen to open a window on, and somebody before it. Text browsers take the terminal."""
+    """Whether there is a desktop with somebody at it; text browsers would take the terminal."""
     if environment.get("CI"):
         return False
     if platform in ("win32", "darwin"):

@@ -13,7 +13,7 @@ from bot.settings import Settings
 
 
 async def sync(settings: Settings, extensions: Sequence[str], guild: int | None) -> int:
-    """Register in `guild`, in DISCORD_GUILD_ID, or everywhere; returns the exit code."""
+    """Register in `guild`, else in DISCORD_GUILD_ID, else globally; returns the exit code."""
     if settings.token is None:
         raise SettingsError("DISCORD_TOKEN: not set; registering commands needs it")
     target = guild or settings.guild_id
@@ -24,11 +24,11 @@ async def sync(settings: Settings, extensions: Sequence[str], guild: int | None)
         except discord.LoginFailure as error:
             raise SettingsError(REFUSED_LOGIN) from error
         except discord.HTTPException as error:
-            print(f"Discord refused: {error.status} (code {error.code})", file=sys.stderr)
+            print(f"Discord returned HTTP {error.status} (code {error.code})", file=sys.stderr)
             return 1
         except AWAY as error:
-            print(f"Discord cannot be reached: {type(error).__name__}", file=sys.stderr)
+            print(f"cannot reach Discord: {type(error).__name__}", file=sys.stderr)
             return 1
-        where = f"in server {target}" if target else "everywhere"
+        where = f"in server {target}" if target else "globally"
         print(f"registered {where}: {', '.join('/' + command.name for command in commands)}")
         return 0

@@ -1,4 +1,4 @@
-"""What a person asks for: the request, its limits and its syntax."""
+"""What a user asks for: the request, its limits and its syntax."""
 
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
 from bot.request.lighter import lighter

@@ -1,4 +1,4 @@
-"""From what a person typed to a GenerationRequest in which everything is resolved and checked."""
+"""Turn what a user typed into a GenerationRequest with everything resolved and validated."""
 
 import re
 import secrets
@@ -9,12 +9,12 @@ from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
-from bot.request.characters import storable, straight, visible
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.unicode_text import storable, straight, visible
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -26,10 +26,10 @@ ADAPTERS_MAX: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A request as typed; None where nothing was given.
+    """A request as typed; None for what was not given.
 
     lora: `anime-style:0.6, detail:0.8:0.5`, or tags. size: `832x1216` or `16:9`.
-    hires: scale of a second pass. image: to paint over, with `strength`; reference: to be guided
+    hires: scale of a second pass. image: to start from, with `strength`; reference: to be guided
     by, with `reference_weight`.
     """
 
@@ -52,8 +52,10 @@ class Draft:
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
-        """The options of a command by their names, which are those of the fields; others are
-        ignored. resolved: what stands for an option in another form than it was given."""
+        """Make a draft of a command's options, which are named like the fields; others are ignored.
+
+        resolved: options converted already, which replace those in `options`.
+        """
         values = {**options, **resolved}
         known = {own.name: values[own.name] for own in fields(cls) if own.name in values}
         return cls(**cast("dict[str, Any]", known))
@@ -71,11 +73,11 @@ def compose(
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
 ) -> GenerationRequest:
-    """Resolve and check `draft`.
+    """Resolve and validate `draft`.
 
-    nsfw: whether entries marked so may be used where the answer will be shown.
-    adapters_max: how many LoRAs a person may combine; one that a preset needs comes on top.
-    Raises InvalidRequest (a field's value is wrong) or Refused (the model or LoRA is not offered).
+    nsfw: whether entries marked NSFW may be used where the result will be posted.
+    adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
+    Raises InvalidRequest (a field's value is invalid) or Refused (a model or LoRA is not offered).
     """
     prompt, tagged = extract_tags(_clean(draft.prompt))
     if not visible(prompt):
@@ -128,7 +130,7 @@ def compose(
 
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:
-    """Raise if something is given that has no meaning for models of this family."""
+    """Raise InvalidRequest if an option does not apply to models of this family."""
     family = model.family
     for name, given, taken in (
         ("negative", draft.negative, family.takes_negative),
@@ -169,7 +171,7 @@ def _adapters(
     if len(asks) > most:
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
-        # 0,6 as half of Europe writes it.
+        # A decimal comma, as in much of Europe: 0,6.
         digits = following.name.isdecimal() and named(catalog.adapters, following.name) is None
         if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
@@ -200,9 +202,9 @@ def _adapters(
 
 
 def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
-    """Trigger words that the prompt does not have as whole words, each once, in any case.
+    """Trigger words missing from the prompt as whole words, ignoring case and without duplicates.
 
-    Weights do not matter, nor whether the brackets of a word are escaped in the prompt.
+    Weights are ignored, as is whether a word's brackets are escaped in the prompt.
     """
     said = emphasis.plain(prompt)
     words: dict[str, str] = {}

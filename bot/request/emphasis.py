@@ -1,16 +1,16 @@
-"""The prompt's own language: weights, escapes, BREAK, as AUTOMATIC1111's web UI documents them.
+"""Prompt syntax as AUTOMATIC1111's web UI documents it: weights, escapes, BREAK.
 
     (word)        weight 1.1            [word]         weight 1 / 1.1
     (word:1.3)    weight 1.3            \\( \\) \\[ \\] \\\\  the character itself
     BREAK         what follows starts a new chunk
 
-Nested weights multiply. An unclosed bracket holds to the end; a closing one that was never opened
-is text, and so is a number that is none. Round and square brackets do not see each other: each
-closes the last one of its own kind. Every text has a meaning; nothing here raises.
+Nested weights multiply. An unclosed bracket extends to the end; an unmatched closing bracket is
+plain text, and so is a malformed weight. Round and square brackets are independent: each closes
+the last one of its own kind. Any text is valid; nothing here raises.
 
 Source: the wiki of AUTOMATIC1111/stable-diffusion-webui, page "Features", sections
-"Attention/emphasis" and "Infinite prompt length". One difference on purpose: there a BREAK inside
-brackets is painted as a word, here it breaks.
+"Attention/emphasis" and "Infinite prompt length". One deliberate difference: there a BREAK inside
+brackets is an ordinary word, here it breaks.
 """
 
 import re
@@ -21,16 +21,16 @@ from typing import Final
 
 WEIGHT_MIN: Final = -10
 WEIGHT_MAX: Final = 10
-"""What `compose` accepts for the weight of any word, all brackets around it multiplied."""
+"""Bounds that `compose` accepts for the weight of a word, with all its brackets multiplied."""
 
 PARTS_MAX: Final = 32
-"""Stretches of a prompt between BREAKs, and chunks of 75 tokens that it may fill. Plain English at
-its longest fills 8, one letter a token 27; only a row of BREAKs or of rare characters comes here,
-and every step would look at all of it."""
+"""Limit for the parts of a prompt between BREAKs, and for the chunks of 75 tokens it fills. The
+longest English prompt fills 8, one token per letter 27; only many BREAKs or rare characters exceed
+it, and every step would have to attend to all of it."""
 
 _STEP = 1.1
 _FAR = 1e6
-"""Products stop here: far outside of what is accepted, and finite however deep the nesting."""
+"""Weights are clamped to this: far beyond what is accepted, yet finite at any nesting depth."""
 _PIECE = re.compile(
     r"""\\(?P<escaped>[()\[\]\\])
     |   (?P<stray>\\)
@@ -46,7 +46,7 @@ _BREAK = re.compile(r"\bBREAK\b")
 class Span:
     """A stretch of text with one weight.
 
-    part: how many BREAKs stand before it.
+    part: the number of BREAKs before it.
     """
 
     text: str
@@ -56,7 +56,7 @@ class Span:
 
 @dataclass(slots=True)
 class _Bracket:
-    """A pair of brackets: its factor holds for the pieces from `start` up to `end`, if it ends."""
+    """A pair of brackets: its factor applies to pieces `start` to `end`, None if unclosed."""
 
     start: int
     factor: float
@@ -64,7 +64,7 @@ class _Bracket:
 
 
 class _Kind:
-    """The brackets of one kind, in the order of their opening: they nest."""
+    """All brackets of one kind, round or square, in the order they open: they nest."""
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
@@ -82,7 +82,7 @@ class _Kind:
         bracket.factor = self.factor if factor is None else factor
 
     def products(self, count: int) -> Iterator[float]:
-        """For each of `count` pieces, the factors of the brackets around it multiplied."""
+        """For each of `count` pieces, the product of the factors of the brackets around it."""
         brackets = iter([bracket for bracket in self.all if bracket.end != bracket.start])
         following = next(brackets, None)
         around: list[tuple[int | None, float]] = [(None, 1.0)]
@@ -96,7 +96,7 @@ class _Kind:
 
 
 class _Reading:
-    """A text taken to pieces, each with the part it is in, and its brackets."""
+    """A text split into pieces, each with the part it is in, and its brackets."""
 
     def __init__(self, text: str) -> None:
         self.texts: list[str] = []
@@ -140,10 +140,10 @@ class _Reading:
 
 
 def parse(text: str) -> tuple[Span, ...]:
-    """The stretches of `text` in their order, none of them empty, neighbours different.
+    """Split `text` into non-empty spans, in order; neighbours differ in weight or part.
 
-    The weights are finite but not bounded by WEIGHT_MIN and WEIGHT_MAX. Takes time linear in the
-    length of `text`: it runs on the event loop.
+    The weights are finite but not bounded by WEIGHT_MIN and WEIGHT_MAX. Runs in time linear in the
+    length of `text`, because it is called on the event loop.
     """
     reading = _Reading(text)
     count = len(reading.texts)
@@ -165,16 +165,16 @@ def _near(weight: float) -> float:
 
 
 def plain(text: str) -> str:
-    """The words of `text` without their weights; a line break where a BREAK stood."""
+    """`text` without weights, each BREAK replaced by a line break."""
     parts = groupby(parse(text), lambda span: span.part)
     return "\n".join("".join(span.text for span in spans) for _, spans in parts)
 
 
 def join(prompts: Sequence[str]) -> str:
-    """One prompt of several, with commas; a bracket left open in one ends with that one.
+    """Join prompts with commas; a bracket left open in one is closed at its end.
 
-    The comma goes inside the bracket, where it also keeps a last `:1.2` from becoming its weight
-    and a last backslash from escaping what closes it.
+    The comma goes inside the bracket, where it also keeps a trailing `:1.2` from becoming its
+    weight, and a trailing backslash from escaping the closing bracket.
     """
     return " ".join((*(f"{text},{_closing(text)}" for text in prompts[:-1]), *prompts[-1:]))
 

@@ -1,4 +1,4 @@
-"""A lighter request: what to ask for when the memory did not suffice."""
+"""A lighter request, to suggest when one ran out of memory."""
 
 import math
 from dataclasses import replace
@@ -8,8 +8,8 @@ from catalog.families import DEFAULT, Family
 
 
 def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationRequest | None:
-    """The same with the heaviest thing left out: a second pass, pixels above those of the family's
-    own size, or the last of its LoRAs. None when there is nothing to leave out.
+    """The same without its heaviest part: the second pass, pixels beyond the family's own size, or
+    the last of its LoRAs. None if there is nothing to drop.
 
     family: of the request's model.
     """

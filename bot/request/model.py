@@ -1,4 +1,4 @@
-"""GenerationRequest: everything that one painted job depends on, besides the weights on disk."""
+"""GenerationRequest: everything a generated image depends on, except the weights on disk."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
@@ -11,14 +11,14 @@ FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
 
 SEED_MAX = 2**32 - 1
-"""Seeds run from 0 to this, as in AUTOMATIC1111's web UI."""
+"""The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterUse:
     """One LoRA of a request: its catalog key and the weights it is applied with.
 
-    weight: of what it changes in the UNet. text_weight: in the text encoders; None: as `weight`.
+    weight: for the UNet. text_weight: for the text encoders; None means the same as `weight`.
     """
 
     key: str
@@ -26,7 +26,7 @@ class AdapterUse:
     text_weight: float | None = None
 
     def __str__(self) -> str:
-        """As it is typed: `anime-style:0.8`, or `anime-style:0.8:0.5` with a text weight apart."""
+        """As a user types it: `anime-style:0.8`, or `anime-style:0.8:0.5` with a text weight."""
         weights = [self.weight]
         if self.text_weight not in (None, self.weight):
             weights.append(self.text_weight or 0.0)
@@ -35,10 +35,10 @@ class AdapterUse:
 
 @dataclass(frozen=True, slots=True)
 class Hires:
-    """A second pass over the finished picture, enlarged.
+    """A second pass over the finished image, enlarged.
 
-    scale: of both sides. strength: share of the steps that is painted again, 0.05–1.0.
-    steps: of the whole schedule; `taken` of them are painted.
+    scale: of both sides. strength: share of the steps to run again, 0.05–1.0.
+    steps: of the whole schedule; `taken` of them are run.
     """
 
     scale: float
@@ -47,16 +47,16 @@ class Hires:
 
     @property
     def taken(self) -> int:
-        """The last steps of the schedule, as diffusers counts them, one at least."""
+        """How many steps at the end of the schedule are run: as diffusers counts, at least 1."""
         return max(1, int(self.steps * self.strength))
 
 
 @dataclass(frozen=True, slots=True)
 class InitImage:
-    """A picture to paint over (img2img).
+    """An image to start from (img2img).
 
     sha256: 64 hex digits, of the PNG that bot.files.inputs keeps. strength: how much of it is
-    repainted, 0.05–1.0; at 1.0 only its size is left.
+    changed, 0.05–1.0; at 1.0 only its size is left.
     """
 
     sha256: str
@@ -65,9 +65,9 @@ class InitImage:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A picture whose content and style guide the painting (IP-Adapter, arXiv 2308.06721).
+    """An image whose content and style guide generation (IP-Adapter, arXiv 2308.06721).
 
-    sha256: as of InitImage. weight: 0–1.5 of the cross-attention to it.
+    sha256: as in InitImage. weight: of the cross-attention to it, 0–1.5.
     """
 
     sha256: str
@@ -78,18 +78,18 @@ class Reference:
 class GenerationRequest:
     """A validated request in which every default is already resolved.
 
-    Painting it again gives the same picture whatever the catalog says by then: trigger words,
-    the negative prompt, the scheduler and the seed are stored here, not looked up again.
+    Generating it again gives the same image even if the catalog has changed: trigger words, the
+    negative prompt, the scheduler and the seed are stored here, not looked up again.
 
-    prompt: as the person wrote it, without `<lora:…>` tags.
-    trigger_words: words of the adapters that the prompt did not have yet; see `painted_prompt`.
+    prompt: as the user wrote it, without `<lora:…>` tags.
+    trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
-    clip_skip: as AUTOMATIC1111 counts: None or 2 is SDXL's own layer, 3 the one before.
-    preset: which of PRESETS filled in what the person left open; what it set is set here too.
+    clip_skip: counted as in AUTOMATIC1111: None or 2 is SDXL's own layer, 3 the one before it.
+    preset: which of PRESETS filled in options the user omitted; its values are stored here too.
     spacing: AYS, or None for the scheduler's own timesteps.
-    hires, init_image, reference: None where none was asked for.
-    kernels: "eager" or "compiled", as the picture that this repeats was painted; None: either.
+    hires, init_image, reference: None if not requested.
+    kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     """
 
     prompt: str = field(repr=False)
@@ -116,41 +116,41 @@ class GenerationRequest:
     def painted_prompt(self) -> str:
         """What the text encoders see: the prompt, then the trigger words it lacked.
 
-        A bracket left open in the prompt does not reach them.
+        A bracket left open in the prompt does not extend to them.
         """
         return emphasis.join((self.prompt, *self.trigger_words))
 
     @property
     def final_size(self) -> tuple[int, int]:
-        """Width and height of the finished picture: after the second pass, if there is one."""
+        """Width and height of the finished image: after the second pass, if there is one."""
         if self.hires is None:
             return self.width, self.height
         return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """sha256 of each picture that bot.files.inputs has to keep for this request."""
+        """sha256 of each input image that bot.files.inputs has to keep for this request."""
         return tuple(part.sha256 for part in (self.init_image, self.reference) if part)
 
     def image_seed(self, n: int) -> int:
-        """The seed of image `n`, counted from 0; past SEED_MAX it starts again at 0."""
+        """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
         return (self.seed + n) % (SEED_MAX + 1)
 
     def with_seed(self, seed: int) -> Self:
-        """The same with another seed, which no earlier picture's bytes have to be met with."""
+        """The same with another seed. It repeats no earlier image, so either kernels will do."""
         return replace(self, seed=seed, kernels=None)
 
     def with_kernels(self, kernels: str | None) -> Self:
-        """The same, to be painted as an earlier picture was: "eager", "compiled" or None."""
+        """The same, to be generated with the kernels of an earlier image."""
         return replace(self, kernels=kernels)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types; `from_dict` reads it back."""
+        """The request as JSON types; `from_dict` reads it back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Of any age: a field that was not yet known then has its default."""
+        """Read a stored request of any version: fields it does not have yet get their defaults."""
         parts: dict[str, Any] = {
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
@@ -162,6 +162,6 @@ class GenerationRequest:
 
 
 def enlarged(side: int, scale: float) -> int:
-    """`side` pixels × `scale`, to the nearest multiple that the model family can paint."""
-    step = DEFAULT.pixel_step  # a stored request does not name its family
+    """`side` pixels × `scale`, rounded to a multiple that the model family can generate."""
+    step = DEFAULT.pixel_step  # stored requests do not name their family
     return round(side * scale / step) * step

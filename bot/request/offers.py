@@ -1,4 +1,4 @@
-"""What the catalog offers here: finding the model, the LoRA and the scheduler that were meant."""
+"""Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
@@ -14,11 +14,11 @@ Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
 NAMES_SHOWN: Final = 10
 _SCHEDULER_WORDS: Final = (("++", "pp"), ("ancestral", "a"), ("sgm_uniform", "trailing"))
-"""What other programs write, and what AUTOMATIC1111 does; see `_plain`."""
+"""Spellings of other programs, and AUTOMATIC1111's for the same; see `_plain`."""
 
 
 def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
-    """Raise if what an earlier request needs is no longer offered here."""
+    """Raise if something that an earlier request needs is not offered here any more."""
     model = find_model(catalog, request.model, nsfw=nsfw)
     for use in request.adapters:
         find_adapter(catalog, use.key, model=model, nsfw=nsfw)
@@ -27,13 +27,16 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
 
 
 def check_reference(catalog: Catalog) -> None:
-    """Raise if no picture can guide the painting here."""
+    """Raise Refused if reference images are not set up here."""
     if catalog.reference is None:
         raise Refused("reference.none")
 
 
 def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
-    """The offered model of that key or name, in any case."""
+    """The offered model with that key or name, ignoring case.
+
+    Raises InvalidRequest if there is none, Refused if it may not be used here.
+    """
     if not name:
         raise Refused("model.none")
     entry = named(catalog.models, name)
@@ -50,7 +53,11 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
 
 
 def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) -> AdapterEntry:
-    """The offered LoRA of that key or name, in any case, if it fits `model`."""
+    """The offered LoRA with that key or name, ignoring case.
+
+    Raises InvalidRequest if there is none, Refused if it may not be used here or does not fit
+    `model`.
+    """
     entry = named(catalog.adapters, name)
     if entry is None:
         if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
@@ -81,7 +88,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
 
 
 def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
-    """The one of `schedulers` that is meant, however it is spelt: `dpmpp_2m` is DPM++ 2M."""
+    """The one of `schedulers` that is meant, in any common spelling: `dpmpp_2m` is DPM++ 2M."""
     known = {_plain(scheduler): scheduler for scheduler in schedulers}
     if found := known.get(_plain(name)):
         return found
@@ -95,7 +102,7 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
 
 
 def named(entries: Mapping[str, Entry], name: str) -> Entry | None:
-    """The entry of that key or name, in any case, offered or not."""
+    """The entry with that key or name, ignoring case, offered or not."""
     wanted = name.strip().casefold()
     if wanted in entries:
         return entries[wanted]

@@ -1,4 +1,4 @@
-"""Pictures in a request: one to paint over, one to be guided by, and a second, larger pass."""
+"""Images in a request: one to start from, one to be guided by, and a second, larger pass."""
 
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -14,15 +14,15 @@ Number = TypeVar("Number", int, float)
 
 STRENGTH: Final = (0.05, 0.6, 1.0)
 REFERENCE_WEIGHT: Final = (0.0, 0.6, 1.5)
-"""Least, default, most."""
+"""Minimum, default, maximum."""
 HIRES_SCALES: Final = (1.25, 1.5, 2.0)
 HIRES_STRENGTH: Final = 0.4
-"""Enough to draw what the larger picture has room for, too little to change what is in it."""
+"""Enough to add detail at the larger size, too little to change what is in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that a person gave, upright. sha256: its key in bot.files.inputs."""
+    """An image that a user gave, turned upright. sha256: its key in bot.files.inputs."""
 
     sha256: str
     width: int
@@ -30,10 +30,10 @@ class Picture:
 
 
 def within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
-    """`value` of the field `name`, or its default; InvalidRequest when it is out of bounds."""
+    """`value`, or `default` if it is None. Raises InvalidRequest when it is out of range."""
     if value is None:
         return default
-    # Written so that NaN is refused too.
+    # Written so that NaN is rejected too.
     if not low <= value <= high:
         raise InvalidRequest(name, "number.range", value=value, min=low, max=high)
     return value
@@ -50,7 +50,7 @@ def hires(scale: float | None, steps: int) -> Hires | None:
 
 
 def init_image(picture: Picture | None, strength: float | None) -> InitImage | None:
-    """The picture to paint over."""
+    """The image to start from."""
     low, default, high = STRENGTH
     checked = within("strength", strength, default, low, high)
     if picture is not None:
@@ -61,7 +61,7 @@ def init_image(picture: Picture | None, strength: float | None) -> InitImage | N
 
 
 def reference(picture: Picture | None, weight: float | None, catalog: Catalog) -> Reference | None:
-    """The picture to be guided by."""
+    """The image to be guided by."""
     low, default, high = REFERENCE_WEIGHT
     checked = within("reference_weight", weight, default, low, high)
     if picture is not None:
@@ -75,11 +75,11 @@ def reference(picture: Picture | None, weight: float | None, catalog: Catalog) -
 
 
 def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
-    """The size of the picture's shape at the model's pixel count, as far as the model goes."""
+    """The size with the image's aspect ratio at the model's pixel count, within its limits."""
     sides = at_ratio(picture.width, picture.height, model.size, model.family)
     width, height = (min(max(side, model.min_side), model.max_side) for side in sides)
     while width * height > model.max_pixels:
-        # Rounded up, or a side was below the least: the longer one gives way.
+        # A side was rounded up or raised to the minimum: shorten the longer one.
         if width >= height:
             width -= model.family.pixel_step
         else:
@@ -88,7 +88,7 @@ def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
 
 
 def check_final_size(request: GenerationRequest, family: Family) -> None:
-    """Raise if a second pass would make the picture too large."""
+    """Raise InvalidRequest if the second pass would make the image too large."""
     width, height = request.final_size
     if request.hires is None:
         return

@@ -1,4 +1,4 @@
-"""Presets: what a few words set at once, and how far a person may turn each of it."""
+"""Presets: several options set at once, and how far a user may change each of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """What is painted with where the person says nothing else, and the bounds of what they say.
+    """Defaults and limits for the options of a request.
 
-    name: None where no preset was asked for: all of it is then the model's own.
-    schedulers: which may be chosen; empty means every one.
-    adapter: the distilled LoRA that it needs, beside the person's own.
+    name: None if no preset was requested: everything is then the model's own.
+    schedulers: those that may be chosen; empty means all.
+    adapter: the distilled LoRA that it needs, in addition to the user's own.
     """
 
     name: str | None
@@ -28,7 +28,7 @@ class Preset:
 
 
 def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
-    """The preset of that name, in any case, as it is for `model`."""
+    """The preset of that name, ignoring case, with its values for `model`."""
     wanted = (name or "").strip().casefold()
     if not wanted:
         return Preset(
@@ -64,7 +64,7 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
         try:
             entry = find_adapter(catalog, fast.adapter, model=model, nsfw=nsfw)
         except UserError:
-            # The person did not name it, so its own sentence would puzzle them.
+            # The user did not name this LoRA, so an error about it would be puzzling.
             raise Refused(
                 "preset.adapter", preset=FAST, model=model.key, name=fast.adapter
             ) from None
@@ -83,7 +83,7 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
 def _without(
     preset: str, model: ModelEntry, catalog: Catalog, nsfw: bool, has: Callable[[ModelEntry], bool]
 ) -> Refused:
-    """That `model` has no such preset, and which models have it."""
+    """The error that `model` has no such preset, with the models that have it."""
     having = [entry.key for entry in catalog.offered_models(nsfw=nsfw) if has(entry)]
     if not having:
         return Refused("preset.nowhere", preset=preset)

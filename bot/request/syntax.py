@@ -1,4 +1,4 @@
-"""The small languages of a request: LoRA lists, `<lora:…>` tags, sizes."""
+"""Parsers for the text options of a request: LoRA lists, `<lora:…>` tags, sizes."""
 
 import math
 import re
@@ -18,9 +18,9 @@ RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class AdapterAsk:
-    """A LoRA as it was typed; a weight is None where none was given.
+    """A LoRA as typed; a weight is None if it was not given.
 
-    text_weight: of the text encoders; None when it is the same as `weight`.
+    text_weight: for the text encoders; None if it is the same as `weight`.
     """
 
     name: str
@@ -29,17 +29,17 @@ class AdapterAsk:
 
 
 def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
-    """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are read too. Raises InvalidRequest."""
+    """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are parsed too. Raises InvalidRequest."""
     rest, asks = extract_tags(text)
     parts = [part.strip() for part in re.split(r"[,\n]", rest)]
     return (*asks, *(_ask(part) for part in parts if part))
 
 
 def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
-    """Take `<lora:name:weight>` tags, which AUTOMATIC1111 made known, out of a prompt.
+    """Take `<lora:name:weight>` tags, AUTOMATIC1111's syntax, out of a prompt.
 
-    Returns the prompt without them, tidied where they stood, and the asks in their order. Raises
-    InvalidRequest for half a tag too: painted as words, it would be a LoRA that silently lacks.
+    Returns the prompt without them, tidied where they were, and the asks in order. Raises
+    InvalidRequest for half a tag too: as plain words it would silently drop the LoRA.
     """
     if half := HALF_TAG.search(TAG.sub(" ", prompt)):
         raise InvalidRequest("lora", "lora.half_tag", value=half[0].strip())
@@ -53,9 +53,9 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
 
 
 def _ask(text: str) -> AdapterAsk:
-    """`name`, `name:unet`, `name:unet:text`; also, as AUTOMATIC1111 has it, `name:te=…:unet=…`.
+    """Parse `name`, `name:unet`, `name:unet:text`, or AUTOMATIC1111's `name:te=…:unet=…`.
 
-    Without names the web UI has the two in the other order; the names mean the same in both.
+    Unnamed, the web UI has the two weights in the opposite order; named, they mean the same.
     """
     name, *typed = (part.strip() for part in text.split(":"))
     if not name:
@@ -76,7 +76,7 @@ def _ask(text: str) -> AdapterAsk:
 def parse_size(text: str, native: tuple[int, int], family: Family) -> tuple[int, int]:
     """`832x1216`, or a ratio such as `16:9` at the pixel count of `native` → (width, height).
 
-    Only the form is checked here; the model's bounds are checked by `compose`.
+    Only the syntax is checked here; `compose` checks the model's bounds.
     """
     if match := DIMENSIONS.fullmatch(text.strip()):
         return int(match[1]), int(match[2])
@@ -88,7 +88,7 @@ def parse_size(text: str, native: tuple[int, int], family: Family) -> tuple[int,
 
 
 def usual_sizes(model: ModelEntry) -> dict[tuple[int, int], tuple[int, int]]:
-    """The size of each usual shape at the model's pixel count, as far as the model can paint it."""
+    """Each usual aspect ratio by its size at the model's pixel count, if the model allows it."""
     sizes: dict[tuple[int, int], tuple[int, int]] = {}
     for ratio in model.family.shapes:
         size = at_ratio(*ratio, model.size, model.family)
@@ -99,7 +99,7 @@ def usual_sizes(model: ModelEntry) -> dict[tuple[int, int], tuple[int, int]]:
 
 
 def at_ratio(across: int, down: int, native: tuple[int, int], family: Family) -> tuple[int, int]:
-    """The size of that shape whose pixel count is nearest to `native`'s."""
+    """The size with that aspect ratio whose pixel count is nearest to `native`'s."""
     pixels = native[0] * native[1]
     bucket = family.bucket_step
     step = bucket if min(native) >= 8 * bucket else family.pixel_step

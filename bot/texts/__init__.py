@@ -1,1 +1,1 @@
-"""What people read, in their language."""
+"""The texts that users read, in their language."""

@@ -1,6 +1,6 @@
-"""How a language counts, writes numbers and lists names: the rules of CLDR, through babel.
+"""Plural forms, numbers and lists in each language: the rules of CLDR, through babel.
 
-babel is imported by the first sentence that needs a rule, not at start-up. language: the name of
+babel is imported when the first sentence needs a rule, not at start-up. language: the name of
 a file in bot/texts, such as `de` or `pt-BR`; babel.UnknownLocaleError if CLDR has no such language.
 """
 
@@ -32,7 +32,7 @@ def category(language: str, count: Number) -> str:
 def number(language: str, value: Number, decimals: int | None = None) -> str:
     """`value` as people write it: 1,000.5 in English, 1.000,5 in German.
 
-    decimals: exactly so many digits after the point; None for up to three, as needed.
+    decimals: exact number of digits after the point; None for up to three, as needed.
     """
     from babel.numbers import parse_pattern
 

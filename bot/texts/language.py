@@ -1,8 +1,8 @@
 """The bot's sentences: one TOML file per language in bot/texts, looked up by code.
 
-A code is the dotted path in the file (`status.queued`). A language may lack a sentence; English has
-them all (a test sees to it), and is what a locale without a file gets. en.toml's first lines say
-how a sentence is written: its {placeholders}, its numbers and lists, its plural forms.
+A code is the dotted path in the file (`status.queued`). A translation may lack a sentence; English
+has them all (a test checks this) and is the fallback, also for a locale without a file. The comment
+at the top of en.toml explains how to write one: {placeholders}, numbers, lists, plural forms.
 """
 
 import string
@@ -17,11 +17,11 @@ from bot.texts.grammar import CATEGORIES, category, listing, number
 TEXTS = Path(__file__).parent
 ENGLISH = "en"
 COUNT: Final = "count"
-"""The parameter that chooses the plural form, unless the sentence's `by` names another."""
+"""The parameter that selects the plural form, unless the sentence's `by` names another."""
 
 
 class Say(Protocol):
-    """Gives the sentence `code` in one language, its {placeholders} filled from `params`."""
+    """Returns the sentence `code` in one language, its {placeholders} filled from `params`."""
 
     def __call__(self, code: str, /, **params: object) -> str: ...
 
@@ -30,14 +30,14 @@ class Say(Protocol):
 class Plural:
     """A sentence that changes with the number in the parameter `by`.
 
-    forms: by CLDR category; a number itself, such as "0", goes before the category it falls into.
+    forms: by CLDR category; an exact number, such as "0", takes precedence over its category.
     """
 
     by: str
     forms: Mapping[str, str]
 
     def form(self, language: str, count: object) -> str:
-        """The form for `count`; the one for fractions where it is no number."""
+        """The form for `count`; "other" if it is not a number."""
         if not isinstance(count, int | float):
             return self.forms["other"]
         exact = self.forms.get(str(count))
@@ -48,9 +48,9 @@ Sentence: TypeAlias = str | Plural
 
 
 class _Formatter(string.Formatter):
-    """str.format, and in one language's manner `{x:n}`, `{x:.1n}`, `{x:and}` and `{x:or}`.
+    """str.format plus `{x:n}`, `{x:.1n}`, `{x:and}` and `{x:or}`, localised for one language.
 
-    Text is left as it is by all four: a value may be spelt out already.
+    All four leave text unchanged: a value may be formatted already.
     """
 
     def __init__(self, language: str) -> None:
@@ -88,11 +88,11 @@ class Texts:
         )
 
     def speaker(self, locale: str = ENGLISH) -> Say:
-        """How to say things in `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""
+        """A `Say` for `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""
         own = self._language(locale) or ENGLISH
 
         def say(code: str, /, **params: object) -> str:
-            # A sentence that is missing is counted and punctuated in English, too.
+            # A sentence that falls back to English needs English plurals and numbers, too.
             language = own if code in self._languages[own] else ENGLISH
             sentence = self._languages[language].get(code, code)
             if isinstance(sentence, Plural):
@@ -102,13 +102,13 @@ class Texts:
         return say
 
     def translation(self, code: str, locale: str) -> str | None:
-        """The sentence in exactly that language, or None; for Discord's own localisation fields."""
+        """The sentence in exactly that language, or None; for Discord's localisation fields."""
         language = self._language(locale)
         sentence = self._languages[language].get(code) if language else None
         return sentence if isinstance(sentence, str) else None
 
     def _language(self, locale: str) -> str | None:
-        """The file that `locale` is spoken from: its own, or that of its language."""
+        """The name of the file for `locale`: its own, or its language's; None if there is none."""
         names = (locale, locale.split("-")[0])
         return next((name for name in names if name in self._languages), None)
 
@@ -127,7 +127,7 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Sentence]:
 
 
 def _is_plural(table: Mapping[str, Any]) -> bool:
-    """A table of forms, not of sentences: every key is a category, a number or `by`."""
+    """Whether a table holds plural forms: every key is a category, a number or `by`."""
     return "other" in table and all(
         key in CATEGORIES or key.isdecimal() or key == "by" for key in table
     )

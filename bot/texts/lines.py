@@ -1,4 +1,4 @@
-"""Lines of text that a terminal shows just as a chat does."""
+"""Lines of text shown both in a terminal and in a chat."""
 
 from typing import Final
 

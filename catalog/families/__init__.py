@@ -1,4 +1,4 @@
-"""The model families, as far as they need no torch; the engine has a half of each for itself."""
+"""The model families, without torch; the engine has its own half of each."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,6 +10,6 @@ from catalog.families.sdxl import SDXL
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for family in (SDXL,)})
 """By key."""
 DEFAULT: Final = SDXL
-"""Of a model whose files do not say."""
+"""For a model whose files do not say."""
 
 __all__ = ["DEFAULT", "FAMILIES", "SDXL", "DraftPreset", "Family"]

@@ -1,4 +1,4 @@
-"""What the catalog and a request have to know of a model family; no part of it needs torch."""
+"""What the catalog and requests need to know about a model family, without torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from catalog.ranges import FloatRange, IntRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftPreset:
-    """The preset "draft": few steps at timesteps that were worked out for this family.
+    """The preset "draft": few steps, at timesteps optimised for this family.
 
-    spacing: name of the timesteps. steps: how many the published table has, no more and no fewer.
-    schedulers: those that take timesteps from outside, the default first.
+    spacing: name of the timesteps. steps: exactly as many as the published table has.
+    schedulers: those that accept custom timesteps, the default first.
     """
 
     spacing: str
@@ -21,25 +21,25 @@ class DraftPreset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Models of one architecture: what they have in common, and what may be asked of them.
+    """Models of one architecture: what they have in common and what they support.
 
     Sizes are in pixels, pairs of sizes are width and height.
 
-    key: stable, for the code. name: for people.
-    checkpoint_prefixes: every single-file checkpoint has a tensor that begins with each of them.
-    adapter_bases: base models, in the words of `weight_files`, whose adapters fit.
+    key: stable, for the code. name: for users.
+    checkpoint_prefixes: each one begins some tensor name in every single-file checkpoint.
+    adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
-    size: what it paints best. pixel_step: both sides are multiples of it.
-    bucket_step: of the sides that it was trained on. shapes: that people ask for, width to height.
+    size: what it generates best. pixel_step: both sides are multiples of it.
+    bucket_step: of the sides it was trained on. shapes: usual aspect ratios, width to height.
     min_side, max_side, max_pixels: defaults of an entry's bounds.
-    hires_max_pixels, hires_max_side: of a finished picture after the second pass.
-    steps, guidance: defaults of an entry's bounds. schedulers: that it works with, default first.
-    takes_negative: whether a negative prompt has a meaning. takes_emphasis: whether brackets have.
+    hires_max_pixels, hires_max_side: of a finished image after the second pass.
+    steps, guidance: defaults of an entry's bounds. schedulers: supported ones, default first.
+    takes_negative: whether negative prompts work. takes_emphasis: whether brackets do.
     takes_clip_skip: whether there are layers of a text encoder to choose from.
-    takes_image: whether a picture can be painted over. takes_reference: whether one can guide it.
-    adapts_text: whether a LoRA changes text encoders too, with a weight of its own.
-    draft: the preset of that name, None without one.
-    fast_steps, fast_guidance: least and most in the preset "fast"; more undoes the distillation.
+    takes_image: whether it can start from an image. takes_reference: whether one can guide it.
+    adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
+    draft: the preset "draft", None if there is none.
+    fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
     """
 
     key: str
@@ -70,7 +70,7 @@ class Family:
     fast_guidance: tuple[float, float]
 
     def recognises(self, tensors: Iterable[str]) -> bool:
-        """Whether a single-file checkpoint with tensors of these names is of this family."""
+        """Whether a single-file checkpoint with these tensor names belongs to this family."""
         names = tuple(tensors)
         return all(
             any(name.startswith(prefix) for name in names) for prefix in self.checkpoint_prefixes

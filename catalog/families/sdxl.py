@@ -1,4 +1,4 @@
-"""Stable Diffusion XL (arXiv 2307.01952) and all that was trained from it."""
+"""Stable Diffusion XL (arXiv 2307.01952) and the models trained from it."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ SDXL: Final = Family(
     min_side=512,
     max_side=1536,
     max_pixels=1_600_000,
-    # Twice 1024² and its longest side, which a card of 11 GB holds.
+    # Twice 1024² and the longest side, which fits on an 11 GB card.
     hires_max_pixels=2048 * 2048,
     hires_max_side=3072,
     steps=IntRange(min=10, default=30, max=100),
@@ -41,7 +41,7 @@ SDXL: Final = Family(
     takes_image=True,
     takes_reference=True,
     adapts_text=True,
-    # The paper's table for SDXL has ten steps. With Karras' spacing a scheduler makes its own.
+    # The paper's table for SDXL has ten steps. Karras schedulers compute their own timesteps.
     draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),

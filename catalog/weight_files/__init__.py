@@ -1,4 +1,4 @@
-"""What weight files say of themselves, read without torch: by the catalog and by the engine."""
+"""What weight files say about themselves, read without torch, for the catalog and the engine."""
 
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN

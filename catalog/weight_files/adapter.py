@@ -1,7 +1,7 @@
-"""What an adapter is, told from the names and shapes of its tensors and from its metadata.
+"""Identify an adapter by the names and shapes of its tensors and by its metadata.
 
 No tensor is read. Names of tensors are those that kohya's sd-scripts, LyCORIS, OneTrainer,
-ai-toolkit and diffusers/peft write; shapes outrank metadata, which anybody may edit.
+ai-toolkit and diffusers/peft write; shapes outrank metadata, which anyone may edit.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ _ALGORITHM_OF_PART: Final = {
     "on_input": IA3,
 }
 _WRAPPERS: Final = frozenset({"weight", "bias", "default", "*"})
-"""Ends of names that say nothing: `default` is the adapter's name in peft."""
+"""Suffixes of names that carry no information: `default` is the adapter's name in peft."""
 
 _RANK_FIRST: Final = frozenset({"lora_down", "lora_A", "hada_w1_b", "lokr_w1_b", "lokr_w2_b", "a2"})
 _TUCKER: Final = frozenset({"lora_mid", "hada_t1", "lokr_t2"})
@@ -57,16 +57,16 @@ _SHAPED: Final = _RANK_FIRST | _TUCKER | _OF_INPUT | {"oft_blocks"}
 
 @dataclass(frozen=True, slots=True)
 class AdapterFacts:
-    """What one adapter file says of itself.
+    """What an adapter file says about itself.
 
     algorithm: of SUPPORTED, several joined by " + "; of UNSUPPORTED; or UNKNOWN.
-    base: "SDXL", an offspring of it, "SD 1.5", "Flux" …; "" when nothing tells.
+    base: "SDXL", a derivative of it, "SD 1.5", "Flux" …; "" if unknown.
     certain: `base` follows from the tensors, not from metadata alone.
     rank, conv_rank: the most common of the linear layers and of the convolutions; None where the
         algorithm has none.
     phrase: trigger words that the author wrote into the file.
-    tags: of nearly every training picture, the most frequent first: likely trigger words.
-    weight: that the author recommends. title: "" when there is none.
+    tags: of nearly every training image, the most frequent first: likely trigger words.
+    weight: that the author recommends. title: "" if there is none.
     """
 
     algorithm: str = UNKNOWN
@@ -81,7 +81,7 @@ class AdapterFacts:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Words that may trigger it, those of the author first; few enough to be shown."""
+        """Words that may trigger it, the author's first; few enough to be displayed."""
         words: dict[str, str] = {}
         for word in (*self.phrase, *self.tags):
             words.setdefault(word.casefold(), word)
@@ -89,9 +89,9 @@ class AdapterFacts:
 
 
 def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
-    """Tell what an adapter file is from its header. Never raises.
+    """Identify an adapter file from its header. Never raises.
 
-    shapes: of every tensor by name. metadata: as the file has it, untrusted.
+    shapes: of every tensor by name. metadata: as in the file, untrusted.
     """
     found: set[str] = set()
     ranks: Counter[int] = Counter()
@@ -142,7 +142,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
 
 
 def _unusual(module: str, part: str) -> tuple[str, str]:
-    """Module and part, both as elsewhere, of a name whose end is not of the common forms."""
+    """Module and part, in the common form, of a tensor name with an unusual suffix."""
     if part in {"down", "up"} and module.endswith(("lora", "lora_linear_layer")):
         return module, f"lora_{part}"  # diffusers before peft: `attn2.processor.to_k_lora.down`
     if part in _WRAPPERS:

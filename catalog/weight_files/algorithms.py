@@ -1,4 +1,4 @@
-"""The algorithms of adapters by their names in the field, as /loras and the engine say them."""
+"""Adapter algorithms by their usual names, as shown by /loras and the engine."""
 
 from collections.abc import Collection
 from typing import Final
@@ -17,9 +17,9 @@ IA3: Final = "(IA)³"
 UNKNOWN: Final = "unknown"
 
 SUPPORTED: Final = (LORA, LOCON, DORA, LOHA, LOKR, FULL, NORM, GLORA, DIAG_OFT, BOFT, IA3)
-"""Those that the engine can apply."""
+"""The ones that the engine can apply."""
 
 
 def joined(found: Collection[str]) -> str:
-    """Several of SUPPORTED in one phrase, such as "LoCon + DoRA"; UNKNOWN when there are none."""
+    """Several of SUPPORTED in one phrase, such as "LoCon + DoRA"; UNKNOWN if there are none."""
     return " + ".join(name for name in SUPPORTED if name in found) or UNKNOWN

@@ -1,6 +1,6 @@
-"""For which base model an adapter was made: told from its tensors, else from its metadata.
+"""Which base model an adapter was made for, judging by its tensors, else by its metadata.
 
-Shapes outrank metadata, which anybody may edit.
+Shapes outrank metadata, which anyone may edit.
 """
 
 import re
@@ -11,16 +11,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 SDXL: Final = "SDXL"
 SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
-"""Models trained so far away from SDXL that their adapters go best with them."""
+"""Models trained so far from SDXL that their adapters work best with them."""
 SD1_OR_2: Final = "SD 1.5/2"
-"""Their blocks are the same; only what reads the text differs."""
+"""Their blocks are the same; only the layers that read the text embeddings differ."""
 DIT: Final = "DiT"
 
 _STATED_MAX: Final = 200
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
-"""Ends of names of tensors whose second side is what their module takes in."""
+"""Suffixes of tensors whose second dimension is the input width of their module."""
 
 _BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
 """Width of the text embeddings that a cross-attention layer of the UNet reads."""
@@ -28,12 +28,12 @@ _BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 20
 _KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")
 _JOINT_KEYS: Final = "attn.add_k_proj"
 _SD3_WIDTHS: Final = frozenset({1536, 2432})
-"""Of its joint attention; Flux's and Qwen-Image's, which have the same names, are 3072 wide."""
+"""Of its joint attention; Flux's and Qwen-Image's, with the same names, are 3072 wide."""
 _UNET_BLOCKS: Final = (
     *("down_blocks", "up_blocks", "mid_block"),
     *("input_blocks", "output_blocks", "middle_block"),
 )
-# Below, names are compared with `_` for every dot, each after a line break.
+# Below, names are matched with `_` for every dot, each preceded by a line break.
 _TRANSFORMERS: Final = (
     ("motion_modules_", "AnimateDiff"),
     ("joint_blocks_", "SD 3"),
@@ -49,7 +49,7 @@ _OF_SDXL: Final = (
 )
 
 
-# Compared with names of architectures without blanks and dashes, the first that is in one counts.
+# Matched against architecture names without spaces and dashes; the first that occurs wins.
 _ARCHITECTURES: Final = (
     ("refiner", "SDXL refiner"),
     ("stablediffusionxl", SDXL),
@@ -72,7 +72,7 @@ _ARCHITECTURES: Final = (
     ("pixart", "PixArt"),
     ("auraflow", "AuraFlow"),
 )
-# The same for names of checkpoints; the numbers are Civitai's, whose trainer writes nothing else.
+# The same for checkpoint names; the numbers are Civitai's, whose trainer writes nothing else.
 _CHECKPOINTS: Final = (
     ("noob", "NoobAI"),
     ("illustrious", "Illustrious"),
@@ -84,15 +84,15 @@ _CHECKPOINTS: Final = (
     ("flux1", "Flux"),
 )
 _UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
-# Their blocks carry the same names as Flux's.
+# Their blocks have the same names as Flux's.
 _LIKE_FLUX: Final = frozenset({"Chroma", "Hunyuan"})
 
 
 def refined(structure: str, metadata: Mapping[str, str]) -> str:
-    """The base model, or "" when nothing tells.
+    """The base model, or "" if unknown.
 
-    structure: what `of_tensors` said; metadata says which of those that look alike, and where the
-    tensors give nothing away it stands alone.
+    structure: the result of `of_tensors`. Metadata distinguishes models that look alike, and
+    decides alone where the tensors do not tell.
     """
     keys = ("modelspec.architecture", "ss_base_model_version")
     stated = _first(_ARCHITECTURES, (_letters(metadata, key) for key in keys))
@@ -119,16 +119,16 @@ def _first(table: Iterable[tuple[str, str]], texts: Iterable[str]) -> str:
 
 
 def reads_text(module: str) -> bool:
-    """Whether a module of this name reads the text's embeddings, so that its input tells a base."""
+    """Whether a module of this name reads the text embeddings, so its input tells the base."""
     if "attn2" in module:
         return module.endswith(_KEYS_AND_VALUES)
     return module.endswith(_JOINT_KEYS)
 
 
 def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
-    """The base model that the tensors give away, "" when they do not.
+    """The base model that the tensors imply, "" if they do not tell.
 
-    readers: of each module that `reads_text`, the shapes by the tensors' ends, as in INPUT_LAST.
+    readers: for each module that `reads_text`, its shapes by tensor suffix, as in INPUT_LAST.
     """
     foreign = False
     for module, parts in readers.items():
@@ -145,7 +145,7 @@ def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
         if mark in names:
             return base
     if "down_blocks_" in names or "input_blocks_" in names:
-        # With text embeddings of another width it is none of theirs, wherever its blocks are.
+        # Text embeddings of another width rule these out, whatever the block names.
         if not foreign and any(mark in names for mark in _OF_SD1):
             return SD1_OR_2
         return SDXL if any(mark in names for mark in _OF_SDXL) else ""
@@ -153,11 +153,11 @@ def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
 
 
 def _input_width(parts: Shapes) -> int:
-    """How many features the module of these tensors takes; 0 when they do not tell."""
+    """The input width of the module of these tensors; 0 if they do not tell."""
     for part in INPUT_LAST:
         if len(shape := parts.get(part, ())) >= 2:
             return shape[1]
     first = parts.get("lokr_w1") or parts.get("lokr_w1_b") or ()
     second = parts.get("lokr_w2") or parts.get("lokr_w2_b") or ()
-    # The Kronecker product of a×b and c×d takes b·d features; a low-rank factor ends in them too.
+    # The Kronecker product of a×b and c×d has b·d columns; a low-rank factor ends in them too.
     return first[1] * second[1] if len(first) >= 2 and len(second) >= 2 else 0

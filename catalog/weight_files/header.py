@@ -1,4 +1,4 @@
-"""The header of a .safetensors file, read with bounds: the files come from anywhere.
+"""Read the header of a .safetensors file, with limits: the files are untrusted.
 
 The format: github.com/huggingface/safetensors, "Format" in its README.
 """
@@ -15,9 +15,9 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 HEADER_LIMIT: Final = 100_000_000
-"""Bytes; the format's own limit. An SDXL checkpoint of 2,500 tensors has a header of 0.3 MB."""
+"""In bytes; the format's own limit. An SDXL checkpoint of 2,500 tensors has a 0.3 MB header."""
 TENSOR_LIMIT: Final = 20_000
-"""An SDXL checkpoint has 2,500; of all adapters, a GLoRA of every module has most: 8,000."""
+"""An SDXL checkpoint has 2,500; the largest adapter, a GLoRA of every module, has 8,000."""
 AXES_LIMIT: Final = 8
 _LENGTH_BYTES: Final = 8
 _BITS: Final = {
@@ -26,11 +26,11 @@ _BITS: Final = {
     "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4,
 }  # fmt: skip
-"""Of one number, by the format's name of its type."""
+"""Bits per element, by the format's dtype name."""
 
 
 class HeaderError(Exception):
-    """The header of a file cannot be read; the text says why."""
+    """The header of a file cannot be read; the message says why."""
 
 
 class UnreadableFile(HeaderError, OSError):
@@ -38,7 +38,7 @@ class UnreadableFile(HeaderError, OSError):
 
 
 class NotSafetensors(HeaderError):
-    """The file is something else, cut off or malformed."""
+    """The file is something else, truncated or malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Header:
     """What a file says about its tensors.
 
     shapes: of every tensor by name, in the file's order.
-    dtypes: of every tensor, in the words of the format: "F16", "BF16", "F32", …
+    dtypes: of every tensor, by the format's names: "F16", "BF16", "F32", …
     starts, sizes: of every tensor's bytes; starts are counted from `data_start`.
     data_start: offset of the first tensor's bytes in the file.
-    metadata: what its writer added (`__metadata__`), empty when there is none; unchecked.
+    metadata: what the writer added (`__metadata__`), empty if there is none; unchecked.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -63,33 +63,33 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read the header of `path` and check it against the format; no tensor is read.
 
-    Raises UnreadableFile, or NotSafetensors when the file is something else, cut off or malformed.
+    Raises UnreadableFile, or NotSafetensors if the file is something else, truncated or malformed.
     """
     if path.suffix.lower() != ".safetensors":
         raise NotSafetensors("its name does not end in .safetensors")
     raw, data_size = _read(path)
-    # Before it is parsed, for that stops every other thread, and with it the event loop.
+    # Before parsing, which blocks every other thread, the event loop included.
     if (claimed := raw.count(b'"data_offsets"')) > TENSOR_LIMIT:
-        raise NotSafetensors(f"it claims {claimed} tensors; up to {TENSOR_LIMIT} are read")
+        raise NotSafetensors(f"it claims {claimed} tensors; the limit is {TENSOR_LIMIT}")
     try:
-        # Takes half of json.loads' time, and refuses nesting by itself.
+        # Twice as fast as json.loads, and rejects deep nesting by itself.
         table = from_json(raw)
     except ValueError:
         raise NotSafetensors("its header is not JSON") from None
     if not isinstance(table, dict):
-        raise NotSafetensors("its header is not a table")
+        raise NotSafetensors("its header is not a JSON object")
     metadata = table.pop("__metadata__", None)
     if not table:
-        raise NotSafetensors("it holds no tensors")
+        raise NotSafetensors("it contains no tensors")
     return _checked(table, data_size, _LENGTH_BYTES + len(raw), _strings(metadata))
 
 
 def _read(path: Path) -> tuple[bytes, int]:
-    """The bytes of the header, and how many follow it."""
+    """The bytes of the header, and the number of bytes after it."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise NotSafetensors("it is not a file")  # a pipe would keep its reader waiting forever
+            raise NotSafetensors("it is not a file")  # a pipe would block its reader forever
         size = status.st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
@@ -97,13 +97,13 @@ def _read(path: Path) -> tuple[bytes, int]:
                 raise NotSafetensors(f"it is empty or cut off: it has {size} bytes")
             if not 2 <= length <= HEADER_LIMIT:
                 raise NotSafetensors(
-                    "it does not begin with the length of a header"
+                    "it does not begin with a header length"
                     f" (2 to {HEADER_LIMIT} bytes, got {length})"
                 )
             if length > size - _LENGTH_BYTES:
                 raise NotSafetensors(
-                    f"its header is cut off: {length} bytes long, and only"
-                    f" {size - _LENGTH_BYTES} are there"
+                    f"its header is cut off: {length} bytes long, but only"
+                    f" {size - _LENGTH_BYTES} are present"
                 )
             return file.read(length), size - _LENGTH_BYTES - length
     except (OSError, ValueError) as error:  # a NUL in the path
@@ -114,9 +114,9 @@ def _read(path: Path) -> tuple[bytes, int]:
 def _checked(
     table: dict[str, Any], data_size: int, data_start: int, metadata: dict[str, str]
 ) -> Header:
-    """The header of these tensors, when types, shapes and places agree with each other and with
+    """The header of these tensors, if dtypes, shapes and offsets agree with each other and with
     the file. Raises NotSafetensors."""
-    # Column by column: a loop over the tensors takes half as long again, for each LoRA of a folder.
+    # Column by column: a loop over the tensors takes 1.5 times as long, for each LoRA of a folder.
     entries = table.values()
     try:
         shapes = [entry["shape"] for entry in entries]
@@ -124,25 +124,25 @@ def _checked(
         spans = [entry["data_offsets"] for entry in entries]
         bits = [_BITS[dtype] for dtype in dtypes]
         whole = {*map(type, shapes)} == {*map(type, spans)} == {list}
-        # The product of a million sides would take hours.
+        # The product of a million dimensions would take hours.
         whole = whole and {*map(len, spans)} == {2} and max(map(len, shapes)) <= AXES_LIMIT
     except (KeyError, TypeError):
         whole = False
     if not whole:
-        raise NotSafetensors("a tensor is not described as the format demands")
+        raise NotSafetensors("a tensor entry does not follow the format")
     numbers = [*chain.from_iterable(shapes), *chain.from_iterable(spans)]
     if {*map(type, numbers)} != {int} or min(numbers) < 0:
-        raise NotSafetensors("a shape or place of a tensor is not in whole numbers from 0")
+        raise NotSafetensors("a shape or offset of a tensor is not a non-negative integer")
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
     if max(ends) > data_size:
         raise NotSafetensors(
-            "it is cut off: was it copied or downloaded to the end?"
+            "it is cut off: was the copy or download interrupted?"
             f" Its tensors end at byte {max(ends)} of {data_size}"
         )
     sizes = [*map(sub, ends, starts)]
 
     if [*map(mul, map(math.prod, shapes), bits)] != [size * 8 for size in sizes]:
-        raise NotSafetensors("the size of a tensor is not that of its shape and type")
+        raise NotSafetensors("the size of a tensor does not match its shape and dtype")
     _check_apart(starts, ends)
     return Header(
         shapes=dict(zip(table, map(tuple, shapes), strict=True)),
@@ -155,10 +155,10 @@ def _checked(
 
 
 def _check_apart(starts: list[int], ends: list[int]) -> None:
-    """The format forbids that tensors share bytes; a small file could claim endless ones so."""
+    """The format forbids overlapping tensors, with which a small file could claim huge ones."""
     spans = sorted(zip(starts, ends, strict=True))
     if any(end > start for (_, end), (start, _) in pairwise(spans)):
-        raise NotSafetensors("two of its tensors share bytes")
+        raise NotSafetensors("two of its tensors overlap")
 
 
 def _strings(metadata: object) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What trainers and their users wrote into the metadata of an adapter file.
 
-All of it is text from anywhere: bounded, cleaned, and absent when it is malformed. Keys `ss_…` are
+All of it is untrusted text: bounded, cleaned, and ignored if malformed. Keys `ss_…` are
 kohya's (sd-scripts, `train_network.py`; ai-toolkit writes some too), `modelspec.…` those of
 Stability's model specification (github.com/Stability-AI/ModelSpec), which sd-scripts, OneTrainer
 and SwarmUI follow.
@@ -18,14 +18,14 @@ from catalog.lines import clean_line
 
 WORDS_MAX: Final = 5
 JSON_MAX: Final = 1024 * 1024
-"""Characters of JSON inside the metadata; a longer one is not read."""
+"""Characters of JSON inside the metadata; longer text is not parsed."""
 _PHRASE_MAX: Final = 1000
-# kohya names a file that got no title by what it is and when: `LoRA@1699123456.78`.
+# kohya titles an untitled file by its kind and the time: `LoRA@1699123456.78`.
 _NO_TITLE: Final = re.compile(r"(LoRA|TextualInversion|Checkpoint)@[\d.]+")
 
 
 def title(metadata: Mapping[str, str]) -> str:
-    """What the author calls it, at most NAME_MAX characters; "" when nobody said."""
+    """The author's title, at most NAME_MAX characters; "" if there is none."""
     for key in ("modelspec.title", "ss_output_name"):
         text = clean_line(metadata.get(key, ""), NAME_MAX)
         if text and not _NO_TITLE.fullmatch(text):
@@ -34,7 +34,7 @@ def title(metadata: Mapping[str, str]) -> str:
 
 
 def weight(metadata: Mapping[str, str]) -> float | None:
-    """The weight that the author recommends, as SwarmUI keeps it; no trainer writes one."""
+    """The weight that the author recommends, as SwarmUI stores it; no trainer writes one."""
     for key in ("modelspec.lora_default_weight", "lora_default_weight"):
         text = metadata.get(key, "")
         try:
@@ -47,15 +47,15 @@ def weight(metadata: Mapping[str, str]) -> float | None:
 
 
 def phrase(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """The trigger words that the author wrote down, at most WORDS_MAX."""
+    """The trigger words that the author gave, at most WORDS_MAX."""
     return _words(metadata.get("modelspec.trigger_phrase", "")[:_PHRASE_MAX].split(","))
 
 
 def frequent_tags(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Tags on at least 9 of 10 pictures of a training folder, the most frequent first.
+    """Tags on at least 9 of 10 images of a training folder, the most frequent first.
 
-    At most WORDS_MAX. `ss_tag_frequency` is {folder: {tag: pictures}}; how many pictures a folder
-    has is in `ss_dataset_dirs`, and without it its most frequent tag stands for it.
+    At most WORDS_MAX. `ss_tag_frequency` is {folder: {tag: images}}; the number of images in a
+    folder is in `ss_dataset_dirs`, or else taken to be the count of its most frequent tag.
     """
     folders = _table(metadata.get("ss_dataset_dirs", ""))
     totals: dict[str, int] = {}
@@ -67,15 +67,15 @@ def frequent_tags(metadata: Mapping[str, str]) -> tuple[str, ...]:
         for tag, count in counts.items():
             if 10 * count >= 9 * images:
                 totals[tag] = totals.get(tag, 0) + count
-    # sorted() keeps equals in the order of the captions, where trainers put the trigger first.
+    # sorted() is stable: ties keep the captions' order, in which trainers put the trigger first.
     return _words(sorted(totals, key=totals.__getitem__, reverse=True))
 
 
 def _words(texts: Iterable[str]) -> tuple[str, ...]:
-    """The texts as words for a prompt: cleaned, each once in any case, none that is too long."""
+    """The texts as words for a prompt: cleaned, without duplicates (ignoring case) or long ones."""
     words: dict[str, str] = {}
     for text in texts:
-        # A backtick would end the code in which Discord shows the word.
+        # A backtick would end the code span in which Discord shows the word.
         word = clean_line(text, TRIGGER_MAX + 1).replace("`", "'")
         if word and len(word) <= TRIGGER_MAX:
             words.setdefault(word.casefold(), word)

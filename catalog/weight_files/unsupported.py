@@ -1,4 +1,4 @@
-"""Kinds of files that look like adapters and cannot be applied, told by names of tensors."""
+"""Kinds of files that look like adapters but cannot be applied, recognised by tensor names."""
 
 import re
 from collections.abc import Iterable
@@ -26,18 +26,17 @@ _KINDS: Final = tuple(
         ("checkpoint", r"\n(?:model\.)?diffusion_model\.input_blocks\.0\.0\.weight\n"),
     )
 )
-"""What gives a kind away, in names of which each stands between two line breaks. Written so that
-a search leaps from one literal to the next: a file has thousands of names, and a folder hundreds
-of files."""
+"""Patterns that identify a kind, for names each between two line breaks. Written so that a search
+can skip from literal to literal: a file has thousands of names, and a folder hundreds of files."""
 
 UNSUPPORTED: Final = tuple(dict.fromkeys(kind for kind, _ in _KINDS))
-"""Every kind that `unsupported_kind` tells."""
+"""Every kind that `unsupported_kind` can return."""
 
 
 def unsupported_kind(tensors: Iterable[str]) -> str | None:
-    """The kind of file that names of tensors give away, when it cannot be applied.
+    """The kind of file that the tensor names reveal, if it cannot be applied; else None.
 
-    The catalog marks by it, and the engine refuses by it: what one offers the other takes.
+    Both the catalog and the engine use this, so the engine accepts what the catalog offers.
     """
     names = "\n" + "\n\n".join(tensors) + "\n"
     return next((kind for kind, pattern in _KINDS if pattern.search(names)), None)

@@ -134,8 +134,8 @@ def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
     ("raw", "said"),
     [
         (b"", "it is empty or cut off"),
-        (b"PK\x03\x04\x14" + b"\0" * 100, "it does not begin with the length of a header"),
-        (weights_bytes()[:-1], "it is cut off: was it copied or downloaded to the end?"),
+        (b"PK\x03\x04\x14" + b"\0" * 100, "it does not begin with a header length"),
+        (weights_bytes()[:-1], "it is cut off: was the copy or download interrupted?"),
         (broken(b"not json"), "its header is not JSON"),
     ],
     ids=range(4),

@@ -90,7 +90,7 @@ def test_a_changed_file_beside_a_broken_catalog_is_tried_once(
     home.weights("far.safetensors", {"ss_output_name": "Two"})
     for _ in range(3):
         assert not live.refresh()
-    assert caplog.text.count("the last good one stays") == 1
+    assert caplog.text.count("keeping the last good one") == 1
 
 
 @pytest.mark.parametrize("broken", [b"default = ", b"\xff", b"", b"[models.base]\n"])
@@ -155,7 +155,7 @@ def test_ten_thousand_entries_and_loops_of_links_are_read(
     assert len(live.current.adapters) == len(live.current.problems) == 5_000
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(warnings) == REPORTED + 1
-    assert warnings[-1] == "Catalog: 4980 more like these; `main.py check` names them all"
+    assert warnings[-1] == "Catalog: 4980 more problems; `main.py check` lists them all"
     assert not live.refresh()
 
 

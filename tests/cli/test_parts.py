@@ -285,7 +285,7 @@ class TestListings:
         settings = settings_in(tmp_path, monkeypatch, CATALOG)
         assert listing("models", settings, as_json=False) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0].split() == ["key", "name", "files", "what", "it", "is", "for"]
+        assert lines[0].split() == ["key", "name", "files", "description"]
         assert "present, default" in lines[1]
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
@@ -429,7 +429,9 @@ class TestCheck:
         assert check() == code
         lines = [x for x in capsys.readouterr().out.splitlines() if not x.startswith(" ")]
         assert [line[0] for line in lines[:-1]] == marks
-        assert lines[-1] == ("The bot could not work like this." if code else "The bot can work.")
+        assert lines[-1] == (
+            "The bot cannot run: fix what is marked ✗." if code else "The bot can run."
+        )
 
     async def test_a_database_that_cannot_be_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -471,4 +473,4 @@ def test_a_seed_that_is_no_number_is_told_what_is_allowed(
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(["imagine", "x", "--seed", "abc"])
     assert ended.value.code == 2
-    assert "'abc' is not a whole number; allowed is 0 to 4294967295" in capsys.readouterr().err
+    assert "must be a whole number from 0 to 4294967295, got 'abc'" in capsys.readouterr().err

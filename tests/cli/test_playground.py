@@ -92,7 +92,7 @@ def test_a_port_that_cannot_be_is_refused(port: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as left:
         parser().parse_args(["playground", f"--port={port}"])
     assert left.value.code == 2
-    assert f"{port!r} is not possible; allowed is 0 to 65535" in capsys.readouterr().err
+    assert f"must be a port from 0 to 65535, got {port!r}" in capsys.readouterr().err
 
 
 async def test_a_port_that_is_not_to_be_had_is_named(

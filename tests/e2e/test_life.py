@@ -136,7 +136,7 @@ async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
 
 async def test_wrong_settings_end_the_start(home: Home) -> None:
     for settings, expected in (
-        ({"IMAGEN_JOB_TIMEOUT": "soon"}, "IMAGEN_JOB_TIMEOUT: 'soon'"),
+        ({"IMAGEN_JOB_TIMEOUT": "soon"}, "IMAGEN_JOB_TIMEOUT: must be a valid number, got 'soon'"),
         ({"IMAGEN_QUEUE": "5"}, "IMAGEN_QUEUE: no such setting"),
     ):
         code, _, err = await call(home, "run", **settings)

@@ -52,7 +52,7 @@ async def start(home: Home, *arguments: str) -> tuple[Process, str]:
     )
     assert process.stdout is not None
     line = (await process.stdout.readline()).decode()
-    match = re.fullmatch(r"The playground: (http://127\.0\.0\.1:\d+)  \(Ctrl-C ends it\)\n", line)
+    match = re.fullmatch(r"Playground: (http://127\.0\.0\.1:\d+)  \(Ctrl-C to stop\)\n", line)
     assert match, line
     return process, match[1]
 
@@ -221,9 +221,9 @@ async def test_the_bot_answers_in_the_language_of_the_page(page: Page) -> None:
 async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
     code, out, err = await call(home, "playground", "--port", "0", IMAGEN_CATALOG_DIR="nowhere")
     assert code == 78
-    assert out.startswith("The playground: http://127.0.0.1:")
+    assert out.startswith("Playground: http://127.0.0.1:")
     assert "nowhere" in err
-    assert "The bot ended by itself, with exit code 78." in err
+    assert "The bot exited unexpectedly, with code 78." in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.request.characters import straight
+from bot.request.unicode_text import straight
 
 SPECIAL = re.compile(r"([\\*_~|`\[\]<>#])|^(\s*)([-+])", re.MULTILINE)
 VALUE_SHOWN = 200

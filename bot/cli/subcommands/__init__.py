@@ -2,7 +2,7 @@
 
 A module here has `add_to(subparsers)`, which declares the arguments and names the function to run
 with `set_defaults(run=...)`: a namespace in, the exit code out. All of them are imported to read
-any command line, so a module imports what takes long (discord, the backend) only when it runs.
+any command line, so a module defers slow imports (discord, the backend) until it runs.
 """
 
 import argparse
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def settings_for_terminal() -> Settings:
-    """The settings, for what answers on the terminal: of the log it shows warnings only.
+    """Load the settings for a command that prints to the terminal, and log warnings only.
 
     Raises SettingsError.
     """

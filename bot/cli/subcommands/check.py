@@ -24,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
         return repair_database(Settings.load())
     from bot.cli.check import check
 
-    # It reads the settings itself: what is wrong with them is its first finding.
+    # It loads the settings itself: errors in them are its first findings.
     return check()

@@ -1,4 +1,4 @@
-"""`main.py imagine`: generate images here."""
+"""`main.py imagine`: generate images from the command line."""
 
 import argparse
 import asyncio
@@ -15,18 +15,18 @@ HIRES = 1.5
 
 
 def add_to(subparsers: "Subparsers") -> None:
-    """The options have the names that they have in Discord."""
+    """Options are named as in Discord."""
     parser = subparsers.add_parser(
-        "imagine", help="generate images here, with the bot's own queue and engine"
+        "imagine", help="generate images from the command line, with the bot's own queue and engine"
     )
     parser.add_argument("prompt", metavar="PROMPT")
-    parser.add_argument("--model", metavar="M", help="catalog key (default: the catalog's)")
+    parser.add_argument("--model", metavar="M", help="catalog key (default: the catalog's default)")
     parser.add_argument(
         "--lora",
         metavar="NAME[:WEIGHT[:TEXT_WEIGHT]]",
         action="append",
         default=[],
-        help="a LoRA; can be given up to four times (IMAGEN_MAX_ADAPTERS)",
+        help="a LoRA; repeat to combine up to four (IMAGEN_MAX_ADAPTERS)",
     )
     parser.add_argument("--negative", metavar="T", help="what to keep out of the image")
     parser.add_argument("--steps", metavar="N", type=int)
@@ -42,15 +42,15 @@ def add_to(subparsers: "Subparsers") -> None:
         type=float,
         nargs="?",
         const=HIRES,
-        help=f"a second, larger pass: 1.25, 1.5 or 2 times the size (default {HIRES})",
+        help=f"a second pass at 1.25, 1.5 or 2 times the size ({HIRES} if SCALE is omitted)",
     )
     parser.add_argument("--image", metavar="FILE", type=Path, help="an image to start from")
     parser.add_argument(
-        "--strength", metavar="X", type=float, help="how much of it may change: 0.05 to 1"
+        "--strength", metavar="X", type=float, help="how much of that image to change: 0.05 to 1"
     )
     parser.add_argument("--reference", metavar="FILE", type=Path, help="an image to be guided by")
     parser.add_argument(
-        "--reference-weight", metavar="X", type=float, help="how much it guides: 0 to 1.5"
+        "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="also copy the files there")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -68,5 +68,5 @@ def _seed(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number; allowed is 0 to {SEED_MAX}"
+            f"must be a whole number from 0 to {SEED_MAX}, got {text!r}"
         ) from None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def add_to(subparsers: "Subparsers") -> None:
     for name, what in (("models", "models"), ("loras", "LoRAs")):
         parser = subparsers.add_parser(name, help=f"list the catalog's {what}")
-        parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
+        parser.add_argument("--json", action="store_true", help="print a JSON list")
         parser.set_defaults(run=run)
 
 

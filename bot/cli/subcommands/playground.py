@@ -22,10 +22,10 @@ def add_to(subparsers: "Subparsers") -> None:
         metavar="N",
         type=_port,
         default=PAGE_PORT,
-        help=f"on 127.0.0.1 (default {PAGE_PORT}, or the next free one; 0: any)",
+        help=f"port on 127.0.0.1 (default {PAGE_PORT}, or the next free one; 0: any free one)",
     )
     parser.add_argument(
-        "--no-open", action="store_true", help="print the address, don't open a browser"
+        "--no-open", action="store_true", help="print the address without opening a browser"
     )
     parser.set_defaults(run=run)
 
@@ -39,5 +39,5 @@ def run(options: argparse.Namespace) -> int:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > PORT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} is not possible; allowed is 0 to {PORT_MAX}")
+        raise argparse.ArgumentTypeError(f"must be a port from 0 to {PORT_MAX}, got {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""`main.py run`, and `main.py` alone: serve Discord."""
+"""`main.py run`, and `main.py` alone: run the bot on Discord."""
 
 import argparse
 import sys
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def add_to(subparsers: "Subparsers") -> None:
     """Takes no arguments."""
     parser = subparsers.add_parser(
-        "run", help="serve Discord (the default; only this and sync need a token)"
+        "run", help="run the bot on Discord (the default; only this and sync need a token)"
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Its exit code tells a supervisor whether to try again."""
+    """The exit code tells a supervisor whether to restart it."""
     from bot.cli.run import run
 
     try:

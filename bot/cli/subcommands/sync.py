@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_to(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("sync", help="register the slash commands with Discord")
-    parser.add_argument("--guild", metavar="ID", type=int, help="in this server only, at once")
+    parser.add_argument("--guild", metavar="ID", type=int, help="register in this server only")
     parser.set_defaults(run=run)
 
 

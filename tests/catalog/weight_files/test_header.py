@@ -60,11 +60,11 @@ def test_names_shapes_types_and_places_are_told(tmp_path: Path) -> None:
     [
         (b"", "it is empty or cut off: it has 0 bytes"),
         (bytes(8), "it is empty or cut off: it has 8 bytes"),
-        (b"PK\x03\x04 a zip, as torch.save writes", "not begin with the length of a header"),
+        (b"PK\x03\x04 a zip, as torch.save writes", "not begin with a header length"),
         (struct.pack("<Q", 1) + b"{}", "(2 to 100000000 bytes, got 1)"),
         (struct.pack("<Q", HEADER_LIMIT + 1) + b"{}", "(2 to 100000000 bytes, got 100000001)"),
-        (struct.pack("<Q", 2**64 - 1) + b"{}", "not begin with the length of a header"),
-        (struct.pack("<Q", 100) + b"{}", "its header is cut off: 100 bytes long, and only 2"),
+        (struct.pack("<Q", 2**64 - 1) + b"{}", "not begin with a header length"),
+        (struct.pack("<Q", 100) + b"{}", "its header is cut off: 100 bytes long, but only 2"),
     ],
     ids=range(7),
 )
@@ -82,10 +82,13 @@ def test_what_has_no_header_is_told_from_what_lacks_its_end(
         (b"not json", "its header is not JSON"),
         (b"\xff\xff\xff", "its header is not JSON"),
         (b"[" * 100_000, "its header is not JSON"),
-        ([1], "its header is not a table"),
-        ({}, "it holds no tensors"),
-        ({"__metadata__": {"ss_output_name": "x"}}, "it holds no tensors"),
-        (b'{"t":{"data_offsets"' * 100_000, f"it claims 100000 tensors; up to {TENSOR_LIMIT}"),
+        ([1], "its header is not a JSON object"),
+        ({}, "it contains no tensors"),
+        ({"__metadata__": {"ss_output_name": "x"}}, "it contains no tensors"),
+        (
+            b'{"t":{"data_offsets"' * 100_000,
+            f"100000 tensors; the limit is {TENSOR_LIMIT}",
+        ),
     ],
     ids=range(7),
 )
@@ -93,9 +96,9 @@ def test_a_header_that_is_none_is_refused(tmp_path: Path, header: object, said: 
     assert said in why(written(tmp_path, header))
 
 
-FORM = "a tensor is not described as the format demands"
-NUMBERS = "a shape or place of a tensor is not in whole numbers from 0"
-SIZE = "the size of a tensor is not that of its shape and type"
+FORM = "a tensor entry does not follow the format"
+NUMBERS = "a shape or offset of a tensor is not a non-negative integer"
+SIZE = "the size of a tensor does not match its shape and dtype"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_a_tensor_that_does_not_add_up_is_refused(
 
 def test_tensors_that_share_bytes_are_refused(tmp_path: Path) -> None:
     shared = {"a": SCALAR, "b": {**SCALAR, "data_offsets": [2, 6]}}
-    assert why(written(tmp_path, shared)) == "two of its tensors share bytes"
+    assert why(written(tmp_path, shared)) == "two of its tensors overlap"
     apart = {"b": {**SCALAR, "data_offsets": [4, 8]}, "a": SCALAR}
     assert list(read_header(written(tmp_path, apart)).shapes) == ["b", "a"]
 
