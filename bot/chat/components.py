@@ -1,4 +1,4 @@
-"""Buttons, selects and modals, each kind owned by one cog.
+"""Buttons and selects, each kind owned by one cog.
 
 A cog subclasses `Component`, hands it the services it needs, and adds it to the client's
 `components` in its `setup`. Each use then goes through the same steps: replays are dropped, the
@@ -69,19 +69,3 @@ class Components:
         if component is None:
             raise Refused("error.component")
         await component.run(interaction, text)
-
-
-class Modal(discord.ui.Modal):
-    """A modal treated the same way; a component opens it with `interaction.response.send_modal`.
-
-    If the bot restarts while a modal is open, submitting it gets an error from Discord.
-    """
-
-    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        return bool(interaction.client.tree.is_new(interaction))
-
-    # The signature of discord.py's own Modal, which passes no item.
-    async def on_error(  # type: ignore[override]
-        self, interaction: discord.Interaction[Any], error: Exception, /
-    ) -> None:
-        await interaction.client.tree.on_error(interaction, error)

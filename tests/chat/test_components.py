@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
@@ -12,7 +11,7 @@ import pytest
 from discord import app_commands
 from discord.ui.view import ViewStore
 
-from bot.chat.components import Component, Components, Modal
+from bot.chat.components import Component, Components
 from bot.chat.tree import ImagenTree
 from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.custom_id import CustomId, Routed
@@ -178,28 +177,3 @@ async def test_shown_messages_leave_nothing_behind(desk: Desk) -> None:
     assert vars(desk.store)["_views"] == {}
     assert vars(desk.store)["_synced_message_views"] == {}
     assert list(vars(desk.store)["_dynamic_items"].values()) == [Routed]
-
-
-class Describe(Modal, title="Describe"):
-    def __init__(self, submitted: Callable[[], Awaitable[None]]) -> None:
-        super().__init__()
-        self.submitted = submitted
-
-    async def on_submit(self, interaction: Interaction, /) -> None:
-        await self.submitted()
-
-
-async def test_a_modal_is_submitted_once_and_its_errors_are_answered(desk: Desk) -> None:
-    count = 0
-
-    async def submitted() -> None:
-        nonlocal count
-        count += 1
-        raise Refused("cancel.unknown", value="x")
-
-    submit = desk.interaction("modal")
-    for _ in range(2):
-        await Describe(submitted)._scheduled_task(submit, [], {})
-    assert count == 1
-    [sentence] = desk.told
-    assert sentence.startswith("There's no job")
