@@ -78,7 +78,7 @@ class Backend:
         )
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)
-            lanes = (Lane("gpu", loaded=lambda: engine.loaded),)
+            lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(
                 settings=settings,
                 catalog=catalog,

@@ -11,12 +11,14 @@ from bot.store import Job
 class Lane:
     """One GPU, which generates one job at a time.
 
-    name: for thread names. loaded: returns the key of the model that the GPU holds; without it,
+    name: for the log and for threads. device: where its engine computes, as the owner set it.
+    loaded: returns the key of the model that the GPU holds; without it,
     the last job's model is assumed.
     running: the job that it generates now. last: what the last job there needed.
     """
 
     name: str = "gpu"
+    device: str = "auto"
     loaded: Callable[[], str | None] | None = None
     running: Job | None = field(default=None, init=False)
     last: InPlace = field(default=InPlace(), init=False)

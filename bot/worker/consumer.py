@@ -207,7 +207,15 @@ class GpuConsumer:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
-        log.info("job %s: attempt %d with %s", job.id, job.attempt, job.request.model)
+        lane, model = self.lane, job.request.model
+        log.info(
+            "job %s: attempt %d with %s on %s (%s)",
+            job.id,
+            job.attempt,
+            model,
+            lane.name,
+            lane.device,
+        )
         self._running = running = Attempt(job, self._timeout)
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
