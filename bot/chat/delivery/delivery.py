@@ -202,7 +202,7 @@ class Delivery:
         try:
             turn = self._turn(job, self._finish)
             try:
-                place = await self._outbox.carry(_lane(job), job.id, turn)
+                place = await self._outbox.carry(_channel_of(job), job.id, turn)
             except Exception as error:
                 prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
                 log.error("job %s: unexpected error\n%s", job.id, traceback_without(error, prompts))
@@ -219,7 +219,7 @@ class Delivery:
     async def failed(self, job: Job) -> None:
         """Tell the user why there is no image. If Discord refuses that, nothing more is tried."""
         turn = self._turn(job, self._tell_failure)
-        await self._outbox.carry(_lane(job), job.id, turn)
+        await self._outbox.carry(_channel_of(job), job.id, turn)
 
     def _turn(
         self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
@@ -361,8 +361,8 @@ class Delivery:
         return uploads, list(dict.fromkeys(remarks))
 
 
-def _lane(job: Job) -> int:
-    """One lane per channel, so that its messages arrive in order."""
+def _channel_of(job: Job) -> int:
+    """What the outbox keeps in order: the messages of one channel."""
     return Discord.of(job.origin).channel_id or 0
 
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 RETRY_AFTER = Backoff(2, 10, 30, 60)
 """Seconds between attempts while Discord is unavailable."""
 TURN = 12
-"""Failures after which the next in the lane is tried: perhaps Discord fails only on the first."""
+"""Failures after which the next in line is tried: perhaps Discord fails only on the first."""
 
 
 class Away(Exception):
@@ -28,7 +28,7 @@ class Away(Exception):
 
 @dataclass(eq=False)
 class _Place:
-    """One place in a lane.
+    """One place in the line of a channel.
 
     turn: set while it may try. tried: set while it probes for the one in front; its outcome.
     """
@@ -38,10 +38,10 @@ class _Place:
 
 
 class Outbox:
-    """One lane per channel: first in, first out, and no channel waits for another."""
+    """One line per channel: first in, first out, and no channel waits for another."""
 
     def __init__(self) -> None:
-        self._lanes: dict[int, list[_Place]] = {}
+        self._lines: dict[int, list[_Place]] = {}
         self._back = asyncio.Event()
         self._inside = 0
 
@@ -49,13 +49,13 @@ class Outbox:
         """How many deliveries are still pending."""
         return self._inside
 
-    async def carry(self, lane: int, job_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def carry(self, channel: int, job_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call `attempt` until it no longer raises Away or StoreError; returns its result.
 
-        The place in the lane is taken before the first await.
-        lane: the channel it goes to. job_id: for the log.
+        The place in line is taken before the first await.
+        channel: the id of the one it goes to. job_id: for the log.
         """
-        line, place = self._lanes.setdefault(lane, []), _Place()
+        line, place = self._lines.setdefault(channel, []), _Place()
         line.append(place)
         line[0].turn.set()
         taken = False
@@ -71,7 +71,7 @@ class Outbox:
             if line:
                 line[0].turn.set()
             else:
-                del self._lanes[lane]
+                del self._lines[channel]
 
     def back(self) -> None:
         """Discord is reachable again: retry now what is waiting to."""

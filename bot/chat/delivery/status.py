@@ -39,7 +39,7 @@ DRIFT = 60
 PREVIEW = "preview.jpg"
 PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
 """Refusals of an edit with a preview after which it is tried without one."""
-LANES = 2
+EDITS_AT_ONCE = 2
 """Concurrent edits of messages of queued jobs."""
 
 
@@ -79,7 +79,7 @@ class StatusBoard:
         self._interval = interval
         self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
-        self._lanes = asyncio.Semaphore(LANES)
+        self._edits = asyncio.Semaphore(EDITS_AT_ONCE)
 
     def content(self, job: Job, progress: Progress, preview: bytes | None = None) -> MessageContent:
         """What the message of `job` shows at `progress`. A reply keeps mentioning who reacted.
@@ -156,9 +156,9 @@ class StatusBoard:
         told = line == followed.shown and not (waits and _is_told_wrong(followed.told, progress))
         if followed.post is None or told:
             return
-        lane = self._lanes if waits else contextlib.nullcontext()
+        turn = self._edits if waits else contextlib.nullcontext()
         try:
-            async with lane:
+            async with turn:
                 await self._put(followed, followed.post, progress)
             followed.shown, followed.told = line, progress
         except StoreError as error:
