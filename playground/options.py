@@ -133,7 +133,7 @@ class Picker:
             if focus is None or not focus.get("autocomplete"):
                 offered = ", ".join(o["name"] for o in options if o.get("autocomplete"))
                 raise ClientRefused(
-                    f"/{words}: {focused[0]!r} has no autocomplete; options with it: {offered or 'none'}"
+                    f"/{words}: {focused[0]!r} has no autocomplete; these do: {offered or 'none'}"
                 )
         if strange := given.keys() - known.keys():
             allowed = ", ".join(known) or "none"

@@ -165,7 +165,7 @@ async def test_unknown_hidden_and_incomplete_commands(pg: Playground, bot: Bot, 
 async def test_autocomplete(bot: Bot, ada: User) -> None:
     choices = await ada.autocomplete("paint", "lora", "ani", prompt="fox")
     assert [(c.name, c.value) for c in choices] == [("ani for fox", "ani-1")]
-    with pytest.raises(ClientRefused, match="has no autocomplete; options with it: lora"):
+    with pytest.raises(ClientRefused, match="has no autocomplete; these do: lora"):
         await ada.autocomplete("paint", "prompt", "x")
 
 
