@@ -52,7 +52,7 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="also copy the images here")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
 
