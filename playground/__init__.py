@@ -1,7 +1,7 @@
 """A stand-in for Discord on loopback.
 
-The unmodified bot process logs in here over real HTTP and WebSocket; tests use it as people use
-Discord. It is the other side of the wire and knows nothing of the bot's code.
+The unmodified bot process logs in here over real HTTP and WebSocket; tests use it as users use
+Discord. It is the other side of the wire and knows nothing about the bot's code.
 """
 
 from playground.core import Request

@@ -13,7 +13,7 @@ class Cdn:
         self._core = core
 
     async def handle(self, request: web.Request) -> web.Response:
-        """A signed address in, the bytes out; 404 as the real one for a wrong or bare address."""
+        """Serve the bytes for a signed URL; 404, as the real one, for a wrong or unsigned URL."""
         path = request.path
         found = self._core.files.get(path)
         if found is None or request.query.get("hm") != uploads.signature(self._core, path):

@@ -1,6 +1,6 @@
-"""Components of messages: https://docs.discord.com/developers/components/reference.
+"""Message components: https://docs.discord.com/developers/components/reference.
 
-What Discord refuses, what it fills in, and how a person's client finds the one to press.
+What Discord rejects, what it fills in, and how a user's client finds the one to press.
 """
 
 import itertools
@@ -49,7 +49,7 @@ def walk(rows: list[JsonObject], path: Path = ("components",)) -> Iterator[tuple
 
 
 def media(entry: JsonObject) -> Iterator[tuple[Path, JsonObject]]:
-    """The media objects of one component, with their path in it."""
+    """The media objects of one component, with their paths in it."""
     if entry.get("type") == GALLERY:
         for index, item in enumerate(entry.get("items") or []):
             yield ("items", index, "media"), item.get("media") or {}
@@ -60,7 +60,7 @@ def media(entry: JsonObject) -> Iterator[tuple[Path, JsonObject]]:
 
 
 def check(rows: list[JsonObject], *, v2: bool, filenames: tuple[str, ...]) -> Iterator[Problem]:
-    """The ``components`` of a message body in, its problems out."""
+    """The problems with the ``components`` of a message body."""
     everything = list(walk(rows))
     if not v2 and len(rows) > ROWS:
         yield Problem(
@@ -80,7 +80,7 @@ def check(rows: list[JsonObject], *, v2: bool, filenames: tuple[str, ...]) -> It
         yield Problem(
             ("components",),
             "COMPONENT_MAX_TEXT_SIZE_EXCEEDED",
-            f"The text of all components is {text} long, allowed {TEXT_TOTAL}",
+            f"The text of all components is {text} long; the limit is {TEXT_TOTAL}",
         )
     yield from _unique(everything)
     for path, entry in everything:
@@ -89,7 +89,7 @@ def check(rows: list[JsonObject], *, v2: bool, filenames: tuple[str, ...]) -> It
             yield Problem(
                 (*path, "type"),
                 "COMPONENT_INVALID_TYPE",
-                f"type {kind} needs the IS_COMPONENTS_V2 flag; without it allowed: "
+                f"type {kind} needs the IS_COMPONENTS_V2 flag; allowed without it: "
                 f"{sorted(LEGACY)}",
             )
         if kind in KEYS:
@@ -114,7 +114,7 @@ def check(rows: list[JsonObject], *, v2: bool, filenames: tuple[str, ...]) -> It
                 yield Problem(
                     (*path, *inner, "url"),
                     "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND",
-                    f"{url!r} names no file of this message; it has: "
+                    f"{url!r} is not a file of this message; it has: "
                     f"{', '.join(filenames) or 'none'}",
                 )
 
@@ -195,7 +195,7 @@ def _select(path: Path, entry: JsonObject) -> Iterator[Problem]:
         yield Problem(
             (*path, "min_values"),
             "SELECT_COMPONENT_MIN_GREATER_THAN_MAX",
-            f"min_values {least} is over max_values {most}",
+            f"min_values {least} is greater than max_values {most}",
         )
     if entry.get("type") != STRING_SELECT:
         return
@@ -210,7 +210,7 @@ def _select(path: Path, entry: JsonObject) -> Iterator[Problem]:
         yield Problem(
             (*path, "max_values"),
             "SELECT_COMPONENT_MAX_VALUES_OVER_OPTIONS",
-            f"max_values {most} is over the {len(options)} options",
+            f"max_values {most} exceeds the {len(options)} options",
         )
     seen: set[str] = set()
     for index, option in enumerate(options):
@@ -232,7 +232,7 @@ def _select(path: Path, entry: JsonObject) -> Iterator[Problem]:
 
 
 def finish(rows: list[JsonObject], unfurl: Callable[[str], JsonObject]) -> list[JsonObject]:
-    """Components as sent in, as Discord stores and reports them out.
+    """Convert components as sent to the form that Discord stores and returns.
 
     ``unfurl`` turns a media url (``attachment://name`` or a real one) into a media object.
     """
@@ -296,12 +296,12 @@ def _finish(
 
 
 def interactive(rows: list[JsonObject]) -> list[JsonObject]:
-    """The buttons and selects, in reading order."""
+    """The buttons and selects, in display order."""
     return [c for _, c in walk(rows) if c.get("type") == BUTTON or c.get("type") in SELECTS]
 
 
 def name_of(entry: JsonObject) -> str:
-    """How a person would call a component."""
+    """How a user would refer to a component."""
     emoji = (entry.get("emoji") or {}).get("name") or ""
     words = [str(entry.get(k)) for k in ("label", "placeholder", "custom_id") if entry.get(k)]
     return " / ".join([*([emoji] if emoji else []), *words]) or f"type {entry.get('type')}"

@@ -11,7 +11,7 @@ class Compressor(Protocol):
 
 
 class Zlib:
-    """``compress=zlib-stream``: one stream per socket, each event ends on a sync flush."""
+    """``compress=zlib-stream``: one stream per socket, with a sync flush after each event."""
 
     def __init__(self) -> None:
         self._stream = zlib.compressobj()
@@ -21,7 +21,7 @@ class Zlib:
 
 
 class Zstd:
-    """``compress=zstd-stream``: one stream per socket, each event ends on a flushed block."""
+    """``compress=zstd-stream``: one stream per socket, with a block flush after each event."""
 
     def __init__(self, compressobj: Any, flush_block: int) -> None:
         self._stream = compressobj
@@ -33,7 +33,7 @@ class Zstd:
 
 
 def compressor(wanted: str | None) -> Compressor | None:
-    """What the query asked for; None is plain text, which every client also understands."""
+    """The compressor that the query asks for; None for plain text, which every client accepts."""
     if wanted == "zlib-stream":
         return Zlib()
     if wanted == "zstd-stream":

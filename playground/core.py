@@ -1,4 +1,4 @@
-"""What the parts of the playground share."""
+"""The state that the parts of the playground share."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from playground.waiting import Signal
 
 @dataclass(frozen=True)
 class Request:
-    """One REST request the bot made: when (monotonic), what, and the status it got."""
+    """One REST request from the bot: when (monotonic), what, and the status returned."""
 
     time: float
     method: str
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came in."""
+    """An uploaded file as received."""
 
     filename: str
     data: bytes
@@ -34,7 +34,7 @@ class Upload:
 
 @dataclass
 class Core:
-    """The shared state; no part keeps any of this for itself."""
+    """The shared state; no part keeps its own copy of any of it."""
 
     world: World
     signal: Signal
@@ -52,16 +52,16 @@ class Core:
     # "Checked for uniqueness in the past few minutes".
     nonce_memory: float = 300.0
     typing: list[tuple[float, int]] = field(default_factory=list)
-    # Every file ever uploaded, by its path: an address stays good after an edit.
+    # Every file ever uploaded, by its path: a URL stays valid after an edit.
     files: dict[str, Attachment] = field(default_factory=dict)
 
     def violate(self, text: str) -> None:
-        """Record something that should not happen in a good run."""
+        """Record something that should never happen with a correct bot."""
         self.violations.append(text)
         self.signal.notify()
 
     def demand(self, problems: list[Problem], where: str) -> None:
-        """Record what Discord ignores, refuse what it refuses."""
+        """Record what Discord ignores; raise ApiError for what it rejects."""
         for problem in problems:
             if not problem.refused:
                 self.violate(f"{where}: {problem}")
@@ -70,5 +70,5 @@ class Core:
             raise form_error(refused)
 
     def live(self, interaction: InteractionState) -> bool:
-        """Whether the interaction's token is still good."""
+        """Whether the interaction's token is still valid."""
         return not interaction.dead and time.monotonic() - interaction.created < self.token_life

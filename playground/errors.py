@@ -1,4 +1,4 @@
-"""What Discord answers when it refuses, and what a Discord client refuses by itself.
+"""Discord's error responses, and what a Discord client refuses to send.
 
 Shapes and codes: https://docs.discord.com/developers/topics/opcodes-and-status-codes and
 https://docs.discord.com/developers/reference#error-messages.
@@ -12,10 +12,10 @@ JsonObject = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An answer other than 2xx.
+    """A response other than 2xx.
 
-    ``expected`` marks an answer that the test itself asked for (a fault, a denied permission,
-    a message it deleted): it is sent all the same, but it is no violation.
+    ``expected`` marks one that the test itself caused (a fault, a denied permission, a message it
+    deleted): it is sent like any other, but is not a violation.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ApiError(Exception):
         self.extra = extra or {}
 
     def body(self) -> JsonObject:
-        """The JSON body of the answer."""
+        """The JSON body of the response."""
         answer: JsonObject = {"message": self.message, "code": self.code, **self.extra}
         if self.errors:
             answer["errors"] = self.errors
@@ -47,7 +47,7 @@ class ApiError(Exception):
 
 
 class Dropped(ApiError):
-    """No answer at all: the connection is cut, as a test asked for."""
+    """No response at all: the connection is cut, at a test's request."""
 
     def __init__(self) -> None:
         super().__init__(0, 0, "the connection was cut", expected=True)
@@ -55,9 +55,9 @@ class Dropped(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a body: where, Discord's code for it, and a sentence.
+    """One thing wrong with a body: where, Discord's code for it, and a message.
 
-    ``refused`` is False for what Discord lets pass but a good client never sends.
+    ``refused`` is False for what Discord accepts but a correct client never sends.
     """
 
     path: tuple[str | int, ...]
@@ -71,7 +71,7 @@ class Problem:
 
 
 def form_error(problems: Iterable[Problem]) -> ApiError:
-    """Problems in, Discord's 400/50035 with its nested ``errors`` out."""
+    """Discord's 400/50035 for these problems, with its nested ``errors``."""
     tree: JsonObject = {}
     for problem in problems:
         node = tree
@@ -92,7 +92,7 @@ def missing_access() -> ApiError:
 
 
 def missing_permissions() -> ApiError:
-    """403/50013: the bot sees it, but may not do this."""
+    """403/50013: the bot can see the channel but lacks a permission."""
     return ApiError(403, 50013, "Missing Permissions", expected=True)
 
 
@@ -102,7 +102,7 @@ def too_large() -> ApiError:
 
 
 class ClientRefused(Exception):
-    """Discord's own client would not have let the person do this; nothing was sent."""
+    """Discord's own client would not let the user do this; nothing was sent."""
 
 
 class NotAcknowledged(Exception):

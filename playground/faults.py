@@ -1,4 +1,4 @@
-"""Answers that a test asks for in advance: failures and rate limits."""
+"""Responses that a test requests in advance: failures and rate limits."""
 
 import random
 import re
@@ -31,19 +31,19 @@ class Window:
 
 
 class Weather(Protocol):
-    """What may happen to any request. Both return None to let it pass."""
+    """Faults that may hit any request. Both methods return None to let it pass."""
 
     def before(self, method: str, path: str) -> ApiError | None:
-        """What a request gets in the place of being carried out."""
+        """The error that a request gets instead of being carried out."""
 
     def after(self, method: str, path: str) -> ApiError | None:
-        """What a request gets that was carried out, in the place of its answer."""
+        """The error that a request gets instead of its response, after being carried out."""
 
 
 class Storm:
-    """Faults that come by chance, the same ones for the same seed and the same requests.
+    """Random faults, the same ones for the same seed and requests.
 
-    rate: of all requests, how many get one of them.
+    rate: the fraction of requests that get one.
     """
 
     def __init__(self, seed: int, rate: float) -> None:
@@ -66,12 +66,12 @@ class Storm:
 
 
 class Faults:
-    """Faults waiting for their request, and the rate limit buckets."""
+    """Faults queued for matching requests, and the rate limit buckets."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
         self._lost: list[Fault] = []
-        # Discord publishes no numbers. Wide by default, so that tests are not slowed down.
+        # Discord publishes no numbers. Generous by default, so that tests are not slowed down.
         self._rules: list[tuple[str, re.Pattern[str], int, float]] = [
             ("*", re.compile(".*"), 100, 1.0)
         ]
@@ -79,23 +79,23 @@ class Faults:
         self.weather: Weather | None = None
 
     def drop(self, method: str, path: str, times: int) -> None:
-        """Queue a request that is cut off before anything is done."""
+        """Queue a fault that cuts the connection before the request is carried out."""
         self._waiting.append(Fault(method.upper(), re.compile(path), Dropped(), times))
 
     def fail(
         self, method: str, path: str, status: int, code: int, message: str, times: int
     ) -> None:
         """Queue a plain failure."""
-        error = ApiError(status, code, message or f"{status}: asked for by the test", expected=True)
+        error = ApiError(status, code, message or f"{status}: requested by the test", expected=True)
         self._waiting.append(Fault(method.upper(), re.compile(path), error, times))
 
     def lose_answer(self, method: str, path: str, times: int) -> None:
-        """Queue a request that is carried out and then answered 502."""
+        """Queue a fault that carries the request out and then returns 502."""
         error = ApiError(502, 0, "502: the answer was lost", expected=True)
         self._lost.append(Fault(method.upper(), re.compile(path), error, times))
 
     def take_lost(self, method: str, path: str) -> ApiError | None:
-        """The loss that waits for the answer to this request, used up."""
+        """Take the fault queued for the response to this request, if any."""
         asked = self._take(self._lost, method, path)
         return asked or (self.weather.after(method, path) if self.weather else None)
 
@@ -109,7 +109,7 @@ class Faults:
         self._waiting.append(Fault(method.upper(), re.compile(path), error, times))
 
     def take(self, method: str, path: str) -> ApiError | None:
-        """The fault that waits for this request, used up."""
+        """Take the fault queued for this request, if any."""
         asked = self._take(self._waiting, method, path)
         return asked or (self.weather.before(method, path) if self.weather else None)
 
@@ -124,12 +124,12 @@ class Faults:
         return None
 
     def set_bucket(self, method: str, path: str, limit: int, window: float) -> None:
-        """From now on matching requests share ``limit`` per ``window`` seconds, per channel,
-        guild or webhook token."""
+        """From now on, allow ``limit`` matching requests per ``window`` seconds, separately per
+        channel, guild or webhook token."""
         self._rules.insert(0, (method.upper(), re.compile(path), limit, window))
 
     def spend(self, method: str, path: str) -> tuple[dict[str, str], ApiError | None]:
-        """Count one request: the X-RateLimit headers, and a 429 if the bucket is empty."""
+        """Count one request. Returns the X-RateLimit headers, and a 429 if the bucket is empty."""
         number, (_, _, limit, length) = next(
             (i, rule)
             for i, rule in enumerate(self._rules)
@@ -157,7 +157,7 @@ class Faults:
 
 
 def rate_limited(retry_after: float, scope: str, *, expected: bool = False) -> ApiError:
-    """429 as https://docs.discord.com/developers/topics/rate-limits shows it."""
+    """A 429 as in https://docs.discord.com/developers/topics/rate-limits."""
     headers = {"Retry-After": f"{retry_after:.3f}", "X-RateLimit-Scope": scope}
     if scope == "global":
         headers["X-RateLimit-Global"] = "true"

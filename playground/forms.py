@@ -1,6 +1,6 @@
 """Forms (modals): https://docs.discord.com/developers/components/reference#text-input and #label.
 
-What Discord refuses in one, and what a person's client sends when it is filled in.
+What Discord rejects in one, and what a user's client sends when it is submitted.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LIST_VALUED = components.SELECTS | {components.FILE_UPLOAD, CHECKBOXES}
 
 
 def check(data: JsonObject) -> list[Problem]:
-    """The ``data`` of a modal callback in, its problems out."""
+    """The problems with the ``data`` of a modal callback."""
     return list(_check(data))
 
 
@@ -70,7 +70,7 @@ def _text_input(path: tuple[str | int, ...], entry: JsonObject) -> Iterator[Prob
         yield Problem(
             ("data", *path, "min_length"),
             "TEXT_INPUT_COMPONENT_INVALID_LENGTHS",
-            f"min_length {least} and max_length {most}: allowed 0 to {TEXT}, min not over max",
+            f"min_length {least}, max_length {most}: must be 0 to {TEXT}, min not above max",
         )
     if entry.get("value"):
         yield from _length((*path, "value"), entry["value"], least, most)
@@ -83,9 +83,9 @@ def inputs(modal: JsonObject) -> dict[str, JsonObject]:
 
 
 def fill(modal: JsonObject, values: dict[str, Any]) -> list[JsonObject]:
-    """A form and what the person typed in, the ``components`` of the submit out.
+    """The ``components`` that the client submits for a form with these values.
 
-    What is not named keeps its default. ClientRefused for what the client would mark red.
+    Other fields keep their defaults. Raises ClientRefused for values the client would reject.
     """
     fields = inputs(modal)
     if strange := values.keys() - fields.keys():

@@ -1,6 +1,6 @@
 """The gateway: https://docs.discord.com/developers/events/gateway.
 
-One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay what was missed.
+One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay missed events.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ JsonObject = dict[str, Any]
 
 GUILDS, GUILD_MEMBERS, PRESENCES = 1 << 0, 1 << 1, 1 << 8
 GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 9, 1 << 10, 1 << 11
-DM_SHIFT = 3  # each of the three has its twin for private channels, three bits up
+DM_SHIFT = 3  # each of the three has a counterpart for DMs, three bits up
 MESSAGE_CONTENT = 1 << 15
 KNOWN_INTENTS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
 PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
 MAX_PAYLOAD = 4096
 SENDS, SENDS_WINDOW = 120, 60.0
 HEARTBEAT_ACK = 0.01
-"""Seconds until a heartbeat is acknowledged. At once, as over no network, it is before discord.py
-has noted when it was sent; the whole interval is then complained of as latency."""
+"""Seconds until a heartbeat is acknowledged. Without a delay, the ACK can arrive before discord.py
+has recorded the send time; it then warns of a latency as long as the whole interval."""
 
 
 class Connection:
-    """One socket. All writes pass one queue: a compressed stream must stay in order."""
+    """One socket. All writes go through one queue: a compressed stream must stay in order."""
 
     def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         self.socket = socket
@@ -52,11 +52,11 @@ class Connection:
         self._queue.put_nowait(payload)
 
     def close(self, code: int) -> None:
-        """Close with ``code`` after all that was sent before."""
+        """Close with ``code`` once everything queued has been sent."""
         self._queue.put_nowait(code)
 
     def abort(self) -> None:
-        """Kill the TCP connection without a goodbye."""
+        """Kill the TCP connection without a close frame."""
         self._writer.cancel()
         if self._request.transport is not None:
             self._request.transport.abort()
@@ -78,14 +78,14 @@ class Connection:
                 return
 
     async def stop(self) -> None:
-        # Cut off in the middle of it, the other side would never learn the code.
+        # Cancelled in the middle of closing, the other side would never get the code.
         if not self._saying_goodbye:
             self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
 
 
 class Session:
-    """What one IDENTIFY began."""
+    """A session, begun by one IDENTIFY."""
 
     def __init__(self, intents: int, shard: tuple[int, int], connection: Connection) -> None:
         self.id = secrets.token_hex(16)
@@ -97,7 +97,7 @@ class Session:
         self.events: deque[JsonObject] = deque(maxlen=2000)
 
     def dispatch(self, event: str, data: JsonObject) -> None:
-        """Number an event, keep it for a RESUME, send it if someone listens."""
+        """Number an event, keep it for RESUME, and send it if connected."""
         self.seq += 1
         payload = {"op": 0, "t": event, "s": self.seq, "d": data}
         self.events.append(payload)
@@ -105,7 +105,7 @@ class Session:
             self.connection.send(payload)
 
     def serves(self, guild_id: int | None) -> bool:
-        """Private channels belong to shard 0, a guild to shard (id >> 22) % count."""
+        """DMs belong to shard 0, a guild to shard (id >> 22) % count."""
         number, count = self.shard
         return number == ((guild_id >> 22) % count if guild_id else 0)
 
@@ -113,7 +113,7 @@ class Session:
 class Gateway:
     """All sockets and sessions of the bot.
 
-    ``heartbeats_late`` are the seconds by which each came later than it was due, 0 at the least.
+    ``heartbeats_late``: how many seconds late each heartbeat was, at least 0.
     """
 
     def __init__(self, world: World, token: str, signal: Signal, violate: Callable[[str], None]):
@@ -139,14 +139,14 @@ class Gateway:
 
     @property
     def online(self) -> bool:
-        """Every shard of some identified bot has a live socket and got its READY."""
+        """Whether every shard of some identified bot has a live socket and got its READY."""
         live = [s for s in self.sessions.values() if s.connection is not None and s.ready]
         return any(
             {s.shard[0] for s in live if s.shard[1] == count} == set(range(count))
             for count in {s.shard[1] for s in live}
         )
 
-    # What the world tells the bot.
+    # Events to the bot.
 
     def emit(
         self,
@@ -157,7 +157,7 @@ class Gateway:
         intent: int = 0,
         channel: Channel | None = None,
     ) -> None:
-        """Send an event to every session that serves the guild, asked for it and may see it."""
+        """Send an event to every session whose shard, intents and permissions include it."""
         if channel is not None and not permissions.has(self._world.bot, channel, "view_channel"):
             return
         for session in list(self.sessions.values()):
@@ -168,12 +168,12 @@ class Gateway:
         self._signal.notify()
 
     def emit_in(self, event: str, data: JsonObject, channel: Channel, intent: int) -> None:
-        """An event of a channel; ``intent`` is its guild form, its private twin is derived."""
+        """Send an event of a channel. ``intent`` is for guilds; the one for DMs is derived."""
         wanted = intent if channel.guild else intent << DM_SHIFT
         self.emit(event, data, guild=channel.guild, intent=wanted, channel=channel)
 
     def emit_message(self, event: str, message: Any) -> None:
-        """MESSAGE_CREATE or MESSAGE_UPDATE, with content only where it was asked for."""
+        """Send MESSAGE_CREATE or MESSAGE_UPDATE, with content only if the intents include it."""
         channel: Channel = message.channel
         wanted = GUILD_MESSAGES if channel.guild else GUILD_MESSAGES << DM_SHIFT
         if message.ephemeral or not permissions.has(self._world.bot, channel, "view_channel"):
@@ -196,12 +196,12 @@ class Gateway:
             connection.abort()
 
     def ask_reconnect(self) -> None:
-        """Op 7 to everyone."""
+        """Send op 7 on every socket."""
         for connection in self.connections:
             connection.send({"op": 7, "d": None})
 
     def invalidate(self, *, resumable: bool = False) -> None:
-        """Op 9 to everyone; unless ``resumable`` the sessions are gone."""
+        """Send op 9 on every socket; unless ``resumable``, drop the sessions."""
         for connection in self.connections:
             connection.send({"op": 9, "d": resumable})
         if not resumable:
@@ -213,7 +213,7 @@ class Gateway:
             connection.close(code)
 
     def revoke_token(self) -> None:
-        """Close every socket with 4004, and refuse the old token from now on."""
+        """Close every socket with 4004, and reject the old token from now on."""
         self._revoked, self._token = self._token, secrets.token_hex(16)
         self.close_all(4004)
 
@@ -235,7 +235,7 @@ class Gateway:
                 if received.type is WSMsgType.TEXT:
                     self._receive(connection, received.data)
         finally:
-            # A goodbye with 1000 or 1001 ends the session, anything else leaves it resumable.
+            # A close with 1000 or 1001 ends the session, anything else leaves it resumable.
             over = socket.close_code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
             if over and connection.session is not None:
                 self.sessions.pop(connection.session.id, None)
@@ -261,7 +261,7 @@ class Gateway:
 
     def _receive(self, connection: Connection, text: str) -> None:
         if len(text.encode()) > MAX_PAYLOAD:
-            self._fail(connection, 4002, f"payload of {len(text)} bytes, allowed {MAX_PAYLOAD}")
+            self._fail(connection, 4002, f"payload of {len(text)} bytes, limit {MAX_PAYLOAD}")
             return
         now = time.monotonic()
         connection.received.append(now)
@@ -393,7 +393,7 @@ class Gateway:
         session.dispatch("GUILD_MEMBERS_CHUNK", chunk)
 
     async def stop(self) -> None:
-        """Take every socket down."""
+        """Abort every socket."""
         for connection in list(self.connections):
             connection.abort()
             await connection.stop()

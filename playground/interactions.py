@@ -1,7 +1,7 @@
 """Interactions: https://docs.discord.com/developers/interactions/receiving-and-responding.
 
-An ``Interaction`` is what a person started with a command, a button, a select or a form. Its fields
-are an ``InteractionState``; what is here sends it to the bot and waits for the answers.
+An ``Interaction`` is what a user starts with a command, button, select or form. Its fields are
+those of ``InteractionState``; the code here sends it to the bot and waits for the responses.
 """
 
 import base64
@@ -38,7 +38,7 @@ ALLOWED: dict[int, frozenset[int]] = {
 
 
 class Interaction(InteractionState):
-    """One interaction as tests hold it: what became of it, and ways to wait for that."""
+    """One interaction as tests see it: its state, and ways to wait for changes."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Interaction(InteractionState):
         return answer
 
     async def start(self) -> None:
-        """Send it to the bot and return once the bot acknowledged it, else NotAcknowledged."""
+        """Send it to the bot and wait until the bot acknowledges it. Raises NotAcknowledged."""
         core = self._core
         core.interactions[self.token] = self
         self.created = time.monotonic()
@@ -113,7 +113,7 @@ class Interaction(InteractionState):
     async def wait(
         self, satisfied: Callable[[Message], bool] = lambda _: True, timeout: float = 60
     ) -> Message:
-        """The original response once it shows something that satisfies; TimeoutError after."""
+        """Wait for the original response to satisfy a condition. Raises TimeoutError."""
 
         def look() -> Message | None:
             message = self.message
@@ -126,7 +126,7 @@ class Interaction(InteractionState):
     async def wait_followup(
         self, satisfied: Callable[[Message], bool] = lambda _: True, timeout: float = 60
     ) -> Message:
-        """The first follow-up message that satisfies; TimeoutError after."""
+        """Wait for the first follow-up that satisfies a condition. Raises TimeoutError."""
         return await self._core.signal.wait_for(
             lambda: next((m for m in self.followups if satisfied(m)), None),
             timeout,

@@ -1,9 +1,9 @@
-"""What Discord refuses in a message, checked here because the OpenAPI description does not.
+"""What Discord rejects in a message, checked here because the OpenAPI description does not.
 
 Sources: https://docs.discord.com/developers/resources/message (content, embeds, attachments,
 allowed mentions), https://docs.discord.com/developers/components/reference (components) and
 https://docs.discord.com/developers/interactions/receiving-and-responding (callbacks).
-All functions are pure: a body in, the problems out.
+All functions are pure: they take a body and return its problems.
 """
 
 from collections.abc import Iterable, Iterator
@@ -100,7 +100,7 @@ def too_long(path: Path, value: object, most: int, what: str = "in length") -> I
 
 
 def unknown_keys(path: Path, value: JsonObject, known: Iterable[str]) -> Iterator[Problem]:
-    """Keys that Discord ignores without a word: a typing error of the sender."""
+    """Problems for keys that Discord silently ignores: likely typos in the sender."""
     for key in value.keys() - set(known):
         yield Problem(
             (*path, key), "PLAYGROUND_UNKNOWN_KEY", f"Discord ignores the key {key!r}", False
@@ -115,10 +115,10 @@ def check_message(
     present: tuple[str, ...] = (),
     was_v2: bool = False,
 ) -> list[Problem]:
-    """A message body in, its problems out.
+    """The problems with a message body.
 
-    ``filenames`` are the files uploaded with it, ``present`` those the message has already and
-    keeps; ``was_v2`` that it already has the IS_COMPONENTS_V2 flag, which nothing can remove.
+    ``filenames``: files uploaded with it. ``present``: files the message already has and keeps.
+    ``was_v2``: it already has the IS_COMPONENTS_V2 flag, which cannot be removed.
     """
     return list(_message(body, creating, filenames, present, was_v2))
 
@@ -149,11 +149,11 @@ def _message(
         for part in ("image", "thumbnail", "video"):
             url = (embed.get(part) or {}).get("url") or ""
             if url.startswith("attachment://") and url.removeprefix("attachment://") not in names:
-                # Discord accepts it and shows an empty frame.
+                # Discord accepts this and shows an empty frame.
                 yield Problem(
                     ("embeds", index, part, "url"),
                     "PLAYGROUND_ATTACHMENT_NOT_FOUND",
-                    f"{url!r} names no file of this message; it has: {', '.join(names) or 'none'}",
+                    f"{url!r} is not a file of this message; it has: {', '.join(names) or 'none'}",
                     False,
                 )
     if v2 and (content or embeds or body.get("poll") or body.get("sticker_ids")):
@@ -180,7 +180,7 @@ def is_empty(body: JsonObject, filenames: tuple[str, ...]) -> bool:
 
 
 def check_embeds(embeds: list[JsonObject]) -> Iterator[Problem]:
-    """The lengths of embeds, and the 6000 characters of all together."""
+    """Check the lengths in embeds, and their total of 6000 characters."""
     total = 0
     for index, embed in enumerate(embeds):
         path: Path = ("embeds", index)
@@ -212,10 +212,10 @@ def check_embeds(embeds: list[JsonObject]) -> Iterator[Problem]:
 
 
 def check_attachments(body: JsonObject, filenames: tuple[str, ...]) -> Iterator[Problem]:
-    """Number of files, alt texts, ids that point at an upload or at a kept file."""
+    """Check the number of files, the alt texts, and for duplicate ids."""
     if len(filenames) > FILES:
         yield Problem(
-            ("files",), "BASE_TYPE_MAX_LENGTH", f"{len(filenames)} files, allowed {FILES}"
+            ("files",), "BASE_TYPE_MAX_LENGTH", f"{len(filenames)} files, the limit is {FILES}"
         )
     listed = body.get("attachments") or []
     yield from too_long(("attachments",), listed, FILES)
@@ -256,7 +256,7 @@ def check_allowed_mentions(value: JsonObject | None) -> Iterator[Problem]:
 
 
 def check_choices(choices: list[JsonObject], option_type: int) -> list[Problem]:
-    """The answer to an autocomplete for an option of ``option_type`` (3, 4 or 10)."""
+    """The problems with autocomplete choices for an option of ``option_type`` (3, 4 or 10)."""
     problems = list(
         too_long(("data", "choices"), choices, AUTOCOMPLETE_CHOICES, "items in the list")
     )

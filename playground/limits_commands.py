@@ -1,4 +1,4 @@
-"""What Discord refuses in a command: https://docs.discord.com/developers/interactions/application-commands."""
+"""What Discord rejects in a command: https://docs.discord.com/developers/interactions/application-commands."""
 
 import unicodedata
 from collections import Counter
@@ -94,7 +94,7 @@ LOCALES = frozenset(
 
 
 def valid_name(name: str) -> bool:
-    """``^[-_'\\p{L}\\p{N}\\p{sc=Deva}\\p{sc=Thai}]{1,32}$``, and lower case where there is one."""
+    """``^[-_'\\p{L}\\p{N}\\p{sc=Deva}\\p{sc=Thai}]{1,32}$``, and in lower case if it has one."""
     if not 1 <= len(name) <= NAME or name != name.lower():
         return False
     return all(
@@ -107,7 +107,7 @@ def valid_name(name: str) -> bool:
 
 
 def check_scope(commands: list[JsonObject]) -> list[Problem]:
-    """All commands of a bulk overwrite in, their problems out."""
+    """The problems with the commands of a bulk overwrite."""
     problems: list[Problem] = []
     kinds = Counter(int(c.get("type") or CHAT_INPUT) for c in commands)
     for kind, most in PER_SCOPE.items():
@@ -116,7 +116,7 @@ def check_scope(commands: list[JsonObject]) -> list[Problem]:
                 Problem(
                     (),
                     "APPLICATION_COMMANDS_MAXIMUM_NUMBER_REACHED",
-                    f"{kinds[kind]} commands of type {kind}, allowed {most}",
+                    f"{kinds[kind]} commands of type {kind}, the limit is {most}",
                 )
             )
     seen: set[tuple[int, str]] = set()
@@ -136,7 +136,7 @@ def check_scope(commands: list[JsonObject]) -> list[Problem]:
 
 
 def check_command(command: JsonObject, path: Path = ()) -> Iterator[Problem]:
-    """One command in, its problems out."""
+    """The problems with one command."""
     kind = int(command.get("type") or CHAT_INPUT)
     for key in command.keys() - COMMAND_KEYS:
         yield Problem((*path, key), "PLAYGROUND_UNKNOWN_KEY", f"Discord ignores {key!r}", False)
@@ -204,7 +204,9 @@ def _description(path: Path, entry: JsonObject) -> Iterator[Problem]:
 def _locales(path: Path, localized: JsonObject) -> Iterator[Problem]:
     for locale in localized.keys() - LOCALES:
         yield Problem(
-            (*path, locale), "BASE_TYPE_CHOICES", f"{locale!r} is no locale; {sorted(LOCALES)}"
+            (*path, locale),
+            "BASE_TYPE_CHOICES",
+            f"{locale!r} is not one of {sorted(LOCALES)}",
         )
 
 
@@ -248,8 +250,8 @@ def _option(option: JsonObject, path: Path, parent: int | None) -> Iterator[Prob
     yield from _name(path, option, "APPLICATION_COMMAND_INVALID_NAME")
     yield from _description(path, option)
     if not SUBCOMMAND <= kind <= ATTACHMENT:
-        yield Problem((*path, "type"), "BASE_TYPE_CHOICES", f"{kind} is no option type (1 to 11)")
-    # A command holds groups and sub-commands, a group only sub-commands, those only values.
+        yield Problem((*path, "type"), "BASE_TYPE_CHOICES", f"{kind} is not one of 1 to 11")
+    # Commands contain groups and sub-commands, groups only sub-commands, those only values.
     misplaced = kind != SUBCOMMAND if parent == GROUP else parent and kind in (SUBCOMMAND, GROUP)
     if misplaced:
         yield Problem(
@@ -265,7 +267,7 @@ def _option(option: JsonObject, path: Path, parent: int | None) -> Iterator[Prob
                       "choices and autocomplete are mutually exclusive")  # fmt: skip
     if (choices or option.get("autocomplete")) and kind not in (STRING, INTEGER, NUMBER):
         yield Problem((*path, "type"), "APPLICATION_COMMAND_OPTIONS_CHOICES_TYPE",
-                      f"An option of type {kind} has neither choices nor autocomplete")  # fmt: skip
+                      f"An option of type {kind} cannot have choices or autocomplete")  # fmt: skip
     if len(choices) > CHOICES:
         yield Problem(
             (*path, "choices"),
@@ -292,11 +294,11 @@ def _option(option: JsonObject, path: Path, parent: int | None) -> Iterator[Prob
     for low, high in (("min_value", "max_value"), ("min_length", "max_length")):
         least, most = option.get(low), option.get(high)
         if least is not None and most is not None and least > most:
-            yield Problem((*path, low), "NUMBER_TYPE_MAX", f"{low} {least} is over {high} {most}")
+            yield Problem((*path, low), "NUMBER_TYPE_MAX", f"{low} {least} is above {high} {most}")
 
 
 def _text(entry: JsonObject) -> int:
-    """Characters of name, description and values, of the longest localization each."""
+    """The characters of name, description and values, counting the longest localization of each."""
     total = 0
     for key in ("name", "description"):
         localized = (entry.get(f"{key}_localizations") or {}).values()

@@ -1,4 +1,4 @@
-"""Who a message really pings: https://docs.discord.com/developers/resources/message#allowed-mentions-object."""
+"""Whom a message actually pings: https://docs.discord.com/developers/resources/message#allowed-mentions-object."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ EVERYONE = re.compile(r"@(everyone|here)\b")
 
 @dataclass(frozen=True)
 class Pings:
-    """The ids a message pings (users, roles, the guild's for everyone)."""
+    """The ids that a message pings: users, roles, and the guild's for everyone."""
 
     ids: frozenset[int]
     everyone: bool
@@ -28,10 +28,10 @@ def pinged(
     replied: Account | None,
     may_mention_everyone: bool,
 ) -> Pings:
-    """The visible text of a message and its ``allowed_mentions`` in, who is pinged out.
+    """Work out whom the visible text of a message pings under its ``allowed_mentions``.
 
-    Without ``allowed_mentions`` everything in the text pings, and so does a reply. With it, only
-    what it names does; text inside code never does.
+    Without ``allowed_mentions``, every mention in the text pings, and so does a reply. With it,
+    only what it lists does; text inside code never does.
     """
     rules: JsonObject = {"parse": ["users", "roles", "everyone"], "replied_user": True}
     if allowed is not None:

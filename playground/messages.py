@@ -16,7 +16,7 @@ CREATE_FLAGS = (
 def check(
     core: Core, where: str, body: JsonObject, files: dict[int, Upload], message: Message | None
 ) -> None:
-    """Refuse a body as Discord would; ``message`` is the one it edits, None for a new one."""
+    """Reject a body as Discord would; ``message`` is the one it edits, None for a new one."""
     names = tuple(_upload_name(n, file, body) for n, file in sorted(files.items()))
     present: tuple[str, ...] = ()
     was_v2 = False
@@ -47,7 +47,7 @@ def _kept(attachment: Attachment, body: JsonObject) -> bool:
 
 
 def fill(core: Core, message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
-    """Put what ``body`` names into the message; what it leaves out stays."""
+    """Apply ``body`` to the message; fields it omits stay unchanged."""
     message.attachments = uploads.resolve(
         core, message.channel, body, files, message.attachments, ephemeral=message.ephemeral
     )
@@ -81,7 +81,7 @@ def fill(core: Core, message: Message, body: JsonObject, files: dict[int, Upload
 
 
 def _shown(message: Message) -> set[int]:
-    """The attachments that an embed or a component shows; Discord lists them nowhere else."""
+    """Ids of attachments shown by an embed or component, which Discord lists nowhere else."""
     urls = {
         (embed.get(part) or {}).get("url")
         for embed in message.embeds
@@ -132,7 +132,7 @@ def new(
     viewer: Account | None = None,
     ping: bool = True,
 ) -> Message:
-    """Make a message of a checked body, put it into the channel and tell the bot of it."""
+    """Create a message from a checked body, add it to the channel and notify the bot."""
     message = Message(
         id=core.world.snowflakes.next(),
         channel=channel,
@@ -156,7 +156,7 @@ def new(
 
 
 def set_pings(message: Message, body: JsonObject, reference: Message | None) -> None:
-    """Work out whom a new message pings; edits never ping."""
+    """Set whom a new message pings; edits never ping."""
     texts = [message.content]
     texts += [str(c.get("content") or "") for _, c in components.walk(message.components)]
     everyone = permissions.has(message.author, message.channel, "mention_everyone")
@@ -169,7 +169,7 @@ def set_pings(message: Message, body: JsonObject, reference: Message | None) -> 
 
 
 def edit(core: Core, message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
-    """Apply a checked edit and tell the bot of it. The first edit of "thinking…" completes it."""
+    """Apply a checked edit and notify the bot. The first edit completes a "thinking…" message."""
     require_something_left(message, body, files)
     was_loading = message.loading
     fill(core, message, body, files)
@@ -182,14 +182,14 @@ def edit(core: Core, message: Message, body: JsonObject, files: dict[int, Upload
 
 
 def require_something(body: JsonObject, files: dict[int, Upload]) -> None:
-    """400/50006 for a new message that would show nothing."""
+    """Raise 400/50006 for a new message that would be empty."""
     names = tuple(file.filename for file in files.values())
     if limits.is_empty(body, names):
         raise ApiError(400, 50006, "Cannot send an empty message")
 
 
 def require_something_left(message: Message, body: JsonObject, files: dict[int, Upload]) -> None:
-    """400/50006 for an edit that would leave nothing to show."""
+    """Raise 400/50006 for an edit that would leave the message empty."""
     after: JsonObject = {
         "content": message.content,
         "embeds": message.embeds,
@@ -202,7 +202,7 @@ def require_something_left(message: Message, body: JsonObject, files: dict[int, 
 
 
 def delete(core: Core, message: Message, *, by_test: bool = False) -> None:
-    """Remove a message and tell the bot of it."""
+    """Delete a message and notify the bot."""
     message.deleted = True
     message.channel.messages.pop(message.id, None)
     if by_test:

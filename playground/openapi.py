@@ -1,9 +1,9 @@
-"""Discord's own OpenAPI description as judge of both sides of the wire.
+"""Validates both sides of the wire against Discord's own OpenAPI description.
 
 The file is published at https://github.com/discord/discord-api-spec (``specs/openapi.json``).
-It is looked for at ``$DISCORD_OPENAPI``, then in the repository root, then in the folder
-``shared/discord`` beside the repository. Without it these checks are skipped, and ``reason``
-says so; all other checks stay.
+It is searched for at ``$DISCORD_OPENAPI``, in the repository root, and in the folder
+``shared/discord`` next to the repository. Without it these checks are skipped, and ``reason``
+says so; all other checks still run.
 """
 
 import copy
@@ -20,7 +20,7 @@ from playground.errors import Problem
 JsonObject = dict[str, Any]
 ROOT = "urn:discord"
 
-# jsonschema's word -> the code Discord gives for it.
+# jsonschema keyword -> Discord's error code.
 CODES = {
     "maxLength": "BASE_TYPE_MAX_LENGTH",
     "minLength": "BASE_TYPE_MIN_LENGTH",
@@ -35,7 +35,7 @@ CODES = {
 
 
 def find() -> tuple[Path | None, str | None]:
-    """Where the description is: its path, or None and the reason."""
+    """The path of the description, or None and the reason."""
     named = os.environ.get("DISCORD_OPENAPI")
     if named:
         path = Path(named)
@@ -52,14 +52,14 @@ def find() -> tuple[Path | None, str | None]:
 
 
 def reason() -> str | None:
-    """Why bodies are not checked against the description; None when they are."""
+    """Why bodies are not checked against the description; None if they are."""
     return find()[1]
 
 
 def deepest(error: Any) -> Any:
-    """Of the branches of an anyOf or oneOf, the error of the one that was meant.
+    """The error from the branch of an anyOf or oneOf that was most likely intended.
 
-    ``best_match`` answers "2 is not one of [10]" here: it cannot know that ``type`` is the tag.
+    ``best_match`` would say "2 is not one of [10]": it cannot know that ``type`` is the tag.
     """
     while error.context:
         branches: dict[Any, list[Any]] = {}
@@ -79,7 +79,7 @@ def deepest(error: Any) -> Any:
 
 
 class OpenApi:
-    """The loaded description; ``available`` is False when there is none."""
+    """The loaded description; ``available`` is False if there is none."""
 
     def __init__(self, path: Path | None, why: str | None = None) -> None:
         self.reason = why
@@ -95,7 +95,7 @@ class OpenApi:
         self._validator = jsonschema.Draft202012Validator
         self._answers: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         self._requests: JsonObject = copy.deepcopy(self._answers)
-        # Described as numbers; documented, and sent, as words:
+        # Described as numbers, but documented and sent as strings:
         # https://docs.discord.com/developers/reference#error-messages.
         self._answers["components"]["schemas"]["InnerErrors"]["properties"]["_errors"]["items"] = {
             "type": "object",
@@ -119,7 +119,7 @@ class OpenApi:
             self._routes.append((re.compile(pattern + r"\Z"), template))
 
     def operation(self, method: str, path: str) -> tuple[str, JsonObject] | None:
-        """The path template and description of what ``method path`` (without /api/v10) calls."""
+        """The path template and description of the operation (path without /api/v10)."""
         for pattern, template in self._routes:
             if pattern.match(path):
                 found = self._answers["paths"][template].get(method.lower())
@@ -142,7 +142,7 @@ class OpenApi:
         return "/" + "/".join(p.replace("~", "~0").replace("/", "~1") for p in parts)
 
     def check_request(self, method: str, path: str, body: object) -> list[Problem]:
-        """What is wrong with the JSON body the bot sent (multipart: with its payload_json)."""
+        """The problems with the JSON body from the bot (for multipart, its payload_json)."""
         found = self.operation(method, path) if self.available else None
         if found is None:
             return []
@@ -155,7 +155,7 @@ class OpenApi:
         return [self._problem(deepest(e)) for e in self._errors("request", pointer, body)]
 
     def check_answer(self, method: str, path: str, status: int, body: object) -> list[str]:
-        """What is wrong with the stand-in's own answer, as sentences."""
+        """The problems with the playground's own response, as messages."""
         found = self.operation(method, path) if self.available else None
         if found is None:
             return []
@@ -168,7 +168,7 @@ class OpenApi:
         elif str(status) not in responses:
             return [f"status {status} is not described; described: {', '.join(responses)}"]
         elif "content" not in responses[str(status)]:
-            return [] if body is None else [f"status {status} has no body, yet one was sent"]
+            return [] if body is None else [f"status {status} must have no body, but one was sent"]
         else:
             content_pointer = ("responses", str(status), "content", "application/json", "schema")
             errors = self._errors("answer", self._pointer(template, method, *content_pointer), body)

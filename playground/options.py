@@ -1,6 +1,6 @@
-"""The command picker of Discord's client: values in, the ``data`` of the interaction out.
+"""The command picker of Discord's client: turns values into the ``data`` of an interaction.
 
-It refuses (ClientRefused) what the client would not let a person send.
+Raises ClientRefused for anything the client would not let a user send.
 https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-structure
 """
 
@@ -25,7 +25,7 @@ KINDS = {
 
 
 class File(NamedTuple):
-    """A file that a person attaches; a plain ``(name, bytes)`` does as well."""
+    """A file that a user attaches; a plain ``(name, bytes)`` tuple works too."""
 
     name: str
     data: bytes
@@ -33,9 +33,9 @@ class File(NamedTuple):
 
 @dataclass
 class Picker:
-    """Builds the data of one command; ``upload`` stores a file and gives its attachment.
+    """Builds the data of one command; ``upload`` stores a file and returns its attachment.
 
-    ``file_max``: bytes that the person may attach; people may have more than the bot.
+    ``file_max``: bytes the user may attach, which may be more than the bot may.
     """
 
     world: World
@@ -46,12 +46,12 @@ class Picker:
     file_max: int = NITRO_FILE_MAX
 
     def find(self, name: str, kind: int) -> JsonObject:
-        """The command as the person can see it here, else ClientRefused."""
+        """The command as the user sees it here. Raises ClientRefused if they do not."""
         visible = [c for c in self.world.visible_commands(self.channel.guild) if c["type"] == kind]
         found = next((c for c in visible if c["name"] == name), None)
         if found is None:
             names = ", ".join(sorted(c["name"] for c in visible)) or "none"
-            raise ClientRefused(f"there is no command {name!r} (type {kind}); there is: {names}")
+            raise ClientRefused(f"there is no command {name!r} (type {kind}); available: {names}")
         self._check_place(found)
         return found
 
@@ -79,7 +79,7 @@ class Picker:
     def slash(
         self, words: str, values: dict[str, Any], focused: tuple[str, Any] | None = None
     ) -> tuple[JsonObject, JsonObject | None]:
-        """``group sub`` and the option values in; the data, and the focused option, out."""
+        """Data for ``group sub`` with these option values, and the focused option if any."""
         name, *rest = words.split()
         command = self.find(name, 1)
         chain: list[JsonObject] = []
@@ -89,12 +89,12 @@ class Picker:
             chosen = next((o for o in inner if o["name"] == word), None)
             if chosen is None:
                 names = ", ".join(o["name"] for o in inner) or "none"
-                raise ClientRefused(f"/{words}: there is no {word!r}; there is: {names}")
+                raise ClientRefused(f"/{words}: there is no {word!r}; available: {names}")
             chain.append(chosen)
             options = chosen.get("options") or []
         if any(o["type"] in (SUBCOMMAND, GROUP) for o in options):
             names = ", ".join(o["name"] for o in options)
-            raise ClientRefused(f"/{words} is not complete; go on with one of: {names}")
+            raise ClientRefused(f"/{words} is incomplete; continue with one of: {names}")
         given, focus = self._values(words, options, values, focused)
         for level in reversed(chain):
             given = [{"type": level["type"], "name": level["name"], "options": given}]
@@ -133,7 +133,7 @@ class Picker:
             if focus is None or not focus.get("autocomplete"):
                 offered = ", ".join(o["name"] for o in options if o.get("autocomplete"))
                 raise ClientRefused(
-                    f"/{words}: {focused[0]!r} has no autocomplete; these have: {offered or 'none'}"
+                    f"/{words}: {focused[0]!r} has no autocomplete; these do: {offered or 'none'}"
                 )
         if strange := given.keys() - known.keys():
             allowed = ", ".join(known) or "none"
@@ -141,7 +141,7 @@ class Picker:
         answer: list[JsonObject] = []
         for name, option in known.items():
             if focused is not None and name == focused[0]:
-                # While typing, anything goes, and it is text or a number that is not yet checked.
+                # While typing, the value is text or a number that is not validated yet.
                 entry = {"type": option["type"], "name": name, "value": focused[1]}
                 answer.append(entry | {"focused": True})
             elif given.get(name) is not None:
@@ -158,7 +158,7 @@ class Picker:
                 if value in (choice["value"], choice["name"]) and not isinstance(value, bool):
                     return choice["value"]
             names = ", ".join(repr(c["value"]) for c in choices)
-            raise ClientRefused(f"{where}: {value!r} is no choice; allowed: {names}")
+            raise ClientRefused(f"{where}: {value!r} is not a choice; allowed: {names}")
         if kind == STRING and isinstance(value, str):
             least, most = option.get("min_length", 0), option.get("max_length", 6000)
             self._range(where, len(value), least, most, "characters")

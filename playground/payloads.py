@@ -1,7 +1,7 @@
-"""The world as Discord writes it in JSON.
+"""The world as Discord's JSON.
 
 Sources: https://docs.discord.com/developers/resources and the response schemas of Discord's
-OpenAPI description, against which every answer of the stand-in is checked.
+OpenAPI description, against which every response of the playground is checked.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ def user(account: Account) -> JsonObject:
 
 
 def current_user(account: Account) -> JsonObject:
-    """The bot as ``/users/@me`` tells it."""
+    """The bot as returned by ``/users/@me``."""
     return user(account) | {
         "mfa_enabled": True,
         "locale": "en-US",
@@ -56,7 +56,7 @@ def current_user(account: Account) -> JsonObject:
 
 
 def member(entry: Member, *, with_user: bool = True) -> JsonObject:
-    """A guild member; events of messages carry it without its user."""
+    """A guild member; message events carry it without its user."""
     answer: JsonObject = {
         "avatar": None,
         "banner": None,
@@ -99,7 +99,7 @@ def _last_message_id(entry: Channel) -> str | None:
 
 
 def channel(entry: Channel) -> JsonObject:
-    """A text channel, thread or private channel."""
+    """A text channel, thread or DM."""
     answer: JsonObject = {
         "id": str(entry.id),
         "type": int(entry.type),
@@ -111,7 +111,7 @@ def channel(entry: Channel) -> JsonObject:
         return answer
     guild_of = entry.guild
     if guild_of is None:
-        raise ValueError(f"{entry} is of a guild, yet has none")
+        raise ValueError(f"{entry} is a guild channel but has no guild")
     answer |= {
         "guild_id": str(guild_of.id),
         "name": entry.name,
@@ -145,7 +145,7 @@ def channel(entry: Channel) -> JsonObject:
 
 
 def guild(entry: Guild) -> JsonObject:
-    """A guild as ``GET /guilds/{id}`` tells it."""
+    """A guild as returned by ``GET /guilds/{id}``."""
     return {
         "id": str(entry.id),
         "name": entry.name,
@@ -193,8 +193,8 @@ def guild(entry: Guild) -> JsonObject:
 
 
 def guild_create(entry: Guild, bot: Account, *, everyone: bool = False) -> JsonObject:
-    """GUILD_CREATE: the guild with its channels and threads, and of its members the bot;
-    ``everyone`` of them with the GUILD_MEMBERS intent."""
+    """GUILD_CREATE: the guild with its channels and threads, and with the bot as its only member;
+    ``everyone`` for all members, as with the GUILD_MEMBERS intent."""
     channels = list(entry.channels.values())
     return guild(entry) | {
         "joined_at": timestamp(entry.members[bot.id].joined_at),
@@ -213,7 +213,7 @@ def guild_create(entry: Guild, bot: Account, *, everyone: bool = False) -> JsonO
 
 
 def application(world: World) -> JsonObject:
-    """The bot's application, as ``/oauth2/applications/@me`` tells it."""
+    """The bot's application, as returned by ``/oauth2/applications/@me``."""
     return {
         "id": str(world.application_id),
         "name": world.bot.name,
@@ -267,7 +267,7 @@ def emoji(key: str) -> JsonObject:
 
 
 def message(entry: Message, world: World, *, nested: bool = False) -> JsonObject:
-    """A message; ``nested`` leaves the message it replies to out, as Discord does."""
+    """A message; ``nested`` omits the message it replies to, as Discord does."""
     pinged = [world.accounts[i] for i in sorted(entry.mentions) if i in world.accounts]
     guild_of = entry.channel.guild
     roles = [i for i in sorted(entry.mentions) if guild_of and i in guild_of.roles]
@@ -332,8 +332,8 @@ def message(entry: Message, world: World, *, nested: bool = False) -> JsonObject
 
 
 def message_event(entry: Message, world: World, *, with_content: bool) -> JsonObject:
-    """MESSAGE_CREATE and MESSAGE_UPDATE: the message, where it is, and without its content where
-    the bot has not asked for it (https://docs.discord.com/developers/events/gateway)."""
+    """MESSAGE_CREATE and MESSAGE_UPDATE: the message with its location, and without its content if
+    the bot's intents do not include it (https://docs.discord.com/developers/events/gateway)."""
     answer = message(entry, world)
     guild_of = entry.channel.guild
     if guild_of is not None:
@@ -351,7 +351,7 @@ def message_event(entry: Message, world: World, *, with_content: bool) -> JsonOb
 
 
 def interaction_metadata(entry: InteractionState) -> JsonObject:
-    """``interaction_metadata`` of the messages that answer it."""
+    """``interaction_metadata`` of the messages that respond to it."""
     answer: JsonObject = {
         "id": str(entry.id),
         "type": entry.type,
@@ -366,7 +366,7 @@ def interaction_metadata(entry: InteractionState) -> JsonObject:
 
 
 def installed_in(channel: Channel) -> JsonObject:
-    """Where the app is installed: key 0 holds the guild, 0 for a private channel."""
+    """Where the app is installed: key 0 maps to the guild, or to 0 for a DM."""
     return {"0": str(channel.guild.id) if channel.guild else "0"}
 
 

@@ -1,4 +1,4 @@
-"""Who may do what where: https://docs.discord.com/developers/topics/permissions."""
+"""Permissions: https://docs.discord.com/developers/topics/permissions."""
 
 from playground.state import Account, Channel, ChannelType
 
@@ -41,11 +41,11 @@ ALL = (1 << 53) - 1
 
 
 def bits(*names: str) -> int:
-    """Permission names in (``send_messages`` …), their bit set out."""
+    """The bit set for these permission names (``send_messages`` …)."""
     value = 0
     for name in names:
         if name not in FLAGS:
-            raise ValueError(f"permission {name!r} is unknown; allowed: {', '.join(FLAGS)}")
+            raise ValueError(f"unknown permission {name!r}; allowed: {', '.join(FLAGS)}")
         value |= FLAGS[name]
     return value
 
@@ -79,7 +79,7 @@ def everyone() -> int:
 def of(account: Account, channel: Channel) -> int:
     """The permissions of ``account`` in ``channel``: roles, then the channel's overwrites.
 
-    A thread has those of its parent. In a private channel everything a text channel has.
+    A thread has those of its parent. A DM has everything that a text channel has.
     """
     guild = channel.guild
     if guild is None:

@@ -1,4 +1,4 @@
-"""The playground: a stand-in for Discord on loopback, and the hand that drives it."""
+"""The playground: a stand-in for Discord on loopback, and the means to drive it."""
 
 import base64
 import secrets
@@ -26,7 +26,7 @@ from playground.waiting import Signal
 
 
 def bot_token(application_id: int) -> str:
-    """A token of the shape Discord gives: the id, a time, a secret."""
+    """A token with the format of Discord's: the id, a timestamp, a secret."""
     identity = base64.urlsafe_b64encode(str(application_id).encode()).decode().rstrip("=")
     return f"{identity}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(28)}"
 
@@ -35,8 +35,8 @@ class Playground(Stage):
     """Discord on ``127.0.0.1``.
 
     ``async with Playground() as pg`` starts it; the bot gets ``pg.api_url`` and ``pg.token``.
-    ``privileged_intents`` are the intents switched on in the developer portal (none by default:
-    the bot that asks for more is closed with 4014). The state outlives the bot's process.
+    ``privileged_intents`` are the intents enabled in the developer portal (none by default: a bot
+    that requests more is closed with 4014). The state outlives the bot's process.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class Playground(Stage):
 
     @property
     def api_url(self) -> str:
-        """What discord.py's ``Route.BASE`` must be."""
+        """The value for discord.py's ``Route.BASE``."""
         return self.core.base_url + PREFIX
 
     @property
     def gateway_url(self) -> str:
-        """What ``DiscordWebSocket.DEFAULT_GATEWAY`` must be: used after an invalid session."""
+        """The value for ``DiscordWebSocket.DEFAULT_GATEWAY``, used after an invalid session."""
         return self.gateway.resume_url
 
     # The bot as seen from here.
@@ -122,7 +122,7 @@ class Playground(Stage):
         return self.gateway.online
 
     async def wait_online(self, timeout: float = 30) -> None:
-        """Until the bot has identified and READY was sent; TimeoutError after."""
+        """Wait until the bot has identified and READY was sent. Raises TimeoutError."""
         await self._signal.wait_for(
             lambda: self.online,
             timeout,
@@ -134,7 +134,7 @@ class Playground(Stage):
         )
 
     async def wait_offline(self, timeout: float = 30) -> None:
-        """Until no shard set is complete any more."""
+        """Wait until no set of shards is complete any more. Raises TimeoutError."""
         await self._signal.wait_for(
             lambda: not self.online, timeout, lambda: f"the bot is still online after {timeout:g} s"
         )
@@ -145,7 +145,7 @@ class Playground(Stage):
         return [c["name"] for c in self._world.visible_commands(self.guild)]
 
     async def wait_commands(self, *names: str, timeout: float = 30) -> None:
-        """Until all the named commands are registered; TimeoutError after."""
+        """Wait until all the named commands are registered. Raises TimeoutError."""
         await self._signal.wait_for(
             lambda: set(names) <= set(self.commands),
             timeout,
@@ -154,11 +154,11 @@ class Playground(Stage):
 
     @property
     def requests(self) -> list[Request]:
-        """Every REST request the bot made, in order of their answers."""
+        """Every REST request from the bot, in the order of the responses."""
         return self.core.requests
 
     async def wait_request(self, method: str, path: str, timeout: float = 30) -> Request:
-        """The first request, past ones included, whose path contains ``path``."""
+        """Wait for the first request, past ones included, whose path contains ``path``."""
         return await self._signal.wait_for(
             lambda: next((r for r in self.requests if r.method == method and path in r.path), None),
             timeout,
@@ -172,11 +172,11 @@ class Playground(Stage):
 
     @property
     def gateway_identifies(self) -> int:
-        """How many sessions were begun."""
+        """How many sessions were started."""
         return self.gateway.identifies
 
     async def wait_for(self, look: Callable[[], object], timeout: float = 30) -> None:
-        """Until ``look()`` is truthy; it is asked again whenever something changed here."""
+        """Wait until ``look()`` is truthy; it is called again on every change here."""
         await self._signal.wait_for(look, timeout, lambda: f"not so after {timeout:g} s: {look}")
 
     def messages(self, channel: Channel | None = None) -> list[Message]:
@@ -189,7 +189,10 @@ class Playground(Stage):
         channel: Channel | None = None,
         timeout: float = 60,
     ) -> Message:
-        """The first message that satisfies, in ``channel`` or anywhere; TimeoutError after."""
+        """Wait for the first message that satisfies a condition, in ``channel`` or anywhere.
+
+        Raises TimeoutError.
+        """
 
         def everywhere() -> list[Message]:
             places = [channel] if channel else list(self._world.channels.values())
@@ -202,7 +205,7 @@ class Playground(Stage):
         )
 
     async def download(self, attachment: Attachment | str) -> bytes:
-        """The bytes of an attachment, or of an address, over HTTP."""
+        """Download an attachment, or a URL, over HTTP."""
         if self._session is None:
             raise RuntimeError("the playground is not running")
         url = attachment if isinstance(attachment, str) else attachment.url

@@ -1,4 +1,4 @@
-"""Ids as Discord makes them: https://docs.discord.com/developers/reference#snowflakes."""
+"""Ids as Discord generates them: https://docs.discord.com/developers/reference#snowflakes."""
 
 import time
 from datetime import UTC, datetime
@@ -7,13 +7,13 @@ EPOCH_MS = 1_420_070_400_000
 
 
 class Snowflakes:
-    """Makes ids that grow, hold the time of making, and never repeat."""
+    """Generates unique, increasing ids that contain their creation time."""
 
     def __init__(self) -> None:
         self._last = 0
 
     def next(self, *, at: float | None = None) -> int:
-        """A new id; ``at`` (Unix seconds) dates it, else it is dated now."""
+        """A new id, created at ``at`` (Unix seconds) or now."""
         moment = time.time() if at is None else at
         value = (int(moment * 1000) - EPOCH_MS) << 22
         if at is None:
@@ -23,11 +23,11 @@ class Snowflakes:
 
 
 def timestamp(moment: float | None = None) -> str:
-    """Unix seconds (default now) as Discord writes a time: ISO 8601 in UTC."""
+    """Unix seconds (default now) in Discord's format: ISO 8601 in UTC."""
     at = datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)
     return at.isoformat(timespec="microseconds")
 
 
 def created_at(snowflake: int) -> str:
-    """The time inside an id, as Discord writes it."""
+    """The creation time in an id, in Discord's format."""
     return timestamp(((snowflake >> 22) + EPOCH_MS) / 1000)

@@ -1,4 +1,4 @@
-"""What a test arranges: guilds, channels, people, permissions, and what goes wrong."""
+"""What a test sets up: guilds, channels, users, permissions and faults."""
 
 import time
 
@@ -20,7 +20,7 @@ from playground.user import User
 
 
 class Stage:
-    """The part of the playground that changes the world, and breaks it."""
+    """The part of the playground that changes the world and injects faults."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -33,13 +33,13 @@ class Stage:
 
     @property
     def bot(self) -> Account:
-        """The bot's account; its id is the application's too."""
+        """The bot's account; its id is also the application's."""
         return self._world.bot
 
     # The world.
 
     def add_guild(self, name: str) -> Guild:
-        """A new guild with the bot and everyone known in it."""
+        """A new guild with the bot and all known users in it."""
         world = self._world
         guild = Guild(world.snowflakes.next(), name, world.owner.id)
         guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.everyone())
@@ -47,7 +47,7 @@ class Stage:
         for account in (world.owner, world.bot, *self._users.values()):
             guild.members[account.id] = Member(account, time.time())
         shown = payloads.guild_create(guild, world.bot)
-        # Its absence tells a new guild from one that came back.
+        # Its absence distinguishes a new guild from one that became available again.
         del shown["unavailable"]
         self.gateway.emit("GUILD_CREATE", shown, guild=guild, intent=1)
         return guild
@@ -104,11 +104,11 @@ class Stage:
                 guild.members[account.id].role_ids.append(role.id)
 
     def dm(self, user: User) -> Channel:
-        """The private channel between ``user`` and the bot."""
+        """The DM channel between ``user`` and the bot."""
         return self._world.private_channel(user)
 
     def user(self, name: str, locale: str = "en-US") -> User:
-        """The person of that name, made at need, a member of every guild."""
+        """The user of that name, created on first use, a member of every guild."""
         if name not in self._users:
             world = self._world
             identifier = world.snowflakes.next()
@@ -124,7 +124,7 @@ class Stage:
 
     @property
     def attachment_size_limit(self) -> int:
-        """The largest file accepted, in bytes; told to the bot with every interaction."""
+        """The largest file accepted, in bytes; sent to the bot with every interaction."""
         return self.core.attachment_size_limit
 
     @attachment_size_limit.setter
@@ -161,11 +161,11 @@ class Stage:
         message: str = "",
         times: int = 1,
     ) -> None:
-        """Let the next matching requests fail."""
+        """Make the next matching requests fail."""
         self.core.faults.fail(method, path_regex, status, code, message, times)
 
     def lose_answer_next(self, method: str, path_regex: str, times: int = 1) -> None:
-        """Carry out the next matching requests, but answer 502 as if the answer had been lost."""
+        """Carry out the next matching requests, but return 502 as if the response was lost."""
         self.core.faults.lose_answer(method, path_regex, times)
 
     def drop_next(self, method: str, path_regex: str, times: int = 1) -> None:
@@ -173,11 +173,11 @@ class Stage:
         self.core.faults.drop(method, path_regex, times)
 
     def set_weather(self, weather: Weather | None) -> None:
-        """From now on let ``weather`` decide what happens to each request; None ends it."""
+        """Let ``weather`` decide what happens to each request from now on; None stops that."""
         self.core.faults.weather = weather
 
     def forget_nonces(self) -> None:
-        """As after a long time: a nonce keeps no message from being sent twice any more."""
+        """As if much time had passed: nonces no longer prevent duplicate messages."""
         self.core.nonce_memory = 0.0
 
     def refuse_gateway_next(self, times: int = 1) -> None:
@@ -185,11 +185,11 @@ class Stage:
         self.gateway.refusals += times
 
     def silence_gateway(self, *, silent: bool = True) -> None:
-        """From now on accept gateway connections without a HELLO, or with one again."""
+        """From now on, accept gateway connections without sending HELLO; False restores it."""
         self.gateway.silent = silent
 
     def close_direct_messages(self, user: User) -> None:
-        """``user`` takes no direct messages of the bot any more."""
+        """Make ``user`` stop accepting direct messages from the bot."""
         user.takes_direct_messages = False
 
     def rate_limit_next(
@@ -208,7 +208,7 @@ class Stage:
         self.core.faults.set_bucket(method, path_regex, limit, window)
 
     def expire_interactions(self) -> None:
-        """Every interaction token so far is dead from now on."""
+        """Invalidate all interaction tokens issued so far."""
         for interaction in self.core.interactions.values():
             interaction.dead = True
 
@@ -223,7 +223,7 @@ class Stage:
     def _overwrite(self, channel: Channel, bits: int, account: Account, *, deny: bool) -> None:
         place = channel.parent or channel
         if place.guild is None:
-            raise ValueError(f"{place!r} is private; permissions are a matter of guild channels")
+            raise ValueError(f"{place!r} is a DM; only guild channels have permissions")
         mine = next((o for o in place.overwrites if o.id == account.id), None)
         if mine is None:
             mine = Overwrite(account.id, 1)
@@ -233,11 +233,11 @@ class Stage:
         self.gateway.emit("CHANNEL_UPDATE", shown, guild=place.guild, intent=1)
 
     def delete_message(self, message: Message) -> None:
-        """A moderator removes a message."""
+        """Delete a message, as a moderator would."""
         messages.delete(self.core, message, by_test=True)
 
     def delete_channel(self, channel: Channel) -> None:
-        """A moderator removes a channel or thread."""
+        """Delete a channel or thread, as a moderator would."""
         thread = channel.type is ChannelType.THREAD
         shown = payloads.channel(channel)
         self._world.forget_channel(channel)
@@ -245,7 +245,7 @@ class Stage:
         self.gateway.emit(event, shown, guild=channel.guild, intent=1)
 
     def remove_guild(self, guild: Guild) -> None:
-        """The bot is thrown out of a guild."""
+        """Remove the bot from a guild."""
         self._world.forget(guild)
         self.gateway.emit("GUILD_DELETE", {"id": str(guild.id)}, guild=guild, intent=1)
 

@@ -1,6 +1,6 @@
 """The world on the other side of the wire: accounts, guilds, channels, messages, commands.
 
-Plain data. How it looks as Discord JSON is in ``payloads``; who may change it in ``rest``.
+Plain data. ``payloads`` turns it into Discord's JSON; ``rest`` decides who may change it.
 """
 
 import enum
@@ -16,7 +16,7 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 
 
 class ChannelType(enum.IntEnum):
-    """The channel types the stand-in has."""
+    """The channel types of the playground."""
 
     TEXT = 0
     DM = 1
@@ -61,7 +61,7 @@ class Role:
 
 @dataclass(eq=False)
 class Overwrite:
-    """What a channel takes from or gives to a role (type 0) or a member (type 1)."""
+    """What a channel denies or grants to a role (type 0) or a member (type 1)."""
 
     id: int
     type: int
@@ -116,9 +116,9 @@ class Snapshot:
 class Message:
     """A live message: it changes as the bot edits it.
 
-    ``attachments`` are all its files; Discord leaves those shown by an embed or a component out
-    of the ``attachments`` it reports, and so do the payloads (``shown`` holds their ids).
-    ``mentions`` are the ids that were really pinged: users, roles, and the guild's for @everyone.
+    ``attachments`` are all its files; the ``attachments`` that Discord reports omit those shown by
+    an embed or a component, and so do the payloads (``shown`` has their ids).
+    ``mentions`` are the ids that were actually pinged: users, roles, the guild's for @everyone.
     """
 
     id: int
@@ -156,13 +156,13 @@ class Message:
         return bool(self.flags & MessageFlag.LOADING)
 
     def snapshot(self) -> Snapshot:
-        """The present look, frozen."""
+        """The current content, frozen."""
         return Snapshot(
             self.content, list(self.embeds), list(self.attachments), list(self.components)
         )
 
     def record_edit(self) -> None:
-        """Note that it changed just now."""
+        """Record an edit made just now."""
         self.edited_at = time.time()
         self.edits.append((time.monotonic(), self.snapshot()))
 
@@ -186,7 +186,7 @@ class Message:
 
 @dataclass(eq=False)
 class Channel:
-    """A text channel, a thread (then with ``parent``) or a private channel (no guild)."""
+    """A text channel, a thread (with ``parent``) or a DM (without guild)."""
 
     id: int
     type: ChannelType
@@ -225,12 +225,12 @@ class Guild:
 
 @dataclass(eq=False)
 class InteractionState:
-    """What became of a command, a click, a choice or a form: it changes as the bot answers.
+    """The state of a command, click, selection or form: it changes as the bot responds.
 
-    ``source`` is the message whose component was used;
-    ``original`` the original response; ``modal`` the form the bot opened; ``choices`` what it
-    offered to an autocomplete, for an option of type ``focused_type``; ``followups`` its further
-    messages; ``acknowledged`` the type of the callback; ``ack_ms`` the time it took.
+    ``source``: the message whose component was used. ``original``: the original response.
+    ``modal``: the form that the bot opened. ``choices``: its suggestions for an autocomplete, for
+    an option of type ``focused_type``. ``followups``: its further messages. ``acknowledged``: the
+    type of the callback. ``ack_ms``: the time it took.
     """
 
     id: int
@@ -253,7 +253,7 @@ class InteractionState:
 
     @property
     def message(self) -> Message | None:
-        """The original response once it shows something; None while the bot is thinking."""
+        """The original response once it has content; None while the bot is thinking."""
         original = self.original
         if original is None or original.loading or original.deleted:
             return None
@@ -261,7 +261,7 @@ class InteractionState:
 
     @property
     def ephemeral(self) -> bool:
-        """Whether only the user sees the original response, even while the bot is thinking."""
+        """Whether the original response is ephemeral, even while the bot is thinking."""
         return self.original is not None and self.original.ephemeral
 
     @property
@@ -282,7 +282,7 @@ class InteractionState:
         return " ".join(names)
 
     def acknowledge(self, kind: int) -> None:
-        """Note the callback, however late."""
+        """Record the callback, even a late one."""
         self.acknowledged = kind
         self.ack_ms = (time.monotonic() - self.created) * 1000
 
@@ -297,7 +297,7 @@ class InteractionState:
 
 
 class World:
-    """Everything that outlives a connection of the bot."""
+    """Everything that outlives the bot's connections."""
 
     def __init__(self) -> None:
         self.snowflakes = Snowflakes()
@@ -307,9 +307,9 @@ class World:
         self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
-        # None is the global scope, else a guild id; within, by command id.
+        # By guild id, None for the global scope; then by command id.
         self.commands: dict[int | None, dict[int, JsonObject]] = {None: {}}
-        # Ids that the test removed on purpose: asking for them is no mistake of the bot.
+        # Ids that the test deleted on purpose: requesting them is not an error of the bot.
         self.removed: set[int] = set()
 
     @property
@@ -327,7 +327,7 @@ class World:
         return own + list(self.commands[None].values())
 
     def private_channel(self, account: Account) -> Channel:
-        """The private channel between the bot and ``account``, made at need."""
+        """The DM channel between the bot and ``account``, created on first use."""
         for channel in self.channels.values():
             if channel.recipient is account:
                 return channel
@@ -336,14 +336,14 @@ class World:
         return channel
 
     def forget(self, guild: Guild) -> None:
-        """The bot is no longer in the guild."""
+        """Remove a guild that the bot is no longer in."""
         self.guilds.pop(guild.id, None)
         self.removed.add(guild.id)
         for channel in list(guild.channels.values()):
             self.forget_channel(channel)
 
     def forget_channel(self, channel: Channel) -> None:
-        """The channel, and the threads below it, are gone."""
+        """Remove a channel and its threads."""
         for other in [*self.channels.values()]:
             if other is channel or other.parent is channel:
                 self.channels.pop(other.id, None)

@@ -16,12 +16,12 @@ JsonObject = dict[str, Any]
 
 
 def safe_name(filename: str) -> str:
-    """The name Discord gives a file: anything but letters, digits, ``_ - .`` is replaced."""
+    """The name that Discord gives a file: all but letters, digits and ``_ - .`` is replaced."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", filename) or "file"
 
 
 def content_type(filename: str, data: bytes) -> str:
-    """Guessed from the first bytes, else from the name, as Discord reports it."""
+    """The type Discord reports, guessed from the first bytes, or else from the name."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -78,14 +78,14 @@ def _webp(data: bytes) -> tuple[int, int] | None:
 
 
 def check_sizes(core: Core, files: Iterable[Upload]) -> None:
-    """413/40005 for a file over the limit."""
+    """Raise 413/40005 for a file over the limit."""
     for file in files:
         if len(file.data) > core.attachment_size_limit:
             raise too_large()
 
 
 def signature(core: Core, path: str) -> str:
-    """The ``hm`` of a download address; the real ones are signed too, and expire."""
+    """The ``hm`` of a download URL; the real ones are signed too, and expire."""
     return hashlib.sha256(f"{core.token}{path}".encode()).hexdigest()
 
 
@@ -97,7 +97,7 @@ def store(
     *,
     ephemeral: bool = False,
 ) -> Attachment:
-    """An upload and its entry of the ``attachments`` array in, the stored attachment out."""
+    """Store an upload, with its entry in the ``attachments`` array, if any."""
     entry = entry or {}
     original = entry.get("filename") or file.filename
     filename = safe_name(original)
@@ -136,8 +136,8 @@ def resolve(
 ) -> list[Attachment]:
     """The attachments a message has after ``body``.
 
-    Without ``attachments`` the present ones stay and the uploads are added; with it, only what it
-    lists stays: https://docs.discord.com/developers/resources/message#edit-message.
+    Without ``attachments``, existing ones stay and the uploads are added; with it, only those it
+    lists stay: https://docs.discord.com/developers/resources/message#edit-message.
     """
     check_sizes(core, files.values())
     listed = body.get("attachments")
@@ -170,13 +170,13 @@ def resolve(
                     )
                 ]
             )
-    # An upload that the array does not name is attached all the same.
+    # An upload that the array does not list is attached anyway.
     result += [
         store(core, channel.id, file, ephemeral=ephemeral)
         for number, file in sorted(files.items())
         if number not in named
     ]
     if len(result) > limits.FILES:
-        message = f"{len(result)} attachments, allowed {limits.FILES}"
+        message = f"{len(result)} attachments, the limit is {limits.FILES}"
         raise form_error([Problem(("attachments",), "BASE_TYPE_MAX_LENGTH", message)])
     return result

@@ -1,4 +1,4 @@
-"""A person at a Discord client, as tests drive one."""
+"""A user with a Discord client, driven by tests."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ class Choice:
 
 
 class User(Account):
-    """A person. Every method does what a click or a keystroke does, over the gateway."""
+    """A user. Every method does what a click or keystroke does, over the gateway."""
 
     def __init__(self, core: Core, identifier: int, name: str, home: Channel) -> None:
         super().__init__(identifier, name)
@@ -43,11 +43,11 @@ class User(Account):
     async def slash(
         self, command: str, /, *, channel: Channel | None = None, **options: Any
     ) -> Interaction:
-        """Send a slash command (``"group sub"``); returns when it was acknowledged.
+        """Send a slash command (``"group sub"``) and wait until it is acknowledged.
 
-        NotAcknowledged after 3 s; ClientRefused for what Discord's client would not send. Options
-        of kind user, role and channel take the objects, a file option ``File(name, bytes)``. An
-        option that is itself called ``channel`` can be given with ``slash_options``.
+        Raises NotAcknowledged after 3 s, ClientRefused for what Discord's client would not send.
+        User, role and channel options take the objects, a file option ``File(name, bytes)``. For
+        an option that is itself called ``channel``, use ``slash_options``.
         """
         return await self.slash_options(command, options, channel=channel)
 
@@ -69,7 +69,7 @@ class User(Account):
         channel: Channel | None = None,
         **options: Any,
     ) -> list[Choice]:
-        """Type into an option; the bot's suggestions, or NotAcknowledged after 3 s."""
+        """Type into an option; returns the bot's suggestions. Raises NotAcknowledged after 3 s."""
         return await self.autocomplete_options(command, option, typed, options, channel=channel)
 
     async def autocomplete_options(
@@ -114,7 +114,7 @@ class User(Account):
         entry = self._component(message, custom_id, components.SELECTS)
         least, most = entry.get("min_values", 1), entry.get("max_values", 1)
         if not least <= len(values) <= most:
-            raise ClientRefused(f"{custom_id!r} takes {least} to {most} values; not {len(values)}")
+            raise ClientRefused(f"{custom_id!r} takes {least} to {most} values, not {len(values)}")
         data: JsonObject = {
             "custom_id": entry["custom_id"],
             "component_type": entry["type"],
@@ -155,11 +155,11 @@ class User(Account):
         """Add a reaction."""
         self._must_see(message)
         if message.ephemeral:
-            raise ClientRefused("ephemeral messages take no reactions")
+            raise ClientRefused("ephemeral messages cannot have reactions")
         reactions.add(self._core, self, message, emoji)
 
     async def unreact(self, message: Message, emoji: str) -> None:
-        """Take a reaction back."""
+        """Remove a reaction."""
         reactions.remove(self._core, self, message, emoji)
 
     async def say(
@@ -173,9 +173,9 @@ class User(Account):
         """Write a message."""
         self._where(channel)
         if len(text) > limits.CONTENT:
-            raise ClientRefused(f"{len(text)} characters; allowed: {limits.CONTENT}")
+            raise ClientRefused(f"{len(text)} characters; the limit is {limits.CONTENT}")
         if not (text.strip() or files):
-            raise ClientRefused("an empty message is not sent")
+            raise ClientRefused("an empty message cannot be sent")
         uploaded = {n: Upload(name, data) for n, (name, data) in enumerate(files)}
         kind = 19 if reply_to is not None else 0
         return messages.new(
@@ -191,7 +191,7 @@ class User(Account):
         if where.guild is not None and self.id not in where.guild.members:
             raise ClientRefused(f"{self.name} is not in {where.guild}")
         if where.guild is None and where.recipient is not self:
-            raise ClientRefused(f"{where} is not a private channel of {self.name}")
+            raise ClientRefused(f"{where} is not a DM with {self.name}")
         return where
 
     def _picker(self, where: Channel) -> Picker:
@@ -218,7 +218,7 @@ class User(Account):
         if message.deleted or message.id not in message.channel.messages:
             raise ClientRefused(f"{message} does not exist any more")
         if message.viewer is not None and message.viewer is not self:
-            raise ClientRefused(f"{message} is only seen by {message.viewer.name}")
+            raise ClientRefused(f"{message} is only visible to {message.viewer.name}")
         self._where(message.channel)
 
     def _component(self, message: Message, wanted: str, kinds: frozenset[int]) -> JsonObject:
@@ -235,7 +235,7 @@ class User(Account):
             names = "; ".join(components.name_of(e) for e in entries) or "none"
             raise ClientRefused(f"{message} has no component {wanted!r}; it has: {names}")
         if entry.get("disabled"):
-            raise ClientRefused(f"{components.name_of(entry)!r} is greyed out")
+            raise ClientRefused(f"{components.name_of(entry)!r} is disabled")
         return entry
 
     @staticmethod
@@ -260,5 +260,5 @@ class User(Account):
                 shown = payloads.interaction_channel(value, self)
                 resolved.setdefault("channels", {})[str(value.id)] = shown
             else:
-                raise ClientRefused(f"{value!r} is no user, role or channel")
+                raise ClientRefused(f"{value!r} is not a user, role or channel")
         return {"values": [str(v.id) for v in values], "resolved": resolved}

@@ -1,4 +1,4 @@
-"""Waiting for the state to become so, without polling."""
+"""Wait for a condition on the state, without polling."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,13 @@ T = TypeVar("T")
 
 
 class Signal:
-    """Wakes everyone who waits whenever something in the playground changed."""
+    """Wakes all waiters whenever something in the playground changes."""
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def notify(self) -> None:
-        """Let all waiters look again."""
+        """Wake all waiters to check again."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -32,8 +32,8 @@ class Signal:
         timeout: float,
         describe: Callable[[], str],
     ) -> T:
-        """The first truthy value of ``look``; after ``timeout`` seconds TimeoutError with
-        ``describe()`` as its text."""
+        """Wait for ``look`` to return something truthy, and return that. After ``timeout`` seconds,
+        raises TimeoutError with ``describe()`` as its message."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:

@@ -1,4 +1,4 @@
-"""What a person does on the page. Each act is one call, and one method of ``User``."""
+"""The user's actions on the page. Each act is one call and one method of ``User``."""
 
 import base64
 import binascii
@@ -20,12 +20,12 @@ OBJECTS = frozenset({options.USER, options.CHANNEL, options.ROLE, options.MENTIO
 
 
 class Malformed(Exception):
-    """A call that the page never makes."""
+    """A call that the page would never make."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: who acts, and with what."""
+    """One call: the acting user and the body."""
 
     who: User
     body: JsonObject
@@ -33,25 +33,25 @@ class Call:
     def text(self, name: str) -> str:
         value = self.body.get(name)
         if not isinstance(value, str):
-            raise Malformed(f"{name}: {value!r} is no text")
+            raise Malformed(f"{name}: {value!r} is not text")
         return value
 
     def number(self, name: str) -> int:
-        """A snowflake, which JavaScript can only hold as text."""
+        """A snowflake, sent as text because JavaScript numbers cannot hold it."""
         try:
             return int(self.text(name))
         except ValueError:
-            raise Malformed(f"{name}: {self.body[name]!r} is no id") from None
+            raise Malformed(f"{name}: {self.body[name]!r} is not an id") from None
 
     def values(self, name: str) -> JsonObject:
         value = self.body.get(name, {})
         if not isinstance(value, dict):
-            raise Malformed(f"{name}: {value!r} is no object")
+            raise Malformed(f"{name}: {value!r} is not an object")
         return value
 
 
 class Acts:
-    """Finds what a call names, and lets the person do it."""
+    """Resolves what a call refers to, and performs it as the user."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -73,10 +73,10 @@ class Acts:
         return act in self._acts
 
     async def do(self, act: str, call: Call) -> JsonObject:
-        """What the page is answered.
+        """Perform an act; returns the response to the page.
 
         Raises Malformed, ClientRefused for what Discord's client would not send, NotAcknowledged
-        when the bot does not answer in time, ApiError for what Discord itself refuses.
+        if the bot does not respond in time, ApiError for what Discord itself rejects.
         """
         return await self._acts[act](call)
 
@@ -125,7 +125,7 @@ class Acts:
     async def _submit(self, call: Call) -> JsonObject:
         form = self._forms.get(call.number("form"))
         if form is None:
-            raise ClientRefused("this form is not open any more")
+            raise ClientRefused("this form is no longer open")
         values = {name: _typed(value) for name, value in call.values("values").items()}
         answer = self._began(await call.who.submit(form, values))
         del self._forms[form.id]
@@ -142,12 +142,12 @@ class Acts:
     async def _locale(self, call: Call) -> JsonObject:
         locale = call.text("locale")
         if locale not in LOCALES:
-            raise Malformed(f"locale: {locale!r} is none of Discord's")
+            raise Malformed(f"locale: {locale!r} is not one of Discord's")
         call.who.locale = locale
         self._core.signal.notify()
         return {}
 
-    # What a call names.
+    # What a call refers to.
 
     def _channel(self, call: Call) -> Channel:
         channel = self._core.world.channels.get(call.number("channel"))
@@ -173,7 +173,7 @@ class Acts:
         try:
             number = int(value)
         except (TypeError, ValueError):
-            raise Malformed(f"{value!r} is no id") from None
+            raise Malformed(f"{value!r} is not an id") from None
         roles = where.guild.roles if where.guild else {}
         for known in (self._core.world.accounts, roles, self._core.world.channels):
             if number in known:
@@ -182,7 +182,7 @@ class Acts:
         raise ClientRefused(f"there is no user, role or channel {number}")
 
     def _given(self, where: Channel, words: str, values: JsonObject) -> JsonObject:
-        """The options as ``User`` takes them: ids become objects, and files bytes."""
+        """The options as ``User`` takes them: ids become objects, files become bytes."""
         kinds = {o["name"]: o["type"] for o in self._options_of(where, words)}
         given: JsonObject = {}
         for name, value in values.items():
@@ -210,15 +210,15 @@ class Acts:
 
 
 def _file(entry: Any) -> File:
-    """``{"name": …, "data": base64}`` in, the file out."""
+    """The file from ``{"name": …, "data": base64}``."""
     try:
         return File(str(entry["name"]), base64.b64decode(entry["data"], validate=True))
     except (KeyError, TypeError, binascii.Error):
-        raise Malformed("a file is an object with name and data (base64)") from None
+        raise Malformed("a file must be an object with name and data (base64)") from None
 
 
 def _typed(value: Any) -> Any:
-    """What was put into one field of a form: files as files, anything else as it is."""
+    """The value of one form field, with files decoded."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return [_file(entry) for entry in value]
     return value

@@ -1,7 +1,7 @@
-"""Who may talk to the page's server: the page, and no other web site.
+"""Only the page itself may talk to its server, and no other web site.
 
-A browser sends to 127.0.0.1 what any web site asks it to. A foreign page gives itself away by its
-Origin, and one whose name was rebound to this address by the Host it asks for
+Any web site can make a browser send requests to 127.0.0.1. Another page is recognised by its
+Origin, and one whose name was rebound to this address by its Host
 (https://owasp.org/www-community/attacks/DNS_rebinding).
 """
 
@@ -15,7 +15,7 @@ API = "/api/"
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Pass what the page itself asks for; 403 for everything else, 415 for what is no JSON."""
+    """Pass requests of the page itself; 403 for any other, 415 for bodies that are not JSON."""
     if request.host not in _names_of(request):
         return _refused(403, f"Host {request.host!r} is not this page")
     own = f"http://{request.host}"
@@ -26,7 +26,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(API):
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in ("same-origin", "none"):
-            return _refused(403, f"this was sent by another site ({site})")
+            return _refused(403, f"the request was sent by another site ({site})")
         if not reading and request.content_type != "application/json":
             return _refused(415, f"{request.content_type!r} is not application/json")
     return await handler(request)
@@ -44,10 +44,10 @@ def _refused(status: int, why: str) -> web.Response:
 
 
 def headers(files: str) -> dict[str, str]:
-    """What every answer says to the browser. files: the address that attachments come from.
+    """Headers for every response. files: the origin of the attachments.
 
-    Pictures apart, the page loads nothing that is not its own, and runs no script written into
-    it: a prompt that got past the escaping would still do nothing.
+    Except for images, the page only loads its own files, and runs no inline scripts: a prompt that
+    got past the escaping would still do nothing.
     """
     policy = {
         "default-src": "'none'",
@@ -65,6 +65,6 @@ def headers(files: str) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        # The files change with the checkout, and the address is another project's tomorrow.
+        # The files change with the checkout, and another project may use this address later.
         "Cache-Control": "no-store",
     }

@@ -17,7 +17,7 @@ from playground.user import User
 
 PORT = 8799
 TRIED = 100
-"""Ports that are tried, from the wanted one on."""
+"""How many ports to try, starting from the requested one."""
 PORT_MAX = 65_535
 WEB = Path(__file__).parent.parent / "web"
 TYPES = {
@@ -26,14 +26,14 @@ TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-"""Named here: what `mimetypes` knows differs between machines, and a wrong type stops the page."""
+"""Explicit: `mimetypes` differs between machines, and a wrong type breaks the page."""
 BODY_MAX = 64 * 1024 * 1024
 
 
 class Page:
     """``async with Page(playground) as page`` serves it at ``page.url``.
 
-    examples: what the page proposes to type where nothing was said yet.
+    examples: commands that the page suggests while there are no messages.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Page:
             await self._runner.cleanup()
 
     async def _listen(self, runner: web.AppRunner) -> int:
-        """Take the wanted port, or the next free one; OSError when there is none."""
+        """Listen on the requested port or the next free one. Raises OSError if there is none."""
         last = min(self._wanted + TRIED - 1, PORT_MAX) if self._wanted else 0
         for port in range(self._wanted, last + 1):
             try:
@@ -96,7 +96,7 @@ class Page:
         return web.Response(text=body, content_type=TYPES[path.suffix])
 
     async def _start(self, _: web.Request) -> web.Response:
-        """Who may be acted as: needed before there is a stream, which is somebody's."""
+        """The users that the page can act as: needed before it opens the stream of one."""
         people = [str(person.id) for person in self._people]
         return web.json_response({"people": people, "examples": self._examples})
 
@@ -113,13 +113,13 @@ class Page:
     async def _act(self, request: web.Request) -> web.Response:
         act = request.match_info["act"]
         if not self._acts.knows(act):
-            return _failed(404, "malformed", f"there is no act {act!r}")
+            return _failed(404, "malformed", f"unknown act {act!r}")
         try:
             body = await request.json()
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            return _failed(400, "malformed", "the body is no JSON object")
+            return _failed(400, "malformed", "the body is not a JSON object")
         call = Call(self._person(str(body.get("as"))), body)
         try:
             return web.json_response(await self._acts.do(act, call))

@@ -1,4 +1,4 @@
-"""What changed, told to the page as it happens: server-sent events.
+"""Streams changes to the page as they happen: server-sent events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -15,13 +15,13 @@ from playground.page import views
 from playground.state import Account
 
 TOGETHER = 0.03
-"""Seconds in which changes are gathered: one REST request makes several."""
+"""Seconds over which changes are batched: one REST request makes several."""
 BREATH = 15.0
-"""Seconds of silence after which a line is sent, by which a page that went away is noticed."""
+"""Seconds without changes until a keep-alive is sent, which detects a closed page."""
 
 
 class Stream:
-    """One page, seen by one person. It is told everything once, then each difference."""
+    """One page, as one user sees it. It gets everything once, then each difference."""
 
     def __init__(self, core: Core, viewer: Account, people: list[Account]) -> None:
         self._core = core
@@ -31,13 +31,13 @@ class Stream:
         self._known: dict[int, str] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Tell until the page goes away."""
+        """Send events until the page is closed."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
             await response.write(_event("begin", {}))
             while True:
-                # Before looking: what changes while it is being sent is not missed.
+                # Before looking, so that changes made while sending are not missed.
                 changed = self._core.signal.changed()
                 for event in self._differences():
                     await response.write(event)

@@ -1,4 +1,4 @@
-"""How the world looks to one person: what Discord's client has in hand, as JSON."""
+"""The world as one user sees it: what Discord's client knows, as JSON."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from playground.state import Account, Channel, ChannelType, Message
 
 JsonObject = dict[str, Any]
 SHOWN = 300
-"""Messages that the page is told of, the newest of all channels."""
+"""How many messages the page gets: the newest of all channels."""
 
 
 def world(core: Core, viewer: Account, people: list[Account]) -> JsonObject:
-    """Everything but the messages. people: whom the page may act as."""
+    """Everything but the messages. people: the users that the page can act as."""
     guild = next(iter(core.world.guilds.values()))
     commands = core.world.visible_commands(guild)
     return {
@@ -42,7 +42,7 @@ def messages(core: Core, viewer: Account) -> list[Message]:
 
 
 def message(core: Core, entry: Message, viewer: Account) -> JsonObject:
-    """A message as the API gives it, with the reactions as ``viewer`` sees them."""
+    """A message as the API returns it, with the reactions as ``viewer`` sees them."""
     accounts = core.world.accounts
     shown = payloads.message(entry, core.world)
     shown["reactions"] = [

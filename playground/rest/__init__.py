@@ -1,1 +1,1 @@
-"""Discord's REST API v10, as far as a bot of this kind uses it."""
+"""Discord's REST API v10, the part that a bot of this kind uses."""

@@ -1,4 +1,4 @@
-"""The way of every request: read, judge, answer, judge the answer."""
+"""How each request is handled: parse, check, respond, check the response."""
 
 import json
 import re
@@ -20,20 +20,20 @@ PREFIX = "/api/v10"
 
 
 class Api:
-    """Answers everything under ``/api/v10``."""
+    """Handles everything under ``/api/v10``."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Have ``router`` send every request under ``/api/v10`` here."""
+        """Route every request under ``/api/v10`` here."""
         parts = (identity, commands, messages, reactions, interactions, webhooks)
         for route in (route for part in parts for route in part.routes()):
             router.add_route(route.method, PREFIX + route.path, partial(self._handle, route))
         router.add_route("*", PREFIX + "/{unknown:.*}", partial(self._handle, None))
 
     async def _handle(self, route: Route | None, request: web.Request) -> web.Response:
-        """One request of the bot in, the answer out; both are recorded and judged."""
+        """Respond to one request from the bot; both are recorded and checked."""
         core, began = self._core, time.monotonic()
         path = request.raw_path.split("?", 1)[0].removeprefix(PREFIX)
         call = Call(
@@ -53,7 +53,7 @@ class Api:
             headers |= error.headers
             if not error.expected:
                 core.violate(f"{call.where}: refused with {error}{_details(error)}")
-        except ConnectionResetError:  # while it was read: the bot has ended, killed perhaps
+        except ConnectionResetError:  # while reading it: the bot exited, perhaps killed
             answer, status = None, 0
         except Exception as error:
             answer, status = {"message": "500: Internal Server Error", "code": 0}, 500
@@ -69,11 +69,11 @@ class Api:
             if request.transport is not None:
                 request.transport.close()
             return web.Response(status=500)
-        # Without Via, discord.py takes a 429 for a ban by Cloudflare.
+        # Without Via, discord.py mistakes a 429 for a Cloudflare ban.
         headers["Via"] = "1.1 google"
         if answer is None:
             return web.Response(status=status, headers=headers)
-        # Exactly this content type: with a charset discord.py reads a string.
+        # Exactly this content type: with a charset, discord.py returns a string.
         headers["Content-Type"] = "application/json"
         return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
 
@@ -102,7 +102,7 @@ class Api:
 
     async def _read(self, request: web.Request, call: Call) -> None:
         if (request.content_length or 0) > limits.REQUEST_BYTES:
-            # Read to its end: a client that is still sending would see a reset, not the answer.
+            # Read to the end: a client that is still sending would see a reset, not the response.
             async for _ in request.content.iter_chunked(1 << 20):
                 pass
             raise too_large()
@@ -120,7 +120,7 @@ class Api:
             if isinstance(value, web.FileField):
                 match = re.fullmatch(r"files\[(\d+)\]", name)
                 if match is None:
-                    message = f"part {name!r} is no file; allowed: files[0] to files[9]"
+                    message = f"part {name!r} is not a file; allowed: files[0] to files[9]"
                     raise form_error([Problem((name,), "BASE_TYPE_BAD_VALUE", message)])
                 data = value.file.read()
                 value.file.close()

@@ -21,7 +21,7 @@ def _scope(call: Call) -> tuple[int | None, dict[int, JsonObject]]:
 
 def _clean(option: JsonObject) -> JsonObject:
     kept = {k: v for k, v in option.items() if v is not None and v not in ({}, [])}
-    # False and 0 mean something; an empty list or a null never comes back.
+    # False and 0 are meaningful; Discord never returns an empty list or a null.
     if "options" in kept:
         kept["options"] = [_clean(o) for o in kept["options"]]
     if "choices" in kept:

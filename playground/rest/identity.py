@@ -12,8 +12,8 @@ JsonObject = dict[str, Any]
 
 
 def channel_of(call: Call, *needed: str) -> Channel:
-    """The channel in the path, if the bot can see it and has the permissions ``needed``: else
-    10003, 50001 or 50013."""
+    """The channel in the path. Raises 10003, 50001 or 50013 unless the bot can see it and has the
+    permissions ``needed``."""
     core, identifier = call.core, call.id("channel_id")
     channel = core.world.channels.get(identifier)
     if channel is None:
@@ -35,7 +35,7 @@ def _in_thread(name: str, channel: Channel) -> str:
 
 
 def guild_of(call: Call) -> Guild:
-    """The guild in the path: else 10004, or 50001 where the bot is no member."""
+    """The guild in the path. Raises 10004 if there is none."""
     identifier = call.id("guild_id")
     guild = call.core.world.guilds.get(identifier)
     if guild is None:

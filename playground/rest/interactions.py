@@ -1,4 +1,4 @@
-"""The first answer to an interaction:
+"""The first response to an interaction:
 https://docs.discord.com/developers/interactions/receiving-and-responding#create-interaction-response.
 """
 
@@ -21,7 +21,7 @@ from playground.rest.route import Call, Route
 from playground.state import COMMAND, MODAL, InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
-# Where its message came from: a slash command, a context menu, else a reply.
+# Message types: response to a slash command, to a context menu command, else a reply.
 SLASH, CONTEXT_MENU, REPLIED = 20, 23, 19
 
 
@@ -90,7 +90,7 @@ def respond(
     flags: int = 0,
     followup: bool = False,
 ) -> Message:
-    """Make a message that answers ``interaction``."""
+    """Create a message in response to ``interaction``."""
     kind, reference = REPLIED, interaction.source
     if followup:
         reference = interaction.original

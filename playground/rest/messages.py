@@ -1,4 +1,4 @@
-"""Messages of a channel: https://docs.discord.com/developers/resources/message."""
+"""Messages in a channel: https://docs.discord.com/developers/resources/message."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 
 
 def message_of(call: Call, channel: Channel) -> Message:
-    """The message in the path: else 10008. Ephemeral ones are not to be had this way."""
+    """The message in the path. Raises 10008 if there is none; ephemeral ones do not count."""
     message = channel.messages.get(call.id("message_id"))
     if message is None or message.ephemeral:
         expected = call.id("message_id") in call.core.world.removed

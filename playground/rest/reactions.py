@@ -17,7 +17,7 @@ MAX_EMOJI = 20
 
 
 def emoji_key(text: str) -> str:
-    """An emoji in, its key out; 400/10014 for what is none."""
+    """The key of an emoji. Raises 400/10014 if it is not one."""
     name, _, identifier = text.partition(":")
     if identifier:
         if identifier.isdigit() and name.replace("_", "").isalnum():
@@ -28,7 +28,7 @@ def emoji_key(text: str) -> str:
 
 
 def add(core: Core, account: Account, message: Message, key: str) -> None:
-    """``account`` reacts; the bot is told."""
+    """Add a reaction of ``account`` and notify the bot."""
     users = message.reactions.setdefault(key, set())
     if account.id in users:
         return
@@ -37,7 +37,7 @@ def add(core: Core, account: Account, message: Message, key: str) -> None:
     guild = message.channel.guild
     if guild is not None:
         data["member"] = payloads.member(guild.members[account.id])
-    # message_author_id is optional by the documentation: who relies on it is wrong.
+    # message_author_id is documented as optional, so it is left out: nothing may rely on it.
     core.gateway.emit_in(
         "MESSAGE_REACTION_ADD", data | {"type": 0}, message.channel, GUILD_REACTIONS
     )
@@ -45,7 +45,7 @@ def add(core: Core, account: Account, message: Message, key: str) -> None:
 
 
 def remove(core: Core, account: Account, message: Message, key: str) -> None:
-    """``account`` takes a reaction back; the bot is told."""
+    """Remove a reaction of ``account`` and notify the bot."""
     users = message.reactions.get(key, set())
     if account.id not in users:
         return

@@ -1,4 +1,4 @@
-"""A request as its handler gets it, and the route that leads there."""
+"""A parsed request, and the route that leads to its handler."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ class Call:
 
     @property
     def where(self) -> str:
-        """For messages: the method and path, long tokens left out."""
+        """For messages: the method and path, with long tokens masked."""
         return f"{self.method} {re.sub(r'/[A-Za-z0-9_-]{60,}', '/<token>', self.path)}"
 
     def object(self) -> JsonObject:
@@ -37,14 +37,14 @@ class Call:
         return self.body if isinstance(self.body, dict) else {}
 
 
-# The body of the answer; None is 204.
+# The body of the response; None for 204.
 Answer = Any
 Handler = Callable[[Call], Awaitable[Answer]]
 
 
 @dataclass(frozen=True)
 class Route:
-    """A method, a path with ``{variables}`` and what answers it; ``token``: only the bot may."""
+    """A method, a path with ``{variables}`` and its handler; ``token``: only for the bot."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""What follows the first answer: the original response and follow-ups, by the interaction's token.
+"""After the first response: the original response and follow-ups, by the interaction's token.
 https://docs.discord.com/developers/interactions/receiving-and-responding#followup-messages
 """
 
@@ -48,7 +48,7 @@ async def followup(call: Call) -> JsonObject:
     if interaction.channel.id not in core.world.channels:
         raise unknown(10003, "Channel", expected=interaction.channel.id in core.world.removed)
     if original is not None and original.loading and not original.deleted:
-        # The first follow-up after a deferred answer takes its place, and its privacy.
+        # The first follow-up after a deferred response replaces it and stays as private.
         messages.check(core, call.where, body, call.files, None)
         messages.require_something(body, call.files)
         messages.edit(core, original, body, call.files)

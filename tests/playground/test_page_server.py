@@ -132,14 +132,19 @@ async def test_what_the_client_or_discord_refuses_is_answered_with_its_reason(
         ("slash", {"command": "nothing"}, 409, "no command 'nothing'"),
         ("slash", {"command": "options", "options": {"text": "x"}}, 409, "allowed: 2 to 10"),
         ("slash", {"command": "adult"}, 409, "age-restricted"),
-        ("slash", {"command": 5}, 400, "command: 5 is no text"),
-        ("slash", {"command": "options", "options": {"file": "x"}}, 400, "a file is an object"),
+        ("slash", {"command": 5}, 400, "command: 5 is not text"),
+        (
+            "slash",
+            {"command": "options", "options": {"file": "x"}},
+            400,
+            "a file must be an object",
+        ),
         ("say", {"text": "  "}, 409, "empty message"),
-        ("say", {"text": "x" * 2001}, 409, "2001 characters; allowed: 2000"),
+        ("say", {"text": "x" * 2001}, 409, "2001 characters; the limit is 2000"),
         ("click", {"message": "1", "component": "x"}, 409, "does not exist any more"),
-        ("react", {"message": "x", "emoji": "x"}, 400, "'x' is no id"),
-        ("locale", {"locale": "tlh"}, 400, "none of Discord's"),
-        ("submit", {"form": "1"}, 409, "not open"),
+        ("react", {"message": "x", "emoji": "x"}, 400, "'x' is not an id"),
+        ("locale", {"locale": "tlh"}, 400, "not one of Discord's"),
+        ("submit", {"form": "1"}, 409, "no longer open"),
     ]
     for name, body, status, reason in tries:
         answer = await act(session, page, name, channel=here, **body)

@@ -118,7 +118,7 @@ async def test_a_file_is_told_as_discord_tells_it_and_fetched_from_its_address(
         ({"text": "ok", "whole": True}, "is not a whole number"),
         ({"text": "ok", "real": 0.1}, "allowed: 0.5 to 2.5"),
         ({"text": "ok", "yes": 1}, "is not True or False"),
-        ({"text": "ok", "pick": 3}, "is no choice; allowed: 1, 2"),
+        ({"text": "ok", "pick": 3}, "is not a choice; allowed: 1, 2"),
         ({"text": "ok", "who": 3}, "is not a user"),
         ({"text": "ok", "file": "https://example.com/a.png"}, "is not a file: File(name, bytes)"),
         ({"text": "ok", "file": b"a"}, "is not a file"),
@@ -148,7 +148,7 @@ async def test_a_file_that_is_too_large_even_with_nitro(
 async def test_unknown_hidden_and_incomplete_commands(pg: Playground, bot: Bot, ada: User) -> None:
     with pytest.raises(ClientRefused, match="there is no command 'nope'"):
         await ada.slash("nope")
-    with pytest.raises(ClientRefused, match="not complete; go on with one of: info"):
+    with pytest.raises(ClientRefused, match="is incomplete; continue with one of: info"):
         await ada.slash("model")
     with pytest.raises(ClientRefused, match="age-restricted"):
         await ada.slash("adult")
@@ -165,7 +165,7 @@ async def test_unknown_hidden_and_incomplete_commands(pg: Playground, bot: Bot, 
 async def test_autocomplete(bot: Bot, ada: User) -> None:
     choices = await ada.autocomplete("paint", "lora", "ani", prompt="fox")
     assert [(c.name, c.value) for c in choices] == [("ani for fox", "ani-1")]
-    with pytest.raises(ClientRefused, match="has no autocomplete; these have: lora"):
+    with pytest.raises(ClientRefused, match="has no autocomplete; these do: lora"):
         await ada.autocomplete("paint", "prompt", "x")
 
 
@@ -200,7 +200,7 @@ async def test_ephemeral_answer_and_followups(pg: Playground, bot: Bot, ada: Use
     assert (message.content, more.content) == ("hush", "more")
     assert message.ephemeral
     assert more.ephemeral
-    with pytest.raises(ClientRefused, match="only seen by ada"):
+    with pytest.raises(ClientRefused, match="only visible to ada"):
         await pg.user("bob").context_menu("Recipe", message)
     channel = bot.get_channel(pg.channel.id)
     assert isinstance(channel, discord.TextChannel)
@@ -214,7 +214,7 @@ async def test_buttons(pg: Playground, bot: Bot, ada: User) -> None:
         call = await ada.click(message, name)
         assert call.message is message
         assert (await call.wait_followup(timeout=5)).content == "done again"
-    with pytest.raises(ClientRefused, match="greyed out"):
+    with pytest.raises(ClientRefused, match="is disabled"):
         await ada.click(message, "Grey")
     with pytest.raises(ClientRefused, match="has no component 'Gone'; it has: 🔁 / Again"):
         await ada.click(message, "Gone")

@@ -159,7 +159,7 @@ async def test_what_the_bot_sends_beside_the_rules_is_on_record(
 ) -> None:
     sent = await channel.send(embed=discord.Embed(title="x").set_image(url="attachment://no.png"))
     assert sent.embeds[0].image.url is None
-    assert "'attachment://no.png' names no file of this message" in pg.violations[0]
+    assert "'attachment://no.png' is not a file of this message" in pg.violations[0]
 
 
 @pytest.mark.skipif(openapi.reason() is not None, reason=str(openapi.reason()))

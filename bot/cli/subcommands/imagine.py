@@ -19,7 +19,7 @@ def add_to(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "imagine", help="generate images from the command line, with the bot's own queue and engine"
     )
-    parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("prompt", metavar="PROMPT", help="what to generate")
     parser.add_argument("--model", metavar="M", help="catalog key (default: the catalog's default)")
     parser.add_argument(
         "--lora",
@@ -29,12 +29,12 @@ def add_to(subparsers: "Subparsers") -> None:
         help="a LoRA; repeat to combine up to four (IMAGEN_MAX_ADAPTERS)",
     )
     parser.add_argument("--negative", metavar="T", help="what to keep out of the image")
-    parser.add_argument("--steps", metavar="N", type=int)
-    parser.add_argument("--guidance", metavar="G", type=float)
-    parser.add_argument("--seed", metavar="S", type=_seed)
-    parser.add_argument("--size", metavar="WxH", help="or a ratio such as 16:9")
-    parser.add_argument("--count", metavar="N", type=int)
-    parser.add_argument("--scheduler", metavar="NAME", help="such as 'Euler a'")
+    parser.add_argument("--steps", metavar="N", type=int, help="number of sampling steps")
+    parser.add_argument("--guidance", metavar="G", type=float, help="guidance scale")
+    parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image")
+    parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
+    parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
+    parser.add_argument("--scheduler", metavar="NAME", help="sampler, such as 'Euler a'")
     parser.add_argument("--preset", metavar="P", help="draft or fast")
     parser.add_argument(
         "--hires",
@@ -52,8 +52,8 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="also copy the files there")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
 
 
