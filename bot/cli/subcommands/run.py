@@ -5,7 +5,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from bot.errors import SettingsError, StoreError
-from bot.process.restart import exit_code
 from bot.settings import Settings
 from catalog import CatalogError
 
@@ -24,6 +23,7 @@ def add_to(subparsers: "Subparsers") -> None:
 def run(options: argparse.Namespace) -> int:
     """The exit code tells a supervisor whether to restart it."""
     from bot.cli.run import run
+    from bot.process.restart import exit_code
 
     try:
         return run(Settings.load(), options.extensions)
