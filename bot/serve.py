@@ -237,18 +237,18 @@ def _housekeeping(backend: Backend) -> Housekeeping:
 
 
 async def _unless_lost(
-    workers: Workers, serving: Coroutine[Any, Any, None], anew: Callable[[], NoReturn]
+    workers: Workers, serving: Coroutine[Any, Any, None], restart: Callable[[], NoReturn]
 ) -> None:
     """Await `serving`. Raises EngineLost as soon as a worker can no longer generate.
 
-    anew: replaces or ends this process if it does not end by itself after that.
+    restart: replaces or ends this process if it does not end by itself after that.
     """
     tasks = [asyncio.create_task(serving), asyncio.create_task(workers.lost())]
     served, lost = tasks
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if lost.done():
-            at_the_latest(anew)
+            at_the_latest(restart)
             raise cast("EngineLost", lost.result())
         await served
     finally:
