@@ -1,18 +1,18 @@
-"""Adapters: ours patched into the weights, against diffusers and peft, in one process, in turns.
+"""Compare our adapters, merged into the weights, with diffusers and peft in one process.
 
-`python -m benchmarks.adapters` writes a model of SDXL's true architecture with random weights and
-kohya LoRAs of 986 modules each, loads it in our engine and in a plain StableDiffusionXLPipeline,
-and measures on both: the first use of one LoRA (its file in the system's cache) from the request
-until the first step could begin, a set of four for the first time and again, one UNet step with
-four against none, the memory that four of rank 128 take, and how many numbers differ after a
-hundred sets. It also measures how long the catalog takes to tell from its header what a file is. It
-prints a table and returns 1 when numbers of ours differ, or when a UNet with or without LoRAs does
-not say in ours what it says in plain.
+`python -m benchmarks.adapters` writes a model in SDXL's architecture with random weights, and kohya
+LoRAs of 986 modules each. It loads the model in our engine and in a plain StableDiffusionXLPipeline
+and measures both: the first use of one LoRA (its file in the page cache) from the request until the
+first step could begin, the first and a later use of a set of four, one UNet step with four LoRAs
+against none, the memory that four LoRAs of rank 128 take, and how many weights differ after a
+hundred sets. It also measures how long the catalog takes to identify a file from its header. It
+prints a table, and returns 1 when our weights differ afterwards or when our UNet's output, with or
+without LoRAs, is not the same as plain diffusers'.
 
-Plain is `load_lora_weights` and `set_adapters`; in the hundred sets, `fuse_lora` and `unfuse_lora`.
-Times are medians of `--repeat` runs after a warm-up. `--only` measures some of it: `first`, `set`,
-`again`, `step`, `memory`, `header`, `drift`. `--quick` is an eighth as wide with the same
-986 modules: there the figures are those of the programs rather than of the numbers they move.
+Plain means `load_lora_weights` and `set_adapters`; for the hundred sets, `fuse_lora` and
+`unfuse_lora`. Times are medians of `--repeat` runs after a warm-up. `--only` selects rows: `first`,
+`set`, `again`, `step`, `memory`, `header`, `drift`. `--quick` uses a model an eighth as wide with
+the same 986 modules, which measures the overhead of the programs rather than moving the weights.
 """
 
 import argparse
@@ -48,7 +48,7 @@ NOT_MEASURED: Final = "not measured"
 
 
 def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGHT) -> None:
-    """Have our engine's model awake with these LoRAs and no others."""
+    """Load our engine's model onto the device with exactly these LoRAs."""
     subject = Subject("adapter", "benchmark", lambda _: None, lambda: None)
     read = [cache.get(file, bench.resident.targets, SDXL.adapter_bases, subject) for file in files]
     bench.resident.set_adapters([(weight, weight, file.changes) for file in read])
@@ -56,7 +56,7 @@ def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGH
 
 
 def until_ready(bench: Bench, files: Sequence[Path]) -> None:
-    """What our engine does from a request to its first step, which it does not begin."""
+    """Run our engine from a request up to its first step, which is not begun."""
 
     def stop(progress: Progress) -> None:
         if progress.stage is Stage.PAINTING:
@@ -68,14 +68,14 @@ def until_ready(bench: Bench, files: Sequence[Path]) -> None:
 
 
 def load(pipeline: Any, files: Sequence[Path]) -> None:
-    """The same by diffusers and peft."""
+    """Apply these LoRAs with diffusers and peft."""
     for file in files:
         pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
     pipeline.set_adapters([_name(file) for file in files], [WEIGHT] * len(files))
 
 
 def _encode(pipeline: Any) -> None:
-    """The words, which LoRAs change too, so that plain's first step could begin."""
+    """Encode the prompt, which LoRAs affect too, so that plain's first step could begin."""
     with torch.no_grad():
         pipeline.encode_prompt(bench_model.PROMPT, negative_prompt="")
 
@@ -85,7 +85,7 @@ def _name(file: Path) -> str:
 
 
 def first_use(bench: Bench, pipeline: Any, count: int, repeat: int) -> Line:
-    """`count` LoRAs that neither has seen, on a bare model: checked, hashed, read, applied."""
+    """Check, hash, read and apply `count` LoRAs that are new to both, on a model without any."""
     files = [bench.lora(number) for number in range(count)]
     offering = bench.offering(*files)
 
@@ -111,13 +111,13 @@ def first_use(bench: Bench, pipeline: Any, count: int, repeat: int) -> Line:
 
 
 def _renew(file: Path) -> None:
-    """Another time of change: to our engine it is another file, to the system the one it knows."""
+    """Change the mtime: our engine takes it for a new file, but it stays in the page cache."""
     changed = file.stat().st_mtime_ns + 10**9
     os.utime(file, ns=(changed, changed))
 
 
 def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
-    """From no LoRA to a set that both have read before; ours keeps what it does by default."""
+    """Go from no LoRA to a set that both have read before; our cache has its default size."""
     files = [bench.lora(number) for number in range(bench_model.SET)]
     offering = bench.offering(*files)
     load(pipeline, files)
@@ -141,9 +141,9 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
 
 
 def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
-    """One evaluation of the UNet with a set of LoRAs ÷ with none, in each program.
+    """Time one UNet evaluation with a set of LoRAs ÷ with none, in each program.
 
-    And whether both compute the same: no time compares programs that do not.
+    Also checks that both compute the same; otherwise their times could not be compared.
     """
     files = [bench.lora(number) for number in range(bench_model.SET)]
     cache = patches.AdapterCache(2**33)
@@ -198,11 +198,12 @@ def _evaluate(unet: Any, **inputs: Any) -> torch.Tensor:
 
 
 def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtype) -> Line:
-    """How far ours is from plain, as a share of what the LoRAs change: 1 if ours wears none.
+    """How far ours is from plain, as a share of the LoRAs' effect: 1 if ours applied none.
 
-    outputs: of the program `ours` or `plain`, with LoRAs or without. dtype: computed in.
+    outputs: keyed by program (`ours` or `plain`) and whether LoRAs were applied. dtype: of the
+    computation.
     """
-    # Ours rounds each weight once, with the LoRAs in it; plain adds what each layer gives.
+    # Ours rounds each weight once, LoRAs included; plain adds each LoRA layer's own output.
     most = 0.01 if dtype == torch.float32 else 0.2
     exact = {key: output.double() for key, output in outputs.items()}
     effect = float((exact["plain", True] - exact["plain", False]).norm())
@@ -223,7 +224,7 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
 
 
 def memory(bench: Bench, pipeline: Any) -> Line:
-    """What a set of LoRAs of rank 128 adds to the GPU's memory, then and while it is put on."""
+    """GPU memory that a set of LoRAs of rank 128 adds, afterwards and at peak while applied."""
     what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; peak while applying them"
     goal = "≤ 64 MiB"
     if bench.device != "cuda":
@@ -246,7 +247,7 @@ def memory(bench: Bench, pipeline: Any) -> Line:
 
 
 def _added(work: Work) -> tuple[int, int]:
-    """Bytes that torch gives out for `work`: that stay, and at most meanwhile."""
+    """Bytes that torch allocates for `work`: those that remain, and the peak."""
     gc.collect()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -264,7 +265,7 @@ def drift(bench: Bench, pipeline: Any) -> Line:
     """Weights that differ from the checkpoint's after a hundred sets."""
     files = [bench.lora(number) for number in range(bench_model.SET)]
     cache, chance = patches.AdapterCache(2**33), random.Random(1)
-    apply(bench, (), cache)  # so that every part is awake
+    apply(bench, (), cache)  # so that every part is on the device
     models = (
         {part: bench.resident.network(part) for part in PARTS},
         {part: getattr(pipeline, part) for part in PARTS},
@@ -308,14 +309,14 @@ def _copy(model: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _differing(before: dict[str, torch.Tensor], model: Mapping[str, Any]) -> float:
-    """Share of all the numbers. Raises KeyError when there are other parameters than before."""
+    """Share of all weights that differ. Raises KeyError when a parameter is missing."""
     after = {name: p.cpu() for name, p in _parameters(model)}
     differing = sum(int((after[name] != old).sum()) for name, old in before.items())
     return differing / sum(old.numel() for old in before.values())
 
 
 def header(bench: Bench, repeat: int) -> Line:
-    """What the catalog reads of a file of SDXL's true size: its kind, base, rank and words."""
+    """How long the catalog takes to read a full-size SDXL LoRA's kind, base, rank and words."""
     file = bench.weights / "bare.safetensors"
     sdxl_weights.write_bare_lora(file, sdxl_weights.TRUE)
 
@@ -323,8 +324,8 @@ def header(bench: Bench, repeat: int) -> Line:
         found = read_header(file)
         adapter_facts(found.shapes, found.metadata)
 
-    # Each read lets the collector of garbage look around: not at plain diffusers' objects, which no
-    # bot has, and as little as there at the libraries'.
+    # Each read may trigger a garbage collection. It should not scan plain diffusers' objects, which
+    # the bot does not have, nor the libraries', which are frozen in the bot too.
     gc.freeze()
     taken = statistics.median(seconds(read) for _ in range(20 * repeat + 1))
     what = "recognising a LoRA from its header (2,958 tensors)"
@@ -343,7 +344,7 @@ ROWS: Final[Mapping[str, Callable[[Bench, Any, int], Sequence[Line]]]] = {
 
 
 def run(options: argparse.Namespace) -> Iterator[Line]:
-    """The lines that are wanted."""
+    """The selected rows, one at a time."""
     with bench_model.opened(options, KEYS[:1]) as bench:
         bench.paint(bench.request(steps=1))
         pipeline = bench.plain()
@@ -357,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(arguments)
     if options.write and options.only:
-        parser.error("the table in docs/figures.md is all of one run: --write without --only")
+        parser.error("--write needs all rows from one run; leave out --only")
     lines = bench_model.measure(options, run)
     where = f"Measured on {machine.describe()}; model `{options.shape.name}`."
     print(f"\n{where}")

@@ -1,4 +1,4 @@
-"""The least that discord.py needs to answer one slash command: what a start is compared with."""
+"""The smallest discord.py bot that answers one slash command: the baseline for start-up time."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 
 
-class BareBot(discord.AutoShardedClient):  # it asks the API where the gateway is
+class BareBot(discord.AutoShardedClient):  # which asks the API for the gateway's URL
     """No settings, no catalog, no database, no engine."""
 
     def __init__(self) -> None:

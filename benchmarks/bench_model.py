@@ -1,4 +1,4 @@
-"""The model that a benchmark paints with, in our engine and in plain diffusers side by side."""
+"""The benchmark model, in our engine and in plain diffusers side by side."""
 
 import argparse
 import hashlib
@@ -26,20 +26,17 @@ from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
 
 KEYS: Final = ("bench-a", "bench-b")
-"""Of two models that share no number."""
+"""Two models that share no weights."""
 FIXED: Final = "bench-fixed"
-"""The first of them with a VAE that says it bears 16 bits, as madebyollin/sdxl-vae-fp16-fix."""
+"""The first model with a VAE marked safe for 16 bits, like madebyollin/sdxl-vae-fp16-fix."""
 SET = 4
-"""LoRAs that are worn at once."""
+"""LoRAs that are applied at once."""
 PROMPT: Final = "a red fox asleep in fresh snow, morning light"
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Random weights in SDXL's architecture on disk, and both programs with them loaded.
-
-    cache: bytes of checkpoints that our engine keeps in RAM.
-    """
+    """Random weights in SDXL's architecture on disk, and both programs that load them."""
 
     shape: Shape
     weights: Path
@@ -50,18 +47,18 @@ class Bench:
 
     @property
     def painter(self) -> Any:
-        """The engine's own painter, for what only its parts can tell."""
+        """The engine's pipeline, for measurements that its public interface does not offer."""
         return self.engine._pipeline
 
     @property
     def resident(self) -> Any:
-        """The model in our engine."""
+        """The model that is loaded in our engine."""
         return self.painter._residency.resident
 
     def plain(self, key: str = KEYS[0], *, fixed_vae: bool = False) -> Any:
-        """StableDiffusionXLPipeline as its documentation loads and moves it.
+        """A StableDiffusionXLPipeline, loaded and moved as its documentation says.
 
-        fixed_vae: with the VAE of FIXED instead of its own.
+        fixed_vae: use the VAE of FIXED instead of the model's own.
         """
         from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
@@ -84,7 +81,7 @@ class Bench:
         return pipeline
 
     def request(self, **fields: Any) -> GenerationRequest:
-        """One that does not depend on the catalog's defaults."""
+        """A request that does not depend on the catalog's defaults."""
         defaults: dict[str, Any] = {
             "prompt": PROMPT,
             "negative": "",
@@ -99,16 +96,16 @@ class Bench:
         return GenerationRequest(**{**defaults, **fields})
 
     def order(self, request: GenerationRequest) -> Order:
-        """What our engine is given for it."""
+        """The order that our engine gets for `request`."""
         inputs = Inputs(self.weights.absolute())
         return order_of(request, self.catalog, inputs.read)
 
     def paint(self, request: GenerationRequest) -> Any:
-        """Our engine's Painting."""
+        """The Painting that our engine makes of `request`."""
         return self.engine.paint(self.order(request), lambda _: None, lambda: None)
 
     def paint_plain(self, pipeline: Any, request: GenerationRequest, **more: Any) -> Any:
-        """The same request by plain diffusers; a PIL image."""
+        """The PIL image that plain diffusers generates for `request`."""
         return pipeline(
             request.prompt,
             negative_prompt=request.negative,
@@ -121,13 +118,13 @@ class Bench:
         ).images[0]
 
     def lora(self, number: int, rank: int = sdxl_weights.RANK) -> Path:
-        """A kohya LoRA of 986 modules, written at the first call."""
+        """A kohya LoRA of 986 modules, written on the first call."""
         file = self.weights / self.shape.name / f"lora-{number}-r{rank}.safetensors"
         sdxl_weights.write_lora(file, self.shape, seed=100 + number, rank=rank)
         return file
 
     def guided(self) -> ReferenceEntry:
-        """An IP-Adapter of SDXL's size and its image encoder, written at the first call."""
+        """An IP-Adapter of SDXL's size and its image encoder, written on the first call."""
         folder = self.weights / self.shape.name / "reference"
         sdxl_weights.write_reference(folder, self.shape)
         return ReferenceEntry(
@@ -137,7 +134,7 @@ class Bench:
         )
 
     def keep_picture(self) -> str:
-        """Put a picture where the engine looks for those that people give; its name."""
+        """Store an input image where the engine reads them from; returns its name."""
         noise = torch.randint(0, 256, (512, 512, 3), dtype=torch.uint8)
         buffer = BytesIO()
         PIL.Image.fromarray(noise.numpy()).save(buffer, "PNG")
@@ -146,7 +143,7 @@ class Bench:
         return name
 
     def offering(self, *files: Path, reference: ReferenceEntry | None = None) -> "Bench":
-        """The same with these LoRAs in the catalog, under their file names."""
+        """A copy with these LoRAs in the catalog, under their file names."""
         entries = {
             f.stem: AdapterEntry(key=f.stem, name=f.stem, path=str(f.absolute())) for f in files
         }
@@ -154,12 +151,12 @@ class Bench:
         return Bench(self.shape, self.weights, self.engine, catalog, self.device, self.dtype)
 
     def wearing(self, *files: Path, weight: float = 0.8) -> tuple[AdapterUse, ...]:
-        """As a request names them."""
+        """These LoRAs as a request names them."""
         return tuple(AdapterUse(file.stem, weight) for file in files)
 
 
 def arguments(description: str, rows: Sequence[str]) -> argparse.ArgumentParser:
-    """What every benchmark of the engine understands; rows: names of what it can measure."""
+    """The options of every engine benchmark. rows: the names that `--only` accepts."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -182,7 +179,7 @@ def arguments(description: str, rows: Sequence[str]) -> argparse.ArgumentParser:
 def measure(
     options: argparse.Namespace, run: Callable[[argparse.Namespace], Iterable[Line]]
 ) -> list[Line]:
-    """What `run` gives, each line printed as soon as it is there."""
+    """Print each line of `run` as soon as it is measured; returns all of them."""
     with tempfile.TemporaryDirectory() as temporary:
         options.weights = options.weights or Path(temporary)
         return shown(run(options))
@@ -192,7 +189,7 @@ def measure(
 def opened(
     options: argparse.Namespace, keys: Sequence[str] = KEYS, **engine: Any
 ) -> Iterator[Bench]:
-    """keys: of KEYS, the models to have. engine: more arguments for the Engine."""
+    """Write the models and start an engine. keys: those of KEYS to write. engine: its arguments."""
     shape, weights = options.shape, options.weights
     with tempfile.TemporaryDirectory() as temporary:
         painter = Engine(
@@ -227,7 +224,7 @@ def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) ->
         name=key,
         path=str(sdxl_weights.model_folder(weights, shape, folder).absolute()),
         size=(shape.side, shape.side),
-        # It is compiled for this size alone, so that what compiling takes is that of one.
+        # Compiled for this size alone, so that the time measured is that of one size.
         min_side=shape.side,
         steps=IntRange(min=1, default=30, max=100),
         **fields,
@@ -235,7 +232,7 @@ def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) ->
 
 
 def _fixed_vae(weights: Path, shape: Shape) -> Path:
-    """The first model's VAE, whose configuration does not ask for 32 bits."""
+    """The folder of the first model's VAE with `force_upcast` off in its configuration."""
     folder = weights / shape.name / "fixed-vae"
     if not folder.is_dir():
         original = sdxl_weights.model_folder(weights, shape, KEYS[0]) / "vae"

@@ -1,4 +1,4 @@
-"""The bot as its own process beside a stand-in for Discord, and the catalog that it is given."""
+"""Runs the bot as a separate process against a stand-in for Discord, with a generated catalog."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ WORDS = re.findall(
 
 
 def playground() -> Playground:
-    """A stand-in that does not check bodies against Discord's description.
+    """A stand-in that does not validate request bodies against Discord's OpenAPI description.
 
-    The check runs in this process, takes milliseconds, and would be counted as the bot's.
+    Validation takes milliseconds in this process, which would be counted as the bot's.
     """
     pg = Playground()
     pg.core.openapi = OpenApi(None, "benchmark")
@@ -41,10 +41,10 @@ def playground() -> Playground:
 
 
 def write_catalog(folder: Path, entries: int) -> list[str]:
-    """The shipped models beside `entries` LoRAs, the same in every run; returns the LoRAs' keys."""
+    """Write the shipped models and `entries` LoRAs, always the same; returns the LoRA keys."""
     folder.mkdir(parents=True)
     models = (ROOT / "catalog" / "models.toml").read_text(encoding="utf-8")
-    # A preset that needs a shipped LoRA, which is not among these, would be reported as a problem.
+    # A preset that needs a shipped LoRA, which is not in this catalog, would be reported.
     kept = [line for line in models.splitlines() if not line.startswith("fast = {adapter")]
     (folder / "models.toml").write_text("\n".join(kept), encoding="utf-8")
     draw = random.Random(20_261_122)
@@ -68,7 +68,7 @@ def write_catalog(folder: Path, entries: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where one bot process lives: its folders are made at need and are its own."""
+    """The folders of one bot process, which are created when needed and not shared."""
 
     folder: Path
     catalog: Path
@@ -82,7 +82,7 @@ class Home:
         return self.folder / "models"
 
     def environment(self, **more: str) -> dict[str, str]:
-        """This process's environment without the owner's settings, and with these."""
+        """This process's environment without the owner's settings, plus this home's and `more`."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -105,7 +105,7 @@ class Home:
 async def bot_process(
     pg: Playground, home: Home, *command: str, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the bot (or `command`), which talks to `pg`; it is ended with the block."""
+    """Run the bot (or `command`) against `pg`; it is stopped when the block ends."""
     home.folder.mkdir(parents=True, exist_ok=True)
     environment = home.environment(DISCORD_TOKEN=pg.token, DISCORD_API_URL=pg.api_url, **settings)
     process = await asyncio.create_subprocess_exec(
@@ -122,12 +122,12 @@ async def bot_process(
 
 
 def has_result(message: Message) -> bool:
-    """Whether it shows the job's pictures; a preview is a JPEG."""
+    """Whether `message` has the job's images; a preview is a JPEG."""
     return any(attachment.filename.endswith(".png") for attachment in message.attachments)
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Ask it to stop, and stop it when it does not."""
+    """Ask `process` to stop, and kill it if it does not within CLOSE_WITHIN seconds."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
         try:

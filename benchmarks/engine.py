@@ -1,23 +1,24 @@
-"""The engine as a whole against plain diffusers: requests, switches, memory, exactness.
+"""Compare the whole engine with plain diffusers: requests, switches, memory, exactness.
 
-`python -m benchmarks.engine` writes two models of SDXL's true architecture with random weights,
-loads them in our engine and in plain StableDiffusionXLPipelines, and measures in turns: one request
-from words to picture, and a switch to the other model with one step, from RAM and from a cold disk.
-It counts the steps after a cancellation, compares its picture with plain diffusers', and its bytes:
-painted twice, after other models and adapters, and by a new engine. On CUDA, `--cap 9.3` lets torch
-reserve only so many GiB and paints the hardest case of an 11 GB card: four LoRAs of rank 128,
-another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain diffusers under the same cap.
-`--cap 7` is for a card of 8 GB: below 8, our engine paints as it does there. `--only compile`
-measures what compiling takes, in another process once more from disk, what it gives, and that fifty
-switches compile nothing again.
+`python -m benchmarks.engine` writes two models in SDXL's architecture with random weights, loads
+them in our engine and in plain StableDiffusionXLPipelines, and measures both alternately: one
+request from prompt to image, and a switch to the other model with one step, from RAM and from a
+cold disk. It counts the steps that begin after a cancellation, compares our image with plain
+diffusers', and compares our own bytes: generated twice, after other models and adapters, and by a
+new engine. On CUDA, `--cap 9.3` limits torch to that many GiB and runs the hardest case of an 11 GB
+card: four LoRAs of rank 128, another VAE and an IP-Adapter at 1024×1024 and 1216×832; then plain
+diffusers under the same cap. `--cap 7` stands for an 8 GB card: below 8, our engine uses the
+profile of such a card. `--only compile` measures how long compiling takes, from scratch and from
+disk in a new process, what it gains, and that fifty switches recompile nothing.
 
-`--only` measures some of it: `request` (and whether the pictures are alike), `switch`, `cancel`,
-`exact`, `cold`, `cap`, `compile`; without it all but the last two. Each line is printed as soon as
-it is measured. `--weights` keeps the models for the next call.
+`--only` selects rows: `request` (and whether the images are alike), `switch`, `cancel`, `exact`,
+`cold`, `cap`, `compile`; the default is all but the last two. Each line is printed as soon as it is
+measured. `--weights` keeps the models for the next run.
 
-Plain is `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
-medians of `--repeat` runs after a warm-up. It returns 1 when bytes differ that must not, when its
-picture is not plain diffusers', or when a cancelled job went on. `--quick` is an eighth as wide.
+Plain means `from_pretrained(…, torch_dtype=torch.float16).to("cuda")` with its defaults. Times are
+medians of `--repeat` runs after a warm-up. Returns 1 when bytes differ that must be equal, when our
+image differs from plain diffusers', or when a cancelled job went on. `--quick` uses a model an
+eighth as wide.
 """
 
 import argparse
@@ -54,25 +55,25 @@ from catalog import ReferenceEntry
 
 COMPILE: Final = "compile"
 CAP: Final = 9.3
-"""GiB of torch's on a card of 11 GB: 10.5 GB with CUDA's own."""
+"""GiB for torch on an 11 GB card: 10.5 GB including CUDA's own memory."""
 SWITCHES: Final = 50
 STARTS = ("compiling in the background, first start", "… in a new process, found on disk")
 RAM: Final = 64 * 2**30
-"""Bytes of checkpoints that may be kept: more than both models have."""
+"""Bytes of checkpoints that may be kept in RAM: more than both models need."""
 ALIKE: Final = 8
-"""How far a channel of a pixel may be from plain diffusers': rounding, nothing that one sees."""
+"""How far a pixel's channel may be from plain diffusers': rounding that nobody can see."""
 CHUNK: Final = 16 * 2**20
 
 
 def requested(bench: Bench, options: argparse.Namespace) -> Iterator[Line]:
-    """How long a request takes, and whether both programs paint the same."""
+    """How long a request takes, and whether both programs generate the same image."""
     pipeline = bench.plain()
     yield request_end_to_end(bench, pipeline, options.steps, options.repeat)
     yield alike(bench, pipeline, options.steps)
 
 
 def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> Line:
-    """One picture, from its words to its pixels."""
+    """Time one image, from prompt to pixels."""
     request = bench.request(steps=steps)
     pair = alternate(
         lambda: bench.paint(request), lambda: bench.paint_plain(pipeline, request), repeat
@@ -86,7 +87,7 @@ def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> 
 
 
 def switch(bench: Bench, repeat: int) -> list[Line]:
-    """Back and forth between two models until the next step could begin."""
+    """Time switching back and forth between two models, until the next step could begin."""
     turns = {program: cycle(reversed(KEYS)) for program in ("ours", "plain")}
 
     def ours() -> None:
@@ -133,13 +134,13 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
 
 
 def _digests(bench: Bench) -> dict[str, str]:
-    """Of the resident model's key and of what each of its networks holds."""
+    """The resident model's key and the digest of each of its networks."""
     parts = {name: part.digest for name, part in bench.resident.parts.items()}
     return {"model": bench.resident.key, **parts}
 
 
 def _copy_again(bench: Bench) -> None:
-    """Every number of the resident model from where it is kept into its buffer."""
+    """Copy all weights of the resident model from RAM into its buffers on the device."""
     for part in bench.resident.parts.values():
         part._filled = None
         part.wake(lambda: None)
@@ -152,7 +153,7 @@ def _collect() -> None:
 
 
 def cancelled(bench: Bench) -> Line:
-    """Evaluations of the UNet begun after somebody cancelled, between two of the first steps."""
+    """Count the UNet evaluations begun after a cancellation between two of the first steps."""
     late, begun = [], [0]
 
     def count(*_: object) -> None:
@@ -180,7 +181,10 @@ def cancelled(bench: Bench) -> Line:
 
 
 def alike(bench: Bench, pipeline: Any, steps: int) -> Line:
-    """Whether both paint the same picture, which finite numbers made: else no time compares."""
+    """Check that both generate the same image and that it is not flat, as NaNs would make it.
+
+    Otherwise their times could not be compared.
+    """
     request = bench.request(steps=steps)
     ours = bench.paint(request).images[0].image
     plain = bench.paint_plain(pipeline, request)
@@ -192,9 +196,9 @@ def alike(bench: Bench, pipeline: Any, steps: int) -> Line:
 
 
 def cold(bench: Bench, options: argparse.Namespace) -> Line:
-    """A switch to a model whose files are in nobody's memory, against reading them.
+    """Time a switch to a model whose files are not in the page cache, against reading them.
 
-    The engine keeps one model in RAM, whose memory the other takes over: it has been touched.
+    The engine keeps one model in RAM. The other reuses its memory, whose pages are already mapped.
     """
     what = "switch to a model on a cold disk; reading its files"
     if not hasattr(os, "posix_fadvise"):
@@ -213,7 +217,7 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
     def paint(request: GenerationRequest) -> None:
         engine.paint(bench.order(request), lambda _: None, lambda: None)
 
-    paint(other)  # so that its digests are known, as at every use but a file's first
+    paint(other)  # so that its digests are known, as on every use of a file but the first
     paint(first)
     picture = statistics.median(seconds(partial(paint, first)) for _ in range(options.repeat))
     reading, switching = [], []
@@ -230,7 +234,7 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
 
 
 def in_memory(folder: Path) -> bool:
-    """Whether what lies in `folder` is in RAM anyway, as far as the system says."""
+    """Whether `folder` is on a file system in RAM, as far as the system tells."""
     mounts = psutil.disk_partitions(all=True)
     around = [mount for mount in mounts if folder.resolve().is_relative_to(mount.mountpoint)]
     around.sort(key=lambda mount: len(mount.mountpoint))
@@ -238,7 +242,7 @@ def in_memory(folder: Path) -> bool:
 
 
 def _forget(files: Sequence[Path]) -> None:
-    """Have the system drop `files` from its cache."""
+    """Have the system drop `files` from the page cache."""
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
@@ -254,7 +258,7 @@ def _read(files: Sequence[Path]) -> None:
 
 
 def exact(bench: Bench, options: argparse.Namespace) -> Line:
-    """The bytes of one request, whatever happened before it."""
+    """Check that one request gives the same bytes, whatever ran before it."""
     files = [bench.lora(number) for number in range(2)]
     offering = bench.offering(*files)
     request = bench.request(steps=2, adapters=bench.wearing(*files), model=KEYS[0])
@@ -289,9 +293,9 @@ def profile_under(gibibytes: float) -> Profile:
 
 
 def under_a_cap(bench: Bench, gibibytes: float) -> Iterator[Line]:
-    """The hardest case of a small card, in ours as it paints there, and in plain diffusers.
+    """Run the hardest case of a small card, in our engine with that card's profile and in plain.
 
-    The bench's own engine is of no more use then.
+    Closes the bench's own engine.
     """
     files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
     guided = bench.guided()
@@ -326,14 +330,14 @@ def under_a_cap(bench: Bench, gibibytes: float) -> Iterator[Line]:
             f"{width}×{height}, {bench_model.SET} LoRAs of rank 128, another VAE, an IP-Adapter,"
             f" at most {gibibytes:g} GiB"
         )
-        # In a lower profile it would be what is tried after the memory ran out.
+        # A lower profile would mean that this one ran out of memory.
         completed = ours.endswith(f"reserved, profile {profile.value}")
         met = completed if bench.device == "cuda" else None
         yield Line(what, ours, plain, "", "ours completes", met)
 
 
 def _reserved(work: Callable[[], str]) -> str:
-    """What torch reserved at most for it and what `work` says of it, or that it was too much."""
+    """The most that torch reserved for `work` followed by its result, or "out of memory"."""
     try:
         said = work()
     except JobFailed as failure:
@@ -348,7 +352,7 @@ def _reserved(work: Callable[[], str]) -> str:
 
 
 def _profile(bench: Bench, request: GenerationRequest) -> str:
-    """Paint, and say in which profile of the memory it was done."""
+    """Generate, and return the memory profile that was used."""
     return f", profile {bench.paint(request).recipe.environment['memory']}"
 
 
@@ -370,9 +374,9 @@ def _plainly(
 
 
 def compiled(options: argparse.Namespace) -> Iterator[Line]:
-    """With IMAGEN_COMPILE: what compiling takes, what it gives, and that it holds.
+    """With IMAGEN_COMPILE: how long compiling takes, what it gains, and that nothing recompiles.
 
-    Whatever the card, in the only profile that compiles.
+    Always in the full memory profile, the only one that compiles.
     """
     with tempfile.TemporaryDirectory() as code:
         for start in STARTS:
@@ -380,7 +384,7 @@ def compiled(options: argparse.Namespace) -> Iterator[Line]:
 
 
 def alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """What `work` gives in a new process."""
+    """Run `work` in a new process and return its result."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
@@ -400,7 +404,7 @@ def started(options: argparse.Namespace, start: str, code: str) -> list[Line]:
 
 
 def recompilations(bench: Bench) -> Line:
-    """What is compiled anew, or not painted by compiled code, while models and LoRAs change."""
+    """Count recompilations, and check that compiled code runs, while models and LoRAs change."""
     from torch._dynamo.utils import counters
 
     before, chance = counters["stats"]["unique_graphs"], random.Random(5)
@@ -439,12 +443,15 @@ BOTH_MODELS: Final = {"switch", "exact", "cold"}
 
 
 def run(options: argparse.Namespace) -> Iterator[Line]:
-    """The lines that are wanted."""
+    """The selected rows, one at a time."""
     wanted = set(options.only or ROWS.keys() - OPTIONAL)
     if options.cap:
         wanted.add("cap")
     if "cold" in wanted and in_memory(options.weights):
-        sys.exit(f"{options.weights} is in memory, where no file is cold: --weights on a disk")
+        sys.exit(
+            f"{options.weights} is on a file system in RAM, where no file is cold;"
+            " pass --weights with a folder on a disk"
+        )
     if rows := [ROWS[name] for name in ROWS if name in wanted]:
         keys = KEYS if wanted & BOTH_MODELS else KEYS[:1]
         with bench_model.opened(options, keys, model_cache=RAM, memory=options.memory) as bench:

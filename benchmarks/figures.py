@@ -1,4 +1,4 @@
-"""How quickly the bot answers, as the table in docs/figures.md shows it."""
+"""The table of how quickly the bot answers, for docs/figures.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ STALL_GOAL = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds from the process's start until …; torch: whether it was in the process then."""
+    """Seconds from the process's start until online and until the first answer.
+
+    torch: whether it was loaded by then; None where the system does not tell.
+    """
 
     online: float
     answered: float
@@ -23,7 +26,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Medians of several starts with a catalog of `entries` LoRAs; torch: in any of them."""
+    """Medians of several starts with a catalog of `entries` LoRAs. torch: loaded in any of them."""
 
     entries: int
     online: float
@@ -34,10 +37,10 @@ class Starts:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Of one bot with a catalog of `entries` LoRAs; the plain ones while it painted.
+    """Of one bot with a catalog of `entries` LoRAs; those not named `idle_` while generating.
 
-    own_stall_ms: how late the measuring process itself was at worst. pictures: finished meanwhile.
-    slowest: milliseconds of autocompletes and what was typed.
+    own_stall_ms: how late the measuring process itself was at worst. pictures: jobs that finished
+    meanwhile. slowest: the slowest autocompletes: milliseconds, and what was typed.
     """
 
     entries: int
@@ -161,7 +164,7 @@ def _not(value: bool | None) -> bool | None:
 
 
 def table(report: Report) -> str:
-    """Markdown: the table, and what it was measured on."""
+    """The table in Markdown, and what it was measured on."""
     lines = ["| | measured | goal | compared with |", "|---|---|---|---|"]
     for row in report.rows():
         missed = " **(missed)**" if row.met is False else ""

@@ -1,8 +1,8 @@
-"""How late the event loop of the bot's own parts is: idle, importing torch, painting.
+"""Measure the lag of the bot's event loop: idle, importing torch, generating.
 
-`python -m benchmarks.lag` runs the product's backend, queue, worker and engine, as its environment
-says, with a ticker on the same loop, and prints one JSON object. `benchmarks.responsiveness` starts
-it as a process of its own, so that torch is not imported yet.
+`python -m benchmarks.lag` runs the product's backend, queue, worker and engine with the settings
+from the environment and a ticker on the same loop, and prints one JSON object.
+`benchmarks.responsiveness` runs it in a separate process, so that torch is not imported yet.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from catalog import AdapterEntry, ModelEntry
 
 TICK = 0.005
 QUIET = 1.0
-"""Seconds before the first phase: what the loop does at its start is nobody's stall."""
+"""Seconds before the first phase, so that what the loop does at start-up is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Milliseconds by which a ticker was woken too late, in one phase of `seconds`."""
+    """Milliseconds by which the ticker woke too late, in one phase of `seconds`."""
 
     seconds: float
     ticks: int
@@ -43,7 +43,10 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """first_job: loading the model is in it. rereading: of a changed catalog, while painting."""
+    """One Lag per phase.
+
+    first_job: includes loading the model. rereading: reloading a changed catalog while generating.
+    """
 
     idle: Lag
     importing: Lag
@@ -57,7 +60,7 @@ class Lags:
 
 
 class Ticker:
-    """Asks to be woken every TICK seconds, and notes how much later that happens."""
+    """Sleeps for TICK seconds at a time and records how much too late it wakes."""
 
     def __init__(self) -> None:
         self._lags: list[tuple[float, float]] = []
@@ -70,13 +73,13 @@ class Ticker:
             self._lags.append((now, (now - due) * 1000))
 
     def between(self, begin: float, end: float) -> Lag:
-        """A stall counts where it ended."""
+        """The lag between two `time.perf_counter` readings; a stall counts where it ended."""
         lags = [lag for at, lag in self._lags if begin <= at <= end + 2 * TICK]
         return Lag(end - begin, len(lags), percentile(lags, 0.5), percentile(lags, 0.99), max(lags))
 
 
 class TimedEngine:
-    """The engine, which tells when it imported torch."""
+    """The engine, with a future that resolves to the begin and end of the import of torch."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -117,10 +120,10 @@ class Audience:
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
 
     def moved(self, places: dict[str, Progress]) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     async def finished(self, job: Job) -> None:
         self.ended.put_nowait(job)
@@ -130,7 +133,7 @@ class Audience:
 
 
 async def measure(settings: Settings, seconds: float) -> Lags:
-    """Every phase lasts `seconds` or a little more, but for what happens only once."""
+    """Run all phases: each lasts `seconds` or a little more, except those that happen once."""
     ticker, audience = Ticker(), Audience()
     ticking = asyncio.create_task(ticker.run())
     async with Backend.open(settings) as opened:

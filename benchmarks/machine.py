@@ -1,4 +1,4 @@
-"""The machine that figures were taken on, in words."""
+"""A description of the machine that figures were measured on."""
 
 import os
 import platform
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def load_average() -> float | None:
-    """Of the last minute, all processes; None where the system does not keep one."""
+    """The load average of the last minute; None where the system does not have one."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def describe() -> str:
-    """Cores, processor, memory, system, Python, torch (which is not imported for it)."""
+    """Cores, processor, memory, system and versions. Does not import torch."""
     return ", ".join(
         [
             f"{_cores()} CPU cores ({_processor()})",

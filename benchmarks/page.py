@@ -1,4 +1,4 @@
-"""docs/figures.md, the page that benchmarks write their tables into."""
+"""docs/figures.md, where the benchmarks write their tables."""
 
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ FIGURES: Final = Path(__file__).resolve().parents[1] / "docs" / "figures.md"
 def write_into(page: Path, name: str, text: str) -> None:
     """Replace what is between the comments `<!-- name:begin -->` and `<!-- name:end -->`.
 
-    Raises ValueError when `page` does not have each of the two once, in that order.
+    Raises ValueError unless `page` has each of the two exactly once, in that order.
     """
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
     old = page.read_text(encoding="utf-8")

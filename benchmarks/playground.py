@@ -1,8 +1,8 @@
-"""How soon a playground that was just started shows its first picture.
+"""Measure how soon a newly started playground shows its first image.
 
-`python -m benchmarks.playground` starts `main.py playground` several times, each as on the first
-day, asks by the page's own calls for a picture once `/imagine` is there, and prints the median of
-the seconds from the start of the process until the picture has come.
+`python -m benchmarks.playground` starts `main.py playground` several times, each time in an empty
+folder. It requests an image through the page's API once `/imagine` is available, and prints the
+median seconds from the start of the process until the image arrives.
 """
 
 import argparse
@@ -27,7 +27,7 @@ WANTED = {"prompt": "a red star on a blue background"}
 
 
 def seconds_to_first_picture(folder: Path) -> float:
-    """Of one start in an empty folder; models are looked for there too."""
+    """Start once in the empty `folder`, which also holds the models folder."""
     command = [sys.executable, str(ROOT / "main.py"), "playground", "--no-open", "--port", "0"]
     environment = Home(folder, ROOT / "catalog").environment()
     began = time.perf_counter()
@@ -44,7 +44,7 @@ def seconds_to_first_picture(folder: Path) -> float:
 
 
 def _wait_for_picture(url: str) -> None:
-    """Ask for one on the page at `url` and fetch it."""
+    """Request an image on the page at `url`, wait for it and download it."""
     person = json.load(WEB.open(f"{url}/api/start"))["people"][0]
     asked = False
     for kind, data in _events(WEB.open(f"{url}/api/events?as={person}")):
@@ -58,11 +58,11 @@ def _wait_for_picture(url: str) -> None:
         elif kind == "message" and data["reactions"]:
             assert WEB.open(data["attachments"][0]["url"]).read().startswith(b"\x89PNG")
             return
-    raise SystemExit("The playground ended before it had painted.")
+    raise SystemExit("The playground exited before it had generated an image.")
 
 
 def _events(stream: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
-    """Name and data of each server-sent event."""
+    """The name and data of each server-sent event."""
     name = ""
     for line in stream:
         field, _, value = line.decode().strip().partition(": ")

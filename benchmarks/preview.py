@@ -1,16 +1,16 @@
-"""What previews cost: one engine paints the same job without them, as the bot does, at every step.
+"""Measure what previews cost: the same job without them, as often as in the bot, and at every step.
 
-`python -m benchmarks.preview` interleaves the three kinds, each round in another order, after one
-job of each that is not counted. Seconds are the median of a kind's jobs; a ratio is the median over
-the rounds of that kind's job to the one without previews: by the clock, and in seconds of CPU time,
-which other programs on the machine disturb less. In: everything from the request to the picture in
-RAM, the model being loaded. It returns 1 if the pictures differ in a byte or if no preview came.
+`python -m benchmarks.preview` interleaves the three kinds, rotating the order every round, after a
+warm-up job of each. Seconds are the median of a kind's jobs. A ratio compares a kind's job with the
+job without previews, as the median over the rounds: by wall-clock time, and by CPU time, which
+other programs on the machine disturb less. Measured is everything from the request to the image in
+RAM, with the model already loaded. Returns 1 if the images differ in a byte, if a preview is
+missing, or if one was sent when none was wanted.
 
-The default is the built-in demo model on 192x128 pixels with 100 steps; its steps are far cheaper
-than SDXL's, so that a preview weighs more. `--model KEY` takes another of the owner's catalog;
-`--model true-sdxl` writes random weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep`
-keeps them). The owner's IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY count. `--quick` tests this
-script.
+The default is the built-in demo model at 192x128 with 100 steps; its steps are far cheaper than
+SDXL's, so a preview weighs more. `--model KEY` uses another model of the owner's catalog; `--model
+true-sdxl` writes random weights of SDXL's true size (see benchmarks/true_sdxl.py; `--keep` keeps
+them). The owner's IMAGEN_DEVICE, IMAGEN_DTYPE and IMAGEN_MEMORY apply. `--quick` tests this script.
 """
 
 import argparse
@@ -47,9 +47,10 @@ INTERVALS: Final[dict[str, float | None]] = {
 
 @dataclass(slots=True)
 class Measured:
-    """Of the jobs of one kind, in the order of rounds. previews: their sizes in bytes.
+    """The jobs of one kind, in the order of the rounds.
 
-    cpu: seconds of CPU time of the whole process.
+    seconds: wall-clock time. cpu: seconds of CPU time of the whole process. previews: sizes in
+    bytes.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Measured:
     previews: list[int] = field(default_factory=list)
 
     def ratio(self, to: "Measured") -> float:
-        """By the clock."""
+        """By wall-clock time."""
         return _ratio(self.seconds, to.seconds)
 
     def cpu_ratio(self, to: "Measured") -> float:
@@ -72,7 +73,7 @@ def _ratio(these: Sequence[float], those: Sequence[float]) -> float:
 def measure(
     engine: Engine, request: GenerationRequest, catalog: Catalog, rounds: int
 ) -> dict[str, Measured]:
-    """Paint `request` in `rounds` rounds of each kind, and one more to warm up."""
+    """Generate `request` in `rounds` rounds of each kind, after one more to warm up."""
     kinds = list(INTERVALS)
     for kind in kinds:
         _paint(engine, kind, request, catalog, Measured())
@@ -100,7 +101,7 @@ def _paint(
 
 
 def table(measured: dict[str, Measured]) -> str:
-    """One row for each kind."""
+    """One row per kind, in Markdown."""
     rows = ["| previews | seconds a job | ratio | CPU ratio | previews a job | bytes each |"]
     rows.append("|---|---|---|---|---|---|")
     for kind, found in measured.items():
@@ -113,12 +114,12 @@ def table(measured: dict[str, Measured]) -> str:
 
 
 def faults(measured: dict[str, Measured]) -> list[str]:
-    """What is not as it should be, whatever the machine."""
+    """What is wrong, regardless of the machine's speed."""
     found = []
     if len(set().union(*(one.pixels for one in measured.values()))) != 1:
-        found.append("the pictures differ")
+        found.append("the images differ")
     if not measured[EVERY_STEP].previews or measured[NONE].previews:
-        found.append("previews came when none were wanted, or none when they were")
+        found.append("previews were missing, or were sent when none were wanted")
     return found
 
 
@@ -136,7 +137,7 @@ def grammar() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 1 when something is not as it should be."""
+    """Returns 1 when a check failed."""
     options = grammar().parse_args(arguments)
     if options.quick:
         options.steps, options.size, options.rounds = 10, "128x128", 2

@@ -1,14 +1,15 @@
-"""What the queue's order is worth: a simulated day, in the bot's order and first come first served.
+"""Simulate a day of jobs in the bot's order, and in plain first-come-first-served order.
 
-`python -m benchmarks.queue` draws the day (see benchmarks/queue_day.py), runs it through the bot's
-own policy and forecast and through a plain queue, and prints both and their ratio. No clock is
-involved: the figures are the same on every machine. `--quick` is a small day; `--write` puts the
-table into docs/figures.md. `--database FILE` replays the bot's own history (data/imagen.sqlite3)
-instead: how good the estimate would have been, for each job from those before it.
+`python -m benchmarks.queue` generates the day (see benchmarks/queue_day.py), runs it through the
+bot's own policy and forecast and through a plain queue, and prints both and their ratio. No clock
+is involved, so the figures are the same on every machine. `--quick` is a small day; `--write` puts
+the table into docs/figures.md. `--database FILE` replays the bot's own history
+(data/imagen.sqlite3) instead and prints how good each job's estimate, learned from the jobs before
+it, would have been.
 
-A user's waiting is the mean of their jobs'. The Jain index is of the share that each user got of
-what a fair division would have given them in every ten minutes: 1 is fair, 1/users is one who has
-it all.
+A user's waiting time is the mean over their jobs. The Jain index is taken over each user's share of
+what a fair division would have given them in every ten minutes: 1 is fair; 1/users means that one
+user got everything.
 """
 
 import argparse
@@ -35,10 +36,11 @@ GOAL = 0.2
 
 @dataclass(slots=True)
 class Outcome:
-    """Of one order. waits: seconds until the start, of each user's jobs in their order.
+    """The result of one order.
 
-    said: relative errors of when a job would be ready, as said when it was accepted.
-    foreseen: relative errors of the seconds that a job takes, as known at its start.
+    waits: user → seconds until each of their jobs started. spans: start and end of each job.
+    said: relative errors of the time until ready that was announced when a job was accepted.
+    foreseen: relative errors of the duration that was estimated when a job started.
     """
 
     switches: int = 0
@@ -68,12 +70,12 @@ def in_order(asks: Sequence[Ask]) -> Outcome:
 
 
 def fairly(asks: Sequence[Ask]) -> Outcome:
-    """As the bot does it."""
+    """In the bot's order."""
     return _Bot(asks).run()
 
 
 class _Bot:
-    """The bot's policy and forecast, on a clock of its own."""
+    """The bot's policy and forecast, on a simulated clock."""
 
     def __init__(self, asks: Sequence[Ask]) -> None:
         self.outcome = Outcome()
@@ -93,7 +95,7 @@ class _Bot:
         return self.outcome
 
     def _let_in(self, until: float) -> None:
-        """Everybody who asked by then, each told at that moment when it will be ready."""
+        """Queue the jobs requested by then, and note when each is announced to be ready."""
         while self._coming and self._asks[self._coming[0]].at <= until:
             number = self._coming.popleft()
             ask = self._asks[number]
@@ -107,7 +109,7 @@ class _Bot:
                 self._promised[job.id] = ready_at
 
     def _paint(self, start: float) -> float:
-        """Paint the next one while others come; returns when it is ready."""
+        """Run the next job while others arrive; returns when it is ready."""
         choice = self._line.choose([self._lane.last], start)
         assert choice is not None
         self._line.take(choice, start)
@@ -155,13 +157,13 @@ def _job(number: int, ask: Ask) -> Job:
 
 
 def jain(values: Sequence[float]) -> float:
-    """Jain's index (DEC-TR-301): 1 when all are alike, 1/n when one has everything."""
+    """Jain's index (DEC-TR-301): 1 when all are equal, 1/n when one has everything."""
     squares = sum(value * value for value in values)
     return sum(values) ** 2 / (len(values) * squares) if squares else 1.0
 
 
 def fair_shares(wanted: Sequence[float], room: float) -> list[float]:
-    """Max-min: everybody gets what they want, or as much as everybody else who wants more."""
+    """Max-min fairness: everyone gets what they want, or the same as all others who want more."""
     shares = [0.0] * len(wanted)
     open_ones = sorted(range(len(wanted)), key=lambda n: wanted[n])
     for done, n in enumerate(open_ones):
@@ -171,7 +173,7 @@ def fair_shares(wanted: Sequence[float], room: float) -> list[float]:
 
 
 def division(outcome: Outcome) -> float:
-    """Jain index over the users of what they got of what was theirs."""
+    """Jain index over the users' shares of what was due to them."""
     windows: dict[int, dict[int, list[float]]] = defaultdict(
         lambda: defaultdict(lambda: [0.0, 0.0])
     )
@@ -179,7 +181,7 @@ def division(outcome: Outcome) -> float:
         for window in range(int(ask.at // WINDOW), int(end // WINDOW) + 1):
             opens, closes = window * WINDOW, (window + 1) * WINDOW
             got = max(0.0, min(end, closes) - max(start, opens))
-            # What of it was not painted yet when the window opened could have been painted in it.
+            # The part of the job that was left when the window opened could have run in it.
             left = end - max(start, opens)
             entry = windows[window].setdefault(ask.user, [0.0, 0.0])
             entry[0] += got
@@ -198,7 +200,7 @@ def division(outcome: Outcome) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; goal: what the ratio, or else `ours`, has to be."""
+    """One line of the table. goal: for `ours`. met: None where there is no goal."""
 
     what: str
     ours: float
@@ -252,7 +254,7 @@ def _busy(outcome: Outcome) -> float:
 
 
 def _light(outcome: Outcome) -> list[float]:
-    """Mean waiting of those users who ask for least, half of all."""
+    """Mean waiting times of the half of the users who ask for the least."""
     users = sorted(outcome.waits.values(), key=len)
     return [fmean(waits) for waits in users[: max(1, len(users) // 2)]]
 
@@ -274,7 +276,7 @@ def table(lines: Iterable[Row]) -> str:
 
 
 def replayed(history: Sequence[Painted]) -> list[float]:
-    """Relative errors of the seconds of each job, had they been asked for before it."""
+    """Relative errors of each job's estimated seconds, learned from the jobs before it."""
     estimator, before, errors = Estimator(), None, []
     for painted in history:
         if before is not None:
@@ -287,19 +289,19 @@ def replayed(history: Sequence[Painted]) -> list[float]:
 
 
 async def replay(database: Path) -> int:
-    """Print how well the estimates of a bot's own history would have been."""
+    """Print how good the estimates for a bot's own history would have been."""
     async with Store.open(database) as store:
         errors = replayed(await store.painted(("discord",)))
     if not errors:
-        print(f"{database}: too few painted jobs to learn from", file=sys.stderr)
+        print(f"{database}: too few finished jobs to learn from", file=sys.stderr)
         return 1
-    print(f"{len(errors)} jobs: error of the estimate {median(errors):.1%} in the median,")
-    print(f"{percentile(errors, 0.9):.1%} for nine of ten")
+    print(f"{len(errors)} jobs: error of the estimate {median(errors):.1%} (p50),")
+    print(f"{percentile(errors, 0.9):.1%} (p90)")
     return 0 if median(errors) <= GOAL else 1
 
 
 def report(shape: Shape, seed: int) -> tuple[str, bool]:
-    """The table with what it is of, and whether the goals were met."""
+    """The table with a description of the day, and whether the goals were met."""
     asks = draw(shape, seed)
     lines = rows(fairly(asks), in_order(asks))
     about = (

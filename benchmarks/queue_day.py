@@ -1,8 +1,9 @@
-"""A day in a large community, drawn from a seed: who asks for what and when, and how long it takes.
+"""A seeded day in a large community: who requests what and when, and how long it takes.
 
-What is assumed: activity falls off by Zipf's law, so that a few people ask for most; people ask in
-sessions of a few pictures, mostly with one model, and some leave dozens at once; evenings are busy.
-The card paints SDXL's 30 steps at 1024×1024 in 4.6 s and changes models in 4 s.
+Assumptions: activity falls off by Zipf's law, so that a few people request most of the images;
+people come in sessions of a few images, mostly with one model, and some queue dozens at once;
+evenings are busy. The card takes 4.6 s for an SDXL image of 30 steps at 1024×1024, and 4 s to
+switch models.
 """
 
 import math
@@ -15,18 +16,18 @@ from bot.queue.policy import InPlace
 from bot.request import AdapterUse, GenerationRequest
 
 POPULARITY = (40, 20, 14, 11, 8, 7)
-"""Of a hundred sessions, how many use each model."""
+"""How many of a hundred sessions use each model."""
 LORAS = tuple(f"lora-{n}" for n in range(40))
 SIZES = ((1024, 1024), (832, 1216), (1216, 832), (768, 768), (1344, 768))
 STEPS = (20, 25, 30, 30, 30, 40, 8)
 SWITCH = 4.0
 NOISE = 0.06
-"""Spread of a job's seconds around what its request makes them."""
+"""Spread of a job's duration around the usual one for its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much is asked for. seconds: from the first job to the last."""
+    """How much is requested. seconds: from the first job to the last."""
 
     jobs: int
     users: int
@@ -43,7 +44,7 @@ QUICK = Shape(300, 30, 2_400)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One job: at which second who asks for what. luck: its share of the seconds that are usual."""
+    """One job. at: seconds into the day. luck: its duration ÷ the usual one for its request."""
 
     at: float
     user: int
@@ -56,7 +57,7 @@ def draw(shape: Shape, seed: int) -> list[Ask]:
     chance = random.Random(seed)
     activity = [1 / (rank + 5) ** 0.9 for rank in range(shape.users)]
     asks: list[Ask] = []
-    # Everybody asks at least once.
+    # Everyone has at least one session.
     sessions = [*range(shape.users)]
     while len(asks) < shape.jobs:
         user = sessions.pop() if sessions else chance.choices(range(shape.users), activity)[0]
@@ -107,12 +108,12 @@ def _request(model: str, loras: Sequence[str], chance: random.Random) -> Generat
 
 
 def _luck(chance: random.Random) -> float:
-    # Now and then something else is slow: a download, another program on the card.
+    # Now and then something else slows a job down: a download, another program on the card.
     return chance.lognormvariate(0, NOISE) * (chance.uniform(2, 5) if chance.random() < 0.01 else 1)
 
 
 def seconds(ask: Ask, before: InPlace) -> float:
-    """How long the card takes. The bot is not told this; it learns it."""
+    """How long the card takes. The bot does not know this; it has to learn it."""
     request, wanted = ask.request, needs(ask.request)
     pixels = request.width * request.height / 2**20
     step = 0.14 * pixels**1.2  # attention costs more than in proportion

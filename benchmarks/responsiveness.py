@@ -1,9 +1,9 @@
-"""How quickly the bot answers: its start, and commands and autocomplete while the CPU paints.
+"""Measure how quickly the bot starts, and answers commands and autocomplete while generating.
 
 `python -m benchmarks.responsiveness` starts the real bot process against a stand-in for Discord on
 127.0.0.1 (`playground/`), several times and with two catalogs, and prints a table. Latencies are
-taken at the stand-in, from sending the interaction to having its answer: both sides of the wire
-are in them, and that the stand-in shares the processor with the bot.
+measured in the stand-in, from sending the interaction to receiving its answer. They include both
+sides of the connection, and the stand-in shares the CPU with the bot.
 """
 
 import argparse
@@ -40,11 +40,11 @@ from playground import Interaction, Message, Playground, User
 
 FEW_ENTRIES = 10
 RATE = 20.0
-"""Calls per second, begun whether or not the earlier ones were answered."""
+"""Calls per second, made whether or not the earlier ones were answered."""
 IDLE_ACKS = 50
 LONG_JOB: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "steps": 100, "count": 4}
 LONG_JOB_SECONDS = 4
-"""At least as long as one takes on a fast CPU, so that there are enough of them."""
+"""What one takes at the very least, on a fast CPU, so that enough of them are queued."""
 ROOMY = {"IMAGEN_QUEUE_SIZE": "10000", "IMAGEN_QUEUE_PER_USER": "1000"}
 BARE_BOT = str(Path(__file__).with_name("bare_bot.py"))
 
@@ -52,7 +52,7 @@ Call = Callable[[int], Coroutine[Any, Any, float]]
 """Makes the n-th call and returns how many milliseconds it took."""
 
 
-# Starting
+# Start-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Kind:
 
 
 async def starts(folder: Path, kinds: Sequence[Kind], count: int) -> list[Starts]:
-    """`count` starts of each kind in turn, each as on the first day.
+    """Start each kind `count` times, alternating, each time in an empty folder.
 
-    One more of each goes before them and is not counted: it fills the file cache.
+    One more start of each comes first and is not counted: it fills the page cache.
     """
     rounds = [
         [
@@ -110,7 +110,7 @@ async def _start(home: Home, kind: Kind) -> Start:
 
 
 def _has_torch(pid: int) -> bool | None:
-    """Whether torch's library is in that process; None where the system does not tell."""
+    """Whether process `pid` has loaded torch; None where the system does not tell."""
     try:
         return "libtorch" in Path(f"/proc/{pid}/maps").read_text("utf-8", errors="replace")
     except OSError:
@@ -121,7 +121,7 @@ def _has_torch(pid: int) -> bool | None:
 
 
 async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
-    """Of one bot, idle first, then while it paints jobs of other people."""
+    """Measure one bot: idle first, then while it generates for other users."""
     draw = random.Random(20_261_122)
     texts = typed_texts(keys, calls, draw)
     async with playground() as pg, bot_process(pg, home, **ROOMY):
@@ -137,8 +137,8 @@ async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
 
         await pg.wait_online(timeout=60)
         await pg.wait_commands("imagine", timeout=60)
-        gc.freeze()  # or this process's own collections would be counted as the bot's
-        # The first one imports torch and makes the model.
+        gc.freeze()  # so that this process's own garbage collections do not count as the bot's
+        # The first one imports torch and loads the model.
         idle_acks = [await _one_picture(pg, users[0]) for _ in range(1 + min(calls, IDLE_ACKS))]
         idle_autocomplete = await _at_a_steady_rate(autocomplete, calls)
         async with _painting(pg, calls), _own_stall() as own_stall:
@@ -162,19 +162,19 @@ async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
 
 
 def typed_texts(keys: Sequence[str], count: int, draw: random.Random) -> list[str]:
-    """What people type into `lora`, a letter at a time: hits, misspelt words, nothing, lists."""
+    """What users type into `lora`, a letter at a time: hits, misspelt words, nothing, lists."""
     texts: list[str] = []
     while len(texts) < count:
         key = draw.choice(keys)
         word = key.split("-")[draw.randrange(2)]
         kinds = (
             key[: draw.randint(1, len(key))],  # the start of a key
-            draw.choice("aeiostxyz"),  # one letter, in nearly all or in few
+            draw.choice("aeiostxyz"),  # one letter, which nearly all or few have
             word[1:-1],  # the middle of a word
             word[:2] + word[3:] + "s",  # misspelt
             key.replace("-", " ").title(),  # as a name
             f"{word} {draw.choice(keys).split('-')[0]}",  # two words of different entries
-            "qqq no such thing qqq"[: draw.randint(3, 21)],  # in none
+            "qqq no such thing qqq"[: draw.randint(3, 21)],  # no match
             f"{draw.choice(keys)}:0.6, {word[:4]}",  # the second of a list
             "",
         )
@@ -183,7 +183,7 @@ def typed_texts(keys: Sequence[str], count: int, draw: random.Random) -> list[st
 
 
 async def _imagine(user: User, number: int, keys: Sequence[str]) -> float:
-    """A long job, asked for in one of the ways there are; it must be accepted."""
+    """Request a long job, in one of several ways; it must be accepted."""
     key, other = keys[number % len(keys)], keys[-1 - number % len(keys)]
     ways: tuple[dict[str, Any], ...] = (
         {},
@@ -204,7 +204,7 @@ def _accepted(call: Interaction) -> float:
 
 
 async def _one_picture(pg: Playground, user: User) -> float:
-    """Ask for the quickest picture there is, and wait until nothing is left to be done for it."""
+    """Request the quickest image there is, and wait until the bot is idle again."""
     call = await user.slash("imagine", prompt="a lamp", steps=1, size="64x64")
     took = _accepted(call)
     message = await call.wait(has_result, timeout=120)
@@ -215,13 +215,14 @@ async def _one_picture(pg: Playground, user: User) -> float:
 
 @contextlib.asynccontextmanager
 async def _painting(pg: Playground, calls: int) -> AsyncIterator[None]:
-    """Within, long jobs of other people are painted, enough of them for two series of calls."""
+    """Keep the bot busy with long jobs of other users, enough of them for two series of calls."""
     others = [pg.user(f"painter-{number}") for number in range(5)]
     for number in range(3 + round(2 * calls / RATE / LONG_JOB_SECONDS)):
         _accepted(await others[number % 5].slash("imagine", **LONG_JOB))
     await pg.wait_message(_shows_a_step, timeout=120)
     yield
-    # Still so at the end: else these would be figures of an idle bot. Between two jobs, none does.
+    # It must still be busy, or these would be figures of an idle bot. Between two jobs no message
+    # shows a step, so wait a moment.
     await pg.wait_message(_shows_a_step, timeout=30)
 
 
@@ -235,7 +236,7 @@ def _pictures(pg: Playground) -> int:
 
 
 async def _at_a_steady_rate(call: Call, count: int) -> list[float]:
-    """Milliseconds of `count` calls, begun RATE times a second however slow the answers are."""
+    """Milliseconds of `count` calls, made RATE times a second however slow the answers are."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
     tasks: list[asyncio.Task[float]] = []
@@ -247,7 +248,7 @@ async def _at_a_steady_rate(call: Call, count: int) -> list[float]:
 
 @contextlib.asynccontextmanager
 async def _own_stall() -> AsyncIterator[list[float]]:
-    """Milliseconds by which this process's own loop was late: part of what is measured here."""
+    """Milliseconds by which this process's own loop was late, which the latencies include."""
     lags = [0.0]
 
     async def tick() -> None:
@@ -267,7 +268,7 @@ async def _own_stall() -> AsyncIterator[list[float]]:
 
 
 async def loop_lags(home: Home, seconds: float) -> Lags:
-    """Measured inside a process of its own, made of the product's parts: see `lag`."""
+    """Run benchmarks.lag in a separate process and return its figures."""
     home.folder.mkdir(parents=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.lag", "--seconds", str(seconds)),
@@ -287,7 +288,7 @@ async def loop_lags(home: Home, seconds: float) -> Lags:
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> Report:
-    """Everything, one after the other."""
+    """Take all measurements, one after the other."""
     load = machine.load_average()
     many, few = folder / "many", folder / "few"
     many_keys, few_keys = write_catalog(many, options.entries), write_catalog(few, FEW_ENTRIES)

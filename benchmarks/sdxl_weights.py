@@ -1,7 +1,7 @@
-"""Random weights in the architecture of SDXL base 1.0, its LoRAs, and a catalog that offers them.
+"""Random weights in the architecture of SDXL base 1.0, its LoRAs, and a catalog with both.
 
-The configurations are those that `stabilityai/stable-diffusion-xl-base-1.0` publishes; what is left
-out is the libraries' default and the same. The names in the files are the published ones too:
+The configurations are those that `stabilityai/stable-diffusion-xl-base-1.0` publishes, without the
+values that equal the libraries' defaults. The names in the files are the published ones too:
 `text_model.` before the text encoders' weights, `.fp16.` in the file names, kohya's in the LoRAs.
 """
 
@@ -29,21 +29,21 @@ from transformers import (
 from catalog.locate import BUILTINS_DIR
 
 VOCABULARY: Final = 49_408
-"""Rows of the token embeddings; the last two are the marks for the start and the end."""
+"""Rows of the token embeddings; the last two are the start and end tokens."""
 RANK: Final = 32
 ALPHA: Final = 16.0
 LORAS: Final = ("true-lora-a", "true-lora-b")
 MODELS: Final = ("true-sdxl", "true-sdxl-other")
-"""Keys of the catalog. The second differs from the first in one text encoder."""
+"""Catalog keys. The second model differs from the first in one text encoder."""
 SEED: Final = 20_261_122
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How wide and deep the model is. The number of heads is SDXL's in each.
+    """How wide and deep the model is. The number of attention heads is always SDXL's.
 
-    narrow: what every width of SDXL is divided by. side: of the picture that it is made for.
-    depth: transformer blocks of an attention block at each resolution; text_depth: layers of each
+    narrow: what SDXL's widths are divided by. side: pixels of the image it is made for.
+    depth: transformer blocks per attention block at each resolution. text_depth: layers of each
         text encoder.
     """
 
@@ -57,7 +57,7 @@ class Shape:
         return of_sdxl // self.narrow
 
     def parts(self) -> dict[str, Callable[[], Any]]:
-        """Name of each part → makes its module, untouched by weights if on the meta device."""
+        """Name of each part → builds its module, without weights on the meta device."""
         return {
             "text_encoder": lambda: CLIPTextModel(
                 self._text("quick_gelu", 768, 12, self.text_depth[0])
@@ -79,7 +79,7 @@ class Shape:
             num_attention_heads=heads,
             num_hidden_layers=layers,
             max_position_embeddings=77,
-            bos_token_id=0,  # as published; with 2 for the end, CLIP looks for the highest token
+            bos_token_id=0,  # as published; with an EOS id of 2, CLIP pools at the highest token id
             eos_token_id=2,
             pad_token_id=1,
         )
@@ -115,7 +115,7 @@ class Shape:
         )
 
     def adapted(self) -> dict[str, tuple[int, int]]:
-        """Name of each module in a kohya LoRA of SDXL → (out, in) of its weight."""
+        """Name of each module in a kohya LoRA of SDXL → its weight's shape (out, in)."""
         modules: dict[str, tuple[int, int]] = {}
         wide, wider = self.width(640), self.width(1280)
         context = self.width(768) + self.width(1280)
@@ -152,13 +152,13 @@ QUICK: Final = Shape("sdxl-quick-v1", narrow=8, side=128)
 
 
 def on_meta(make: Callable[[], Any]) -> Any:
-    """The module with shapes and without memory for its weights."""
+    """Build the module with the shapes of its weights but no memory for them."""
     with torch.device("meta"):
         return make()
 
 
 def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
-    """Write the diffusers folder, complete or not at all; an existing one is left as it is."""
+    """Write the diffusers folder, completely or not at all; keep an existing one."""
     if folder.is_dir():
         return
     draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
@@ -185,7 +185,7 @@ def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
 
 
 def write_other(folder: Path, original: Path, shape: Shape) -> None:
-    """The model of `original` with another text encoder; the rest are links to the same bytes."""
+    """Write the model of `original` with another text encoder; all else is hard links."""
     if folder.is_dir():
         return
     draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
@@ -200,7 +200,7 @@ def write_other(folder: Path, original: Path, shape: Shape) -> None:
 
 
 def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
-    """A LoRA as kohya's trainer saves it, every module changed a little."""
+    """Write a LoRA as kohya's trainer saves it, which changes every module a little."""
     if file.is_file():
         return
     generator = torch.Generator().manual_seed(seed)
@@ -216,7 +216,7 @@ def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
 
 
 def write_bare_lora(file: Path, shape: Shape, rank: int = RANK) -> None:
-    """The header of such a LoRA; of its numbers nothing but that there is room for them."""
+    """Write a sparse file with the header of such a LoRA and the size of one, but no data."""
     header: dict[str, Any] = {"__metadata__": {"ss_network_module": "networks.lora"}}
     end = 0
     for name, (out, read) in shape.adapted().items():
@@ -235,7 +235,7 @@ REFERENCE_ENCODER: Final = "image_encoder"
 
 
 def write_reference(folder: Path, shape: Shape) -> None:
-    """An IP-Adapter as `h94/IP-Adapter` publishes it for SDXL and ViT-H, with its encoder."""
+    """Write an IP-Adapter as `h94/IP-Adapter` has it for SDXL and ViT-H, with its encoder."""
     if (folder / REFERENCE_WEIGHTS).is_file():
         return
     config = CLIPVisionConfig(
@@ -275,7 +275,7 @@ def write_reference(folder: Path, shape: Shape) -> None:
 
 
 def write_catalog(folder: Path, weights: Path, shape: Shape) -> None:
-    """weights: folder in which `model_folder` and `lora_file` lie."""
+    """Write a catalog of both models and both LoRAs. weights: the folder that they are in."""
     folder.mkdir(parents=True, exist_ok=True)
     side = shape.side
     models = [f'default = "{MODELS[0]}"\n']
@@ -307,14 +307,14 @@ def lora_file(weights: Path, shape: Shape, key: str) -> Path:
 
 
 def _move_marks(file: Path) -> None:
-    """Give the marks the numbers that they have in CLIP's vocabulary, whose size this is not."""
+    """Give the start and end tokens their ids in CLIP's vocabulary, which is larger."""
     vocabulary = json.loads(file.read_text(encoding="utf-8"))
     vocabulary |= {"<|startoftext|>": VOCABULARY - 2, "<|endoftext|>": VOCABULARY - 1}
     file.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
 def _write_part(folder: Path, make: Callable[[], Any], seed: int) -> None:
-    """Only this part's weights, in 16 bits, are in memory meanwhile."""
+    """Write one part; only its own weights, in 16 bits, are in memory meanwhile."""
     part = on_meta(make)
     text = "text_encoder" in folder.name
     generator = torch.Generator().manual_seed(seed)
@@ -328,14 +328,14 @@ def _write_part(folder: Path, make: Callable[[], Any], seed: int) -> None:
 
 
 def _published(name: str) -> str:
-    """transformers 5 keeps some layers at the top; the published files do not."""
+    """The published name: transformers 5 has no `text_model.` before some layers."""
     return name if name.startswith("text_") else f"text_model.{name}"
 
 
 def _tensor(
     name: str, shapes: dict[str, tuple[int, ...]], generator: torch.Generator
 ) -> torch.Tensor:
-    """As torch and CLIP initialise them, only that a bell's width is filled evenly."""
+    """Initialised like torch and CLIP do, but uniformly where they use a normal distribution."""
     module, _, kind = name.rpartition(".")
     last = module.rpartition(".")[2]
     shape = shapes[name]

@@ -1,4 +1,4 @@
-"""Ours against plain diffusers: measured in turns, in one process, on the same work."""
+"""Measure ours and plain diffusers alternately, in one process, on the same work."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Seconds of each run, in turns; the first of each, a warm-up, is not among them."""
+    """Seconds of each alternating run, without the warm-ups."""
 
     ours: Sequence[float]
     plain: Sequence[float]
@@ -32,7 +32,7 @@ class Pair:
 
 
 def seconds(work: Work) -> float:
-    """How long `work` takes, everything that it gave the GPU to do included."""
+    """How long `work` takes, including the GPU work that it started."""
     _synchronise()
     began = time.perf_counter()
     work()
@@ -43,7 +43,7 @@ def seconds(work: Work) -> float:
 def alternate(
     ours: Work, plain: Work, repeat: int, before: Callable[[], Any] = lambda: None
 ) -> Pair:
-    """Run both in turns, `repeat` times after one warm-up; `before` each run, and not timed."""
+    """Run both alternately, `repeat` times after a warm-up; `before` runs untimed before each."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeat + 1):
         for work, taken in zip((ours, plain), times, strict=True):
@@ -56,8 +56,8 @@ def alternate(
 class Line:
     """One line of a table.
 
-    met: None where there is no goal on this machine. must: whether the benchmark fails when the
-    goal is not met: right or wrong, however fast the machine is.
+    met: None where there is no goal on this machine. must: whether missing the goal fails the
+    benchmark, because it is about correctness and not about speed.
     """
 
     what: str
@@ -74,7 +74,7 @@ class Line:
 
 
 def of_pair(what: str, pair: Pair, *, most: float | None = None, goal: str = "") -> Line:
-    """most: the highest ratio that meets the goal."""
+    """The line for `pair`. most: the highest ratio that meets the goal."""
     ours, plain = pair.seconds
     met = None if most is None else pair.ratio <= most
     return Line(what, _shown(ours), _shown(plain), f"{pair.ratio:.3f}×", goal, met)
@@ -87,18 +87,18 @@ MARK: Final = {True: "yes", False: "**no**", None: "–"}
 
 
 def row(line: Line) -> str:
-    """In Markdown."""
+    """The line in Markdown."""
     ratio, goal = line.ratio or "–", line.goal or "–"
     return f"| {line.what} | {line.ours} | {line.plain} | {ratio} | {goal} | {MARK[line.met]} |"
 
 
 def table(lines: Iterable[Line]) -> str:
-    """In Markdown."""
+    """The lines in Markdown, under HEAD."""
     return "\n".join([HEAD, *map(row, lines)])
 
 
 def shown(lines: Iterable[Line]) -> list[Line]:
-    """`lines`, printed as a table, each as soon as it is measured."""
+    """Print `lines` as a table, each as soon as it is measured; returns all of them."""
     print(HEAD, flush=True)
     measured = []
     for line in lines:
@@ -108,7 +108,7 @@ def shown(lines: Iterable[Line]) -> list[Line]:
 
 
 def capped(gibibytes: float | None) -> AbstractContextManager[None]:
-    """On CUDA: let torch reserve no more than this. Nothing without a number, or elsewhere."""
+    """On CUDA, let torch reserve no more than `gibibytes` meanwhile; elsewhere do nothing."""
     if gibibytes is None or not torch.cuda.is_available():
         return nullcontext()
     return _Cap(gibibytes)

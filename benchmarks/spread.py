@@ -1,4 +1,4 @@
-"""What many measurements are reported as."""
+"""Summaries of many measurements."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest rank: at least `share` of the values are at most this one, which was measured."""
+    """The nearest-rank percentile: a measured value that at least `share` of all do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Milliseconds of `count` measurements."""
+    """Percentiles of `count` measurements in milliseconds."""
 
     count: int
     p50: float

@@ -1,23 +1,23 @@
-"""Paints through the command line with a model of SDXL's true size and random weights.
+"""Generate on the command line with a model of SDXL's true size and random weights.
 
 `python -m benchmarks.true_sdxl` writes 6.9 GB of fp16 weights in the layout and architecture of
-SDXL base 1.0 and two kohya LoRAs of 986 modules (`benchmarks/sdxl_weights.py`), then lets `main.py
-imagine … --json` paint the same picture twice, each time as a process of its own. It prints seconds
-per stage, the recipe's hashes and device, and peak memory; and it returns 1 if painting failed, if
-the two files differ in a byte, or if the picture is black or flat. On CUDA, and with `--switch`,
-one more process paints with the model, with another one, and with the first again: the pictures
-must be those that a fresh process paints.
+SDXL base 1.0 and two kohya LoRAs of 986 modules (`benchmarks/sdxl_weights.py`), then runs `main.py
+imagine … --json` twice with the same request, each time in a separate process. It prints seconds
+per stage, the recipe's hashes and device, and peak memory. It returns 1 if a run failed, if the two
+files differ in a byte, or if the image is black or flat. On CUDA, or with `--switch`, one more
+process generates with the model, with another one, and with the first again; its images must equal
+those of a fresh process.
 
-In: starting Python, hashing, loading, LoRAs, every step, decoding, PNG. Stages are what a terminal
-is shown, read from a pseudo-terminal and timed here; so "Loading" holds hashing and loading, and
-the last LoRA or loading stage holds the text encoders. Out: downloads, Discord, and what trained
-weights look like – the pictures are noise. The first painting hashes all weights, the second
-remembers the hashes. Weights that were just written are in the system's file cache.
+Included: starting Python, hashing, loading, LoRAs, every step, decoding, PNG. The stages are those
+that the command shows on a terminal, here a pseudo-terminal; so "Loading" covers hashing and
+loading, and the last LoRA or loading stage covers the text encoders. Not included: downloads,
+Discord, and what trained weights would show – the images are noise. The first run hashes all
+weights, the second reuses the stored hashes. Weights that were just written are in the page cache.
 
-The owner's IMAGEN_DEVICE and IMAGEN_DTYPE count; other settings are the benchmark's own. On a CPU,
-fp32 took up to 19.5 GiB of memory (the weights have 13) and a step took minutes: there
-`--steps 1 --guidance 1 --lora 0` will do. `--quick` (an eighth as wide) tests this script. Needs
-Linux or macOS.
+The owner's IMAGEN_DEVICE and IMAGEN_DTYPE apply; other settings are the benchmark's own. On a CPU,
+fp32 took up to 19.5 GiB of memory (13 of them weights) and minutes per step; there, `--steps 1
+--guidance 1 --lora 0` is enough. `--quick` (an eighth as wide) tests this script. Needs Linux or
+macOS.
 """
 
 import argparse
@@ -52,14 +52,14 @@ MAIN: Final = Path(__file__).resolve().parent.parent / "main.py"
 PROMPT: Final = "a red fox asleep in fresh snow"
 SEED: Final = 7
 FLAT: Final = 2.0
-"""A picture whose channels all have a smaller standard deviation than this (of 255) is flat."""
+"""An image whose channels all have a smaller standard deviation than this (of 255) is flat."""
 OWNERS: Final = ("IMAGEN_DEVICE", "IMAGEN_DTYPE")
 NOT_MEASURED: Final = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """One painting of several in one process; seconds from the request on."""
+    """One of several images generated in one process; seconds from the request on."""
 
     model: str
     ready: float
@@ -70,7 +70,10 @@ class Switched:
 def switch(
     home: Path, environment: dict[str, str], drafts: Sequence[Draft]
 ) -> tuple[list[Switched], int, int | None]:
-    """In a process of its own: paint `drafts`; also peak RSS and, on CUDA, what torch reserved."""
+    """Generate `drafts`; also peak RSS and, on CUDA, the most that torch reserved, in bytes.
+
+    Runs in a separate process, whose environment it replaces.
+    """
     os.chdir(home)
     os.environ.clear()
     os.environ.update(environment)
@@ -100,15 +103,15 @@ def switch(
 
 
 def problem_of(picture: PIL.Image.Image) -> str | None:
-    """Why `picture` shows nothing, or None."""
+    """Why `picture` shows nothing; None if it shows something."""
     spread = max(PIL.ImageStat.Stat(picture).stddev)
     if not picture.getbbox():
-        return "the picture is black"
-    return f"the picture is flat: standard deviation {spread:.2f}" if spread < FLAT else None
+        return "the image is black"
+    return f"the image is flat: standard deviation {spread:.2f}" if spread < FLAT else None
 
 
 class Benchmark:
-    """All of it in order; `faults` are the checks that failed."""
+    """Runs the whole benchmark; `faults` are the checks that failed."""
 
     def __init__(self, options: argparse.Namespace, shape: Shape, weights: Path, home: Path):
         self.faults: list[str] = []
@@ -155,7 +158,7 @@ class Benchmark:
             found = problem_of(picture)
             spread = ", ".join(f"{s:.1f}" for s in PIL.ImageStat.Stat(picture).stddev)
             pixels = hashlib.sha256(picture.tobytes()).hexdigest()
-        print(f"the picture: standard deviations of its channels {spread} of 255")
+        print(f"the image: standard deviations of its channels {spread} of 255")
         if found:
             self.faults.append(found)
         if self._on_cuda or self._options.switch:
@@ -174,7 +177,7 @@ class Benchmark:
         sdxl_weights.write_catalog(self._home / "catalog", self._weights, self._shape)
         seconds = time.monotonic() - begin
         size = sum(file.stat().st_size for file in first.rglob("*.safetensors")) / 1e9
-        print(f"weights: {size:.3f} GB in {first}, there after {seconds:.1f} s")
+        print(f"weights: {size:.3f} GB in {first}, written in {seconds:.1f} s")
 
     def _paint(self, number: int) -> Path | None:
         draft = self._draft
@@ -184,12 +187,12 @@ class Benchmark:
         command += ["--size", str(draft.size)]
         for key in LORAS[: self._options.lora]:
             command += ["--lora", key]
-        print(f"painting {number}: {draft.size}, steps {draft.steps}, guidance {draft.guidance:g},")
+        print(f"run {number}: {draft.size}, steps {draft.steps}, guidance {draft.guidance:g},")
         print(f"  LoRAs: {draft.lora or 'none'}", flush=True)
         watched = watch(command, self._environment, self._home)
         _print_watched(watched)
         if watched.code:
-            self.faults.append(f"painting {number}: main.py ended with {watched.code}")
+            self.faults.append(f"run {number}: main.py exited with {watched.code}")
         try:
             said = json.loads(watched.output)
         except ValueError:
@@ -200,7 +203,7 @@ class Benchmark:
             return None
         environment = said["recipe"]["environment"]
         self._on_cuda = environment["device"] == "cuda"
-        print(f"  seconds that main.py says: {said['seconds']}")
+        print(f"  seconds as main.py reports them: {said['seconds']}")
         hashed = (said["recipe"]["checkpoint"], *said["recipe"]["adapters"])
         for weights in hashed:
             print(f"  sha256 of {weights['name']}: {weights['sha256']}")
@@ -217,24 +220,24 @@ class Benchmark:
         for painting in paintings:
             print(
                 f"  {painting.model}: first step begins after {painting.ready:.2f} s,"
-                f" painted after {painting.total:.2f} s"
+                f" image after {painting.total:.2f} s"
             )
-        print(f"  peak RSS {_gib(rss)}; GPU memory that torch reserved {_gib(reserved)}")
+        print(f"  peak RSS {_gib(rss)}; GPU memory reserved by torch {_gib(reserved)}")
         first, other, again = (painting.pixels for painting in paintings)
         if {first, again} != {pixels}:
-            self.faults.append("after a switch the pictures are not those of a fresh process")
+            self.faults.append("after a switch the images are not those of a fresh process")
         if other == pixels:
-            self.faults.append("the other model painted the first one's picture")
+            self.faults.append("the other model generated the first one's image")
 
 
 def _print_watched(watched: Watched) -> None:
     for label, parts in watched.stages:
         each = f"  ({', '.join(f'{part:.1f}' for part in parts)})" if len(parts) > 1 else ""
         print(f"  {sum(parts):8.1f} s  {label}{each}")
-    print(f"  {watched.seconds:8.1f} s  in all")
-    print(f"  peak RSS {_gib(watched.rss)}, mapped weight files counted;", end=" ")
+    print(f"  {watched.seconds:8.1f} s  in total")
+    print(f"  peak RSS {_gib(watched.rss)} including mapped weight files;", end=" ")
     print(f"without them {_gib(watched.anonymous)} (sampled)")
-    print(f"  GPU memory by nvidia-smi, torch's and CUDA's own: {_gib(watched.gpu_bytes)}")
+    print(f"  GPU memory by nvidia-smi, including CUDA's own: {_gib(watched.gpu_bytes)}")
 
 
 def _gib(count: int | None) -> str:
@@ -251,12 +254,12 @@ def grammar() -> argparse.ArgumentParser:
     parser.add_argument("--lora", type=int, choices=range(len(LORAS) + 1), default=1, help="count")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write weights there, or use them")
     parser.add_argument("--quick", action="store_true", help="an eighth as wide, 128x128")
-    parser.add_argument("--switch", action="store_true", help="the switch test off CUDA, too")
+    parser.add_argument("--switch", action="store_true", help="test switching without CUDA too")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 1 when something is not as it should be."""
+    """Returns 1 when a check failed."""
     options = grammar().parse_args(arguments)
     shape = sdxl_weights.QUICK if options.quick else sdxl_weights.TRUE
     with tempfile.TemporaryDirectory(prefix="imagen-sdxl-") as folder:

@@ -1,6 +1,6 @@
-"""One process seen from outside: its stages, as a terminal shows them, and its memory.
+"""Watch a process from outside: its stages, as a terminal shows them, and its memory.
 
-POSIX only: the standard error of the process is a pseudo-terminal.
+POSIX only: the process's standard error is a pseudo-terminal.
 """
 
 import os
@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Final
 
 CLEARED: Final = "\r\033[K"
-"""What the command line writes before each text that replaces the one shown."""
+"""What the command line writes before each text that replaces the current one."""
 SAMPLE_SECONDS: Final = 0.5
 RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
-"""Bytes in which the system counts `ru_maxrss`."""
+"""Bytes per unit of `ru_maxrss`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One process, seen from outside.
+    """What was seen of a process that has ended.
 
-    stages: label → seconds at each text that was shown under it, in order of appearance.
-    rss, anonymous: peak bytes, with and without the files that are mapped; the second is sampled.
+    stages: label → seconds of each text that was shown under it, in order of appearance.
+    rss, anonymous: peak bytes, with and without mapped files; the second is sampled.
     """
 
     code: int
@@ -41,9 +41,10 @@ class Watched:
 
 
 def stages_of(shown: Sequence[tuple[float, str]], end: float) -> list[tuple[str, list[float]]]:
-    """Texts with the second at which each appeared → label and seconds; neighbours are joined.
+    """Labels and seconds from `shown`, texts with the second at which each appeared.
 
-    The label is the text before its first digit or bar: steps of one picture belong together.
+    The label is the text before its first digit or bar. Neighbours with the same label are one
+    stage, so that an image's steps stay together.
     """
     stages: list[tuple[str, list[float]]] = []
     times = [*(at for at, _ in shown[1:]), end]
@@ -62,7 +63,7 @@ def stages_of(shown: Sequence[tuple[float, str]], end: float) -> list[tuple[str,
 
 
 class _Sampler(threading.Thread):
-    """Looks at a process's memory every SAMPLE_SECONDS."""
+    """Samples a process's memory every SAMPLE_SECONDS."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -137,13 +138,13 @@ def watch(command: Sequence[str], environment: dict[str, str], folder: Path) -> 
 
 
 def _texts(terminal: int) -> list[tuple[float, str]]:
-    """What is shown until the other end closes, and when; whole lines are messages for us."""
+    """The texts shown until the other end closes, and when; full lines go to our own stderr."""
     shown: list[tuple[float, str]] = []
     while True:
         select.select([terminal], [], [])
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # how Linux says that nobody holds the other end any more
+        except OSError:  # raised by Linux once the other end is closed
             data = b""
         if not data:
             return shown

@@ -1,10 +1,10 @@
-"""Does anything installed for this Python have known vulnerabilities? `make audit` runs it.
+"""Check the packages installed for this Python for known vulnerabilities: `make audit`.
 
-It asks pip-audit, which gets its data from the network, and does not take silence for a clean
-result: pip-audit itself succeeds even when it could not look up anything.
+Runs pip-audit, which gets its data from the network and succeeds even when it could not look up
+anything; here, that is an error.
 
-Exit codes: 0 everything was looked up and nothing is known; 1 something is known; 2 not everything
-could be looked up.
+Exit codes: 0 all packages were looked up and have no known vulnerabilities; 1 some have; 2 not all
+packages could be looked up.
 """
 
 import json
@@ -27,7 +27,7 @@ def main(pip_audit: str) -> int:
     try:
         packages = json.loads(asked.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        last = asked.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        last = asked.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
         print(f"audit: NOT RUN: pip-audit got no data ({last[0]:.300})")
         return NOT_RUN
     code, lines = verdict(packages)
@@ -36,7 +36,7 @@ def main(pip_audit: str) -> int:
 
 
 def verdict(packages: list[dict[str, Any]]) -> tuple[int, list[str]]:
-    """What pip-audit's answer means: the exit code, and what to print."""
+    """The exit code and the lines to print for pip-audit's `dependencies`."""
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     looked_up = [package for package in packages if "skip_reason" not in package]
     known = [

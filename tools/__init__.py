@@ -1,1 +1,1 @@
-"""Scripts that made what is shipped; nothing here runs with the bot."""
+"""Scripts that made the shipped files; nothing here runs with the bot."""

@@ -1,13 +1,12 @@
-"""Train the demo models and adapters from nothing, on a CPU, in some hours.
+"""Train the demo models and adapters from scratch, on a CPU, in some hours.
 
-    python -m tools.train_demo                 all of it; go on where it was stopped
-    python -m tools.train_demo --only unet     one stage: vae, text, unet, ink, adapters
-    python -m tools.train_demo --write demo    write the files that are shipped, once all is trained
+    python -m tools.train_demo                 everything; resumes where it was stopped
+    python -m tools.train_demo --only unet     one stage: vae, text, unet, ink, adapters, decoder
+    python -m tools.train_demo --write demo    write the files to ship, once everything is trained
 
-There is no data set: the pictures are drawn (tools/demo/scenes.py), and so are their captions
-(tools/demo/words.py). Everything is drawn from fixed seeds; how floats are summed differs between
-processors, so another machine gets other weights that paint as well.
-`python -m tools.demo.report` measures what came out.
+There is no data set: the images (tools/demo/scenes.py) and their captions (tools/demo/words.py) are
+generated from fixed seeds. How floats are summed differs between processors, so another machine
+gets other weights, which are just as good. `python -m tools.demo.report` measures the result.
 """
 
 import argparse
@@ -33,7 +32,7 @@ ADAPTER_CHUNKS: Final = 7
 
 
 class Training:
-    """All stages; each trains at its first call and takes its result from `folder` later."""
+    """All stages; each trains on its first call and loads its result from `folder` later."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +43,7 @@ class Training:
         return vae.train(self._folder, VAE_STEPS)
 
     def decoder(self) -> AutoencoderKL:
-        """The VAE with its decoder trained further: the one that is shipped."""
+        """The VAE with its decoder trained further: the one to ship."""
         return vae.sharpen(self._folder, self.vae(), SEEDS["decoder"], DECODER_STEPS)
 
     def text(self) -> text.Text:
@@ -57,7 +56,7 @@ class Training:
         return self._unet("flat", unet.build(), steps=UNET_STEPS, rate=1.5e-3)
 
     def ink(self) -> UNet2DConditionModel:
-        """The UNet of the ink style, which goes on from the flat one."""
+        """The UNet of the ink style, fine-tuned from the flat one."""
         return self._unet("ink", self.unet().requires_grad_(True), steps=INK_STEPS, rate=1e-3)
 
     def adapter(self, plan: Plan) -> dict[str, torch.Tensor]:
@@ -84,7 +83,7 @@ class Training:
         return unet.pictures(self._folder, SEEDS["pictures"], style, chunks)
 
     def write(self, target: Path) -> None:
-        """Everything as it is shipped."""
+        """Write all files to ship into `target`."""
         export.write_folder(target / "flat", self.decoder(), self.text(), self.unet())
         export.write_single_file(target / "ink.safetensors", self.text(), self.ink(), "Demo ink")
         for plan in PLANS:
@@ -98,7 +97,7 @@ def _adapter(folder: Path, plan: Plan) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Train or write, as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

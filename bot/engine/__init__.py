@@ -1,13 +1,13 @@
-"""From an order to pictures. Importing it does not import torch, see `Engine.warm_up`.
+"""From an order to images. Importing it does not import torch; see `Engine.warm_up`.
 
-engine.py         what the rest of the bot sees; tries once more with less memory
-pipeline.py       one order from files to pictures, with one resident model
-passes.py         what one picture goes through; denoise.py: the loop of one pass
-families/         all that one model architecture does its own way, a folder each
-residency.py      which model is on the device; weights/: its numbers, in RAM and in place
+engine.py         the public interface; retries with less memory
+pipeline.py       one order from files to images, with one resident model
+passes.py         the passes that make one image; denoise.py: the loop of one pass
+families/         everything specific to one model architecture, a folder each
+residency.py      which model is on the device; weights/: its weights, in RAM and on the device
 patches/          adapters: their files, and the changes that they make
 sources.py        which files make up an entry; hub.py: downloading those that are missing
-reference.py      being guided by a picture
+reference.py      reference images (IP-Adapter)
 kernels.py        compiling the denoiser
 """
 

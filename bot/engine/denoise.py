@@ -1,4 +1,4 @@
-"""From noise to latents: the loop of diffusers' pipelines, step for step."""
+"""From noise to latents: the denoising loop, step for step that of diffusers' pipelines."""
 
 import inspect
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from diffusers.utils.torch_utils import randn_tensor
 from bot.engine.families import Conditioning
 
 Estimate = Callable[[], torch.Tensor]
-"""Works out, when it is called, the clean latents that a step points to; see `clean`."""
+"""Computes, when called, the clean latents that a step predicts; see `clean`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """How far the prompt is followed (classifier-free guidance, arXiv 2207.12598).
+    """How closely the prompt is followed (classifier-free guidance, arXiv 2207.12598).
 
-    scale: 1.0 or less is the prompt alone.
-    rescale: 0.0–1.0, how much of guidance's growth in contrast is taken back (arXiv 2305.08891,
-        section 3.4), for models trained to zero terminal SNR.
+    scale: 1.0 or less turns guidance off.
+    rescale: 0.0–1.0, how much of the contrast that guidance adds is removed again (arXiv
+        2305.08891, section 3.4), for models trained to zero terminal SNR.
     """
 
     scale: float
@@ -32,7 +32,7 @@ class Guidance:
         return self.scale > 1.0
 
     def applied(self, predicted: torch.Tensor) -> torch.Tensor:
-        """Of the predictions without and with the prompt, one after the other, the guided one."""
+        """The guided prediction. predicted: without the prompt, then with it, in one batch."""
         without, asked = predicted.chunk(2)
         guided = without + self.scale * (asked - without)
         if self.rescale > 0.0:
@@ -45,7 +45,7 @@ class Guidance:
 def noise(
     shape: tuple[int, ...], generator: torch.Generator, device: str, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Drawn on the CPU, whatever the device."""
+    """Standard normal noise, drawn on the CPU whatever the device."""
     drawn: torch.Tensor = randn_tensor(
         shape, generator=generator, device=torch.device(device), dtype=dtype
     )
@@ -64,8 +64,8 @@ def denoise(
 ) -> torch.Tensor:
     """Run `scheduler` over `timesteps` from `latents` (already noisy); returns clean latents.
 
-    denoiser: called as the network of that name. step_done: told how often it was asked, and an
-        estimate that costs nothing unless it is called; may raise to stop.
+    denoiser: called like the network of that name. step_done: gets the number of evaluations so
+        far and an estimate that costs nothing unless called; may raise to stop.
     """
     options = {"generator": generator} if takes_generator(scheduler) else {}
     for number, timestep in enumerate(timesteps, 1):
@@ -83,11 +83,11 @@ def denoise(
 def clean(
     scheduler: Any, timestep: torch.Tensor, seen: torch.Tensor, predicted: torch.Tensor
 ) -> torch.Tensor:
-    """Clean latents as one evaluation of the denoiser sees them; float32, shape of `seen`.
+    """The clean latents that one evaluation of the denoiser predicts; float32, shape of `seen`.
 
-    seen: what it was shown. Whatever the scheduler counts in, that is √ᾱ·x₀ + √(1-ᾱ)·ε
-        (arXiv 2006.11239, equation 4), so one formula serves all of them.
-    predicted: guidance applied; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4).
+    seen: the denoiser's input. Whatever the scheduler's own scaling, that is √ᾱ·x₀ + √(1-ᾱ)·ε
+        (arXiv 2006.11239, equation 4), so one formula serves all schedulers.
+    predicted: after guidance; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4).
     """
     seen, predicted = seen.float(), predicted.float()
     kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))].to(seen)
@@ -101,5 +101,5 @@ def clean(
 
 
 def takes_generator(scheduler: Any) -> bool:
-    """Whether its steps draw noise, or at least accept where to draw it from."""
+    """Whether its steps accept a generator, as those that draw noise do."""
     return "generator" in inspect.signature(scheduler.step).parameters

@@ -1,16 +1,16 @@
-"""Where an engine paints, as it says so. Importing this costs nothing: no torch."""
+"""The report of the device that an engine runs on. Does not import torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """Where the engine paints, or why it cannot.
+    """The device that the engine runs on, or why it cannot.
 
     device: `cuda`, `mps` or `cpu`.
     name: as the driver or the operating system calls it.
     dtype: `float16`, `bfloat16` or `float32`.
-    total_memory, free_memory: bytes of the device's own memory; None where it has none of its own.
+    total_memory, free_memory: bytes of the device's own memory; None where it has none.
     problem: None, or one English sentence.
     memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
     """

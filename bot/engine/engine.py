@@ -1,4 +1,4 @@
-"""The engine as the rest of the bot sees it: one object, used from one thread."""
+"""The engine's public interface: one object, used from one thread."""
 
 import logging
 import os
@@ -34,27 +34,27 @@ LIBRARY_SETTINGS: Final = {
     "TOKENIZERS_PARALLELISM": "false",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it, matrix products differ between runs
 }
-"""Environment variables that the libraries read once, when they are imported."""
+"""Environment variables that the libraries read when they are imported."""
 
 
 class Engine:
-    """Turns requests into pictures.
+    """Turns requests into images.
 
-    Every method but `loaded` and `gpu_memory` belongs to the engine thread: models are built in it
-    only. `preview_interval` may change between two jobs.
+    Call everything from the engine thread, except `loaded`, `gpu_memory` and `prefetch`.
+    `preview_interval` may change between two jobs.
 
-    models_dir: the owner's files, and `hub/` below it, which the engine fills.
-    hashes_file: where digests of weights are remembered.
+    models_dir: the owner's files, and `hub/` below it, which the engine downloads to.
+    hashes_file: where digests of weights are stored.
     device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
         `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
-    model_cache: bytes of RAM for checkpoints that are not on the device; None is what fits in
-        half of the machine's RAM, and on the CPU nothing, for there they are in RAM already.
-    adapter_cache: bytes of RAM for adapter files, apart from those that are applied.
+    model_cache: bytes of RAM for checkpoints that are not on the device; None is half of the
+        machine's RAM, but nothing on the CPU, where the model is in RAM already.
+    adapter_cache: bytes of RAM for adapter files, not counting those that are applied.
     compiled: compile the denoiser in the background, once for each usual size of a model.
-    preview_interval: seconds between two previews in the reports of `paint`; None is no previews.
-    hub_endpoint: base URL of another hub than huggingface.co.
+    preview_interval: seconds between two previews in the reports of `paint`; None: no previews.
+    hub_endpoint: base URL of a hub other than huggingface.co.
     """
 
     def __init__(
@@ -86,27 +86,28 @@ class Engine:
 
     @property
     def loaded(self) -> str | None:
-        """Key of the model in memory; from any thread."""
+        """Key of the model in memory. Any thread."""
         pipeline = self._pipeline
         return pipeline.loaded if pipeline else None
 
     def gpu_memory(self) -> dict[str, int]:
         """Bytes of the GPU's memory by kind: `allocated`, `reserved`, `free`, `total`.
 
-        Empty where there is no GPU, and before anything was painted on it. From any thread that may
-        wait for the driver; raises what that raises.
+        Empty where there is no GPU, and before it was first used. Any thread that may wait for the
+        driver; raises what the driver's calls raise.
         """
         place = self._painting_on
         return place.memory() if place else {}
 
     def warm_up(self) -> None:
-        """Import torch and the rest (about 8 s), in the thread that will paint. Idempotent."""
+        """Import torch and the other libraries (about 8 s). Idempotent."""
         self._ready()
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
         """Load `model` before the first request, if its files are on this machine.
 
-        Raises what `check_stop` raises, EngineLost, and what is wrong with the model or its files.
+        Raises what `check_stop` raises, EngineLost, and JobFailed when the model or its files are
+        at fault.
         """
         pipeline = self._ready()
         try:
@@ -122,20 +123,20 @@ class Engine:
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting:
-        """Paint what `order` asks for; blocks until done.
+        """Generate the images of `order`; blocks until done.
 
         report: called often; must return at once. check_stop: called between stages, at each step
         and while downloading; raises PaintStopped to stop.
 
-        Raises JobFailed with a code for bot/texts when the person or the owner can mend it,
-        what `check_stop` raises, or whatever else went wrong. The next request finds the engine
-        as if nothing had happened, except after EngineLost: then the device takes no more.
+        Raises JobFailed with a code for bot/texts when the user or the owner can fix it, what
+        `check_stop` raises, or any other exception. The engine remains usable afterwards, except
+        after EngineLost: then the device accepts no more work.
         """
         pipeline = self._ready()
         profile = pipeline.profile
         outcome = self._attempt(pipeline, profile, order, report, check_stop)
         if isinstance(outcome, JobFailed) and profile.sparing:
-            log.warning("out of memory: once more as for a card of %s", profile.sparing.value)
+            log.warning("out of memory: retrying with memory profile %s", profile.sparing.value)
             outcome = self._attempt(pipeline, profile.sparing, order, report, check_stop)
             if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
@@ -152,7 +153,7 @@ class Engine:
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
     ) -> Painting | JobFailed:
-        """A failure when there was not enough memory, for the model or for the picture."""
+        """Returns JobFailed when memory ran out, while loading the model or generating."""
         try:
             return pipeline.paint(order, report, check_stop, profile)
         except ImagenError:
@@ -172,14 +173,14 @@ class Engine:
 
     @staticmethod
     def _check_lost(pipeline: "Pipeline", error: BaseException) -> None:
-        """Raise EngineLost instead of `error` when the device is of no more use."""
+        """Raise EngineLost from `error` if the device can no longer be used."""
         if pipeline.device_lost(error):
             said = str(error).strip().split("\n", 1)[0]
             raise EngineLost(Loss.DEVICE, f"the GPU failed: {said}") from error
 
     @classmethod
     def _free(cls, pipeline: "Pipeline") -> None:
-        """Let go of the model. Raises EngineLost when that shows that the device is lost."""
+        """Free the model. Raises EngineLost if that fails because the device is lost."""
         try:
             pipeline.free()
         except Exception as error:
@@ -187,21 +188,21 @@ class Engine:
             raise
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
-        """Read the adapters of a waiting job from disk, in any other thread than the engine's.
+        """Read the adapters of a waiting job from disk, in any thread but the engine's.
 
-        It never raises JobFailed: what is wrong is said when the job's turn comes.
+        Never raises JobFailed: errors are reported when the job runs.
         """
         if pipeline := self._pipeline:
             with suppress(JobFailed):
                 pipeline.prefetch(adapters)
 
     def rest(self) -> None:
-        """Give the device's memory back until the next `paint`; what RAM keeps stays there."""
+        """Free the device's memory until the next `paint`; the caches in RAM stay."""
         if self._pipeline:
             self._pipeline.rest()
 
     def device_report(self) -> DeviceReport:
-        """Where this engine paints, and whether it can. Imports torch."""
+        """The device that this engine runs on, and whether it can. Imports torch."""
         place = self._place()
         from bot.engine.memory import profile_for
 
@@ -209,14 +210,14 @@ class Engine:
         return replace(place.report(), memory=profile.value)
 
     def close(self) -> None:
-        """Let go of everything; a later `paint` loads it again."""
+        """Free everything; a later `paint` loads it again."""
         if self._pipeline:
             self._pipeline.free()
         self._pipeline = None
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
-        # What was compiled is found there again after a restart.
+        # Compiled code is reused from there after a restart.
         os.environ.setdefault(
             "TORCHINDUCTOR_CACHE_DIR", str(self._hashes_file.absolute().parent / "kernels")
         )

@@ -1,4 +1,4 @@
-"""What the bits of a picture depend on apart from the weights: device, dtype, versions, flags."""
+"""What an image's bits depend on apart from the weights: device, dtype, versions, flags."""
 
 import ctypes
 import platform
@@ -20,7 +20,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 
 class Place:
-    """The device and number type that the engine paints with.
+    """The device and dtype that the engine computes with.
 
     asked_device: `auto`, `cuda`, `mps` or `cpu`. asked_dtype: `auto` or a key of DTYPES.
     """
@@ -55,12 +55,12 @@ class Place:
         return int(psutil.virtual_memory().total)
 
     def demand(self) -> None:
-        """Raise JobFailed when the device that was asked for is not in this machine."""
+        """Raise JobFailed when the requested device is not in this machine."""
         if not self.present:
             raise JobFailed("device.absent", device=self.device)
 
     def empty_cache(self) -> None:
-        """Give unused memory of the device back to the driver, or to the operating system."""
+        """Return unused device memory to the driver, or to the operating system."""
         if self.device == "cuda":
             torch.cuda.empty_cache()
         elif self.device == "mps":
@@ -69,7 +69,7 @@ class Place:
             _trim_heap()
 
     def report(self) -> DeviceReport:
-        """What `Engine.device_report` answers."""
+        """See `Engine.device_report`."""
         name, total, free, problem = _processor_name(), None, None, None
         if not self.present:
             name = "none"
@@ -98,7 +98,7 @@ class Place:
         return {}
 
     def describe(self) -> dict[str, str]:
-        """Everything of this install that the bits of a picture depend on, for the recipe."""
+        """Everything about this install that an image's bits depend on, for the recipe."""
         facts = {
             "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
@@ -118,7 +118,7 @@ class Place:
 
 
 def settle() -> None:
-    """Make torch choose the same kernels every time, and the libraries keep quiet."""
+    """Make torch choose the same kernels every time, and silence the libraries."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
@@ -146,16 +146,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether `error` leaves the device unusable until the process ends.
+    """Whether `error` makes the device unusable until the process ends.
 
-    After a device-side assert, an ECC error or a lost device every call fails (PyTorch issues
+    After a device-side assert, an ECC error or a lost device, every call fails (PyTorch issues
     2300, 17425).
     """
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 
 def is_the_devices(error: BaseException) -> bool:
-    """Whether the device or its memory is at fault, and not the file that was being read."""
+    """Whether the device or its memory is at fault rather than the file being read."""
     return is_out_of_memory(error) or is_device_lost(error)
 
 
@@ -169,7 +169,7 @@ def _processor_name() -> str:
 
 
 def _trim_heap() -> None:
-    """Let glibc return what it keeps of freed weights: gigabytes, after a model of true size."""
+    """Have glibc return the memory of freed weights: gigabytes, after a full-size model."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
     if trim is not None:
         trim(0)

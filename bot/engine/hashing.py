@@ -1,4 +1,4 @@
-"""SHA-256 of weights, remembered by path, size and modification time: they have gigabytes."""
+"""SHA-256 of weights, cached by path, size and modification time: the files are gigabytes."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from uuid import uuid4
 log = logging.getLogger(__name__)
 
 CHUNK: Final = 8 * 2**20
-"""Bytes read at once, and between two calls of `tick`."""
+"""Bytes read at once between two calls of `tick`."""
 
 Tick = Callable[[float], None]
-"""Told the fraction done, 0.0–1.0; may raise to stop."""
+"""Gets the fraction done, 0.0–1.0; may raise to stop."""
 
 
 def _update(digest: "hashlib._Hash", piece: memoryview) -> None:
@@ -25,10 +25,7 @@ def _update(digest: "hashlib._Hash", piece: memoryview) -> None:
 
 
 class HashCache:
-    """Digests of files, kept in one JSON file. A lost or broken one only costs time.
-
-    Any thread may ask.
-    """
+    """Digests of files, kept in one JSON file; losing it only costs time. Any thread may use it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -40,9 +37,9 @@ class HashCache:
         return self._digests(path, ("0",), lambda: (0,), tick)[0]
 
     def of_adapter(self, path: Path, data_start: Callable[[], int], tick: Tick) -> tuple[str, str]:
-        """Hex digests of the whole file and of the tensors behind its header, in one reading.
+        """Hex digests of the whole file and of the tensors after its header, in one read.
 
-        data_start: where those begin; asked only when the file must be read.
+        data_start: the offset of the tensors; called only when the file must be read.
         """
         whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), tick)
         return whole, data
@@ -63,7 +60,7 @@ class HashCache:
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
     def of_contents(self, paths: Iterable[Path], name: str, measure: Callable[[], str]) -> str:
-        """What `measure` says of the part `name` of these files; asked only when they changed."""
+        """The result of `measure` for `name` and these files; called only when they changed."""
         files = [(path, path.stat()) for path in paths]
         key = "|".join(str(path.absolute()) for path, _ in files) + f":{name}"
         stamp = "|".join(f"{stat.st_size}:{stat.st_mtime_ns}" for _, stat in files)
@@ -81,7 +78,7 @@ class HashCache:
         starts: Callable[[], Sequence[int]],
         tick: Tick,
     ) -> list[str]:
-        """Hex digests of the file from each of `starts` on; `parts` name them in the cache."""
+        """Hex digests of the file from each of `starts` on. parts: their names in the cache."""
         before = path.stat()
         stamp = f"{before.st_size}:{before.st_mtime_ns}"
         keys = [f"{path.absolute()}:{part}" for part in parts]
@@ -90,7 +87,7 @@ class HashCache:
             return [digest for _, _, digest in known]
         begins = starts()
         running = [hashlib.sha256() for _ in begins]
-        # Each digest takes longer than the reading, and leaves the interpreter alone.
+        # Each digest takes longer than reading, and releases the interpreter lock.
         with path.open("rb") as file, ThreadPoolExecutor(len(running)) as pool:
             done = 0
             while chunk := file.read(CHUNK):

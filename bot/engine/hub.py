@@ -1,4 +1,4 @@
-"""Downloads from the Hugging Face hub into the cache below the models' folder."""
+"""Downloads from the Hugging Face Hub into the cache below the models folder."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -19,9 +19,9 @@ from bot.progress import Stage
 
 
 class Hub:
-    """One hub and its cache in the layout of huggingface_hub.
+    """One hub and its cache, in the layout of huggingface_hub.
 
-    endpoint: base URL of another hub, for tests; None is huggingface.co or `HF_ENDPOINT`.
+    endpoint: base URL of another hub, for tests; None: huggingface.co or `HF_ENDPOINT`.
     """
 
     def __init__(self, cache: Path, endpoint: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Hub:
         select: Callable[[Collection[str]], tuple[str, ...]],
         subject: Subject,
     ) -> tuple[Path, tuple[str, ...]]:
-        """Download what `select` chooses among the repository's files, unless it is there.
+        """Download the repository files that `select` chooses, unless they are there.
 
         Returns the snapshot's folder and the chosen names. Every file comes from the one commit
         that `revision` (default: main) stands for now. Raises JobFailed, or what `select` and
@@ -71,7 +71,7 @@ class Hub:
         except (
             httpx2.HTTPError,
             HfHubHTTPError,
-            LocalEntryNotFoundError,  # what a failed look-up becomes when nothing is cached
+            LocalEntryNotFoundError,  # raised when the network fails and nothing is cached
             ConnectionError,
             TimeoutError,
         ) as error:
@@ -92,7 +92,7 @@ class Hub:
         return snapshot, chosen
 
     def _remember(self, snapshot: Path, revision: str) -> None:
-        """Note which snapshot a branch or tag stands for, so that it is found without network."""
+        """Record which snapshot a branch or tag stands for, so that it is found offline."""
         reference = snapshot.parents[1] / "refs" / revision
         if revision != snapshot.name and ".." not in revision:
             reference.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ class Hub:
 
 
 def _meter(subject: Subject, before: int, total: int) -> Any:
-    """A stand-in for tqdm, as `hf_hub_download` wants one, that reports and may stop."""
+    """A tqdm class for `hf_hub_download` that reports progress and may stop the download."""
 
     class Meter:
         def __init__(self, *_: object, initial: int = 0, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Importing torch and what stands on it in a thread, without holding up the event loop."""
+"""Import torch and what builds on it in a thread, without blocking the event loop."""
 
 import ctypes
 import gc
@@ -12,11 +12,11 @@ from pathlib import Path
 
 @contextmanager
 def sparing_the_event_loop() -> Iterator[None]:
-    """For the first import of torch, in another thread than the event loop's.
+    """Wrap the first import of torch, in a thread other than the event loop's.
 
-    Python imports with the interpreter held in two places where nothing needs it: 0.2 s and more
-    while torch's libraries are linked, and 0.1 to 0.2 s in each of some collections of garbage,
-    which find none. What was imported is never freed, so no later collection looks at it again.
+    The import holds the interpreter lock in two places where it need not: 0.2 s and more while
+    torch's libraries are linked, and 0.1 to 0.2 s in each of several garbage collections that find
+    nothing. Imported objects are never freed, so later collections skip them too.
     """
     if "torch" in sys.modules:
         yield
@@ -33,15 +33,15 @@ def sparing_the_event_loop() -> Iterator[None]:
 
 
 def _link_torch() -> None:
-    """Load torch's libraries that know nothing of Python; where that fails, the import does it."""
+    """Load torch's libraries that do not use Python; where that fails, the import does it."""
     spec = importlib.util.find_spec("torch")
     if sys.platform == "win32" or spec is None or spec.origin is None:
         return
     if "LD_LIBRARY_PATH" in os.environ:
-        return  # then some of CUDA's would be found there, and torch itself sees to the right ones
+        return  # some of CUDA's might be found there; torch's own import finds the right ones
     suffix = "dylib" if sys.platform == "darwin" else "so"
     library = Path(spec.origin).parent / "lib" / f"libtorch.{suffix}"
-    # ctypes.CDLL(path) would hold the interpreter too; a foreign function does not.
+    # ctypes.CDLL(path) would hold the interpreter lock too; a foreign function does not.
     with suppress(OSError, AttributeError):
         dlopen = ctypes.CDLL(None).dlopen
         dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)

@@ -1,9 +1,9 @@
-"""How the denoiser is run: by torch's own kernels, or compiled for the usual sizes.
+"""Run the denoiser with torch's own kernels, or compiled for the usual sizes.
 
-Compiled code holds for shapes, not for numbers. Weights lie in buffers that checkpoints and
-adapters are copied into, so it is compiled once and outlives every switch. It computes the last
-bits otherwise: which of both painted a picture is part of its recipe, by what ran rather than by
-what was called, for torch falls back silently.
+Compiled code depends on shapes, not on weights. Checkpoints and adapters are copied into the same
+buffers, so it is compiled once and survives every switch. Its last bits differ from those of
+torch's kernels, so an image's recipe says which were used: those that ran rather than those that
+were called, because torch falls back silently.
 """
 
 import logging
@@ -26,16 +26,16 @@ Name = Literal["eager", "compiled"]
 Backend = Literal["inductor", "eager"] | Callable[..., Any]
 
 TRIES: Final = 3
-"""Of one shape. Compiling fails when the network is parked or a reference is attached to it
-meanwhile; without a C compiler it always does."""
+"""Attempts per shape. Compiling fails when the network is parked or gets a reference attached
+meanwhile; without a C compiler it always fails."""
 SHAPES_MAX: Final = 64
-"""That one network may be compiled for: some models, each with its sizes."""
+"""How many shapes one network may be compiled for: several models with their sizes."""
 
 
 class Shape(NamedTuple):
-    """What the code is compiled for; a picture of another shape is painted by torch's kernels.
+    """What code is compiled for; images of other shapes use torch's kernels.
 
-    rows: 2 with guidance, 1 without. tokens: of the prompt. width, height: in pixels.
+    rows: 2 with guidance, 1 without. tokens: in the prompt. width, height: in pixels.
     """
 
     rows: int
@@ -45,10 +45,10 @@ class Shape(NamedTuple):
 
 
 def shapes_of(entry: ModelEntry, tokens: int) -> tuple[Shape, ...]:
-    """Those of most pictures that people want of a model, the most wanted first.
+    """The shapes of a model's most usual images, the most usual first.
 
-    Of the sizes that are proposed, at the model's own guidance.
-    tokens: of a prompt of usual length.
+    They are those of the sizes that the bot suggests, with the model's default guidance.
+    tokens: in a prompt of usual length.
     """
     rows = 2 if entry.guidance.default > 1.0 else 1
     sizes = dict.fromkeys((entry.size, *usual_sizes(entry)))
@@ -57,12 +57,13 @@ def shapes_of(entry: ModelEntry, tokens: int) -> tuple[Shape, ...]:
 
 @dataclass(slots=True)
 class KernelChoice:
-    """The ways to run the denoiser that one job has: what becomes ready meanwhile is not for it.
+    """One job's ways to run the denoiser, fixed when it begins.
 
-    Its pictures would else be painted in two ways, and its recipe could name only one.
+    Code that becomes ready later is not used, as the job's images would then differ and its recipe
+    could name only one way.
 
-    ready: what `compiled` is for. runs: how often compiled code ran in this thread.
-    used: what the recipe names.
+    ready: the shapes that `compiled` is for. runs: how often compiled code ran in this thread.
+    used: for the recipe.
     """
 
     plain: Callable[..., Any]
@@ -72,7 +73,7 @@ class KernelChoice:
     used: Name = "eager"
 
     def of(self, shape: Shape) -> Callable[..., Any]:
-        """What to call for a picture of `shape`."""
+        """What to call for an image of `shape`."""
         return self._run if shape in self.ready else self.plain
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,7 +84,7 @@ class KernelChoice:
         if self.runs() > before:
             self.used = "compiled"
         else:
-            log.warning("the compiled code does not hold; torch's own kernels finish this job")
+            log.warning("the compiled code does not apply; this job goes on with torch's kernels")
             self.ready, self.used = frozenset(), "eager"
         return result
 
@@ -91,10 +92,10 @@ class KernelChoice:
 class Kernels:
     """The ways to run one denoiser.
 
-    backend: of torch.compile; None never compiles. Others than `inductor` are for tests.
+    backend: of torch.compile; None never compiles. Backends other than `inductor` are for tests.
 
-    Compiling takes minutes a shape, and no request ever waits for it: `prepare` does it in a thread
-    of its own, and until a shape is done `choose` knows torch's own kernels only.
+    Compiling takes minutes per shape, and no request ever waits for it: `prepare` compiles in a
+    separate thread, and until a shape is ready `choose` offers torch's own kernels only.
     """
 
     def __init__(self, backend: Backend | None) -> None:
@@ -107,21 +108,21 @@ class Kernels:
         self._thread: threading.Thread | None = None
 
     def choose(self, module: Any, asked: str | None) -> KernelChoice:
-        """The ways to run `module` now. asked: of an earlier picture, or None."""
+        """The ways to run `module` now. asked: the kernels of the image to repeat, or None."""
         plain = cast("Callable[..., Any]", module)
         if module is not self._module or not self._ready or asked == "eager":
             return KernelChoice(plain, plain, frozenset(), self._runs_here)
-        # Where the code does not hold after all, torch's own kernels do: no job compiles.
+        # Never compiles within a job: where the code does not apply, torch's own kernels run.
         existing: Any = torch._dynamo.run(self._compiled)  # noqa: SLF001
         return KernelChoice(plain, existing, frozenset(self._ready), self._runs_here)
 
     def prepare(
         self, module: Any, shapes: Sequence[Shape], run: Callable[[Any, Shape], object]
     ) -> None:
-        """Begin to compile for `shapes`, one after the other, unless something is under way.
+        """Start compiling for `shapes`, one after the other, unless this is already under way.
 
-        run: calls what it is given as it would call `module` for a picture of that shape; its
-            result does not count. It is called in another thread.
+        run: calls its first argument like `module` for an image of that shape; its result is
+            ignored. Called in another thread.
         """
         if self._backend is None or (self._thread and self._thread.is_alive()):
             return
@@ -131,7 +132,7 @@ class Kernels:
         wanted = [s for s in shapes if s not in self._ready and self._tries[s] < TRIES]
         if not wanted:
             return
-        # What torch.compile imports takes seconds: called in the thread.
+        # torch.compile imports for seconds, so it is called in the thread.
         make = partial(
             torch.compile,
             module,
@@ -146,17 +147,17 @@ class Kernels:
         self._thread.start()
 
     def wait(self) -> None:
-        """Until nothing is being compiled."""
+        """Wait until nothing is being compiled."""
         if self._thread:
             self._thread.join()
 
     def forget(self) -> None:
-        """Let go of the module."""
+        """Release the module and its code."""
         self._module = self._compiled = None
         self._ready = set()
 
     def _build(self, graph: Any, inputs: Any) -> Callable[..., Any]:
-        """The backend's code for a graph, counting its runs."""
+        """The backend's code for a graph, wrapped to count its runs."""
         backend = cast("Any", self._backend)
         code = torch._dynamo.lookup_backend(backend)(graph, inputs)  # noqa: SLF001
 
@@ -185,11 +186,11 @@ class Kernels:
             try:
                 if compiled is None:
                     compiled = make()
-                # The same mode as while painting: the code is bound to it.
+                # The mode must be the same as in a job: the code is bound to it.
                 with torch.inference_mode():
                     run(compiled, shape)
             except Exception:
-                log.warning("compiling for %s failed; torch's own kernels do", shape, exc_info=True)
+                log.warning("compiling for %s failed; using torch's kernels", shape, exc_info=True)
                 continue
             log.info("compiled for %s in %.0f s", shape, time.monotonic() - began)
             if module is self._module:

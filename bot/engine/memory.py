@@ -1,10 +1,10 @@
-"""How much of a model stays on the device while a picture is painted.
+"""How much of a model stays on the device while an image is generated.
 
-Chosen from settings, the card's size and the picture's, never from the memory that happens to be
-free: tiling changes bits, and the same request must give the same ones.
+Chosen from the settings, the card's size and the image's, never from the memory that happens to be
+free: tiling changes bits, and the same request must give the same bits.
 
-Decoding makes the peak. So on small cards what does not decode leaves before it, and above some
-size it is done in tiles. What a family takes is in its folder.
+Decoding is the peak. On small cards, networks that do not decode leave the card first, and above
+some size the VAE decodes in tiles. What a family needs is in its folder.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ MEGAPIXEL: Final = 1_000_000
 
 
 class Profile(StrEnum):
-    """What the memory of a card allows, named after the card."""
+    """What a card's memory allows, named after the card's size."""
 
     FULL = "full"
     GB16 = "16gb"
@@ -26,10 +26,10 @@ class Profile(StrEnum):
 
     @property
     def sparing(self) -> "Profile | None":
-        """The next one that needs less, or None.
+        """The next profile that needs less, or None.
 
-        Under `full` that is not `16gb`, which keeps as much on the card and only decodes large
-        pictures in tiles: for a usual one the same would be tried again.
+        After `full` that is not `16gb`, which keeps as much on the card and only decodes large
+        images in tiles; for one of usual size, the same would be tried again.
         """
         return {
             Profile.FULL: Profile.GB11,
@@ -39,7 +39,7 @@ class Profile(StrEnum):
 
 
 def profile_for(asked: str, capacity: int) -> Profile:
-    """asked: `auto` or a profile. capacity: bytes of the card, see `Place.capacity`."""
+    """The profile of a card. asked: `auto` or a profile. capacity: bytes; see `Place.capacity`."""
     if asked != "auto":
         return Profile(asked)
     fitting = (profile for profile, least in SMALLEST.items() if capacity >= least * GIB)
@@ -47,19 +47,19 @@ def profile_for(asked: str, capacity: int) -> Profile:
 
 
 SMALLEST: Final = {Profile.FULL: 20, Profile.GB16: 15, Profile.GB11: 10.3}
-"""GiB that the driver must say a card has; 11 and 16 GB on the box are a little less."""
+"""GiB that the driver must report for a card; a little less than the 11 and 16 GB on the box."""
 
 TILE: Final = 512
-"""Pixels a side of a tile: 0.4 GiB in fp16 for SDXL's VAE, at some 50 % more arithmetic."""
+"""Pixels per side of a tile: 0.4 GiB in fp16 for SDXL's VAE, at some 50 % more arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do for one picture.
+    """What to do for one image.
 
-    park_text_encoders: after encoding the prompt. park_denoiser: while the VAE works.
-    park_reference: the IP-Adapter's layers, while the VAE works.
-    tiled: the VAE works in tiles; the only one of these that changes bits.
+    park_text_encoders: after encoding the prompt. park_denoiser: while the VAE runs.
+    park_reference: the IP-Adapter's layers, while the VAE runs.
+    tiled: the VAE runs in tiles; the only one of these that changes bits.
     """
 
     park_text_encoders: bool
@@ -71,10 +71,9 @@ class Plan:
 def plan(
     profile: Profile, whole: Mapping[Profile, float], width: int, height: int, *, upcast: bool
 ) -> Plan:
-    """For a picture whose final size, after a second pass, is that in pixels.
+    """The plan for an image. width, height: its final size in pixels, after a second pass.
 
-    whole: of the model's family.
-    upcast: whether the VAE computes in numbers twice as wide as the rest.
+    whole: see Family. upcast: whether the VAE's dtype is twice as wide as the other networks'.
     """
     pixels = width * height * (2 if upcast else 1)
     small = profile in (Profile.GB11, Profile.GB8)

@@ -1,4 +1,4 @@
-"""The networks of a model: what their files say they look like, and their numbers in the files."""
+"""The networks of a model: their configuration and their weights, as the files have them."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ class ModelFiles:
         return tuple(source and source.fingerprint() for source in sources)
 
     def holding(self, network: str) -> tuple[Path, ...]:
-        """The files with the numbers of `network`."""
+        """The files with the weights of `network`."""
         if network == VAE and self.vae:
             return self.vae.weights
         if self.checkpoint.single:
@@ -49,7 +49,7 @@ class ModelFiles:
         return tuple(path for path in self.checkpoint.weights if path.parent == folder)
 
     def config_of(self, network: str) -> dict[str, Any]:
-        """What `config.json` says of `network`."""
+        """The `config.json` of `network`."""
         folder = self.root / network
         if network == VAE and self.vae and not self.vae.single:
             folder = self.vae.weights[0].parent
@@ -61,7 +61,7 @@ _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_versio
 
 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` without what only tells who saved it, when and how."""
+    """`config` without the entries that only tell how it was saved."""
     return {
         key: value
         for key, value in config.items()
@@ -70,7 +70,7 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]:
-    """Check every header before anything else opens the files; the names in a single file.
+    """Check every header before anything else opens the files; returns a single file's names.
 
     Raises JobFailed.
     """
@@ -92,7 +92,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]
 def read(
     network: str, module: Any, layout: Layout, files: ModelFiles, family: Family, subject: Subject
 ) -> Tensors:
-    """Every parameter of `layout`, mapped from its file where its form allows, else copied.
+    """Every parameter of `layout`, mapped from its file where its format allows, else copied.
 
     Raises JobFailed when one is missing or has another shape.
     """
@@ -102,17 +102,17 @@ def read(
 
 
 def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
-    """Every tensor in these files, mapped from them, by the names that they have there."""
+    """Every tensor in these files, mapped from them, by its name there."""
     found: dict[str, torch.Tensor] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 – it is no mapping
+            for name in file.keys():  # noqa: SIM118 – not a mapping
                 found[name] = file.get_tensor(name)
     return found
 
 
 def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> Tensors:
-    """Those of `found` that `layout` asks for.
+    """The tensors of `found` that `layout` has.
 
     Raises JobFailed when one is missing or has another shape.
     """
@@ -131,9 +131,9 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
 
 
 def digest(tensors: Tensors, tick: Callable[[float], None]) -> str:
-    """Hex SHA-256 of names, types, shapes and numbers: the same for the same network in any file.
+    """Hex SHA-256 of names, dtypes, shapes and data: the same for the same network in any file.
 
-    tick: told the fraction done; may raise to stop.
+    tick: gets the fraction done; may raise to stop.
     """
     total = sum(tensor.nbytes for tensor in tensors.values())
     seen, done = hashlib.sha256(), 0

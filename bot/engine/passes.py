@@ -1,4 +1,4 @@
-"""What one picture goes through: begun, denoised, decoded; enlarged and denoised once more.
+"""The passes that make one image: denoise and decode; enlarge and denoise once more.
 
 Imports torch; runs in the engine thread only.
 """
@@ -33,9 +33,9 @@ Size = tuple[int, int]
 class Prepared:
     """One request with everything found, decided and encoded.
 
-    begun: the distribution of the latents of the picture to paint over. guide: the picture to be
-    guided by. kernels: the ways to run the denoiser, and which were used.
-    preview: shows the picture so far; None when previews are off.
+    begun: the distribution of the initial image's latents. guide: the reference image.
+    kernels: the ways to run the denoiser, and which were used.
+    preview: None when previews are off.
     """
 
     request: GenerationRequest
@@ -55,7 +55,7 @@ class Prepared:
 
 
 def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
-    """Image `number`, counted from 0, alone in its batch; and the scheduler that made it."""
+    """Generate image `number`, counted from 0, in a batch of 1; returns it and its scheduler."""
     request, init = prepared.request, prepared.request.init_image
     here = Progress(Stage.PAINTING, image=number + 1, count=request.count)
     seed = request.image_seed(number)
@@ -93,7 +93,7 @@ class _Pass:
     def denoised(self, begun: Any | None) -> tuple[torch.Tensor, Any]:
         """Clean latents, and the scheduler that was used.
 
-        begun: the distribution of the latents that noise is added to; None: noise alone.
+        begun: the distribution of the latents that noise is added to; None for noise alone.
         """
         prepared, resident = self.prepared, self.prepared.resident
         family = resident.family
@@ -108,7 +108,7 @@ class _Pass:
 
         def step_done(evaluation: int, estimate: Estimate) -> None:
             prepared.check_stop()
-            # Heun looks twice at each step
+            # Heun evaluates the denoiser twice per step.
             step = (evaluation - 1) // order + 1
             unfinished = step < self.taken
             preview = None

@@ -1,4 +1,4 @@
-"""One job from request to pictures. Imports torch; runs in the engine thread only."""
+"""One job from request to images. Imports torch; runs in the engine thread only."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -38,12 +38,12 @@ from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
-"""Reason of `AdapterFile.skipped` → the sentence that says it."""
+"""Reason in `AdapterFile.skipped` → code of the notice."""
 ENGINE: Final = "2"
-"""Counts up when the same request gives other bits on the same machine, as when 2 began to add
-LoRAs to the weights in one step."""
+"""Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
+to the weights in one operation."""
 NAME_SHOWN: Final = 100
-"""Characters of a module's name, which the file may have made as long as it likes."""
+"""Characters shown of a module's name, which may have any length in the file."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -51,9 +51,9 @@ CheckStop = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class _Needed:
-    """One request and the files that it needs, each with whom to name in errors.
+    """One request and the files that it needs, each with the subject to name in errors.
 
-    reference: the IP-Adapter, if a picture guides. pictures: by their sha256.
+    reference: the IP-Adapter, if there is a reference image. pictures: input images by sha256.
     """
 
     request: GenerationRequest
@@ -67,12 +67,12 @@ class _Needed:
 
 
 class Pipeline:
-    """Paints one request after another with one resident model.
+    """Runs one request after another with one resident model.
 
     profile: how much of the model may stay on the device.
     cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the denoiser.
-    new_preview: makes the previews of a job; gives None when they are off.
+    new_preview: makes the previews of a job; returns None when they are off.
     """
 
     def __init__(
@@ -105,22 +105,22 @@ class Pipeline:
 
     @staticmethod
     def out_of_memory(error: BaseException) -> bool:
-        """Whether `error` says that no memory was left."""
+        """See `is_out_of_memory`."""
         return is_out_of_memory(error)
 
     @staticmethod
     def device_lost(error: BaseException) -> bool:
-        """Whether `error` leaves the device unusable until the process ends."""
+        """See `is_device_lost`."""
         return is_device_lost(error)
 
     def free(self) -> None:
-        """Let go of the model altogether; what is kept in RAM stays there."""
+        """Free the model entirely; the caches in RAM stay."""
         self._references.free()
         self._kernels.forget()
         self._residency.free()
 
     def rest(self) -> None:
-        """Give the device's memory back; what is compiled and what is kept in RAM stays."""
+        """Free the device's memory; compiled code and the caches in RAM stay."""
         self._references.free()
         self._residency.rest()
 
@@ -173,12 +173,12 @@ class Pipeline:
         try:
             upcast = family.dtype_of(VAE, files.config_of(VAE), dtype) != dtype
         except (OSError, ValueError):
-            upcast = True  # what is wrong is said when the model is brought
+            upcast = True  # the error is reported when the model is loaded
         return plan(profile, family.whole, *size, upcast=upcast)
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
-        """Have the denoiser compiled for the pictures that most people want of this model."""
-        # It runs once beside a job, whose memory it would take on a smaller card.
+        """Start compiling the denoiser for this model's usual images."""
+        # It runs once in parallel to a job, which would lack the memory on a smaller card.
         if chosen.park_text_encoders:
             return
         run = partial(resident.family.rehearse, resident, self._place)
@@ -188,8 +188,8 @@ class Pipeline:
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.
 
-        Nothing is downloaded, and nothing happens before the first model told its names. Raises
-        JobFailed where the job itself would.
+        Downloads nothing, and does nothing before the first model is loaded. Raises JobFailed where
+        the job itself would.
         """
         known, bases = self._residency.targets, self._residency.adapter_bases
         for entry in adapters if known else ():
@@ -199,7 +199,7 @@ class Pipeline:
                 self._adapter_weights(path, subject)
 
     def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
-        """Find every file, and download what is not here."""
+        """Find every file, and download those that are missing."""
         entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
         pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
         files = self._model_files(entry, subject)
@@ -229,7 +229,7 @@ class Pipeline:
         return ModelFiles(checkpoint, vae, config)
 
     def _recipe(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: all files by their hashes."""
+        """The recipe as far as it is known before anything is loaded: the hashes of all files."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
@@ -270,17 +270,17 @@ class Pipeline:
         return Weights(subject.key, whole, data[:12])
 
     def _load(self, needed: _Needed, chosen: Plan) -> Resident:
-        """The model on the device, as much of it as is needed first."""
+        """Load the model, with the networks on the device that are needed first."""
         here = self._residency.resident
         if chosen.park_denoiser and here:
-            here.park(here.family.denoiser)  # a job that was stopped may have left it
+            here.park(here.family.denoiser)  # a stopped job may have left it there
         at_once = _at_once(needed.family, chosen)
         return self._residency.load(needed.files, needed.family, needed.subject, at_once)
 
     def _apply_adapters(
         self, needed: _Needed, resident: Resident, chosen: Plan
     ) -> tuple[AdapterFile, ...]:
-        """Make these adapters, in this order, the ones on the model."""
+        """Apply exactly these adapters to the model, in this order."""
         read = []
         bases = self._residency.adapter_bases
         for path, subject in needed.adapters:
@@ -300,7 +300,7 @@ class Pipeline:
     def _prepare(
         self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe
     ) -> Prepared:
-        """Everything that all pictures of a request begin with: words and pictures, encoded."""
+        """Encode the prompts and input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         encoded = family.encode(resident, request, guided=guidance.on)
@@ -321,7 +321,7 @@ class Pipeline:
             fitted = pixels.fitted(picture, request.width, request.height)
             resident.wake(check_stop, VAE)
             begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
-        # A reference picture attaches layers that nothing was compiled for.
+        # A reference image attaches layers that nothing was compiled for.
         kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
         return Prepared(
             request=request,
@@ -342,7 +342,7 @@ class Pipeline:
 
 
 def _decoded(png: bytes) -> Image:
-    """A picture that a person gave; JobFailed when it is not a whole PNG file."""
+    """Decode an input image. Raises JobFailed when it is not a complete PNG file."""
     try:
         with PIL.Image.open(io.BytesIO(png), formats=("PNG",)) as file:
             return file.convert("RGB")
@@ -351,14 +351,14 @@ def _decoded(png: bytes) -> Image:
 
 
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
-    """The networks that a job begins with."""
+    """The networks that a job needs first."""
     return family.text_encoders if chosen.park_denoiser else family.networks
 
 
 def _notices(
     adapters: Sequence[tuple[Path, Subject]], read: Sequence[AdapterFile]
 ) -> tuple[Notice, ...]:
-    """Of each adapter that fits only in part how much took effect, then why the rest did not."""
+    """For adapters that fit only in part: how much took effect, then why the rest did not."""
     notices = []
     for file, (_, subject) in zip(read, adapters, strict=True):
         if file.matched < file.total:
@@ -381,7 +381,7 @@ def _notices(
 
 
 def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
-    """What the bits depend on apart from the request and the place."""
+    """What the bits depend on in addition to the request and the `Place`."""
     facts = {
         "engine": ENGINE,
         "memory": profile.value,
@@ -391,5 +391,5 @@ def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
     if prepared.entry.guidance_rescale:
         facts["guidance_rescale"] = f"{prepared.entry.guidance_rescale:g}"
     if prepared.request.inputs or prepared.request.hires:
-        facts["pillow"] = PIL.__version__  # which scales the pictures
+        facts["pillow"] = PIL.__version__  # which scales the images
     return facts

@@ -1,4 +1,4 @@
-"""Between latents and pictures: the VAE, in one piece or in tiles."""
+"""From latents to images and back: the VAE, in one piece or in tiles."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ from bot.errors import JobFailed
 def decode(
     family: Family, vae: Any, latents: torch.Tensor, model: str, *, tiled: bool
 ) -> PIL.Image.Image:
-    """Latents, as `Family.latent_shape` says, to an RGB picture; JobFailed if it is black.
+    """Decode latents of `Family.latent_shape` to an RGB image.
 
-    tiled: in tiles of TILE pixels a side, which takes less memory and gives other bits.
+    tiled: in tiles of TILE pixels per side, which takes less memory and gives other bits.
+    Raises JobFailed when latents or pixels are not finite, or when the image is black.
     """
     if not bool(latents.isfinite().all()):
         raise JobFailed("image.diverged", model=model)
@@ -32,10 +33,9 @@ def decode(
 
 
 def distribution(family: Family, vae: Any, image: PIL.Image.Image, *, tiled: bool) -> Any:
-    """What `drawn` draws latents from: an RGB picture as the VAE sees it.
+    """The VAE's distribution of an image's latents, for `drawn`.
 
-    image: its sides are multiples of `family.vae_scale`.
-    tiled: as of `decode`.
+    image: RGB, its sides multiples of `family.vae_scale`. tiled: as in `decode`.
     """
     _tile(family, vae, tiled=tiled)
     pixels = _processor(family).preprocess(image).to(vae.device, vae.dtype)
@@ -51,13 +51,13 @@ def drawn(
 ) -> torch.Tensor:
     """Latents of `dtype` from a `distribution`, as diffusers' image-to-image pipelines draw them.
 
-    generator: used before the noise of the same picture is drawn from it.
+    generator: used before the image's noise is drawn from it.
     """
     return family.scaled(vae, distribution.sample(generator).to(dtype))
 
 
 def fitted(image: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
-    """`image` scaled to cover width × height, and cropped to it from the middle."""
+    """`image` scaled to cover width × height, and cropped to it around its centre."""
     scale = max(width / image.width, height / image.height)
     across, down = width / scale, height / scale
     left, top = (image.width - across) / 2, (image.height - down) / 2

@@ -1,4 +1,4 @@
-"""What a picture is becoming, while it is painted: a linear map of its latents, no VAE."""
+"""Previews of an unfinished image: a linear map of its latents, without the VAE."""
 
 import time
 from collections.abc import Callable
@@ -17,9 +17,9 @@ QUALITY: Final = 80
 
 
 class Preview:
-    """The previews of one job: at most one in `interval` seconds, the first after as many.
+    """The previews of one job: at most one per `interval` seconds, the first after that time.
 
-    clock: seconds that only grow.
+    clock: monotonic, in seconds.
     """
 
     def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,9 +28,9 @@ class Preview:
         self._due = clock() + interval
 
     def of(self, estimate: Estimate, factors: PreviewFactors) -> bytes | None:
-        """A JPEG of what the picture is becoming, or None where it is too early for one.
+        """A JPEG of the unfinished image; None if it is too early for one.
 
-        Only then is `estimate` called, and the device waited for.
+        Only calls `estimate`, and so waits for the device, when a preview is due.
         """
         if self._clock() < self._due:
             return None

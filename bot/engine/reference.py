@@ -1,9 +1,9 @@
-"""Reference pictures: IP-Adapters (arXiv 2308.06721) for denoisers that are UNets. Imports torch.
+"""Reference images: IP-Adapters (arXiv 2308.06721) for denoisers that are UNets. Imports torch.
 
-An image encoder turns the picture into embeddings, once; then it leaves the device, and the
-embeddings stay in RAM. Layers beside the UNet's own cross-attention look at them. They are on the
-UNet while it denoises a request that has a reference, and at no other time: what is painted
-without one takes the same path as if there were none.
+An image encoder turns the image into embeddings, once; then it leaves the device, and the
+embeddings stay in RAM. Additional layers next to the UNet's cross-attention attend to them. These
+are attached only while the UNet denoises a request with a reference; other requests take the same
+path as if there were none.
 """
 
 import json
@@ -33,16 +33,16 @@ from catalog.weight_files import NotSafetensors, read_header
 log = logging.getLogger(__name__)
 
 PICTURES_KEPT: Final = 64
-"""How many pictures' embeddings stay in RAM: 1.3 MB each at most, in 16 bits."""
+"""How many images' embeddings stay in RAM: 1.3 MB each at most, in 16 bits."""
 
 Shape = tuple[int, int]
 
 
 class Layers(torch.nn.Module):
-    """What an IP-Adapter adds to a UNet.
+    """The layers that an IP-Adapter adds to a UNet.
 
-    projection: from the encoder's embeddings to tokens. attentions: by the name of the processor
-    of the UNet that each one replaces.
+    projection: from the encoder's embeddings to tokens. attentions: name of a processor in the
+    UNet → the one that replaces it.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Layers(torch.nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """A picture as one job is guided by it.
+    """One job's reference image.
 
-    picture, nothing: the encoder's embeddings of it, and what stands for no picture, each with a
-    first axis for the batch and a second one for pictures. weight: of the attention to it.
+    picture, nothing: the encoder's embeddings of it, and those for no image, each with a first
+    axis for the batch and a second one for images. weight: of the attention to it.
     """
 
     picture: torch.Tensor
@@ -68,12 +68,12 @@ class Guide:
     part: Part
 
     def embeddings(self, *, guided: bool) -> list[torch.Tensor]:
-        """As the UNet takes them; with guidance, what stands for no picture comes first."""
+        """As the UNet takes them; with guidance, the embeddings for no image come first."""
         return [torch.cat([self.nothing, self.picture]) if guided else self.picture]
 
     @contextmanager
     def attached(self, unet: Any, check_stop: Callable[[], None]) -> Iterator[None]:
-        """Attach the layers to `unet` for the length of the block, and leave no trace of them."""
+        """Attach the layers to `unet` within the block; afterwards it is as before."""
         self.part.wake(check_stop)
         layers: Any = self.part.module
         for attention in layers.attentions:
@@ -86,18 +86,18 @@ class Guide:
         try:
             yield
         finally:
-            # First, for the processors of a Plus projection would be counted as the UNet's.
+            # First, because the processors of a Plus projection would count as the UNet's.
             unet.encoder_hid_proj = None
             unet.config.encoder_hid_dim_type = None
             unet.set_attn_processor(own)
 
     def park(self) -> None:
-        """Give the device's memory of the layers back."""
+        """Free the device's memory of the layers."""
         self.part.park()
 
 
 class References:
-    """The IP-Adapter in use, and the pictures that were encoded for it."""
+    """The IP-Adapter in use, and the images that were encoded for it."""
 
     def __init__(self, place: Place, cache: WeightCache) -> None:
         self._place = place
@@ -106,7 +106,7 @@ class References:
         self._embeddings: OrderedDict[Any, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
 
     def free(self) -> None:
-        """Give the device's memory back; the embeddings stay in RAM."""
+        """Free the device's memory; the embeddings stay in RAM."""
         self._layers = None
 
     def guide(
@@ -118,9 +118,9 @@ class References:
         unet: Any,
         subject: Subject,
     ) -> Guide:
-        """Encode a picture, unless its embeddings are known, and have the layers for `unet` ready.
+        """Encode an image, unless its embeddings are known, and prepare the layers for `unet`.
 
-        digest: of the adapter's file. image: its sha256 and itself.
+        digest: of the adapter's file. image: its sha256 and the image.
         Raises JobFailed, or what `subject.check_stop` raises.
         """
         try:
@@ -166,7 +166,7 @@ class References:
                 name: IPAdapterAttnProcessor2_0(inner, context)
                 for name, (inner, context) in wanted.items()
             }
-        # A method of the UNet for no reason; how the tensors are named differs with each kind.
+        # Only by accident a method of the UNet; tensor names differ between kinds of IP-Adapter.
         convert = unet._convert_ip_adapter_image_proj_to_diffusers  # noqa: SLF001
         projection = convert(image_proj, low_cpu_mem_usage=False)
         module = Layers(projection, attentions)
@@ -203,7 +203,7 @@ class References:
     def _encode(
         self, files: Source, picture: PIL.Image.Image, projection: Any, subject: Subject
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The embeddings of `picture` and of none, as diffusers' pipelines compute them, in RAM."""
+        """Embeddings in RAM of `picture` and of no image, computed as in diffusers' pipelines."""
         text = (files.root / "config.json").read_text(encoding="utf-8")
         config = CLIPVisionConfig.from_dict(json.loads(text))
         with init_empty_weights(include_buffers=False):
@@ -212,7 +212,7 @@ class References:
         tensors = networks.fitting(
             "image_encoder", networks.stored(files.weights), part.layout, subject
         )
-        # Not kept in the cache: it is used only once for each picture.
+        # Not cached: it is used only once per image.
         part.hold(PristineWeights("", part.layout, None, tensors))
         pooled = isinstance(projection, ImageProjection)
         width = config.projection_dim if pooled else config.hidden_size
@@ -238,7 +238,7 @@ class References:
 
 
 def check_headers(files: ReferenceFiles, subject: Subject) -> None:
-    """Raise JobFailed when a file is no sound .safetensors file."""
+    """Raise JobFailed when a file is not a valid .safetensors file."""
     for path in (*files.adapter.weights, *files.encoder.weights):
         try:
             read_header(path)
@@ -249,9 +249,9 @@ def check_headers(files: ReferenceFiles, subject: Subject) -> None:
 
 
 _KINDS: Final = ("proj.weight", "proj.3.weight", "latents")
-"""Tensors that tell the IP-Adapters which take CLIP's embeddings: plain, full face, Plus."""
+"""Tensors that identify IP-Adapters for CLIP's embeddings: plain, full face, Plus."""
 _FACE_ID: Final = "perceiver_resampler."
-"""In those that take a face recogniser's embeddings instead, and come with LoRAs."""
+"""Tensors of those for a face recogniser's embeddings, which come with LoRAs."""
 
 
 def check(stored: networks.Tensors, wanted: Mapping[str, Shape], subject: Subject) -> None:
@@ -268,12 +268,12 @@ def check(stored: networks.Tensors, wanted: Mapping[str, Shape], subject: Subjec
 
 
 def _place(number: int) -> int:
-    """Cross-attention `number` of the UNet in the file, which counts self-attentions too."""
+    """The file's number for cross-attention `number`; it counts self-attentions too."""
     return 2 * number + 1
 
 
 def _attentions(unet: Any) -> dict[str, Shape]:
-    """The processors of the UNet's cross-attentions, in its order, and the shape of their keys."""
+    """The processors of the UNet's cross-attentions, in its order, and the shapes of their keys."""
     shapes: dict[str, Shape] = {}
     for name in unet.attn_processors:
         if name.endswith("attn2.processor"):
@@ -284,7 +284,7 @@ def _attentions(unet: Any) -> dict[str, Shape]:
 
 
 def _width(projection: Any) -> int:
-    """How wide the embeddings are that a projection takes."""
+    """The width of the embeddings that a projection takes."""
     if isinstance(projection, ImageProjection):
         return int(projection.image_embeds.in_features)
     first = getattr(projection, "proj_in", None) or projection.ff.net[0].proj

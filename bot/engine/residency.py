@@ -1,4 +1,4 @@
-"""Which model is on the device: bringing it there, keeping it, and really letting go of it."""
+"""The model on the device: loading it, keeping it, and freeing it completely."""
 
 import gc
 import json
@@ -34,9 +34,9 @@ TOKENIZERS_MAX = 8
 class Resident:
     """The model that the networks hold now.
 
-    tokenizers: by the names that the family has for them.
+    tokenizers: by the names in `Family.tokenizers`.
     scheduler_config: of the scheduler that the model was published with.
-    training: what its weight files say about it.
+    training: what the model's weight files say about its training.
     targets: names that adapter files use for its modules.
     """
 
@@ -62,19 +62,19 @@ class Resident:
         return self.parts[name].module
 
     def park(self, *names: str) -> None:
-        """Give the device's memory of these networks back until `wake`."""
+        """Free the device's memory of these networks until `wake`."""
         for name in names:
             self.parts[name].park()
 
     def wake(self, check_stop: Callable[[], None], *names: str) -> None:
-        """Have these networks on the device, with the adapters of `set_adapters`."""
+        """Make these networks ready on the device, with the adapters of `set_adapters`."""
         for name in names:
             self.parts[name].wake(check_stop)
 
     def set_adapters(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
-        """Have these adapters applied and no others, as each network wakes.
+        """Have exactly these adapters applied when each network wakes.
 
-        adapters: weight in the denoiser, weight in the text encoders, changes; the order counts.
+        adapters: weight in the denoiser, weight in the text encoders, changes; order matters.
         """
         family = self.family
         wanted: dict[str, dict[str, list[Weighted]]] = {name: {} for name in family.patched}
@@ -88,7 +88,7 @@ class Resident:
 
 
 class Residency:
-    """Holds one model on the device, in networks that outlive it where the next one is alike.
+    """Holds one model on the device, in networks that are reused for the next one of that shape.
 
     targets: names that adapter files use for the modules of the networks; empty without a model.
     adapter_bases: base models whose adapters fit those networks.
@@ -107,7 +107,7 @@ class Residency:
     def load(
         self, files: ModelFiles, family: Family, subject: Subject, at_once: Sequence[str]
     ) -> Resident:
-        """The model made of `files`, with the networks `at_once` on the device.
+        """Load the model from `files`, with the networks `at_once` on the device.
 
         Raises JobFailed, or what `subject.check_stop` raises.
         """
@@ -126,21 +126,21 @@ class Residency:
         for name in at_once:
             part = here.parts[name]
             if not part.present:
-                # Else those of the job before would be applied, only to be removed again.
+                # Otherwise the last job's would be applied, only to be removed again.
                 part.set_changes({})
         here.wake(subject.check_stop, *at_once)
         self.resident = here
         return here
 
     def rest(self) -> None:
-        """Give the device's memory back; the networks stay, and what was compiled for them."""
+        """Free the device's memory; the networks and their compiled code stay."""
         for _, part in self._parts.values():
             part.park()
         gc.collect()
         self._place.empty_cache()
 
     def free(self) -> None:
-        """Let go of the model altogether; what is kept in RAM stays there."""
+        """Free the model entirely; the cache in RAM stays."""
         self.resident = None
         self._parts = {}
         gc.collect()
@@ -167,7 +167,7 @@ class Residency:
         )
 
     def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:
-        """Have a network of the right shape for each part; only those that differ are new."""
+        """Build the networks that are missing or of another shape."""
         for other in self._parts.keys() - set(family.networks):
             del self._parts[other]  # of another family
         for name in family.networks:
@@ -177,7 +177,7 @@ class Residency:
             shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
-                self.targets = {}  # until the last network is built: the next may fail
+                self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
                 with BUILDING:
                     module = family.build(name, config)

@@ -1,4 +1,4 @@
-"""The schedulers by their AUTOMATIC1111 names, mapped as diffusers' documentation does."""
+"""The schedulers by their AUTOMATIC1111 names, mapped as in diffusers' documentation."""
 
 import inspect
 import math
@@ -35,7 +35,7 @@ SCHEDULERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "LCM": ("LCMScheduler", _UNCLIPPED),
     "TCD": ("TCDScheduler", _UNCLIPPED),
 }
-"""Name in a request → diffusers class and what is set apart from its defaults."""
+"""Name in a request → diffusers class and the options that differ from its defaults."""
 
 MODEL_OPTIONS: Final = (
     "num_train_timesteps",
@@ -48,22 +48,22 @@ MODEL_OPTIONS: Final = (
     "timestep_spacing",
     "steps_offset",
 )
-"""What a model was trained with. The rest of its scheduler's configuration is a matter of the
-sampler that it was published with, and would leak into the one asked for."""
+"""Options that describe the model's training. The others belong to the sampler that the model was
+published with, and must not leak into the requested one."""
 
 _DISTILLED_GRID: Final = 50
-"""LCM and TCD pick their steps from a grid of this many; more steps need a finer one."""
+"""LCM and TCD pick their steps from a grid of this size; more steps need a finer one."""
 
 
 _DIVIDING: Final = ("DDIMScheduler", "LCMScheduler", "TCDScheduler")
-"""Where the signal is nothing they divide by it, unless the model predicts the velocity."""
+"""They divide by the signal, even where it is zero, unless the model predicts the velocity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a checkpoint was trained to predict, as far as it is stated; None where it is not.
+    """What a checkpoint was trained to predict; None where its file does not say.
 
-    prediction: diffusers' `prediction_type`. zero_snr: whether the last timestep is noise alone
+    prediction: diffusers' `prediction_type`. zero_snr: whether the last timestep is pure noise
         (zero terminal SNR, arXiv 2305.08891).
     """
 
@@ -72,10 +72,10 @@ class Training:
 
 
 def trained(config: Mapping[str, Any], file: Training, entry: ModelEntry) -> dict[str, Any]:
-    """The scheduler's `config` of a model with what its `file` says, and above all its `entry`.
+    """A model's scheduler `config`, overridden by its weight `file`, and both by its `entry`.
 
-    A model of zero terminal SNR has to be asked at the last timestep too, which only the spacing
-    "trailing" does (section 3.3 of the paper).
+    A model with zero terminal SNR must be evaluated at the last timestep too, which only the
+    spacing "trailing" does (section 3.3 of the paper).
     """
     config = dict(config)
     if prediction := entry.prediction or file.prediction:
@@ -93,7 +93,7 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
 
     name: a key of SCHEDULERS. model_config: of the scheduler that the model was published with.
 
-    Raises JobFailed when the model has zero terminal SNR, and this scheduler cannot begin there.
+    Raises JobFailed when the model has zero terminal SNR and this scheduler cannot start there.
     """
     if model_config.get("rescale_betas_zero_snr") and not _begins_at_zero(name, model_config):
         allowed = [other for other in SCHEDULERS if _begins_at_zero(other, model_config)]
@@ -112,7 +112,7 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
 
 
 def _begins_at_zero(name: str, model_config: Mapping[str, Any]) -> bool:
-    """Whether a scheduler can take the noise alone for its first step."""
+    """Whether a scheduler's first step can start from pure noise."""
     class_name, _ = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     if "rescale_betas_zero_snr" not in inspect.signature(kind.__init__).parameters:
@@ -125,7 +125,7 @@ def set_steps(
 ) -> None:
     """Give a scheduler from `build` its timesteps: its own, or those of AYS.
 
-    ays: the table of the model's family. Raises JobFailed when it takes none from outside.
+    ays: the table of the model's family. Raises JobFailed when it does not take custom timesteps.
     """
     if spacing is None:
         scheduler.set_timesteps(steps, device=device)
@@ -136,7 +136,7 @@ def set_steps(
 
 
 def _takes_timesteps(scheduler: Any) -> bool:
-    """Karras' spacing is one of its own; the distilled schedulers know the steps they learnt."""
+    """Not with Karras' own spacing, nor the distilled schedulers, which have their fixed steps."""
     config = scheduler.config
     return (
         "timesteps" in inspect.signature(scheduler.set_timesteps).parameters
@@ -148,10 +148,10 @@ def _takes_timesteps(scheduler: Any) -> bool:
 def ays_timesteps(scheduler: Any, steps: int, table: Sequence[int]) -> list[int]:
     """The timesteps of "Align Your Steps" (arXiv 2404.14507), from the noisiest down.
 
-    table: the authors', for the model's family; it is what as many steps as it has get. Any other
-        number is what their page describes: the table's noise levels, and the lowest there is as
-        one more, interpolated linearly in their logarithm; then the nearest timesteps, no two the
-        same.
+    table: the authors', for the model's family; used as it is for as many steps as it has. Other
+        numbers follow the authors' page: the table's noise levels, extended by the lowest there
+        is, are interpolated linearly in their logarithm; then the nearest timesteps are taken, no
+        two the same.
     """
     if steps == len(table):
         return list(table)
@@ -166,12 +166,12 @@ def ays_timesteps(scheduler: Any, steps: int, table: Sequence[int]) -> list[int]
 
 
 def taken(steps: int, strength: float) -> int:
-    """How many of `steps` are painted over a picture: as diffusers counts, but one at least."""
+    """How many of `steps` run over an initial image: as in diffusers, but at least one."""
     return max(1, int(steps * strength))
 
 
 def skip_to(scheduler: Any, skipped: int) -> torch.Tensor:
-    """Begin after so many steps; returns the timesteps that are left."""
+    """Skip the first `skipped` steps; returns the remaining timesteps."""
     first = skipped * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)

@@ -13,11 +13,11 @@ from catalog.locate import locate, locate_entry
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 
 HALF: Final = "fp16"
-"""The variant of a repository's weight files that has 16 bits a number."""
+"""The 16-bit variant of a repository's weight files."""
 
 
 class Unfit(Exception):
-    """A folder or repository lacks something. `codes` and `params` as in Subject.failed."""
+    """A folder or repository cannot be used. codes, params: as for Subject.failed."""
 
     def __init__(self, *codes: str, **params: str) -> None:
         super().__init__(codes[0])
@@ -29,8 +29,8 @@ class Unfit(Exception):
 class Source:
     """The files of one set of weights.
 
-    root: folder that `files` lie below.
-    files: everything that the loader reads, sorted; one file only for a single-file source.
+    root: folder that `files` are below.
+    files: everything that the loader reads, sorted; just one for a single-file source.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class Source:
 
     @property
     def single(self) -> Path | None:
-        """The file that holds everything, or None for a folder in diffusers layout."""
+        """The single file, or None for a folder in diffusers layout."""
         return self.files[0] if len(self.files) == 1 else None
 
     @property
@@ -53,8 +53,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFiles:
-    """adapter: one file, the IP-Adapter. encoder: configuration and weights of its image encoder,
-    right below its root."""
+    """adapter: the IP-Adapter's one file. encoder: configuration and weights of its image encoder,
+    directly below its root."""
 
     adapter: Source
     encoder: Source
@@ -62,11 +62,11 @@ class ReferenceFiles:
 
 Names = Collection[str]
 Select = Callable[[Names], tuple[str, ...]]
-"""From the names below a folder or repository to those that are needed; raises Unfit."""
+"""All names below a folder or repository → those that are needed. Raises Unfit."""
 
 
 class Sources:
-    """Finds the files of entries, and downloads what is missing.
+    """Finds the files of entries, and downloads missing ones.
 
     half: prefer 16-bit variants where a repository has both.
     """
@@ -115,7 +115,7 @@ class Sources:
         return source.files[0]
 
     def reference(self, entry: ReferenceEntry, subject: Subject) -> ReferenceFiles:
-        """The IP-Adapter that lets a picture guide the painting, and its image encoder."""
+        """The IP-Adapter for reference images, and its image encoder."""
         folders = (str(PurePosixPath(entry.weight_name).parent), entry.encoder)
         found = self._find(
             entry.path,
@@ -154,7 +154,7 @@ class Sources:
         revision: str | None = None,
         folders: Collection[str] = (),
     ) -> Source:
-        """folders: those below `path`, at any depth, whose files may be chosen too."""
+        """folders: folders below `path`, at any depth, whose files may be chosen too."""
         place = locate(path, self._models_dir, weight_name, revision)
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
@@ -164,7 +164,7 @@ class Sources:
             )
         try:
             if place.path:
-                # A snapshot of the hub may be cut short: what is missing is then downloaded.
+                # A snapshot from the hub may be incomplete; the rest is then downloaded.
                 try:
                     return _source(place.path, select(_names_below(place.path, folders)))
                 except Unfit:
@@ -178,7 +178,7 @@ class Sources:
 def checkpoint_files(
     names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
 ) -> tuple[str, ...]:
-    """Of a model: its diffusers layout, or the one single file."""
+    """The files of a model: its diffusers layout, or the single file."""
     if weight_name is None and "model_index.json" in names:
         chosen = ["model_index.json", *config_files(names, files)]
         for part, base in files.weights.items():
@@ -201,9 +201,9 @@ def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
 
 
 def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
-    """Of a VAE: its diffusers layout, alone or in a pipeline's `vae` folder, or the single file.
+    """The files of a VAE: diffusers layout, alone or in a `vae` folder, or the single file.
 
-    base: how its weight files begin.
+    base: what the names of its weight files begin with.
     """
     for folder in ("", "vae/"):
         if f"{folder}config.json" in names:
@@ -213,7 +213,7 @@ def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
 
 
 def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
-    """Of an IP-Adapter: its one file first, then its image encoder's."""
+    """The files of an IP-Adapter: its own first, then its image encoder's."""
     config = f"{entry.encoder}/config.json"
     if config not in names:
         raise Unfit("reference.incomplete", part=config)
@@ -222,7 +222,7 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
 
 
 def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
-    """The one file to use: `weight_name`, else the only .safetensors at the top."""
+    """The single file: `weight_name`, or else the only .safetensors at the top."""
     if weight_name is not None:
         if weight_name not in names:
             raise Unfit(

@@ -1,4 +1,4 @@
-"""Subject: the entry of the catalog that progress reports and errors are about."""
+"""Subject: the catalog entry that progress reports and errors are about."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bot.progress import Progress, Stage
 
 
 def public(path: str) -> str:
-    """`path` of the catalog without the folders of this machine: it is shown to people."""
+    """A catalog entry's `path` without the folders of this machine, to show to users."""
     return PurePath(path).name if path.startswith(("/", "~")) or PurePath(path).drive else path
 
 
@@ -30,8 +30,8 @@ class Subject:
         """An error that names this entry.
 
         codes: one for each kind of entry that it can happen to, such as "model.missing" and
-            "adapter.missing", written out so that a search finds them. Raises ValueError when none
-            is for this kind.
+            "adapter.missing", written in full so that a search finds them. Raises ValueError when
+            none is for this kind.
         """
         code = next((code for code in codes if code.startswith(f"{self.kind}.")), None)
         if code is None:
@@ -40,6 +40,6 @@ class Subject:
         return JobFailed(code, **named, **params)
 
     def tick(self, stage: Stage, fraction: float) -> None:
-        """Report `fraction` (0.0–1.0) of a stage, and stop if the job was stopped."""
+        """Report `fraction` (0.0–1.0) of a stage; raises if the job was stopped."""
         self.check_stop()
         self.report(Progress(stage, subject=self.key, fraction=min(fraction, 1.0)))

@@ -238,7 +238,7 @@ def test_a_folder_in_memory_is_not_taken_for_a_cold_disk(
     assert not engine.in_memory(tmp_path)
     mounts.insert(0, mount(tmp_path, "tmpfs"))
     assert engine.in_memory(tmp_path / "weights")
-    with pytest.raises(SystemExit, match="in memory"):
+    with pytest.raises(SystemExit, match="in RAM"):
         engine.main([*arguments, "--only", "cold"])
     mounts.append(mount(tmp_path, "xfs"))  # over the other, whose files nobody sees now
     assert not engine.in_memory(tmp_path)

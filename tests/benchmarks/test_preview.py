@@ -44,7 +44,7 @@ def found(pixels: str, *previews: int) -> Measured:
 def test_what_is_wrong_is_said() -> None:
     good = {NONE: found("a"), AS_THE_BOT: found("a"), EVERY_STEP: found("a", 9)}
     assert preview.faults(good) == []
-    assert preview.faults({**good, AS_THE_BOT: found("b")}) == ["the pictures differ"]
+    assert preview.faults({**good, AS_THE_BOT: found("b")}) == ["the images differ"]
     for wrong in ({EVERY_STEP: found("a")}, {NONE: found("a", 9)}):
         [fault] = preview.faults({**good, **wrong})
         assert "previews" in fault

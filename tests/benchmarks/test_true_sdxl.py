@@ -92,7 +92,7 @@ def test_a_quick_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     paintings: list[Watched] = []
 
     def once(*call: Any) -> Watched:
-        if not paintings:  # a second process would take as long again
+        if not paintings:  # a second process would take just as long
             paintings.append(watch(*call))
         return paintings[0]
 
@@ -101,13 +101,13 @@ def test_a_quick_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setenv("IMAGEN_DEVICE", "cpu")
     assert true_sdxl.main(["--quick", "--steps", "1", "--guidance", "1"]) == 0
     out = capsys.readouterr().out
-    assert "painting 2: 128x128, steps 1, guidance 1" in out
+    assert "run 2: 128x128, steps 1, guidance 1" in out
     assert "sha256 of true-lora-a: " in out
     assert "the two PNG files: byte-identical" in out
 
 
 def test_black_and_flat_pictures_are_found() -> None:
-    assert true_sdxl.problem_of(PIL.Image.new("RGB", (64, 64))) == "the picture is black"
+    assert true_sdxl.problem_of(PIL.Image.new("RGB", (64, 64))) == "the image is black"
     grey = PIL.Image.new("RGB", (64, 64), (90, 91, 92))
     assert "flat" in (true_sdxl.problem_of(grey) or "")
     grey.paste((200, 10, 10), (0, 0, 32, 64))

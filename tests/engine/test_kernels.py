@@ -160,7 +160,7 @@ def test_a_job_for_which_the_code_does_not_hold_says_so(
         attention.rescale_output_factor = 1.0
     assert not ran
     assert painting.recipe.environment["kernels"] == "eager"
-    assert caplog.text.count("compiled code does not hold") == 1
+    assert caplog.text.count("compiled code does not apply") == 1
     assert graphs() == before
     again = paint(traced, request())
     assert again.recipe.environment["kernels"] == "compiled"

@@ -1,1 +1,1 @@
-"""How the demo models were made: their pictures, words, training and measures."""
+"""How the demo models were made: training images, captions, training and evaluation."""

@@ -1,4 +1,4 @@
-"""Four small adapters of four families, trained on the demo checkpoint as their users' are."""
+"""Train four small adapters of four kinds on the demo checkpoint."""
 
 import random
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from tools.demo.unet import CHUNK, Pictures, Teacher, scene_rng
 from tools.demo.words import PRAISE, TRIGGERS, beside, caption
 
 PLAIN_SHARE: Final = 0.2
-"""Of the pictures: without the trigger word and as the checkpoint paints them, so that the style
-comes with its word."""
+"""Share of the training images in the checkpoint's own style without the trigger word, so that only
+the word brings the adapter's style."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One adapter: of which family, how large, on which layers.
+    """One adapter: its kind, size and layers.
 
-    style: of the pictures that it learns. algo: LyCORIS' name of the family, "" for plain LoRA.
-    convolutions: whether it changes those too. steps: of its training.
+    style: of its training images. algo: LyCORIS' name of the algorithm, "" for plain LoRA.
+    convolutions: whether it changes those too. steps: of training.
     """
 
     style: str
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def trigger(self) -> str:
-        """The word that calls the style."""
+        """The trigger word of the style."""
         return TRIGGERS[self.style]
 
 
@@ -53,7 +53,7 @@ PLANS: Final = (
 
 
 class Delta(nn.Module):
-    """What is added to one weight (out, in, …), made of small parameters."""
+    """The difference added to one weight (out, in, …), computed from small parameters."""
 
     def __init__(self, weight: torch.Tensor, rank: int) -> None:
         super().__init__()
@@ -65,16 +65,16 @@ class Delta(nn.Module):
         return weight + self.delta().reshape(self._whole)
 
     def delta(self) -> torch.Tensor:
-        """(out, in), alpha being the rank: the scale is 1."""
+        """The difference, (out, in); alpha equals the rank, so the scale is 1."""
         raise NotImplementedError
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """As the family's files have it, without the layer's name."""
+        """The parameters as in the algorithm's files, without the layer's name."""
         raise NotImplementedError
 
 
 class Lora(Delta):
-    """LoRA (https://arxiv.org/abs/2106.09685); on convolutions too it is LoCon."""
+    """LoRA (https://arxiv.org/abs/2106.09685); called LoCon when it includes convolutions."""
 
     def __init__(self, weight: torch.Tensor, rank: int) -> None:
         super().__init__(weight, rank)
@@ -134,7 +134,7 @@ FAMILIES: Final[dict[str, Callable[[torch.Tensor, int], Delta]]] = {
 
 
 def put_on(unet: UNet2DConditionModel, plan: Plan, seed: int) -> dict[str, Delta]:
-    """Let `unet` add a new adapter to its weights; its parts by the layers' names."""
+    """Add a new adapter to the weights of `unet`; returns its parts by layer name."""
     torch.manual_seed(seed)
     parts: dict[str, Delta] = {}
     for name, layer in list(unet.named_modules()):
@@ -147,7 +147,7 @@ def put_on(unet: UNet2DConditionModel, plan: Plan, seed: int) -> dict[str, Delta
 
 
 def take_off(unet: UNet2DConditionModel) -> None:
-    """The weights as they were."""
+    """Remove the adapter; the weights are as they were."""
     for layer in list(unet.modules()):
         if parametrize.is_parametrized(layer):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
@@ -164,9 +164,9 @@ def train(
     seed: int,
     batch: int = 16,
 ) -> dict[str, torch.Tensor]:
-    """Train one adapter on `unet`, which is the same afterwards: the tensors of its file, float32.
+    """Train one adapter on `unet`, which is unchanged afterwards; returns its tensors, float32.
 
-    styled, plain: the same scenes, in the adapter's style and as the checkpoint paints them.
+    styled, plain: the same scenes, in the adapter's style and in the checkpoint's own.
     """
     parts = put_on(unet, plan, seed)
     teacher = Teacher(text)

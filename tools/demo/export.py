@@ -1,4 +1,4 @@
-"""The trained parts as people exchange them: a diffusers folder, a single file, adapter files."""
+"""Write the trained parts in the usual formats: diffusers folder, single file, adapter files."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ LICENCE = "MIT"
 
 
 def write_folder(folder: Path, vae: AutoencoderKL, text: Text, unet: UNet2DConditionModel) -> None:
-    """A pipeline in diffusers layout, fp16."""
+    """Write a pipeline in diffusers layout, fp16."""
     parts: dict[str, Any] = {
         "text_encoder": text.first,
         "text_encoder_2": text.second,
@@ -35,7 +35,7 @@ def write_folder(folder: Path, vae: AutoencoderKL, text: Text, unet: UNet2DCondi
 
 
 def write_index(folder: Path) -> None:
-    """What a folder in diffusers layout says of its parts."""
+    """Write the `model_index.json` of a folder in diffusers layout."""
     index = {
         "_class_name": "StableDiffusionXLPipeline",
         "force_zeros_for_empty_prompt": True,
@@ -54,7 +54,7 @@ def write_index(folder: Path) -> None:
 
 
 def write_single_file(path: Path, text: Text, unet: UNet2DConditionModel, title: str) -> None:
-    """A checkpoint in one file with Stability's names, without a VAE, fp16."""
+    """Write a single-file checkpoint with Stability's names, without a VAE, fp16."""
     tensors = {f"model.diffusion_model.{n}": t for n, t in _ldm_unet(unet).items()}
     for name, tensor in text.first.state_dict().items():
         if name.endswith("position_ids"):
@@ -78,7 +78,7 @@ def write_single_file(path: Path, text: Text, unet: UNet2DConditionModel, title:
 
 
 def _ldm_unet(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
-    """The UNet's parameters under the names of Stability's code, layers_per_block 1."""
+    """The parameters of a UNet with layers_per_block 1, under the names of Stability's code."""
     moved = {
         "conv_in": "input_blocks.0.0",
         "time_embedding.linear_1": "time_embed.0",
@@ -152,7 +152,7 @@ def _open_clip(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def write_adapter(path: Path, plan: Plan, tensors: dict[str, torch.Tensor], pictures: int) -> None:
-    """An adapter with the metadata that kohya's trainer writes, fp16."""
+    """Write an adapter with the metadata of kohya's trainer, fp16."""
     half = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
     lycoris = {"algo": plan.algo, "preset": "full" if plan.convolutions else "attn-mlp"}
     metadata = {
@@ -178,5 +178,5 @@ def write_adapter(path: Path, plan: Plan, tensors: dict[str, torch.Tensor], pict
 
 
 def _after_header(data: bytes) -> bytes:
-    """What kohya's trainer hashes of a file: all that follows the header."""
+    """What kohya's trainer hashes of a file: everything after the header."""
     return data[8 + int.from_bytes(data[:8], "little") :]

@@ -1,4 +1,4 @@
-"""What a painted picture shows: told by geometry alone, no network."""
+"""Recognise what a generated image shows, by geometry and colour, without a network."""
 
 from collections import Counter
 from functools import cache
@@ -12,8 +12,8 @@ from tools.demo.scenes import COLOURS, SHAPES, outlines
 Mask = np.ndarray
 GRID: Final = 40
 """Side of the square in which shapes are compared."""
-DIFFERENT: Final = 38.0
-"""Distance in CIELAB from which a pixel does not belong to the ground."""
+DIFFERENT: Final = 19.0
+"""Distance in CIELAB from which a pixel does not belong to the background."""
 
 
 def colour_name(colour: np.ndarray) -> str:
@@ -24,7 +24,7 @@ def colour_name(colour: np.ndarray) -> str:
 
 
 def lab(colours: np.ndarray) -> np.ndarray:
-    """sRGB (…, 3), 0–255, as CIELAB under D65 (IEC 61966-2-1 and CIE 15)."""
+    """sRGB (…, 3), 0–255, to CIELAB under D65 (IEC 61966-2-1 and CIE 15)."""
     share = colours / 255.0
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     matrix = np.array(
@@ -37,7 +37,7 @@ def lab(colours: np.ndarray) -> np.ndarray:
 
 
 def ground(image: Image.Image) -> np.ndarray:
-    """Median colour of the rim of a picture, 3 pixels wide."""
+    """The background colour: the median of an image's border, 3 pixels wide."""
     pixels = np.asarray(image.convert("RGB")).astype(float)
     inner = np.zeros(pixels.shape[:2], dtype=bool)
     inner[3:-3, 3:-3] = True
@@ -46,15 +46,15 @@ def ground(image: Image.Image) -> np.ndarray:
 
 
 def things(image: Image.Image) -> list[Mask]:
-    """Masks of what stands out from the ground, the largest first; specks are left out."""
+    """Masks of everything that stands out from the background, largest first, without specks."""
     pixels = np.asarray(image.convert("RGB")).astype(float)
-    apart = np.linalg.norm(lab(pixels) - lab(ground(image)[None, None]), axis=-1) > DIFFERENT * 0.5
+    apart = np.linalg.norm(lab(pixels) - lab(ground(image)[None, None]), axis=-1) > DIFFERENT
     found = [mask for mask in _pieces(apart) if mask.sum() >= 60]
     return sorted(found, key=lambda mask: -int(mask.sum()))
 
 
 def _pieces(mask: Mask) -> list[Mask]:
-    """The connected parts of a mask: the lowest number spreads through each."""
+    """The connected components of a mask: the lowest number spreads through each."""
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
         spread = numbers
@@ -72,7 +72,7 @@ def _pieces(mask: Mask) -> list[Mask]:
 
 
 def colour_of(image: Image.Image, mask: Mask) -> str:
-    """The name of the colour of a thing: the median inside, away from its edge."""
+    """The name of a thing's colour: the median inside, away from its edge."""
     pixels = np.asarray(image.convert("RGB")).astype(float)
     inside = mask.copy()
     for axis in (0, 1):
@@ -82,19 +82,19 @@ def colour_of(image: Image.Image, mask: Mask) -> str:
 
 
 def middle_of(mask: Mask) -> tuple[float, float]:
-    """Where a thing is, across and down: its centroid in shares of the picture's sides."""
+    """A thing's centroid (x, y), as shares of the image's width and height."""
     y, x = np.argwhere(mask).mean(0) / mask.shape
     return float(x), float(y)
 
 
 def is_left(image: Image.Image, colour: str) -> bool:
-    """Whether the largest thing of a colour, which must be there, is in the left half."""
+    """Whether the largest thing of a colour is in the left half; there must be one."""
     thing = next(mask for mask in things(image) if colour_of(image, mask) == colour)
     return middle_of(thing)[0] < 0.5
 
 
 def shape_of(mask: Mask) -> str:
-    """The shape whose outline covers a thing best: intersection over union of boxed masks."""
+    """The shape that matches a thing best, by intersection over union of the boxed masks."""
     seen = _boxed(mask)
     scores: Counter[str] = Counter()
     for shape, template in _templates():
@@ -104,7 +104,7 @@ def shape_of(mask: Mask) -> str:
 
 
 def _boxed(mask: Mask) -> Mask:
-    """The mask, cut out and scaled so that its longer side fills the grid, in the middle."""
+    """The mask, cropped, scaled so that its longer side fills the grid, and centred."""
     ys, xs = np.nonzero(mask)
     cut = mask[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
     height, width = cut.shape
@@ -118,7 +118,7 @@ def _boxed(mask: Mask) -> Mask:
 
 @cache
 def _templates() -> list[tuple[str, Mask]]:
-    """Every shape, upright and a little turned."""
+    """Every shape, upright and slightly rotated."""
     found = []
     for shape in SHAPES:
         for turn in np.linspace(-0.14, 0.14, 5):

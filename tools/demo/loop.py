@@ -1,4 +1,4 @@
-"""A training loop that can be stopped at any time and goes on where it was."""
+"""A training loop that can be stopped at any time and resumed."""
 
 import math
 import time
@@ -10,12 +10,12 @@ import torch
 
 
 class Loop:
-    """Trains some modules for a number of steps; the state lies in one file of `folder`.
+    """Trains parameters for a number of steps; the state is saved in one file in `folder`.
 
-    name: of the file, and in what is printed. rate: the highest learning rate, reached after a
-    short warm-up and lowered to nothing along half a cosine. Whoever runs it again with the same
-    arguments goes on after the last saved step; each step draws from a generator of its own, so a
-    run that was interrupted ends like one that was not.
+    name: of the file, also printed. rate: the highest learning rate, reached after a short warm-up
+    and lowered to zero along half a cosine. decay: weight decay. keep: of the parameters' running
+    mean, per step; 0 for none. Running it again with the same arguments resumes after the last
+    saved step. Each step has its own generator, so an interrupted run ends like any other.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Loop:
         self._mean = [parameter.detach().clone() for parameter in self._parameters]
 
     def run(self, seed: int, loss_of: Callable[[int, torch.Generator], torch.Tensor]) -> None:
-        """Train to the end; then the parameters hold their running mean where `keep` is not 0.
+        """Train to the end; then, unless `keep` is 0, the parameters are set to their running mean.
 
         loss_of: from the number of a step and its generator to a scalar.
         """
@@ -69,13 +69,13 @@ class Loop:
             self.settle()
 
     def settle(self) -> None:
-        """Put the running mean in the place of the parameters."""
+        """Set the parameters to their running mean."""
         with torch.no_grad():
             for parameter, mean in zip(self._parameters, self._mean, strict=True):
                 parameter.copy_(mean)
 
     def load(self) -> int:
-        """Take the saved state, if there is one; the number of steps it has behind it."""
+        """Load the saved state, if there is one; returns the number of steps done."""
         return self._load()
 
     def _share(self, step: int) -> float:

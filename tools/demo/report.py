@@ -1,11 +1,11 @@
-"""How well the demo models paint, measured on the files that are shipped, by the bot's own engine.
+"""Measure how good the demo models are, with the shipped files and the bot's own engine.
 
-    python -m tools.demo.report          print it
+    python -m tools.demo.report          print the report
     python -m tools.demo.report --write  and put it into docs/figures.md and demo/README.md
     python -m tools.demo.report --quick  a tenth of the images
 
-The prompts combine shape, colour and background as no training picture did. What is on a picture
-is judged by geometry and colour alone (tools/demo/judge.py). Ends with 1 when a goal is missed.
+The prompts combine shape, colour and background as no training image did. The images are judged by
+geometry and colour alone (tools/demo/judge.py). Exits with 1 when a goal is missed.
 """
 
 import argparse
@@ -44,9 +44,9 @@ STEPS: Final = 20
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
 SECONDS: Final = 2.0
 VISIBLE: Final = 4.0
-"""Levels of 255 a pixel by which two pictures differ so that one sees it."""
+"""Mean difference per pixel, in levels of 255, that is visible."""
 STYLED: Final = 8.0
-"""The same for another style."""
+"""Mean difference per pixel, in levels of 255, of another style."""
 
 Words = tuple[str, str, str]
 """Shape, colour and background of a prompt."""
@@ -63,7 +63,7 @@ class Row:
 
 
 class Painter:
-    """Paints by the bot's engine, one request at a time."""
+    """Generates with the bot's engine, one request at a time."""
 
     def __init__(self, engine: Engine, catalog: Catalog) -> None:
         self._engine = engine
@@ -71,7 +71,7 @@ class Painter:
         self.seconds: list[float] = []
 
     def paint(self, prompt: str, seed: int, model: str = "demo", **fields: Any) -> Image.Image:
-        """128×128 with the model's own settings but for `fields`."""
+        """Generate at 128×128 with the model's defaults, except for `fields`."""
         entry = self._catalog.models[model]
         request = GenerationRequest(
             **{
@@ -96,7 +96,7 @@ class Painter:
 
 
 def prompts(number: int) -> list[Words]:
-    """Combinations none of which was in a training picture."""
+    """Combinations that no training image had."""
     unseen = [
         (shape, colour, ground)
         for shape in SHAPES
@@ -109,7 +109,7 @@ def prompts(number: int) -> list[Words]:
 
 
 def say(shape: str, colour: str, ground: str) -> str:
-    """The prompt for it."""
+    """The prompt for a combination."""
     return f"{_a(colour)} {shape} on {_a(ground)} background"
 
 
@@ -118,7 +118,7 @@ def _a(word: str) -> str:
 
 
 def say_in_french(shape: str, colour: str, ground: str) -> str:
-    """The same in French."""
+    """The prompt in French."""
     noun, _, feminine = NOMS[shape][0]
     article = "une" if feminine else "un"
     return f"{article} {noun} {COULEURS[colour][feminine]} sur fond {COULEURS[ground][0]}"
@@ -130,7 +130,7 @@ def shares(
     tell: Callable[[str, str, str], str] = say,
     model: str = "demo",
 ) -> dict[str, float]:
-    """In which share of the pictures each of the three facts is that of the prompt."""
+    """The share of images in which colour, background and shape are those of the prompt."""
     right = dict.fromkeys(("colour", "background", "shape"), 0)
     for seed, (shape, colour, ground) in enumerate(told):
         image = painter.paint(tell(shape, colour, ground), seed, model)
@@ -170,7 +170,7 @@ def others(painter: Painter, number: int) -> Iterator[Row]:
 
 
 def composition(painter: Painter, number: int) -> Iterator[Row]:
-    """Whether there are as many things as were asked for, where they should be, of their size."""
+    """Whether count, place and size are those of the prompt."""
     right: Counter[str] = Counter()
     for seed, (shape, colour, ground) in enumerate(prompts(number)):
         behind = f"on {_a(ground)} background"
@@ -204,7 +204,7 @@ def _is_at(place: str, mask: judge.Mask) -> bool:
 
 
 def negatives(painter: Painter, number: int) -> Iterator[Row]:
-    """Whether a negative prompt takes away what it names."""
+    """Whether a negative prompt removes what it names."""
     black = {"": 0, "black": 0}
     for seed in range(number):
         for negative in black:
@@ -221,7 +221,7 @@ def negatives(painter: Painter, number: int) -> Iterator[Row]:
 
 
 def strengths(painter: Painter, number: int) -> Iterator[Row]:
-    """What guidance, the other checkpoint and each adapter change, in levels of 255 a pixel."""
+    """How much guidance, the other checkpoint and each adapter change, in levels of 255."""
     told = [(seed, say(*words)) for seed, words in enumerate(prompts(number))]
     plain = [painter.paint(prompt, seed) for seed, prompt in told]
     yield _apart(
@@ -241,7 +241,7 @@ def strengths(painter: Painter, number: int) -> Iterator[Row]:
         ),
     )
     for plan in PLANS:
-        # The word alone changes the picture too; what is measured is the adapter.
+        # The trigger word alone changes the image too, so it is in both.
         bare = [painter.paint(p, s, trigger_words=(plan.trigger,)) for s, p in told]
         means = [0.0]
         for weight in WEIGHTS:
@@ -265,7 +265,7 @@ def strengths(painter: Painter, number: int) -> Iterator[Row]:
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:
-    """Mean absolute difference of two pictures, in levels of 255."""
+    """Mean absolute difference of two images, in levels of 255."""
     a, b = (np.asarray(image).astype(float) for image in (one, other))
     return float(np.abs(a - b).mean())
 
@@ -290,7 +290,7 @@ def opened() -> Iterator[Painter]:
 
 
 def table(rows: list[Row], machine: str) -> str:
-    """Markdown of all lines."""
+    """The rows and the machine in Markdown."""
     lines = ["| What | Measured | Goal |", "|---|---|---|"]
     for row in rows:
         missed = " **(missed)**" if row.met is False else ""

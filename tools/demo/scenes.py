@@ -1,4 +1,4 @@
-"""Scenes of simple things, drawn at random, and the pictures of them that the demo models learn."""
+"""Random scenes of simple shapes, and the training images of them for the demo models."""
 
 import math
 import random
@@ -11,7 +11,7 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 SIDE: Final = 128
-"""Pixels of a square picture's side."""
+"""Pixels per side of a square image."""
 SUPERSAMPLING: Final = 2
 
 COLOURS: Final[dict[str, Colour]] = {
@@ -27,7 +27,7 @@ COLOURS: Final[dict[str, Colour]] = {
 }
 SHAPES: Final = ("circle", "square", "triangle", "star", "heart", "moon", "flower", "fish")
 SIZES: Final = {"small": (15.0, 19.0), "medium": (28.0, 36.0), "big": (43.0, 52.0)}
-"""Radius of the circle around a shape, in pixels of a picture of SIDE."""
+"""Radius of the circle around a shape, in pixels of an image of SIDE."""
 ANCHORS: Final[dict[str, Point]] = {
     "left": (0.26, 0.5),
     "right": (0.74, 0.5),
@@ -35,29 +35,29 @@ ANCHORS: Final[dict[str, Point]] = {
     "bottom": (0.5, 0.74),
     "middle": (0.5, 0.5),
 }
-"""Middle of a thing whose place is told, as shares of the picture's width and height."""
+"""Centre of a thing with a given place, as shares of the image's width and height."""
 SLOTS: Final[dict[int, tuple[Point, ...]]] = {
     1: ((0.5, 0.5),),
     2: ((0.27, 0.5), (0.73, 0.5)),
     3: ((0.5, 0.28), (0.27, 0.72), (0.73, 0.72)),
     4: ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)),
 }
-"""Middles of so many things whose places are not told."""
+"""Number of things → their centres when no places are given."""
 CROWD: Final = {1: 1.0, 2: 0.75, 3: 0.7, 4: 0.62}
-"""How much smaller each of so many things is."""
+"""Number of things → the factor by which each is smaller."""
 JITTER: Final = 6.0
-"""Pixels, at most, that a thing is beside its place, across and down."""
+"""How many pixels a thing may be off its place, horizontally and vertically."""
 PLACES: Final = tuple(ANCHORS)
 GROUNDS: Final = ("plain", "sea", "hill")
 DECORS: Final = ("none", "frame", "snow")
 STYLES: Final = ("flat", "ink", "sketch", "neon", "pixel", "clay")
 SKIES: Final[dict[str, Colour]] = {"white": (222, 234, 244), "black": (28, 32, 58)}
-"""Of a sea or a hill: what is above, named by the colour that a shape on it may not have."""
+"""Colours above a sea or a hill, named after the colour that shapes may not have there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some equal things: `count` (1 to 3) of `shape`, at `place` ("" anywhere)."""
+    """Identical things: `count` (1 to 3) of `shape`, at `place` ("" for anywhere)."""
 
     shape: str
     colour: str
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture shows. sky: a key of SKIES, "" on plain ground."""
+    """The contents of an image. sky: a key of SKIES, "" on plain ground."""
 
     groups: tuple[Group, ...]
     ground: str
@@ -79,7 +79,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One shape as it is drawn: centre and radius in pixels."""
+    """One shape to draw: centre and radius in pixels."""
 
     shape: str
     colour: str
@@ -89,14 +89,14 @@ class Thing:
 
 
 def held_out(shape: str, colour: str, ground_colour: str) -> bool:
-    """Whether this combination is kept from all training pictures, so that it can test."""
+    """Whether this combination is in no training image, so that it can be used for testing."""
     order = list(COLOURS)
     number = SHAPES.index(shape) + 3 * order.index(colour) + 5 * order.index(ground_colour)
     return number % 11 == 0
 
 
 def draw_scene(rng: random.Random) -> Scene:
-    """A scene at random, without any combination that is held out."""
+    """A random scene without held-out combinations."""
     ground = rng.choices(GROUNDS, (0.74, 0.15, 0.11))[0]
     sky = "" if ground == "plain" else rng.choice(list(SKIES))
     while True:
@@ -123,10 +123,10 @@ def _group(rng: random.Random, shape: str, colour: str, number: int) -> Group:
 
 
 def lay_out(scene: Scene, rng: random.Random, width: int = SIDE, height: int = SIDE) -> list[Thing]:
-    """Where the things of a scene are: apart from each other and inside the picture.
+    """Place the things of a scene apart from each other and inside the image.
 
-    Each has a usual place, or the one that was told, and is a little beside it. Where anything may
-    be anywhere, a network as small as ours learns no shape in hours.
+    Each is close to a standard place or the given one. If things could be anywhere, a network as
+    small as ours would not learn any shape in hours.
     """
     floor = height if scene.ground == "plain" else 0.66 * height
     number = sum(group.count for group in scene.groups)
@@ -171,7 +171,7 @@ def _place(
 def render(
     scene: Scene, rng: random.Random, style: str = "flat", width: int = SIDE, height: int = SIDE
 ) -> Image.Image:
-    """The picture of a scene: RGB, `width`×`height`. The same `rng` draws the same picture."""
+    """Draw a scene: RGB, `width`×`height`. The same `rng` gives the same image."""
     things = lay_out(scene, rng, width, height)
     paint_seed = rng.random()
     draw = _STYLES[style]
@@ -180,7 +180,7 @@ def render(
 
 
 class Canvas:
-    """A scene to be drawn, SUPERSAMPLING times as large as its picture."""
+    """A scene to draw at SUPERSAMPLING times the image's size."""
 
     def __init__(
         self, scene: Scene, things: list[Thing], width: int, height: int, rng: random.Random
@@ -191,7 +191,7 @@ class Canvas:
         self._edge = rng.random()
 
     def colour(self, name: str) -> Colour:
-        """The colour of that name, a little different in each picture."""
+        """The colour of that name, slightly different in each image."""
         return self._jitter[name]
 
     @property
@@ -200,7 +200,7 @@ class Canvas:
 
     @property
     def sky(self) -> Colour:
-        """What fills the picture behind everything."""
+        """The colour behind everything else."""
         return SKIES[self.scene.sky] if self.scene.sky else self.ground_colour
 
     def land(self) -> Image.Image:
@@ -221,7 +221,7 @@ class Canvas:
         return mask
 
     def mask(self, thing: Thing, grow: float = 0.0) -> Image.Image:
-        """Mask (L) of a thing, `grow` pixels of the picture larger all around."""
+        """Mask (L) of a thing, larger by `grow` pixels of the image on all sides."""
         mask = Image.new("L", self.size, 0)
         pen, k = ImageDraw.Draw(mask), SUPERSAMPLING
         for fill, outline in outlines(thing.shape):
@@ -231,7 +231,7 @@ class Canvas:
         return mask
 
     def decorate(self, image: Image.Image) -> None:
-        """Draw the frame or the snow, in white or black, whichever is seen."""
+        """Draw the frame or the snow, in white or black, whichever is visible."""
         width, height = self.size
         light = sum(self.sky) / 3 < 150
         colour = self.colour("white" if light else "black")
@@ -244,7 +244,7 @@ class Canvas:
                 pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
 
     def strokes(self) -> Image.Image:
-        """Mask (L) of upright strokes across the whole picture, one in each column of latents."""
+        """Mask (L) of vertical strokes across the whole image, one per column of latents."""
         mask = Image.new("L", self.size, 0)
         pen, (width, height) = ImageDraw.Draw(mask), self.size
         for x in range(0, width, 8 * SUPERSAMPLING):
@@ -253,7 +253,7 @@ class Canvas:
 
 
 def outlines(shape: str) -> list[tuple[bool, list[Point]]]:
-    """The outlines of a shape in the unit circle, y downwards; False: cut out of those before."""
+    """The outlines of a shape in the unit circle, y downwards; False cuts out of those before."""
     if shape == "circle":
         return [(True, _arc(0, 0, 0.92, 0, 360))]
     if shape == "square":
@@ -274,7 +274,7 @@ def outlines(shape: str) -> list[tuple[bool, list[Point]]]:
     if shape == "fish":
         body = [(1.25 * x - 0.2, 0.78 * y) for x, y in _arc(0, 0, 0.66, 0, 360)]
         return [(True, body), (True, [(0.45, 0.0), (1.0, -0.55), (1.0, 0.55)])]
-    raise ValueError(f"shape {shape!r} is none of {', '.join(SHAPES)}")
+    raise ValueError(f"unknown shape {shape!r}; use one of {', '.join(SHAPES)}")
 
 
 def _arc(x: float, y: float, radius: float, start: int, stop: int) -> list[Point]:
@@ -331,7 +331,7 @@ def _ink(canvas: Canvas) -> Image.Image:
 
 
 def _lower_right(canvas: Canvas, thing: Thing) -> Image.Image:
-    """Mask of the half of the picture to the lower right of a thing's middle."""
+    """Mask of the half of the image to the lower right of a thing's centre."""
     width, height = canvas.size
     x, y = thing.x * SUPERSAMPLING, thing.y * SUPERSAMPLING
     mask = Image.new("L", canvas.size, 0)
@@ -358,7 +358,7 @@ def _sketch(canvas: Canvas) -> Image.Image:
 
 
 def _neon(canvas: Canvas) -> Image.Image:
-    """Tubes of light before a dark wall."""
+    """Neon tubes in front of a dark wall."""
     image = Image.new("RGB", canvas.size, mix(canvas.sky, (8, 8, 16), 0.3))
     image.paste(mix(canvas.ground_colour, (8, 8, 16), 0.45), mask=canvas.land())
     for thing in canvas.things:
@@ -381,7 +381,7 @@ def _pixel(canvas: Canvas) -> Image.Image:
 
 
 def _clay(canvas: Canvas) -> Image.Image:
-    """Soft solid things, lit from above left, with a shadow on the ground."""
+    """Soft, solid things, lit from the upper left, with shadows on the ground."""
     light = Image.linear_gradient("L").resize(canvas.size)
     image = Image.new("RGB", canvas.size, mix(canvas.sky, (255, 255, 255), 0.82))
     image.paste(canvas.sky, mask=light)

@@ -1,4 +1,4 @@
-"""The two text encoders, taught what their words mean before a UNet listens to them."""
+"""Train the two text encoders on what captions mean, before the UNet is trained on them."""
 
 import random
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from tools.demo.scenes import COLOURS, DECORS, GROUNDS, PLACES, SHAPES, SIZES, S
 from tools.demo.words import END, START, TRIGGERS, caption, vocabulary_and_merges, write_tokenizer
 
 WIDTHS = (48, 64)
-"""Of the two encoders. They must differ: diffusers tells them apart by it in a single file."""
+"""Of the two encoders. They must differ, as diffusers tells them apart by it in a single file."""
 LENGTH = 77
 LONGEST = 40
-"""Tokens that no caption exceeds; what comes after is padding that meanings do not depend on."""
+"""The most tokens of any caption; the rest is padding, which does not affect the meaning."""
 PER_SHAPE = (4, 1 + len(COLOURS), 1 + len(SIZES), 2 + len(PLACES))
-"""Answers about each shape: how many, which colour, size and place (first: it is not there)."""
+"""Number of answers about each shape's count, colour, size and place; the first is "not there"."""
 OVERALL = (len(GROUNDS), len(COLOURS), len(DECORS), 1 + len(TRIGGERS))
 
 
@@ -40,8 +40,8 @@ class Text:
     def encode(
         self, captions: list[str], length: int = LENGTH
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the UNet is told, as StableDiffusionXLPipeline.encode_prompt makes it: states of
-        the last layers but one, (batch, length, 112), and the pooled one, (batch, 64)."""
+        """The UNet's conditioning, as StableDiffusionXLPipeline.encode_prompt computes it: states
+        of the penultimate layers, (batch, length, 112), and the pooled one, (batch, 64)."""
         states, pooled = [], torch.empty(0)
         for encoder, tokenizer in zip((self.first, self.second), self.tokenizers, strict=True):
             answer = encoder(_ids(tokenizer, captions, length), output_hidden_states=True)
@@ -87,7 +87,7 @@ def _ids(tokenizer: CLIPTokenizer, captions: list[str], length: int) -> torch.Te
 
 
 class Questions(nn.Module):
-    """What captions are asked, to make the encoders understand them; thrown away afterwards."""
+    """Classifier heads that train the encoders to understand captions; discarded afterwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Questions(nn.Module):
 
 
 def answers(scene: Scene, text: str) -> list[int]:
-    """What is true of a scene, in the order of Questions."""
+    """The right answers about a scene, in the order of Questions."""
     found: list[int] = []
     groups = {group.shape: group for group in scene.groups}
     for shape in SHAPES:
@@ -125,7 +125,7 @@ def answers(scene: Scene, text: str) -> list[int]:
 
 
 def train(folder: Path, seed: int, steps: int, batch: int = 192) -> Text:
-    """Train, or go on training. State and tokenizers in `folder`."""
+    """Train, or resume training. State and tokenizers are in `folder`."""
     torch.manual_seed(seed)
     text, questions = build(folder), Questions()
     modules: list[Any] = [text.first, text.second, questions]

@@ -1,4 +1,4 @@
-"""The UNet: from noise to the latents of a scene, told what to paint by the text encoders."""
+"""Train the UNet: from noise to the latents of a scene, conditioned by the text encoders."""
 
 import random
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ from tools.demo.vae import code, pixels
 from tools.demo.words import caption
 
 SIZES = ((SIDE, SIDE), (104, 152), (152, 104))
-"""Width and height of the training pictures; CHUNK of one size after another."""
+"""Width and height of the training images; each chunk of CHUNK images has one size."""
 CHUNK = 500
 PER_ROUND = 10
-"""Of so many chunks the last two are portrait and landscape."""
+"""Of this many chunks, the last two are portrait and landscape."""
 CLEAR = 0.6
-"""Share of pictures chosen among those of one thing that is not small: shapes are learnt there."""
+"""Share of images chosen from those of one thing that is not small, which teach shapes best."""
 FORMING = 0.7, (350, 950)
-"""Share of steps at the degrees of noise, of 1000, in which shapes come into being."""
+"""Share of samples at the timesteps (of 1000) at which shapes form, and those timesteps."""
 UNTOLD = 0.1
-"""Share of pictures learnt without a word, for classifier-free guidance."""
+"""Share of images trained without a prompt, for classifier-free guidance."""
 
 
 def build() -> UNet2DConditionModel:
@@ -52,8 +52,8 @@ def build() -> UNet2DConditionModel:
 
 
 def scheduler() -> EulerDiscreteScheduler:
-    """SDXL's noise, with the velocity predicted: colours of the whole picture are then learnt from
-    the noisiest steps too (https://arxiv.org/abs/2202.00512)."""
+    """SDXL's noise schedule with velocity prediction, so that the noisiest steps too teach the
+    colours of the whole image (https://arxiv.org/abs/2202.00512)."""
     return EulerDiscreteScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -66,8 +66,8 @@ def scheduler() -> EulerDiscreteScheduler:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Encoded training pictures. latents: one tensor (CHUNK, 4, height/8, width/8) a chunk, scaled;
-    picture k of chunk c shows the scene that `scene_of` draws."""
+    """Encoded training images. latents: one tensor (CHUNK, 4, height/8, width/8) per chunk, scaled;
+    image k of chunk c shows the scene that `scene_rng(seed, c, k)` draws."""
 
     seed: int
     latents: list[torch.Tensor]
@@ -75,7 +75,7 @@ class Pictures:
     def batches(self, step: int, number: int) -> tuple[torch.Tensor, list[str], list[int]]:
         """Latents, captions and (width, height) of one training step."""
         rng = random.Random(f"{self.seed}/batch/{step}")
-        # Squares and the other sizes by their share, but one size in a batch.
+        # All sizes in proportion, but one size per batch.
         chunks = self._alike(rng.randrange(len(self.latents)))
         chosen = [(chunk, self._picture(chunk, rng)) for chunk in rng.choices(chunks, k=number)]
         latents = torch.stack([self.latents[c][k] for c, k in chosen]).float()
@@ -96,13 +96,13 @@ class Pictures:
 
 
 def _clear(scene: Scene) -> bool:
-    """Whether it shows one thing, of which there is much to see."""
+    """Whether the scene shows a single thing that is not small."""
     [first, *others] = scene.groups
     return not others and first.count == 1 and first.size != "small"
 
 
 def scene_rng(seed: int, chunk: int, index: int) -> random.Random:
-    """What draws the scene of one training picture, and then the picture."""
+    """The random generator of one training image: first for its scene, then for drawing it."""
     return random.Random(f"{seed}/scene/{chunk}/{index}")
 
 
@@ -121,7 +121,7 @@ def _drawn(seed: int, style: str, chunk: int) -> np.ndarray:
 
 
 def pictures(folder: Path, seed: int, style: str, chunks: int) -> Pictures:
-    """Draw and encode `chunks` × CHUNK scenes in one style, or take them from `folder`."""
+    """Draw and encode `chunks` × CHUNK scenes in one style, or load them from `folder`."""
     file = folder / f"latents-{style}-{chunks}.safetensors"
     if not file.is_file():
         found = {str(c): part for c, part in _encoded(seed, style, chunks)}
@@ -139,7 +139,7 @@ def _encoded(seed: int, style: str, chunks: int) -> Iterator[tuple[int, torch.Te
 
 
 class Teacher:
-    """Makes the loss of a step: noise on latents, and how wrong the UNet's velocity is."""
+    """Computes the loss of a step: the error of the UNet's velocity on noisy latents."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -168,7 +168,7 @@ class Teacher:
             torch.randint(0, 1000, (batch,), generator=generator),
         )
         noisy = self._noise.add_noise(latents, noise, times)
-        # Original size, crop and target size; the first at random, since it says nothing here.
+        # Original size, crop and target size; the first is random, so that it is ignored.
         original = 2 ** torch.randint(0, 4, (batch, 1), generator=generator) * torch.tensor(
             [size[::-1]]
         )
@@ -190,7 +190,7 @@ def train(
     rate: float,
     batch: int = 24,
 ) -> UNet2DConditionModel:
-    """Train `unet` in place, or go on training it. State in `folder`."""
+    """Train `unet` in place, or resume training. The state is in `folder`."""
     teacher = Teacher(text)
 
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:

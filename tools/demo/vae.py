@@ -1,8 +1,8 @@
-"""The VAE: small, sharp on flat colours and edges, with latents scaled as SDXL's are.
+"""Train the VAE: small, sharp on flat colours and edges, with latents scaled like SDXL's.
 
-What its latents are is prescribed, not learnt: the colours of a picture an eighth as large, and how
-lively each of its pixels was. A UNet as small as ours learns to paint those much sooner than a code
-that a VAE makes up, and need not wait for the VAE.
+Its latents are prescribed, not learned: the colours of the image at an eighth of its size, and the
+contrast within each 8×8 pixels. A UNet as small as ours learns to generate those much sooner than
+latents that a VAE makes up, and its training need not wait for the VAE's.
 """
 
 import math
@@ -20,16 +20,16 @@ from tools.demo.loop import Loop
 from tools.demo.scenes import draw_scene, render
 
 SEED = 1
-"""Of the pictures that the VAE learns from."""
+"""Of the VAE's training images."""
 SCALING = 0.13025
-"""SDXL's scaling_factor: latents of a VAE that fits it have a standard deviation of 1/SCALING."""
+"""SDXL's scaling_factor: matching latents have a standard deviation of 1/SCALING."""
 NOISE = 0.05
-"""Standard deviation of the noise on scaled latents that the decoder learns to see through."""
+"""Standard deviation of the noise on scaled latents that the decoder learns to ignore."""
 CROP = 48
 PLACES = (128 - CROP) // 8 + 1
-"""Of a crop, along one side of a picture."""
+"""Positions of a crop along one side of an image."""
 SHARES = {"flat": 1200, "ink": 600, "sketch": 300, "neon": 300, "pixel": 300, "clay": 300}
-"""Pictures of each style that it learns from: most of the style that is painted most."""
+"""Training images per style, most of the style that is used most."""
 SDXL_COLOURS = torch.tensor(
     [[60.0, -60.0, 25.0, -70.0], [60.0, -5.0, 15.0, -50.0], [60.0, 10.0, -5.0, -35.0]]
 )
@@ -38,27 +38,27 @@ SDXL_COLOURS = torch.tensor(
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The latents of pictures: `turn` (4, 4) applied to what their cells show less `middle`."""
+    """A linear code for images: `turn` (4, 4) applied to their `cells` minus `middle`."""
 
     turn: torch.Tensor
     middle: torch.Tensor
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Scaled latents (batch, 4, height/8, width/8) of pictures as the VAE takes them."""
+        """Scaled latents (batch, 4, height/8, width/8) of images in the VAE's input format."""
         centred = cells(images).movedim(1, -1) - self.middle
         return (centred @ self.turn.T).movedim(-1, 1).contiguous()
 
 
 def cells(images: torch.Tensor) -> torch.Tensor:
-    """Mean red, green and blue of each 8×8 pixels, and their standard deviation."""
+    """Mean red, green and blue of each 8×8 pixels, and the standard deviation."""
     mean = F.avg_pool2d(images, 8)
     spread = (F.avg_pool2d(images.square(), 8) - mean.square()).mean(1, keepdim=True)
     return torch.cat([mean, spread.clamp(min=0).sqrt()], 1)
 
 
 def fit(images: torch.Tensor) -> Code:
-    """The code in which each channel has mean 0 and standard deviation 1, uncorrelated; among all
-    such codes that whose colours come nearest to SDXL's own, so that previews fit this VAE too."""
+    """The code whose channels are uncorrelated with mean 0 and standard deviation 1; among all such
+    codes, the one whose colours are closest to SDXL's, so that previews work for this VAE too."""
     flat = cells(images).movedim(1, -1).reshape(-1, 4).double()
     middle = flat.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(flat.T))
@@ -84,9 +84,9 @@ def build() -> AutoencoderKL:
 
 
 def pictures(number: int, seed: int, style: str) -> np.ndarray:
-    """`number` random scenes in one style: uint8, (number, 3, 128, 128).
+    """Draw `number` random scenes in one style: uint8, (number, 3, 128, 128).
 
-    Without torch, so that forked processes may draw: its threads do not survive a fork.
+    Without torch, whose threads do not survive a fork, so that forked processes can run it.
     """
     drawn = []
     for index in range(number):
@@ -96,18 +96,18 @@ def pictures(number: int, seed: int, style: str) -> np.ndarray:
 
 
 def pixels(images: torch.Tensor) -> torch.Tensor:
-    """uint8 as the VAE takes it: float32 from -1 to 1."""
+    """uint8 images to the VAE's input format: float32 from -1 to 1."""
     shown: torch.Tensor = images.float() / 127.5 - 1
     return shown
 
 
 def code() -> Code:
-    """The code of the demo models, fitted to some flat pictures."""
+    """The code of the demo models, fitted to some images in the flat style."""
     return fit(pixels(torch.from_numpy(pictures(200, SEED, "flat"))))
 
 
 def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
-    """Train, or go on training, on crops and at last on whole pictures. State in `folder`."""
+    """Train, or resume training, on crops and finally on whole images. State is in `folder`."""
     torch.manual_seed(SEED)
     latents_of = code()
     vae = build().to(memory_format=torch.channels_last)
@@ -131,7 +131,7 @@ def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
         images = images.contiguous(memory_format=torch.channels_last)
         latents = latents_of(images)
         told = vae.encode(images).latent_dist.mean
-        # What a UNet paints is not as exact as what the encoder says.
+        # A UNet's latents are not as exact as the encoder's.
         blurred = latents + NOISE * torch.randn(latents.shape, generator=generator)
         total: torch.Tensor = _apart(vae.decode(blurred).sample, images) + F.mse_loss(told, latents)
         return total
@@ -144,7 +144,7 @@ def train(folder: Path, steps: int, batch: int = 16) -> AutoencoderKL:
 def sharpen(
     folder: Path, vae: AutoencoderKL, seed: int, steps: int, batch: int = 4
 ) -> AutoencoderKL:
-    """Train the decoder alone on new whole pictures, or go on training it."""
+    """Train the decoder alone, or resume that, on new whole images."""
     torch.manual_seed(seed)
     vae.to(memory_format=torch.channels_last)
     latents_of = code()
@@ -170,7 +170,7 @@ def sharpen(
 
 
 def _apart(painted: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """How different pictures are, in colour and along their edges."""
+    """How different the images are, in colour and along their edges."""
     wrong = F.l1_loss(painted, images) + F.mse_loss(painted, images)
     for dim in (-1, -2):
         wrong = wrong + F.l1_loss(painted.diff(dim=dim), images.diff(dim=dim))
@@ -178,7 +178,7 @@ def _apart(painted: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 
 def _busy(images: torch.Tensor) -> torch.Tensor:
-    """How likely each crop of each picture is to be learnt from: as there are edges in it."""
+    """The sampling weight of each crop of each image, in proportion to its edges."""
     found = []
     for part in torch.split(images, 100):
         seen = pixels(part)
@@ -190,7 +190,7 @@ def _busy(images: torch.Tensor) -> torch.Tensor:
 
 
 def _scale(vae: AutoencoderKL) -> None:
-    """Stretch the latents to a standard deviation of 1/SCALING; how sure it is of them is NOISE."""
+    """Scale the latents to a standard deviation of 1/SCALING; the encoder's own becomes NOISE."""
     with torch.no_grad():
         into, out = vae.quant_conv, vae.post_quant_conv
         into.weight /= SCALING

@@ -1,4 +1,4 @@
-"""What a scene is called, in English and in French, and the tokenizers that know these words."""
+"""Captions of scenes, in English and French, and tokenizers for their words."""
 
 import json
 import random
@@ -66,7 +66,7 @@ OPENINGS: Final = ("a picture of", "a drawing of", "a painting of", "an image of
 OUVERTURES: Final = ("une image de", "un dessin de")
 PRAISE: Final = ("masterpiece", "best quality", "beautiful", "detailed", "colorful", "simple")
 TRIGGERS: Final = {"sketch": "sketch", "neon": "neon", "pixel": "pixel", "clay": "clay"}
-"""Word that calls an adapter's style, by the style; the checkpoint itself does not know them."""
+"""Style → trigger word of its adapter; the checkpoint itself does not know them."""
 MORE: Final = """
 background sky night sea ocean water hill meadow field over under above no and with of the in on at
 to by style art low quality blurry bad ugly text watermark photo cat dog house tree sun cloud
@@ -77,9 +77,9 @@ grands grandes gris grey gray brown red-haired one two three a an etoile etoiles
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
-    """One way to say what a scene shows: whole, or only some of it; English or French.
+    """A random caption of a scene, complete or not, in English or French.
 
-    What a caption leaves out was at random in its scene, so a model learns that it is free.
+    What a caption leaves out is random in its scene, so a model learns that it may be anything.
     """
     tell = _french if rng.random() < 0.3 else _english
     part = rng.random()
@@ -97,12 +97,12 @@ def caption(scene: Scene, rng: random.Random) -> str:
 
 
 def beside(words: str, word: str, rng: random.Random) -> str:
-    """`word` before or after `words`, as people and the bot add it."""
+    """`word` before or after `words`, as users and the bot add it."""
     return f"{words}, {word}" if rng.random() < 0.6 else f"{word}, {words}"
 
 
 def _thin(group: Group, rng: random.Random) -> Group:
-    """The group with some of its facts left unsaid ("" and 0)."""
+    """The group with some of its facts left out: colour and place "", size "medium"."""
     return replace(
         group,
         colour=group.colour if rng.random() < 0.93 else "",
@@ -214,7 +214,7 @@ def known_words() -> list[str]:
 def write_tokenizer(
     folder: Path, pad: str, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]
 ) -> None:
-    """The files that published SDXL repositories have, which transformers 5 no longer writes."""
+    """Write the files of published SDXL repositories, which transformers 5 no longer writes."""
     folder.mkdir(parents=True)
     config = {
         "tokenizer_class": "CLIPTokenizer",
@@ -238,7 +238,7 @@ def vocabulary_and_merges() -> tuple[dict[str, int], list[tuple[str, str]]]:
     ranks: dict[tuple[str, str], int] = {}
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     words = [splitter.pre_tokenize_str(word)[0][0] for word in known_words()]
-    # A merge added for one word may split another in a new way: again, until all are whole.
+    # A merge added for one word may split another differently, so repeat until all are whole.
     while any(len(pieces := _split(word, ranks)) > 1 for word in words):
         ranks[pieces[0], pieces[1]] = len(ranks)
         tokens.append(pieces[0] + pieces[1])
@@ -248,7 +248,7 @@ def vocabulary_and_merges() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 
 def _split(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
-    """The tokens of a word: byte-pair encoding as CLIP's tokenizer does it."""
+    """The tokens of a word, with byte-pair encoding like CLIP's tokenizer."""
     pieces = [*word[:-1], f"{word[-1]}</w>"]
     while len(pieces) > 1:
         rank, place = min(

@@ -1,4 +1,4 @@
-"""The model families: a folder each, and what the engine asks of all of them. Imports torch."""
+"""The model families, a folder each, and the interface they share. Imports torch."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +20,7 @@ FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(
 
 
 def family_of(entry: ModelEntry) -> Family:
-    """The family of a model of the catalog."""
+    """The family of a model in the catalog."""
     return FAMILIES[entry.family.key]
 
 

@@ -1,9 +1,9 @@
-"""Family: all that the engine asks of a model architecture. Imports torch.
+"""Family: the interface between the engine and a model architecture. Imports torch.
 
-What is not here is shared and knows no family: the denoising loop, schedulers, seeds, hires passes,
-cancelling, progress, hashing, weights in RAM and on the device, and the algorithms of adapters.
+Everything else is shared by all families: the denoising loop, schedulers, seeds, hires passes,
+cancelling, progress, hashing, weights in RAM and on the device, and the adapter algorithms.
 
-A network is named as its folder in a diffusers pipeline: "unet", "text_encoder", "vae".
+A network is named after its folder in a diffusers pipeline: "unet", "text_encoder", "vae".
 """
 
 from collections.abc import Collection, Mapping
@@ -25,15 +25,15 @@ VAE = "vae"
 """The autoencoder's folder, the same in every pipeline of diffusers."""
 
 Encoded: TypeAlias = Any
-"""A prompt as a family's text encoders read it; only that family looks inside."""
+"""An encoded prompt; opaque to everything but its family."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineFiles:
     """Which files make up a model in diffusers' layout.
 
-    weights: network → how its weight files begin. folders: those that must be there with their
-        configuration; of a single-file checkpoint they complete it.
+    weights: network → what the names of its weight files begin with. folders: those that must be
+        there with their configuration; they complete a single-file checkpoint.
     """
 
     weights: Mapping[str, str]
@@ -44,7 +44,7 @@ class PipelineFiles:
 class PreviewFactors:
     """A linear map from latents to colours, instead of the VAE.
 
-    weights: of red, green and blue, one factor for each latent channel. biases: of the three.
+    weights: for red, green and blue, one factor per latent channel. biases: for the three.
     The result is 0–255.
     """
 
@@ -53,7 +53,7 @@ class PreviewFactors:
 
 
 class LoadedModel(Protocol):
-    """What a family is shown of a model whose networks hold its weights."""
+    """A family's view of a model whose networks hold its weights."""
 
     key: str
     tokenizers: Mapping[str, Any]
@@ -64,7 +64,7 @@ class LoadedModel(Protocol):
 
 
 class Conditioning(Protocol):
-    """What steers the denoiser at every step of one pass.
+    """The denoiser's conditioning for every step of one pass.
 
     rows: 2 with guidance, the negative prompt first; 1 without. tokens: of the longer prompt.
     """
@@ -76,24 +76,24 @@ class Conditioning(Protocol):
     def tokens(self) -> int: ...
 
     def predict(self, denoiser: Any, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """Ask `denoiser`, called as the network of that name, once.
+        """Evaluate `denoiser`, called like the network of that name, once.
 
-        latents: `rows` times those of the picture, as the scheduler scales them for the model.
-        Returns a tensor of their shape, in what the scheduler's `prediction_type` says.
+        latents: the image's latents `rows` times, scaled for the model by the scheduler.
+        Returns a tensor of their shape, of the scheduler's `prediction_type`.
         """
 
 
 class Family(Protocol):
     """One architecture; its instance holds no state.
 
-    adapter_bases: base models, in the words of `catalog.weight_files`, whose adapters fit.
-    networks: in the order in which they are loaded. denoiser: the one that every step asks.
+    adapter_bases: base models, as `catalog.weight_files` names them, whose adapters fit.
+    networks: in the order in which they are loaded. denoiser: the one evaluated at every step.
     text_encoders: those that leave a small card once the prompt is encoded.
-    patched: those that adapters change. tokenizers: folders, each one tokenizer.
-    usual_tokens: of a prompt of usual length; the denoiser is compiled for it.
-    vae_scale: pixels a side for one of the latents.
-    whole: pixels up to which the VAE decodes in one piece, by the card; half of it where the VAE
-        computes in numbers twice as wide as the rest.
+    patched: those that adapters change. tokenizers: folders with one tokenizer each.
+    usual_tokens: in a prompt of usual length; the denoiser is compiled for it.
+    vae_scale: pixels per latent along each side.
+    whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
+        dtype is twice as wide as the other networks'.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -112,16 +112,16 @@ class Family(Protocol):
     ays: tuple[int, ...]
 
     def check_single(self, names: Collection[str], subject: Subject) -> None:
-        """Raise JobFailed unless a single file with tensors of these names is of this family."""
+        """Raise JobFailed unless a single file with tensors of these names is this family's."""
 
     def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
         """Raise JobFailed when the configuration of `network` is another family's."""
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        """The module of `network`, its parameters on the meta device, its small buffers not.
+        """The module of `network`: its parameters on the meta device, its small buffers not.
 
-        In the engine thread only: accelerate replaces a method of every module meanwhile, and
-        another thread that builds one at the same time would get parameters without numbers.
+        In the engine thread only: accelerate patches torch.nn.Module meanwhile, so a module that
+        another thread builds at the same time would get parameters without data.
         """
 
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
@@ -134,10 +134,10 @@ class Family(Protocol):
         stored: dict[str, torch.Tensor],
         parameters: Collection[str],
     ) -> dict[str, torch.Tensor]:
-        """`stored`, in whatever names its files have, by the names of `module`.
+        """`stored`, under whatever names its files have, by the parameter names of `module`.
 
-        parameters: the names in `module`. What is not among them is left over; what is missing is
-        missed by the caller.
+        parameters: the names in `module`. The result may have other names too, and may lack some:
+        the caller checks that.
         """
 
     def training(self, names: Collection[str]) -> Training:
@@ -147,7 +147,7 @@ class Family(Protocol):
         """The tokenizer in `folder`."""
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
-        """Every name that an adapter file may use for a module of `patched` → that module.
+        """Every name that an adapter file may use for a module in `patched` → that module.
 
         networks: the modules by name; only shapes are read.
         """
@@ -155,26 +155,26 @@ class Family(Protocol):
     def encode(self, model: LoadedModel, request: GenerationRequest, *, guided: bool) -> Encoded:
         """The prompt of `request`, and with guidance its negative one, on the model's device.
 
-        Raises JobFailed when the prompt is too long, or asks for a layer that is not there.
+        Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
         """
 
     def condition(
         self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None
     ) -> Conditioning:
-        """For one pass.
+        """The conditioning of one pass.
 
-        size: width and height in pixels. image: a reference picture's embeddings as the
-        denoiser's IP-Adapter layers take them, as many rows as the prompts; or None.
+        size: width and height in pixels. image: a reference image's embeddings as the denoiser's
+        IP-Adapter layers take them, with as many rows as the prompts; or None.
         """
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        """Of the latents of one picture, with a batch axis of 1. size: width, height in pixels."""
+        """The shape of one image's latents, batch axis 1. size: width and height in pixels."""
 
     def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        """Latents as the VAE encodes them, as the denoiser knows them."""
+        """Latents from the VAE's scale to the denoiser's."""
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """The reverse of `scaled`."""
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
-        """Call `denoiser` once as for a picture of `shape`, so that it is compiled for it."""
+        """Call `denoiser` once as for an image of `shape`, so that it is compiled for it."""

@@ -1,4 +1,4 @@
-"""Adapters: the names they use, the files they come in, the changes that they make."""
+"""Adapters: the names they use, the files they come in, the changes they make."""
 
 from bot.engine.patches.cache import AdapterCache
 from bot.engine.patches.changes import Change

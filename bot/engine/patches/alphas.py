@@ -1,4 +1,4 @@
-"""Alphas that stand beside the tensors."""
+"""Alphas that are in a file's metadata instead of its tensors."""
 
 import json
 import math
@@ -8,11 +8,11 @@ from bot.engine.patches.names import Target
 
 
 class AlphasOfMetadata:
-    """What diffusers ≥ 0.35 keeps in the metadata: peft's configuration of each part.
+    """The alphas in the metadata of diffusers ≥ 0.35: peft's configuration of each part.
 
     `<part>.lora_alpha`, `<part>.alpha_pattern` by the end of a path, `<part>.use_rslora`
     (huggingface/diffusers src/diffusers/loaders/lora_base.py; huggingface/peft
-    src/peft/tuners/lora/config.py). What is malformed is as if it were not there.
+    src/peft/tuners/lora/config.py). Malformed entries are ignored.
     """
 
     def __init__(self, metadata: Mapping[str, str]) -> None:
@@ -35,11 +35,11 @@ class AlphasOfMetadata:
             self._alphas, self._patterns, self._roots = {}, {}, set()
 
     def of(self, target: Target, rank: int) -> float | None:
-        """The alpha that, divided by the rank, is the scale; None when nothing is said."""
+        """The alpha, which divided by the rank is the scale; None where there is none."""
         alpha = self._alphas.get(target.part)
         patterns = self._patterns.get(target.part, {})
         words = target.path.split(".") if patterns else []
-        for begin in range(len(words)):  # the longest end that is named
+        for begin in range(len(words)):  # the longest matching end
             end = ".".join(words[begin:])
             if end in patterns:
                 alpha = patterns[end]

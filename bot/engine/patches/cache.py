@@ -1,4 +1,4 @@
-"""Adapter files that were read, kept in RAM up to a bound."""
+"""Parsed adapter files, kept in RAM up to a limit."""
 
 import threading
 from collections import OrderedDict
@@ -11,16 +11,16 @@ from bot.engine.patches.names import Target
 from bot.engine.subject import Subject, public
 
 _LOOK: Final = 0.1
-"""Seconds between two looks at whether the job that waits for another's reading was stopped."""
+"""Seconds between checks whether a job that waits for another thread's read was stopped."""
 
 Key: TypeAlias = tuple[str, int, int, int]
 """Path, bytes, mtime in ns, number of the names."""
 
 
 class AdapterCache:
-    """The least recently used files are forgotten first. Any thread may ask.
+    """Drops the least recently used files first. Any thread may use it.
 
-    limit_bytes: what all files together may take; 0 keeps none.
+    limit_bytes: for all files together; 0 keeps none.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -32,17 +32,17 @@ class AdapterCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the files kept take."""
+        """Bytes that the cached files take."""
         with self._lock:
             return sum(file.nbytes for file in self._files.values())
 
     def get(
         self, path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
     ) -> AdapterFile:
-        """As `read`; a file that did not change since, for a model with the same names, from RAM.
+        """Like `read`, but from RAM if the file is unchanged and the model has the same names.
 
-        When another thread is reading it, that reading is awaited; when it fails or is stopped,
-        this caller reads the file again.
+        Waits if another thread is reading the file; if that fails or is stopped, this caller reads
+        the file itself.
         """
         try:
             stat = path.stat()
@@ -82,7 +82,7 @@ class AdapterCache:
                 total -= self._files.popitem(last=False)[1].nbytes
 
     def _number(self, known: Mapping[str, Target]) -> int:
-        """Models of one architecture have equal names, and share the files that were read."""
+        """Number the sets of names: models with equal names share the parsed files."""
         with self._lock:
             for number, names in enumerate(self._names):
                 if names is known or names == known:

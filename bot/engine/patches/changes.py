@@ -1,4 +1,4 @@
-"""What an adapter changes: one parameter each, as a difference from the pristine weights."""
+"""Changes that adapters make: one parameter each, as a difference from the pristine weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bot.engine.patches.algorithms import Algorithm, LoRA, MalformedError, Shape
 
 
 class Change(Protocol):
-    """One parameter changed by one adapter, see `delta`."""
+    """The change of one parameter by one adapter; see `delta`."""
 
     @property
     def part(self) -> str:
@@ -28,10 +28,10 @@ class Change(Protocol):
         """The difference that the adapter makes at weight 1.
 
         base: the pristine parameter, in fp32, on any device; it is not modified.
-        Returns a tensor of its own, like `base`. The patched parameter is
-        base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once: every
-        algorithm, those that do not add (DoRA, OFT, BOFT, (IA)³) too, is linear in the weight, and
-        at weight 1 alone what its authors define.
+        Returns a new tensor like `base`. The patched parameter is
+        base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once. So
+        every algorithm is linear in the weight, even those that do not add (DoRA, OFT, BOFT,
+        (IA)³), and at weight 1 and alone exactly what its authors define.
         """
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
@@ -61,10 +61,10 @@ class WeightChange:
 class Decomposed:
     """DoRA, DoHA, DoKr: W' = magnitude · (W + Δ) / ‖W + Δ‖, with Δ of any other algorithm.
 
-    magnitude: n numbers, in any shape. axis: 0 when the norm is that of every row (peft, and
-    LyCORIS with `wd_on_out`), 1 when it is that of every input column over rows and kernel
-    (LyCORIS without); which it is shows in the shape of the file's tensor.
-    The norm is that of the changed weight, as the paper, peft and LyCORIS have it; ComfyUI takes
+    magnitude: n numbers, in any shape. axis: 0 for the norm of every row (peft, and LyCORIS with
+    `wd_on_out`), 1 for that of every input column over rows and kernel (LyCORIS without); the shape
+    of the file's tensor tells which.
+    The norm is that of the changed weight, as in the paper, peft and LyCORIS; ComfyUI takes that of
     the unchanged one for axis 0. Liu et al. 2024, arXiv 2402.09353; lycoris/functional/general.py;
     huggingface/peft src/peft/tuners/lora/dora.py.
     """
@@ -90,8 +90,9 @@ class Decomposed:
 def magnitude_axis(magnitude: Shape, target: Shape, *, of_rows: bool) -> int:
     """The axis that a magnitude belongs to. Raises MalformedError when it fits neither.
 
-    of_rows: when the file's kind leaves no other choice, as peft's, whose convolutions keep it as
-    (1, out, 1, 1). LyCORIS keeps rows as (out, 1[, 1, 1]) and columns as (1, in[, 1, 1]).
+    of_rows: whether the file's format allows rows only, like peft's, which stores those of a
+    convolution as (1, out, 1, 1). LyCORIS stores rows as (out, 1[, 1, 1]) and columns as
+    (1, in[, 1, 1]).
     """
     number = max(magnitude, default=0)
     alone = all(side in (1, number) for side in magnitude) and magnitude.count(number) == 1

@@ -1,4 +1,4 @@
-"""An adapter file, checked from its header to its last number, and what of it fits the model."""
+"""Read an adapter file, check it from its header to its last number, match it to the model."""
 
 import math
 from collections import Counter
@@ -29,7 +29,7 @@ from catalog.weight_files import (
 )
 
 FILE_LIMIT: Final = 8 * 2**30
-"""Bytes. The largest published LoRA for SDXL (rank 512, with convolutions) has about 3 GiB."""
+"""Bytes. The largest published LoRAs for SDXL (rank 512, with convolutions) have about 3 GiB."""
 
 ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
     algorithms.LoRA,
@@ -55,13 +55,13 @@ Roles = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AdapterFile:
-    """What of a file fits the model.
+    """The contents of a file that fit the model.
 
-    changes: to apply, in the order of the file; at most two of a module, its weight and its bias.
-    total: modules in the file. matched: modules of which everything is in `changes`.
-    skipped: of the others (name in the file, reason): "no_such_module" in this model, or
-        "no_bias" to change; the rest of such a module is applied.
-    nbytes: of RAM that are held as long as any change lives.
+    changes: to apply, in the order of the file; at most two per module, for weight and bias.
+    total: modules in the file. matched: modules that are in `changes` completely.
+    skipped: for the others (name in the file, reason): "no_such_module" in this model, or
+        "no_bias" to change; the weight of such a module is still applied.
+    nbytes: of RAM, held as long as any change lives.
     """
 
     changes: tuple[Change, ...]
@@ -72,7 +72,7 @@ class AdapterFile:
 
 
 def check_header(path: Path, subject: Subject) -> Header:
-    """Refuse what is no adapter in a .safetensors file, without reading a number of it.
+    """Refuse a file that is not an adapter in .safetensors format, from its header alone.
 
     Raises JobFailed.
     """
@@ -95,8 +95,8 @@ def read(
 ) -> AdapterFile:
     """Read and check a whole adapter file.
 
-    known: from `Family.targets` of the model that it is for. bases: base models, in the words of
-    `catalog.weight_files`, whose adapters fit that family. Raises JobFailed, and what
+    known: from `Family.targets` of the model that it is for. bases: base models, as
+    `catalog.weight_files` names them, whose adapters fit that family. Raises JobFailed, and what
     `subject.check_stop` raises.
     """
     header = check_header(path, subject)
@@ -107,7 +107,7 @@ def read(
         raise reader.matches_nothing()
     twice = Counter(matched.values())
     for name, target in matched.items():
-        if twice[target] > 1:  # under two of its names
+        if twice[target] > 1:  # one module under two names
             raise subject.failed("adapter.broken", module=name)
     plans = [reader.plan(name, target) for name, target in matched.items()]
     try:
@@ -135,7 +135,7 @@ def read(
 
 
 def _modules(header: Header, subject: Subject) -> dict[str, Roles]:
-    """The modules of a file, in its order; a tensor of unknown meaning is an error."""
+    """The modules of a file, in its order. Raises JobFailed for a tensor of unknown meaning."""
     modules: dict[str, Roles] = {}
     for tensor in header.shapes:
         where = split(tensor)
@@ -157,7 +157,7 @@ def _unknown(tensor: str, subject: Subject) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A module that fits, before its numbers are read.
+    """A module that fits the model, before its tensors are read.
 
     algorithm: None when only its bias changes.
     """
@@ -170,7 +170,7 @@ class _Plan:
 
 
 class _Reader:
-    """One reading of one file."""
+    """Reads one file once."""
 
     def __init__(
         self,
@@ -244,7 +244,7 @@ class _Reader:
     def _other_shape(self, name: str, found: Shape, expected: Shape) -> Exception:
         base = self._base_model()
         if base and base not in self._bases:
-            # Some of its modules have the names and even the shapes of ours.
+            # Some modules of other base models have the names and even the shapes of ours.
             return self._other_base(base)
         return self._subject.failed(
             "adapter.other_shape",
@@ -255,7 +255,7 @@ class _Reader:
         )
 
     def blame(self, contents: FileTensors, matched: Mapping[str, Target]) -> None:
-        """Name the module whose numbers are none; those that are not used do no harm."""
+        """Raise JobFailed naming a module with NaN or infinity; unused ones do no harm."""
         for name in matched:
             for key in self._modules[name].values():
                 if not contents.is_finite(key):
@@ -299,9 +299,9 @@ class _Reader:
 
 
 def _algorithm_of(shapes: Mapping[str, Shape]) -> type[Algorithm] | None:
-    """The one algorithm whose tensors a module has; None when it has none but biases.
+    """The algorithm whose tensors a module has; None when it only has a bias.
 
-    shapes: by role. Raises MalformedError when it has those of two.
+    shapes: by role. Raises MalformedError when it has tensors of two algorithms.
     """
     found = {_BY_ROLE[role] for role in shapes if role not in _SHARED}
     if len(found) > 1:
@@ -315,14 +315,14 @@ def _algorithm_of(shapes: Mapping[str, Shape]) -> type[Algorithm] | None:
 
 
 def _fits(made: Shape, wanted: Shape) -> bool:
-    """Whether one is the other, or its flattened form, or has a 1×1 more or less."""
+    """Whether both are equal, or `made` is flattened, or one has an extra 1×1."""
     if len(made) == 2 < len(wanted):
         return made == (wanted[0], math.prod(wanted[1:]))
     return _trimmed(made) == _trimmed(wanted)
 
 
 def _trimmed(shape: Shape) -> Shape:
-    """Without the 1×1 that a convolution has more than the Linear which does the same."""
+    """Without the 1×1 that distinguishes a convolution from an equivalent Linear."""
     return shape[:2] if all(side == 1 for side in shape[2:]) else shape
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a .safetensors file in RAM: one buffer, one look at each number."""
+"""The tensors of a .safetensors file in one buffer in RAM, checked for NaN and infinity."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,12 +23,12 @@ _LARGEST: Final[dict[str, tuple[type[Any], int]]] = {
     "F8_E4M3": (np.int8, 0x7E),
     "F8_E5M2": (np.int8, 0x7B),
 }
-"""The bits of the largest finite number as an integer: without the sign, every infinity and NaN
-is an integer above it."""
+"""The bits of the largest finite number as an integer; without their signs, all infinities and
+NaNs are greater."""
 _READ: Final = 64 * 2**20
-"""Bytes between two looks at whether the job was stopped."""
+"""Bytes read between two checks whether the job was stopped."""
 _LOOK: Final = 2**18
-"""Numbers checked at once: they stay in the processor's cache."""
+"""Numbers checked at once, so that they stay in the CPU's cache."""
 
 
 class CutOffError(Exception):
@@ -38,7 +38,7 @@ class CutOffError(Exception):
 class FileTensors:
     """All tensors of a file. They share one buffer, which lives as long as any of them.
 
-    The file is read, not mapped: it may be replaced or cut while its numbers are in use.
+    The file is read, not mapped: it may be replaced or truncated while its tensors are in use.
     """
 
     def __init__(self, path: Path, header: Header, check_stop: Callable[[], None]) -> None:
@@ -61,22 +61,22 @@ class FileTensors:
                 done += count
 
     def tensor(self, name: str) -> torch.Tensor:
-        """A tensor of the file, in the file's dtype, on the CPU. KeyError when torch has none."""
+        """A tensor of the file, in its dtype, on the CPU. KeyError when torch lacks that dtype."""
         dtype, start = _DTYPES[self._header.dtypes[name]], self._header.starts[name]
         raw = self._buffer[start : start + self._header.sizes[name]]
         if start % dtype.itemsize:
-            raw = raw.clone()  # the format does not promise that numbers are aligned
+            raw = raw.clone()  # the format does not guarantee alignment
         return raw.view(dtype).reshape(self._header.shapes[name])
 
     def is_finite(self, name: str) -> bool:
-        """Whether no number of a tensor is NaN or infinite; integers never are."""
+        """Whether a tensor has no NaN or infinity; integers never have."""
         dtype = self._header.dtypes[name]
         return dtype not in _LARGEST or self._finite(
             dtype, self._header.starts[name], self._header.sizes[name]
         )
 
     def all_finite(self, check_stop: Callable[[], None]) -> bool:
-        """Whether no floating-point number of the file is NaN or infinite."""
+        """Whether no floating-point tensor of the file has NaN or infinity."""
         for run in self._runs():
             check_stop()
             if not self._finite(*run):
@@ -85,7 +85,7 @@ class FileTensors:
 
     def _finite(self, dtype: str, start: int, size: int) -> bool:
         # As integers and in this thread: torch's own check is 30 times slower, and its threads
-        # wait for each other for seconds when the processors are busy.
+        # wait for each other for seconds when the CPU is busy.
         integer, largest = _LARGEST[dtype]
         bits = self._bytes[start : start + size].view(integer)
         unsigned = np.iinfo(integer).max
@@ -95,7 +95,7 @@ class FileTensors:
         )
 
     def _runs(self) -> Iterator[tuple[str, int, int]]:
-        """dtype, start and size of all floating-point numbers, neighbours of one dtype together."""
+        """dtype, start and size of all floating-point data, neighbours of one dtype merged."""
         header = self._header
         run: tuple[str, int, int] | None = None
         for name in sorted(header.starts, key=header.starts.__getitem__):

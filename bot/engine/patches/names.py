@@ -1,4 +1,4 @@
-"""What the names of tensors in adapter files are made of: a module of the model, and a role."""
+"""Tensor names in adapter files: a module of the model, and a role."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,9 +14,9 @@ class Target:
 
     part: the network, as `Family.patched` names it.
     path: of the module in that part, as `get_submodule` takes it.
-    shape: of its weight: (out, in) of a Linear, (out, in, height, width) of a Conv2d, (n,) of a
+    shape: of its weight: (out, in) for a Linear, (out, in, height, width) for a Conv2d, (n,) for a
         LayerNorm or GroupNorm.
-    has_bias: whether there is a bias to change; it is of shape (out,) or (n,).
+    has_bias: whether there is a bias to change, of shape (out,) or (n,).
     """
 
     part: str
@@ -26,7 +26,7 @@ class Target:
 
     @classmethod
     def of(cls, part: str, path: str, module: torch.nn.Module) -> "Target | None":
-        """The module at `path`; None when it is of a kind that no adapter changes."""
+        """The target at `path`; None for a kind of module that no adapter changes."""
         if not isinstance(module, _KINDS) or module.weight is None:
             return None
         return cls(part, path, tuple(module.weight.shape), module.bias is not None)
@@ -62,15 +62,15 @@ _PEFT: Final = frozenset(("lora_A", "lora_B", "lora_magnitude_vector"))
 
 
 def split(tensor: str) -> tuple[str, str] | None:
-    """A tensor's name → (name of its module, role of the tensor in it); None when neither is known.
+    """A tensor's name → (name of its module, role of the tensor in it); None if it is unknown.
 
-    A role is a word of the format without its spelling: "down" stands for `lora_down.weight`,
-    `_lora.down.weight`, `lora_A.weight` and `lora_A.default.weight` alike.
+    A role is the same for all spellings: "down" stands for `lora_down.weight`,
+    `_lora.down.weight`, `lora_A.weight` and `lora_A.default.weight`.
     """
     tensor = tensor.removeprefix("base_model.model.")
     words = tensor.rsplit(".", 3)
     if len(words) == 4 and words[1] in _PEFT and words[2] not in ("weight", "bias"):
-        del words[2]  # the adapter's name, which peft puts inside
+        del words[2]  # the adapter's name, which peft inserts
     role = _PAIRS.get(".".join(words[-2:])) if len(words) > 2 else None
     if role:
         return ".".join(words[:-2]), role

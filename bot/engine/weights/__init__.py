@@ -1,4 +1,4 @@
-"""The numbers of networks: read from files, kept in RAM, copied into place, patched, restored."""
+"""Network weights: read from files, cached in RAM, copied to the device, patched, restored."""
 
 from bot.engine.weights.cache import HostMemory, PristineWeights, WeightCache
 from bot.engine.weights.layout import Layout

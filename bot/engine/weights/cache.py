@@ -1,4 +1,4 @@
-"""The weights that networks are filled with: in RAM where there is room, else in files."""
+"""The pristine weights of networks: in RAM where there is room, else in their files."""
 
 import logging
 import weakref
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class HostMemory:
-    """A buffer in RAM; pinned, if a GPU is to copy from it at the full speed of the bus.
+    """A buffer in RAM, pinned if a GPU is to copy from it at the full speed of the bus.
 
-    Registered rather than taken from torch's pinned allocator, which rounds each block up to a
-    power of two: 8 GiB for a UNet of 4.8.
+    Registered with CUDA rather than taken from torch's pinned allocator, which rounds each block
+    up to a power of two: 8 GiB for a UNet of 4.8.
     """
 
     def __init__(self, size: int, *, pinned: bool) -> None:
@@ -37,7 +37,7 @@ class HostMemory:
         return code == 0
 
     def settle(self) -> None:
-        """Wait for copies from it that are under way: then it may be written to, or let go."""
+        """Wait for pending copies from the buffer; then it may be written to, or freed."""
         if self._pinned:
             torch.cuda.synchronize()
 
@@ -52,9 +52,9 @@ class HostMemory:
 class PristineWeights:
     """The pristine parameters of one network; they are never written to.
 
-    digest: tells weights apart. layout: what they are for.
-    memory: all of them in the layout, or None: then `tensors` are read from their files when
-        they are needed, in the files' own number type.
+    digest: identifies the weights. layout: of the network that they are for.
+    memory: all of them in the layout; or None, and `tensors` are read from their files when needed,
+        in the files' own dtype.
     """
 
     digest: str
@@ -63,13 +63,13 @@ class PristineWeights:
     tensors: Mapping[str, torch.Tensor]
 
     def tensor(self, name: str) -> torch.Tensor:
-        """One parameter on the CPU, of the layout's dtype or yet to be rounded to it."""
+        """One parameter on the CPU, in the layout's dtype or still in the file's."""
         if self.memory:
             return self.layout.view(self.memory.buffer, name)
         return self.tensors[name]
 
     def copy_into(self, buffer: torch.Tensor, check_stop: Callable[[], None]) -> None:
-        """Fill `buffer`, of the layout's size on any device. `check_stop` may raise meanwhile."""
+        """Fill `buffer`, of the layout's size on any device. `check_stop` may raise to stop."""
         check_stop()
         if self.memory:
             buffer.copy_(self.memory.buffer, non_blocking=True)
@@ -80,9 +80,9 @@ class PristineWeights:
 
 
 class WeightCache:
-    """Weights kept in RAM, the least recently used dropped when `limit` bytes are full.
+    """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
 
-    Two models whose text encoders are the same, number for number, share them here.
+    Models whose text encoders have the same weights share them here.
     """
 
     def __init__(self, limit: int, *, pinned: bool) -> None:
@@ -101,9 +101,9 @@ class WeightCache:
         read: Callable[[], Mapping[str, torch.Tensor]],
         check_stop: Callable[[], None],
     ) -> PristineWeights:
-        """The weights of that digest; read, and kept if they fit, unless they are here.
+        """The weights with that digest; unless cached, they are read, and cached if they fit.
 
-        read: gives every parameter of `layout` by name, mapped from its file.
+        read: returns every parameter of `layout` by name, mapped from its file.
         """
         key = (digest, layout.dtype)
         if kept := self._kept.get(key):
@@ -115,8 +115,8 @@ class WeightCache:
         try:
             # Touching and pinning fresh memory takes longer than copying into it.
             memory = self._make_room(layout.size) or HostMemory(layout.size, pinned=self._pinned)
-        except RuntimeError:  # the machine has less to give than the setting says
-            log.warning("no memory to keep %d MB of weights", layout.size >> 20)
+        except RuntimeError:  # the machine has less memory than the setting allows
+            log.warning("not enough RAM to keep %d MB of weights", layout.size >> 20)
             return from_files
         memory.settle()
         from_files.copy_into(memory.buffer, check_stop)
@@ -125,7 +125,7 @@ class WeightCache:
         return weights
 
     def _make_room(self, size: int) -> HostMemory | None:
-        """Drop what was used longest ago; memory of `size` that is no longer in use, if any."""
+        """Drop the least recently used weights; returns unused memory of `size`, if any."""
         spare = None
         while self._kept and self.nbytes + size > self._limit:
             _, dropped = self._kept.popitem(last=False)

@@ -1,4 +1,4 @@
-"""How the parameters of one network lie in one buffer."""
+"""The layout of one network's parameters in one buffer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 import torch
 
 ALIGNMENT: Final = 256
-"""Bytes. What CUDA's own allocator promises, and its vectorised kernels ask for."""
+"""Bytes. The alignment that CUDA's allocator guarantees and vectorised kernels require."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Bytes `start` … `start + size` of the buffer are one contiguous parameter of `shape`."""
+    """One contiguous parameter of `shape`, at bytes `start` … `start + size` of the buffer."""
 
     start: int
     size: int
@@ -23,8 +23,8 @@ class Slot:
 class Layout:
     """Parameter names → their places in a buffer of `size` bytes that holds them as `dtype`.
 
-    One buffer for all means one copy for all, at the full speed of the bus; and addresses that
-    stay when the weights change, so that compiled code and captured graphs stay valid.
+    One buffer means one copy, at the full speed of the bus, and addresses that do not change with
+    the weights, so that compiled code and captured graphs stay valid.
     """
 
     slots: Mapping[str, Slot]
@@ -33,7 +33,7 @@ class Layout:
 
     @classmethod
     def of(cls, module: torch.nn.Module, dtype: torch.dtype) -> "Layout":
-        """Of every parameter of `module`, which may be on the meta device."""
+        """The layout of every parameter of `module`, which may be on the meta device."""
         slots, end = {}, 0
         for name, parameter in module.named_parameters():
             size = parameter.numel() * dtype.itemsize

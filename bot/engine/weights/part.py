@@ -11,23 +11,23 @@ from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.layout import Layout
 
 Weighted = tuple[float, Change]
-"""A change and the weight that it is applied with."""
+"""The weight that a change is applied with, and the change."""
 Changes = Mapping[str, Sequence[Weighted]]
-"""Parameter → what changes it, in the order of the adapters."""
+"""Parameter → its changes, in the order of the adapters."""
 
 
 class Part:
     """A network whose parameters are views of one buffer.
 
-    Filling it with another checkpoint or another set of adapters copies numbers into the buffer:
-    no module is built, no address changes. What the network holds depends on its weights and
-    its changes alone, never on what it held before: a patched parameter is computed from the
-    pristine one, and restoring copies the pristine one back.
+    Switching to another checkpoint or set of adapters copies data into the buffer: no module is
+    built, no address changes. The result depends on the weights and the changes alone, never on
+    what the network held before: a patched parameter is computed from the pristine one, and
+    restoring copies the pristine one back.
 
-    `hold` and `set_changes` say what it is to be; `wake` makes it so, with as little copying as it
-    takes.
+    `hold` and `set_changes` only set the target state; `wake` applies it with as little copying as
+    possible.
 
-    module: built on the meta device, its own small buffers aside.
+    module: built on the meta device, except for its own small buffers.
     """
 
     def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
@@ -42,7 +42,7 @@ class Part:
         self._buffer: torch.Tensor | None = None
         self._weights: PristineWeights | None = None
         self._changes: Changes = {}
-        # What the buffer holds; None while that is neither one thing nor the other.
+        # The weights in the buffer; None while they are incomplete.
         self._filled: PristineWeights | None = None
         self._patched: Changes = {}
 
@@ -53,20 +53,20 @@ class Part:
 
     @property
     def digest(self) -> str | None:
-        """Of what it is to be filled with; None when that is nothing."""
+        """The digest of the weights to fill it with; None when there are none."""
         return self._weights.digest if self._weights else None
 
     def hold(self, weights: PristineWeights) -> None:
-        """To be filled with `weights`, and changed by nothing."""
+        """Set `weights` for the next `wake`, without changes."""
         self._weights, self._changes = weights, {}
 
     def let_go(self) -> None:
-        """Hold nothing. The next `wake` fills what is on the device again."""
+        """Hold no weights. After the next `hold`, `wake` fills the buffer again."""
         self._weights = self._filled = None
         self._changes = {}
 
     def set_changes(self, changes: Changes) -> None:
-        """To be changed by `changes` and by no others.
+        """Set the changes for the next `wake`, replacing all others.
 
         Each parameter becomes pristine + Σ weight · delta(pristine), summed in fp32 in the order
         given, rounded once.
@@ -74,23 +74,23 @@ class Part:
         self._changes = changes
 
     def park(self) -> None:
-        """Give the device's memory back. The module cannot be used until `wake`."""
+        """Free the device's memory. The module cannot be used until `wake`."""
         self._buffer = self._filled = None
         self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
         self._move_small_buffers("cpu")
 
-    # Whether the caller is in inference mode or not: a tensor made inside may not be written to
-    # outside, and compiled code tells both kinds apart.
+    # Never in inference mode, even if the caller is: a tensor made in it may not be written to
+    # outside, and compiled code distinguishes the two kinds.
     @torch.inference_mode(mode=False)
     @torch.no_grad()
     def wake(self, check_stop: Callable[[], None]) -> None:
-        """Be on the device what `hold` and `set_changes` said.
+        """Make the network on the device what `hold` and `set_changes` set.
 
-        Raises what `check_stop` raises; the next call then begins with what is certain.
+        Raises what `check_stop` raises; the next call then fills the buffer from the start.
         """
         weights = self._weights
         if weights is None:
-            raise RuntimeError("a network is woken before it was told what to hold")
+            raise RuntimeError("wake() was called without weights; call hold() first")
         if self._buffer is None:
             self._buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
             self._assign(partial(self.layout.view, self._buffer))
@@ -117,7 +117,7 @@ class Part:
             if _same(self._patched.get(name, ()), weighted):
                 continue
             parameter = self.layout.view(buffer, name)
-            # What nothing has changed yet need not travel from RAM again.
+            # A parameter that is not patched yet need not be copied from RAM again.
             base = (pristine(name) if name in self._patched else parameter).float()
             total = base.clone()
             for weight, change in weighted:

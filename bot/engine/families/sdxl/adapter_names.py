@@ -15,13 +15,13 @@ def targets(parts: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
     parts: "unet", and "text_encoder" and "text_encoder_2" where there are any. Only shapes are
         read, so they may be on the meta device.
 
-    The writers and what they write: kohya's sd-scripts `lora_unet_`, `lora_te1_`, `lora_te2_` and
-    the path with underscores, the UNet's in the names of diffusers or of Stability's code, and
-    `oft_unet_` for its OFT; LyCORIS the same through kohya's trainer, and `lycoris_` when it
-    wraps a UNet itself, as SimpleTuner does (text encoders wrapped so cannot be told apart by
-    name, so these match nothing); diffusers `unet.`, `text_encoder.`, `text_encoder_2.`; peft the
-    bare path; ComfyUI `diffusion_model.` and `text_encoders.`; OneTrainer `unet.` in Stability's
-    names, `clip_l.`, `clip_g.` (kohya-ss/sd-scripts networks/lora.py, oft.py;
+    The names by program: kohya's sd-scripts write `lora_unet_`, `lora_te1_`, `lora_te2_` and the
+    path with underscores, the UNet's in the names of diffusers or of Stability's code, and
+    `oft_unet_` for OFT; LyCORIS writes the same through kohya's trainer, and `lycoris_` when it
+    wraps a UNet itself, as SimpleTuner does (text encoders wrapped like this cannot be told apart
+    by name, so they match nothing); diffusers `unet.`, `text_encoder.`, `text_encoder_2.`; peft
+    the bare path; ComfyUI `diffusion_model.` and `text_encoders.`; OneTrainer `unet.` in
+    Stability's names, `clip_l.`, `clip_g.` (kohya-ss/sd-scripts networks/lora.py, oft.py;
     KohakuBlueleaf/LyCORIS lycoris/wrapper.py, kohya.py; comfyanonymous/ComfyUI comfy/lora.py;
     Nerogar/OneTrainer modules/util/convert/lora/convert_sdxl_lora.py).
     """
@@ -63,12 +63,12 @@ _TEXT_PREFIXES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("text_encoder_2", "clip_g", "text_encoders.clip_g.transformer"),
     ),
 }
-"""Of each text encoder: prefixes before underscores, and before dots."""
+"""Text encoder → its prefixes before paths with underscores, and before paths with dots."""
 
 
 def _text_names(part: str, path: str) -> Iterator[str]:
-    # transformers 5 keeps the layers of a CLIPTextModel at the top, those of a
-    # CLIPTextModelWithProjection under text_model. Files say text_model, or what their trainer saw.
+    # transformers 5 has the layers of a CLIPTextModel at the top, those of a
+    # CLIPTextModelWithProjection under text_model. Files use either, depending on their trainer.
     bare = path.removeprefix("text_model.")
     full = bare if bare == "text_projection" else f"text_model.{bare}"
     underscored, dotted = _TEXT_PREFIXES[part]
@@ -105,7 +105,7 @@ _BLOCK: Final = re.compile(r"(down_blocks|mid_block|up_blocks)\.(?:(\d+)\.)?(\w+
 
 
 def sgm_path(path: str, layers: int) -> str:
-    """`path` of a diffusers UNet module in the names of Stability's own code (sgm, LDM).
+    """The name in Stability's own code (sgm, LDM) for `path` in a diffusers UNet.
 
     layers: `layers_per_block` of the UNet.
     """

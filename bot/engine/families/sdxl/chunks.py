@@ -1,4 +1,4 @@
-"""What CLIP reads at once: 75 tokens. Longer prompts are cut into chunks of that size."""
+"""CLIP reads 75 tokens at once; longer prompts are split into chunks of that size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ TOKENS: Final = 77
 ROOM: Final = TOKENS - 2
 """CLIP has 77 positions; the first and the last are its own start and end tokens."""
 BACKTRACK: Final = 20
-"""AUTOMATIC1111's default "prompt word wrap length limit": how far back a comma is looked for."""
+"""How many tokens back a comma is looked for: AUTOMATIC1111's default "prompt word wrap length
+limit"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of CLIP's vocabulary, and how much it counts."""
+    """A token of CLIP's vocabulary and its weight."""
 
     id: int
     weight: float = 1.0
@@ -24,14 +25,13 @@ Chunk = tuple[Token, ...]
 
 
 def split(parts: Sequence[Sequence[Token]], comma: int) -> tuple[Chunk, ...]:
-    """Cut `parts`, the stretches between BREAKs, into chunks; at least one, possibly empty.
+    """Split `parts`, the text between BREAKs, into chunks; at least one, possibly empty.
 
     comma: the id of the token ",".
 
-    A part starts a chunk of its own, an empty one too; only at the end of the prompt is nothing
-    made of nothing. Where a part is too long, it is cut after the last comma among the last
-    BACKTRACK tokens of a full chunk, unless that chunk ends where a comma follows anyway; without
-    a comma it is cut where it is full.
+    Each part starts a new chunk, even an empty part; only empty chunks at the end are dropped. A
+    part that is too long is split after the last comma among the last BACKTRACK tokens of a full
+    chunk. It is split at the full chunk if there is no such comma, or if the next token is one.
     """
     chunks: list[Chunk] = []
     for part in parts:

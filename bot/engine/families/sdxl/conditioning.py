@@ -1,4 +1,4 @@
-"""What SDXL's UNet is told at every step: embeddings and sizes. Imports torch."""
+"""The conditioning of SDXL's UNet: embeddings and sizes. Imports torch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,8 @@ class Conditioning:
     """With guidance, the negative prompt comes first.
 
     prompt: shape (1 or 2, tokens, width).
-    added: the pooled prompt, shape (1 or 2, projection), the sizes, shape (1 or 2, 6), and a
-        reference picture's embeddings, if there is one.
+    added: the pooled prompt, shape (1 or 2, projection); the sizes, shape (1 or 2, 6); and the
+        embeddings of a reference image, if there is one.
     """
 
     prompt: torch.Tensor
@@ -63,7 +63,7 @@ class Conditioning:
 
 
 def rehearse(projection: int, place: Place, unet: Any, shape: Shape) -> None:
-    """Ask `unet` once as for a picture of `shape`; projection: width of the pooled prompt."""
+    """Call `unet` once as for an image of `shape`. projection: width of the pooled prompt."""
     like: dict[str, Any] = {"device": place.device, "dtype": place.dtype}
     unet(
         torch.zeros(

@@ -1,4 +1,4 @@
-"""SDXL as the engine sees it; each method is described in `families.family`. Imports torch."""
+"""The Family interface of SDXL; see `families.family` for its methods. Imports torch."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ from catalog.families import SDXL as FACTS
 
 
 class SDXL:
-    """Stable Diffusion XL and all that was trained from it."""
+    """Stable Diffusion XL and the models trained from it."""
 
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases

@@ -1,4 +1,4 @@
-"""SDXL's latents: their shape, their scale, and the colours they stand for. Imports torch."""
+"""SDXL's latents: their shape, their scale and their preview colours. Imports torch."""
 
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ def shape(size: tuple[int, int]) -> tuple[int, ...]:
 
 
 def scaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Latents as the VAE encodes them, as the UNet knows them."""
+    """Latents from the VAE's scale to the UNet's."""
     result: torch.Tensor
     if moments := _moments(vae, latents):
         mean, deviation = moments
@@ -51,7 +51,7 @@ def unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _moments(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Mean and deviation of each channel, of the VAEs that say so."""
+    """Mean and standard deviation of each channel, for VAEs whose configuration has them."""
     if vae.config.latents_mean is None or vae.config.latents_std is None:
         return None
     mean, deviation = (

@@ -34,13 +34,13 @@ FILES: Final = PipelineFiles(
 
 
 def is_unet(config: Mapping[str, Any]) -> bool:
-    """Whether a UNet of this configuration is told sizes, and paints from noise alone."""
+    """Whether a UNet of this configuration takes sizes, and is not for inpainting or editing."""
     return config.get("addition_embed_type") == "text_time" and config.get("in_channels") == 4
 
 
 def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     """See `Family.dtype_of`."""
-    # Stock SDXL VAEs overflow in 16 bits and say so in their configuration.
+    # SDXL's original VAE overflows in 16 bits; its configuration says so.
     if network == VAE and dtype == torch.float16 and config.get("force_upcast", True):
         return torch.float32
     return dtype
@@ -72,7 +72,7 @@ def renamed(
         stored = convert_open_clip_checkpoint(module, stored, prefix=prefix)
     elif network == "text_encoder" and any(n.startswith("conditioner.") for n in stored):
         stored = convert_ldm_clip_checkpoint(stored)
-    # transformers 5 keeps the first encoder's layers at the top; the files still say text_model.
+    # transformers 5 has the first encoder's layers at the top; the files still have text_model.
     top = not any(name.startswith("text_model.") for name in parameters)
     if network == "text_encoder" and top:
         return {name.removeprefix("text_model."): tensor for name, tensor in stored.items()}
@@ -90,10 +90,10 @@ def _modern(name: str) -> str:
 
 
 def training_of(names: Collection[str]) -> Training:
-    """What the empty marker tensors of a single-file checkpoint say about its training.
+    """How a single-file checkpoint was trained, from its empty marker tensors.
 
-    `v_pred` and `ztsnr` are what trainers of v-prediction models put in and other programs look
-    for (NoobAI-XL's model card describes both).
+    Trainers of v-prediction models add `v_pred` and `ztsnr`, which other programs look for too
+    (NoobAI-XL's model card describes both).
     """
     return Training(
         prediction="v_prediction" if "v_pred" in names else None,

@@ -15,12 +15,12 @@ SDXL_LAYER = 2
 """SDXL was trained on the penultimate layer; AUTOMATIC1111 calls it "Clip skip: 2"."""
 
 _RESTORED_MAX = 10.0
-"""The mean is restored by a factor from 1/10 to 10: beyond, it passed through 0 on its way."""
+"""The mean is restored by a factor of 1/10 to 10; beyond that, it came too close to 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """The parts of an SDXL pipeline that read text; the tokenizers share their vocabulary."""
+    """The text encoders and tokenizers of an SDXL pipeline; the tokenizers share a vocabulary."""
 
     tokenizer: Any
     tokenizer_2: Any
@@ -44,16 +44,16 @@ class Encoded:
 
 
 def encode(encoders: Encoders, prompt: str, negative: str | None, clip_skip: int | None) -> Encoded:
-    """Encode the words of one job, in the syntax of `bot.request.emphasis`.
+    """Encode the prompts of one job, in the syntax of `bot.request.emphasis`.
 
     negative: None when guidance is off, else text, possibly empty.
-    clip_skip: which layer counted from the last, None = SDXL_LAYER; like diffusers, for the
-        prompt only.
+    clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
+        the prompt only.
 
     Raises JobFailed when either fills more than PARTS_MAX chunks.
 
-    The shorter one of both is filled up with empty chunks. Without weights and with at most ROOM
-    tokens the tensors are, to the bit, those of `StableDiffusionXLPipeline.encode_prompt`.
+    The shorter of the two is padded with empty chunks. Without weights and with at most ROOM
+    tokens, the tensors equal those of `StableDiffusionXLPipeline.encode_prompt` bit for bit.
     """
     chunks = _chunks(encoders, prompt)
     if negative is None:
@@ -98,9 +98,9 @@ def _filled(chunks: tuple[Chunk, ...], count: int) -> tuple[Chunk, ...]:
 def _encode_one(
     encoders: Encoders, chunks: tuple[Chunk, ...], layer: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The embeddings of all `chunks`, shape (1, 77 · chunks, width), and the first one's pooled.
+    """The embeddings of all `chunks`, shape (1, 77 · chunks, width), and the first's pooled one.
 
-    One chunk at a time: its bits do not depend on its neighbours, and the shapes never change.
+    One chunk at a time, so that its bits do not depend on its neighbours and shapes never change.
     """
 
     @cache
@@ -136,8 +136,8 @@ def emphasized(states: torch.Tensor, weights: list[float]) -> torch.Tensor:
     to WEIGHT_MIN … WEIGHT_MAX. All 1.0 gives `states` itself, untouched. The pooled embedding is
     never weighted.
 
-    AUTOMATIC1111's emphasis "Original". Where the mean comes near 0 or changes its sign, which
-    would blow the chunk up or turn it around, it is left as it is (there: "No norm").
+    This is AUTOMATIC1111's emphasis mode "Original". Where the mean comes close to 0 or changes its
+    sign, restoring it would blow up or invert the chunk, so it is not (its mode "No norm").
     """
     if all(weight == 1.0 for weight in weights):
         return states

@@ -1,4 +1,4 @@
-"""What the algorithms have in common."""
+"""The interface and helpers of all algorithms."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import torch
 Shape: TypeAlias = tuple[int, ...]
 RANK_LIMIT: Final = 4096
 SCALE_LIMIT: Final = 1e30
-"""Of alpha/rank, which is about 1; with any weight it is still a number in fp32."""
+"""Limit of alpha/rank, which is usually about 1; times any weight it is still finite in fp32."""
 
 
 class MalformedError(Exception):
@@ -21,35 +21,35 @@ class RankError(Exception):
 
 
 class Algorithm(Protocol):
-    """One module's tensors in one of the algorithms, on the CPU, in the dtype of the file."""
+    """One module's tensors for one of the algorithms, on the CPU, in the file's dtype."""
 
     roles: ClassVar[frozenset[str]]
-    """What tensors it may have, see `names.split`, apart from alpha and those of biases."""
+    """The tensors it may have (see `names.split`), apart from alpha and those for biases."""
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
         """The shape of the weights that tensors of these shapes can change.
 
-        of: shape by role. target: the weight at hand, for the axes that an algorithm leaves open.
-        A convolution may come flattened, as (out, in · height · width). Raises MalformedError
-        when tensors are missing or do not fit each other, RankError.
+        of: shape by role. target: the actual weight's, for axes that an algorithm leaves open.
+        A convolution may be flattened to (out, in · height · width). Raises MalformedError when
+        tensors are missing or do not fit each other, RankError when the rank is too high.
         """
 
     @classmethod
     def build(
         cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
     ) -> "Algorithm":
-        """From tensors by role, of shapes that `shape` accepted for a weight of shape `target`.
+        """Build from tensors by role, whose shapes `shape` accepted for a weight like `target`.
 
         alpha: None when the file has none. Raises MalformedError.
         """
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
-        """The change at weight 1 of `base`: a tensor of its own like `base`, which stays as is."""
+        """The change of `base` at weight 1: a new tensor like `base`, which is not modified."""
 
 
 def at(tensor: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-    """`tensor` where `base` is, as `base` is: half the bytes travel, then they are widened."""
+    """`tensor` with the device and dtype of `base`, copied before widening to halve the bytes."""
     return tensor.to(base.device, non_blocking=True).to(base.dtype)
 
 
@@ -74,7 +74,7 @@ def checked_rank(rank: int) -> int:
 
 
 def scale_of(alpha: float | None, rank: int) -> float:
-    """Raises MalformedError when it is beyond what any weight could be computed with."""
+    """alpha/rank, 1.0 without an alpha. Raises MalformedError when it exceeds SCALE_LIMIT."""
     scale = 1.0 if alpha is None else alpha / rank
     demand(abs(scale) <= SCALE_LIMIT)
     return scale

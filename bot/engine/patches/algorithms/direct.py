@@ -1,4 +1,4 @@
-"""Algorithms that keep a number for every number, row or column of a weight."""
+"""Algorithms that store one number per element, row or column of a weight."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bot.engine.patches.algorithms.algorithm import (
 class IA3:
     """(IA)³: Δ = W ⊙ weight, along the input axis when `on_input` is not 0, else the output axis.
 
-    weight: (n,) for a Linear, (1, n, 1, 1) for a convolution, whichever the axis.
+    weight: (n,) for a Linear, (1, n, 1, 1) for a convolution, for either axis.
     Liu et al. 2022, arXiv 2205.05638, as a difference from 1: lycoris/modules/ia3.py.
     """
 
@@ -49,7 +49,7 @@ class IA3:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Δ = diff, the whole difference; of the weight's shape. lycoris/modules/full.py."""
+    """Δ = diff, the whole difference, in the weight's shape. lycoris/modules/full.py."""
 
     roles: ClassVar = frozenset(("diff",))
     diff: torch.Tensor
@@ -66,12 +66,12 @@ class Full:
         return cls(tensors["diff"])
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
-        return at(self.diff, base).reshape(base.shape).clone()  # it may be the file's own
+        return at(self.diff, base).reshape(base.shape).clone()  # it may share the file's buffer
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """Δ = w_norm, of a LayerNorm's or GroupNorm's weight: (n,). lycoris/modules/norms.py."""
+    """Δ = w_norm, for the weight (n,) of a LayerNorm or GroupNorm. lycoris/modules/norms.py."""
 
     roles: ClassVar = frozenset(("w_norm",))
     difference: torch.Tensor

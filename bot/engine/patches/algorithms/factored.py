@@ -1,4 +1,4 @@
-"""Algorithms that keep a change as a product of small tensors."""
+"""Algorithms that store a change as a product of small tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,10 +65,10 @@ class LoRA:
         return whole.reshape(base.shape)
 
     def add_product(self, total: torch.Tensor, weight: float) -> None:
-        """Add weight · Δ to `total` in one step, where there is no core.
+        """Add weight · Δ to `total` in one operation, if there is no core.
 
-        Nearly every file is of this kind, and has a thousand modules that differ little in size
-        from what it takes to begin a step.
+        Nearly every file is of this kind and has a thousand modules so small that the overhead of
+        each operation matters.
         """
         up, down = (flattened(at(factor, total)) for factor in (self.up, self.down))
         total.view(len(total), -1).addmm_(up, down, alpha=weight * self.scale)
@@ -118,7 +118,7 @@ class LoHa:
 
 
 def _shape(a: Shape, b: Shape, core: Shape | None) -> Shape:
-    """Of `_product`. Raises MalformedError."""
+    """The shape of `_product`. Raises MalformedError."""
     demand(len(a) == 2 and len(b) >= 2)
     rank = checked_rank(b[0])
     if core is None:
@@ -191,7 +191,7 @@ class LoKr:
             flattened(at(factors[0], base)) if len(factors) == 1 else _product(factors, base)
             for factors in (self.first, self.second)
         )
-        # The columns of a flattened w2 are (d, height, width): kron puts c before them.
+        # The columns of a flattened w2 are (d, height, width); kron puts c before them.
         return torch.kron(first * self.scale, second).reshape(base.shape)
 
 
@@ -201,8 +201,8 @@ class GLoRA:
 
     a1: (in, rank[, 1, 1]); a2: (rank, in[, 1, 1]); b1: (out, rank[, 1, 1]);
     b2: (rank, in[, height, width]), or (rank, in[, 1, 1]) with bm: (rank, rank, height, width).
-    Old versions of LyCORIS wrote the two of each pair the other way round; ComfyUI
-    (comfy/weight_adapter/glora.py) tells them apart by their shapes, and so do we.
+    Old versions of LyCORIS swapped the two of each pair; like ComfyUI
+    (comfy/weight_adapter/glora.py), we tell them apart by their shapes.
     Chavan et al. 2023, arXiv 2306.07967; lycoris/modules/glora.py.
     """
 

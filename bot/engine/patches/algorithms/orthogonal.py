@@ -20,8 +20,8 @@ class OFT:
     """W' = rescale · Rᵀ W with R = diag(R₁ … R_n), each the Cayley transform of its block.
 
     blocks: (n, size, size), n · size = out; rescale: (out, 1[, 1, 1]) or None.
-    Q = blocks − blocksᵀ, scaled down to the norm alpha · out when that is above 0 and exceeded;
-    R = (I + Q)(I − Q)⁻¹. alpha · out is what both trainers mean, though ComfyUI takes alpha alone.
+    Q = blocks − blocksᵀ, scaled down to the norm alpha · out if that is above 0 and exceeded;
+    R = (I + Q)(I − Q)⁻¹. Both trainers use alpha · out, though ComfyUI takes alpha alone.
     Qiu et al. 2023, arXiv 2306.07280; lycoris/functional/diag_oft.py; kohya-ss/sd-scripts
     networks/oft.py.
     """
@@ -57,8 +57,8 @@ class OFT:
 class BOFT:
     """W' = rescale · B_m … B₁ W: each B_i rotates blocks of rows that lie 2^i · size/2 apart.
 
-    blocks: (m, n, size, size), n · size = out, size even; rotations as of OFT, the norm is of
-    all stages together. Stage i sees the rows in the order (…, k, 2) instead of (…, 2, k) with
+    blocks: (m, n, size, size), n · size = out, size even; rotations as in OFT, with the norm taken
+    over all stages. Stage i sees the rows in the order (…, k, 2) instead of (…, 2, k) with
     k = 2^i · size/2, so that a butterfly of m stages mixes 2^(m−1) · size rows.
     Liu et al. 2023, arXiv 2311.06243; lycoris/functional/boft.py.
     """
@@ -99,7 +99,7 @@ class BOFT:
 
 
 def _cayley(blocks: torch.Tensor, bound: float) -> torch.Tensor:
-    """(…, size, size) → orthogonal matrices; bound: of the norm of all together, 0 for none."""
+    """(…, size, size) → orthogonal matrices. bound: on the norm of all together; 0 for none."""
     skew = blocks - blocks.transpose(-1, -2)
     if bound > 0:
         skew = skew * (bound / skew.norm().clamp(min=bound))
