@@ -127,7 +127,7 @@ def offer_reference(home: "Home") -> None:
 
 
 def free_port() -> int:
-    """A port that nobody is listening on at the moment."""
+    """A port that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -271,7 +271,7 @@ class Bot:
 
 
 class ImpatientBot(Bot):
-    """It shows every step, or nearly: whoever waits for the first has the others still to come."""
+    """Shows nearly every step, so that after the first one others are still to come."""
 
     program = Path(__file__).with_name("impatient.py")
 

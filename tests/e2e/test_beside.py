@@ -46,7 +46,7 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
         assert "Traceback" not in err
         assert playground.gateway_identifies == identified
 
-        # … is followed by the bot, which keeps the image and tells nobody.
+        # … is followed by the bot, which keeps the image and sends no message.
         await until(lambda: home.states() == ["delivered"], times=600)
         [(path, seed)] = home.rows("SELECT path, seed FROM images")
         assert seed == 8

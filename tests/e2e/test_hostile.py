@@ -233,7 +233,7 @@ async def test_forged_reactions_paint_nothing(
         playground.gateway.emit("MESSAGE_REACTION_ADD", {**sound, **change}, guild=guild)
     await painted(ada, prompt=CANARY, **QUICK)
     assert len(shared.home.states()) == before + 1
-    # In a channel other than the message's own it is withdrawn, because nobody can be told.
+    # In a channel other than the message's own it is withdrawn, as there is no one to tell.
     playground.gateway.emit("MESSAGE_REACTION_ADD", {**sound, "channel_id": "3"}, guild=guild)
     await until(lambda: shared.home.states()[-1] == "cancelled")
     assert len(shared.home.states()) == before + 2

@@ -106,7 +106,7 @@ def test_fitting_takes_the_middle(models_dir: Path) -> None:
 
 
 def test_little_strength_keeps_the_picture(engine: Engine) -> None:
-    """An untrained VAE reproduces no image, so two seeds are compared: less strength, more alike."""
+    """An untrained VAE reproduces no image, so compare two seeds: less strength, more alike."""
     sha256 = picture(seed=3)
 
     def apart(strength: float) -> float:

@@ -20,7 +20,7 @@ from tools.demo.words import END, START, write_tokenizer
 
 SEED = 20_261_122
 TEXT_WIDTHS = (32, 48)
-"""Of the two text encoders. They must differ: a single file tells them apart by nothing else."""
+"""The text encoders' widths. diffusers needs them to differ to tell them apart in a single file."""
 WORDS = """
 a the of in on at and with by from to one two three red green blue yellow white black golden
 small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy

@@ -41,7 +41,7 @@ def place(position: int) -> Progress:
 
 
 def pinged(call: Call) -> list[int]:
-    """Whom a call may ping; it must say so, and never everyone or a role."""
+    """Whom a call may ping; it must be explicit, and never everyone or a role."""
     allowed = call.sent["allowed_mentions"]
     assert isinstance(allowed, discord.AllowedMentions)
     assert not allowed.everyone
