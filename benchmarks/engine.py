@@ -61,7 +61,7 @@ STARTS = ("compiling in the background, first start", "… in a new process, fou
 RAM: Final = 64 * 2**30
 """Bytes of checkpoints that may be kept in RAM: more than both models need."""
 ALIKE: Final = 8
-"""How far a pixel's channel may be from plain diffusers': rounding that nobody can see."""
+"""How far a pixel's channel may be from plain diffusers': rounding that is not visible."""
 CHUNK: Final = 16 * 2**20
 
 

@@ -79,7 +79,7 @@ class Ticker:
 
 
 class TimedEngine:
-    """The engine, with a future that resolves to the begin and end of the import of torch."""
+    """The engine, with a future of the times when the import of torch began and ended."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""A headless Chromium that tests look at the playground's page with."""
+"""A headless Chromium for tests of the playground's page."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ QUIET = (
 )
 DESKTOP = {"width": 1180, "height": 860}
 PATIENCE = 20_000.0
-"""Milliseconds that something may take to appear; the real bot's first picture has its own."""
+"""Milliseconds that something may take to appear; the real bot's first image has its own limit."""
 
 
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
-    """The browser; where there is none the test is skipped, but never in CI."""
+    """The browser; without one the test is skipped, but never in CI."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         why = f"no browser: none of {', '.join(NAMES)} is installed"
@@ -43,11 +43,11 @@ async def launched() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened(browser: Browser, url: str, **context: object) -> AsyncIterator[Page]:
-    """The page at ``url``. What it complains of, a refused script or an exception, is an error."""
+    """The page at ``url``. Its errors, such as a refused script or an exception, fail the test."""
     complaints: list[str] = []
 
     def complain(message: ConsoleMessage) -> None:
-        # A refused act is answered with 409 or 504, which Chromium reports as well.
+        # A refused action is answered with 409 or 504, which Chromium logs as an error too.
         if message.type == "error" and "Failed to load resource" not in message.text:
             complaints.append(message.text)
 
@@ -67,7 +67,7 @@ async def opened(browser: Browser, url: str, **context: object) -> AsyncIterator
 
 @dataclass(frozen=True)
 class Camera:
-    """Takes the README's pictures where there is a folder for them, and else does nothing."""
+    """Takes the README's screenshots if a folder for them was given; otherwise does nothing."""
 
     folder: Path | None
 

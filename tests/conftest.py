@@ -1,4 +1,4 @@
-"""What tests of several folders need: a browser, and the option to take pictures of it."""
+"""Fixtures that several folders share: a browser, and the option to take screenshots."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 from tests.browsing import Camera, launched
 
 TALLY = "tally"
-"""The property of a test that is shown in the summary."""
+"""The test property that is shown in the summary."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the chaos counted also when all is well."""
+    """Show the chaos counts even when everything passed."""
     tallies = [
         f"{report.nodeid.rpartition('::')[2]}: {value}"
         for reports in terminalreporter.stats.values()
@@ -44,6 +44,6 @@ def camera(request: pytest.FixtureRequest) -> Camera:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The Chromium of this machine, without a window."""
+    """This machine's Chromium, headless."""
     async with launched() as chromium:
         yield chromium

@@ -1,4 +1,4 @@
-"""What has to be quick to start does not wait for torch."""
+"""Modules that must start quickly do not import torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The parts together: what the backend keeps, and what it clears away."""
+"""The parts together: what the backend keeps, and what it cleans up."""
 
 import io
 import os

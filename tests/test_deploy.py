@@ -1,4 +1,4 @@
-"""What deploys the bot fits it: files, settings, exit codes, folders."""
+"""The deployment files match the bot: files, settings, exit codes, folders."""
 
 import json
 import re
@@ -20,7 +20,7 @@ UNIT = (DEPLOY / "imagen.service").read_text(encoding="utf-8")
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Of the Dockerfile, in order."""
+    """The instructions of the Dockerfile, in order."""
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
     lines = (line.partition(" ") for line in text.splitlines() if line.strip())
@@ -44,7 +44,7 @@ class TestDockerfile:
             assert (ROOT / path).exists()
             assert f"!{path}" in let_in
         assert {line for line in let_in if line.startswith("!")} == {f"!{p}" for p in copied}
-        # Everything that the bot imports of its own, and the weights that come with it.
+        # All of the bot's own packages, and the weights that come with it.
         assert {"main.py", "bot", "cogs", "catalog", "demo"} <= set(copied)
 
     def test_it_installs_what_is_locked_and_checks_it(self) -> None:
@@ -55,7 +55,7 @@ class TestDockerfile:
         order = [name for name, _ in instructions()]
         assert order.index("USER") > max(n for n, name in enumerate(order) if name == "RUN")
         assert all_of("USER") == ["imagen"]
-        # As lists: a shell between Docker and the bot would keep the signal for itself.
+        # As lists: a shell between Docker and the bot would swallow the signal.
         assert json.loads(all_of("ENTRYPOINT")[0]) == ["python", "main.py"]
         assert json.loads(all_of("CMD")[0]) == ["run"]
 

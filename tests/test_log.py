@@ -1,4 +1,4 @@
-"""Nothing secret is ever logged, whoever logs it."""
+"""Nothing secret is ever logged, whatever logs it."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def _loggers_put_back() -> Iterator[None]:
 
 
 def start(level: str, secrets: tuple[str, ...] = (), *, as_json: bool = False) -> None:
-    """As in a fresh process: pytest's own handlers stand aside."""
+    """As in a fresh process, without pytest's own handlers."""
     logging.getLogger().handlers[:] = []
     set_up(level, secrets, as_json=as_json)
 
@@ -68,7 +68,7 @@ def test_secrets_are_blotted_out_and_the_rest_is_left(text: str, left: str) -> N
     shown = formatted(text)
     assert "canary" not in shown
     assert left in shown
-    # As an argument, too.
+    # As an argument too.
     assert left in formatted("%s", text)
 
 
@@ -99,7 +99,7 @@ def test_no_secret_is_in_any_field_of_json(secret: str) -> None:
 async def test_every_line_names_the_job_that_it_concerns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What is logged within, by a task begun there, in a thread; and by convention."""
+    """Logged within it, by a task started there, in a thread; and by convention."""
     for as_json in (False, True):
         start("INFO", as_json=as_json)
         log = logging.getLogger("bot.anything")

@@ -1,4 +1,4 @@
-"""An order holds all that a request names, and nothing that could not be sent elsewhere."""
+"""An order has everything that a request names, and nothing that could not be sent elsewhere."""
 
 import json
 from typing import Any
@@ -90,7 +90,7 @@ GONE = (AdapterUse("gone", 1.0),)
         (asking(init_image=InitImage("0" * 64, 0.5)), CATALOG, "picture.gone", {}),
         (asking(adapters=GONE), CATALOG, "adapter.gone", {"adapter": "gone"}),
         (asking(), Catalog({"demo": MODEL}, CATALOG.adapters, "demo"), "reference.none", {}),
-        # Of several, the first that anyone could mend.
+        # Of several problems, the first that anyone could fix.
         (asking(adapters=GONE, model="gone"), CATALOG, "model.gone", {"model": "gone"}),
         (asking(adapters=GONE, reference=Reference("0" * 64, 1.0)), CATALOG, "picture.gone", {}),
     ],

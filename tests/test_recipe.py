@@ -1,4 +1,4 @@
-"""The recipe: it survives JSON, says what has changed, and keeps its prompt to itself."""
+"""The recipe: it survives JSON, tells what has changed, and hides its prompt."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is installed is pinned, and requirements.lock is what requirements.txt asks for."""
+"""Installed packages are pinned, and requirements.lock matches requirements.txt."""
 
 import re
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?")
 
 
 def _same(name: str) -> str:
-    """Names are compared as packaging's rules say: `discord.py` is `discord-py`."""
+    """Names are compared by packaging's rules: `discord.py` is `discord-py`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _pins(file: str) -> dict[str, str]:
-    """Name to version in a requirements file; fails on a line that pins nothing."""
+    """Name → version in a requirements file; fails on a line without a pinned version."""
     pins = {}
     for line in (ROOT / file).read_text("utf-8").splitlines():
         if not line or line.startswith(("#", "-r ")):
@@ -49,7 +49,7 @@ def test_the_lock_has_every_requirement_at_its_version() -> None:
 
 
 def test_the_lock_has_no_requirement_that_was_dropped() -> None:
-    # uv writes below each entry what asks for it.
+    # Below each entry, uv writes which packages require it.
     direct = {
         _same(entry.partition("==")[0])
         for entry in re.split(r"\n(?=[A-Za-z])", LOCK)[1:]
@@ -68,6 +68,6 @@ def test_every_locked_package_has_hashes_and_nothing_else() -> None:
 
 
 def test_the_lock_fits_every_build_and_names_no_index() -> None:
-    # A local version such as 2.13.0+cpu is on one index only, and belongs to one kind of machine.
+    # A local version such as 2.13.0+cpu is on one index only, and for one kind of machine.
     assert [name for name, version, _ in _locked() if "+" in version] == []
     assert not re.search(r"://|^ *--(?!hash=)", LOCK, re.MULTILINE)

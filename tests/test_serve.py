@@ -1,4 +1,4 @@
-"""What keeps the bot's process going, and ends it."""
+"""What keeps the bot's process running, and what ends it."""
 
 import asyncio
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Every setting: what is allowed, what is refused and how that is said; secrets stay secret."""
+"""Every setting: what is allowed, what is refused and with which message; secrets stay secret."""
 
 import os
 from collections.abc import Mapping
@@ -171,7 +171,7 @@ class TestUnknownNames:
 class TestTheFile:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
     def test_it_is_read(self, encoding: str) -> None:
-        """Windows' editors begin a UTF-8 file with a byte order mark."""
+        """Editors on Windows start a UTF-8 file with a byte order mark."""
         Path(".env").write_text(
             f"DISCORD_TOKEN={TOKEN}\n# é\nIMAGEN_DATA_DIR=bücher\nIMAGEN_DEVICE=\n",
             encoding=encoding,
@@ -221,7 +221,7 @@ class TestSecrets:
         self, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
         if name == "DISCORD_TOKEN":
-            # Whatever else is wrong, the token is not in the message.
+            # Whatever is wrong, the token is not in the message.
             said = refusal(monkeypatch, {name: TOKEN, "IMAGEN_DEVICE": "gpu"})
         else:
             said = refusal(monkeypatch, {name: "socks5://user:canary@host"})

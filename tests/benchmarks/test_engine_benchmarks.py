@@ -1,4 +1,4 @@
-"""The engine's benchmarks from end to end, with a model so small that the figures mean nothing."""
+"""The engine benchmarks end to end, with a model so small that the figures mean nothing."""
 
 import argparse
 import itertools
@@ -27,7 +27,7 @@ from bot.progress import Progress, Stage
 from tests.benchmarks.tiny import TINY
 
 several_adapters = pytest.mark.filterwarnings(
-    # What is measured beside ours gives a model several, on purpose.
+    # Plain diffusers is given several adapters on purpose.
     "ignore:Already found a `peft_config` attribute:UserWarning:peft"
 )
 
@@ -45,7 +45,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    """The cells of the table that was printed, without its head."""
+    """The cells of the printed table, without its header."""
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     return [line.strip("| ").split(" | ") for line in lines[1:]]
 
@@ -127,7 +127,7 @@ def test_every_first_use_is_one(tmp_path: Path) -> None:
     pipeline = MagicMock()
     adapters.first_use(bench, pipeline, 1, 2)
     assert len(set(stamps)) == 3
-    # As long as ours: until the first step could begin.
+    # Takes as long as ours until the first step could begin.
     calls = [name for name, _, _ in pipeline.method_calls]
     unit = ["unload_lora_weights"] * 2 + ["load_lora_weights", "set_adapters", "encode_prompt"]
     assert calls == [*unit * 3, "unload_lora_weights"]
@@ -181,11 +181,11 @@ def test_the_engine(
     monkeypatch.setattr(engine, "in_memory", lambda _: False)
     assert engine.main([*arguments, "--memory", "16gb", "--cap", "7"]) == 0
     _, alike, _, _, stopped, identical, cold, *capped = rows(capsys)
-    # It comes just after the look between two steps, so the step that follows is the last one.
+    # It comes right after the check between two steps, so the step that follows is the last one.
     assert (alike[-1], stopped[1], identical[1]) == ("yes", "1", "yes")
     assert cold[3].endswith("×")
     assert [ours for _, ours, *_ in capped] == ["painted, profile 8gb"] * 2
-    # To be byte-identical to the first one, and the one on a cold disk; then the small card's.
+    # For comparing bytes with the first one, and the one on a cold disk; then the small card's.
     assert [call.kwargs["memory"] for call in made.call_args_list] == ["16gb", "16gb", "8gb"]
 
 
@@ -209,7 +209,7 @@ def test_every_timed_switch_is_one(
         monkeypatch.setattr(side_by_side, "seconds", timed)
         monkeypatch.setattr(engine, "seconds", timed)
         engine.switch(bench, 2)
-    # Before it the same model alone, in turns with nothing; after it the copy, which is the floor.
+    # Before it, the same model alone, alternating with nothing; after it, the copy (a lower bound).
     turns, copies = copied[6:12], copied[12:]
     ours = turns[::2]
     assert [len(digests) for digests in ours] == [4, 4, 4]
@@ -240,7 +240,7 @@ def test_a_folder_in_memory_is_not_taken_for_a_cold_disk(
     assert engine.in_memory(tmp_path / "weights")
     with pytest.raises(SystemExit, match="in RAM"):
         engine.main([*arguments, "--only", "cold"])
-    mounts.append(mount(tmp_path, "xfs"))  # over the other, whose files nobody sees now
+    mounts.append(mount(tmp_path, "xfs"))  # hides the other mount, whose files cannot be seen now
     assert not engine.in_memory(tmp_path)
 
 
@@ -259,12 +259,12 @@ def test_only_a_want_of_memory_is_called_so() -> None:
 
 
 def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced as for a GPU, but computed by torch's own kernels, and in this process."""
+    """Traced as for a GPU, but computed by torch's own kernels, in this process."""
     monkeypatch.setattr(engine, "alone", lambda work, *arguments: work(*arguments))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "put back by monkeypatch")
     monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
     monkeypatch.setattr(engine, "SWITCHES", 4)
-    monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # each is traced for long
+    monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # tracing each takes long
     start, request, again = engine.compiled(options)
     assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_absolute()
     assert start.ours.endswith(" s")

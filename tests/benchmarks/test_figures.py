@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that decide what docs/figures.md says."""
+"""The parts of the benchmarks that write docs/figures.md."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The benchmark of previews, on a small job: that it works, not how long that takes."""
+"""The preview benchmark with a small job: that it works, not how long it takes."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_quick_run(
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in out.splitlines()}
     assert rows[NONE][2] == "1.0000"
     assert rows[NONE][4] == "0.0"
-    assert rows[EVERY_STEP][4] == "9.0"  # of ten steps the last has none
+    assert rows[EVERY_STEP][4] == "9.0"  # the last of the ten steps has none
     assert AS_THE_BOT in rows
     assert "FAILED" not in out
 

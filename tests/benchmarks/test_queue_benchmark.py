@@ -1,4 +1,4 @@
-"""The benchmark of the queue's order: on a small day, and its measures on what is known."""
+"""The queue benchmark on a small day, and its measures on known values."""
 
 from itertools import pairwise
 
@@ -76,6 +76,6 @@ def test_a_missed_goal_is_said() -> None:
 def test_a_history_is_replayed_job_by_job() -> None:
     history = [Painted(request(), n * 10_000, n * 10_000 + 5_000) for n in range(9)]
     errors = replayed(history)
-    # Three are needed to learn from.
+    # At least three are needed to learn from.
     assert len(errors) == 6
     assert max(errors) < 0.01

@@ -1,4 +1,4 @@
-"""The parts of the true-size benchmark that need neither weights nor minutes."""
+"""The parts of the full-size benchmark that need neither weights nor minutes."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ PUBLISHED = {
     "unet": 2_567_463_684,
     "vae": 83_653_863,
 }
-"""Numbers in the parts of stabilityai/stable-diffusion-xl-base-1.0."""
+"""Number of parameters in each part of stabilityai/stable-diffusion-xl-base-1.0."""
 
 
 def test_every_part_has_as_many_numbers_as_the_published_one() -> None:
@@ -45,7 +45,7 @@ def test_the_catalog_is_sound_and_allows_one_step(tmp_path: Path) -> None:
     for shape in (sdxl_weights.TRUE, sdxl_weights.QUICK):
         sdxl_weights.write_catalog(tmp_path / shape.name, tmp_path / "weights", shape)
         catalog = read_catalog(tmp_path / shape.name, tmp_path / "models")
-        # The weights are not there: it says so, and nothing else.
+        # The weights are missing: it reports that, and nothing else.
         assert all("path" in problem.reason for problem in catalog.problems)
         assert tuple(catalog.models) == sdxl_weights.MODELS
         assert tuple(catalog.adapters) == sdxl_weights.LORAS

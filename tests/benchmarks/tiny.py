@@ -1,4 +1,4 @@
-"""A model in SDXL's architecture that takes next to no time."""
+"""A model in SDXL's architecture that takes almost no time."""
 
 from typing import Final
 

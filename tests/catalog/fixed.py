@@ -1,4 +1,4 @@
-"""A catalog that is never read again."""
+"""A catalog that is never reloaded."""
 
 from types import SimpleNamespace
 from typing import cast

@@ -1,4 +1,4 @@
-"""A catalog folder and a models folder of its own for one test."""
+"""A catalog folder and a models folder for one test."""
 
 import json
 import os
@@ -14,7 +14,7 @@ ONE_MODEL = 'default = "base"\n[models.base]\nname = "Base"\npath = "org/base"\n
 
 
 def weights_bytes(metadata: dict[str, Any] | None = None, data: bytes = b"\0\0\0\0") -> bytes:
-    """A whole .safetensors file with one tensor."""
+    """A complete .safetensors file with one tensor."""
     header: dict[str, Any] = {
         "t": {"dtype": "F32", "shape": [1], "data_offsets": [0, len(data)]},
     }
@@ -48,7 +48,7 @@ class Home:
                 self.put(file, raw)
 
     def put(self, file: Path, raw: bytes) -> Path:
-        """Write a file whose time of change differs from that of every other one."""
+        """Write a file with an mtime that no other file has."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(raw)
         now = next(self._clock)
@@ -56,7 +56,7 @@ class Home:
         return file
 
     def weights(self, path: str, metadata: dict[str, Any] | None = None) -> Path:
-        """A sound .safetensors file at `path`, seen from the models folder."""
+        """A valid .safetensors file at `path`, relative to the models folder."""
         return self.put(self.models_dir / path, weights_bytes(metadata))
 
     def read(self) -> Catalog:

@@ -1,4 +1,4 @@
-"""Files that were dropped into the models folder."""
+"""Files dropped into the models folder."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_a_file_that_an_entry_names_is_not_offered_twice(home: Home, table: str)
     name = "" if "name =" in table.replace("weight_name", "") else 'name = "N"\n'
     home.write(loras=f"[loras.mine]\n{name}{table}\n".replace("{models}", str(home.models_dir)))
     offered = home.read().adapters
-    if "/../" in table:  # refused as an entry: then the file speaks for itself
+    if "/../" in table:  # refused as an entry, so the file is offered as a drop-in
         assert list(offered) == ["a"]
     else:
         assert "a" not in offered

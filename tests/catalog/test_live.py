@@ -1,4 +1,4 @@
-"""The catalog follows its files and survives a broken edit."""
+"""The catalog reloads changed files and survives a broken edit."""
 
 import asyncio
 import contextlib
@@ -142,7 +142,7 @@ def test_a_problem_is_logged_when_it_is_new(
 def test_ten_thousand_entries_and_loops_of_links_are_read(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sound and broken ones in turns; every folder of weights a link to itself."""
+    """Valid and broken ones alternately; every weights folder is a link to itself."""
     for folder in ("loras", "checkpoints"):
         (home.models_dir / folder).rmdir()
     for folder in ("loras", "checkpoints", "hub"):

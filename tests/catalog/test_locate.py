@@ -1,4 +1,4 @@
-"""Where a path leads, and that it never leads out of the models folder."""
+"""What a path resolves to, and that it never leaves the models folder."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading models.toml and loras.toml: what is sound works, what is not is reported."""
+"""Reading models.toml and loras.toml: valid entries work, invalid ones are reported."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class TestShipped:
         adapters = ["sketch", "neon", "pixel", "clay"]
         assert [m.key for m in read.search_models("", nsfw=False)][:2] == ["demo", "demo-ink"]
         assert [a.key for a in read.search_adapters("", nsfw=False)][:4] == adapters
-        # Of the demos nothing else is offered: what is made for SDXL does not fit them.
+        # No demo adapters are offered, because what is made for SDXL does not fit them.
         assert [a.key for a in read.search_adapters("", nsfw=False, model="demo")] == adapters
         assert read.misfit("anime-style", "demo") is not None
         assert read.misfit("anime-style", "sdxl-base") is None

@@ -1,4 +1,4 @@
-"""What an entry may hold, and how a wrong one is explained."""
+"""What an entry may contain, and how errors in one are explained."""
 
 import re
 from typing import Any

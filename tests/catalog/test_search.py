@@ -1,4 +1,4 @@
-"""What a person typed finds the right entries, in the right order."""
+"""A user's input finds the right entries, in the right order."""
 
 from itertools import islice, permutations
 from typing import Any
@@ -192,7 +192,7 @@ def test_among_ten_thousand_a_misspelt_key_is_found() -> None:
 
 
 def test_a_misspelt_word_is_found_however_many_are_like_it() -> None:
-    """All of them are compared: none is passed over for one that has more letters in common."""
+    """All of them are compared: none is skipped in favour of one with more letters in common."""
     alike = ["".join(letters) for letters in islice(permutations("hgfedcba"), 500)]
     index = Index((name, "") for name in [*alike, "abcdefxy"])
     assert index.search("abcdefgh", lambda n: True, 3) == [500]

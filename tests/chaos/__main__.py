@@ -15,9 +15,9 @@ from playground import Playground
 from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot, Plan, Tally
 
 COLD_START = 1.5
-"""Seconds, at most, from its start to a kill before it is online."""
+"""The most seconds from its start to a kill before it is online."""
 REAL_ENGINE = 20.0
-"""Seconds at work, at most: importing torch takes about eight, a picture a few tenths."""
+"""The most seconds at work; importing torch takes about eight, an image a few tenths."""
 
 
 def plans(jobs: int, kills: int, seed: int) -> dict[str, Plan]:
@@ -33,7 +33,7 @@ def plans(jobs: int, kills: int, seed: int) -> dict[str, Plan]:
 
 
 async def play(name: str, plan: Plan, models_dir: Path) -> Tally:
-    """One plan in a home of its own."""
+    """Run one plan in its own home."""
     with tempfile.TemporaryDirectory() as folder:
         home = ChaosHome(Path(folder) / "home", models_dir)
         settings = {"CHAOS_FORGETS_NONCES": "yes"} if plan.forgetful else {}

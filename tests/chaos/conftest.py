@@ -1,4 +1,4 @@
-"""A light bot of its own for each test that asks for one: it starts in about a second."""
+"""A fresh light bot for each test that requests one; it starts in about a second."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

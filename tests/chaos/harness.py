@@ -1,4 +1,4 @@
-"""Chaos: the real process is killed again and again, and at the end every job is counted."""
+"""Chaos: the real process is killed again and again; at the end every job is accounted for."""
 
 import asyncio
 import random
@@ -27,13 +27,13 @@ min_side = 64
 steps = {min = 1, default = 4, max = 100}
 """
 LONG = 60
-"""Seconds after which what is waited for will not come."""
+"""Seconds after which an awaited event counts as lost."""
 EXPECTED = (
-    "40060",  # asked twice: discord.py repeats an acknowledgement whose answer was lost
+    "40060",  # sent twice: discord.py repeats an acknowledgement whose response was lost
     "10062",  # the acknowledgement came too late, because the process was killed meanwhile
-    "10015",  # whether it had arrived is found out by editing it
+    "10015",  # an edit finds out whether it had arrived
 )
-"""Violations that killing a bot cannot but cause."""
+"""Violations that killing a bot inevitably causes."""
 
 
 class ChaosHome(Home):
@@ -55,7 +55,7 @@ class LightBot(Bot):
     program = Path(__file__).with_name("light_bot.py")
 
     async def figures(self) -> dict[str, float]:
-        """What it says of itself at its IMAGEN_METRICS_PORT, by name and labels."""
+        """The bot's metrics from its IMAGEN_METRICS_PORT, by name and labels."""
         address = f"http://127.0.0.1:{self.settings['IMAGEN_METRICS_PORT']}/metrics"
         async with aiohttp.ClientSession() as session, session.get(address) as answer:
             lines = (await answer.text()).splitlines()
@@ -69,16 +69,16 @@ class HurriedBot(Bot):
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """For what the playground does not hear of: what the bot writes to its database and log."""
+    """For what the playground cannot see: the bot's database and log."""
     async with asyncio.timeout(LONG):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 def _stands_still(pid: int) -> bool:
-    """Whether every thread is stopped: a signal takes a moment, longer inside of a disk's work."""
+    """Whether all threads are stopped: a signal takes a moment, longer during disk I/O."""
     try:
-        # The state comes after the name, which stands in brackets.
+        # The state comes after the name, which is in brackets.
         stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
     except FileNotFoundError:
         return False  # a thread has just ended
@@ -87,12 +87,12 @@ def _stands_still(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to happen. storm: of all requests, how many fail by chance.
+    """What is to happen. storm: how many of all requests fail at random.
 
-    forgetful: nonces keep nothing from being sent twice, as after a long absence; and half of the
-        messages are deleted once their interaction is over, so that the results need new ones.
-    starting: seconds, at most, from its start to a kill before it is online.
-    working: seconds, at most, from being online to a kill at work.
+    forgetful: nonces prevent no duplicates, as after a long absence; and half of the messages are
+        deleted once their interaction has expired, so that the results need new messages.
+    starting: the most seconds from its start to a kill before it is online.
+    working: the most seconds from being online to a kill at work.
     """
 
     seed: int
@@ -107,7 +107,7 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What became of the jobs. unstored: acknowledged, and not in the store."""
+    """What became of the jobs. unstored: acknowledged but not in the store."""
 
     stored: int = 0
     delivered: int = 0
@@ -178,7 +178,7 @@ class Chaos:
         return self._count()
 
     async def _ask(self, due: int) -> None:
-        """Ask for jobs until `due` are stored."""
+        """Request jobs until `due` are stored."""
         while (missing := due - self._rows()) > 0:
             for _ in range(missing):
                 self._asked += 1
@@ -195,15 +195,15 @@ class Chaos:
             await self._playground.wait_online()
 
     async def _kill(self, when: str) -> None:
-        """SIGKILL, but never twice in the middle of the same job: that one would be poison.
+        """SIGKILL, but never twice during the same job, which would then be given up as poison.
 
-        The process is stopped while the database is looked at, so nothing changes in between.
+        The process is stopped while the database is read, so nothing changes meanwhile.
         """
         async with asyncio.timeout(LONG):
             while True:
                 self._bot.send(signal.SIGSTOP)
                 await until(lambda: _stands_still(self._bot.pid))
-                # Stopped in the middle of a checkpoint it locks the database.
+                # A process stopped during a checkpoint keeps the database locked.
                 with suppress(sqlite3.OperationalError):
                     poison = "SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"
                     if not self._query(poison):
@@ -231,7 +231,7 @@ class Chaos:
             return self._bot.home.rows(sql)
         except sqlite3.OperationalError as error:
             if "no such table" in str(error) or "unable to open" in str(error):
-                return []  # its first start has not made it yet
+                return []  # the first start has not created it yet
             raise
 
     def _count(self) -> Tally:
@@ -257,7 +257,7 @@ class Chaos:
         return tally
 
     def _results(self) -> Iterator[str]:
-        """The job of each message that shows a picture."""
+        """The job of each message that has an image."""
         for channel in self._channels:
             for message in self._playground.messages(channel):
                 if message.attachments and not message.ephemeral:

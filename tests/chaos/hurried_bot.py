@@ -1,4 +1,4 @@
-"""main.py as it is, with short pauses between what it tries again."""
+"""main.py unchanged, but with short pauses between retries."""
 
 import runpy
 import sys

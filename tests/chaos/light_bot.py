@@ -1,10 +1,10 @@
-"""main.py with a light engine and short pauses: everything else is the bot as people run it.
+"""main.py with a light engine and short pauses; everything else is the bot as it is shipped.
 
 The process, the store, the queue, the consumer and its thread, the files, the delivery and
-discord.py are the real ones. The engine is exchanged in the one place that makes it
-(`bot.backend.build_engine`), because importing torch and loading a model at each of many starts
-would be nearly all of the work. The long form of the chaos (`make chaos`) runs hurried_bot.py,
-which exchanges nothing but the pauses.
+discord.py are the real ones. The engine is replaced in the one place that builds it
+(`bot.backend.build_engine`), because importing torch and loading a model on each of many starts
+would take nearly all of the time. The long form of the chaos (`make chaos`) runs hurried_bot.py,
+which changes nothing but the pauses.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP = 0.02
-"""Seconds that one step of a light picture takes."""
+"""Seconds per step of a light image."""
 
 
 def pixels(seed: int, width: int, height: int) -> bytes:
-    """What the light engine paints: for each seed something else, always the same."""
+    """The light engine's image: different for each seed, always the same for one."""
     return hashlib.shake_256(str(seed).encode()).digest(width * height * 3)
 
 
 class LightEngine:
-    """Paints at once what the seed says; for some prompts it does what engines do at worst."""
+    """Generates instantly from the seed; for some prompts it does the worst that engines do."""
 
     loaded = "demo"
 
@@ -89,7 +89,7 @@ class LightEngine:
 
 
 def shorten_pauses() -> None:
-    """What a person would wait for, minutes at times, in fractions of a second."""
+    """Shortens the pauses, which can be minutes, to fractions of a second."""
     import discord
 
     from bot import serve
@@ -109,16 +109,16 @@ def shorten_pauses() -> None:
     outbox.RETRY_AFTER = Backoff(0.05, 0.1, 0.3)
     restart.PAUSES = Backoff(0)
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
-        # A step that takes longer than half a second hangs.
+        # A step that takes longer than half a second counts as hanging.
         attempt.GRACE = attempt.STEP_MIN = 0.5
         consumer.WATCH = 0.05
     if "CHAOS_FORGETS_NONCES" in os.environ:
-        # Each repeat has to look for the first message.
+        # Every retry has to look for the first message.
         sender.NONCE_KEPT = -1000
 
 
 def stand_still_once(mark: Path) -> None:
-    """Have the event loop do nothing more as soon as it is online, unless `mark` is there."""
+    """Block the event loop as soon as the bot is online, unless `mark` exists."""
     from bot.chat.client import ImagenBot
     from bot.process import watchdog
 

@@ -1,7 +1,7 @@
-"""The soak, `make soak`: many jobs, people, reactions, cancels and restarts, with the demo model.
+"""The soak, `make soak`: many jobs, users, reactions, cancels and restarts, with the demo model.
 
-RAM, open files, threads and tasks are noted as it goes; they must not grow. It ends when the jobs
-are done or the minutes are over, whichever comes first.
+RAM, open files, threads and tasks are recorded; they must not grow. It ends when the jobs are done
+or the minutes are over, whichever comes first.
 """
 
 import argparse
@@ -24,20 +24,20 @@ from tests.e2e.home import Bot
 WARM = 100
 """Jobs after a start until which the process may still grow: libraries, caches, pools."""
 GROWTH = {"megabytes": 48.0, "files": 8, "threads": 4, "tasks": 8}
-"""By how much each figure may be larger at the end of a life than when it was warm, and when the
-last life is warm than when the first was."""
+"""How much each figure may grow from when the process was warm to its end, and from the first warm
+process to the last."""
 WAITING = 40
-"""Jobs that are in line at most."""
+"""The most jobs in the queue."""
 LEFT = 20
-"""Jobs that a restart finds waiting."""
+"""Jobs that are waiting when a restart happens."""
 CLEARING = 300.0
-"""Seconds past the time that the last jobs have to end in."""
+"""Seconds after the time limit in which the last jobs must end."""
 STALL = 0.05
-"""Seconds for which the event loop of a warm bot may stand still."""
+"""Seconds for which the event loop of a warm bot may block."""
 HEARTBEAT = 2.0
-"""Seconds from one heartbeat to the next. Discord has 41: here more of them are seen."""
+"""Seconds between heartbeats. Discord's interval is 41; a shorter one shows more of them."""
 HEARTBEAT_LATE = 0.25
-"""Seconds by which one may come too late, over the computer that painting shares with it."""
+"""Seconds by which one may be late, as generating shares the computer with it."""
 ENDED_WELL = ("delivered", "cancelled")
 
 
@@ -79,7 +79,7 @@ class Figures:
 
 
 class Soak:
-    """One bot, restarted `restarts` times along the way."""
+    """Run one bot, restarted `restarts` times along the way."""
 
     def __init__(self, bot: SoakBot, notes: Path, *, users: int, seed: int) -> None:
         self._bot = bot
@@ -92,9 +92,9 @@ class Soak:
         self.stalls: list[float] = []
 
     async def live(self, jobs: int, until: float, left: int) -> tuple[Figures, Figures]:
-        """One life of the process: figures when it was warm, and at its end.
+        """One run of the process: its figures when warm, and at its end.
 
-        left: jobs that still wait when it ends.
+        left: jobs still waiting when it ends.
         """
         await self._bot.start()
         await self._ask(min(WARM, jobs), until)
@@ -117,7 +117,7 @@ class Soak:
                 await self._shorter_than(WAITING, until)
 
     async def _shorter_than(self, length: int, until: float) -> None:
-        """Wait until no more than so many jobs are open. Raises TimeoutError if that never is."""
+        """Wait until at most this many jobs are open. Raises TimeoutError if that never happens."""
         async with asyncio.timeout(max(0.0, until - time.monotonic()) + CLEARING):
             while self._open() > length:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
@@ -130,7 +130,7 @@ class Soak:
             if results and self._chance.random() < 0.2:
                 result, emoji = self._chance.choice(results), self._chance.choice("🔁🎲")
                 reaction = (user.id, result.id, emoji)
-                if reaction not in self._reacted:  # a second one by the same user is none
+                if reaction not in self._reacted:  # a second one by the same user has no effect
                     self._reacted.add(reaction)
                     await user.react(result, emoji)
                     return
@@ -139,7 +139,7 @@ class Soak:
                 await self._cancel(user, call.message)
 
     async def _cancel(self, user: User, message: Message) -> None:
-        """Press what cancels it, if there is such a button."""
+        """Press the cancel button, if there is one."""
         for row in message.components:
             for button in row.get("components", ()):
                 if str(button.get("custom_id", "")).startswith("cancel:"):
@@ -153,7 +153,7 @@ class Soak:
         return int(rows[0][0])
 
     async def _figures(self) -> Figures:
-        await asyncio.sleep(2)  # what is being cleared away is not counted
+        await asyncio.sleep(2)  # so that what is being cleaned up is not counted
         return Figures.of(self._bot.pid, int(self.notes()[-1]["tasks"]))
 
     def notes(self) -> list[dict[str, float]]:
@@ -168,7 +168,7 @@ def faults(
     heartbeats: Sequence[float],
     violations: Sequence[str],
 ) -> list[str]:
-    """What keeps a soak from being sound. lives: the figures of each, warm and at its end.
+    """The problems that fail the soak. lives: the figures of each run, warm and at its end.
 
     heartbeats: seconds by which each was late.
     """
@@ -189,7 +189,7 @@ def faults(
 
 
 async def soak(jobs: int, users: int, restarts: int, minutes: float, seed: int) -> bool:
-    """Run and print; whether nothing grew, stood still, came late, failed or was left."""
+    """Run and print the result; whether nothing leaked, blocked, was late, failed or was left."""
     until = time.monotonic() + minutes * 60
     lives: list[tuple[Figures, Figures]] = []
     late: list[str] = []

@@ -1,4 +1,4 @@
-"""main.py, which writes down twice a second how many tasks it has and how late its loop was."""
+"""main.py, which records twice a second how many tasks it has and how late its loop was."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ LOOK = 0.01
 
 
 async def _observe(file: Path) -> None:
-    """One line of JSON each half second: tasks, and the longest stall of the loop since."""
+    """A line of JSON every half second: tasks, and the longest stall of the loop since the last."""
     with file.open("a", encoding="utf-8") as out:
         while True:
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The short form: a light engine, a few dozen jobs. `make chaos` is the long one."""
+"""The short form: a light engine, a few dozen jobs. `make chaos` is the long form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ async def test_every_job_is_delivered_once(
 
 
 class Terminal:
-    """What the summary is written to."""
+    """The file for the summary."""
 
     def __init__(self, *reports: pytest.TestReport) -> None:
         self.stats = {"passed": list(reports)}

@@ -1,4 +1,4 @@
-"""A full, a read-only, a locked and a damaged disk, really so: said in words, and nothing lost."""
+"""A disk that is really full, read-only, locked or damaged: reported in words, nothing lost."""
 
 import shutil
 import sqlite3
@@ -20,7 +20,7 @@ REFUSED = "the bot's owner needs to check the disk"
 
 
 class SmallDiskBot(LightBot):
-    """Its data folder is a disk of its own: `size`, mounted with what `then` says."""
+    """A bot whose data folder is a disk of its own of `size`, mounted with the options `then`."""
 
     size = "3m"
     then = "true"
@@ -46,7 +46,7 @@ async def small_disk(home: ChaosHome, playground: Playground) -> AsyncIterator[S
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room there is; the file that takes it."""
+    """Fill the disk; returns the file that does."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -69,7 +69,7 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
     await calls[0].wait(lambda m: "Step" in str(m.embeds))
     filler = fill(bot.disk)
     await until(lambda: "generated, but its result cannot be saved" in bot.log)
-    # The journal has room for a few more before the database feels it too.
+    # The journal has room for a few more before the database is affected too.
     while not refused(calls[-1]):
         calls.append(await ada.slash("imagine", prompt="x", steps=1))
         assert len(calls) < 500
@@ -139,7 +139,7 @@ async def test_a_damaged_database_is_said_and_repaired(
 
 
 def wreck(database: Path) -> None:
-    """Overwrite an index of the jobs: all rows can still be read, but not in its order."""
+    """Damage an index of the jobs: all rows can still be read, but not in its order."""
     connection = sqlite3.connect(database)
     [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_open'")
     [(size,)] = connection.execute("PRAGMA page_size")

@@ -1,4 +1,4 @@
-"""Each way to deliver, with Discord refusing the one before; and Discord away altogether."""
+"""Each way to deliver when Discord refuses the one before; and Discord being down altogether."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from tests.chaos.harness import ChaosHome, LightBot, until
 
 CHANNEL_EDIT = r"/channels/\d+/messages/\d+$"
 SLOW: dict[str, Any] = {"steps": 20}
-"""Time enough to arrange what refuses the result."""
+"""Enough time to arrange that the result is refused."""
 
 
 async def shown(playground: Playground, call: Interaction) -> Message:
-    """The message of `call` once it shows the picture."""
+    """The message of `call` once it has the image."""
     assert call.message is not None
     found = call.message.id
     return await playground.wait_message(lambda m: m.id == found and bool(m.attachments))
@@ -21,12 +21,12 @@ async def shown(playground: Playground, call: Interaction) -> Message:
 async def test_each_way_is_tried_when_the_one_before_is_refused(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
-    # The interaction is over: its message is edited through the channel.
+    # The interaction has expired, so its message is edited through the channel.
     call = await ada.slash("imagine", prompt="x", **SLOW)
     call.dead = True
     await shown(playground, call)
 
-    # That is refused too: a reply there mentions who asked.
+    # That is refused too, so it comes as a reply that mentions the user.
     call = await ada.slash("imagine", prompt="x", **SLOW)
     call.dead = True
     playground.fail_next("PATCH", CHANNEL_EDIT, 403, 50001, "Missing Access", times=9)
@@ -35,7 +35,7 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
     assert reply.mentions == {ada.id}
     playground.core.faults._waiting.clear()
 
-    # Nothing can be posted there any more: it comes as a direct message.
+    # Nothing can be posted there any more, so it comes as a direct message.
     closed = playground.add_channel("closed")
     call = await ada.slash("imagine", prompt="x", channel=closed, **SLOW)
     call.dead = True
@@ -43,14 +43,14 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
     direct = await playground.wait_message(lambda m: bool(m.attachments), playground.dm(ada))
     assert f"<#{closed.id}>" in direct.content
 
-    # And the channel may be gone.
+    # The channel may also be deleted.
     gone = playground.add_channel("gone")
     call = await ada.slash("imagine", prompt="x", channel=gone, **SLOW)
     call.dead = True
     playground.delete_channel(gone)
     await playground.wait_for(lambda: len(playground.messages(playground.dm(ada))) == 2)
 
-    # No direct messages either: the picture is kept.
+    # No direct messages either: the image is kept.
     bob = playground.user("bob")
     playground.close_direct_messages(bob)
     call = await bob.slash("imagine", prompt="x", channel=playground.add_channel("closing"), **SLOW)
@@ -72,7 +72,7 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
 
 
 class Outage:
-    """Discord answers nothing but 503, or nothing at all."""
+    """Discord answers with 503 only, or not at all."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self._silent = silent
@@ -102,7 +102,7 @@ async def test_painting_goes_on_while_discord_is_away_and_results_leave_in_order
     await until(lambda: home.states() == ["delivered"] * 6)
     assert (await bot.figures())["imagen_outbox_length"] == 0
 
-    # And it begins before Discord can be reached.
+    # And it starts before Discord can be reached.
     calls = [await ada.slash("imagine", prompt="x", steps=30) for _ in range(2)]
     await bot.end()
     assert home.states()[-2:] == ["pending"] * 2

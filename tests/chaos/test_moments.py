@@ -1,4 +1,4 @@
-"""SIGKILL at each moment that matters, between two steps of one job's way."""
+"""SIGKILL at each moment that matters between two steps of a job."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ SEND = ("POST", r"/channels/\d+/messages$")
 
 
 class KillAt:
-    """Kills the bot at its next request of that kind: before it is carried out, or after."""
+    """Kills the bot at its next request of that kind, before or after it is carried out."""
 
     def __init__(self, kill: Callable[[], None], request: tuple[str, str], *, after: bool) -> None:
         self._kill = kill
@@ -45,9 +45,9 @@ class KillAt:
 async def killed_at(
     bot: LightBot, user: User, request: tuple[str, str], *, after: bool, orphan: bool = False
 ) -> None:
-    """Ask for a picture and kill the bot there, then start it again; the job has one message.
+    """Request an image, kill the bot at that moment, start it again; the job has one message.
 
-    orphan: the interaction is over and its message deleted before the result comes.
+    orphan: the interaction has expired and its message is deleted before the result comes.
     """
     playground, before = bot.playground, len(bot.home.states())
     kill = KillAt(lambda: bot.send(signal.SIGKILL), request, after=after)
@@ -148,7 +148,7 @@ async def painted_pixels(playground: Playground, message: Any) -> bytes:
 
 
 def test_the_stand_in_engine_is_the_only_difference() -> None:
-    """What these tests run is main.py; see the docstring of light_bot.py."""
+    """These tests must run main.py; see the docstring of light_bot.py."""
     text = Path(LightBot.program).read_text(encoding="utf-8")
     assert text.count("backend.build_engine") == 2
     assert 'runpy.run_path(str(ROOT / "main.py"), run_name="__main__")' in text

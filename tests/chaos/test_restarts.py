@@ -1,4 +1,4 @@
-"""What takes the process with it: it is tried once more, then given up, and the rest goes on."""
+"""Jobs that end the process are retried once, then given up, and the others go on."""
 
 import signal
 from pathlib import Path
@@ -85,13 +85,13 @@ async def test_under_a_supervisor_it_ends_with_75(
 async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:
-    """A step takes 0.02 s at least, and 100 of them have no more time than one."""
+    """A step takes at least 0.02 s, and 100 of them have no more time than one."""
     async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
         late = await ada.slash("imagine", prompt="x", steps=100)
         assert "a lot of steps" not in str(late.original.embeds)  # type: ignore[union-attr]
         message = await late.wait(failed)
         assert "This took longer than 1 second, so I stopped" in str(message.embeds)
-        # The same steps, and four pictures and their second passes are counted too.
+        # The same steps, but four images and their second passes count too.
         long = await ada.slash("imagine", prompt="x", steps=100, count=4, hires=2.0)
         assert "a lot of steps, so this could take up to 1 minute." in str(long.original.embeds)  # type: ignore[union-attr]
         await long.wait(lambda m: bool(m.attachments))
@@ -112,7 +112,7 @@ async def test_the_first_gateway_handshake_may_fail(
 async def test_while_the_gateway_is_silent_it_can_be_stopped_and_starts_anew(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
-    """In the midst of a reconnection discord.py takes what cancels it for itself."""
+    """During a reconnection discord.py swallows the cancellation."""
 
     async def reconnecting() -> None:
         playground.silence_gateway()

@@ -1,4 +1,4 @@
-"""What the soak, which takes an hour, would call sound."""
+"""What the soak, which takes an hour, would accept."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The first connection to Discord, however often it is refused."""
+"""The first connection to Discord, no matter how many times it is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def sharded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.Auto
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *refusals: Exception) -> None:
-    """What the gateway says to each attempt to connect; in the end it lets them in."""
+    """The gateway's response to each attempt to connect; in the end it accepts."""
     waiting = list(refusals)
 
     async def from_client(*_: object, **__: object) -> FakeSocket:

@@ -1,4 +1,4 @@
-"""The gate of buttons, selects and modals, driven as discord.py drives it."""
+"""The gate for buttons, selects and modals, called the way discord.py calls it."""
 
 import itertools
 import logging
@@ -55,7 +55,7 @@ class Draw(Component[DrawId]):
 
 
 class Desk:
-    """A client's components and what discord.py does with an interaction that names one."""
+    """A client's components, and discord.py's handling of an interaction that names one."""
 
     def __init__(self) -> None:
         self.tree = ImagenTree(discord.Client(intents=discord.Intents.none()))
@@ -69,7 +69,7 @@ class Desk:
         self._ids = itertools.count(1)
 
     def interaction(self, custom_id: str, kind: int = BUTTON, user: int = 1) -> Any:
-        """That person's use of the one component of a message."""
+        """A user's interaction with the only component of a message."""
 
         async def send_message(text: str, *, ephemeral: bool) -> None:
             assert ephemeral

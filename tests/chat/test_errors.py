@@ -1,4 +1,4 @@
-"""Any exception becomes one sentence; ours alone are logged, with an id."""
+"""Any exception becomes one sentence; only unexpected ones are logged, with an id."""
 
 import logging
 from functools import partial
@@ -20,7 +20,7 @@ SAY = TEXTS.speaker()
 
 
 class FakeInteraction:
-    """Remembers what it was told; raises `error` instead when there is one."""
+    """Records what it is told, or raises `error` if there is one."""
 
     def __init__(
         self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
@@ -138,7 +138,7 @@ class TestAnswering:
         assert interaction.told[0][0] == way
 
     async def test_what_everyone_sees_is_taken_away_first(self) -> None:
-        """What follows a deferred answer takes its place, and would be as public as it was."""
+        """The follow-up to a deferred answer replaces it, and would be just as public."""
         interaction: Any = FakeInteraction(deferred=True)
         await answer_error(interaction, Refused("model.none"), TEXTS)
         assert [way for way, _ in interaction.told] == ["delete", "followup"]
@@ -175,7 +175,7 @@ class TestAnswering:
         assert done == [0, 1]
         assert not await tree.interaction_check(interactions[1])
         assert await tree.interaction_check(interactions[2])
-        # The memory has bounds.
+        # The memory is limited.
         assert await tree.interaction_check(interactions[0])
 
     async def test_the_tree_answers_its_errors(self) -> None:

@@ -236,7 +236,7 @@ def old_lora_in(tmp_path: Path) -> None:
 
 
 def cut_lora_in(tmp_path: Path) -> None:
-    """A LoRA of which only the beginning is there, with a name that could mislead."""
+    """A truncated LoRA with a misleading name."""
     folder = tmp_path / "models" / "loras"
     folder.mkdir(parents=True)
     (folder / "models-cut.safetensors").write_bytes(b"\x40" + bytes(7))

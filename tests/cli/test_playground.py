@@ -81,7 +81,7 @@ def test_a_browser_is_opened_where_somebody_sees_it(
 
 
 def test_the_command_line_and_the_page_mean_the_same_port() -> None:
-    # The grammar does not import the playground: a listing need not wait for it.
+    # The grammar does not import the playground, which a listing does not need.
     assert PAGE_PORT == PORT
     options = parser().parse_args(["playground"])
     assert (options.port, options.no_open) == (PORT, False)

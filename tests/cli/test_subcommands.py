@@ -1,4 +1,4 @@
-"""Which subcommand runs what, and how an error ends it."""
+"""Which function each subcommand runs, and how it exits on an error."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +17,13 @@ from cogs import EXTENSIONS
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # It would hold for the rest of the process, and so for the tests that follow.
+    # It would stay for the rest of the process, and so for the tests that follow.
     monkeypatch.setattr("bot.log.set_up", lambda *_, **__: None)
 
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
-    """What was called with which arguments, instead of the work itself."""
+    """Records the calls and their arguments instead of doing the work."""
     calls: dict[str, tuple[Any, ...]] = {}
 
     def stub(target: str) -> Callable[..., int]:

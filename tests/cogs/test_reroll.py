@@ -1,4 +1,4 @@
-"""What a reaction asks for, without Discord."""
+"""What a reaction requests, without Discord."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
 ) -> None:
     async with Store.open(tmp_path / "x.sqlite3") as store:
         job = await store.accept(new_job(request=request(kernels="eager")))
-        assert _repeated(job) == request()  # it was not painted yet: any will do
+        assert _repeated(job) == request()  # it has no recipe yet, so any will do
         running = await store.start(job.id)
         assert running
         written = recipe(job.request)

@@ -1,4 +1,4 @@
-"""The Markdown pages of the repository, taken apart: code, links, headings."""
+"""The Markdown pages of the repository, parsed: code, links, headings."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def text(page: Path) -> str:
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced blocks in any of `languages`; without one given, all of them."""
+    """The fenced blocks in any of `languages`; all of them if none is given."""
     found = _FENCED.findall(text(page))
     return [code for language, code in found if not languages or language in languages]
 
@@ -37,7 +37,7 @@ def prose(page: Path) -> str:
 
 
 def spans(page: Path) -> list[str]:
-    """What is `in backticks` within the prose."""
+    """The `code spans` in the prose."""
     return re.findall(r"`([^`\n]+)`", prose(page))
 
 
@@ -48,13 +48,13 @@ def commands(page: Path) -> list[str]:
 
 
 def headings(page: Path) -> list[tuple[int, str]]:
-    """Level and words of each heading."""
+    """The level and text of each heading."""
     found = re.findall(r"^(#+) (.+)$", prose(page), re.MULTILINE)
     return [(len(marks), words) for marks, words in found]
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of the headings."""
+    """The anchors that GitHub makes of the headings."""
     return {re.sub(r"[^\w -]", "", words.lower()).replace(" ", "-") for _, words in headings(page)}
 
 
@@ -64,7 +64,7 @@ def links(page: Path) -> list[str]:
 
 
 def rows(page: Path) -> list[str]:
-    """The first cell of each row of each table, heads left out."""
+    """The first cell of each row of each table, without headers."""
     cells = re.findall(r"^\| *([^|]*?) *\|", prose(page), re.MULTILINE)
     return [
         cell

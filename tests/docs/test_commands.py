@@ -11,7 +11,7 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {"run", "imagine", "models", "loras", "playground", "sync", "check"}
 OTHERS = ("docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
-"""Programs that are not ours, with flags of their own."""
+"""Programs that are not ours, with their own flags."""
 
 
 def test_every_make_target_exists() -> None:
@@ -19,7 +19,7 @@ def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {match[1] for line in COMMANDS if (match := re.match(r"make ([a-z-]+)$", line))}
     assert named <= targets
-    # And no target is a secret.
+    # And every target is documented.
     assert targets <= named
 
 
@@ -60,7 +60,7 @@ def test_every_flag_exists() -> None:
     ours = [line for line in COMMANDS if not line.startswith(OTHERS)]
     named = {flag for line in ours for flag in re.findall(r"(?<!\S)--[a-z][a-z-]*", line)}
     assert named <= known
-    # And none is kept from the reader.
+    # And all of them are documented.
     documented = {flag for call in calls.choices.values() for flag in call._option_string_actions}
     assert documented - {"-h", "--help"} <= named
 

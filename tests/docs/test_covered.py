@@ -1,4 +1,4 @@
-"""Everything that a person can use is documented, and everything documented exists."""
+"""Everything that users can use is documented, and everything documented exists."""
 
 import re
 import tomllib
@@ -26,7 +26,7 @@ FIGURES = ROOT / "docs" / "figures.md"
 
 
 def slash_commands() -> dict[str, app_commands.Command[Any, ..., Any]]:
-    """What the cogs declare, by name."""
+    """The commands that the cogs declare, by name."""
     found = {}
     for extension in EXTENSIONS:
         for value in vars(import_module(extension)).values():
@@ -92,7 +92,7 @@ def test_the_invitation_asks_for_the_permissions_that_it_names() -> None:
 
 
 def test_every_named_setting_exists() -> None:
-    # Each that exists is documented: docs/settings.md is made of them.
+    # Every existing one is documented: docs/settings.md is generated from them.
     compose = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     of_compose = set(re.findall(r"\$\{(\w+)", compose))
     for page in PAGES:
@@ -132,7 +132,7 @@ class TestCatalog:
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
         model, lora, distilled, fast = blocks(CATALOG, "toml")
-        # Each as the page has it; the shipped LoRA that `fast` names goes with them.
+        # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
             f"{model.replace('my-model', 'sdxl-base')}\n"

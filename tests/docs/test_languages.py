@@ -27,7 +27,7 @@ def test_the_commands_are_the_same() -> None:
 
 def test_the_links_and_pictures_are_the_same() -> None:
     assert links(FRENCH)[1:] == links(README)[1:]
-    # The first one leads to the other language.
+    # The first link leads to the other language.
     assert (links(FRENCH)[0], links(README)[0]) == (README.name, FRENCH.name)
 
 

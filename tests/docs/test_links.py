@@ -51,7 +51,7 @@ def test_every_named_path_exists(page: Path) -> None:
     for span in spans(page):
         if not PATH.fullmatch(span):
             continue
-        # In the demo's card, files are named as seen from there.
+        # The demo's card names files relative to itself.
         found = any((base / span).exists() for base in (ROOT, page.parent))
         assert found, f"{page.name}: {span}"
 

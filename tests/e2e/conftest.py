@@ -1,4 +1,4 @@
-"""One bot process serves most of the tests: each start costs time, though it is forked."""
+"""One bot process serves most of the tests, because each start takes time, even when forked."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from playground import Playground, User
 from tests.e2e.home import WIDTH, Bot, Home, free_port, offer_reference, write_lora, write_lycoris
 
 CANARY = "canarybird"
-"""In every prompt of these tests, and in no log."""
+"""In every prompt of these tests, and never in a log."""
 
 
 @pytest.fixture(scope="session")
@@ -44,18 +44,18 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
 
 @pytest.fixture
 def home(tmp_path: Path, models_dir: Path) -> Home:
-    """For a test that starts a bot of its own."""
+    """For tests that start their own bot."""
     return Home(tmp_path / "home", models_dir)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def playground(shared: Bot) -> AsyncIterator[Playground]:
-    """The shared bot's Discord; nothing that either side says may be wrong."""
+    """The shared bot's Discord; neither side may report anything wrong."""
     yield shared.playground
     assert shared.playground.violations == []
 
 
 @pytest.fixture
 def ada(playground: Playground, request: pytest.FixtureRequest) -> User:
-    """A fresh person for each test, so that nobody meets another's limits."""
+    """A new user for each test, so that tests do not run into each other's limits."""
     return playground.user(f"ada-{request.node.name[:20]}")

@@ -1,8 +1,8 @@
-"""Forks `python main.py …` from a process that has imported what takes seconds to import.
+"""Forks `python main.py …` from a process that has imported the slow libraries already.
 
-Started by `tests.e2e.processes` with one end of a socket, over which each message asks for one
-process and carries the files to report to and to write to. It imports nothing of the bot, builds
-nothing and runs a single thread, so a child differs from a fresh process in this alone: the
+Started by `tests.e2e.processes` with one end of a socket. Each message on it requests one process
+and carries the files to report and write to. This server imports nothing of the bot, builds
+nothing and runs a single thread, so a child differs from a fresh process only in that the
 libraries are in memory already.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 1 << 16
-"""Bytes that a message has at most."""
+"""The most bytes in a message."""
 LIBRARIES = {
     "accelerate": ["init_empty_weights"],
     "aiohttp.web": [],
@@ -46,8 +46,8 @@ LIBRARIES = {
         "CLIPVisionModelWithProjection",
     ],
 }
-"""What the bot imports and, of libraries that import the rest of themselves late, the names it
-uses. One that is missing here costs time and nothing else."""
+"""What the bot imports, and for libraries that import parts of themselves lazily, the names it
+uses. A missing one costs time and nothing else."""
 
 
 def import_libraries() -> None:
@@ -55,17 +55,17 @@ def import_libraries() -> None:
         module = importlib.import_module(name)
         for attribute in late:
             getattr(module, attribute)
-    # As the bot does once it has imported them; and what is not looked at is not copied either.
+    # As the bot does after importing them; also, untouched memory is not copied by a fork.
     gc.freeze()
     if sys.platform == "linux":
-        # A fork copies one thread only: what the others held would be held for ever.
+        # A fork copies one thread only; locks held by others would stay locked forever.
         assert len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Fork what is asked for until the other side is gone.
+    """Fork a child for each message until the other side closes.
 
-    Returns None then; and in each child, its message and the files for its output.
+    Returns None then; in each child, returns its message and the files for its output.
     """
     children: dict[int, tuple[int, socket.socket]] = {}
     while True:
@@ -105,7 +105,7 @@ def _tell(report: socket.socket, number: int) -> None:
 
 
 def become(order: dict[str, Any], output: list[int]) -> None:
-    """Run the program as if this process were `python program arguments…`, started just now."""
+    """Run the program as if this process were a new `python program arguments…`."""
     for standard, file in zip((1, 2), output, strict=True):
         os.dup2(file, standard)
         os.close(file)
@@ -113,7 +113,7 @@ def become(order: dict[str, Any], output: list[int]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.modules["numpy"].random.seed()  # Python's own sees to itself
+    sys.modules["numpy"].random.seed()  # Python's own reseeds itself
     program, *arguments = order["arguments"]
     sys.argv = [program, *arguments]
     sys.orig_argv = [sys.executable, program, *arguments]
@@ -122,7 +122,7 @@ def become(order: dict[str, Any], output: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those it forked, and for pytest
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for its children and pytest
     del sys.path[0]  # the folder of this file
     import_libraries()
     child = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""A home for the bot under test: its folders, catalog and weights, and its process."""
+"""A home for the bot under test: its folders, catalog, weights and process."""
 
 import json
 import os
@@ -82,11 +82,11 @@ path = "loras/old.safetensors"
 """
 UNET = json.loads((BUILTINS_DIR / "flat/unet/config.json").read_text(encoding="utf-8"))
 WIDTH: int = UNET["block_out_channels"][-1]
-"""Of the layer QUERY in the demo model's UNet."""
+"""The weight's shape of the layer QUERY in the demo model's UNet."""
 
 
 def write_lora(path: Path, *, seed: int, width: int = WIDTH) -> None:
-    """A LoRA in kohya's format, strong enough to change the picture."""
+    """A LoRA in kohya's format, strong enough to change the image."""
     noise = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     name = f"lora_unet_{QUERY.replace('.', '_')}"
@@ -119,7 +119,7 @@ def write_lycoris(folder: Path) -> None:
 
 
 def offer_reference(home: "Home") -> None:
-    """Let a picture guide the painting, by the IP-Adapter that lies in `models_dir/ip-adapter`."""
+    """Enable reference images, with the IP-Adapter in `models_dir/ip-adapter`."""
     with (home.catalog_dir / "models.toml").open("a", encoding="utf-8") as file:
         file.write(
             f'[reference]\npath = "ip-adapter"\nweight_name = "{WEIGHTS}"\nencoder = "{ENCODER}"\n'
@@ -127,14 +127,14 @@ def offer_reference(home: "Home") -> None:
 
 
 def free_port() -> int:
-    """One that nobody listens on at the moment."""
+    """A port that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Home:
-    """One bot's folders. `environment` is all that its process gets."""
+    """One bot's folders. `environment` is the complete environment of its process."""
 
     def __init__(self, folder: Path, models_dir: Path, *, more_loras: int = 0) -> None:
         self.folder = folder
@@ -158,7 +158,7 @@ class Home:
             "IMAGEN_CATALOG_DIR": str(self.catalog_dir),
             "IMAGEN_MODELS_DIR": str(self.models_dir),
             "IMAGEN_DEVICE": "cpu",
-            # Most tests take the first file on a message for the result.
+            # Most tests take the first file of a message for the result.
             "IMAGEN_PREVIEW": "false",
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
@@ -169,7 +169,7 @@ class Home:
         return self.data_dir / "imagen.sqlite3"
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Read the database beside the running bot."""
+        """Read the database while the bot is running."""
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         try:
             return connection.execute(sql).fetchall()
@@ -177,7 +177,7 @@ class Home:
             connection.close()
 
     def requests(self) -> list[dict[str, Any]]:
-        """What is stored of every job, the oldest first."""
+        """The state of every stored job, oldest first."""
         rows = self.rows("SELECT request FROM jobs ORDER BY created_at, rowid")
         return [json.loads(request) for (request,) in rows]
 
@@ -188,7 +188,7 @@ class Home:
 class Bot:
     """The real process: `python main.py run`, talking to a playground.
 
-    cold: it imports everything itself, as outside of the tests.
+    cold: it imports everything itself, as outside the tests.
     """
 
     program = ROOT / "main.py"
@@ -221,7 +221,7 @@ class Bot:
 
     @asynccontextmanager
     async def starting(self) -> AsyncIterator[Self]:
-        """As `async with bot`, without waiting for it to come online."""
+        """Like `async with bot`, without waiting for it to come online."""
         await self.start(online=False)
         try:
             yield self
@@ -254,7 +254,7 @@ class Bot:
         self._process.send_signal(number)
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; the exit code."""
+        """Send a signal and wait for the process to end; returns the exit code."""
         assert self._process is not None
         self._process.send_signal(number)
         code = await self._process.wait()
@@ -271,7 +271,7 @@ class Bot:
 
 
 class ImpatientBot(Bot):
-    """It shows every step, or nearly: who waits for the first one has the others before them."""
+    """Shows nearly every step, so that after the first one others are still to come."""
 
     program = Path(__file__).with_name("impatient.py")
 

@@ -1,4 +1,4 @@
-"""main.py, with the messages of its jobs edited every twentieth of a second."""
+"""main.py, editing the messages of its jobs every twentieth of a second."""
 
 import runpy
 import sys

@@ -18,11 +18,11 @@ from bot.engine.engine import LIBRARY_SETTINGS
 
 SERVER = Path(__file__).with_name("fork_server.py")
 OWN = ("IMAGEN_", "DISCORD_", "CHAOS_")
-"""Beginnings of environment variables that no library and no interpreter reads at its start."""
+"""Prefixes of environment variables that no library and no interpreter reads at start-up."""
 
 
 class Process(Protocol):
-    """What asyncio's processes and the forked ones have in common."""
+    """What asyncio's processes and forked ones have in common."""
 
     @property
     def pid(self) -> int: ...
@@ -42,7 +42,7 @@ async def start(
     stderr: IO[bytes],
     cold: bool = False,
 ) -> Process:
-    """Run `command`, forked where it is one for this Python and `cold` does not forbid it."""
+    """Run `command`; forked if it runs this Python and `cold` does not forbid it."""
     python, program, *_ = command
     if not cold and python == sys.executable and program.endswith(".py"):
         server = fork_server()
@@ -55,12 +55,12 @@ async def start(
 
 @functools.cache
 def fork_server() -> "ForkServer | None":
-    """One for all tests of this process, or None where the system has no means for it."""
+    """One for all tests of this process, or None where the system does not support it."""
     return ForkServer() if hasattr(os, "pidfd_open") else None
 
 
 class ForkServer:
-    """fork_server.py, which imports the libraries while the first process is waited for."""
+    """fork_server.py, which imports the libraries while the first process is awaited."""
 
     def __init__(self) -> None:
         kept = ("PATH", "HOME", "LANG")
@@ -70,7 +70,7 @@ class ForkServer:
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, str(SERVER), str(other.fileno())],
-                # As the bot has it when it imports them.
+                # As in the bot when it imports them.
                 env={**self._base, **LIBRARY_SETTINGS},
                 pass_fds=[other.fileno()],
             )
@@ -103,7 +103,7 @@ class ForkServer:
 
 
 class Forked:
-    """A process that the fork server started; it, not this process, is told how it ends."""
+    """A process started by the fork server, which, not this process, learns how it ends."""
 
     def __init__(self, pid: int, report: socket.socket) -> None:
         self.pid = pid
@@ -113,7 +113,7 @@ class Forked:
 
     def send_signal(self, number: int, /) -> None:
         if self.returncode is None:
-            with suppress(ProcessLookupError):  # it has ended, and was not waited for yet
+            with suppress(ProcessLookupError):  # it has ended, but was not waited for yet
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
@@ -129,7 +129,7 @@ class Forked:
 
 
 async def read_number(report: socket.socket) -> int:
-    """Raises EOFError when the fork server has ended."""
+    """Raises EOFError if the fork server has ended."""
     data = await asyncio.get_running_loop().sock_recv(report, 64)
     if not data:
         raise EOFError("the fork server has ended")

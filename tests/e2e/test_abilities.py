@@ -1,4 +1,4 @@
-"""Each ability has an effect on the pixels, through the real process, and repeats to the byte."""
+"""Each feature has an effect on the pixels, in the real process, and repeats to the byte."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ PLAIN: dict[str, Any] = {"prompt": f"a red {CANARY}", "steps": 2, "seed": 8}
 
 
 async def pixels(playground: Playground, message: Message) -> tuple[tuple[int, int], bytes]:
-    """Size and content of the first picture."""
+    """Size and content of the first image."""
     data = await playground.download(message.attachments[0])
     with Image.open(io.BytesIO(data)) as image:
         return image.size, image.tobytes()
@@ -32,7 +32,7 @@ async def pixels(playground: Playground, message: Message) -> tuple[tuple[int, i
 async def told_apart(
     playground: Playground, user: User, *requests: dict[str, Any]
 ) -> list[tuple[int, int]]:
-    """Paint PLAIN with each of `requests`; their sizes. Fails when two are the same picture."""
+    """Generate PLAIN with each of `requests`; their sizes. Fails when two images are the same."""
     shown = [
         await pixels(playground, await painted(user, **{**PLAIN, **request}))
         for request in requests
@@ -42,7 +42,7 @@ async def told_apart(
 
 
 async def repeated(playground: Playground, user: User, **options: Any) -> Message:
-    """Paint PLAIN with `options`, and again by a reaction; fails when a byte differs."""
+    """Generate PLAIN with `options`, and again by a reaction; fails when a byte differs."""
     original = await painted(user, **{**PLAIN, **options})
     await user.react(original, "🔁")
     again = await answer(playground, original)
@@ -60,7 +60,7 @@ async def test_every_form_of_a_prompt_is_read(playground: Playground, ada: User)
         f"a [red] {CANARY}",
         f"a red BREAK {CANARY}",
         f"{long} at dawn",
-        f"{long} at night",  # differs after some 180 tokens
+        f"{long} at night",  # differs only after some 180 tokens
     ]
     await told_apart(playground, ada, *({"prompt": prompt} for prompt in forms))
     again = await repeated(playground, ada, prompt=f"{long} at (dawn:1.3)", negative=f"({long})")
@@ -98,7 +98,7 @@ async def test_the_second_pass_paints_a_larger_picture(playground: Playground, a
 
 @pytest.fixture(scope="session")
 def ip_adapter_files(models_dir: Path) -> None:
-    """The IP-Adapter that the shared bot's catalog names."""
+    """The IP-Adapter in the shared bot's catalog."""
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(BUILTINS_DIR / "flat" / "unet")

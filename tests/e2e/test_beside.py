@@ -1,4 +1,4 @@
-"""Several processes on one data folder: each paints what it accepted, and no job is lost."""
+"""Several processes on one data folder: each runs the jobs it accepted, and none is lost."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def stored(home: Home) -> list[str]:
-    """The jobs' states; none where the database is still being made."""
+    """The jobs' states; none while the database is still being created."""
     try:
         return home.states()
     except sqlite3.OperationalError:
@@ -27,7 +27,7 @@ def stored(home: Home) -> list[str]:
 
 
 async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
-    # A command line that is killed while it paints …
+    # A command line that is killed while it generates …
     dying = await asyncio.create_subprocess_exec(
         *(sys.executable, str(ROOT / "main.py"), "imagine", CANARY, "--seed", "8", "--steps", "2"),
         cwd=home.folder,
@@ -46,14 +46,14 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
         assert "Traceback" not in err
         assert playground.gateway_identifies == identified
 
-        # … is followed by the bot, which keeps the picture and tells nobody.
+        # … is followed by the bot, which keeps the image and sends no message.
         await until(lambda: home.states() == ["delivered"], times=600)
         [(path, seed)] = home.rows("SELECT path, seed FROM images")
         assert seed == 8
         assert (home.data_dir / "images" / path).exists()
         assert playground.messages(playground.channel) == []
 
-        # Both at once.
+        # Both at the same time.
         ada = playground.user("ada")
         (code, out, _), message = await asyncio.gather(
             call(home, "imagine", CANARY, "--seed", "9", "--steps", "2"),
@@ -73,7 +73,7 @@ async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
 
 
 def check_log(bot: Bot) -> None:
-    """Every line is one JSON object, and those of a job name it; nothing of it is secret."""
+    """Every line is one JSON object, with the id if it is about a job, and without secrets."""
     lines = [json.loads(line) for line in bot.log.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     jobs = [job_id for (job_id,) in bot.home.rows("SELECT id FROM jobs WHERE origin = 'discord'")]

@@ -1,4 +1,4 @@
-"""The command line's contract, as a script relies on it."""
+"""The command line's behaviour that scripts rely on."""
 
 import asyncio
 import hashlib
@@ -47,7 +47,7 @@ async def test_imagine_twice_is_the_same_to_the_byte(home: Home, tmp_path: Path)
     first = [sha256_of(file) for file in files]
     assert read_png(files[0].read_bytes()).seed == 12
 
-    # Without --json: a line per image.
+    # Without --json: one line per image.
     code, text, _ = await call(home, *arguments[:-3])
     assert code == 0
     lines = text.splitlines()

@@ -1,4 +1,4 @@
-"""What goes wrong between the bot and Discord, made to go wrong."""
+"""Failures between the bot and Discord, provoked on purpose."""
 
 from typing import Any
 
@@ -139,7 +139,7 @@ async def test_a_lost_answer_to_the_acknowledgement_makes_no_second_message(
     assert len(playground.messages(playground.channel)) == before + 1
     await ada.react(message, "🔁")
     await answer(playground, message)
-    # discord.py asked a second time; the stand-in calls that a double acknowledgement.
+    # discord.py repeated the request; the stand-in reports it as a double acknowledgement.
     assert all("40060" in violation for violation in playground.violations)
     playground.violations.clear()
 

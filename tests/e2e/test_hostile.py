@@ -1,4 +1,4 @@
-"""People who mean harm, and connections that stutter, against the real process."""
+"""Malicious users and unstable connections, against the real process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ async def test_a_prompt_is_painted_or_refused_and_does_no_harm(
 
 
 class Trap:
-    """A server that nobody should ever talk to."""
+    """A server that should never be contacted."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -98,7 +98,7 @@ async def test_no_address_that_a_person_writes_is_ever_asked(
 
 
 def pressed(playground: Playground, user: User, message: Message, custom_id: str) -> Interaction:
-    """A press on a button, whether the message has it or not."""
+    """Press a button, whether the message has it or not."""
     data = {"custom_id": custom_id, "component_type": 2, "id": 1}
     return Interaction(playground.core, COMPONENT, user, message.channel, data, source=message)
 
@@ -123,7 +123,7 @@ def sent(playground: Playground, payload: dict[str, Any]) -> None:
 async def test_options_that_no_client_sends_are_refused(
     shared: Bot, playground: Playground, ada: User, option: str, value: object
 ) -> None:
-    """As if Discord had not looked at them."""
+    """As if Discord had not validated them."""
     before = len(shared.home.states())
     prompt = {"name": "prompt", "type": 3, "value": CANARY}
     kinds = {"seed": 4, "count": 4, "steps": 4, "guidance": 10, "hires": 10, "strength": 10}
@@ -156,7 +156,7 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
         *("", "loras", "loras:0:../x", "loras:1e9:", "loras:99999999:", "x" * 100),
     ):
         sent(playground, pressed(playground, eve, shown.message, custom_id).payload())
-    # A button that is there turns the page for whoever presses it, and needs no owner.
+    # An existing button turns the page for anyone who presses it; it has no owner.
     await pressed(playground, eve, shown.message, "loras:1:").start()
     assert str(shown.message.embeds) != page
     assert answers(playground) == asked + 1
@@ -189,7 +189,7 @@ async def test_a_message_with_an_outdated_button_is_answered(
 async def test_an_interaction_that_comes_again_is_done_once(
     shared: Bot, playground: Playground, ada: User
 ) -> None:
-    """As a connection that resumes repeats what it sent since it broke."""
+    """As on a resumed connection, which repeats what it sent since it broke."""
     before = len(shared.home.states())
     call = await ada.slash("imagine", prompt=CANARY, **QUICK)
     shown = await ada.slash("loras")
@@ -233,7 +233,7 @@ async def test_forged_reactions_paint_nothing(
         playground.gateway.emit("MESSAGE_REACTION_ADD", {**sound, **change}, guild=guild)
     await painted(ada, prompt=CANARY, **QUICK)
     assert len(shared.home.states()) == before + 1
-    # In a channel that is not the message's own: taken back, for nobody can be told.
+    # In a channel other than the message's own it is withdrawn, as there is no one to tell.
     playground.gateway.emit("MESSAGE_REACTION_ADD", {**sound, "channel_id": "3"}, guild=guild)
     await until(lambda: shared.home.states()[-1] == "cancelled")
     assert len(shared.home.states()) == before + 2

@@ -1,4 +1,4 @@
-"""/imagine as people use it, through the real process and the real discord.py."""
+"""/imagine as users use it, with the real process and the real discord.py."""
 
 import hashlib
 import io
@@ -186,7 +186,7 @@ async def test_full_queue_and_the_share_of_one_user(playground: Playground, ada:
     refused = await playground.user("cy").slash("imagine", prompt=CANARY)
     assert "queue is full (6 jobs)" in refused.message.content  # type: ignore[union-attr]
 
-    # They take turns, and two of them may end between two edits.
+    # They take turns, and two may end between two edits.
     waiting = await calls[-1].wait(lambda m: bool(re.search("#[45]", str(m.embeds))))
     assert not waiting.attachments
     for call in calls:

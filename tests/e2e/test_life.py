@@ -1,4 +1,4 @@
-"""Starting, stopping, dying and coming back: each test has a bot of its own."""
+"""Starting, stopping, crashing and coming back: each test has its own bot."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert home.states() == ["delivered", "pending", "pending"]
 
         playground.expire_interactions()
-        bot.cold = False  # what either paints is the same
+        bot.cold = False  # both give the same images
         await bot.start()
         for interrupted in (slow, waiting):
             message = interrupted.message
@@ -48,7 +48,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         again = await answer(playground, old)
         assert "Identical to the original" in str(again.embeds)
 
-        # Killed without a word, in the middle of a job.
+        # Killed without warning, in the middle of a job.
         slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=50, seed=6)
         await slow.wait(lambda m: "Step" in str(m.embeds), timeout=60)
         await bot.end(signal.SIGKILL)
@@ -127,7 +127,7 @@ async def test_a_token_reset_ends_the_bot_with_a_sentence(home: Home) -> None:
 
 async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
     async with Playground() as playground:
-        # Cut off, discord.py gives up at once; a 502 it would try again itself for half a minute.
+        # On a cut connection discord.py gives up at once; a 502 it would retry for half a minute.
         playground.drop_next("GET", r"/users/@me$", times=3)
         async with Bot(home, playground) as bot:
             assert await bot.end() == 0

@@ -1,4 +1,4 @@
-"""That pictures show what was asked for: words, models, adapters and seeds reach the pixels."""
+"""Images show what was requested: prompts, models, adapters and seeds affect the pixels."""
 
 import io
 from typing import Any
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TRUE: dict[str, Any] = {"model": "demo", "steps": 20, "guidance": 4.0, "size": "128x128", "seed": 1}
 
 SEED_LEFT, SEED_RIGHT = 1, 0
-"""That put the circle to the left and to the right: found by painting, anew for new weights."""
+"""Seeds that put the circle left and right; found by trying, again for new weights."""
 
 
 async def shown(playground: Playground, user: User, **options: Any) -> Image.Image:
@@ -72,7 +72,7 @@ async def test_the_trigger_word_is_put_in_and_the_style_comes(
     assert shared.home.requests()[-1]["trigger_words"] == ["sketch"]
     typed = await shown(playground, ada, prompt=f"{words}, sketch", lora="sketch")
     assert typed.tobytes() == sketched.tobytes(), "put in where a person would type it, and once"
-    # Coloured pencil on paper: the ground is no longer blue but light.
+    # Coloured pencil on paper: the background is light instead of blue.
     assert judge.ground(sketched).mean() > judge.ground(plain).mean() + 40
 
 

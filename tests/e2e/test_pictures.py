@@ -1,4 +1,4 @@
-"""Pictures from people, presets and the second pass, through the real process."""
+"""Input images, presets and the second pass, in the real process."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ def picture(
 
 
 def sideways() -> bytes:
-    """96×48 as it is stored, 48×96 as it is to be shown."""
+    """96×48 as stored, 48×96 as displayed."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return picture(kind="JPEG", exif=exif)
@@ -54,7 +54,7 @@ async def test_a_picture_to_paint_over_is_kept_and_followed(
     request = shared.home.requests()[-1]
     sha256 = request["init_image"]["sha256"]
     assert request["init_image"] == {"sha256": sha256, "strength": 0.5}
-    # 1:2 at 64² pixels would be 48×88; this model paints no side below 64.
+    # 1:2 at 64² pixels would be 48×88; this model's smallest side is 64.
     assert (request["width"], request["height"]) == (64, 88)
     kept = (shared.home.data_dir / "inputs" / f"{sha256}.png").read_bytes()
     assert hashlib.sha256(kept).hexdigest() == sha256

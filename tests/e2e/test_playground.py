@@ -1,4 +1,4 @@
-"""`main.py playground` as people use it: the page in a browser, the real bot behind it."""
+"""`main.py playground` as users use it: the page in a browser, the real bot behind it."""
 
 import asyncio
 import io
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PROMPT = "a red star on a blue background"
 DEMOS = ["sketch", "neon", "pixel", "clay"]
 PAINTING = 90_000.0
-"""Milliseconds that a picture may take, the import of torch included."""
+"""Milliseconds that an image may take, including the import of torch."""
 
 
 def _heed_hangups() -> None:
@@ -36,7 +36,7 @@ def _heed_hangups() -> None:
 
 
 async def start(home: Home, *arguments: str) -> tuple[Process, str]:
-    """The process, with the catalog of this repository, and the address that it printed."""
+    """The process, with this repository's catalog, and the address that it printed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(ROOT / "main.py"), "playground", "--no-open", "--port", "0"),
         *arguments,
@@ -47,7 +47,7 @@ async def start(home: Home, *arguments: str) -> tuple[Process, str]:
             "IMAGEN_PREVIEW": "true",
         },
         stdout=PIPE,
-        # Under nohup it would be ignored, and inherited so.
+        # Under nohup the signal would be ignored, and the process would inherit that.
         preexec_fn=_heed_hangups if os.name == "posix" else None,
     )
     assert process.stdout is not None
@@ -67,7 +67,7 @@ class Visit:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def visit(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[Visit]:
-    """The page as on the first day, without any model but the demos. One Ctrl-C ends all of it."""
+    """The page on a first visit, with no models but the demos. One Ctrl-C ends all of it."""
     folder = tmp_path_factory.mktemp("page")
     began = time.perf_counter()
     process, url = await start(Home(folder, folder / "models"))
@@ -158,7 +158,7 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     for shown in ("Demo, flat", "sketch:0.8", "Seed"):
         await expect(first.get_by_role("article")).to_contain_text(shown)
 
-    # Backwards from the field that one types in: ☺, 🎲, 🔁.
+    # Backwards from the text field: ☺, 🎲, 🔁.
     for _ in range(8):
         await page.keyboard.press("Shift+Tab")
         if await again.evaluate("(button) => button === document.activeElement"):

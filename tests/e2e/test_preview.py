@@ -1,4 +1,4 @@
-"""Previews over the wire: seen while a picture is painted, gone with the result, free of effect."""
+"""Previews over the wire: shown during a job, replaced by the result, without effect on it."""
 
 import io
 import signal
@@ -56,7 +56,7 @@ async def test_a_preview_is_shown_and_then_gone_and_changes_no_byte(home: Home) 
                 assert CANARY in (preview.description or "")
                 assert edit.embeds[0]["image"]["url"] == preview.url
 
-            # One that is refused is left out, and so are those after it; the words go on.
+            # A refused one is dropped, and so are those after it; the text goes on.
             usual = playground.attachment_size_limit
             call = await ada.slash("imagine", **ASKED)
             playground.attachment_size_limit = 100

@@ -1,4 +1,4 @@
-"""A forked process is what a fresh one would be, but for the libraries that it has already."""
+"""A forked process behaves like a fresh one, except that the libraries are loaded already."""
 
 import json
 import os
@@ -46,7 +46,7 @@ print(json.dumps({
 
 @pytest.fixture
 def run(home: Home, tmp_path: Path) -> Callable[..., Any]:
-    """Starts a script as a program of its own; what it prints is at the end of `tmp_path/out`."""
+    """Starts a script as a separate program; its output is at the end of `tmp_path/out`."""
 
     async def started(script: str, *, cold: bool = False, **settings: str) -> Process:
         program = tmp_path / "program.py"

@@ -1,6 +1,6 @@
 """/queue, /cancel, /pause and the limits, through the real process.
 
-While it is paused the line stands still, so that nothing here depends on how fast anything is.
+Nothing depends on speed, because the queue stands still while it is paused.
 """
 
 import signal
@@ -26,7 +26,7 @@ QUOTA = 5
 
 @dataclass
 class Club:
-    """A server whose members may paint; one of them administers it, another moderates."""
+    """A server whose members may use the bot; one is its administrator, another a moderator."""
 
     bot: Bot
     playground: Playground
@@ -101,7 +101,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     club: Club,
 ) -> None:
     ada, bea = club.person("ada"), club.person("bea")
-    await painted(ada, prompt=CANARY)  # so that ada was served already, and times are known
+    await painted(ada, prompt=CANARY)  # so that ada was served already, and durations are known
     await painted(bea, prompt=CANARY)
     await until(lambda: "freeing the GPU's memory" in club.bot.log)
     await painted(ada, prompt=CANARY)
@@ -111,7 +111,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     assert (await said(await club.admin.slash("pause"))).startswith("Paused")
     a1, a2 = await ask(ada, prompt=f"first {CANARY}"), await ask(ada)
     b1 = await ask(bea)
-    # Bea came last, and was served longest ago.
+    # Bea came last, and was served the longest time ago.
     assert line(b1) == "Paused by the bot's owner, **#1** in line"
     await a2.wait(lambda m: "#3" in str(m.embeds))
     f1 = await ask(club.playground.user("favourite"), model="second")
@@ -153,7 +153,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     a3 = await ask(ada)
     assert line(a3) == "Paused by the bot's owner, **#4** in line"
     assert a3.message is not None
-    # The button of a message from before the restart, and of one from after it.
+    # The button on a message from before the restart, and one from after it.
     assert await said(await ada.click(a3.message, "Cancel")) == "Cancelled."
     assert await said(await club.admin.slash("resume")) == "Resumed. 3 jobs waiting."
     for call in (a1, b1, f1):
@@ -175,7 +175,7 @@ async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_rea
 ) -> None:
     dora, emil = club.person("dora"), club.person("emil")
     for _ in range(3):
-        await painted(emil, prompt=CANARY)  # there is something to learn from
+        await painted(emil, prompt=CANARY)  # so that there is something to learn from
     slow = {"size": "256x256", "steps": 100}
     running = await ask(dora, **slow)
     await running.wait(lambda m: "Step" in str(m.embeds))
@@ -232,7 +232,7 @@ async def test_who_may_not_is_told_why_and_nothing_is_stored(club: Club) -> None
 
 
 async def test_a_forged_command_does_not_pause(club: Club) -> None:
-    """As if a server had given the command to everybody."""
+    """As if a server had allowed the command for everyone."""
     mallory = club.person("mallory")
     data, _ = club.admin._picker(club.playground.channel).slash("pause", {})
     forged = Interaction(club.playground.core, COMMAND, mallory, club.playground.channel, data)

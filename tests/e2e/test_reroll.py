@@ -48,7 +48,7 @@ async def test_what_is_no_request_is_ignored(
 ) -> None:
     result = await painted(ada, prompt=CANARY)
     await playground.wait_for(lambda: {"🔁", "🎲"} <= set(result.reactions))
-    before = len(shared.home.states())  # the bot's own two reactions made no job
+    before = len(shared.home.states())  # the bot's own two reactions did not make jobs
     talk = await ada.say(playground.channel, "hello")
     robot = playground.user("robot")
     robot.bot = True
@@ -58,7 +58,7 @@ async def test_what_is_no_request_is_ignored(
     await ada.react(result, "🎲")
     await answer(playground, result)
     await ada.unreact(result, "🎲")
-    await painted(ada, prompt=CANARY)  # whatever the above would have caused came before this
+    await painted(ada, prompt=CANARY)  # any job from above would be earlier
     assert len(shared.home.states()) == before + 2
 
 

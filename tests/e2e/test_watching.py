@@ -1,4 +1,4 @@
-"""Whether the running bot is well, and its figures, as whoever watches over it asks."""
+"""Health and metrics of the running bot, as monitoring sees them."""
 
 import aiohttp
 import pytest
@@ -38,7 +38,7 @@ async def test_health_and_figures(shared: Bot, ada: User) -> None:
             'imagen_steps_total{model="demo"}',
             "imagen_job_wait_seconds_count",
         )
-        # What earlier tests left in the line would be counted too.
+        # What earlier tests left in the queue would count too.
         await until(lambda: not {"pending", "running", "done"} & {*shared.home.states()})
         before = [await figure(name) for name in names]
         await painted(ada, prompt=CANARY, steps=7)

@@ -11,7 +11,7 @@ from tests.engine import factories
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds `tiny`, `other` (same shape, other weights), nothing from the hub."""
+    """Has `tiny` and `other` (same shape, other weights), nothing from the hub."""
     Engine(models_dir=Path(), hashes_file=Path()).warm_up()
     import torch
 
@@ -31,7 +31,7 @@ def engine(models_dir: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def fresh(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
-    """An engine that no other test has touched."""
+    """An engine that no other test has used."""
     hashes = tmp_path / "hashes.json"
     engine = Engine(models_dir=models_dir, hashes_file=hashes, memory="full")
     yield engine

@@ -1,4 +1,4 @@
-"""Requests, catalogs and tiny files of every kind that the engine may meet."""
+"""Requests, catalogs and tiny files of every kind that the engine may get."""
 
 import hashlib
 import io
@@ -57,7 +57,7 @@ def catalog(
     reference: ReferenceEntry | None = None,
     **adapters: Path | str | AdapterEntry,
 ) -> Catalog:
-    """`demo`, `other`, `models`, and adapters by key."""
+    """A catalog of `demo`, `other`, `models`, and adapters by key."""
     entries = [model("demo", TINY), model("other", "other"), *models]
     loras = {
         key: path
@@ -96,11 +96,11 @@ def paint(
 
 
 KEPT: dict[str, bytes] = {}
-"""Pictures that people gave, by sha256."""
+"""Input images by sha256."""
 
 
 def ordered(wanted: GenerationRequest, offered: Catalog | None = None) -> Order:
-    """What an engine is given for `wanted`."""
+    """The order that an engine gets for `wanted`."""
 
     def kept(sha256: str) -> bytes:
         try:
@@ -112,7 +112,7 @@ def ordered(wanted: GenerationRequest, offered: Catalog | None = None) -> Order:
 
 
 def resident(engine: Engine) -> Any:
-    """The model in the engine."""
+    """The model that is loaded in the engine."""
     pipeline: Any = engine._pipeline
     return pipeline._residency.resident
 
@@ -166,7 +166,7 @@ def kohya_lora(path: Path, *, text: bool = True, seed: int = 0, **options: Any) 
 
 
 def picture(size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
-    """Keep a picture of soft random colours in KEPT; returns its sha256."""
+    """Store an image of soft random colours in KEPT; returns its sha256."""
     chance = random.Random(seed)
     rough = PIL.Image.new("RGB", (4, 4))
     rough.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(16)])
@@ -178,7 +178,7 @@ def picture(size: tuple[int, int] = (64, 64), seed: int = 0) -> str:
 
 
 def opened(sha256: str) -> PIL.Image.Image:
-    """A kept picture."""
+    """A stored image."""
     with PIL.Image.open(io.BytesIO(KEPT[sha256])) as image:
         return image.convert("RGB")
 
@@ -189,9 +189,9 @@ def single_file(
     vae_prefix: str = "first_stage_model.",
     markers: Iterable[str] = (),
 ) -> Path:
-    """The pipeline in `folder` as one checkpoint with the names of Stability's own code.
+    """The pipeline in `folder` as a single checkpoint with the names of Stability's own code.
 
-    markers: names of empty tensors that say how it was trained.
+    markers: names of empty tensors that tell how it was trained.
     """
     from safetensors.torch import load_file
 
@@ -288,7 +288,7 @@ def _renamed(name: str) -> str:
 
 
 def plain_pipeline(folder: Path) -> Any:
-    """The model of a diffusers folder in diffusers alone."""
+    """The model of a diffusers folder, in plain diffusers."""
     from diffusers import StableDiffusionXLPipeline
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(
@@ -301,7 +301,7 @@ def plain_pipeline(folder: Path) -> Any:
 
 
 def realign(network: Any) -> None:
-    """Mapped from a file, numbers lie at odd addresses, where the CPU's kernels round otherwise."""
+    """In a mapped file, tensors may be unaligned, and the CPU's kernels then round differently."""
     import torch
 
     for module in network.modules():

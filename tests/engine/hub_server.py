@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback: the three endpoints that a download uses."""
+"""A Hugging Face Hub on loopback: the three endpoints that a download uses."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 class HubServer(ThreadingHTTPServer):
     """repositories: id → name of a file → its content. refused: id → status and
-    X-Error-Code of every answer. overstated: bytes that are announced and do not come.
+    X-Error-Code of every response. overstated: bytes that are announced but not sent.
     """
 
     daemon_threads = True

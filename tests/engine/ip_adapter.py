@@ -1,4 +1,4 @@
-"""IP-Adapters and image encoders of a tiny model's size, in the files' published form."""
+"""IP-Adapters and image encoders of a tiny model's size, in the published file format."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.engine.factories import save
 WEIGHTS = "sdxl_models/ip-adapter.safetensors"
 ENCODER = "models/image_encoder"
 HIDDEN, PROJECTED = 32, 24
-"""Width of the encoder's layers and of its embeddings."""
+"""Width of the encoder's layers and embeddings."""
 
 
 def entry(folder: Path, **fields: Any) -> ReferenceEntry:
@@ -19,14 +19,14 @@ def entry(folder: Path, **fields: Any) -> ReferenceEntry:
 
 
 def build(folder: Path, unet: Any, kind: str = "plain", seed: int = 5) -> ReferenceEntry:
-    """An adapter for `unet` and its encoder below `folder`. kind: plain, plus or full."""
+    """Write an adapter for `unet` and its encoder below `folder`. kind: plain, plus or full."""
     write_encoder(folder / ENCODER, seed)
     save(folder / WEIGHTS, tensors(unet, kind, seed))
     return entry(folder)
 
 
 def tensors(unet: Any, kind: str, seed: int) -> dict[str, Any]:
-    """What an IP-Adapter's file holds."""
+    """The tensors in an IP-Adapter's file."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)

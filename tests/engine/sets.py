@@ -1,4 +1,4 @@
-"""Applying sets of adapters to the model in an engine without painting."""
+"""Applying sets of adapters to an engine's model without generating."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.engine.patches.reading import BASES
 
 
 def set_adapters(engine: Engine, chosen: Sequence[tuple[Path, float]]) -> None:
-    """Apply these files with these weights, and no others."""
+    """Apply exactly these files with these weights."""
     from bot.engine import patches
     from bot.engine.subject import Subject
 

@@ -1,4 +1,4 @@
-"""LoRA files: what they do to the weights, in which order, and every way to refuse one."""
+"""LoRA files: how they change the weights, in which order, and every reason to refuse one."""
 
 import json
 import struct
@@ -218,10 +218,10 @@ def test_each_of_the_two_weights_reaches_its_own_networks(
 def test_what_was_read_ahead_is_not_read_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither for its numbers nor for its hashes."""
+    """Neither its tensors nor for its hashes."""
     path = kohya_lora(tmp_path / "a.safetensors")
     offered = catalog(a=path)
-    plain = paint(engine, request())  # only a model tells the names of its modules
+    plain = paint(engine, request())  # a loaded model tells the names of its modules
     engine.prefetch([offered.adapters["a"]])
     real = Path.open
 
@@ -372,11 +372,11 @@ def test_a_folder_needs_one_file_or_a_name(engine: Engine, tmp_path: Path) -> No
 def test_a_missing_file_is_named(engine: Engine, tmp_path: Path) -> None:
     failure = refused(engine, tmp_path / "gone.safetensors")
     assert failure.code == "adapter.missing"
-    assert failure.params["path"] == "gone.safetensors"  # people see it: no folders
+    assert failure.params["path"] == "gone.safetensors"  # shown to users, so without folders
 
 
 def test_a_failure_leaves_the_model_clean(engine: Engine, tmp_path: Path) -> None:
-    """Whether a file is refused before, or the job is stopped in the middle of putting it on."""
+    """A file is refused before it is applied, or the job is stopped while it is being applied."""
     import torch
 
     expected = digests(paint(engine, request()))

@@ -1,4 +1,4 @@
-"""The same request gives the same bytes, whatever was painted before it."""
+"""The same request gives the same bytes, whatever ran before it."""
 
 import random
 from contextlib import suppress
@@ -40,7 +40,7 @@ SPACED = ["Euler", "DPM++ 2M SDE"]
 
 
 def any_request(chance: random.Random, pictures: list[str]) -> GenerationRequest:
-    """One of few enough that a sequence repeats itself."""
+    """One of so few that a sequence repeats itself."""
     spacing = chance.choice([None, None, AYS])
     over = InitImage(chance.choice(pictures), chance.choice([0.4, 1.0]))
     guided = Reference(chance.choice(pictures), chance.choice([0.5, 1.0]))

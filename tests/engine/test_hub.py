@@ -1,4 +1,4 @@
-"""Weights from the hub: what is downloaded, what is said meanwhile, what happens without it."""
+"""Weights from the hub: what is downloaded, what is reported meanwhile, what happens offline."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ ASKED = request(model="remote")
 
 @pytest.fixture
 def hub(models_dir: Path) -> Iterator[HubServer]:
-    """`org/model` is the tiny model among files that must not be touched."""
+    """`org/model` is the tiny model among files that must not be downloaded."""
     with hub_server() as server:
         files = contents(models_dir / TINY)
         for name in ("unet/diffusion_pytorch_model.bin", "model.ckpt", "README.md", "x.onnx"):

@@ -1,4 +1,4 @@
-"""The first import of torch, in a process of its own: unnoticed, and nothing is left behind."""
+"""The first import of torch, in a separate process: it blocks nothing and leaves nothing behind."""
 
 import os
 import subprocess

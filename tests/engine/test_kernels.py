@@ -1,4 +1,4 @@
-"""Compiled code: made aside, outliving every switch, and never made while somebody waits."""
+"""Compiled code: compiled in the background, kept across switches, never compiled within a job."""
 
 import random
 import threading
@@ -21,7 +21,7 @@ REHEARSE = "bot.engine.families.sdxl.conditioning.rehearse"
 def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
     """An engine that compiles as for a GPU, but lets torch's own kernels compute.
 
-    And a list that grows by one entry each time that compiled code runs.
+    Also a list that grows by one entry each time compiled code runs.
     """
     from bot.engine import kernels
 
@@ -46,7 +46,7 @@ def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
 
 @pytest.fixture
 def tracing(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
-    """One that has compiled nothing yet."""
+    """One that has not compiled anything yet."""
     with opened(models_dir, tmp_path) as (engine, _):
         yield engine
 
@@ -62,17 +62,17 @@ def traced_once(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def traced(traced_once: Opened) -> Engine:
-    """One whose compiler is done with the usual picture: that takes seconds.
+    """One whose compiler has finished the usual shape, which takes seconds.
 
-    For the first tests only: for torch, the code that a later one compiles is as good, and which
-    ran is counted apart.
+    Reliable for the first tests only: torch may also use code that a later one compiles, and which
+    code ran is counted separately.
     """
     return traced_once[0]
 
 
 @pytest.fixture
 def ran(traced_once: Opened) -> list[object]:
-    """One entry for each time that its compiled code ran."""
+    """One entry for each run of its compiled code."""
     traced_once[1].clear()
     return traced_once[1]
 
@@ -91,7 +91,7 @@ def graphs() -> int:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """One entry for each evaluation of the UNet while painting."""
+    """One entry for each evaluation of the UNet during a job."""
     from bot.engine.denoise import denoise
 
     evaluations: list[object] = []
@@ -148,7 +148,7 @@ def test_other_sizes_and_earlier_pictures_get_torchs_own(traced: Engine) -> None
 def test_a_job_for_which_the_code_does_not_hold_says_so(
     traced: Engine, ran: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Traced while something else was hung into the network, for instance. It compiles nothing."""
+    """For instance, traced while something else was attached to it. It compiles nothing."""
     expected = digests(paint(traced, request()))
     before = graphs()
     ran.clear()
@@ -192,13 +192,13 @@ def test_what_most_pictures_of_a_model_look_like() -> None:
 
 
 def test_more_shapes_are_compiled_than_torch_would_by_itself() -> None:
-    """By default it gives up at the ninth."""
+    """By default it gives up at the ninth shape."""
     import torch
 
     from bot.engine.kernels import Kernels, Shape
 
     class Own(torch.nn.Linear):
-        """Code for a module of torch.nn itself would hold for the frame it was compiled in."""
+        """Code for a module of torch.nn itself would be bound to the frame it was compiled in."""
 
         def __init__(self) -> None:
             super().__init__(8, 8)
@@ -228,7 +228,7 @@ def test_a_compiler_that_fails_costs_nothing(
     monkeypatch.setattr(REHEARSE, fail)
     expected = digests(paint(tracing, request()))
     kernels_of(tracing).wait()
-    assert "torch's own kernels do" in caplog.text
+    assert "using torch's kernels" in caplog.text
     assert digests(paint(tracing, request())) == expected
     shape = kernels.Shape(2, 77, 64, 64)
     unet = resident(tracing).denoiser
@@ -254,7 +254,7 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 
 
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even when the compiler is done between two of its pictures."""
+    """Even when the compiler finishes between two of its images."""
     from bot.engine import passes, pipeline
     from bot.engine.families.sdxl import conditioning
 
@@ -289,7 +289,7 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
 def test_the_smallest_card_compiles_nothing(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a job its UNet is in RAM, before the first too."""
+    """After a job, and before the first one, its UNet is in RAM."""
     from bot.engine import kernels
 
     real = kernels.Kernels

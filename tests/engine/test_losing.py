@@ -1,4 +1,4 @@
-"""A device that shows only when the model is let go of that it is of no more use."""
+"""A device whose loss only shows when the model is freed."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ class DeviceLost(RuntimeError):
 
 
 class DyingPainter:
-    """Whatever it does ends with `first`, and letting go of the model with the device's loss."""
+    """Whatever it does raises `first`, and freeing the model raises the device's loss."""
 
     loaded = "demo"
     profile = SimpleNamespace(sparing=None)

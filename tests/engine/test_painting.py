@@ -26,7 +26,7 @@ LONG = ", ".join(["fox"] * 60)
 
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
-    """The same model in diffusers alone."""
+    """The same model in plain diffusers."""
     return plain_pipeline(models_dir / TINY)
 
 
@@ -167,7 +167,7 @@ def test_the_cpu_is_reported(engine: Engine) -> None:
 
 
 def broken(engine: Engine, monkeypatch: pytest.MonkeyPatch, part: str, value: float) -> None:
-    """Make `part` of the loaded model answer with `value` everywhere."""
+    """Make `part` of the loaded model return `value` everywhere."""
     module = resident(engine).network(part)
     method = "decode" if part == "vae" else "forward"
     real = getattr(module, method)

@@ -1,4 +1,4 @@
-"""One network on the device: what its numbers become."""
+"""One network on the device: what its parameters become."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Painting over a picture, and painting the finished one once more, larger."""
+"""Initial images, and the second, larger pass over the finished image."""
 
 import json
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_fitting_takes_the_middle(models_dir: Path) -> None:
 
 
 def test_little_strength_keeps_the_picture(engine: Engine) -> None:
-    """Through an untrained VAE nothing looks alike: two seeds are alike in its place."""
+    """An untrained VAE reproduces no image, so compare two seeds: less strength, more alike."""
     sha256 = picture(seed=3)
 
     def apart(strength: float) -> float:
@@ -179,7 +179,7 @@ def test_the_second_pass_is_what_diffusers_paints_over_the_first(
     second = paint(engine, request(hires=Hires(1.5, 0.4, 5), scheduler="DPM++ 2M Karras", steps=5))
     larger = first.resize((96, 96), PIL.Image.Resampling.LANCZOS)
     generator = torch.Generator().manual_seed(11)
-    torch.randn((1, 4, 8, 8), generator=generator)  # what the first pass began with
+    torch.randn((1, 4, 8, 8), generator=generator)  # what the first pass started from
     options = {"strength": 0.4, "generator": generator}
     theirs = expected(plain, "DPM++ 2M Karras", larger, **options).images[0]
     assert second.images[0].image.tobytes() == theirs.tobytes()

@@ -1,4 +1,4 @@
-"""Previews: what they show, when they are made, and that nothing comes of them but themselves."""
+"""Previews: what they show, when they are made, and that they have no effect on the image."""
 
 import io
 from pathlib import Path
@@ -105,11 +105,11 @@ def test_one_in_an_interval_and_nothing_is_worked_out_between(models_dir: Path) 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [(name, kind) for name in ("Euler", "Euler trailing", "DDIM") for kind in PREDICTIONS]
-    # Of these two diffusers has not written the third kind.
+    # For these two, diffusers does not implement the third kind.
     + [(name, kind) for name in ("Euler a", "Heun") for kind in PREDICTIONS[:2]],
 )
 def test_the_estimate_is_the_schedulers_own(models_dir: Path, name: str, kind: str) -> None:
-    """Those return theirs; at each of ten steps."""
+    """They return theirs; at each of ten steps."""
     import torch
 
     from bot.engine import sampling
@@ -132,7 +132,7 @@ def test_the_estimate_is_the_schedulers_own(models_dir: Path, name: str, kind: s
 @pytest.mark.parametrize("kind", PREDICTIONS)
 @pytest.mark.parametrize("name", ["DPM++ 2M", "DPM++ 2M SDE", "UniPC"])
 def test_the_estimate_is_what_a_solver_keeps(models_dir: Path, name: str, kind: str) -> None:
-    """Without Karras' noise levels, which these solvers round to a step of the training."""
+    """Without Karras' noise levels, which these solvers round to a training timestep."""
     import torch
 
     from bot.engine import sampling
@@ -165,7 +165,7 @@ def test_previews_change_no_byte(
     assert got == expected
     assert {progress.preview for progress in without} == {None}
     pictured = {(p.image, p.step) for p in with_ if p.preview}
-    # At every step but the last, where the picture itself is about to come.
+    # At every step but the last, where the image itself is about to follow.
     assert pictured == {(image, step) for image in (1, 2) for step in range(1, 5)}
     assert "JFIF" not in repr(with_)
 

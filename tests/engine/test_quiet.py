@@ -1,4 +1,4 @@
-"""In a process of its own: what is imported when, and that nothing is ever printed."""
+"""In a separate process: what is imported when, and that nothing is ever printed."""
 
 import subprocess
 import sys

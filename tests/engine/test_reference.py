@@ -1,4 +1,4 @@
-"""Being guided by a picture: as diffusers does it, and without a trace afterwards."""
+"""Reference images: as in diffusers, and without a trace afterwards."""
 
 import gc
 import json
@@ -35,7 +35,7 @@ from tests.engine.hub_server import hub_server
 
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
-    """The same model in diffusers alone."""
+    """The same model in plain diffusers."""
     return plain_pipeline(models_dir / TINY)
 
 
@@ -265,7 +265,7 @@ def test_a_small_card_holds_the_layers_while_denoising_only(
 
 
 def broken(entry: Any, plain: Any, fault: str) -> Catalog:
-    """`entry`, its files spoilt."""
+    """`entry` with its files damaged."""
     folder = Path(entry.path)
     weights, encoder = folder / ip_adapter.WEIGHTS, folder / ip_adapter.ENCODER
     sound = ip_adapter.tensors(plain.unet, "plain", 5)

@@ -1,4 +1,4 @@
-"""Models in the same buffers: switching, adapters, parking, letting go, running out of memory."""
+"""Models in the same buffers: switching, adapters, parking, freeing, running out of memory."""
 
 import gc
 import json
@@ -43,19 +43,19 @@ def alive(references: list[weakref.ref[Any]]) -> int:
 
 
 def addresses(engine: Engine) -> list[int]:
-    """Where every parameter of the model lies."""
+    """The address of every parameter of the model."""
     parts = [resident(engine).network(name) for name in NETWORKS]
     return [parameter.data_ptr() for part in parts for parameter in part.parameters()]
 
 
 def bits(engine: Engine) -> list[bytes]:
-    """Every number of the model."""
+    """All weights of the model."""
     parts = [resident(engine).network(name) for name in NETWORKS]
     return [p.detach().numpy().tobytes() for part in parts for p in part.parameters()]
 
 
 def test_switching_models_and_adapters_moves_nothing(engine: Engine, tmp_path: Path) -> None:
-    """Compiled code and captured graphs hold addresses: they must outlive every switch."""
+    """Compiled code and captured graphs hold addresses, which must survive every switch."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     first = digests(paint(engine, request(("a", 1.0)), offered))
     where, built = addresses(engine), modules(engine)
@@ -87,7 +87,7 @@ def test_closing_frees_every_module(fresh: Engine) -> None:
 
 
 def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
-    """Fusing and unfusing would leave half of the weights changed by then."""
+    """Fusing and unfusing would have changed half of the weights by then."""
     from tests.engine.sets import set_adapters
 
     paint(engine, request())
@@ -144,7 +144,7 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     offered = catalog([model("mine", str(folder))])
     first = paint(engine, request(model="mine"), offered)
     weights = "unet/diffusion_pytorch_model.safetensors"
-    # Not over the old file: what is not in RAM is that file, mapped into memory.
+    # Not over the old file: weights that are not in RAM are that file, mapped into memory.
     (folder / weights).unlink()
     shutil.copy(models_dir / "other" / weights, folder / weights)
     second = paint(engine, request(model="mine"), offered)
@@ -155,7 +155,7 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
 def test_a_model_that_was_half_built_leaves_no_names_behind(
     fresh: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
-    """Adapters are matched with the names of the networks that there are."""
+    """Adapters are matched with the names of the networks that are loaded."""
     from bot.engine.families import family_of
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
@@ -190,7 +190,7 @@ def cache_of(engine: Engine) -> Any:
 
 @pytest.fixture
 def keeping(models_dir: Path, tmp_path: Path) -> Any:
-    """Makes an engine that keeps so many bytes of checkpoints in RAM."""
+    """Makes an engine that keeps that many bytes of checkpoints in RAM."""
     engines: list[Engine] = []
 
     def make(limit: int, **options: Any) -> Engine:
@@ -211,7 +211,7 @@ def keeping(models_dir: Path, tmp_path: Path) -> Any:
 
 
 MODEL = 22_000_000
-"""Bytes that the tiny model takes, generously."""
+"""Bytes that the tiny model needs, rounded up generously."""
 
 
 def test_a_model_in_ram_needs_no_file(
@@ -239,7 +239,7 @@ def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> Non
 def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """torch asks for CUDA's last error after each kernel, and a refused registration is one."""
+    """torch checks CUDA's last error after each kernel, and a refused registration sets it."""
     import torch
 
     from bot.engine.weights import HostMemory
@@ -324,7 +324,7 @@ def test_networks_that_are_the_same_are_kept_once(
 def test_a_small_card_paints_the_same_picture(
     keeping: Any, engine: Engine, tmp_path: Path, profile: str
 ) -> None:
-    """What is parked meanwhile costs time, never a bit."""
+    """What is parked meanwhile costs time, but never changes a bit."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     small = keeping(3 * MODEL, memory=profile)
     over = InitImage(picture(), 0.5)
@@ -500,7 +500,7 @@ def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
 def test_after_less_memory_sufficed_another_model_is_painted(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The smallest card's way wakes networks later than the others': in inference mode."""
+    """On the smallest card networks wake later than on others, in inference mode."""
     from bot.engine import pixels
 
     expected = digests(paint(engine, request(model="other")))

@@ -1,4 +1,4 @@
-"""Schedulers, hashes, headers, the tiny model: each alone."""
+"""Schedulers, hashes, headers, the tiny model: each on its own."""
 
 import hashlib
 import json
@@ -157,7 +157,7 @@ def test_a_cards_profile_is_told_by_what_the_driver_says_it_has(gib: float, prof
 
 
 def test_the_largest_picture_in_one_piece_fits_the_smallest_card_of_a_profile() -> None:
-    """By the figures of the family's memory.py, with 0.7 GiB for what torch does not count."""
+    """By the figures in the family's memory.py, with 0.7 GiB for what torch does not count."""
     from bot.engine.families.sdxl.memory import WHOLE
     from bot.engine.memory import SMALLEST, plan
 

@@ -1,4 +1,4 @@
-"""Where weights come from on this machine, and which files are never opened."""
+"""Where weights are found on this machine, and which files are never opened."""
 
 import json
 import pickle
@@ -87,7 +87,7 @@ def test_a_vae_of_its_own_replaces_the_checkpoints(
     painting = paint(engine, ASKED, catalog([model("x", "tiny", vae_path=str(path))]))
     assert digests(painting) == painted(engine, model("x", str(mixed)))
     assert painting.recipe.vae
-    assert painting.recipe.vae.name == path.name  # posted in the picture: no folders
+    assert painting.recipe.vae.name == path.name  # shown in the image, so without folders
     assert painting.recipe.vae.short == painting.recipe.vae.sha256[:10]
 
 
@@ -112,7 +112,7 @@ def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
 
 
 def half_of(folder: Path, target: Path) -> Path:
-    """A copy whose UNet exists as a 16-bit variant only."""
+    """A copy whose UNet only has a 16-bit variant."""
     copy = shutil.copytree(folder, target)
     unet = copy / "unet"
     (unet / "diffusion_pytorch_model.safetensors").rename(

@@ -1,4 +1,4 @@
-"""The entry that errors and progress are about."""
+"""The entry that errors and progress reports are about."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""A tiny untrained network of the SDXL architecture, built on the spot: it paints a texture.
+"""A tiny untrained network of the SDXL architecture, built on demand: it generates a texture.
 
-Its layers are as many, and named, as SDXL's; the trained demo model has fewer.
+It has as many layers as SDXL, with the same names; the trained demo model has fewer.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from tools.demo.words import END, START, write_tokenizer
 
 SEED = 20_261_122
 TEXT_WIDTHS = (32, 48)
-"""Of the two text encoders. They must differ: diffusers tells them apart by it in a single file."""
+"""The text encoders' widths. diffusers needs them to differ to tell them apart in a single file."""
 WORDS = """
 a the of in on at and with by from to one two three red green blue yellow white black golden
 small big old young long dark bright soft cat dog fox bird horse dragon robot knight girl boy
@@ -119,7 +119,7 @@ def _fill(part: torch.nn.Module, seed: int) -> None:
 
 
 def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Every byte, and the merges that make one token of each of WORDS, letter by letter."""
+    """All bytes, and the merges that make one token of each of WORDS, letter by letter."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges: list[tuple[str, str]] = []

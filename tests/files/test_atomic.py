@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are complete or not there."""
 
 import os
 from pathlib import Path
@@ -35,5 +35,5 @@ def test_the_file_is_flushed_before_it_gets_its_name(
 
     monkeypatch.setattr(os, "fsync", watched)
     write_whole(path, b"data")
-    # The data before the name; then the name itself, in the folder.
+    # First the data, then the name; then the name itself, in the folder.
     assert seen == ([False, True] if os.name == "posix" else [False])

@@ -1,4 +1,4 @@
-"""Old pictures go, their rows stay; tokens are erased in time."""
+"""Old images are deleted, their rows stay; tokens are erased in time."""
 
 import shutil
 import threading
@@ -121,7 +121,7 @@ async def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
     stuck, other = [await painted(store, folder, days) for days in (92, 91)]
     [first, _] = await store.images(stuck.id)
     (folder / first.path).unlink()
-    (folder / first.path).mkdir()  # which no unlink removes
+    (folder / first.path).mkdir()  # which unlink cannot remove
     assert await Housekeeping(store, folder, days=90, gib=0).prune() == 3
     assert not (folder / other.id).exists()
     assert f"job {stuck.id}: an image cannot be deleted" in caplog.text

@@ -1,4 +1,4 @@
-"""Pictures from people: kept plain, or refused in one sentence, whatever the file holds."""
+"""Input images: stored plainly, or refused in one sentence, whatever the file contains."""
 
 import contextlib
 import hashlib
@@ -22,7 +22,7 @@ RED, BLUE = (200, 10, 20), (10, 20, 200)
 
 
 def two_halves(size: tuple[int, int] = (32, 16)) -> Image.Image:
-    """Left red, right blue."""
+    """The left half red, the right half blue."""
     image = Image.new("RGB", size, RED)
     image.paste(BLUE, (size[0] // 2, 0, *size))
     return image
@@ -35,7 +35,7 @@ def file(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds nothing."""
+    """A PNG that claims a size and contains nothing."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -113,7 +113,7 @@ async def test_nothing_but_the_pixels_is_kept(inputs: Inputs) -> None:
 
 async def test_it_is_turned_upright(inputs: Inputs) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it rotated by 90° clockwise
+    exif[0x0112] = 6  # the camera was turned: display rotated by 90° clockwise
     image = await kept(inputs, file(two_halves(), "JPEG", exif=exif, quality=95))
     assert image.size == (16, 32)
     assert close(image.getpixel((8, 2)), RED)

@@ -1,4 +1,4 @@
-"""What a PNG says about itself: written, read back, and read from anyone."""
+"""A PNG's metadata: written, read back, and read from any source."""
 
 import io
 import json
@@ -273,7 +273,7 @@ class TestParse:
         "piece", ["a ", 'a: "', "a: ", '\\"', ' a:"\\', "\t", ",", "Prompt lines: 9"]
     )
     def test_no_text_makes_it_slow(self, piece: str) -> None:
-        """Each character is looked at a bounded number of times; otherwise this never ends."""
+        """Each character is read a bounded number of times; otherwise this would never end."""
         parse_infotext(piece * (400_000 // len(piece)))
 
     def test_a_line_count_that_lies_is_survived(self) -> None:
@@ -318,7 +318,7 @@ class TestPng:
     def test_a_picture_asks_for_the_kernels_that_it_was_painted_with(
         self, asked: str | None
     ) -> None:
-        """Else an original and its repetition would differ in their files."""
+        """Otherwise the files of an original and its repetition would differ."""
         recipe = replace(with_request(kernels=asked), environment={"kernels": "eager"})
         data = encode_png(image(), recipe, 43)
         written = read_png(data).recipe

@@ -1,4 +1,4 @@
-"""Figures of what happened, as Prometheus reads them."""
+"""Metrics of what happened, as Prometheus reads them."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ class Clock:
 
 
 class Watched:
-    """A bot of which only the outside is there."""
+    """A bot with its public interface only."""
 
     def __init__(self) -> None:
         self.clock = Clock()

@@ -99,7 +99,7 @@ async def test_a_port_that_is_taken_is_said() -> None:
         with pytest.raises(SettingsError, match=f"IMAGEN_METRICS_PORT: port {port} of 127"):
             async with exposed(HOST, port, metrics(), Health({})):
                 pass
-    # And is free again.
+    # And the port is free again.
     async with exposed(HOST, port, metrics(), Health({})):
         pass
 
@@ -117,7 +117,7 @@ async def test_a_stall_of_the_loop_is_seen() -> None:
 
 
 class Noting:
-    """Notes what it is told; `broken` raises instead."""
+    """Records what it is told; `broken` raises instead."""
 
     def __init__(self, broken: bool = False) -> None:
         self.told: list[str] = []

@@ -1,4 +1,4 @@
-"""A small bot of the real discord.py, with one of everything the playground must serve."""
+"""A small bot with the real discord.py and one of everything that the playground must serve."""
 
 import asyncio
 import io
@@ -61,7 +61,7 @@ class Panel(discord.ui.View):
 
 
 class Bot(commands.AutoShardedBot):
-    """Collects what it sees; ``errors`` are the exceptions of its commands and callbacks."""
+    """Records what it sees; ``errors`` are the exceptions of its commands and callbacks."""
 
     def __init__(self, intents: discord.Intents | None = None, **options: Any) -> None:
         super().__init__(
@@ -88,7 +88,7 @@ class Bot(commands.AutoShardedBot):
         self.see("error", getattr(error, "original", error))
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Without discord.py's five seconds of politeness between two IDENTIFYs."""
+        """Without discord.py's five seconds between two IDENTIFYs."""
 
     async def setup_hook(self) -> None:
         self.add_view(Panel(timeout=None))
@@ -129,7 +129,7 @@ class Bot(commands.AutoShardedBot):
         return [value for name, value in self.seen if name == kind]
 
     async def first(self, kind: str) -> Any:
-        """The first event of that kind, awaited."""
+        """Wait for the first event of that kind."""
         async with asyncio.timeout(10):
             while not (found := self.all(kind)):
                 self.news.clear()
@@ -209,7 +209,7 @@ def add_commands(bot: Bot) -> None:
 
 
 def main(api_url: str, gateway_url: str, token: str) -> None:
-    """As a process of its own: it needs no more than the addresses and the token."""
+    """Run as a separate process, which needs only the addresses and the token."""
     discord.http.Route.BASE = api_url
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
     bot = Bot()

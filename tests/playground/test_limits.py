@@ -1,4 +1,4 @@
-"""Every refusal, at the functions that refuse and against Discord's own description."""
+"""Every refusal, in the functions that refuse and against Discord's own OpenAPI description."""
 
 from typing import Any
 
@@ -109,7 +109,7 @@ BAD: list[tuple[Json, str]] = [
         },
         "BASE_TYPE_MAX_LENGTH",
     ),
-    # What Discord lets pass, yet no good client sends.
+    # What Discord accepts, but no good client sends.
     ({"content": "x", "colour": 1}, "PLAYGROUND_UNKNOWN_KEY"),
     (embed(title="x", colour=1), "PLAYGROUND_UNKNOWN_KEY"),
     ({"components": [row(button(text="x"))]}, "PLAYGROUND_UNKNOWN_KEY"),

@@ -1,4 +1,4 @@
-"""Who a message pings."""
+"""Which users a message pings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Discord's own description as judge, and what happens without it."""
+"""Validation against Discord's own description, and what happens without it."""
 
 import pytest
 

@@ -35,7 +35,7 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def scene() -> AsyncIterator[Scene]:
-    """One bot and one server for all tests here; each test has a channel of its own."""
+    """One bot and one server for all tests here; each test has its own channel."""
     with pytest.MonkeyPatch.context() as patch:
         async with Playground() as pg, PlaygroundPage(pg, port=0) as page:
             patch.setattr(discord.http.Route, "BASE", pg.api_url)
@@ -69,7 +69,7 @@ async def page(scene: Scene, window: Page) -> Page:
 
 
 def offered(page: Page) -> Locator:
-    """The list above the field that one types in."""
+    """The list above the text field."""
     return page.locator(".composer-list")
 
 
@@ -78,7 +78,7 @@ def messages(page: Page) -> Locator:
 
 
 async def send(page: Page, line: str) -> None:
-    """Type a line anywhere on the page, and send it."""
+    """Type a line anywhere on the page and send it."""
     await page.keyboard.type(line)
     await page.keyboard.press("Enter")
 
@@ -90,7 +90,7 @@ async def test_every_kind_of_option_is_filled_in_with_the_keyboard_alone(
     await page.keyboard.type("/opt")
     await expect(offered(page).get_by_role("option", name="/options")).to_be_visible()
     await page.keyboard.press("Tab")
-    # The first one is required, and asked for at once; the others by their names.
+    # The first one is required and requested at once; the others by their names.
     await expect(page.locator(".pill-name")).to_have_text(["text*"])
     await expect(offered(page).get_by_role("listbox")).to_have_accessible_name(
         re.compile("text · required$")
@@ -102,7 +102,7 @@ async def test_every_kind_of_option_is_filled_in_with_the_keyboard_alone(
         await page.keyboard.type(f"{name}:{typed}")
         await expect(offered(page).get_by_role("option", name=choice)).to_be_visible()
         await page.keyboard.press("Tab")
-    # And one from the list of what is left.
+    # And one from the list of remaining ones.
     await page.keyboard.press("ArrowDown")
     await expect(offered(page).get_by_role("option", selected=True)).to_contain_text("role")
     await expect(offered(page).locator(".list-note")).to_have_text(
@@ -158,7 +158,7 @@ async def test_a_suggestion_for_what_was_typed_before_is_not_taken(
 ) -> None:
     await page.keyboard.type("/paint prompt: a fox lora: sketch:0.")
     await expect(offered(page).get_by_role("option", name="sketch:0. for a fox")).to_be_visible()
-    # The bot's answer to the last letter takes longer than the person.
+    # The bot's answer to the last letter takes longer than the user does.
     await page.route("**/api/autocomplete", lambda _: None)
     await page.keyboard.type("8")
     await page.keyboard.press(key)
@@ -234,7 +234,7 @@ async def test_menus_of_messages_and_people(page: Page) -> None:
     await answer.get_by_role("button", name="Dismiss message").click()
     await expect(answer).to_have_count(0)
 
-    # With the keyboard: the name opens the person's menu.
+    # With the keyboard: the name opens the user's menu.
     await message.get_by_role("button", name="Ada").focus()
     await page.keyboard.press("Enter")
     await page.keyboard.press("Enter")
@@ -291,7 +291,7 @@ async def test_a_bot_that_does_not_answer(scene: Scene, page: Page) -> None:
     await page.keyboard.press("Enter")
     # On a slow machine the first one is answered too.
     await expect(page.get_by_text("late", exact=True).last).to_be_visible()
-    # The answer to the first came when nobody waited for it any more.
+    # The answer to the first came when it was no longer awaited.
     scene.pg.violations.clear()
     scene.bot.errors.clear()
 
@@ -423,7 +423,7 @@ async def test_lists_keep_their_depth(window: Page) -> None:
 
 
 async def test_no_text_is_too_much_for_the_markdown(window: Page) -> None:
-    """4,096 characters are the most that Discord takes; none of them may hang the page."""
+    """Discord allows 4,096 characters at most; none of these texts may hang the page."""
     hostile = ["*", "_", "**", "||", "~~", "[", "[x](", "`", "<", "\\", "> ", "* ", "*a", "__*"]
     await window.evaluate(
         """async (texts) => {

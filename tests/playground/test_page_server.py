@@ -1,4 +1,4 @@
-"""The page's server: who is let in, what is answered, and what the stream tells."""
+"""The page's server: who is let in, what it answers, and what the stream sends."""
 
 import asyncio
 import json
@@ -185,7 +185,7 @@ async def test_every_kind_of_option_arrives(
 
 
 class Told:
-    """What one stream told, event by event."""
+    """The events of one stream."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response

@@ -1,4 +1,4 @@
-"""Login, sync and interactions, as the real discord.py does them."""
+"""Login, sync and interactions, with the real discord.py."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +17,7 @@ Start = Callable[..., Awaitable[Bot]]
 
 @pytest.fixture(autouse=True)
 def _clean(pg: Playground) -> Iterator[None]:
-    """A good run leaves no violations; tests of refusals clear them after looking."""
+    """A good run leaves no violations; tests of refusals clear them after checking."""
     yield
     assert pg.violations == []
 
@@ -97,7 +97,7 @@ async def test_a_file_is_told_as_discord_tells_it_and_fetched_from_its_address(
         schema = "/components/schemas/AttachmentResponse"
         problems = [e.message for e in pg.core.openapi._errors("answer", schema, told)]
         assert problems == []
-    # The bot fetched it, which is what the number in its answer says.
+    # The bot fetched it: the number in its answer comes from it.
     assert call.message is not None
     assert f" {len(PNG)} " in call.message.content
     assert await pg.download(told["url"]) == PNG
@@ -196,7 +196,7 @@ async def test_ephemeral_answer_and_followups(pg: Playground, bot: Bot, ada: Use
     assert call.ephemeral
     message = await call.wait(timeout=5)
     more = await call.wait_followup(timeout=5)
-    # The first follow-up takes the place of the deferred answer.
+    # The first follow-up replaces the deferred answer.
     assert (message.content, more.content) == ("hush", "more")
     assert message.ephemeral
     assert more.ephemeral
@@ -302,7 +302,7 @@ async def test_answering_twice_and_too_early(pg: Playground, bot: Bot, ada: User
 
     @bot.tree.command(description="Wrong in every way")
     async def clumsy(interaction: discord.Interaction) -> None:
-        # Around discord.py's own guard, as a second process would.
+        # Around discord.py's own guard, as a second process would do it.
         try:
             await interaction.followup.send("too early")
         except discord.HTTPException as error:
@@ -340,7 +340,7 @@ async def test_token_of_fifteen_minutes(pg: Playground, bot: Bot, ada: User) -> 
     error = await bot.first("error")
     assert isinstance(error, discord.HTTPException)
     assert error.code == 50027
-    # Nobody broke it on purpose: the bot should have known.
+    # It was not broken on purpose: the bot should have known.
     assert "50027" in pg.violations.pop()
 
 

@@ -1,4 +1,4 @@
-"""Lost connections, lost sessions, rate limits and failures, as the real discord.py takes them."""
+"""Lost connections, lost sessions, rate limits and failures, handled by the real discord.py."""
 
 import asyncio
 import zlib
@@ -27,7 +27,7 @@ async def test_resume_replays_what_was_missed(pg: Playground, bot: Bot, ada: Use
     message = await (await ada.slash("panel")).wait()
     pg.drop_gateway()
     assert not pg.online
-    # Nobody listens now; the click is answered after the resume, from the replay.
+    # The bot is offline now; the click is answered after the resume, from the replay.
     call = await ada.click(message, "again")
     assert call.message is message
     assert pg.gateway_resumes == 1
@@ -141,7 +141,7 @@ async def test_a_real_bucket(pg: Playground, bot: Bot) -> None:
     pg.set_bucket("POST", r"/messages$", limit=2, window=0.05)
     channel = bot.get_partial_messageable(pg.channel.id)
     await asyncio.gather(*(channel.send(str(n)) for n in range(5)))
-    # discord.py reads the headers and waits in time: nothing is refused.
+    # discord.py reads the headers and waits in time, so nothing is refused.
     assert [r.status for r in pg.requests if r.path.endswith("/messages")] == [200] * 5
 
 
@@ -194,7 +194,7 @@ async def test_neither_another_method_nor_a_longer_path_is_answered(
 
 
 class Raw:
-    """A gateway client by hand."""
+    """A hand-written gateway client."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -285,7 +285,7 @@ async def test_a_heartbeat_after_its_time_is_noted(pg: Playground, raw: Raw) -> 
     await raw.identify(pg.token)
     for count, due_in in enumerate((41_250, 0, 41_250), start=1):
         pg.gateway.heartbeat_interval_ms = due_in
-        await asyncio.sleep(0.05)  # past the tick of a coarse clock
+        await asyncio.sleep(0.05)  # longer than the tick of a coarse clock
         await raw.socket.send_json({"op": 1, "d": None})
         await pg.wait_for(lambda: pg.gateway.heartbeats == count, timeout=5)  # noqa: B023
     assert [late > 0 for late in pg.gateway.heartbeats_late] == [False, False, True]

@@ -41,7 +41,7 @@ async def test_upload_edit_and_download(
     # Without ``attachments`` everything stays.
     await sent.edit(content="still two")
     assert len(message.attachments) == 2
-    # With it, only what is listed stays, and new files come in.
+    # With it, only listed files stay, and new ones are added.
     first = message.attachments[0]
     sent = await sent.edit(attachments=[sent.attachments[0], picture("c.png")])
     assert [a.filename for a in message.attachments] == ["a.png", "c.png"]
@@ -52,7 +52,7 @@ async def test_upload_edit_and_download(
     assert [s.content for _, s in message.edits] == ["two", "still two", "still two", "still two"][
         1:
     ]
-    # An old address stays good.
+    # An old URL stays valid.
     assert await pg.download(first) == PNG
 
 
@@ -224,7 +224,7 @@ async def test_permissions(
     own = channel.permissions_for(channel.guild.me)
     for permission in (seen[0], own):
         assert (permission.send_messages, permission.attach_files) == (True, False)
-    # In a thread below, sending is its own permission.
+    # In a thread below it, sending is a separate permission.
     thread = pg.add_thread(pg.channel, "below")
     pg.deny(thread, "send_messages_in_threads")
     below = bot.get_partial_messageable(thread.id)
@@ -285,7 +285,7 @@ async def test_deletions_on_the_other_side(
     assert await bot.first("guild_join") == guild.id
     pg.remove_guild(guild)
     assert await bot.first("guild_remove") == guild.id
-    # The deferred answer's message is gone as well: no message to edit.
+    # The deferred answer's message is gone too, so there is no message to edit.
     assert call.original is not None
     pg.delete_message(call.original)
     bot.gate.set()

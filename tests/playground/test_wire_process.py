@@ -1,4 +1,4 @@
-"""The bot as a process of its own, killed and started again."""
+"""The bot as a separate process, killed and started again."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ Launch = Callable[..., Awaitable[Process]]
 
 @pytest_asyncio.fixture
 async def launch() -> AsyncIterator[Launch]:
-    """Starts ``python -m …``; what still runs at the end is killed."""
+    """Starts ``python -m …``; whatever still runs at the end is killed."""
     running: list[Process] = []
 
     async def begin(*words: str) -> Process:

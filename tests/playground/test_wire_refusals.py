@@ -1,4 +1,4 @@
-"""What Discord refuses comes back over the wire, and is on record; so is what is wrong here."""
+"""Discord's refusals reach the client and are recorded; so are the client's mistakes."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -46,7 +46,7 @@ async def test_invalid_bodies(pg: Playground, bot: Bot, channel: discord.TextCha
 
 
 async def test_a_request_that_is_cut_off_is_nobodys_fault(pg: Playground) -> None:
-    """As when the bot is killed while it sends a picture."""
+    """As if the bot were killed while sending an image."""
     url = URL(pg.api_url)
     _, writer = await asyncio.open_connection(url.host, url.port)
     head = (
@@ -102,7 +102,7 @@ async def test_an_invalid_command(pg: Playground, bot: Bot) -> None:
 
     bot.tree.add_command(fine)
     before = pg.commands
-    # The length is in the description, the characters of a name only in the own checks.
+    # The description limits the length; only our own checks know the allowed characters of a name.
     for key, value in (("description", "x" * 101), ("name", "two words")):
         setattr(fine, key, value)
         with pytest.raises((discord.HTTPException, app_commands.CommandSyncFailure)):
@@ -181,14 +181,14 @@ async def test_a_bug_of_the_playground_is_no_silence(
     async with aiohttp.ClientSession(headers={"Authorization": f"Bot {pg.token}"}) as session:
         pg.fail_next("GET", "/guilds/", 418)
         assert (await session.get(url)).status == 418
-        # What the test asked for is no violation.
+        # What the test requested is not a violation.
         assert pg.violations == []
         assert (await session.get(url)).status == 500
     assert "the playground itself failed" in pg.violations[0]
 
 
 async def test_the_same_rules_on_every_way_to_send(pg: Playground, bot: Bot, ada: User) -> None:
-    # Only the playground's own check knows the sum of all embeds.
+    # Only the playground's own check knows the limit on the sum of all embeds.
     wrong = [discord.Embed(description="x" * 3001) for _ in range(2)]
     refused: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Locks on a data folder: one bot, and claims that die with their process."""
+"""Locks on a data folder: one bot, and claims that end with their process."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ with held:
 
 @contextmanager
 def another_process(what: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """One that holds the bot's lock, or a job's claim, until it is killed or the block ends."""
+    """A process that holds the bot's lock, or a job's claim, until killed or the block ends."""
     command = [sys.executable, "-c", HOLDER, what, str(folder)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -47,7 +47,7 @@ def test_a_second_bot_refuses_until_the_first_is_dead(tmp_path: Path) -> None:
             pass
         first.kill()
         first.wait()
-        # Nothing had to be cleared away.
+        # Nothing had to be cleaned up.
         with only_bot(tmp_path):
             pass
 

@@ -1,4 +1,4 @@
-"""Exit codes, and the brake on crash loops."""
+"""Exit codes, and the limit on crash loops."""
 
 from pathlib import Path
 

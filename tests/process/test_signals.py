@@ -1,4 +1,4 @@
-"""The end of the process, which no thread may spoil."""
+"""The end of the process, which no thread may disturb."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A loop that stands still is given up; one that is only slow is not."""
+"""A blocked event loop ends the process; a slow one does not."""
 
 import asyncio
 import subprocess
@@ -22,7 +22,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stand_still(until: threading.Event, at_most: float) -> bool:
-    """As code that never gives the loop its turn back."""
+    """Like code that never yields to the event loop."""
     return until.wait(at_most)
 
 
@@ -84,7 +84,7 @@ asyncio.run(main())
 
 
 def test_a_loop_that_stands_inside_a_full_pipe_is_given_up_too() -> None:
-    """Whoever reads the log has stopped."""
+    """As if the reader of the log had stopped."""
     with subprocess.Popen(
         [sys.executable, "-c", STUCK], cwd=ROOT, stderr=subprocess.PIPE
     ) as process:

@@ -1,4 +1,4 @@
-"""Queues of one lane, and what takes jobs from them."""
+"""Queues with one lane, and takers of their jobs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ async def next_of(queue: JobQueue) -> Job:
 
 
 def lanes(*in_place: InPlace) -> list[Lane]:
-    """Idle lanes that hold these."""
+    """Idle lanes that hold these models."""
     made = []
     for here in in_place:
         lane = Lane()

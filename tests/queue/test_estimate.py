@@ -1,4 +1,4 @@
-"""How long a job will take, learnt from others."""
+"""How long a job will take, learned from others."""
 
 import random
 from statistics import median
@@ -73,10 +73,10 @@ def test_a_switch_costs_what_it_cost() -> None:
     estimator = taught(*[(one, 5.0)] * 5, *[(other, 5.0)] * 5)
     for _ in range(3):
         estimator.learn(Sample(one, 12.0, warm(other)))
-    estimator.learn(Sample(one, 300.0, None))  # downloaded at first use
+    estimator.learn(Sample(one, 300.0, None))  # downloaded on first use
     assert estimator.seconds(one, warm(one)) == pytest.approx(5.0, rel=0.05)
     assert estimator.seconds(one, warm(other)) == pytest.approx(12.0, rel=0.1)
-    # Of the other one's nothing is known: as this one's.
+    # Nothing is known of the other model, so its estimate is this one's.
     assert estimator.seconds(other, warm(one)) == pytest.approx(12.0, rel=0.1)
 
 

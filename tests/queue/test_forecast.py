@@ -1,4 +1,4 @@
-"""The line as it will probably be served."""
+"""The order in which the queue will probably be served."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ WARM = needs(request())
 
 
 def taught() -> Forecast:
-    """Ten seconds a job, and five more to bring a model."""
+    """Ten seconds per job, and five more to load a model."""
     forecast = Forecast()
     history, at = [], 0
     for model in ("demo", "other"):
@@ -73,7 +73,7 @@ def test_looking_ahead_changes_nothing() -> None:
 
 
 def test_what_was_in_place_long_ago_is_not_taken_to_be_still() -> None:
-    """As after a restart: such a job tells little about one that finds its model."""
+    """As after a restart: such a job tells little about one whose model is loaded."""
     forecast = Forecast()
     apart = IDLE + 100 * SECOND
     seldom = [Painted(request(), n * apart, n * apart + 90 * SECOND) for n in range(9)]
@@ -102,7 +102,7 @@ def test_who_has_left_is_forgotten() -> None:
     forecast.forget("job0")
     assert forecast.jobs == {}
     assert forecast.places(Line(), [busy], 1, paused=False) == {}
-    forecast.learn(replace(job, started_at=0, finished_at=1))  # too late to be learnt from
+    forecast.learn(replace(job, started_at=0, finished_at=1))  # too late to be learned from
     line = lined_up(forecast, 1)
     places = forecast.places(line, lanes(WARM), 0, paused=False)
     assert places["job0"].ready_at == pytest.approx(10, abs=1)

@@ -1,4 +1,4 @@
-"""Several lanes: what holds for any line and one to eight of them (hypothesis), and the queue."""
+"""Several lanes: what holds for any queue and one to eight lanes (hypothesis), and the queue."""
 
 import asyncio
 import heapq
@@ -22,7 +22,7 @@ LANES = st.integers(1, 8)
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice: who waited at that moment, what the free lanes had in place, when it was."""
+    """One choice: who was waiting, what the free lanes had loaded, and when."""
 
     choice: Next
     waiting: tuple[Waiting, ...]
@@ -36,7 +36,7 @@ class Decision:
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> list[tuple[float, float, Waiting]]:
-    """When each job arrives, how long it takes, and the job; a person's jobs come in order."""
+    """When each job arrives, how long it takes, and the job; a user's jobs arrive in order."""
     found = []
     at = 0.0
     for n in range(draw(st.integers(1, 60))):
@@ -54,7 +54,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[float, float, Waiting]]:
 
 
 def played(coming: list[tuple[float, float, Waiting]], lanes: int) -> list[Decision]:
-    """Serve them all. A lane that is free takes what the policy gives it at once."""
+    """Serve them all. A free lane takes what the policy gives it at once."""
     line, seconds = Line(), {job.id: taken for _, taken, job in coming}
     in_place = [InPlace() for _ in range(lanes)]
     free = set(range(lanes))
@@ -73,7 +73,7 @@ def played(coming: list[tuple[float, float, Waiting]], lanes: int) -> list[Decis
             order = sorted(free)
             waiting = tuple(line)
             choice = line.choose([in_place[lane] for lane in order], now)
-            # No lane idles while somebody could be served.
+            # No lane is idle while a job could run.
             assert (choice is None) == (not waiting or not order)
             if choice is None:
                 break
@@ -118,7 +118,7 @@ def test_no_turn_is_passed_more_often_or_for_longer_than_the_bound(
 def test_a_model_in_place_is_kept_for_those_who_want_it(
     coming: list[tuple[float, float, Waiting]], lanes: int
 ) -> None:
-    """A lane switches only where no one who may go first fits any free lane."""
+    """A lane switches models only if no one who may go first fits any free lane."""
     for decision in played(coming, lanes):
         chosen = decision.choice.job
         assert _missing(chosen, decision.lane) == min(_missing(chosen, h) for h in decision.free)
@@ -147,7 +147,7 @@ def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
 @given(st.integers(1, 8), st.integers(2, 12))
 @settings(deadline=None, max_examples=40)
 def test_no_one_starves_while_others_never_stop_asking(lanes: int, others: int) -> None:
-    """One cold job; all others want what every lane has, and ask again at once."""
+    """One cold job; all others want what every lane has, and request again at once."""
     line = Line([Waiting("patient", "p0", 0, "cold")])
     for n in range(1, others + 1):
         line.add(Waiting(f"{n}", f"p{n}", n, "warm"))
@@ -173,7 +173,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def queue_with(store: Store, *loaded: str | None) -> JobQueue:
-    """A queue whose lanes hold these models."""
+    """A queue whose lanes have these models loaded."""
     lanes = []
     for n, model in enumerate(loaded):
         lane = Lane(f"gpu{n}")
@@ -207,7 +207,7 @@ async def test_a_lane_without_the_model_takes_it_when_no_other_is_free(store: St
 
 
 async def test_what_one_lane_leaves_to_another_is_not_left_lying(store: Store) -> None:
-    """A free lane that would be worse waits for the better one, which then goes away."""
+    """A free lane that fits worse waits for the better one, which then disappears."""
     queue = queue_with(store, "a", "b")
     better, worse = queue.lanes
     waiting = asyncio.create_task(queue.next(worse))
@@ -270,7 +270,7 @@ async def test_when_one_lane_cannot_start_a_job_another_does(
 
 
 async def test_with_two_lanes_the_wait_is_half_as_long(store: Store) -> None:
-    """Forty jobs of ten seconds each, learnt from five that took as long."""
+    """Forty jobs of ten seconds each, learned from five that took as long."""
     from bot.queue.forecast import Forecast
     from bot.store import Painted
     from tests.store.factories import any_job, request

@@ -1,4 +1,4 @@
-"""Who may ask now: each limit with its sentence, and the order in which they are checked."""
+"""Who may request now: each limit with its sentence, and the order in which they are checked."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def refusal(
     roles: frozenset[int] = frozenset({50}),
     count: int = 1,
 ) -> tuple[str, dict[str, object]]:
-    """Code and params of the refusal; the sentence can be filled in with them in each language."""
+    """Code and params of the refusal; its text can be formatted with them in each language."""
     with pytest.raises(Refused) as refused:
         check(limits, usage, person=person, roles=roles, count=count, now=NOW)
     texts = Texts.read()
@@ -49,7 +49,7 @@ def test_without_limits_everybody_may_always() -> None:
 
 
 def test_they_are_checked_in_their_order() -> None:
-    """Everything is wrong at once; what is said first is mended first."""
+    """Everything is wrong at once; fixing each in turn shows the next refusal."""
     codes = []
     person, roles, usage = "u7", frozenset[int](), WORST
     for mend in (

@@ -1,4 +1,4 @@
-"""Who is next: examples of the order, and what holds for any line (hypothesis)."""
+"""Who is next: examples of the order, and what holds for any queue (hypothesis)."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def job(name: str, user: int = 1, arrived: int = 0, model: str = "cold", **more:
 
 
 def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str]:
-    """Everyone in the order in which they are served, a second each."""
+    """Everyone in the order in which they are served, one second each."""
     order = []
     while (choice := line.choose([here], now)) is not None:
         line.take(choice, now)
@@ -146,7 +146,7 @@ ADAPTERS = st.sampled_from([(), ("a:1",), ("b:1", "a:1")])
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
-    """Jobs, and after how many servings each arrives."""
+    """Jobs, and how many others are served before each arrives."""
     found = []
     for n in range(draw(st.integers(1, 40))):
         waiting = Waiting(
@@ -164,7 +164,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
 def play(
     coming: list[tuple[int, Waiting]], seconds: float
 ) -> list[tuple[int, Next, list[Waiting]]]:
-    """Serve them all, one each `seconds`: the moment, the choice, and who waited then."""
+    """Serve them all, one every `seconds`: the time, the choice, and who was waiting then."""
     line, here, moment = Line(), InPlace("warm"), 0
     history = []
     # A user's later jobs come later.
@@ -179,7 +179,7 @@ def play(
             line.add(queue.pop(0)[1])
         present = list(line)
         choice = line.choose([here], moment * seconds)
-        assert (choice is not None) == bool(present)  # work conserving
+        assert (choice is not None) == bool(present)  # never idle while someone waits
         if choice is not None:
             line.take(choice, moment * seconds)
             here = choice.job.needs
@@ -220,7 +220,7 @@ def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
 def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
     coming: list[tuple[int, Waiting]],
 ) -> None:
-    """While somebody waits, no other user is served more than once: round-robin."""
+    """While someone waits, no other user is served more than once: round-robin."""
     plain = [(at, replace(job, model="warm", adapters=(), priority=0)) for at, job in coming]
     history = play(plain, 1.0)
     waiting_since: dict[str, int] = {}
@@ -229,7 +229,7 @@ def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
             waiting_since.setdefault(job.id, moment)
     for moment, choice, _ in history:
         chosen = choice.job
-        # From when it became its user's oldest, others had one turn each.
+        # Since it became its user's oldest job, others had one turn each.
         own = [m for m, c, _ in history if c.job.person == chosen.person and m < moment]
         since = max([waiting_since[chosen.id], *(m + 1 for m in own)])
         others = [c.job.person for m, c, _ in history if since <= m < moment]
@@ -239,7 +239,7 @@ def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
 @given(st.integers(2, 12), st.integers(1, 40))
 @settings(deadline=None, max_examples=30)
 def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) -> None:
-    """One cold job of no priority; all others are warm, preferred, and ask again at once."""
+    """One cold job without priority; all others are warm, preferred, and request again at once."""
     line = Line([job("patient", 0, 0)])
     for user in range(1, others + 1):
         line.add(job(f"{user}-0", user, user, "warm", priority=limit % 3))

@@ -1,4 +1,4 @@
-"""The queue: what it keeps in step with the store, and nobody before they were told."""
+"""The queue: kept in step with the store, and no job runs before its user was told."""
 
 import asyncio
 import sqlite3
@@ -109,7 +109,7 @@ async def test_a_job_that_was_cancelled_meanwhile_is_passed_over(store: Store) -
 
 
 class FailingOnce(Store):
-    """As when another process holds the database for too long."""
+    """As if another process held the database for too long."""
 
     fails = True
 
@@ -132,7 +132,7 @@ async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) 
 
 
 async def order(queue: JobQueue) -> list[str]:
-    """Who is handed out, until nobody waits."""
+    """The users in the order in which they are served, until none is waiting."""
     served = []
     while queue.places():
         job = await next_of(queue)
@@ -147,7 +147,7 @@ async def test_people_take_turns_and_see_it_in_their_places(store: Store) -> Non
     assert [*queue.places()] == [a1, b1, a2, a3]
     ticket = await queue.accept(of(3))
     assert ticket.position == 3
-    assert await order(queue_of(store)) == []  # another one knows of nothing
+    assert await order(queue_of(store)) == []  # another queue knows of no jobs
     queue.release(ticket.job.id)
     assert await order(queue) == [a1, b1, ticket.job.id, a2, a3]
 
@@ -251,14 +251,14 @@ class Clock:
 
 
 async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
-    """Ten seconds a job, in the past; since then one began four seconds ago."""
+    """Ten seconds per job in the past; since then one began four seconds ago."""
     clock = Clock()
     for _ in range(5):
         job = await running(store, of(5))
         finished = await store.finish(job, recipe(job.request), [record()], [])
         assert finished is not None
     queue = queue_of(store, loaded=lambda: "demo", clock=clock)
-    await queue.restore(ORIGINS)  # these took a moment only, in the store
+    await queue.restore(ORIGINS)  # these took only a moment, in the store
     await entered(queue, of(1))
     for _ in range(20):
         # One after the other, ten seconds each.
@@ -274,7 +274,7 @@ async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
     assert places[job.id].ready_at == pytest.approx(clock.now + 6, abs=1)
     assert places[a].ready_at == pytest.approx(clock.now + 16, abs=2)
     assert places[b].ready_at == pytest.approx(clock.now + 26, abs=3)
-    # The running one is late: the others are told a later time, not one that has passed.
+    # The running one is late, so the others get a later time, not one in the past.
     clock.now += 60
     late = queue.places()[a].ready_at
     assert late is not None

@@ -1,4 +1,4 @@
-"""From what was typed to a request: every default, every limit, every refusal."""
+"""From user input to a request: every default, every limit, every refusal."""
 
 import json
 import math
@@ -151,7 +151,7 @@ class TestPrompt:
             {"field": "prompt", "value": PROMPT_MAX + 1, "max": PROMPT_MAX},
         )
         assert refused(negative="x" * (PROMPT_MAX + 1))[1]["field"] == "negative"
-        # What Discord takes at most.
+        # Discord's maximum.
         assert refused(prompt="x" * 6_000)[1]["value"] == 6_000
         # Tags do not count.
         assert composed("x" * PROMPT_MAX + "<lora:ink>").adapters

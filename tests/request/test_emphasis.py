@@ -1,4 +1,4 @@
-"""The prompt's own language, against the rules that AUTOMATIC1111's web UI documents."""
+"""The prompt syntax, against the rules that AUTOMATIC1111's web UI documents."""
 
 import math
 from itertools import pairwise
@@ -18,7 +18,7 @@ SYNTAX = st.lists(
     )
     | st.text(max_size=3)
 ).map("".join)
-"""Any text, with much of what has a meaning."""
+"""Any text, with many characters that have a meaning."""
 
 
 def said(text: str) -> Said:
@@ -28,7 +28,7 @@ def said(text: str) -> Said:
 @pytest.mark.parametrize(
     ("text", "spans"),
     [
-        # The examples of its wiki and of its parser's own documentation.
+        # The examples from its wiki and its parser's own documentation.
         ("normal text", [("normal text", 1.0)]),
         ("a (word)", [("a ", 1.0), ("word", 1.1)]),
         ("a ((word))", [("a ", 1.0), ("word", 1.21)]),
@@ -80,7 +80,7 @@ def test_the_documented_examples(text: str, spans: Said) -> None:
         ("[a", [("a", 1 / 1.1)]),
         ("a (b [c", [("a ", 1.0), ("b ", 1.1), ("c", 1.0)]),
         (f"((a:{'9' * 400}):0)", [("a", 0.0)]),
-        # What is no number is text.
+        # What is not a number is text.
         ("(a:nan)", [("a:nan", 1.1)]),
         ("(a:1e9)", [("a:1e9", 1.1)]),
         ("(a:1,2)", [("a:1,2", 1.1)]),
@@ -100,7 +100,7 @@ def test_the_documented_examples(text: str, spans: Said) -> None:
         (r"a\\b", [("a\\b", 1.0)]),
         ("a\\", [("a", 1.0)]),
         (r"\\(a)", [("\\", 1.0), ("a", 1.1)]),
-        # Each kind of bracket closes the last one of its own kind.
+        # Each kind of bracket closes the last open one of its kind.
         ("(a [b) c]", [("a ", 1.1), ("b", 1.0), (" c", 1 / 1.1)]),
     ],
 )
@@ -177,7 +177,7 @@ def test_no_text_breaks_it(text: str) -> None:
     "piece", ["(a", "[a", "(:", "a)", "(a:1.1)", "((a))", " ", ": ", ":1 ", "\\", " BREAK "]
 )
 def test_no_text_makes_it_slow(piece: str) -> None:
-    """Each character is looked at a bounded number of times; otherwise this never ends."""
+    """Each character is read a bounded number of times; otherwise this would never end."""
     parse(piece * (200_000 // len(piece)))
     join([piece * (200_000 // len(piece)), "a"])
 
@@ -220,6 +220,6 @@ def test_joined_prompts(prompts: list[str], joined: str) -> None:
 @given(SYNTAX, SYNTAX)
 @example("(a:1.2", "b")
 def test_joined_prompts_leave_each_other_alone(one: str, other: str) -> None:
-    before = parse(f"{one},")  # the comma is the last span's, so its part is the last one
+    before = parse(f"{one},")  # the comma belongs to the last span, so its part is the last one
     together = letters(before) + letters(parse(other), before[-1].part)
     assert letters(parse(join([one, other]))) == together

@@ -1,4 +1,4 @@
-"""Lighter requests: one step at a time, until nothing is left to leave out."""
+"""Lighter requests: one change at a time, until nothing is left to reduce."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""GenerationRequest: what is stored of it, and what follows from it."""
+"""GenerationRequest: how it is stored, and what is derived from it."""
 
 import json
 from dataclasses import replace

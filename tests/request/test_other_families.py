@@ -1,4 +1,4 @@
-"""A model of another family: what its requests may hold, and in which bounds."""
+"""A model of another family: what its requests may contain, and the limits."""
 
 from dataclasses import replace
 from typing import Any

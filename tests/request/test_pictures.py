@@ -1,4 +1,4 @@
-"""Pictures in a request: sizes that follow them, strengths, the second pass, and the bounds."""
+"""Images in a request: sizes that follow them, strengths, the second pass, and the limits."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Presets and schedulers by name: what they set, what may be turned, what is refused."""
+"""Presets and schedulers by name: what they set, what may be overridden, what is refused."""
 
 import contextlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""The small languages of a request: whatever is typed, an answer or an InvalidRequest."""
+"""The small syntaxes in a request: any input gives an answer or an InvalidRequest."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""A store and a database of its own for each test."""
+"""A fresh store and database for each test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """One table `t (x)` in place of the bot's own."""
+    """One table `t (x)` instead of the bot's own."""
     folder = tmp_path / "migrations"
     folder.mkdir()
     (folder / "0001_t.sql").write_text("CREATE TABLE t (x INTEGER UNIQUE) STRICT;")

@@ -1,4 +1,4 @@
-"""Jobs, requests and paintings to test with; no torch."""
+"""Jobs, requests and paintings for tests; no torch."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ from bot.request import AdapterUse, GenerationRequest
 from bot.store import CommandLine, Discord, ImageRecord, Job, JobState, NewJob, Store
 
 CANARY = "canary-prompt-7f3a"
-"""A prompt that must never be read in a log."""
+"""A prompt that must never appear in a log."""
 
 REQUEST = GenerationRequest(
     prompt=CANARY,
@@ -66,7 +66,7 @@ def of_cli(**fields: Any) -> NewJob:
 
 
 def any_job(asked: GenerationRequest = REQUEST, **fields: Any) -> Job:
-    """A job that no store has seen. fields: of Job, and of its origin."""
+    """A job that is in no store. fields: of Job, and of its origin."""
     own = {name: fields.pop(name) for name in [*fields] if name in DISCORD_FIELDS}
     origin = fields.pop("origin", discord_origin(**own))
     values: dict[str, Any] = {

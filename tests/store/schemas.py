@@ -1,4 +1,4 @@
-"""Databases as earlier versions of the bot left them, written in SQL of their time."""
+"""Databases as earlier versions of the bot left them, in the SQL of their time."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ __all__ = ["BEFORE_ORIGINS", "LATEST", "write_database"]
 def write_database(path: Path, version: int) -> None:
     """A database of that schema, at most BEFORE_ORIGINS, with a job of every kind and state.
 
-    Their ids: `delivered` with an image, its `reroll` that waits, `failed`, and `cli` that runs.
+    Their ids: `delivered` with an image, its waiting `reroll`, `failed`, and the running `cli`.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for script in read_scripts(MIGRATIONS)[:version]:

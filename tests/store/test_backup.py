@@ -1,4 +1,4 @@
-"""Backups, restoring one, and repairing what is damaged: with real files, really damaged."""
+"""Backups, restoring and repairing, with real files that are really damaged."""
 
 import shutil
 import sqlite3
@@ -26,7 +26,7 @@ def database(tmp_path: Path) -> Path:
 
 
 async def filled(database: Path, jobs: int = 60) -> list[str]:
-    """A database with jobs in many states; their ids, oldest first."""
+    """A database with jobs in many states; returns their ids, oldest first."""
     ids = []
     async with Store.open(database) as store:
         for n in range(jobs):
@@ -41,7 +41,7 @@ def content(file: Path) -> bytes:
 
 
 def damage(file: Path, start: float, end: float, spare: int = 3 * 4096) -> None:
-    """Overwrite that part of the file, its first `spare` bytes not included."""
+    """Overwrite a part of the file, except for its first `spare` bytes."""
     size = file.stat().st_size
     with file.open("rb+") as opened:
         opened.seek(max(spare, int(size * start)))
@@ -68,7 +68,7 @@ class TestBackups:
         assert sorted(p.name for p in (database.parent / "backups").iterdir()) == sorted(names)
 
     async def test_restoring_is_copying_it_back(self, database: Path) -> None:
-        """As docs/operating.md says."""
+        """As in docs/operating.md."""
         before = await filled(database, 6)
         async with Store.open(database) as store:
             backup = await store.back_up(TODAY)
@@ -167,7 +167,7 @@ class TestRepair:
             job = await store.accept(in_channel())
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DELETE FROM discord_jobs")
-            # A reference to a lost row, by which the damage is seen.
+            # A reference to a lost row, which shows the damage.
             connection.execute("UPDATE jobs SET parent_id = 'lost'")
         assert repair(database).aside is not None
         async with Store.open(database) as store:

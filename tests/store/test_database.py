@@ -1,4 +1,4 @@
-"""The database: its settings, its migrations, and transactions that nothing can tear."""
+"""The database: its settings, its migrations, and transactions that stay atomic."""
 
 import asyncio
 import sqlite3
@@ -143,7 +143,7 @@ class TestOpening:
 async def test_who_comes_second_leaves_the_schema_to_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have seen an empty file; the other has made its tables meanwhile."""
+    """Both have seen an empty file; the other one has created its tables meanwhile."""
     path, really = tmp_path / "x.sqlite3", database_module._version
     async with Store.open(path) as store:
         await store.set_setting("key", "value")
@@ -318,7 +318,7 @@ class Steps:
 
     @coroutine
     def run(self, work: Any) -> Any:
-        """Await `work`; at the chosen awaits raise CancelledError into it instead of resuming."""
+        """Await `work`; at the chosen awaits, raise CancelledError into it instead of resuming."""
         steps = work.__await__()
         send: Callable[[], Any] = lambda: next(steps)  # noqa: E731
         while True:

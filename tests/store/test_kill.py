@@ -1,4 +1,4 @@
-"""A killed process loses nothing that it was told is kept."""
+"""A killed process loses nothing that it acknowledged."""
 
 import random
 import signal
@@ -44,10 +44,10 @@ def killed_after(lines: int, database: Path) -> dict[str, str]:
         assert writer.stdout is not None
         for count, line in enumerate(writer.stdout, start=1):
             state, _, job_id = line.strip().partition(" ")
-            if len(job_id) == 10:  # a torn last line was not told
+            if len(job_id) == 10:  # a torn last line was not acknowledged
                 told[job_id] = state
             if count == lines:
-                # What it does meanwhile is cut off wherever it is.
+                # Whatever it is doing is interrupted.
                 writer.send_signal(signal.SIGKILL)
     assert writer.returncode == -signal.SIGKILL
     return told
@@ -70,7 +70,7 @@ async def test_no_acknowledged_row_is_lost(tmp_path: Path) -> None:
     async with Store.open(database) as store:
         for job_id, state in told.items():
             job = await store.job(job_id)
-            # `recover` of the next run took a running one back; nothing else goes backwards.
+            # `recover` in the next run reset a running one; nothing else goes backwards.
             if state != "running":
                 assert ORDER.index(job.state.value) >= ORDER.index(state)
             ended = job.state in (JobState.DONE, JobState.DELIVERED)

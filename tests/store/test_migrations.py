@@ -1,4 +1,4 @@
-"""A database of each earlier schema is brought up to date, and nothing of it is lost."""
+"""A database of each earlier schema is migrated, and nothing in it is lost."""
 
 import sqlite3
 from contextlib import closing
@@ -49,7 +49,7 @@ async def test_every_job_is_what_it_was(tmp_path: Path, version: int) -> None:
     assert Discord.of(reroll.origin).reply_to == 30
     assert again is None
     assert failed.error is not None
-    # Migration 2 takes what failed before it for told.
+    # Migration 2 assumes that earlier failures were reported.
     assert [job.id for job in untold] == ([] if version == 1 else ["failed"])
     assert cli.origin == CommandLine()
     assert (cli.person, cli.community, cli.state) == ("cli", None, JobState.RUNNING)

@@ -1,4 +1,4 @@
-"""Any order of any calls: the store and a dictionary agree on every job."""
+"""Any calls in any order: the store and a dictionary agree on every job."""
 
 import asyncio
 import tempfile
@@ -64,7 +64,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(job_id=jobs, name=st.sampled_from(sorted(CHANGES)), late=st.integers(-1, 1))
     def change(self, job_id: str, name: str, late: int) -> None:
-        """late: how far the caller's idea of the attempt is off."""
+        """late: how far off the caller's attempt number is."""
         expected = self.model[job_id]
         before = self.runner.run(self.store.job(job_id))
         changed = self.runner.run(self.apply(name, replace(before, attempt=before.attempt + late)))

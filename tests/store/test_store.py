@@ -1,4 +1,4 @@
-"""The store: what is accepted, every transition and its fence, and what is read back."""
+"""The store: what it accepts, every transition and its fencing, and what is read back."""
 
 import asyncio
 import json
@@ -122,7 +122,7 @@ class TestUsage:
         assert len((await self.used(store)).images) == 8
         await store.fail(failed, FAILURE)
         assert len((await self.used(store)).images) == 4
-        # Who takes back what waited is given it back; what was begun has cost the card time.
+        # Withdrawing a waiting job refunds its quota; one that has begun has used the GPU.
         await store.cancel(await store.accept(new_job()))
         assert len((await self.used(store)).images) == 4
         await store.cancel(await running(store))
@@ -313,7 +313,7 @@ class TestTransitions:
         assert (await store.job(crashed.id)).state is S.PENDING
         assert (await store.job(ended.id)).state is S.DONE
         assert (await store.job(other.id)).state is S.RUNNING
-        # The worker of before the crash has no say any more once it is started again.
+        # A worker from before the crash has no access any more once the job is started again.
         await store.start(crashed.id)
         assert await store.finish(crashed, recipe(), [record()], []) is None
 

@@ -1,4 +1,4 @@
-"""Translations: each says only what English says, with the same things filled in."""
+"""Translations: each says only what English says, with the same placeholders."""
 
 import re
 from string import Formatter
@@ -13,7 +13,7 @@ OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 
 def written_as_numbers(sentence: Sentence) -> set[tuple[str | None, str | None]]:
-    """The placeholders that are written as the language writes numbers, and with which decimals."""
+    """The placeholders formatted as numbers of the language, and their decimals."""
     parsed = [part for form in spoken(sentence) for part in Formatter().parse(form)]
     return {(name, spec) for _, name, spec, _ in parsed if spec and spec.endswith("n")}
 
@@ -44,7 +44,7 @@ def test_translations_are_short_enough_for_where_they_stand(language: str) -> No
 
 
 def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
-    """A colon inside of a value (`16:9`, a timestamp) is no punctuation."""
+    """A colon inside a value (`16:9`, a timestamp) is not punctuation."""
     slips = re.compile(r"(?<!\u00a0)(?:[:;!?](?=\s|$)|[»%])|«(?!\u00a0)")
     assert slips.search("Il y a :")
     assert slips.search("« x»")

@@ -32,7 +32,7 @@ NOUNS = (
     "demandes étapes secondes tenseurs changements autres caractères parties blocs mégapixels"
 )
 ONE_OF_MANY = re.compile(rf"\b1 (?:\w+[ -])?(?:{'|'.join(NOUNS.split())})\b")
-"""What "1 LoRAs" looks like: the plurals of what is counted anywhere in the three languages."""
+"""What "1 LoRAs" looks like: the plurals of everything counted in the three languages."""
 
 
 def plurals() -> Iterator[tuple[str, str, Plural]]:
@@ -208,7 +208,7 @@ class TestWriting:
 
     @pytest.mark.parametrize("code", ["number", "decimal", "and", "or"])
     def test_what_is_spelt_out_already_stays_as_it_is(self, code: str) -> None:
-        """The errors of earlier jobs are kept with their names in one text."""
+        """The errors of earlier jobs are stored with their names in one text."""
         assert self.texts.speaker()(code, x="> 89, or so") == "> 89, or so"
 
     def test_a_count_that_is_no_number_gets_the_general_form(self) -> None:

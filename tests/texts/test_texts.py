@@ -1,4 +1,4 @@
-"""Every sentence that is asked for is there, none is dead, and each can be filled in."""
+"""Every sentence that the code uses exists, none is unused, and each can be formatted."""
 
 import ast
 import re
@@ -20,21 +20,21 @@ TEXTS = Texts.read()
 ENGLISH = TEXTS._languages["en"]
 
 SPELT_OUT = (Stage.QUEUED, Stage.PAINTING, Stage.DOWNLOADING)
-"""Stages with a sentence and parameters of their own."""
+"""Stages with their own sentence and parameters."""
 
 EXPANSIONS = {
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "size.": ["square", "portrait", "landscape"],
 }
-"""What the f-strings that make a code can become."""
+"""What the f-strings that build a code can become."""
 
 FILE_NAMES = (".json", ".safetensors", ".index", ".toml", ".sqlite3")
 
 
 @dataclass(frozen=True)
 class Use:
-    """A sentence that the code asks for. params: None where they are not written out."""
+    """A sentence that the code uses. params: None where they are not written out."""
 
     code: str
     params: frozenset[str] | None
@@ -58,7 +58,7 @@ def calls() -> Iterator[tuple[Path, ast.Call, str]]:
 
 
 def codes_in(node: ast.expr) -> list[str]:
-    """The codes that an expression can be, as far as it is written out."""
+    """The codes that an expression can be, as far as they are written out."""
     match node:
         case ast.Constant(value=str(code)):
             return [code]
@@ -99,7 +99,7 @@ def asked_for() -> Iterator[Use]:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
         elif name in {"failed", "Unfit"}:
-            # The engine's, see bot/engine/subject.py; Unfit's params go to it with the path.
+            # The engine's codes: see bot/engine/subject.py; Unfit's params reach it with the path.
             more = {"path"} if name == "Unfit" else set()
             for code in (code for argument in call.args for code in codes_in(argument)):
                 kind = code.partition(".")[0]
@@ -107,7 +107,7 @@ def asked_for() -> Iterator[Use]:
 
 
 def literals() -> set[str]:
-    """Every text in the code that looks like a code."""
+    """Every string in the code that looks like a code."""
     sections = {code.split(".")[0] for code in ENGLISH}
     found = set()
     for file in sources():

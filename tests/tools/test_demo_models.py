@@ -1,4 +1,4 @@
-"""The shipped demo models: what their files are, and that what they paint is what was asked for."""
+"""The shipped demo models: their files, and that their images show what was requested."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_every_number_has_16_bits() -> None:
             kinds = {opened_file.get_slice(name).get_dtype() for name in opened_file.keys()}  # noqa: SIM118
         assert kinds <= {"F16", "F32"}, file
         assert "F16" in kinds, file
-        # Empty marks such as v_pred have no numbers.
+        # Empty markers such as v_pred have no data.
         if "F32" in kinds:
             assert file.name == "ink.safetensors"
 

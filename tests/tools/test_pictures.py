@@ -1,4 +1,4 @@
-"""The drawn pictures, their captions, and the judge of what a picture shows."""
+"""The drawn images, their captions, and the recognition of what an image shows."""
 
 import math
 import random

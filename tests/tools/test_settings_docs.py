@@ -1,4 +1,4 @@
-"""`.env.example` and docs/settings.md are what bot/settings.py says."""
+"""`.env.example` and docs/settings.md match bot/settings.py."""
 
 from pathlib import Path
 

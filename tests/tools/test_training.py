@@ -1,4 +1,4 @@
-"""Training from nothing to shipped files, with so few steps that nothing is learnt."""
+"""Training from scratch to shipped files, with so few steps that nothing is learned."""
 
 import functools
 import hashlib
@@ -17,7 +17,7 @@ from tests.engine.factories import paint, request
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The training script, cut to a few steps on a few pictures."""
+    """The training script, cut down to a few steps on a few images."""
     import torch
 
     from tools import train_demo
@@ -26,7 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.set_num_threads(1)
     for module in (unet, adapters):
         monkeypatch.setattr(module, "CHUNK", 4)
-    # It is fitted to 200 pictures at each call, always the same ones.
+    # It is fitted to 200 images on each call, always the same ones.
     fitted = functools.cache(vae.code)
     for module in (unet, vae):
         monkeypatch.setattr(module, "code", fitted)
@@ -70,7 +70,7 @@ def test_a_loop_that_was_stopped_ends_like_one_that_was_not(tmp_path: Path) -> N
     broken = tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    # States are kept every 500 steps: what came after is trained again, in the same way.
+    # State is saved every 500 steps; what came after is trained again, in the same way.
     assert torch.equal(train(whole, (520,)), train(broken, (510, 520)))
 
 
@@ -84,7 +84,7 @@ def test_everything_is_trained_and_written_and_can_be_painted_with(
         file = tmp_path / "demo" / f"{key}.safetensors"
         facts = HeaderCache().facts(file)
         assert (facts.algorithm, facts.base, facts.candidates) == (family, "SDXL", (key,))
-        # As kohya's trainer hashes: all that follows the header.
+        # As kohya's trainer hashes it: everything after the header.
         data = file.read_bytes()
         numbers = data[8 + int.from_bytes(data[:8], "little") :]
         assert read_header(file).metadata["sshs_model_hash"] == hashlib.sha256(numbers).hexdigest()

@@ -1,4 +1,4 @@
-"""An engine that does as it is told, and an observer that remembers everything."""
+"""An engine that does what tests tell it to, and an observer that records everything."""
 
 import asyncio
 import threading
@@ -68,7 +68,7 @@ class FakeEngine:
 
 @dataclass
 class Watcher:
-    """A JobObserver that remembers everything."""
+    """A JobObserver that records everything."""
 
     finished_jobs: list[Job] = field(default_factory=list)
     failed_jobs: list[Job] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Watcher:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """For what no observer is told of."""
+    """For state that no observer is told of."""
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

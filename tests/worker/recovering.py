@@ -1,4 +1,4 @@
-"""A start after another process ended."""
+"""Starting after another process ended."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -13,5 +13,5 @@ ALL_ALIVE = cast("Claims", SimpleNamespace(abandoned=lambda _: False))
 
 
 async def recovered(store: Store, queue: JobQueue) -> LeftBehind:
-    """`recover`, while whatever command line accepted a job still lives."""
+    """`recover`, while the command line that accepted a job is still running."""
     return await recover(store, queue, ORIGINS, ALL_ALIVE)

@@ -1,4 +1,4 @@
-"""The consumer, with an engine that does as it is told."""
+"""The consumer, with an engine that does what tests tell it to."""
 
 import asyncio
 import hashlib
@@ -63,7 +63,7 @@ class Bench:
         return ticket.job.id
 
     async def ended(self, job_id: str) -> Job:
-        """Wait until its observer was told and it left the queue."""
+        """Wait until the job's observer was told and it left the queue."""
 
         def told() -> bool:
             ended = [*self.watcher.finished_jobs, *self.watcher.failed_jobs]
@@ -78,7 +78,7 @@ Build = Callable[..., Any]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """An async context manager that makes a running Bench."""
+    """An async context manager that gives a running Bench."""
 
     @asynccontextmanager
     async def open_bench(
@@ -142,7 +142,7 @@ class TestOrdering:
 
 
 class Gate:
-    """Work that says when it began and waits until it may go on."""
+    """Work that signals when it began and waits until it may go on."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
@@ -196,7 +196,7 @@ class TestPainting:
         assert bench.engine.warm
 
     async def test_what_is_logged_while_it_paints_names_the_job(self, build: Build) -> None:
-        """In the engine thread, and by what tells the observer."""
+        """In the engine thread, and in the observer's calls."""
         noted: list[tuple[str, str]] = []
 
         class Noting(logging.Handler):
@@ -320,7 +320,7 @@ class TestPainting:
             first, second, third = [await bench.take() for _ in range(3)]
             await gate.entered()
             assert [*bench.queue.places()] == [first, second, third]
-            # Whoever is painted hears of their steps instead.
+            # The user whose job is running sees its steps instead.
             await bench.watcher.until(lambda: [second, third] in bench.watcher.places)
             gate.go_on.set()
             await bench.ended(third)
@@ -446,7 +446,7 @@ class TestStopping:
             really = bench.store.start
 
             async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
-                """The store says *running*, and the consumer does not know it yet."""
+                """The store says *running*, but the consumer does not know it yet."""
                 started: Job | None = await really(job_id, passed)
                 began.set()
                 await go_on.wait()
@@ -589,7 +589,7 @@ class TestFailing:
 
 
 class TestLosing:
-    """Only a fresh process can paint again."""
+    """Only a fresh process can generate again."""
 
     async def test_a_lost_device_counts_against_the_job_and_ends_the_painting(
         self, build: Build
@@ -632,7 +632,7 @@ class TestLosing:
 
 
 class Raising(Watcher):
-    """An observer with faults of its own."""
+    """An observer that fails."""
 
     def moved(self, places: dict[str, Progress]) -> None:
         super().moved(places)
@@ -786,7 +786,7 @@ class TestShutdown:
             await bench.ended(await bench.take())
             async with asyncio.timeout(10):
                 await bench.stop()
-            # It does not outlive the store, either.
+            # It does not outlive the store either.
             others = asyncio.all_tasks() - {asyncio.current_task()}
             assert not [task for task in others if "finished" in repr(task)]
 
@@ -800,5 +800,5 @@ class TestShutdown:
                 await bench.stop()
                 state = (await bench.store.job(job_id)).state
                 assert state in (S.PENDING, S.DONE)
-                # Nobody is left that thinks it runs.
+                # Nothing is left that takes the job for running.
                 assert await bench.store.jobs_in(S.RUNNING, "discord") == []

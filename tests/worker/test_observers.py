@@ -1,4 +1,4 @@
-"""Who is told of what becomes of a job."""
+"""Who is told what becomes of a job."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an earlier process left behind, taken up by the next one."""
+"""What an earlier process left behind, resumed by the next one."""
 
 import time
 from collections.abc import AsyncIterator
@@ -110,7 +110,7 @@ async def test_what_cannot_be_read_does_not_stop_the_start(
     assert [job.id for job in await store.jobs_in(JobState.DONE, ORIGINS)] == [painted.id]
     assert f"job {old.id}: its request cannot be read" in caplog.text
     assert CANARY not in caplog.text
-    # Nor does it stop whoever asked for it.
+    # Nor does it stop the user who requested it.
     assert (await store.usage(new_job(), ORIGINS, time.time())).own == 1
     assert await store.inputs() == frozenset()
 
@@ -132,11 +132,11 @@ async def test_whose_turn_it_is_survives_a_restart(store: Store) -> None:
     assert (await next_of(first)).id == a1
     first.leave(a1)
     await done(store, of(2))
-    # Somebody else's turn was passed over for what is loaded.
+    # Another user's turn was skipped for the loaded model.
     assert await store.start(c1, [b1])
     queue = queue_of(store)
     await recovered(store, queue)
-    # What was begun goes first; 1 was served before 2.
+    # Jobs that had begun go first; 1 was served before 2.
     assert {*queue.places()} == {a1, a2, b1, c1}
     assert [*queue.places()][:2] == [a1, c1]
     assert {job.id: job.passed for job in await store.jobs_in(JobState.PENDING, ORIGINS)} == {

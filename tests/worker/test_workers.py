@@ -1,4 +1,4 @@
-"""Two lanes at work: side by side, and each found by what is asked of its job."""
+"""Two lanes at work in parallel, each found by its job."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ from tests.worker.fakes import CATALOG, CheckStop, FakeEngine, Report, Watcher, 
 
 
 class Held:
-    """Work that goes on until it is told, or stopped."""
+    """Work that goes on until it is released, or stopped."""
 
     def __init__(self) -> None:
         self.began: list[int] = []
@@ -101,7 +101,7 @@ async def test_cancelling_finds_the_lane_that_has_the_job(tmp_path: Path) -> Non
         left = await lanes.workers.withdraw(second)
         assert left is not None
         assert left.state is JobState.RUNNING
-        # Its lane goes on with the one that waited.
+        # Its lane goes on with the waiting job.
         await eventually(lambda: len(held.began) == 3)
         assert (await lanes.store.job(second)).state is JobState.CANCELLED
         assert {job.id for job in lanes.queue.running} == {first, waiting}

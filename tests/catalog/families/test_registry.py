@@ -1,4 +1,4 @@
-"""What the catalog and requests are told of each model family."""
+"""What the catalog and requests know about each model family."""
 
 import pytest
 

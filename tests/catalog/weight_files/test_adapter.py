@@ -1,4 +1,4 @@
-"""What an adapter is, told from headers as the trainers write them."""
+"""Recognising adapters from headers as trainers write them."""
 
 import json
 from collections.abc import Mapping
@@ -387,7 +387,7 @@ class TestWords:
         )
 
     def test_the_tags_of_nearly_every_picture(self) -> None:
-        # As sd-scripts writes them: a folder begins with its repeats, counts are of pictures.
+        # As sd-scripts writes them: a folder's name begins with its repeats; counts are of images.
         frequency = {
             "10_ink": {"inkstyle": 20, "1girl": 18, "solo": 17, " tree ": 20},
             "5_more": {"inkstyle": 9, "house": 10},

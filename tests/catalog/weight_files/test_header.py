@@ -1,4 +1,4 @@
-"""A header is read when the file is a whole .safetensors file; else the reason is said."""
+"""A header is read if the file is a complete .safetensors file; otherwise the error says why."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SCALAR = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 
 
 def written(folder: Path, header: object, data: bytes = bytes(8)) -> Path:
-    """A file with `header` as JSON, or as the bytes that it is."""
+    """A file with `header`, as JSON or as raw bytes."""
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     file = folder / "x.safetensors"
     file.write_bytes(struct.pack("<Q", len(raw)) + raw + data)
@@ -155,7 +155,7 @@ def test_a_header_larger_than_32_mib_is_read(tmp_path: Path) -> None:
 def test_a_header_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     file.write_bytes(struct.pack("<Q", HEADER_LIMIT + 1))
-    os.truncate(file, HEADER_LIMIT * 2)  # sparse: takes no room on the disk
+    os.truncate(file, HEADER_LIMIT * 2)  # sparse: takes no space on the disk
     assert "got 100000001" in why(file)
 
 

@@ -1,4 +1,4 @@
-"""A delivery to test with: its store, and the Discord that it speaks to."""
+"""A delivery for tests, with its store and the Discord that it talks to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -38,7 +38,7 @@ def _delivery(store: Store, world: World, images: Path, **fields: Any) -> Delive
 
 @dataclass
 class Desk:
-    """A delivery with its store, and the Discord that it speaks to."""
+    """A delivery with its store and the Discord that it talks to."""
 
     store: Store
     queue: JobQueue
@@ -54,7 +54,7 @@ class Desk:
             yield cls(store, queue_of(store), _delivery(store, world, images), world, images)
 
     def restarted(self, **fields: Any) -> Delivery:
-        """Another delivery, as of the next process."""
+        """Another delivery, as in the next process."""
         return _delivery(self.store, self.world, self.images, **fields)
 
     def interaction(self, **fields: Any) -> Any:
@@ -64,7 +64,7 @@ class Desk:
         return await self.queue.accept(new or in_channel())
 
     async def painted(self, job_id: str, *warnings: Notice) -> Job:
-        """The job as the consumer leaves it: done, its files on disk."""
+        """The job as the consumer leaves it: done, with its files on disk."""
         job = await self.store.start(job_id)
         assert job is not None
         result = painting(job.request, *warnings)
@@ -74,7 +74,7 @@ class Desk:
         return done
 
     async def asked_and_painted(self, new: NewJob | None = None, **fields: Any) -> Job:
-        """Acknowledged in an interaction, then painted."""
+        """Acknowledge a job in an interaction, then finish it."""
         ticket = await self.accepted(new)
         await self.delivery.acknowledge(self.interaction(**fields), ticket)
         return await self.painted(ticket.job.id)

@@ -1,4 +1,4 @@
-"""A Discord of a few classes: it remembers what it was told and refuses what it is asked to."""
+"""A fake Discord of a few classes: it records calls and refuses those that it is told to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ from bot.store.origins import DISCORD_EPOCH
 
 CHANNEL, DIRECT = 20, 21
 OLD = 20 * 60 * 1000
-"""Milliseconds after which an interaction is over."""
+"""Milliseconds after which an interaction expires."""
 
 
 def http_error(status: int, code: int = 0) -> discord.HTTPException:
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass
 class World:
-    """refusals: by way, what the next calls raise; None for one that works."""
+    """refusals: for each way, what the next calls raise; None for one that works."""
 
     calls: list[Call] = field(default_factory=list)
     refusals: dict[str, list[Exception | None]] = field(default_factory=dict)
@@ -173,6 +173,6 @@ class FakeInteraction:
         return SimpleNamespace(id=self.message_id)
 
     async def edit_message(self, message_id: object, **sent: Any) -> Any:
-        """As the webhook of its token."""
+        """Sent by the webhook of the interaction's token."""
         assert message_id == "@original"
         return await self.edit_original_response(**sent)

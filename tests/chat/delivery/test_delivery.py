@@ -1,4 +1,4 @@
-"""The delivery: one message per job, brought by whichever way is open."""
+"""The delivery: one message per job, sent by whichever way works."""
 
 import asyncio
 import errno
@@ -41,7 +41,7 @@ def place(position: int) -> Progress:
 
 
 def pinged(call: Call) -> list[int]:
-    """Whom a call may ping; it must say so, and never everyone or a role."""
+    """Whom a call may ping; it must be explicit, and never everyone or a role."""
     allowed = call.sent["allowed_mentions"]
     assert isinstance(allowed, discord.AllowedMentions)
     assert not allowed.everyone
@@ -52,7 +52,7 @@ def pinged(call: Call) -> list[int]:
 
 
 def words(embed: discord.Embed) -> str:
-    """All that an embed says."""
+    """All text in an embed."""
     said = [embed.description, *(part for one in embed.fields for part in (one.name, one.value))]
     return "\n".join(part for part in said if part)
 
@@ -89,7 +89,7 @@ class TestAcknowledging:
     @pytest.mark.parametrize(
         "error",
         [
-            http_error(400, 40060),  # asked twice: the first answer was lost
+            http_error(400, 40060),  # sent twice: the first response was lost
             AWAY,
             OSError(),
             TimeoutError(),
@@ -355,7 +355,7 @@ class TestTheResult:
         job = await desk.asked_and_painted()
         desk.world.refuse("interaction", EXPIRED)
         desk.world.refuse("edit", refused, refused)
-        # A reply that is forbidden is tried once more as a plain message.
+        # A reply that is forbidden is retried as a plain message.
         desk.world.refuse("send", *[refused] * 4)
         desk.world.refuse("direct", refused)
         await desk.delivery.finished(job)
@@ -543,7 +543,7 @@ class TestVerdicts:
         assert "original" not in said
 
     async def changed(self, desk: Desk, job: Job, *, recipe: Any, pixels: str) -> Job:
-        """As if the job had been painted otherwise."""
+        """As if the job had run in another way."""
         images = await desk.store.images(job.id)
         store = desk.store
 
@@ -719,7 +719,7 @@ class TestRefusals:
         assert only(5).to_dict()["parse"] == []
 
     async def test_nonces_are_short_enough_and_differ(self, desk: Desk) -> None:
-        """Else a result would come back as its own acknowledgement."""
+        """Otherwise a result would come back as its own acknowledgement."""
         ticket = await desk.accepted(in_channel(reply_to=300))
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
         await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))

@@ -1,4 +1,4 @@
-"""Finding a message again, in a channel where others write too, and by clocks that differ."""
+"""Finding a message again, in a channel where others write too, with clocks that differ."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def snowflake(at: int) -> int:
 
 
 class Channel:
-    """messages: the times of each, and whether it is the one looked for, the oldest first."""
+    """messages: the time of each and whether it is the right one, oldest first."""
 
     def __init__(self, *messages: tuple[int, bool], shown: Job) -> None:
         self._messages = [
@@ -51,7 +51,7 @@ async def found(job: Job, since: int, *messages: tuple[int, bool]) -> int | None
 
 
 async def test_a_later_try_is_found_behind_many_messages() -> None:
-    """Discord was away for an hour after the first try, and people talked on."""
+    """Discord was down for an hour after the first attempt, and people kept talking."""
     talk = [(NOW + n * 1000, False) for n in range(LOOK_AT + 50)]
     sent = NOW + (LOOK_AT + 60) * 1000
     assert await found(asked(NOW), NOW, *talk, (sent, True)) == snowflake(sent)

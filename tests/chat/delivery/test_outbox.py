@@ -11,7 +11,7 @@ from bot.errors import StoreError
 
 
 class Discord:
-    """Takes what it is asked to; `away` says for how many more attempts it does not."""
+    """Delivers what it is given, except for the next `away` attempts."""
 
     def __init__(self, away: int = 0) -> None:
         self.away = away
@@ -30,7 +30,7 @@ class Discord:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses, none of which is waited for."""
+    """The pauses, which the test does not wait for."""
     waited: list[float] = []
 
     async def wait(self: Outbox, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The pacer, by a clock that only the test moves."""
+"""The pacer, with a clock that only the test advances."""
 
 import asyncio
 from itertools import pairwise
@@ -11,7 +11,7 @@ from bot.progress import Progress, Stage
 
 
 class Clock:
-    """Sleepers wake when the test moves the time on."""
+    """Sleepers wake when the test advances the time."""
 
     def __init__(self) -> None:
         self.now = 0.0

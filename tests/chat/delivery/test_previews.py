@@ -1,4 +1,4 @@
-"""What a picture is becoming, on the message that follows its job."""
+"""Previews on the message that follows a job."""
 
 import asyncio
 from typing import Any
@@ -104,7 +104,7 @@ async def test_where_it_is_refused_the_text_goes_on(
         assert pictures(edit) == []
         assert edit.embed.image.url is None
         assert (edit.embed.fields[0].name or "").startswith(f"Step {number}/10")
-    # The one that was refused, its text alone, and two more.
+    # The refused one, its text alone, and two more.
     assert desk.world.ways() == ["ack", *["interaction"] * 4]
     assert len([line for line in caplog.messages if "without previews" in line]) == 1
 
@@ -148,7 +148,7 @@ async def test_a_failure_and_a_cancelling_take_it_away(desk: Desk, cancelled: bo
     assert ended is not None
     await desk.delivery.failed(ended)
     last = desk.last("interaction")
-    assert last.sent["attachments"] == []  # Discord keeps the files of an edit that names none
+    assert last.sent["attachments"] == []  # Discord keeps the files if an edit does not list any
     assert last.embed.image.url is None
 
 

@@ -1,4 +1,4 @@
-"""Pictures within what Discord takes, as good as they can be."""
+"""Images within Discord's upload limit, at the best quality possible."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""Buttons below jobs, and the custom_ids of every component there is or was on a message."""
+"""Buttons below jobs, and the custom_ids of all components, past ones included."""
 
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Autocomplete: at most 25 choices of at most 100 characters, and what was typed is kept."""
+"""Autocomplete: at most 25 choices of at most 100 characters, and the typed text is kept."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Text as Discord shows it."""
+"""Text as Discord displays it."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What Discord is shown: within its limits whatever is in a job, and right in the plain case."""
+"""Messages to Discord: within its limits whatever a job contains, and right in the usual case."""
 
 from dataclasses import replace
 from typing import Any
@@ -82,7 +82,7 @@ class TestLimits:
         assert 1 <= len(alt_text(asked.prompt)) <= 1024
 
     def test_the_longest_result(self) -> None:
-        """Every character of it needs a backslash."""
+        """Every character needs a backslash."""
         asked = request(
             prompt="*" * 2000,
             negative="_" * 2000,
@@ -120,7 +120,7 @@ class TestLimits:
     @settings(max_examples=60)
     @given(asked=REQUESTS, reason=LONG.map(lambda text: text * 3))
     def test_a_failure(self, asked: GenerationRequest, reason: str) -> None:
-        """A module's name comes from the file of a LoRA, and may be anything."""
+        """A module's name comes from a LoRA file and may be anything."""
         failure = Failure("adapter.broken", {"adapter": "ink", "module": reason})
         check_limits(failure_embed(SAY, job(asked, error=failure)))
 
@@ -247,7 +247,7 @@ class TestWords:
         embed = status_embed(SAY, job(), place)
         assert embed.fields[0].name == "Queued, **#3** in line"
         assert str(embed.fields[0].value).startswith("Ready <t:1700000000:R>\n")
-        # The time alone is no reason for an edit: it counts down by itself.
+        # A change of the time alone needs no edit, since it counts down by itself.
         assert status_line(SAY, place) == status_line(SAY, replace(place, ready_at=1_800_000_000))
 
     def test_a_pause_is_said(self) -> None:

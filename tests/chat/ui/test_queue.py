@@ -1,4 +1,4 @@
-"""The queue as people see it."""
+"""The queue as users see it."""
 
 import re
 from dataclasses import replace

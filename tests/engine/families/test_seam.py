@@ -1,4 +1,4 @@
-"""What is shared knows no family, and a model of another family takes the place of the first."""
+"""Shared code knows no family, and a model of another family can replace the first."""
 
 import ast
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OF_ONE = "bot.engine.families."
 
 
 def shared() -> Iterator[tuple[Path, ast.AST]]:
-    """Every node of the code that all families share."""
+    """Every AST node of the code that all families share."""
     for file in sorted(ENGINE.rglob("*.py")):
         if FAMILIES not in file.parents:
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -52,7 +52,7 @@ def test_a_model_of_another_family_gets_networks_of_its_own(
     from bot.engine.families.sdxl import SDXL
 
     class Twin(SDXL):
-        """As SDXL in all but its name and the order in which it loads."""
+        """Like SDXL in all but its name and the order in which it loads."""
 
         key = "twin"
         networks = ("vae", "text_encoder_2", "text_encoder", "unet")

@@ -1,4 +1,4 @@
-"""The names of the tiny model, from its real parts."""
+"""The adapter names of the tiny model, from its real networks."""
 
 from pathlib import Path
 from typing import Any

@@ -18,7 +18,7 @@ NORM_SHAPE = (32,)
 
 
 def demo_modules(*, text: bool = True) -> dict[str, Shape]:
-    """kohya's names of some Linears and a Conv2d of the tiny model → shapes of weights."""
+    """kohya's names of some Linears and a Conv2d of the tiny model → their weights' shapes."""
     modules: dict[str, Shape] = {_kohya("unet", path): shape for path, shape in SHAPES.items()}
     for encoder, width in TEXT_WIDTHS.items() if text else ():
         for path, shape in text_shapes(width).items():
@@ -27,10 +27,10 @@ def demo_modules(*, text: bool = True) -> dict[str, Shape]:
 
 
 def usual_modules(known: Mapping[str, Any], *, convolutions: bool = False) -> dict[str, Shape]:
-    """kohya's names of what its trainer changes in a model: 722 + 264 Linears of SDXL.
+    """kohya's names of the modules that its trainer changes in SDXL: 722 + 264 Linears.
 
     known: from `bot.engine.patches.targets` of the model. convolutions: those of the resnets and
-    samplers too, and the Linears of the time embedding in them, as LoCon does.
+    samplers too, and the Linears of the time embedding in them, as in LoCon.
     """
     inside = ("attentions", "encoder.layers", *(("resnets", "samplers") if convolutions else ()))
     modules: dict[str, tuple[str, Shape]] = {}
@@ -42,7 +42,7 @@ def usual_modules(known: Mapping[str, Any], *, convolutions: bool = False) -> di
 
 
 def sd15_modules() -> dict[str, Shape]:
-    """kohya's names of what its trainer changes in SD 1.5: 72 + 192 modules."""
+    """kohya's names of the modules that its trainer changes in SD 1.5: 72 + 192."""
     modules: dict[str, Shape] = {}
     for layer in range(12):
         inside = f"lora_te_text_model_encoder_layers_{layer}"
@@ -91,8 +91,8 @@ def file(
     """Write an adapter of `algorithm`, a key of ALGORITHMS.
 
     modules: name in the file → shape.
-    dtype: of all tensors but single numbers; float32 when None. Every module gets numbers of its
-    own; the same arguments give the same file.
+    dtype: of all tensors but scalars; float32 when None. Every module gets different numbers; the
+    same arguments give the same file.
     """
     tensors: dict[str, Any] = {}
     for number, (name, shape) in enumerate(modules.items()):
@@ -110,9 +110,9 @@ def module(
     seed: int = 0,
     dtype: Any = None,
 ) -> Tensors:
-    """What a file of `algorithm` holds for one module, by the last part of the names.
+    """The tensors in a file of `algorithm` for one module, by the last part of their names.
 
-    The changes are strong: of the size of the tiny model's weights.
+    The changes are strong: as large as the tiny model's weights.
     """
     import torch
 
@@ -296,7 +296,7 @@ ALGORITHMS: dict[str, Callable[[Some, Shape, int], Tensors]] = {
     "full, bias": _with(_full, _bias),
     "norm": _norm,
 }
-"""Everything but "norm" is for Linear and Conv2d; the Tucker forms are for Conv2d alone."""
+"""Everything but "norm" is for Linear and Conv2d; the Tucker forms are for Conv2d only."""
 
 WITH_ALPHA = {
     name for name in ALGORITHMS if name.startswith(("LoRA", "DoRA", "LoHa", "LoKr", "GLoRA"))
@@ -304,7 +304,7 @@ WITH_ALPHA = {
 
 
 def fitting(shape: Shape) -> Iterable[str]:
-    """The algorithms that there are for a weight of `shape`."""
+    """The algorithms for a weight of `shape`."""
     if len(shape) == 1:
         return ("norm",)
     return tuple(

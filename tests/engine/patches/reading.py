@@ -1,4 +1,4 @@
-"""Reading a file as the engine does, and what people are told when it is refused."""
+"""Reading a file as the engine does, and the messages when it is refused."""
 
 from collections.abc import Mapping
 from pathlib import Path

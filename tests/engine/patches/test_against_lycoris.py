@@ -1,4 +1,4 @@
-"""The authors' own code, lycoris-lora: the same numbers, where its own reloading is not wrong."""
+"""Against lycoris-lora, the authors' own code: the same results, where its reloading is right."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ def test_is_what_lycoris_computes(algorithm: str, shape: Shape, tmp_path: Path) 
 
 
 def test_the_weight_of_a_boft_is_ours_alone(tmp_path: Path) -> None:
-    """LyCORIS turns each stage as far as the weight says, we go that far along the whole change."""
+    """LyCORIS scales each stage's rotation by the weight; we scale the whole change."""
     base = base_weight(LINEAR)
     blocks = make.module("BOFT", LINEAR)["oft_blocks"]
     for stages in (1, len(blocks)):
@@ -135,7 +135,7 @@ def test_the_weight_of_a_boft_is_ours_alone(tmp_path: Path) -> None:
 
 
 def _reloading(tensors: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    """LyCORIS' own reloading of them for a Linear: its network, the Linear, its weight."""
+    """LyCORIS' own reloading for a Linear: its network, the Linear, its weight."""
     from lycoris import create_lycoris_from_weights
 
     model: Any = torch.nn.Sequential()
@@ -150,7 +150,7 @@ def _loha_file() -> dict[str, Any]:
 
 
 def _lokr_file() -> dict[str, Any]:
-    """Of rank 1 and with the factors that its reloading works out for 16×12."""
+    """Of rank 1, with the factors that its reloading computes for 16×12."""
     factors = {"w1": (4, 3), "w2_a": (4, 1), "w2_b": (1, 4)}
     tensors = {f"lokr_{name}": torch.randn(shape) * 0.5 for name, shape in factors.items()}
     return {**tensors, "alpha": torch.tensor(0.5)}
@@ -158,7 +158,7 @@ def _lokr_file() -> dict[str, Any]:
 
 @pytest.mark.parametrize("tensors", [_loha_file, _lokr_file])
 def test_its_own_merging_scales_twice(tensors: Callable[[], Any], tmp_path: Path) -> None:
-    """Why its functions are our oracle, and its reloading is not; applied, it is right."""
+    """Why we compare with its functions and not its reloading; applied, it is right."""
     t = tensors()
     path = save(tmp_path / "x.safetensors", {f"{NAME}.{part}": x for part, x in t.items()})
     network, layer, before = _reloading(t)
@@ -175,7 +175,7 @@ def test_its_own_merging_scales_twice(tensors: Callable[[], Any], tmp_path: Path
 
 
 def test_its_own_reloading_of_a_dylora_is_broken() -> None:
-    """It knows none in a file, and a module of it takes no numbers and does not say so."""
+    """It does not recognise any in a file; a module of it loads no tensors and does not say so."""
     dylora: Any = importlib.import_module("lycoris.modules.dylora")
     module = dylora.DyLoraModule("lycoris_lin", torch.nn.Linear(12, 16))
     stored = {name: torch.ones_like(x) for name, x in module.named_parameters()}

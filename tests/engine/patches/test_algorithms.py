@@ -45,7 +45,7 @@ def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
 
 
 def applied(change: Any, base: Any, weight: float) -> Any:
-    """The parameter of a network that wears `change`."""
+    """The parameter of a network with `change` applied."""
     from bot.engine.weights import Part, PristineWeights
 
     module = torch.nn.Module()
@@ -115,7 +115,7 @@ def kronecker(t: Mapping[str, Any], w: Any, scale: float) -> Any:
 def generalised(t: Mapping[str, Any], w: Any, scale: float) -> Any:
     a1, a2, b1 = (spread(t[f"{n}.weight"]) for n in ("a1", "a2", "b1"))
     b2 = spread(t["b2.weight"])
-    if a1.shape[0] == RANK:  # the old form
+    if a1.shape[0] == RANK:  # the old format
         a1, a2, b1, b2 = a2, a1, b2, b1
     through = torch.einsum("oi...,ij->oj...", w, a1 @ a2)
     if "bm.weight" in t:
@@ -142,7 +142,7 @@ def butterfly(t: Mapping[str, Any], w: Any, alpha: float) -> Any:
     rows = spread(w)
     for stage, r in enumerate(rotations(t["oft_blocks"], alpha * out)):
         apart = 2**stage * size // 2
-        # Which row stands where when pairs that lie `apart` rows apart become neighbours.
+        # The order of the rows when pairs that are `apart` rows apart become neighbours.
         order = [
             group * 2 * apart + half * apart + place
             for group in range(out // (2 * apart))
@@ -210,13 +210,13 @@ def test_is_the_dense_formula(algorithm: str, shape: Shape, dtype: str, tmp_path
     assert torch.equal(base, given)
     assert delta.dtype == torch.float32
     exact = expected_delta(algorithm, tensors, base.double())
-    assert exact.abs().max() > 0.1  # else nothing would be tested
+    assert exact.abs().max() > 0.1  # otherwise nothing would be tested
     for weight in (-1.0, 0.3, 1.0, 2.0):
         patched = applied(change, base, weight)
         wanted = base.double() + weight * exact
         assert (patched.double() - wanted).abs().max() <= 1e-5
     delta.zero_()
-    assert not torch.equal(change.delta(base), delta)  # a delta is a tensor of its own
+    assert not torch.equal(change.delta(base), delta)  # a delta is a new tensor
 
 
 @pytest.mark.gpu
@@ -233,7 +233,7 @@ def test_is_the_same_on_a_gpu(algorithm: str, shape: Shape, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("algorithm", ["Diag-OFT, bounded", "BOFT, bounded"])
 def test_the_bound_of_a_rotation_counts(algorithm: str, tmp_path: Path) -> None:
-    """As alpha · out, and only when it is exceeded."""
+    """The bound is alpha · out, and only applies when it is exceeded."""
     deltas = []
     for number, alpha in enumerate((0.01, 0.02, 100.0, None)):
         path = tmp_path / f"{number}.safetensors"
@@ -299,7 +299,7 @@ class Module(torch.nn.Module):
 
 
 def peft_case(kind: str, shape: Shape) -> tuple[Any, Any, dict[str, Any]]:
-    """(peft's model with random numbers, its base layer, its state as peft saves it)."""
+    """(peft's model with random weights, its base layer, its state as peft saves it)."""
     import peft
 
     torch.manual_seed(5)
@@ -355,7 +355,7 @@ PEFT = [
 ]
 
 
-# It takes a bias, which has one dimension, for a matrix that was not gathered.
+# It mistakes a bias, which has one dimension, for a matrix that was not gathered.
 @pytest.mark.filterwarnings("ignore:Adapter 'default'. 1 LoRA tensor.* invalid shape::peft")
 @pytest.mark.parametrize(("kind", "shape"), PEFT, ids=[f"{k} {len(s)}d" for k, s in PEFT])
 def test_is_what_peft_computes(kind: str, shape: Shape, tmp_path: Path) -> None:
@@ -380,14 +380,14 @@ def test_is_what_peft_computes(kind: str, shape: Shape, tmp_path: Path) -> None:
                 ours = torch.nn.functional.conv2d(inside, new, new_bias, padding=1)
             else:
                 ours = torch.nn.functional.linear(inside, new, new_bias)
-        # Outputs sum hundreds of products: 1e-5 of the largest is what fp32 leaves.
+        # Outputs sum hundreds of products: fp32 is accurate to 1e-5 of the largest.
         assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))
 
 
 @pytest.mark.parametrize("weight", [-1.0, 0.3, 1.0, 2.0])
 @pytest.mark.parametrize("shape", [LINEAR, CONVOLUTION])
 def test_a_dora_is_what_peft_merges(shape: Shape, weight: float, tmp_path: Path) -> None:
-    """A weight in peft is one of the low-rank product, before the norm; ours of all the change."""
+    """In peft the weight scales the low-rank product, before the norm; in ours the whole change."""
     from tests.engine.factories import save
 
     _, layer, state = peft_case("DoRA", shape)
@@ -406,7 +406,7 @@ def test_a_dora_is_what_peft_merges(shape: Shape, weight: float, tmp_path: Path)
 
 
 def test_a_set_of_peft_adapters_is_the_sum_of_ours(tmp_path: Path) -> None:
-    """Two LoRAs at once with weights of their own."""
+    """Two LoRAs at once with different weights."""
     from tests.engine.factories import save
 
     model, layer, first = peft_case("LoRA", LINEAR)

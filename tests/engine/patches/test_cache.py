@@ -1,4 +1,4 @@
-"""Adapter files in RAM: which are kept, which are read again, one reading for two threads."""
+"""Adapter files in RAM: which are kept, which are read again, one read for two threads."""
 
 import os
 import threading
@@ -64,7 +64,7 @@ def test_the_least_recently_used_is_forgotten(paths: list[Path], reads: list[str
     library.get(paths[1], names, BASES, subject())
     assert library.get(paths[0], names, BASES, subject()) is first
     assert library.nbytes == 2 * size
-    library.get(paths[2], names, BASES, subject())  # forgets 1, which was used longest ago
+    library.get(paths[2], names, BASES, subject())  # drops 1, the least recently used
     assert library.nbytes == 2 * size
     assert library.get(paths[0], names, BASES, subject()) is first
     assert reads == ["0", "1", "2"]
@@ -90,7 +90,7 @@ def test_a_changed_file_is_read_again(paths: list[Path], reads: list[str]) -> No
     after = library.get(paths[0], names, BASES, subject())
     assert after is not before
     assert reads == ["0", "0"]
-    assert library.nbytes == after.nbytes  # the old one is not kept beside it
+    assert library.nbytes == after.nbytes  # the old one is not kept as well
 
 
 def test_models_with_the_same_names_share(paths: list[Path], reads: list[str]) -> None:
@@ -113,7 +113,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 class Gate:
-    """A reading that waits until it is let through, and may fail."""
+    """A read that waits until it is released, and may fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from bot.engine.patches import read
@@ -143,7 +143,7 @@ def test_two_threads_read_a_file_once(paths: list[Path], monkeypatch: pytest.Mon
         first = pool.submit(library.get, paths[0], names, BASES, subject())
         assert gate.entered.wait(20)
         second = pool.submit(library.get, paths[0], names, BASES, subject(asked.set))
-        assert asked.wait(20)  # it waits, and looks whether it was stopped
+        assert asked.wait(20)  # it waits, and checks whether it was stopped
         gate.open.set()
         assert first.result(20) is second.result(20)
     assert gate.count == 1

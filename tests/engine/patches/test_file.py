@@ -1,4 +1,4 @@
-"""Adapter files: what of them fits, what is reported."""
+"""Adapter files: which parts of them fit, and what is reported."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from tests.engine.patches.reading import BIASLESS, NAME, SHAPE, read, refused
 def test_a_file_of_each_family_fits_the_demo_model(
     known: dict[str, Any], tmp_path: Path, family: str
 ) -> None:
-    """Linears of the three parts and a convolution; their own shapes for the Tucker forms."""
+    """Linears of the three parts and a convolution, each with other shapes for the Tucker forms."""
     modules = make.demo_modules()
     if "Tucker" in family:
         modules = {name: shape for name, shape in modules.items() if len(shape) > 2}
@@ -84,7 +84,7 @@ def test_what_is_applied_is_named_as_in_the_catalog(
 
 
 def test_alphas_beside_the_tensors_count(known: dict[str, Any], tmp_path: Path) -> None:
-    """diffusers ≥ 0.35 keeps them in the metadata: of a part, of the ends of paths, for rsLoRA."""
+    """diffusers ≥ 0.35 keeps them in the metadata: per part, per end of a path, for rsLoRA."""
     module = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
     down, up = torch.randn(4, 64), torch.randn(64, 4)
     tensors = {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}
@@ -124,7 +124,7 @@ DISTORTIONS: dict[str, Any] = {
 )
 @given(st.data())
 def test_what_is_accepted_changes_a_parameter_of_its_shape(tmp_path: Path, data: Any) -> None:
-    """Files of every family, distorted, for a weight of this or another shape: fit or refused."""
+    """Distorted files of every algorithm, for a weight of this or another shape: fit or refused."""
     from bot.engine.patches import Target
 
     made_for, target = data.draw(st.sampled_from(TARGETS)), data.draw(st.sampled_from(TARGETS))

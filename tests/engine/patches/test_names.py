@@ -1,4 +1,4 @@
-"""What the name of a tensor in an adapter file is made of."""
+"""How the name of a tensor in an adapter file is split."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Every way to refuse an adapter file, and what is no reason to."""
+"""Every reason to refuse an adapter file, and what is not one."""
 
 import contextlib
 import json
@@ -88,7 +88,7 @@ def test_what_the_catalog_takes_for_possible_the_engine_applies(
 
 
 def catalogued(path: Path) -> AdapterFacts:
-    """What the catalog tells of a file."""
+    """The catalog's facts about a file."""
     header = read_header(path)
     return adapter_facts(header.shapes, header.metadata)
 
@@ -182,7 +182,7 @@ def test_a_shape_that_tells_another_base_says_so(
 
 @pytest.mark.parametrize("family", make.fitting((8, 8, 3, 3)))
 def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, family: str) -> None:
-    """Or a norm, or a convolution with another kernel. Never a crash, never a wrong broadcast."""
+    """Or a norm, or a convolution with another kernel. Never a crash, never wrong broadcasting."""
     convolution = "lora_unet_down_blocks_2_resnets_0_conv1"  # 96×64×3×3
     norm = next(iter(make.demo_norms()))
     codes = set()
@@ -199,7 +199,7 @@ def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, f
 def test_a_missing_or_misshapen_tensor_is_an_error(
     known: dict[str, Any], tmp_path: Path, family: str
 ) -> None:
-    """Each tensor in turn is left out, cut, made an integer: said, or harmless; never a crash."""
+    """Each tensor in turn is left out, cut, made an integer: reported or harmless, no crash."""
     name = (
         next(iter(make.demo_norms()))
         if family == "norm"
@@ -269,7 +269,7 @@ def test_numbers_that_are_not_used_may_be_none(known: dict[str, Any], tmp_path: 
 
 
 def test_8_bit_numbers_and_whole_alphas_are_read(known: dict[str, Any], tmp_path: Path) -> None:
-    """Mixed with others, so that they do not lie at multiples of their size."""
+    """Mixed with others, so that they are not aligned to their size."""
     tensors = make.module("LoRA", SHAPE, rank=3)
     tensors["lora_up.weight"] = tensors["lora_up.weight"].to(torch.float8_e4m3fn)
     tensors["alpha"] = torch.tensor(6)
@@ -318,7 +318,7 @@ def test_absurd_sizes_are_refused(
 
 
 def claiming(*tensors: dict[str, Any] | str, data: bytes = bytes(64)) -> bytes:
-    """A file whose header says that of its tensors."""
+    """A file whose header declares this dtype for its tensors."""
     parts = [
         f'"m{n}.alpha":{t if isinstance(t, str) else json.dumps(t)}' for n, t in enumerate(tensors)
     ]
@@ -406,7 +406,7 @@ def test_a_file_that_is_cut_or_goes_while_it_is_read(
 
 
 def test_a_file_may_be_replaced_after_it_was_read(known: dict[str, Any], tmp_path: Path) -> None:
-    """Its numbers are in RAM, not mapped from the file: a cut file would end the process."""
+    """Its tensors are in RAM, not mapped from the file, or truncating it would end the process."""
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
     change = read(path, known).changes[0]
     base = torch.zeros(SHAPE)

@@ -1,4 +1,4 @@
-"""What diffusers does with files that people have, and what happens to them here."""
+"""What diffusers does with files that users have, and what our engine does."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ def known(pipeline: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def plain(pipeline: Any) -> Iterator[Any]:
-    """diffusers, without adapters after the test whatever happened in it."""
+    """diffusers, without adapters after the test, however it ends."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     yield pipeline
@@ -87,7 +87,7 @@ def test_diffusers_drops_the_scale_of_a_dora(
     base = layer.get_base_layer().weight.detach()
     ours = read(path, known).changes[0].delta(base)
     theirs = layer.get_delta_weight("x")
-    assert (ours - theirs).norm() > 0.1 * ours.norm()  # an error like the effect
+    assert (ours - theirs).norm() > 0.1 * ours.norm()  # the error is as large as the effect
     tensors = make.module("DoRA", SHAPES[module])
     rows = (base + ours).norm(dim=1, keepdim=True)
     torch.testing.assert_close(rows, tensors["dora_scale"])
@@ -111,7 +111,7 @@ def test_diffusers_takes_a_file_that_matches_nothing(
 def test_a_text_encoder_of_which_only_some_layers_are_changed(
     plain: Any, known: dict[str, Any], tmp_path: Path
 ) -> None:
-    """diffusers tells the format from layers that need not be in the file."""
+    """diffusers recognises the format by layers that need not be in the file."""
     name = "lora_te1_text_model_encoder_layers_1_self_attn_q_proj"
     query = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
     tensors = {**kohya(name, (32, 32)), **kohya(query, (64, 64))}
@@ -127,7 +127,7 @@ def test_a_text_encoder_of_which_only_some_layers_are_changed(
 def test_text_encoders_with_and_without_the_prefix(
     pipeline: Any, known: dict[str, Any], tmp_path: Path, spelled: str
 ) -> None:
-    """transformers 5: one of the two encoders has `text_model.` in its paths, the other not."""
+    """transformers 5: only one of the two encoders has `text_model.` in its paths."""
     prefixed = {
         part: any(
             path.startswith("text_model.") for path, _ in getattr(pipeline, part).named_modules()

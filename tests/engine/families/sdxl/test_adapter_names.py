@@ -1,4 +1,4 @@
-"""Which module each name in a file means, on the true SDXL architecture."""
+"""Which module each name in a file refers to, in the true SDXL architecture."""
 
 from collections import Counter
 from pathlib import Path
@@ -64,7 +64,7 @@ def known(parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_whole_lora_for_sd_15_is_told_as_such(known: dict[str, Any], tmp_path: Path) -> None:
-    """Though most of its names, and many of its shapes, are those of modules of SDXL too."""
+    """Although most of its names, and many of its shapes, are those of SDXL's modules too."""
     from bot.texts.language import Texts
 
     modules = make.sd15_modules()

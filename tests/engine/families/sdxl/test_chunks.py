@@ -1,4 +1,4 @@
-"""Cutting tokens into chunks: no torch needed."""
+"""Splitting tokens into chunks; needs no torch."""
 
 from hypothesis import given
 from hypothesis import strategies as st

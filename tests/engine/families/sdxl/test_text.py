@@ -1,4 +1,4 @@
-"""Words to tensors, against diffusers and against the formula."""
+"""From prompts to tensors, against diffusers and against the formula."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from bot.errors import JobFailed
 from tests.engine.factories import TINY
 
 FOX = 3
-"""Where "fox" stands in "a red fox in the snow", counted from the start token."""
+"""The position of "fox" in "a red fox in the snow", counted from the start token."""
 
 
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:
-    """diffusers' own pipeline: what it encodes is what an unweighted prompt has to be."""
+    """diffusers' own pipeline, which unweighted prompts must match."""
     from diffusers import StableDiffusionXLPipeline
 
     return StableDiffusionXLPipeline.from_pretrained(
