@@ -32,7 +32,7 @@ run: .venv/installed
 # One thread each: two OpenMP threads next to the bot under test are slower than one. In folder order,
 # so that tests that start bots do not all come last, on a single worker.
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev
 	$(BIN)/ruff check
