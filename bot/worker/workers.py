@@ -108,8 +108,12 @@ class Workers:
         if job.state is not JobState.RUNNING:
             return None
         if not self.cancel(job_id):
-            # Its lane is about to begin it.
+            # Its lane is about to begin it, or has ended it just now.
             self._withdrawn.add(job_id)
+            job = await self._store.job(job_id)
+            if job.state is not JobState.RUNNING:
+                self._withdrawn.discard(job_id)
+                return None
         return job
 
     async def pause(self) -> None:

@@ -14,7 +14,7 @@ from bot.errors import EngineLost, Loss
 from bot.painting import Painting
 from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
-from bot.store import JobState, Store
+from bot.store import Job, JobState, Store
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.workers import Workers
@@ -170,3 +170,25 @@ async def test_reading_ahead_is_left_to_the_lane_that_has_the_model(
         assert lanes.engines[1 - lane].fetched.empty()
         held.go_on.set()
         await eventually(lambda: lanes.ended() == 3)
+
+
+async def test_a_job_that_ends_while_it_is_cancelled_is_not_said_to_be_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held()
+    async with two_lanes(tmp_path, held) as lanes:
+        [job_id] = await entered(lanes.queue, of(1))
+        await eventually(lambda: len(held.began) == 1)
+        really = lanes.store.job
+
+        async def job_then_ended(wanted: str) -> Job:
+            job = await really(wanted)
+            if not held.go_on.is_set():
+                held.go_on.set()
+                await eventually(lambda: lanes.ended() == 1 and not lanes.queue.running)
+            return job
+
+        monkeypatch.setattr(lanes.store, "job", job_then_ended)
+        assert await lanes.workers.withdraw(job_id) is None
+        assert lanes.workers._withdrawn == set()
+        assert (await really(job_id)).state is JobState.DONE
