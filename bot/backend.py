@@ -37,6 +37,7 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
         model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
         adapter_cache=int(settings.adapter_cache * GIB),
         preview_interval=preview_interval,
+        hub_token=settings.hub_token.get_secret_value().strip() if settings.hub_token else None,
     )
 
 

@@ -6,18 +6,22 @@
 import os
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.variables import misspelled
 from catalog import Demos
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+ENV_FILE = Path(".env")
+SHARED = ("HF_TOKEN",)
+"""Settings that other programs read as well."""
 
 Ids = Annotated[tuple[int, ...], NoDecode]
 """Discord IDs, separated by commas."""
@@ -40,10 +44,10 @@ class Settings(BaseSettings):
     """One field per variable; the field's alias is the variable's name."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
-        extra="forbid",
+        extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
     )
@@ -93,6 +97,12 @@ class Settings(BaseSettings):
         alias="IMAGEN_DEMO",
         description="`true` offers the small demo models that come with the bot and makes them "
         "the default.",
+    )
+    hub_token: SecretStr | None = Field(
+        default=None,
+        alias="HF_TOKEN",
+        description="Access token for the Hugging Face hub, for models that are only shared with "
+        "people who accepted their terms. If unset, the login of the `hf` command is used.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
@@ -325,8 +335,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Values that must never appear in a log."""
         # discord.py strips the token, so this is the form that could end up in a log.
-        token = self.token.get_secret_value().strip() if self.token else ""
-        return tuple(secret for secret in (token, self.proxy or "") if secret)
+        tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token) if t]
+        return tuple(secret for secret in (*tokens, self.proxy or "") if secret)
 
     def variables(self) -> dict[str, str]:
         """The environment from which `load` restores these settings, secrets included."""
@@ -340,16 +350,20 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the environment and `.env`; raise SettingsError naming every invalid variable."""
-        names = {name for name, _ in described()}
-        unknown = sorted(n for n in os.environ if n.upper() not in names and _meant_for_us(n))
-        problems = [
-            f"{name}: no such setting; the settings are {', '.join(names_of())}" for name in unknown
-        ]
+        problems: list[str] = []
         settings = None
         try:
+            given = {*os.environ, *dotenv_values(ENV_FILE, encoding="utf-8-sig")}
+            # Their values are not shown: the name may be a misspelling of the token's.
+            problems += [
+                f"{name}: no such setting; the settings are {', '.join(names_of())}"
+                for name in misspelled(given, names_of(), SHARED)
+            ]
             settings = cls()
         except ValidationError as error:
             problems += [_sentence(str(e["loc"][0]), e) for e in error.errors()]
+        except OSError as error:
+            problems.append(f"{ENV_FILE}: cannot be read ({error.strerror})")
         except UnicodeDecodeError:
             problems.append(".env: not UTF-8 text; save it as UTF-8")
         if problems or settings is None:
@@ -367,23 +381,14 @@ def described() -> Iterator[tuple[str, str]]:
         yield str(field.alias), str(field.description)
 
 
-def _meant_for_us(name: str) -> bool:
-    """Whether an environment variable has our prefix, or is close to the name of a setting."""
-    name = name.upper()
-    return name.startswith("IMAGEN_") or bool(get_close_matches(name, names_of(), 1, 0.8))
-
-
 def _parts(text: str) -> list[str]:
     return [part for part in re.split(r"[\s,]*,[\s,]*", text.strip(" ,")) if part]
 
 
-SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY")
+SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN")
 
 
 def _sentence(name: str, error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        # The value is not shown: the name may be a misspelling of the token's.
-        return f"{name.upper()}: no such setting; the settings are {', '.join(names_of())}"
     allowed = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     allowed = allowed.partition(", unable to ")[0]
     given = "" if name in SECRET else f", got {error['input']!r}"

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.process.preparation import OPEN_FILES
 from bot.settings import names_of
+from bot.variables import COMPOSE
 from deploy.audit import NOT_RUN, NOTHING_KNOWN, VULNERABLE, main, verdict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +73,7 @@ class TestDockerfile:
         assert asked == ["http://127.0.0.1:9464/healthz"]
 
     def test_it_names_a_plain_image_and_our_settings(self) -> None:
-        assert re.fullmatch(r"python:3\.\d+-slim", all_of("FROM")[0])
+        assert re.fullmatch(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}", all_of("FROM")[0])
         environment = " ".join(all_of("ENV"))
         assert settings_in(environment) <= set(names_of())
         assert "IMAGEN_METRICS_PORT=9464" in environment
@@ -107,6 +109,16 @@ class TestCompose:
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert "ports" not in service
         assert "privileged" not in service
+        assert service["read_only"] is True
+        assert service["tmpfs"] == ["/tmp:mode=1777"]
+
+    def test_it_has_limits(self, service: Any) -> None:
+        assert service["pids_limit"] == 2048
+        assert service["ulimits"] == {"nofile": OPEN_FILES}
+        variables = re.findall(r"\$\{(\w+):-(\w+)\}", str(service))
+        assert dict(variables) == {"IMAGEN_UID": "1000", "IMAGEN_GID": "1000", "IMAGEN_RAM": "24g"}
+        # Compose reads them from the same `.env`.
+        assert dict(variables).keys() == COMPOSE
 
 
 class TestUnit:
@@ -124,6 +136,11 @@ class TestUnit:
         for forbidden in ("PrivateDevices", "ProtectClock", "DevicePolicy", "DeviceAllow"):
             assert self.values(forbidden) == []
         assert self.values("MemoryDenyWriteExecute") == []
+
+    def test_it_has_limits(self) -> None:
+        assert self.values("LimitNOFILE") == [str(OPEN_FILES)]
+        assert self.values("TasksMax") == ["2048"]
+        assert self.values("MemoryMax") == ["90%"]
 
     def test_the_bot_writes_where_it_may(self) -> None:
         assert self.values("ProtectSystem") == ["strict"]

@@ -148,6 +148,31 @@ def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+FOREIGN = [
+    "PATH_TO_SOMETHING",
+    "DISCORD_OTHER_BOT",
+    "DISCORD_CLIENT_ID",
+    "DISCORD_API_KEY",
+    "HF_HOME",
+    "HF_ENDPOINT",
+    "GH_TOKEN",
+    "HA_TOKEN",
+    "TZ",
+    "PUID",
+    "COMPOSE_PROJECT_NAME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "IMAGEN_UID",
+    "IMAGEN_GID",
+    "IMAGEN_SERVICE_HOST",
+    "IMAGEN_SERVICE_PORT",
+    "IMAGEN_SERVICE_PORT_METRICS",
+    "IMAGEN_PORT",
+    "IMAGEN_PORT_9464_TCP_ADDR",
+    "IMAGEN_METRICS_SERVICE_HOST",
+]
+"""Of other programs that share the environment or `.env`, our own compose file included."""
+
+
 class TestUnknownNames:
     @pytest.mark.parametrize("name", ["IMAGEN_QUEUE", "IMAGEN_DEVICES", "imagen_xyz"])
     def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -155,11 +180,24 @@ class TestUnknownNames:
         assert name in said
         assert all(known in said for known in names_of())
 
-    def test_what_is_not_ours_is_let_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        load(monkeypatch, {"PATH_TO_SOMETHING": "x", "DISCORD_OTHER_BOT": "y"})
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_names_of_others_pass_in_the_environment_and_in_the_file(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        load(monkeypatch, {name: "x"})
+        monkeypatch.delenv(name)
+        Path(".env").write_text(f"{name}=x\nIMAGEN_QUEUE_SIZE=7\n")
+        assert Settings.load().queue_size == 7
 
-    @pytest.mark.parametrize("name", ["IMAGEN_QUEUE", "DISCORD_TOKE", "ANYTHING"])
-    def test_in_the_file_any_name_and_without_its_value(
+    def test_a_second_token_beside_ours_is_of_another_bot(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load(monkeypatch, {"DISCORD_TOKEN": TOKEN, "DISCORD_TOKEN2": "y"})
+        monkeypatch.delenv("DISCORD_TOKEN")
+        assert "DISCORD_TOKEN2: no such setting" in refusal(monkeypatch, {"DISCORD_TOKEN2": "y"})
+
+    @pytest.mark.parametrize("name", ["IMAGEN_QUEUE", "DISCORD_TOKE", "imagen_xyz", "IMGAEN_DEMO"])
+    def test_a_typo_in_the_file_is_named_without_its_value(
         self, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
         Path(".env").write_text(f"{name}={TOKEN}\n")
@@ -204,12 +242,14 @@ class TestTheFile:
 
 class TestSecrets:
     def test_they_are_in_no_text_of_the_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        settings = load(monkeypatch, {"DISCORD_TOKEN": TOKEN, "DISCORD_PROXY": PROXY})
+        settings = load(
+            monkeypatch, {"DISCORD_TOKEN": TOKEN, "DISCORD_PROXY": PROXY, "HF_TOKEN": "hf_canary"}
+        )
         for text in (repr(settings), str(settings), str(settings.token), f"{settings!r:>1}"):
             assert "canary" not in text
         assert TOKEN not in repr(settings.model_dump())
         assert TOKEN not in settings.model_dump_json()
-        assert settings.secrets() == (TOKEN, PROXY)
+        assert settings.secrets() == (TOKEN, "hf_canary", PROXY)
 
     def test_a_token_with_a_line_break_is_hidden_as_discord_uses_it(
         self, monkeypatch: pytest.MonkeyPatch
@@ -250,6 +290,7 @@ def test_the_variables_of_some_settings_give_the_same_again(
     given = {
         "DISCORD_TOKEN": TOKEN,
         "DISCORD_PROXY": PROXY,
+        "HF_TOKEN": "hf_canary",
         "DISCORD_GUILD_ID": "7",
         "IMAGEN_DATA_DIR": "some where",
         "IMAGEN_PREVIEW": "false",

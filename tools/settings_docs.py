@@ -8,8 +8,9 @@ PAGE_HEAD = """\
 # Settings
 
 Settings are read from the environment, or from `.env` in the folder the bot is started in; the
-environment wins. `.env.example` lists all of them with their defaults. An unknown name or a wrong
-value is reported at start, and by `python main.py check`.
+environment wins. `.env.example` lists all of them with their defaults. A misspelled name or a wrong
+value is reported at start, and by `python main.py check`. Variables of other programs may be there
+as well.
 
 This page is written by `make docs` from `bot/settings.py`.
 

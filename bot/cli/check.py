@@ -1,7 +1,9 @@
 """`main.py check`: can the bot run here? Each problem comes with a fix."""
 
 import asyncio
+import os
 import re
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from bot.backend import build_engine
 from bot.errors import SettingsError, StoreError
-from bot.settings import Settings
+from bot.settings import ENV_FILE, Settings
 from bot.store import Store
 from bot.store.backup import backups_of
 from catalog import (
@@ -69,10 +71,24 @@ def _findings() -> Iterator[Finding]:
             yield Finding(f"settings: {line}", "correct it in .env or the environment", fatal=True)
         return
     yield Finding("settings: valid")
+    yield from _readable_by_others(settings)
     yield _token(settings)
     yield asyncio.run(_database(settings))
     yield _device(settings)
     yield from _catalog(settings)
+
+
+def _readable_by_others(settings: Settings) -> Iterator[Finding]:
+    """Files with secrets, prompts or images that other users of this machine can read."""
+    if os.name == "nt":  # no such permissions
+        return
+    for path, holds, mode in (
+        (ENV_FILE.absolute(), "the token", 0o600),
+        (settings.data_dir.absolute(), "prompts and images", 0o700),
+    ):
+        if path.exists() and path.stat().st_mode & 0o077:
+            text = f"{path}: other users of this machine can open it, and it has {holds}"
+            yield Finding(text, f"chmod {mode:o} {shlex.quote(str(path))}")
 
 
 def _token(settings: Settings) -> Finding:

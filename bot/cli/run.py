@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot import log
 from bot.errors import EngineLost
 from bot.process.lock import only_bot
+from bot.process.preparation import allow_open_files, keep_files_private
 from bot.process.restart import MISCONFIGURED, start_over
 from bot.serve import serve
 from bot.settings import Settings
@@ -30,6 +31,8 @@ def run(settings: Settings, extensions: Sequence[str]) -> int:
         return MISCONFIGURED
     as_json = settings.log_format == "json"
     log.set_up(settings.log_level, settings.secrets(), as_json=as_json)
+    keep_files_private()
+    allow_open_files()
     with only_bot(settings.data_dir.absolute()):
         try:
             asyncio.run(serve(settings, extensions))

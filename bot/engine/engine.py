@@ -54,7 +54,7 @@ class Engine:
     adapter_cache: bytes of RAM for adapter files, not counting those that are applied.
     compiled: compile the denoiser in the background, once for each usual size of a model.
     preview_interval: seconds between two previews in the reports of `paint`; None: no previews.
-    hub_endpoint: base URL of a hub other than huggingface.co.
+    hub_endpoint: base URL of a hub other than huggingface.co. hub_token: access token for it.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Engine:
         compiled: bool = False,
         preview_interval: float | None = None,
         hub_endpoint: str | None = None,
+        hub_token: str | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._hashes_file = hashes_file
@@ -81,6 +82,7 @@ class Engine:
         self._compiled = compiled
         self.preview_interval = preview_interval
         self._hub_endpoint = hub_endpoint
+        self._hub_token = hub_token
         self._pipeline: Pipeline | None = None
         self._painting_on: Place | None = None
 
@@ -236,7 +238,7 @@ class Engine:
                 from bot.engine.pipeline import Pipeline
                 from bot.engine.weights import WeightCache
 
-            hub = Hub(self._models_dir / "hub", self._hub_endpoint)
+            hub = Hub(self._models_dir / "hub", self._hub_endpoint, self._hub_token)
             self._pipeline = Pipeline(
                 self._models_dir,
                 self._hashes_file,

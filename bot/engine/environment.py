@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import diffusers
-import psutil
 import torch
 import transformers
 
 from bot.engine.device import DeviceReport
+from bot.engine.ram import usable_ram
 from bot.errors import JobFailed
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -51,8 +51,8 @@ class Place:
 
     @property
     def ram(self) -> int:
-        """Bytes of the machine's memory."""
-        return int(psutil.virtual_memory().total)
+        """Bytes of the machine's memory that this process may use."""
+        return usable_ram()
 
     def demand(self) -> None:
         """Raise JobFailed when the requested device is not in this machine."""

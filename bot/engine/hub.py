@@ -22,11 +22,13 @@ class Hub:
     """One hub and its cache, in the layout of huggingface_hub.
 
     endpoint: base URL of another hub, for tests; None: huggingface.co or `HF_ENDPOINT`.
+    token: access token; None: that of the `hf` command's login, if there is one.
     """
 
-    def __init__(self, cache: Path, endpoint: str | None = None) -> None:
+    def __init__(self, cache: Path, endpoint: str | None = None, token: str | None = None) -> None:
         self._cache = cache
         self._endpoint = endpoint
+        self._token = token
 
     def fetch(
         self,
@@ -42,7 +44,7 @@ class Hub:
         `subject.check_stop` raise.
         """
         try:
-            found = HfApi(endpoint=self._endpoint).model_info(
+            found = HfApi(endpoint=self._endpoint, token=self._token).model_info(
                 repository, revision=revision, files_metadata=True
             )
             sizes = {file.rfilename: file.size or 0 for file in found.siblings or ()}
@@ -57,6 +59,7 @@ class Hub:
                     revision=commit,
                     cache_dir=self._cache,
                     endpoint=self._endpoint,
+                    token=self._token,
                     tqdm_class=_meter(subject, done, total),
                 )
                 done += sizes[name]

@@ -87,5 +87,5 @@ class Claims:
 
 def _lock(file: Path) -> FileLock:
     """A lock held by the operating system, never a mere lock file, which a crash leaves behind."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return FileLock(file, thread_local=False, fallback_to_soft=False)

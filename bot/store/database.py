@@ -64,7 +64,7 @@ class Database:
         # An unclosed aiosqlite connection keeps its thread running, and the process never exits.
         async with AsyncExitStack() as stack:
             try:
-                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
                 writer = await stack.enter_async_context(_connect(path))
                 await _migrate(writer, path, migrations)
                 reader = await stack.enter_async_context(_connect(path))

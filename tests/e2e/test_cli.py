@@ -146,6 +146,15 @@ async def test_check_tells_what_to_mend(home: Home) -> None:
     assert token not in out
     assert "model demo: found" in out
     assert "LoRA ember: found" in out
+    assert "other users" not in out
+
+    (home.folder / ".env").touch(mode=0o644)
+    home.folder.joinpath("data").chmod(0o750)
+    code, out, _ = await call(home, "check", DISCORD_TOKEN=token)
+    assert code == 0
+    if os.name == "posix":
+        assert f"chmod 600 {home.folder / '.env'}" in out
+        assert f"chmod 700 {home.folder / 'data'}" in out
 
     blocked = home.folder / "file"
     blocked.write_text("no safetensors at all")

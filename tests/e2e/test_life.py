@@ -1,6 +1,7 @@
 """Starting, stopping, crashing and coming back: each test has its own bot."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 
@@ -58,6 +59,10 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert await bot.end(signal.SIGINT) == 0
         assert "Traceback" not in bot.log
         assert playground.violations == []
+    if os.name == "posix":
+        kept = list((home.folder / "data").rglob("*"))
+        assert kept
+        assert [file for file in kept if file.stat().st_mode & 0o077] == []
 
 
 async def test_commands_are_registered_once_and_again_when_they_change(home: Home) -> None:

@@ -14,7 +14,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 class HubServer(ThreadingHTTPServer):
     """repositories: id → name of a file → its content. refused: id → status and
-    X-Error-Code of every response. overstated: bytes that are announced but not sent.
+    X-Error-Code of every response. gated: id → the token without which it answers as gated.
+    overstated: bytes that are announced but not sent.
     """
 
     daemon_threads = True
@@ -23,6 +24,7 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, Mapping[str, bytes]] = {}
         self.refused: dict[str, tuple[int, str]] = {}
+        self.gated: dict[str, str] = {}
         self.asked: list[str] = []
         self.overstated = 0
 
@@ -58,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         if repository in self.server.refused:
             status, code = self.server.refused[repository]
             self._send(status, b"", {"X-Error-Code": code})
+        elif self._lacks_token(repository):
+            self._send(401, b"", {"X-Error-Code": "GatedRepo"})
         elif repository not in self.server.repositories:
             self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
         elif listing:
@@ -68,6 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
             etag = hashlib.sha256(content).hexdigest()
             headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
             self._send(200, content, headers, body=body)
+
+    def _lacks_token(self, repository: str) -> bool:
+        token = self.server.gated.get(repository)
+        return token is not None and self.headers["Authorization"] != f"Bearer {token}"
 
     def _listing(self, repository: str) -> bytes:
         files = self.server.repositories[repository]

@@ -48,8 +48,13 @@ def own(tmp_path: Path, hub: HubServer) -> Iterator[Engine]:
     engine.close()
 
 
-def engine_with(tmp_path: Path, url: str) -> Engine:
-    return Engine(models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json", hub_endpoint=url)
+def engine_with(tmp_path: Path, url: str, token: str | None = None) -> Engine:
+    return Engine(
+        models_dir=tmp_path / "models",
+        hashes_file=tmp_path / "h.json",
+        hub_endpoint=url,
+        hub_token=token,
+    )
 
 
 def failure_of(engine: Engine, wanted: Any = ASKED, **adapters: Any) -> JobFailed:
@@ -149,6 +154,17 @@ def test_the_hubs_refusals_are_told_apart(
     if refused:
         hub.refused["org/model"] = refused
     assert failure_of(own).code == code
+
+
+def test_a_gated_model_is_downloaded_with_the_token_of_the_settings(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    hub.gated["org/model"] = "hf_ours"
+    assert failure_of(engine_with(tmp_path, hub.url)).code == "model.gated"
+    assert failure_of(engine_with(tmp_path, hub.url, "hf_other")).code == "model.gated"
+    engine = engine_with(tmp_path, hub.url, "hf_ours")
+    assert digests(paint(engine, ASKED, catalog([REMOTE])))
+    engine.close()
 
 
 @pytest.mark.parametrize(
