@@ -100,10 +100,6 @@ class Backend:
             total.update(engine.gpu_memory())
         return dict(total)
 
-    async def tidy(self) -> None:
-        """Delete old input images that no job refers to."""
-        await self.inputs.sweep(await self.store.inputs())
-
     def workers(self, observer: JobObserver) -> Workers:
         """Workers that drain the queue once run; `observer` is notified about every job."""
         notices, withdrawn = Notices(), set[str]()

@@ -17,8 +17,8 @@ from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
-from bot.errors import EngineLost, SettingsError, StoreError
-from bot.files.housekeeping import Housekeeping
+from bot.errors import EngineLost, SettingsError
+from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.process.lock import Claims
 from bot.process.restart import ended_well, slow_down, start_over
 from bot.process.signals import at_the_latest, stop_on_signals
@@ -80,6 +80,7 @@ class DiscordBot:
             )
             by_origin = ByOrigin({Discord.name: delivery}, otherwise=Kept(backend.store))
             observers.subscribe(by_origin)
+            observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             workers = backend.workers(observers)
             await client.load(Services(texts, backend, delivery, workers), extensions)
             client.on_connected(delivery.back)
@@ -176,7 +177,6 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
         beside = asyncio.gather(
             _register(bot, settings),
             tell(left, bot.by_origin, bot.observers),
-            _tidy(bot.backend),
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),
         )
@@ -219,18 +219,12 @@ async def _register(bot: DiscordBot, settings: Settings) -> None:
     await register_if_changed(bot.client.tree, bot.backend.store, settings.guild_id)
 
 
-async def _tidy(backend: Backend) -> None:
-    try:
-        await backend.tidy()
-    except (StoreError, OSError):
-        log.exception("cannot delete input images that no job refers to")
-
-
 def _housekeeping(backend: Backend) -> Housekeeping:
     settings = backend.settings
     return Housekeeping(
         backend.store,
         settings.images_dir.absolute(),
+        backend.inputs,
         days=settings.keep_days,
         gib=settings.keep_gb,
     )

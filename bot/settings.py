@@ -229,16 +229,17 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000,
         alias="IMAGEN_KEEP_DAYS",
-        description="Days to keep generated images on disk; 0 means forever. Posts in Discord, "
-        "and each job's history and seed in the database, are not affected.",
+        description="Days to keep generated images, and the images they were made from, on disk; 0 "
+        "means forever. Posts in Discord, and each job's history and seed in the database, are not "
+        "affected.",
     )
     keep_gb: float = Field(
         default=50,
         ge=0,
         le=1_000_000,
         alias="IMAGEN_KEEP_GB",
-        description="GiB of generated images to keep on disk; beyond that, the oldest are deleted "
-        "first. 0 means no limit.",
+        description="GiB of those images to keep on disk; beyond that, the oldest are deleted first. 0 "
+        "means no limit.",
     )
     max_adapters: int = Field(
         default=4,

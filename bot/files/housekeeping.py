@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import StoreError
-from bot.store import KeptImage, Store, now_ms
+from bot.files.inputs import Inputs
+from bot.files.pruning import Kept, KeptInput, choose, kept_inputs
+from bot.progress import Progress
+from bot.store import Job, JobState, KeptImage, Store, now_ms
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +26,17 @@ Chore = Callable[[], Awaitable[None]]
 
 
 class Housekeeping:
-    """images_dir: the folder of generated images.
+    """images_dir: the folder of generated images. inputs: the input images.
 
-    days, gib: for how long, and how many GiB of them, to keep; 0 is no limit.
+    days, gib: for how long, and how many GiB of both together, to keep; 0 is no limit.
     """
 
-    def __init__(self, store: Store, images_dir: Path, *, days: float, gib: float) -> None:
+    def __init__(
+        self, store: Store, images_dir: Path, inputs: Inputs, *, days: float, gib: float
+    ) -> None:
         self._store = store
         self._images_dir = images_dir
+        self._inputs = inputs
         self._days = days
         self._gib = gib
 
@@ -52,24 +58,42 @@ class Housekeeping:
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.
 
-        Images that are not delivered yet are never deleted.
+        What is not delivered yet, and what it is made from, is never deleted.
         """
-        gone = await asyncio.to_thread(self._delete_old, await self._store.kept_images())
+        images, files = await self._store.kept_images(), await self._inputs.stored()
+        uses = await self._store.input_uses.all() if files else {}
+        chosen = await asyncio.to_thread(self._choose, images, kept_inputs(files, uses, now_ms()))
+        gone = await asyncio.to_thread(
+            self._delete, [kept for kept in chosen if isinstance(kept, KeptImage)]
+        )
         if gone:
             await self._store.mark_pruned(gone)
-            megabytes = sum(image.bytes for image in gone) / 1_000_000
-            log.info("pruned: %d images, %.1f MB", len(gone), megabytes)
-        return len(gone)
+        dropped = [kept for kept in chosen if isinstance(kept, KeptInput)]
+        pruned: list[Kept] = [*gone, *[kept for kept in dropped if await self._drop(kept)]]
+        if pruned:
+            megabytes = sum(kept.bytes for kept in pruned) / 1_000_000
+            log.info("pruned: %d images, %.1f MB", len(pruned), megabytes)
+        return len(pruned)
 
-    def _delete_old(self, images: list[KeptImage]) -> list[KeptImage]:
-        """Delete files; returns those deleted. Paths outside `images_dir` are left alone."""
-        root, gone = self._images_dir.resolve(), []
-        old = choose(
+    def _choose(self, images: list[KeptImage], inputs: list[KeptInput]) -> list[Kept]:
+        return choose(
             images,
+            inputs,
             before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
             limit=int(self._gib * GIB) if self._gib else None,
         )
-        for image in old:
+
+    async def _drop(self, kept: KeptInput) -> bool:
+        try:
+            return await self._inputs.drop(kept.file.name, kept.file.given_at)
+        except OSError as error:
+            log.error("%s: an input image cannot be deleted: %s", kept.file.name, error)
+            return False
+
+    def _delete(self, images: list[KeptImage]) -> list[KeptImage]:
+        """Delete files; returns those deleted. Paths outside `images_dir` are left alone."""
+        root, gone = self._images_dir.resolve(), []
+        for image in images:
             path = (self._images_dir / image.path).resolve()
             if not path.is_relative_to(root):
                 continue
@@ -96,16 +120,29 @@ class Housekeeping:
             await asyncio.sleep(seconds)
 
 
-def choose(images: list[KeptImage], *, before: int, limit: int | None) -> list[KeptImage]:
-    """Which of `images`, oldest first, to delete: those older than `before` (ms), and then the
-    oldest until no more than `limit` bytes are left."""
-    total = sum(image.bytes for image in images)
-    chosen = []
-    for image in images:
-        too_much = limit is not None and total > limit
-        if image.ended_at >= before and not too_much:
-            break
-        if image.deletable:
-            chosen.append(image)
-            total -= image.bytes
-    return chosen
+class InputsOfCancelled:
+    """A JobObserver that deletes the input images of cancelled jobs at once.
+
+    Otherwise anyone could fill the disk by asking and cancelling again and again.
+    """
+
+    def __init__(self, store: Store, inputs: Inputs) -> None:
+        self._store = store
+        self._inputs = inputs
+
+    def moved(self, places: dict[str, Progress]) -> None: ...
+
+    def progressed(self, job: Job, progress: Progress) -> None: ...
+
+    async def finished(self, job: Job) -> None: ...
+
+    async def failed(self, job: Job) -> None:
+        if job.state is not JobState.CANCELLED:
+            return
+        for sha256 in job.request.inputs:
+            use = await self._store.input_uses.of(sha256)
+            if use is None or use.wanted:
+                continue
+            # Given again since this job was accepted, it belongs to another that is not stored yet.
+            if await self._inputs.drop(self._inputs.path(sha256).name, job.created_at):
+                log.info("job %s: cancelled, and its input image deleted", job.id)

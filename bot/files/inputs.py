@@ -10,8 +10,7 @@ import hashlib
 import io
 import os
 import re
-import time
-from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +26,8 @@ CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 SCANS_MAX: Final = 100
 """Scans of a JPEG, including those of an embedded preview. 10 are usual for a progressive one. At
 about 36 bytes each, half a million fit into one file and keep the decoder busy for half an hour."""
-FORGET_AFTER: Final = 24 * 60 * 60
-"""Seconds that an image is kept without a job: its job may not be stored yet."""
-
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_STORED: Final = re.compile(r"[0-9a-f]{64}\.png(\.part)?")
 _GREY_16: Final = "I;16"
 _START_OF_SCAN: Final = b"\xff\xda"
 
@@ -40,6 +37,19 @@ def picture_path(folder: Path, sha256: str) -> Path:
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"not a sha256: {sha256!r}; allowed are 64 digits 0-9, a-f")
     return folder / f"{sha256}.png"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInput:
+    """A file in the folder. given_at: when it was last given, in milliseconds since the epoch."""
+
+    name: str
+    bytes: int
+    given_at: int
+
+    @property
+    def sha256(self) -> str:
+        return self.name.partition(".")[0]
 
 
 class Inputs:
@@ -72,10 +82,17 @@ class Inputs:
         """Width and height of a stored image. Raises as `read`."""
         return await asyncio.to_thread(_size, self.path(sha256))
 
-    async def sweep(self, referred: Collection[str]) -> int:
-        """Delete images older than FORGET_AFTER that are not in `referred`; returns how many."""
-        async with self._busy:
-            return await asyncio.to_thread(self._sweep, referred)
+    async def stored(self) -> list[StoredInput]:
+        """All stored images, and what a crash left of others."""
+        return await asyncio.to_thread(self._stored)
+
+    async def drop(self, name: str, until: int) -> bool:
+        """Delete the file `name` of `stored`, unless the image was given again after `until`.
+
+        until: milliseconds since the epoch. Returns whether it was deleted. Raises OSError.
+        """
+        async with self._busy:  # `keep` may be about to make it younger
+            return await asyncio.to_thread(self._drop, name, until)
 
     def _keep(self, data: bytes, field: str) -> str:
         png = _plain_png(data, field)
@@ -83,20 +100,31 @@ class Inputs:
         path = self.path(sha256)
         self._folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            os.utime(path)  # as new, for `sweep`
+            os.utime(path)  # as new, for `drop`
         else:
             write_whole(path, png)
         return sha256
 
-    def _sweep(self, referred: Collection[str]) -> int:
-        kept = {self.path(sha256).name for sha256 in referred}
-        old = time.time() - FORGET_AFTER
-        swept = 0
-        for file in self._folder.glob("*.png*"):  # a crash may have left a .part
-            if file.name not in kept and file.stat().st_mtime < old:
-                file.unlink()
-                swept += 1
-        return swept
+    def _stored(self) -> list[StoredInput]:
+        if not self._folder.exists():
+            return []
+        with os.scandir(self._folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+        return [
+            StoredInput(name, status.st_size, status.st_mtime_ns // 1_000_000)
+            for name, status in found
+            if _STORED.fullmatch(name)
+        ]
+
+    def _drop(self, name: str, until: int) -> bool:
+        file = self._folder / name
+        try:
+            young = file.stat().st_mtime_ns // 1_000_000 > until
+        except FileNotFoundError:
+            return False
+        if not young:
+            file.unlink()
+        return not young
 
 
 def check_file(

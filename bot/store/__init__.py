@@ -1,6 +1,7 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
 from bot.store.faults import files_error, files_unread
+from bot.store.input_uses import InputUse
 from bot.store.jobs import (
     CRASHES_MAX,
     Failure,
@@ -31,6 +32,7 @@ __all__ = [
     "Discord",
     "Failure",
     "ImageRecord",
+    "InputUse",
     "InteractionToken",
     "Job",
     "JobState",

@@ -16,6 +16,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.backup import back_up
 from bot.store.database import Database
+from bot.store.input_uses import InputUses
 from bot.store.jobs import (
     Failure,
     ImageRecord,
@@ -37,11 +38,13 @@ class Store:
     """Jobs, images and settings. Use as `async with Store.open(path) as store`.
 
     messages: the Discord messages and interaction tokens of the jobs.
+    input_uses: the input images that the jobs refer to.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.messages = Messages(database)
+        self.input_uses = InputUses(database)
 
     @classmethod
     @asynccontextmanager
@@ -288,16 +291,6 @@ class Store:
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""
         return await back_up(self._database, today)
-
-    async def inputs(self) -> frozenset[str]:
-        """sha256 of every input image that a job refers to; see bot.files.inputs."""
-        rows = await self._database.rows(
-            "SELECT json_extract(request, '$.init_image.sha256') AS sha256 FROM jobs"
-            " WHERE json_valid(request)"
-            " UNION SELECT json_extract(request, '$.reference.sha256') FROM jobs"
-            " WHERE json_valid(request)"
-        )
-        return frozenset(row["sha256"] for row in rows if row["sha256"])
 
     async def setting(self, key: str) -> str | None:
         row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))

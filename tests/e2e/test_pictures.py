@@ -16,6 +16,8 @@ from playground.uploads import store
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home, call
 from tests.e2e.test_imagine import fields, painted
+from tests.e2e.test_life import until
+from tests.e2e.test_queue import is_cancelled
 from tests.e2e.test_reroll import answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -228,3 +230,19 @@ async def test_the_command_line_exits_with_2_and_says_why(
     for part in parts:
         assert part in err
     assert "Traceback" not in err
+
+
+async def test_asking_and_cancelling_again_and_again_leaves_no_image_behind(
+    shared: Bot, ada: User
+) -> None:
+    inputs = shared.home.data_dir / "inputs"
+    before = {file.name for file in inputs.glob("*")}
+    for shade in (201, 202, 203):
+        asked = await ada.slash(
+            "imagine", prompt=CANARY, image=File("a.png", picture(shade=shade)), steps=100
+        )
+        await asked.wait()
+        assert len({file.name for file in inputs.glob("*")} - before) == 1
+        await ada.slash("cancel")
+        await asked.wait(is_cancelled)
+        await until(lambda: {file.name for file in inputs.glob("*")} == before)

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.errors import InvalidRequest
-from bot.files.inputs import BYTES_MAX, FORGET_AFTER, SCANS_MAX, Inputs, check_file
+from bot.files.inputs import BYTES_MAX, SCANS_MAX, Inputs, check_file
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -259,29 +259,3 @@ def test_only_a_sha256_is_a_path(inputs: Inputs, sha256: str) -> None:
         inputs.path(sha256)
     with pytest.raises(ValueError, match="64 digits"):
         inputs.read(sha256)
-
-
-async def test_what_no_job_refers_to_is_swept_when_it_is_old(inputs: Inputs) -> None:
-    used, old, young = [
-        await inputs.keep(file(Image.new("RGB", (8, 8), (shade, 0, 0)))) for shade in range(3)
-    ]
-    part = inputs.path("a" * 64).with_suffix(".png.part")
-    part.write_bytes(b"half")
-    long_ago = inputs.path(old).stat().st_mtime - FORGET_AFTER - 60
-    for path in (inputs.path(used), inputs.path(old), part):
-        os.utime(path, (long_ago, long_ago))
-    assert await inputs.sweep([used]) == 2
-    assert [inputs.path(s).exists() for s in (used, old, young)] == [True, False, True]
-    assert not part.exists()
-
-
-async def test_what_is_kept_again_is_young_again(inputs: Inputs) -> None:
-    data = file(two_halves())
-    sha256 = await inputs.keep(data)
-    os.utime(inputs.path(sha256), (1, 1))
-    assert await inputs.keep(data) == sha256
-    assert await inputs.sweep([]) == 0
-
-
-async def test_there_is_nothing_to_sweep_at_first(inputs: Inputs) -> None:
-    assert await inputs.sweep([]) == 0

@@ -15,7 +15,6 @@ import pytest
 from bot.errors import InvalidRequest, Refused, StoreError
 from bot.progress import Notice
 from bot.queue.limits import Limits, check
-from bot.request import InitImage, Reference
 from bot.store import Discord, Failure, Job, JobState, Store, Usage
 from bot.store.jobs import now_ms
 from bot.store.origins import Unknown
@@ -338,17 +337,6 @@ class TestReading:
         with pytest.raises(sqlite3.IntegrityError):
             await store.messages.set(other.id, 1, 2)
 
-    async def test_the_pictures_that_jobs_refer_to(self, store: Store) -> None:
-        assert await store.inputs() == frozenset()
-        one, other = "a" * 64, "b" * 64
-        await store.accept(new_job())
-        await store.accept(new_job(request=request(init_image=InitImage(one, 0.6))))
-        await store.accept(new_job(request=request(reference=Reference(one, 0.6))))
-        both = request(init_image=InitImage(one, 0.6), reference=Reference(other, 0.6))
-        job = await store.accept(new_job(request=both))
-        assert (await store.job(job.id)).request == both
-        assert await store.inputs() == {one, other}
-
     async def test_a_job_of_an_older_version_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "old.sqlite3"
         async with Store.open(path) as store:
@@ -363,7 +351,7 @@ class TestReading:
             connection.commit()
         async with Store.open(path) as store:
             assert (await store.job(job.id)).request == job.request
-            assert await store.inputs() == frozenset()
+            assert await store.input_uses.all() == {}
 
     async def test_settings_are_replaced(self, store: Store) -> None:
         for value in ("a", "b"):

@@ -112,7 +112,7 @@ async def test_what_cannot_be_read_does_not_stop_the_start(
     assert CANARY not in caplog.text
     # Nor does it stop the user who requested it.
     assert (await store.usage(new_job(), ORIGINS, time.time())).own == 1
-    assert await store.inputs() == frozenset()
+    assert await store.input_uses.all() == {}
 
 
 async def test_a_shutdown_is_no_crash(store: Store) -> None:

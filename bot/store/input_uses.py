@@ -1,0 +1,60 @@
+"""Which jobs refer to input images; see bot.files.inputs."""
+
+from dataclasses import dataclass
+
+from bot.store.database import Database, Row
+
+# The conditions repeat those of the indexes, or SQLite would not use them.
+_USES = """
+SELECT sha256, max(state IN ('pending', 'running', 'done')) AS needed,
+       max(state != 'cancelled') AS wanted, max(coalesce(finished_at, created_at)) AS ended_at
+FROM (
+    SELECT json_extract(request, '$.init_image.sha256') AS sha256, state, finished_at, created_at
+    FROM jobs WHERE json_valid(request)
+        AND json_extract(request, '$.init_image.sha256') {init_image}
+    UNION ALL
+    SELECT json_extract(request, '$.reference.sha256'), state, finished_at, created_at
+    FROM jobs WHERE json_valid(request)
+        AND json_extract(request, '$.reference.sha256') {reference}
+)
+GROUP BY sha256
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InputUse:
+    """What the jobs that refer to an input image need of it.
+
+    needed: one of them has not been delivered yet. wanted: one of them was not cancelled, so it
+    may be generated again. ended_at: when the last of them ended, or was asked for if it has not,
+    in milliseconds since the epoch.
+    """
+
+    sha256: str
+    needed: bool
+    wanted: bool
+    ended_at: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> "InputUse":
+        return cls(row["sha256"], bool(row["needed"]), bool(row["wanted"]), row["ended_at"])
+
+
+class InputUses:
+    """The input images that jobs in the store refer to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> dict[str, InputUse]:
+        """By sha256."""
+        sql = _USES.format(init_image="IS NOT NULL", reference="IS NOT NULL")
+        rows = await self._database.rows(sql)
+        return {row["sha256"]: InputUse.from_row(row) for row in rows}
+
+    async def of(self, sha256: str) -> InputUse | None:
+        """None if no job refers to it."""
+        row = await self._database.row(
+            _USES.format(init_image="= ?", reference="= ?"), [sha256] * 2
+        )
+        return InputUse.from_row(row) if row else None
