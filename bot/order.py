@@ -42,13 +42,14 @@ def order_of(
     picture: reads the file stored under a sha256; may block on disk. Raises OSError if there is
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
-    Raises JobFailed: model.gone, picture.gone, adapter.gone, reference.none.
+    Raises JobFailed: model.gone, picture.gone, adapter.gone, reference.none; and OSError if a
+    picture is there but cannot be read.
     """
     if request.model not in catalog.models:
         raise JobFailed("model.gone", model=request.model)
     try:
         pictures = {sha256: picture(sha256) for sha256 in request.inputs}
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         raise JobFailed("picture.gone") from None
     for use in request.adapters:
         if use.key not in catalog.adapters:

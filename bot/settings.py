@@ -238,8 +238,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         alias="IMAGEN_KEEP_GB",
-        description="GiB of those images to keep on disk; beyond that, the oldest are deleted first. 0 "
-        "means no limit.",
+        description="GiB of those images to keep on disk; beyond that, the oldest are deleted "
+        "first. 0 means no limit.",
     )
     max_adapters: int = Field(
         default=4,

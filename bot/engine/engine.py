@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from bot.engine.device import DeviceReport
 from bot.engine.importing import sparing_the_event_loop
-from bot.errors import EngineLost, ImagenError, JobFailed, Loss
+from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress
 from catalog import AdapterEntry, ModelEntry
+from catalog.disk import passing_fault
 
 if TYPE_CHECKING:
     from bot.engine.environment import Place
@@ -130,10 +131,27 @@ class Engine:
         report: called often; must return at once. check_stop: called between stages, at each step
         and while downloading; raises PaintStopped to stop.
 
-        Raises JobFailed with a code for bot/texts when the user or the owner can fix it, what
-        `check_stop` raises, or any other exception. The engine remains usable afterwards, except
-        after EngineLost: then the device accepts no more work.
+        Raises JobFailed with a code for bot/texts when the user or the owner can fix it, OSError
+        when a file cannot be read at the moment (see `catalog.disk.may_pass`), what `check_stop`
+        raises, or any other exception. The engine remains usable afterwards, except after
+        EngineLost: then the device accepts no more work.
         """
+        try:
+            return self._paint(order, report, check_stop)
+        except (EngineLost, PaintStopped):
+            raise
+        except Exception as error:
+            # Whatever was concluded from it, such as that a file is missing, is not true.
+            if fault := passing_fault(error):
+                raise fault from error
+            raise
+
+    def _paint(
+        self,
+        order: Order,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+    ) -> Painting:
         pipeline = self._ready()
         profile = pipeline.profile
         outcome = self._attempt(pipeline, profile, order, report, check_stop)

@@ -105,6 +105,8 @@ def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
     """Every tensor in these files, mapped from them, by its name there."""
     found: dict[str, torch.Tensor] = {}
     for path in paths:
+        # safetensors says "No such file" whatever prevents it from opening a file.
+        path.open("rb").close()
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 – not a mapping
                 found[name] = file.get_tensor(name)

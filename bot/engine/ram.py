@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import psutil
+
+_MEMORY: Final = "memory"
+"""The controller's name."""
 
 
 def usable_ram(root: Path = Path("/")) -> int:
@@ -23,9 +27,9 @@ def _limits(root: Path) -> Iterator[int]:
     for line in groups:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            top, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            top, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+            top, name = root / "sys/fs/cgroup", f"{_MEMORY}.max"
+        elif _MEMORY in controllers.split(","):
+            top, name = root / "sys/fs/cgroup" / _MEMORY, f"{_MEMORY}.limit_in_bytes"
         else:
             continue
         own = Path(path.lstrip("/"))

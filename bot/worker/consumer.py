@@ -9,7 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.errors import EngineLost, Loss, PaintStopped, StopReason, StoreError, UserError
+from bot.errors import (
+    EngineLost,
+    JobFailed,
+    Loss,
+    PaintStopped,
+    StopReason,
+    StoreError,
+    UserError,
+)
 from bot.files.images import discard_images, save_images
 from bot.log import concerning, here, traceback_without
 from bot.order import order_of
@@ -23,6 +31,7 @@ from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from catalog import Catalog, LiveCatalog
+from catalog.disk import may_pass
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +40,9 @@ GRACE = 3.0
 """Seconds that a shutdown waits for the current step to end."""
 PAUSE = 1.0
 """Seconds before retrying when the store cannot be used (locked, disk full)."""
+PAUSES = (1, 2, 5, 10, 20)
+"""Seconds before trying again when files cannot be read at the moment: too many are open, or a disk
+or share is away."""
 WATCH = 1.0
 """Seconds between two checks for a hung engine."""
 
@@ -221,7 +233,7 @@ class GpuConsumer:
             running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
-            painting = await self._paint(running)
+            painting = await self._paint_patiently(running)
             self._report(job, Progress(Stage.SAVING))
             done = await self._keep(running, painting)
         except PaintStopped as stopped:
@@ -249,6 +261,24 @@ class GpuConsumer:
             self._notices.send(self._observer.finished(done))
         finally:
             self._running = None
+
+    async def _paint_patiently(self, running: Attempt) -> Painting:
+        """As `_paint`, and again for as long as PAUSES if files cannot be read at the moment.
+
+        Raises JobFailed if they still cannot.
+        """
+        for pause in (*PAUSES, 0):
+            try:
+                return await self._paint(running)
+            except OSError as error:
+                if not may_pass(error):
+                    raise
+                fault = error
+            log.error("job %s: a file cannot be read now: %s", running.job.id, fault)
+            for _ in range(pause):
+                await asyncio.sleep(1)
+                running.check()
+        raise JobFailed("job.files", reason=fault.strerror or type(fault).__name__)
 
     async def _paint(self, running: Attempt) -> Painting:
         """Raises EngineLost if the engine thread hangs."""

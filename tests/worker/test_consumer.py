@@ -1,8 +1,10 @@
 """The consumer, with an engine that does what tests tell it to."""
 
 import asyncio
+import errno
 import hashlib
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -524,6 +526,63 @@ class TestFailing:
         assert "RuntimeError" in ours
         assert "KeyError" in ours
         assert CANARY not in ours
+
+    async def test_a_file_that_cannot_be_read_now_is_waited_for(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        left = [errno.EMFILE, errno.EIO]
+
+        def work(asked: GenerationRequest, *_: Any) -> Painting:
+            if left:
+                number = left.pop()
+                raise OSError(number, os.strerror(number))
+            return painting(asked)
+
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take())
+        assert (job.state, job.attempt) == (S.DONE, 1)
+        assert "Too many open files" in caplog.text
+
+    async def test_but_not_for_ever(self, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+
+        def work(*_: Any) -> Painting:
+            raise OSError(errno.EIO, "Input/output error")
+
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take())
+        assert job.error == Failure("job.files", {"reason": "Input/output error"})
+        assert len(bench.engine.orders) == 3
+
+    async def test_who_cancels_meanwhile_does_not_wait(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.PAUSES", (1_000,))
+
+        def work(*_: Any) -> Painting:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        async with build(work) as bench:
+            job_id = await bench.take()
+            await eventually(lambda: bool(bench.engine.orders))
+            assert bench.workers.cancel(job_id)
+            assert (await bench.ended(job_id)).state is S.CANCELLED
+
+    @pytest.mark.parametrize(
+        ("number", "code"), [(errno.ENOENT, "picture.gone"), (errno.EACCES, "job.unexpected")]
+    )
+    async def test_only_a_picture_that_is_absent_is_gone(
+        self, build: Build, number: int, code: str
+    ) -> None:
+        def unread(sha256: str) -> bytes:
+            raise OSError(number, os.strerror(number))
+
+        async with build(picture=unread) as bench:
+            asked = new_job(request=request(init_image=InitImage("a" * 64, 0.5)))
+            job = await bench.ended(await bench.take(asked))
+        assert job.error is not None
+        assert job.error.code == code
 
     async def test_files_that_cannot_be_written_wait_for_the_disk(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

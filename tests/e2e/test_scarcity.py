@@ -1,0 +1,39 @@
+"""When the process may open no more files, jobs wait for them and are not told untruths."""
+
+import os
+import sys
+from contextlib import suppress
+
+import pytest
+
+from playground import NotAcknowledged, Playground
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import Home, ImpatientBot
+from tests.e2e.test_life import until
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit"),
+]
+
+
+async def test_no_job_fails_because_too_many_files_are_open(home: Home) -> None:
+    import resource
+
+    async with Playground() as playground:
+        ada, admin = playground.user("ada"), playground.user("admin")
+        playground.give_role(admin, playground.add_role("admin", "administrator"))
+        async with ImpatientBot(home, playground) as bot:
+            await admin.slash("pause")
+            asked = await ada.slash("imagine", prompt=CANARY, model="second", lora="ember")
+            await asked.wait()
+            _, hard = resource.prlimit(bot.pid, resource.RLIMIT_NOFILE)
+            used = max(int(name) for name in os.listdir(f"/proc/{bot.pid}/fd")) + 1
+            resource.prlimit(bot.pid, resource.RLIMIT_NOFILE, (used, hard))
+            # It cannot even connect to Discord to acknowledge this.
+            with suppress(NotAcknowledged):
+                await admin.slash("resume")
+            await until(lambda: "a file cannot be read now" in bot.log)
+            resource.prlimit(bot.pid, resource.RLIMIT_NOFILE, (hard, hard))
+            await asked.wait(lambda m: bool(m.attachments), timeout=90)
+            await until(lambda: home.states() == ["delivered"])
