@@ -1,8 +1,8 @@
 """When the process may open no more files, jobs wait for them and are not told untruths."""
 
-import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +28,7 @@ async def test_no_job_fails_because_too_many_files_are_open(home: Home) -> None:
             asked = await ada.slash("imagine", prompt=CANARY, model="second", lora="ember")
             await asked.wait()
             _, hard = resource.prlimit(bot.pid, resource.RLIMIT_NOFILE)
-            used = max(int(name) for name in os.listdir(f"/proc/{bot.pid}/fd")) + 1
+            used = max(int(file.name) for file in Path(f"/proc/{bot.pid}/fd").iterdir()) + 1
             resource.prlimit(bot.pid, resource.RLIMIT_NOFILE, (used, hard))
             # It cannot even connect to Discord to acknowledge this.
             with suppress(NotAcknowledged):
