@@ -1,5 +1,6 @@
 """When the process may open no more files, jobs wait for them and are not told untruths."""
 
+import itertools
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,12 @@ pytestmark = [
 ]
 
 
+def first_free(pid: int) -> int:
+    """The lowest number that no open file of the process has."""
+    used = {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in itertools.count() if number not in used)
+
+
 async def test_no_job_fails_because_too_many_files_are_open(home: Home) -> None:
     import resource
 
@@ -28,8 +35,7 @@ async def test_no_job_fails_because_too_many_files_are_open(home: Home) -> None:
             asked = await ada.slash("imagine", prompt=CANARY, model="second", lora="ember")
             await asked.wait()
             _, hard = resource.prlimit(bot.pid, resource.RLIMIT_NOFILE)
-            used = max(int(file.name) for file in Path(f"/proc/{bot.pid}/fd").iterdir()) + 1
-            resource.prlimit(bot.pid, resource.RLIMIT_NOFILE, (used, hard))
+            resource.prlimit(bot.pid, resource.RLIMIT_NOFILE, (first_free(bot.pid), hard))
             # It cannot even connect to Discord to acknowledge this.
             with suppress(NotAcknowledged):
                 await admin.slash("resume")
