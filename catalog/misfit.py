@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.families import Family
-from catalog.weight_files import SUPPORTED, UNSUPPORTED, AdapterFacts
+from catalog.weight_files import (
+    EMBEDDING,
+    SUPPORTED,
+    UNSUPPORTED,
+    AdapterFacts,
+    EmbeddingFacts,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why an adapter fits none of the models, or not the requested one.
+    """Why an adapter or embedding fits none of the models, or not the requested one.
 
     found: its base, its algorithm, or the keys of the models it is limited to, depending on `kind`.
     allowed: what would have fitted.
@@ -38,4 +44,14 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases and (facts.certain or not vouched):
         return Misfit("base", facts.base, ", ".join(bases))
+    return None
+
+
+def embedding_misfit(facts: EmbeddingFacts, families: Iterable[Family]) -> Misfit | None:
+    """Why the embedding fits no model of these families; None if it fits one."""
+    bases = [base for family in families for base in family.adapter_bases]
+    if facts.base and facts.base not in bases:
+        return Misfit("base", facts.base, ", ".join(bases))
+    if facts.flaw:
+        return Misfit("algorithm", facts.flaw, EMBEDDING)
     return None

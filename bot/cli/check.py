@@ -143,7 +143,8 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         )
         return
     for problem in catalog.problems:
-        yield Finding(f"catalog: {problem}", MEND[Path(problem.file).suffix.lower()])
+        mend = problem.mend or MEND[Path(problem.file).suffix.lower()]
+        yield Finding(f"catalog: {problem}", mend)
     if not catalog.default:
         yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
     yield from _entries(catalog, models_dir)

@@ -10,7 +10,7 @@ from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
 from catalog.locate import locate, locate_entry
-from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
 
 HALF: Final = "fp16"
 """The 16-bit variant of a repository's weight files."""
@@ -103,8 +103,8 @@ class Sources:
             entry.config or entry.family.config, lambda names: config_files(names, files), subject
         )
 
-    def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
-        """The adapter's one file."""
+    def adapter(self, entry: AdapterEntry | EmbeddingEntry, subject: Subject) -> Path:
+        """The one file of an adapter or embedding."""
         source = self._find(
             entry.path,
             lambda names: single_file(names, entry.weight_name),
@@ -160,7 +160,11 @@ class Sources:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
             raise subject.failed(
-                "model.missing", "adapter.missing", "reference.missing", path=public(path)
+                "model.missing",
+                "adapter.missing",
+                "embedding.missing",
+                "reference.missing",
+                path=public(path),
             )
         try:
             if place.path:
@@ -228,15 +232,21 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
             raise Unfit(
                 "model.no_such_file",
                 "adapter.no_such_file",
+                "embedding.no_such_file",
                 "reference.no_such_file",
                 file=weight_name,
             )
         return (weight_name,)
     files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
     if not files:
-        raise Unfit("model.no_safetensors", "adapter.no_safetensors")
+        raise Unfit("model.no_safetensors", "adapter.no_safetensors", "embedding.no_safetensors")
     if len(files) > 1:
-        raise Unfit("model.choose_file", "adapter.choose_file", files=", ".join(files[:5]))
+        raise Unfit(
+            "model.choose_file",
+            "adapter.choose_file",
+            "embedding.choose_file",
+            files=", ".join(files[:5]),
+        )
     return (files[0],)
 
 

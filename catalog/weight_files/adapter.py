@@ -25,6 +25,7 @@ from catalog.weight_files.algorithms import (
     UNKNOWN,
 )
 from catalog.weight_files.base_models import INPUT_LAST, Shapes
+from catalog.weight_files.embedding import BUNDLE, bundled_tokens
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -67,6 +68,7 @@ class AdapterFacts:
     phrase: trigger words that the author wrote into the file.
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
+    bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
     """
 
     algorithm: str = UNKNOWN
@@ -78,6 +80,7 @@ class AdapterFacts:
     tags: tuple[str, ...] = ()
     weight: float | None = None
     title: str = ""
+    bundled: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     conv_ranks: Counter[int] = Counter()
     readers: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
+    bundle = False
     for name in shapes:
         module, _, part = name.removesuffix(".weight").rpartition(".")
         algorithm = _ALGORITHM_OF_PART.get(part)
@@ -109,6 +113,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             if part not in _ALGORITHM_OF_PART:
                 module, part = _unusual(module, part)
             if part not in _ALGORITHM_OF_PART:
+                bundle |= name.startswith(BUNDLE)
                 strange.append(name)
                 continue
             algorithm = _ALGORITHM_OF_PART[part]
@@ -138,6 +143,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         tags=training.frequent_tags(metadata),
         weight=training.weight(metadata),
         title=training.title(metadata),
+        bundled=bundled_tokens(shapes) if bundle else (),
     )
 
 

@@ -1,0 +1,77 @@
+"""Learned: what stands in a prompt for vectors instead of words. Imports torch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from catalog import EmbeddingFacts
+from catalog.weight_files import Header, bundled_embeddings
+
+
+class Tensors(Protocol):
+    """The tensors of a file; `patches.file_tensors` documents the methods."""
+
+    def tensor(self, name: str) -> torch.Tensor: ...
+
+    def is_finite(self, name: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """An embedding (textual inversion) that was read.
+
+    vectors: name of a text encoder → shape (tokens, width), float32, finite.
+    words: what stands for it in a prompt. unused: names of tensors in its file that have no use.
+    """
+
+    vectors: Mapping[str, torch.Tensor]
+    words: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {encoder: tensor.shape[1] for encoder, tensor in self.vectors.items()}
+
+    def fits(self, encoders: Mapping[str, Any]) -> bool:
+        """Whether it is as wide as these text encoders."""
+        return self.widths == widths_of(encoders)
+
+
+def widths_of(encoders: Mapping[str, Any]) -> dict[str, int]:
+    """The width of each text encoder's token embeddings."""
+    return {name: int(encoder.config.hidden_size) for name, encoder in encoders.items()}
+
+
+def vectors_of(facts: EmbeddingFacts, contents: Tensors) -> dict[str, torch.Tensor] | None:
+    """The vectors for each text encoder; None if some number is NaN or infinite."""
+    if not all(map(contents.is_finite, facts.parts.values())):
+        return None
+    tensors = {encoder: contents.tensor(name) for encoder, name in facts.parts.items()}
+    return {encoder: t.reshape(facts.vectors, -1).float() for encoder, t in tensors.items()}
+
+
+def bundled(header: Header, contents: Tensors) -> tuple[dict[str, Learned], tuple[str, ...]]:
+    """The embeddings inside a LoRA by token, and the names of their tensors that have no use."""
+    found: dict[str, Learned] = {}
+    unused: list[str] = []
+    for token, facts in bundled_embeddings(header).items():
+        vectors = None if facts.flaw else vectors_of(facts, contents)
+        if vectors:
+            found[token] = Learned(vectors, (*_forms(token),))
+        else:
+            unused += facts.parts.values()
+        unused += facts.unused
+    return found, tuple(unused)
+
+
+def _forms(token: str) -> Iterator[str]:
+    """How a prompt may name an embedding inside a LoRA; see `bot.request.embeddings`."""
+    yield f"embedding:{token}"
+    yield f"embedding:{token}.safetensors"
+    yield f"<embedding:{token}>"
+    yield f"<embed:{token}>"
+    if not token.startswith("<"):
+        yield f"<{token}>"
+    yield token

@@ -1,0 +1,99 @@
+"""Embeddings dropped into `models_dir`, offered without an entry in the catalog."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from catalog.dropins import HeaderCache, free_key, path_of, real, slug, weight_files
+from catalog.limits import NAME_MAX
+from catalog.lines import clean_line
+from catalog.schema import EmbeddingEntry, explain
+from catalog.snapshot import Problem
+from catalog.weight_files import EmbeddingFacts, HeaderError
+
+EMBEDDINGS: Final = "embeddings"
+_PICKLES: Final = (".pt", ".bin", ".ckpt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEmbeddings:
+    """The entries made, what their files say by key, all files looked at, and problems."""
+
+    entries: tuple[EmbeddingEntry, ...]
+    facts: Mapping[str, EmbeddingFacts]
+    files: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+
+
+def find_embeddings(
+    models_dir: Path,
+    astray: Sequence[Path],
+    *,
+    claimed: Collection[Path],
+    keys: Collection[str],
+    headers: HeaderCache,
+) -> FoundEmbeddings:
+    """Make an entry for every embedding in `embeddings/` and for those in `astray`.
+
+    astray: files among the LoRAs that are embeddings. claimed: resolved paths of files that entries
+    of the catalog name; these are skipped. keys: in use. headers: the cache to use; updated.
+    """
+    entries: list[EmbeddingEntry] = []
+    facts: dict[str, EmbeddingFacts] = {}
+    problems = [*_pickles(models_dir)]
+    taken = set(keys)
+    listed = weight_files(models_dir, EMBEDDINGS)
+    for file in (*listed, *astray):
+        if real(file) in claimed:
+            continue
+        wanted = slug(file.stem)
+        try:
+            said = headers.embedding(file, surely=file not in astray)
+        except HeaderError as error:
+            problems.append(Problem(str(file), wanted, f"not offered: {error}"))
+            continue
+        key = free_key(file.stem, taken)
+        taken.add(key)
+        if file in astray:
+            where = f"an embedding, not a LoRA; use it in a prompt as embedding:{key}"
+            problems.append(
+                Problem(str(file), key, where, mend=f"move it to {models_dir / EMBEDDINGS}")
+            )
+        elif key != wanted:
+            problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+        fields: dict[str, Any] = {
+            "key": key,
+            "name": clean_line(said.title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
+            "path": path_of(file, models_dir),
+            "token": said.token,
+        }
+        try:
+            entries.append(EmbeddingEntry(**fields))
+            facts[key] = said
+        except ValidationError as error:
+            problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
+    return FoundEmbeddings(
+        tuple(entries), MappingProxyType(facts), (*listed, *astray), tuple(problems)
+    )
+
+
+def _pickles(models_dir: Path) -> list[Problem]:
+    """Files in the formats of most embeddings for SD 1.5, which are never loaded."""
+    try:
+        names = sorted(file.name for file in (models_dir / EMBEDDINGS).iterdir())
+    except OSError:
+        return []
+    return [
+        Problem(
+            str(models_dir / EMBEDDINGS / name),
+            slug(Path(name).stem),
+            "not offered: it is a pickle file, and only .safetensors is ever loaded",
+            mend="get it as .safetensors, or convert it",
+        )
+        for name in names
+        if name.lower().endswith(_PICKLES)
+    ]

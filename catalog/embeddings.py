@@ -1,0 +1,102 @@
+"""Embeddings: those of a catalog, and how prompts name them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from catalog.families import FAMILIES
+from catalog.misfit import Misfit, embedding_misfit
+from catalog.schema import EmbeddingEntry, ModelEntry
+from catalog.search import Index
+from catalog.weight_files import EmbeddingFacts
+from catalog.words import Words
+
+_EXTENSION: Final = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
+_FOLDERS: Final = re.compile(r"^.*[/\\]")
+
+
+def plain_name(name: str) -> str:
+    """`name` as one would call it: without folders and the extension of a file."""
+    return _EXTENSION.sub("", _FOLDERS.sub("", name.strip()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Every valid entry by key, in the order offered.
+
+    Disabled entries are among them, and are never offered or suggested.
+    facts: what their files say, by key, for those on this machine.
+    """
+
+    entries: Mapping[str, EmbeddingEntry] = field(default_factory=dict)
+    facts: Mapping[str, EmbeddingFacts] = field(default_factory=dict, repr=False)
+    _offered: tuple[EmbeddingEntry, ...] = field(init=False, repr=False)
+    _index: Index = field(init=False, repr=False)
+    _by_name: Mapping[str, str] = field(init=False, repr=False)
+    _words: dict[tuple[bool, str], Words[str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        offered = tuple(entry for entry in self.entries.values() if entry.enabled)
+        names: dict[str, str] = {}
+        for forms in (
+            [(key, key) for key in self.entries],
+            [(word, key) for key, entry in self.entries.items() for word in entry.words],
+            [(entry.name, key) for key, entry in self.entries.items()],
+        ):
+            for name, key in forms:
+                names.setdefault(name.casefold(), key)
+        object.__setattr__(self, "_offered", offered)
+        object.__setattr__(self, "_index", Index((e.key, e.name) for e in offered))
+        object.__setattr__(self, "_by_name", names)
+        object.__setattr__(self, "_words", {})
+
+    def misfit(self, key: str, model: ModelEntry | None = None) -> Misfit | None:
+        """Why the embedding fits no model; with `model`, why it does not fit that one."""
+        facts = self.facts.get(key)
+        families = FAMILIES.values() if model is None else (model.family,)
+        if facts and (why := embedding_misfit(facts, families)):
+            return why
+        if model is None:
+            return None
+        allowed = self.entries[key].models
+        if allowed and model.key not in allowed:
+            return Misfit("models", ", ".join(allowed), ", ".join(allowed))
+        if model.demo and facts and facts.base:
+            # The text encoders of the demo models are smaller than those of their family.
+            return Misfit("base", facts.base, "")
+        return None
+
+    def offered(self, *, nsfw: bool, model: ModelEntry | None = None) -> tuple[EmbeddingEntry, ...]:
+        """The enabled ones that fit some model. model: only those that fit this one."""
+        return tuple(entry for entry in self._offered if self._accepts(entry, nsfw, model))
+
+    def find(self, name: str) -> EmbeddingEntry | None:
+        """The one called `name`, ignoring case, offered or not.
+
+        A key, the name of its file, with or without folder and extension, its token or its title.
+        """
+        for form in (name.strip(), plain_name(name)):
+            if key := self._by_name.get(form.casefold()):
+                return self.entries[key]
+        return None
+
+    def nearest(
+        self, text: str, n: int = 3, *, nsfw: bool, model: ModelEntry | None = None
+    ) -> tuple[str, ...]:
+        """At most `n` keys that a user who typed `text` may have meant, nearest first."""
+        numbers = self._index.nearest(
+            plain_name(text), lambda i: self._accepts(self._offered[i], nsfw, model), n
+        )
+        return tuple(self._offered[i].key for i in numbers)
+
+    def words(self, *, nsfw: bool, model: ModelEntry) -> Words[str]:
+        """What stands for an embedding without being marked as one: word → key."""
+        which = (nsfw, model.key)
+        if which not in self._words:
+            offered = self.offered(nsfw=nsfw, model=model)
+            self._words[which] = Words((word, e.key) for e in offered for word in e.words)
+        return self._words[which]
+
+    def _accepts(self, entry: EmbeddingEntry, nsfw: bool, model: ModelEntry | None) -> bool:
+        return (nsfw or not entry.nsfw) and self.misfit(entry.key, model) is None
