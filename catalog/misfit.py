@@ -6,7 +6,6 @@ from typing import Literal
 
 from catalog.families import Family
 from catalog.weight_files import (
-    EMBEDDING,
     SUPPORTED,
     UNSUPPORTED,
     AdapterFacts,
@@ -18,11 +17,12 @@ from catalog.weight_files import (
 class Misfit:
     """Why an adapter or embedding fits none of the models, or not the requested one.
 
-    found: its base, its algorithm, or the keys of the models it is limited to, depending on `kind`.
+    found: its base, its algorithm, the keys of the models it is limited to, or what it is instead
+        of something that can be used, depending on `kind`.
     allowed: what would have fitted.
     """
 
-    kind: Literal["base", "algorithm", "models"]
+    kind: Literal["base", "algorithm", "models", "flaw"]
     found: str
     allowed: str
 
@@ -31,6 +31,8 @@ class Misfit:
             return f"only for {self.found}"
         if self.kind == "base":
             return f"made for {self.found}, which fits no model here"
+        if self.kind == "flaw":
+            return f"it is {self.found}"
         return f"of type {self.found}, which is not supported"
 
 
@@ -53,5 +55,5 @@ def embedding_misfit(facts: EmbeddingFacts, families: Iterable[Family]) -> Misfi
     if facts.base and facts.base not in bases:
         return Misfit("base", facts.base, ", ".join(bases))
     if facts.flaw:
-        return Misfit("algorithm", facts.flaw, EMBEDDING)
+        return Misfit("flaw", facts.flaw, "")
     return None

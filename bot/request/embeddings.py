@@ -154,5 +154,5 @@ def _offered(name: str, place: Place) -> EmbeddingEntry:
             )
         if why.kind == "base":
             raise Refused("embedding.other_base", name=entry.key, base=why.found, model=model.key)
-        raise Refused("embedding.unsupported", name=entry.key, kind=why.found)
+        raise Refused("embedding.unfit", name=entry.key, kind=why.found)
     return entry

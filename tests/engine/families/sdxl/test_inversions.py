@@ -1,6 +1,5 @@
 """Embeddings in prompts, against diffusers' own textual inversion."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ PROMPTS = ["{} in the snow", "a red fox, {}", "{}, a fox, {}", "{}"]
 
 
 @pytest.fixture
-def plain(models_dir: Path) -> Iterator[Any]:
+def plain(models_dir: Path) -> Any:
     """A pipeline of its own for each test: loading an embedding changes it."""
     from diffusers import StableDiffusionXLPipeline
 
-    yield StableDiffusionXLPipeline.from_pretrained(
+    return StableDiffusionXLPipeline.from_pretrained(
         models_dir / TINY, use_safetensors=True, local_files_only=True
     )
 
@@ -60,9 +59,7 @@ def test_the_conditioning_is_that_of_diffusers(
     import torch
 
     learned = vectors(rows)
-    found = encode(
-        plain, prompt.format("wort", "wort"), "blurry, wort", skip, wort=learned
-    )
+    found = encode(plain, prompt.format("wort", "wort"), "blurry, wort", skip, wort=learned)
     for own, tokenizer, encoder in zip(
         learned, ("tokenizer", "tokenizer_2"), ("text_encoder", "text_encoder_2"), strict=True
     ):
