@@ -1,8 +1,9 @@
 """Embeddings: those of a catalog, and how prompts name them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from catalog.families import FAMILIES
@@ -10,7 +11,7 @@ from catalog.misfit import Misfit, embedding_misfit
 from catalog.schema import EmbeddingEntry, ModelEntry
 from catalog.search import Index
 from catalog.weight_files import EmbeddingFacts
-from catalog.words import Words
+from catalog.words import Hit, Words
 
 _EXTENSION: Final = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
 _FOLDERS: Final = re.compile(r"^.*[/\\]")
@@ -34,7 +35,7 @@ class Embeddings:
     _offered: tuple[EmbeddingEntry, ...] = field(init=False, repr=False)
     _index: Index = field(init=False, repr=False)
     _by_name: Mapping[str, str] = field(init=False, repr=False)
-    _words: dict[tuple[bool, str], Words[str]] = field(init=False, repr=False)
+    _words: Words[tuple[str, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         offered = tuple(entry for entry in self.entries.values() if entry.enabled)
@@ -46,10 +47,14 @@ class Embeddings:
         ):
             for name, key in forms:
                 names.setdefault(name.casefold(), key)
+        words: dict[str, tuple[str, ...]] = {}
+        for entry in offered:
+            for word in {word.casefold() for word in entry.words}:
+                words[word] = (*words.get(word, ()), entry.key)
         object.__setattr__(self, "_offered", offered)
         object.__setattr__(self, "_index", Index((e.key, e.name) for e in offered))
         object.__setattr__(self, "_by_name", names)
-        object.__setattr__(self, "_words", {})
+        object.__setattr__(self, "_words", Words(words.items()))
 
     def misfit(self, key: str, model: ModelEntry | None = None) -> Misfit | None:
         """Why the embedding fits no model; with `model`, why it does not fit that one."""
@@ -90,13 +95,23 @@ class Embeddings:
         )
         return tuple(self._offered[i].key for i in numbers)
 
-    def words(self, *, nsfw: bool, model: ModelEntry) -> Words[str]:
-        """What stands for an embedding without being marked as one: word → key."""
-        which = (nsfw, model.key)
-        if which not in self._words:
-            offered = self.offered(nsfw=nsfw, model=model)
-            self._words[which] = Words((word, e.key) for e in offered for word in e.words)
-        return self._words[which]
+    def words(self, text: str, *, nsfw: bool, model: ModelEntry) -> Iterator[Hit[str]]:
+        """The keys, names of files and tokens that stand in `text` as whole words.
+
+        From left to right, none overlapping, each with its key; only those that fit `model`.
+        """
+        accepts = partial(self._accepts_one, nsfw=nsfw, model=model)
+        for hit in self._words.find(text, lambda keys: accepts(keys) is not None):
+            yield Hit(hit.start, hit.end, accepts(hit.meaning) or "")
+
+    def word_at(self, text: str, start: int, *, nsfw: bool, model: ModelEntry) -> Hit[str] | None:
+        """The longest of these words that begins at `start`."""
+        accepts = partial(self._accepts_one, nsfw=nsfw, model=model)
+        hit = self._words.at(text, start, lambda keys: accepts(keys) is not None)
+        return Hit(hit.start, hit.end, accepts(hit.meaning) or "") if hit else None
+
+    def _accepts_one(self, keys: tuple[str, ...], *, nsfw: bool, model: ModelEntry) -> str | None:
+        return next((key for key in keys if self._accepts(self.entries[key], nsfw, model)), None)
 
     def _accepts(self, entry: EmbeddingEntry, nsfw: bool, model: ModelEntry | None) -> bool:
         return (nsfw or not entry.nsfw) and self.misfit(entry.key, model) is None

@@ -1,7 +1,7 @@
 """Find names that stand in a text as whole words; linear in the text."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -36,27 +36,37 @@ class Words(Generic[Meaning]):
     def __bool__(self) -> bool:
         return bool(self._by_piece)
 
-    def find(self, text: str) -> Iterator[Hit[Meaning]]:
-        """The names in `text` from left to right, the longest at each place, none overlapping."""
+    def find(
+        self, text: str, accept: Callable[[Meaning], bool] = lambda _: True
+    ) -> Iterator[Hit[Meaning]]:
+        """The names in `text` from left to right, the longest at each place, none overlapping.
+
+        accept: whether a name counts, by its meaning.
+        """
         if not self._by_piece:
             return
         end = 0
         for piece in _PIECE.finditer(text):
-            if piece.start() >= end and (hit := self._here(text, piece)):
+            if piece.start() >= end and (hit := self._here(text, piece, accept)):
                 end = hit.end
                 yield hit
 
-    def at(self, text: str, start: int) -> Hit[Meaning] | None:
+    def at(
+        self, text: str, start: int, accept: Callable[[Meaning], bool] = lambda _: True
+    ) -> Hit[Meaning] | None:
         """The longest name that begins at `start`."""
         piece = _PIECE.match(text, start)
-        return self._here(text, piece) if piece else None
+        return self._here(text, piece, accept) if piece else None
 
-    def _here(self, text: str, piece: re.Match[str]) -> Hit[Meaning] | None:
+    def _here(
+        self, text: str, piece: re.Match[str], accept: Callable[[Meaning], bool]
+    ) -> Hit[Meaning] | None:
         start = piece.start()
         for length, names in self._by_piece.get(piece[0].casefold(), {}).items():
             end = start + length
             name = text[start:end].casefold()
-            if name in names and not _inside_a_word(text, end):
+            known = name in names and not _inside_a_word(text, end)
+            if known and accept(names[name]):
                 return Hit(start, end, names[name])
         return None
 

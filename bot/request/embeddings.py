@@ -16,7 +16,7 @@ from typing import Final
 from bot.errors import InvalidRequest, Refused
 from bot.request import emphasis
 from bot.request.model import EmbeddingUse
-from catalog import Catalog, EmbeddingEntry, ModelEntry, Words
+from catalog import Catalog, EmbeddingEntry, ModelEntry
 from catalog.embeddings import plain_name
 
 NAMES_SHOWN: Final = 10
@@ -82,27 +82,25 @@ def check_embeddings(
 
 def _named(text: str, place: Place) -> Iterator[EmbeddingUse]:
     end = 0
-    words = place.catalog.embeddings.words(nsfw=place.nsfw, model=place.model)
     for mark in _MARKED.finditer(text):
         kind = "run" if mark["tag"] is None else "tag"
         name, start = mark[kind], mark.start(kind)
         if mark.start() < end or not _LETTER.search(name):
             continue
-        yield from _unmarked(text, end, mark.start(), words, place)
+        yield from _unmarked(text, end, mark.start(), place)
         end = mark.end()
         if kind == "run":
-            name = _called(text, start, name, words, place)
+            name = _called(text, start, name, place)
             end = start + len(name)
         if not _is_own(name, place):
             yield EmbeddingUse(_offered(name, place).key, text[mark.start() : end])
-    yield from _unmarked(text, end, len(text), words, place)
+    yield from _unmarked(text, end, len(text), place)
 
 
-def _unmarked(
-    text: str, start: int, end: int, words: Words[str], place: Place
-) -> Iterator[EmbeddingUse]:
+def _unmarked(text: str, start: int, end: int, place: Place) -> Iterator[EmbeddingUse]:
     """The embeddings that stand in a part of a text like any word."""
-    for hit in words.find(text[start:end]):
+    embeddings = place.catalog.embeddings
+    for hit in embeddings.words(text[start:end], nsfw=place.nsfw, model=place.model):
         first, last = start + hit.start, start + hit.end
         word = text[first:last]
         if word.casefold() in place.own:
@@ -112,7 +110,7 @@ def _unmarked(
         yield EmbeddingUse(hit.meaning, word)
 
 
-def _called(text: str, start: int, run: str, words: Words[str], place: Place) -> str:
+def _called(text: str, start: int, run: str, place: Place) -> str:
     """The name at `start`: `run`, less if punctuation follows it, more if it has spaces."""
     bare = run.rstrip(_AFTER_A_NAME) or run
     name = next(
@@ -123,7 +121,7 @@ def _called(text: str, start: int, run: str, words: Words[str], place: Place) ->
         ),
         bare,
     )
-    longer = words.at(text, start)
+    longer = place.catalog.embeddings.word_at(text, start, nsfw=place.nsfw, model=place.model)
     return text[start : longer.end] if longer and longer.end - start > len(name) else name
 
 

@@ -217,8 +217,8 @@ def test_a_demo_model_takes_none_of_the_usual_width(home: Home) -> None:
     catalog = home.read()
     assert offered(catalog, model="base") == ["a", "small"]
     assert offered(catalog, model="toy") == ["small"]
-    words = catalog.embeddings.words(nsfw=False, model=catalog.models["toy"])
-    assert [hit.meaning for hit in words.find("a small A")] == ["small"]
+    words = catalog.embeddings.words("a small A", nsfw=False, model=catalog.models["toy"])
+    assert [hit.meaning for hit in words] == ["small"]
 
 
 def test_changes_are_noticed(home: Home) -> None:

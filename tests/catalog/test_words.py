@@ -37,6 +37,12 @@ def test_of_two_equal_names_the_first_counts() -> None:
     assert hit.meaning == 1
 
 
+def test_a_name_that_does_not_count_leaves_room_for_a_shorter_one() -> None:
+    words = Words([("fox", 1), ("fox cub", 2)])
+    assert [hit.meaning for hit in words.find("fox cub", lambda meaning: meaning == 1)] == [1]
+    assert words.at("fox cub", 0, lambda meaning: meaning == 3) is None
+
+
 def test_without_names_nothing_is_found() -> None:
     assert not Words()
     assert found("fox") == []

@@ -78,3 +78,55 @@ def test_the_conditioning_is_that_of_diffusers(
         )
     got = (found.prompt, found.negative, found.pooled, found.negative_pooled)
     assert all(same(one, other) for one, other in zip(got, expected, strict=True))
+
+
+def test_emphasis_counts_for_every_vector(plain: Any) -> None:
+    bare = encode(plain, "a wort fox", None, None, wort=vectors(2))
+    weighted = encode(plain, "a (wort:1.5) fox", None, None, wort=vectors(2))
+    assert same(weighted.pooled, bare.pooled)
+    before, after = (each.prompt[0, :, :32].double() for each in (bare, weighted))
+    factor = (after * before).sum(-1) / (before * before).sum(-1)
+    assert [float(factor[place] / factor[0]) for place in (1, 2, 3, 4)] == pytest.approx(
+        [1, 1.5, 1.5, 1], abs=1e-4
+    )
+
+
+def test_a_long_prompt_is_its_chunks_with_the_embedding_whole(plain: Any) -> None:
+    learned = vectors(8)
+    start = " ".join(["fox"] * 70)
+    both = encode(plain, f"{start} wort cat", None, None, wort=learned)
+    first = encode(plain, start, None, None)
+    second = encode(plain, "wort cat", None, None, wort=learned)
+    assert both.prompt.shape == (1, 154, 80)
+    assert same(both.prompt[:, :77], first.prompt)
+    assert same(both.prompt[:, 77:], second.prompt)
+    assert same(both.pooled, first.pooled)
+
+
+def test_the_same_words_without_vectors_are_untouched(plain: Any) -> None:
+    before = encode(plain, "a fox in the snow", "wort", None)
+    encode(plain, "a wort", "wort", None, wort=vectors(3))
+    after = encode(plain, "a fox in the snow", "wort", None)
+    assert same(before.prompt, after.prompt)
+    assert same(before.negative, after.negative)
+    assert not plain.text_encoder.get_input_embeddings()._forward_hooks
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_vectors_are_read_in_the_encoders_precision(plain: Any, dtype: str) -> None:
+    import torch
+
+    for encoder in (plain.text_encoder, plain.text_encoder_2):
+        encoder.to(getattr(torch, dtype))
+    found = encode(plain, "a wort", None, None, wort=vectors(2))
+    assert found.prompt.dtype == getattr(torch, dtype)
+    assert bool(found.prompt.isfinite().all())
+
+
+def test_where_the_pooled_output_is_taken_does_not_move(plain: Any) -> None:
+    """SDXL's own configurations name a wrong end token, so the largest id counts as the end."""
+    learned = vectors(2)
+    right = encode(plain, "a wort fox", None, None, wort=learned)
+    plain.text_encoder_2.eos_token_id = 2
+    old = encode(plain, "a wort fox", None, None, wort=learned)
+    assert same(old.pooled, right.pooled)
