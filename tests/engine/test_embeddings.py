@@ -42,7 +42,8 @@ def offering(loras: Mapping[str, Path] | None = None, **embeddings: Path) -> Cat
     entries = {
         key: EmbeddingEntry(key=key, name=key, path=str(path)) for key, path in embeddings.items()
     }
-    return replace(catalog(**(loras or {})), embeddings=Embeddings(entries))
+    adapters: dict[str, Any] = {**(loras or {})}
+    return replace(catalog(**adapters), embeddings=Embeddings(entries))
 
 
 def using(

@@ -174,9 +174,9 @@ def test_the_prompt_is_stored_as_it_was_typed() -> None:
     ],
 )
 def test_an_unknown_one_is_refused_by_name(prompt: str, code: str, params: dict[str, Any]) -> None:
-    for where in ({"prompt": prompt}, {"prompt": "x", "negative": prompt}):
+    for positive, negative in ((prompt, None), ("x", prompt)):
         with pytest.raises(InvalidRequest) as failure:
-            composed(**where)
+            composed(positive, negative=negative)
         assert failure.value.code == code
         assert params.items() <= failure.value.params.items()
 
@@ -225,9 +225,9 @@ class TestInsideLoras:
 
 
 def test_one_named_as_a_lora_is_pointed_out() -> None:
-    for fields in ({"lora": "EasyNegative:0.8"}, {"prompt": "a fox <lora:easynegative:1>"}):
+    for prompt, lora in (("a fox", "EasyNegative:0.8"), ("a fox <lora:easynegative:1>", None)):
         with pytest.raises(InvalidRequest) as failure:
-            composed(**{"prompt": "a fox", **fields})
+            composed(prompt, lora=lora)
         assert failure.value.code == "lora.embedding"
     for hidden in ("naked", "off", "old"):
         with pytest.raises(InvalidRequest) as failure:

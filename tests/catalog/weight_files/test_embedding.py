@@ -1,12 +1,13 @@
 """Embeddings (textual inversions), alone and inside LoRAs, told by their tensors."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from catalog.weight_files import EmbeddingFacts, Header, bundled_embeddings, embedding_facts
 
-Shapes = dict[str, tuple[int, ...]]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def header(
