@@ -1,5 +1,6 @@
 """Embeddings dropped into `models_dir`, offered without an entry in the catalog."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from catalog.snapshot import Problem
 from catalog.weight_files import EmbeddingFacts, HeaderError
 
 EMBEDDINGS: Final = "embeddings"
+_SECOND: Final = re.compile(r"(.+)_2((?:-steps-\d+)?\.safetensors)", re.IGNORECASE)
+"""The name of the second file of a pair; without `_2`, it is that of the first."""
 _PICKLES: Final = (".pt", ".bin", ".ckpt", ".pth")
 
 
@@ -47,12 +50,16 @@ def find_embeddings(
     problems = [*_pickles(models_dir)]
     taken = set(keys)
     listed = weight_files(models_dir, EMBEDDINGS)
-    for file in (*listed, *astray):
-        if real(file) in claimed:
+    free = [file for file in (*listed, *astray) if real(file) not in claimed]
+    pairs = _pairs(free, headers)
+    seconds = {second for second, _ in pairs.values()}
+    for file in free:
+        if file in seconds:
             continue
         wanted = slug(file.stem)
         try:
             said = headers.embedding(file, surely=file not in astray)
+            second, said = pairs.get(file, (None, said))
         except HeaderError as error:
             problems.append(Problem(str(file), wanted, f"not offered: {error}"))
             continue
@@ -70,6 +77,7 @@ def find_embeddings(
             "name": clean_line(said.title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
             "path": path_of(file, models_dir),
             "token": said.token,
+            "second": second.name if second else None,
         }
         try:
             entries.append(EmbeddingEntry(**fields))
@@ -79,6 +87,18 @@ def find_embeddings(
     return FoundEmbeddings(
         tuple(entries), MappingProxyType(facts), (*listed, *astray), tuple(problems)
     )
+
+
+def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path, EmbeddingFacts]]:
+    """The embeddings in two files, as diffusers writes them: the first → the second, and facts."""
+    known = set(files)
+    found = {}
+    for second in files:
+        if name := _SECOND.fullmatch(second.name):
+            first = second.with_name(name[1] + name[2])
+            if first in known and (facts := headers.embedding_in_two(first, second)):
+                found[first] = (second, facts)
+    return found
 
 
 def _pickles(models_dir: Path) -> list[Problem]:

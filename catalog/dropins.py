@@ -26,6 +26,7 @@ from catalog.weight_files import (
     HeaderError,
     adapter_facts,
     embedding_facts,
+    paired_facts,
     read_header,
 )
 
@@ -76,6 +77,15 @@ class HeaderCache:
             return facts
 
         return _once(self._embeddings, file, read)
+
+    def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
+        """What an embedding in two files says about itself; None if they are no such files."""
+        try:
+            if self.embedding(first).vectors or self.embedding(second).vectors:
+                return None
+            return paired_facts(read_header(first), read_header(second))
+        except HeaderError:
+            return None
 
     @property
     def adapter_stamps(self) -> tuple[Stamp, ...]:

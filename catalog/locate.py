@@ -176,6 +176,11 @@ def weight_file(found: Location, weight_name: str | None) -> Path | None:
     return files[0] if len(files) == 1 else None
 
 
+def second_file(found: Path, second: str) -> Path:
+    """Where the other file of an embedding in two is. found: the first, or the folder of both."""
+    return (found if found.is_dir() else found.parent) / second
+
+
 def problems_of(
     entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
 ) -> tuple[str, ...]:
@@ -188,6 +193,10 @@ def problems_of(
     if not isinstance(entry, ModelEntry):
         if found.kind == "folder" and found.path and entry.weight_name is None:
             problems += _problems_of_choice(found.path)
+        if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
+            beside = second_file(found.path, entry.second)
+            if found.kind != "cached" or beside.exists():
+                problems += _problems_of_file("second", beside)
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
         problems += _problems_of_layout("path", found.path, "model_index.json")

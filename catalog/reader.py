@@ -14,7 +14,7 @@ from rapidfuzz import fuzz, process
 from catalog import dropins
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
-from catalog.locate import Location, locate, weight_file
+from catalog.locate import Location, locate, second_file, weight_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, Problem
@@ -126,6 +126,9 @@ def _embeddings(
         # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
             facts[key] = headers.embedding(file)
+            second = entries[key].second
+            if second and (said := headers.embedding_in_two(file, second_file(file, second))):
+                facts[key] = said
     return Embeddings(
         MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
         MappingProxyType(facts),

@@ -221,10 +221,12 @@ class EmbeddingEntry(_Entry):
     """One embedding (textual inversion) that users can name in a prompt.
 
     path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    second: the file beside it with the vectors for the second text encoder, where they are in two.
     token: the word that stands for it in a prompt, as well as the key and the file's name.
     models: keys of the models it fits; empty means all.
     """
 
+    second: WeightFile | None = None
     token: Annotated[Line, Field(max_length=TRIGGER_MAX)] = ""
     models: Keys = ()
 

@@ -44,12 +44,18 @@ def widths_of(encoders: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(encoder.config.hidden_size) for name, encoder in encoders.items()}
 
 
-def vectors_of(facts: EmbeddingFacts, contents: Tensors) -> dict[str, torch.Tensor] | None:
-    """The vectors for each text encoder; None if some number is NaN or infinite."""
-    if not all(map(contents.is_finite, facts.parts.values())):
-        return None
-    tensors = {encoder: contents.tensor(name) for encoder, name in facts.parts.items()}
-    return {encoder: t.reshape(facts.vectors, -1).float() for encoder, t in tensors.items()}
+def vectors_of(facts: EmbeddingFacts, *files: Tensors) -> dict[str, torch.Tensor] | None:
+    """The vectors for each text encoder; None if some number is NaN or infinite.
+
+    files: the one with all of them, or one for each text encoder.
+    """
+    apart = files if len(files) > 1 else files * len(facts.parts)
+    vectors = {}
+    for (encoder, name), file in zip(facts.parts.items(), apart, strict=True):
+        if not file.is_finite(name):
+            return None
+        vectors[encoder] = file.tensor(name).reshape(facts.vectors, -1).float()
+    return vectors
 
 
 def bundled(header: Header, contents: Tensors) -> tuple[dict[str, Learned], tuple[str, ...]]:

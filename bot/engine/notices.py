@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bot.engine.learned import Learned
 from bot.engine.patches import AdapterFile
+from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.progress import Notice
 
@@ -51,7 +52,7 @@ def of_adapters(
 
 
 def of_embeddings(
-    embeddings: Sequence[tuple[Path, Subject]], learned: Sequence[Learned]
+    embeddings: Sequence[tuple[Source, Subject]], learned: Sequence[Learned]
 ) -> tuple[Notice, ...]:
     """For embedding files of which a part has no use here."""
     return tuple(

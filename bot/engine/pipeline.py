@@ -59,7 +59,7 @@ class _Needed:
     subject: Subject
     files: ModelFiles
     adapters: tuple[tuple[Path, Subject], ...]
-    embeddings: tuple[tuple[Path, Subject], ...]
+    embeddings: tuple[tuple[Source, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
     pictures: Mapping[str, Image]
 
@@ -215,7 +215,7 @@ class Pipeline:
             adapter_subject = Subject("adapter", adapter.key, report, check_stop)
             adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
         words = [
-            (self._sources.adapter(each, subject), subject)
+            (self._sources.embedding(each, subject), subject)
             for each in order.embeddings
             for subject in (Subject("embedding", each.key, report, check_stop),)
         ]
@@ -247,7 +247,7 @@ class Pipeline:
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
         adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
-        words = tuple(self._embedding_weights(path, each) for path, each in needed.embeddings)
+        words = tuple(self._embedding_weights(files, each) for files, each in needed.embeddings)
         if needed.reference:
             files, subject = needed.reference
             check_headers(files, subject)
@@ -284,9 +284,9 @@ class Pipeline:
         )
         return Weights(subject.key, whole, data[:12])
 
-    def _embedding_weights(self, path: Path, subject: Subject) -> Weights:
-        embeddings.check_header(path, subject)
-        digest = self._digest(Source(path.parent, (path,)), subject)
+    def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
+        embeddings.check_headers(files, subject)
+        digest = self._digest(files, subject)
         return Weights(subject.key, digest, digest[:12])
 
     def _load(self, needed: _Needed, chosen: Plan) -> Resident:

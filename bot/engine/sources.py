@@ -9,7 +9,7 @@ from typing import Final
 from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
-from catalog.locate import locate, locate_entry
+from catalog.locate import locate, locate_entry, second_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
 
 HALF: Final = "fp16"
@@ -103,13 +103,30 @@ class Sources:
             entry.config or entry.family.config, lambda names: config_files(names, files), subject
         )
 
-    def adapter(self, entry: AdapterEntry | EmbeddingEntry, subject: Subject) -> Path:
-        """The one file of an adapter or embedding."""
+    def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
+        """The adapter's one file."""
+        return self._one_file(entry, entry.weight_name, subject)
+
+    def embedding(self, entry: EmbeddingEntry, subject: Subject) -> Source:
+        """The embedding's file, or its two: the first text encoder's, then the second's."""
+        first = self._one_file(entry, entry.weight_name, subject)
+        if entry.second is None:
+            return Source(first.parent, (first,))
+        second = second_file(first, entry.second)
+        if not second.is_file():
+            second = self._one_file(entry, entry.second, subject)
+        if second == first:
+            raise subject.failed("embedding.missing", path=entry.second)
+        return Source(first.parent, (first, second))
+
+    def _one_file(
+        self, entry: AdapterEntry | EmbeddingEntry, name: str | None, subject: Subject
+    ) -> Path:
         source = self._find(
             entry.path,
-            lambda names: single_file(names, entry.weight_name),
+            lambda names: single_file(names, name),
             subject,
-            entry.weight_name,
+            name,
             entry.revision,
         )
         return source.files[0]

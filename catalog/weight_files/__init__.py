@@ -8,6 +8,7 @@ from catalog.weight_files.embedding import (
     EmbeddingFacts,
     bundled_embeddings,
     embedding_facts,
+    paired_facts,
 )
 from catalog.weight_files.header import (
     Header,
@@ -33,6 +34,7 @@ __all__ = [
     "adapter_facts",
     "bundled_embeddings",
     "embedding_facts",
+    "paired_facts",
     "read_header",
     "unsupported_kind",
 ]

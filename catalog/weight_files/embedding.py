@@ -6,7 +6,8 @@ as a text encoder's token embeddings, for SDXL one set for each of its two encod
     clip_l, clip_g                     kohya's sd-scripts, OneTrainer, ComfyUI, AUTOMATIC1111
     text_encoders_0, text_encoders_1   diffusers' training scripts, and the like
     emb_params, string_to_param.*      for one text encoder: SD 1.5 and 2
-    <token>                            the same, by diffusers; the name is the word to type
+    <token>                            the same, by diffusers; the name is the word to type. For
+                                       SDXL its script writes two such files
 
 In a LoRA, `bundle_emb.TOKEN.` precedes these names (LyCORIS, OneTrainer).
 """
@@ -83,6 +84,22 @@ def embedding_facts(header: Header, *, surely: bool = False) -> EmbeddingFacts |
     facts = _judged(header.shapes, header.dtypes, bare)
     only = clean_line(next(iter(header.shapes)), TRIGGER_MAX) if len(bare) == 1 else ""
     return replace(facts, token=only, title=training.title(header.metadata))
+
+
+def paired_facts(first: Header, second: Header) -> EmbeddingFacts | None:
+    """Identify an embedding in two files, one for each text encoder, with the token as its name.
+
+    None if they do not belong together: other names, or none is wider than the other.
+    """
+    if len(first.shapes) != 1 or first.shapes.keys() != second.shapes.keys():
+        return None
+    (token,) = first.shapes
+    shapes = {"clip_l": first.shapes[token], "clip_g": second.shapes[token]}
+    if not all(shapes.values()) or shapes["clip_l"][-1] >= shapes["clip_g"][-1]:
+        return None
+    dtypes = {"clip_l": first.dtypes[token], "clip_g": second.dtypes[token]}
+    facts = _judged(shapes, dtypes, ())
+    return replace(facts, parts={FIRST: token, SECOND: token}, token=clean_line(token, TRIGGER_MAX))
 
 
 def bundled_embeddings(header: Header) -> dict[str, EmbeddingFacts]:

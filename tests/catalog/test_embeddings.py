@@ -2,18 +2,19 @@
 
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog import Catalog, LiveCatalog
+from catalog import Catalog, LiveCatalog, problems_of
 from tests.catalog.home import ONE_MODEL, Home
 
 TWO = ONE_MODEL + '[models.toy]\nname = "Toy"\npath = "org/toy"\ndemo = true\n'
 
 
-def embedding_bytes(tensors: dict[str, tuple[int, ...]], metadata: Any = None) -> bytes:
+def embedding_bytes(tensors: Mapping[str, tuple[int, ...]], metadata: Any = None) -> bytes:
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
     end = 0
     for name, shape in tensors.items():
@@ -91,6 +92,46 @@ def test_a_lora_with_embeddings_inside_is_a_lora(home: Home) -> None:
     assert (facts.algorithm, facts.base, facts.bundled) == ("LoRA", "SDXL", ("<my.tok>",))
     assert catalog.misfit("both") is None
     assert catalog.embeddings.entries == {}
+
+
+@pytest.mark.parametrize("folder", ["embeddings", "loras"])
+@pytest.mark.parametrize("steps", ["", "-steps-500"])
+def test_one_in_two_files_is_one(home: Home, folder: str, steps: str) -> None:
+    first, second = (
+        put(home, f"{folder}/toy{mark}{steps}.safetensors", embedding_bytes({"<toy>": (width,)}))
+        for mark, width in (("", 768), ("_2", 1280))
+    )
+    catalog = home.read()
+    [entry] = catalog.embeddings.entries.values()
+    assert (entry.key, entry.second, entry.token) == (f"toy{steps}", second.name, "<toy>")
+    assert catalog.embeddings.misfit(entry.key) is None
+    assert catalog.embeddings.facts[entry.key].vectors == 1
+    home.put(second, embedding_bytes({"<other>": (1280,)}))
+    assert len(home.read().embeddings.entries) == 2
+    second.unlink()
+    [alone] = home.read().embeddings.entries.values()
+    assert alone.second is None
+    assert first.exists()
+    assert str(home.read().embeddings.misfit(alone.key)).startswith("made for SD 1.5")
+
+
+def test_an_entry_names_its_second_file(home: Home) -> None:
+    for name, width in (("a", 768), ("b", 1280)):
+        put(home, f"elsewhere/{name}.safetensors", embedding_bytes({"toy": (2, width)}))
+    text = (
+        '[embeddings.toy]\nname = "Toy"\npath = "elsewhere/a.safetensors"\n'
+        'second = "{}.safetensors"\n'
+    )
+    file = home.catalog_dir / "embeddings.toml"
+    home.put(file, text.format("b").encode())
+    catalog = home.read()
+    assert catalog.embeddings.misfit("toy") is None
+    assert problems_of(catalog.embeddings.entries["toy"], home.models_dir) == ()
+    home.put(file, text.format("c").encode())
+    catalog = home.read()
+    [problem] = problems_of(catalog.embeddings.entries["toy"], home.models_dir)
+    assert problem.startswith("second ")
+    assert "c.safetensors' cannot be read" in problem
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,25 @@ def test_paints_what_diffusers_paints_with_it(
     )
 
 
+def test_one_in_two_files_paints_the_same(engine: Engine, tmp_path: Path) -> None:
+    learned = drawn()
+    one = save(tmp_path / "wort.safetensors", learned)
+    first = save(tmp_path / "two/a.safetensors", {"<wort>": learned["clip_l"]})
+    save(tmp_path / "two/b.safetensors", {"<wort>": learned["clip_g"]})
+    entry = EmbeddingEntry(key="wort", name="w", path=str(first), second="b.safetensors")
+    folder = entry.model_copy(update={"path": str(first.parent), "weight_name": "a.safetensors"})
+    whole = paint(engine, using("wort"), offering(wort=one))
+    for each in (entry, folder):
+        offered = replace(catalog(), embeddings=Embeddings({"wort": each}))
+        apart = paint(engine, using("wort"), offered)
+        assert digests(apart) == digests(whole)
+        assert apart.recipe.embeddings != whole.recipe.embeddings
+    (first.parent / "b.safetensors").unlink()
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, using("wort"), replace(offered, embeddings=Embeddings({"wort": entry})))
+    assert failure.value.code == "embedding.missing"
+
+
 def test_a_marked_name_means_the_same_as_the_bare_one(engine: Engine, tmp_path: Path) -> None:
     offered = offering(wort=save(tmp_path / "wort.safetensors", drawn()))
     bare = paint(engine, using("wort"), offered)
