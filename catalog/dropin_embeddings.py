@@ -10,8 +10,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from catalog.dropins import HeaderCache, free_key, path_of, real, slug, weight_files
+from catalog.families import FAMILIES
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
+from catalog.misfit import embedding_misfit
 from catalog.schema import EmbeddingEntry, explain
 from catalog.snapshot import Problem
 from catalog.weight_files import EmbeddingFacts, HeaderError
@@ -66,10 +68,7 @@ def find_embeddings(
         key = free_key(file.stem, taken)
         taken.add(key)
         if file in astray:
-            where = f"an embedding, not a LoRA; use it in a prompt as embedding:{key}"
-            problems.append(
-                Problem(str(file), key, where, mend=f"move it to {models_dir / EMBEDDINGS}")
-            )
+            problems.append(_astray(file, key, said, models_dir))
         elif key != wanted:
             problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
         fields: dict[str, Any] = {
@@ -87,6 +86,15 @@ def find_embeddings(
     return FoundEmbeddings(
         tuple(entries), MappingProxyType(facts), (*listed, *astray), tuple(problems)
     )
+
+
+def _astray(file: Path, key: str, said: EmbeddingFacts, models_dir: Path) -> Problem:
+    if why := embedding_misfit(said, FAMILIES.values()):
+        reason, mend = f"an embedding, not a LoRA, and {why}", "remove it"
+    else:
+        reason = f"an embedding, not a LoRA; use it in a prompt as embedding:{key}"
+        mend = f"move it to {models_dir / EMBEDDINGS}"
+    return Problem(str(file), key, reason, mend)
 
 
 def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path, EmbeddingFacts]]:

@@ -20,7 +20,6 @@ from catalog.schema import AdapterEntry, ModelEntry, explain
 from catalog.snapshot import Problem
 from catalog.weight_files import (
     EMBEDDING,
-    UNKNOWN,
     AdapterFacts,
     EmbeddingFacts,
     HeaderError,
@@ -216,7 +215,7 @@ def find(
 
 def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:
     """Whether a file among the LoRAs is an embedding."""
-    if said.algorithm not in (EMBEDDING, UNKNOWN):
+    if said.algorithm != EMBEDDING:
         return False
     try:
         headers.embedding(file, surely=False)

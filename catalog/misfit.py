@@ -6,6 +6,7 @@ from typing import Literal
 
 from catalog.families import Family
 from catalog.weight_files import (
+    EMBEDDING,
     SUPPORTED,
     UNSUPPORTED,
     AdapterFacts,
@@ -33,6 +34,8 @@ class Misfit:
             return f"made for {self.found}, which fits no model here"
         if self.kind == "flaw":
             return f"it is {self.found}"
+        if self.found == EMBEDDING:
+            return f"a {EMBEDDING} (embedding), not a LoRA: it belongs in embeddings.toml"
         return f"of type {self.found}, which is not supported"
 
 

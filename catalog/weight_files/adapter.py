@@ -25,7 +25,12 @@ from catalog.weight_files.algorithms import (
     UNKNOWN,
 )
 from catalog.weight_files.base_models import INPUT_LAST, Shapes
-from catalog.weight_files.embedding import BUNDLE, bundled_tokens
+from catalog.weight_files.embedding import (
+    BUNDLE,
+    EMBEDDING,
+    bundled_tokens,
+    is_bare_embedding,
+)
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -86,7 +91,7 @@ class AdapterFacts:
     def candidates(self) -> tuple[str, ...]:
         """Words that may trigger it, the author's first; few enough to be displayed."""
         words: dict[str, str] = {}
-        for word in (*self.phrase, *self.tags):
+        for word in (*self.bundled, *self.phrase, *self.tags):
             words.setdefault(word.casefold(), word)
         return tuple(words.values())[: training.WORDS_MAX]
 
@@ -132,9 +137,12 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             conv_ranks[shape[0]] += 1
         if part in _OF_INPUT and base_models.reads_text(module):
             readers.setdefault(module, {})[part] = shape
+    kind = unsupported_kind(strange)
+    if not kind and not found and is_bare_embedding(shapes):
+        kind = EMBEDDING
     structure = base_models.of_tensors(shapes, readers)
     return AdapterFacts(
-        algorithm=unsupported_kind(strange) or _joined(found, convolutions=bool(conv_ranks)),
+        algorithm=kind or _joined(found, convolutions=bool(conv_ranks)),
         base=base_models.refined(structure, metadata),
         certain=bool(structure),
         rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(found) else None),

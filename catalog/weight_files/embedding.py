@@ -123,6 +123,11 @@ def bundled_embeddings(header: Header) -> dict[str, EmbeddingFacts]:
     return found
 
 
+def is_bare_embedding(shapes: Shapes) -> bool:
+    """Whether a file has nothing but one or two tensors that are named after a token."""
+    return bool(_bare(shapes, surely=False))
+
+
 def bundled_tokens(shapes: Shapes) -> tuple[str, ...]:
     """The tokens of the embeddings inside a LoRA that can be used, by the names of its tensors."""
     parts: dict[str, set[str]] = {}
@@ -171,7 +176,7 @@ def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) ->
         return EmbeddingFacts(base=_base_of_one(shapes), flaw=_flaw_of_one(shapes), unused=others)
     made = [shapes[name] for name in pair]
     parts = dict(zip((FIRST, SECOND), pair, strict=True))
-    rows = [1 if len(shape) == 1 else shape[0] for shape in made]
+    rows = [shape[0] if len(shape) == 2 else 1 for shape in made]
     widths = tuple(shape[-1] if shape else 0 for shape in made)
     base = SDXL if widths == _SDXL_WIDTHS else ""
     if any(map(_T5.fullmatch, others)):

@@ -58,8 +58,6 @@ def test_a_file_dropped_in_is_offered(home: Home) -> None:
         {"clip_l": (2, 768), "clip_g": (2, 1280)},
         {"text_encoders_0": (2, 768), "text_encoders_1": (2, 1280)},
         {"tok_l": (2, 768), "tok_g": (2, 1280)},
-        {"emb_params": (2, 768)},
-        {"<tok>": (2, 768)},
     ],
 )
 def test_one_among_the_loras_is_an_embedding_and_the_owner_is_told(
@@ -76,6 +74,31 @@ def test_one_among_the_loras_is_an_embedding_and_the_owner_is_told(
     assert problem.mend == f"move it to {home.models_dir / 'embeddings'}"
 
 
+@pytest.mark.parametrize("tensor", ["emb_params", "<tok>", "string_to_param.*"])
+def test_one_among_the_loras_that_fits_nothing_is_named_too(home: Home, tensor: str) -> None:
+    put(home, "loras/old.safetensors", embedding_bytes({tensor: (2, 768)}))
+    catalog = home.read()
+    assert catalog.adapters == {}
+    assert offered(catalog) == []
+    [problem] = catalog.problems
+    assert problem.reason == (
+        "an embedding, not a LoRA, and made for SD 1.5, which fits no model here"
+    )
+    assert problem.mend == "remove it"
+
+
+@pytest.mark.parametrize("tensors", [{"clip_l": (2, 768), "clip_g": (2, 1280)}, {"t": (768,)}])
+def test_an_entry_for_one_in_the_wrong_file_is_told_where_it_belongs(
+    home: Home, tensors: Mapping[str, tuple[int, ...]]
+) -> None:
+    put(home, "loras/hands.safetensors", embedding_bytes(tensors))
+    home.write(loras='[loras.hands]\nname = "Hands"\npath = "loras/hands.safetensors"\n')
+    catalog = home.read()
+    assert catalog.problems == ()
+    why = str(catalog.misfit("hands"))
+    assert why == ("a textual inversion (embedding), not a LoRA: it belongs in embeddings.toml")
+
+
 def test_a_lora_with_embeddings_inside_is_a_lora(home: Home) -> None:
     name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
     shapes = {
@@ -90,6 +113,7 @@ def test_a_lora_with_embeddings_inside_is_a_lora(home: Home) -> None:
     facts = catalog.facts("both")
     assert facts is not None
     assert (facts.algorithm, facts.base, facts.bundled) == ("LoRA", "SDXL", ("<my.tok>",))
+    assert facts.candidates == ("<my.tok>",)
     assert catalog.misfit("both") is None
     assert catalog.embeddings.entries == {}
 

@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from catalog.weight_files import EmbeddingFacts, Header, bundled_embeddings, embedding_facts
+from catalog.weight_files import (
+    EmbeddingFacts,
+    Header,
+    adapter_facts,
+    bundled_embeddings,
+    embedding_facts,
+    paired_facts,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -85,6 +94,7 @@ USELESS: dict[str, tuple[Shapes, tuple[str, str]]] = {
         {"clip_l": (0, 768), "clip_g": (0, 1280)},
         ("SDXL", "an embedding without vectors"),
     ),
+    "no axes": ({"clip_l": (), "clip_g": ()}, ("", "an embedding without vectors")),
     "three axes": (
         {"clip_l": (1, 4, 768), "clip_g": (1, 4, 1280)},
         ("SDXL", "an embedding without vectors"),
@@ -145,6 +155,24 @@ def test_where_only_embeddings_belong_names_and_widths_matter_less() -> None:
     assert pair is not None
     assert single.flaw == ONE
     assert (pair.parts, pair.flaw) == ({"text_encoder": "tok", "text_encoder_2": "tok_2"}, "")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["clip_l", "clip_g", "clip_g_out", "t5", "emb_params", "<x>", "y.weight"])
+        | st.text(max_size=5),
+        st.lists(st.sampled_from([0, 1, 4, 76, 768, 1024, 1280]), max_size=3).map(tuple),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_no_file_is_too_strange(shapes: Shapes, surely: bool) -> None:
+    said = header(shapes)
+    embedding_facts(said, surely=surely)
+    paired_facts(said, said)
+    bundled_embeddings(header({f"bundle_emb.{name}": shape for name, shape in shapes.items()}))
+    adapter_facts(shapes, {})
 
 
 class TestBundled:
