@@ -22,6 +22,16 @@ def plain_name(name: str) -> str:
     return _EXTENSION.sub("", _FOLDERS.sub("", name.strip()))
 
 
+def spellings(token: str) -> tuple[str, ...]:
+    """How a prompt may name an embedding inside a LoRA, by its token."""
+    return (
+        *(f"embedding:{token}{extension}" for extension in ("", ".safetensors", ".pt", ".bin")),
+        *(f"<{mark}:{token}>" for mark in ("embedding", "embed")),
+        f"<{token}>",
+        token,
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """Every valid entry by key, in the order offered.

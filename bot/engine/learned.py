@@ -1,12 +1,13 @@
 """Learned: what stands in a prompt for vectors instead of words. Imports torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
 from catalog import EmbeddingFacts
+from catalog.embeddings import spellings
 from catalog.weight_files import Header, bundled_embeddings
 
 
@@ -65,19 +66,8 @@ def bundled(header: Header, contents: Tensors) -> tuple[dict[str, Learned], tupl
     for token, facts in bundled_embeddings(header).items():
         vectors = None if facts.flaw else vectors_of(facts, contents)
         if vectors:
-            found[token] = Learned(vectors, (*_forms(token),))
+            found[token] = Learned(vectors, spellings(token))
         else:
             unused += facts.parts.values()
         unused += facts.unused
     return found, tuple(unused)
-
-
-def _forms(token: str) -> Iterator[str]:
-    """How a prompt may name an embedding inside a LoRA; see `bot.request.embeddings`."""
-    yield f"embedding:{token}"
-    yield f"embedding:{token}.safetensors"
-    yield f"<embedding:{token}>"
-    yield f"<embed:{token}>"
-    if not token.startswith("<"):
-        yield f"<{token}>"
-    yield token

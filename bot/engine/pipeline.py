@@ -214,11 +214,10 @@ class Pipeline:
         for adapter in order.adapters:
             adapter_subject = Subject("adapter", adapter.key, report, check_stop)
             adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
-        words = [
-            (self._sources.embedding(each, subject), subject)
-            for each in order.embeddings
-            for subject in (Subject("embedding", each.key, report, check_stop),)
-        ]
+        words = []
+        for embedding in order.embeddings:
+            named = Subject("embedding", embedding.key, report, check_stop)
+            words.append((self._sources.embedding(embedding, named), named))
         reference = None
         if order.reference is not None:
             guide = Subject("reference", public(order.reference.path), report, check_stop)

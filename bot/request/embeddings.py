@@ -16,8 +16,8 @@ from typing import Final
 from bot.errors import InvalidRequest, Refused
 from bot.request import emphasis
 from bot.request.model import EmbeddingUse
-from catalog import Catalog, EmbeddingEntry, ModelEntry
-from catalog.embeddings import plain_name
+from catalog import Catalog, EmbeddingEntry, ModelEntry, Words
+from catalog.embeddings import spellings
 
 NAMES_SHOWN: Final = 10
 _MARKED: Final = re.compile(
@@ -35,14 +35,14 @@ _VALUE_MAX: Final = 100
 class Place:
     """Where embeddings are named: what fits `model`, and what is not `nsfw` unless that is fine.
 
-    own: names of the embeddings inside the LoRAs of the request, casefolded. These take precedence,
-    and the engine finds them by itself.
+    own: what stands for an embedding inside one of the request's LoRAs. These take precedence, and
+        the engine finds them by itself.
     """
 
     catalog: Catalog
     model: ModelEntry
     nsfw: bool
-    own: frozenset[str]
+    own: Words[None]
 
 
 def embeddings_of(
@@ -62,7 +62,8 @@ def embeddings_of(
     if not catalog.embeddings.entries and not any(map(_MARKED.search, texts)):
         return ()
     facts = filter(None, map(catalog.facts, adapters))
-    own = frozenset(token.casefold() for each in facts for token in each.bundled)
+    tokens = [token for each in facts for token in each.bundled]
+    own = Words((word, None) for token in tokens for word in spellings(token))
     place = Place(catalog, model, nsfw, own)
     uses: dict[str, EmbeddingUse] = {}
     for text in texts:
@@ -76,8 +77,9 @@ def check_embeddings(
     uses: Sequence[EmbeddingUse], catalog: Catalog, *, model: ModelEntry, nsfw: bool
 ) -> None:
     """Raise if an embedding that an earlier request uses is not offered here any more."""
+    place = Place(catalog, model, nsfw, Words())
     for key in dict.fromkeys(use.key for use in uses):
-        _offered(key, Place(catalog, model, nsfw, frozenset()))
+        _check(catalog.embeddings.entries.get(key), key, place)
 
 
 def _named(text: str, place: Place) -> Iterator[EmbeddingUse]:
@@ -89,11 +91,14 @@ def _named(text: str, place: Place) -> Iterator[EmbeddingUse]:
             continue
         yield from _unmarked(text, end, mark.start(), place)
         end = mark.end()
+        if own := place.own.at(text, mark.start()):
+            end = own.end
+            continue
         if kind == "run":
             name = _called(text, start, name, place)
             end = start + len(name)
-        if not _is_own(name, place):
-            yield EmbeddingUse(_offered(name, place).key, text[mark.start() : end])
+        entry = _check(place.catalog.embeddings.find(name), name, place)
+        yield EmbeddingUse(entry.key, text[mark.start() : end])
     yield from _unmarked(text, end, len(text), place)
 
 
@@ -102,9 +107,10 @@ def _unmarked(text: str, start: int, end: int, place: Place) -> Iterator[Embeddi
     embeddings = place.catalog.embeddings
     for hit in embeddings.words(text[start:end], nsfw=place.nsfw, model=place.model):
         first, last = start + hit.start, start + hit.end
-        word = text[first:last]
-        if word.casefold() in place.own:
+        own = place.own.at(text, first)
+        if own and own.end >= last:
             continue
+        word = text[first:last]
         if text[max(0, first - 1) : last + 1] == f"<{word}>":
             word = f"<{word}>"
         yield EmbeddingUse(hit.meaning, word)
@@ -117,7 +123,7 @@ def _called(text: str, start: int, run: str, place: Place) -> str:
         (
             run[:end]
             for end in range(len(run), max(len(bare), len(run) - _PUNCTUATION) - 1, -1)
-            if _is_own(run[:end], place) or place.catalog.embeddings.find(run[:end])
+            if place.catalog.embeddings.find(run[:end])
         ),
         bare,
     )
@@ -125,13 +131,9 @@ def _called(text: str, start: int, run: str, place: Place) -> str:
     return text[start : longer.end] if longer and longer.end - start > len(name) else name
 
 
-def _is_own(name: str, place: Place) -> bool:
-    return not place.own.isdisjoint((name.casefold(), plain_name(name).casefold()))
-
-
-def _offered(name: str, place: Place) -> EmbeddingEntry:
+def _check(entry: EmbeddingEntry | None, name: str, place: Place) -> EmbeddingEntry:
+    """`entry`, if it may be used here; None if `name` is unknown."""
     embeddings, nsfw, model = place.catalog.embeddings, place.nsfw, place.model
-    entry = embeddings.find(name)
     if entry is None:
         name = name[:_VALUE_MAX]
         if near := embeddings.nearest(name, nsfw=nsfw, model=model):

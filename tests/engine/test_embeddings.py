@@ -16,6 +16,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import Draft, EmbeddingUse, GenerationRequest, compose
 from catalog import AdapterFacts, Catalog, EmbeddingEntry, Embeddings
+from catalog.embeddings import spellings
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -266,7 +267,9 @@ class TestInsideALora:
         asked = using(*embeddings, prompt=prompt, loras=[("lora", 0.7)])
         return paint(engine, asked, offering({"lora": lora}, **embeddings))
 
-    @pytest.mark.parametrize("word", ["wort", "Wort", "embedding:wort", "<wort>", "<embed:wort>"])
+    @pytest.mark.parametrize(
+        "word", ["wort", "Wort", "embedding:wort.PT", "<wort>", "<embed:wort>"]
+    )
     def test_its_token_stands_for_its_vectors(
         self, engine: Engine, tmp_path: Path, word: str
     ) -> None:
@@ -291,6 +294,24 @@ class TestInsideALora:
             assert with_it.warnings == ()
         # Without the LoRA its token is a word.
         assert paint(engine, request(prompt="a wort")).warnings == ()
+
+    @pytest.mark.parametrize("token", ["<my.tok>", "my tok", "wort(2)"])
+    def test_any_token_works_in_every_spelling_that_is_accepted(
+        self, engine: Engine, tmp_path: Path, token: str
+    ) -> None:
+        learned = drawn()
+        parts = {f"{token}__{part}": each for part, each in learned.items()}
+        both, plain = self.bundle(tmp_path, **parts)
+        alone = save(tmp_path / "alone.safetensors", learned)
+        apart = digests(self.painted(engine, plain, "a wort", wort=alone))
+        offered = replace(
+            offering({"lora": both}), adapter_facts={"lora": AdapterFacts(bundled=(token,))}
+        )
+        for word in spellings(token):
+            escaped = word.replace("(", r"\(").replace(")", r"\)")
+            draft = Draft(prompt=f"a {escaped}", lora="lora:0.7", steps=10, seed=11)
+            assert compose(draft, offered, nsfw=False).embeddings == ()
+            assert digests(self.painted(engine, both, f"a {escaped}")) == apart, word
 
     def test_it_takes_precedence_over_others_of_its_name(
         self, engine: Engine, tmp_path: Path

@@ -212,8 +212,13 @@ def test_in_an_age_restricted_channel_all_may_be_used() -> None:
 
 class TestInsideLoras:
     def test_their_words_are_left_to_the_engine(self) -> None:
-        prompt = "easynegative, embedding:EasyNegative, <t>, embedding:<t>, <embed:<t>"
+        prompt = "easynegative, embedding:EasyNegative.pt. <easynegative> <t>, (embedding:<t>:1.2)"
         assert named(prompt, lora="bundle") == []
+
+    def test_a_folder_before_their_name_is_no_spelling_of_theirs(self) -> None:
+        assert named("embedding:sdxl/easynegative", lora="bundle") == [
+            ("easynegative", "embedding:sdxl/easynegative")
+        ]
 
     def test_without_that_lora_they_are_like_any_other(self) -> None:
         assert named("easynegative") == [("easynegative", "easynegative")]
