@@ -1,4 +1,4 @@
-"""The command line: `python main.py [run|imagine|models|loras|playground|sync|check]`."""
+"""The command line: `python main.py [run|imagine|models|loras|…]`; `--help` lists them all."""
 
 import argparse
 import io

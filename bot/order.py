@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
-from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog import AdapterEntry, Catalog, EmbeddingEntry, ModelEntry, ReferenceEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Order:
     model: the entry of `request.model`. adapters: those of `request.adapters`, in that order.
     reference: the IP-Adapter; None if the request has no reference image.
     pictures: the PNG file for each sha256 in `request.inputs`.
+    embeddings: those of `request.embedding_keys`, in that order.
     """
 
     request: GenerationRequest
@@ -26,6 +27,7 @@ class Order:
     adapters: tuple[AdapterEntry, ...] = ()
     reference: ReferenceEntry | None = None
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    embeddings: tuple[EmbeddingEntry, ...] = ()
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -42,8 +44,8 @@ def order_of(
     picture: reads the file stored under a sha256; may block on disk. Raises OSError if there is
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
-    Raises JobFailed: model.gone, picture.gone, adapter.gone, reference.none; and OSError if a
-    picture is there but cannot be read.
+    Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, reference.none; and
+    OSError if a picture is there but cannot be read.
     """
     if request.model not in catalog.models:
         raise JobFailed("model.gone", model=request.model)
@@ -54,6 +56,9 @@ def order_of(
     for use in request.adapters:
         if use.key not in catalog.adapters:
             raise JobFailed("adapter.gone", adapter=use.key)
+    for key in request.embedding_keys:
+        if key not in catalog.embeddings.entries:
+            raise JobFailed("embedding.gone", embedding=key)
     if request.reference is not None and catalog.reference is None:
         raise JobFailed("reference.none")
     return Order(
@@ -62,4 +67,5 @@ def order_of(
         adapters=tuple(catalog.adapters[use.key] for use in request.adapters),
         reference=catalog.reference if request.reference else None,
         pictures=pictures,
+        embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
     )

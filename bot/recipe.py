@@ -13,7 +13,7 @@ class Weights:
     name: catalog key (checkpoint, adapter) or the path in the catalog (VAE).
     sha256: hex digest of the file, or of the sorted file digests of a folder.
     short: its hash on Civitai and in AUTOMATIC1111: 10 hex digits of `sha256` for a
-        checkpoint, 12 of the tensor data's sha256 ("AutoV3") for an adapter.
+        checkpoint, 12 for an embedding, 12 of the tensor data's sha256 ("AutoV3") for an adapter.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Recipe:
     vae: None if the checkpoint's own was used.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
+    embeddings: in the order of `request.embedding_keys`.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.
     """
@@ -37,16 +38,20 @@ class Recipe:
     vae: Weights | None = None
     adapters: tuple[Weights, ...] = ()
     reference: tuple[Weights, ...] = ()
+    embeddings: tuple[Weights, ...] = ()
     scheduler: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
-        return {**asdict(self), "request": self.request.to_dict()}
+        data = {**asdict(self), "request": self.request.to_dict()}
+        if not self.embeddings:
+            del data["embeddings"]  # so that recipes without any are as ever
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Accepts recipes of earlier versions, which had no `reference`."""
+        """Accepts recipes of earlier versions, which had no `reference` and no `embeddings`."""
         vae = data["vae"]
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
@@ -54,6 +59,7 @@ class Recipe:
             vae=Weights(**vae) if vae else None,
             adapters=tuple(Weights(**weights) for weights in data["adapters"]),
             reference=tuple(Weights(**weights) for weights in data.get("reference", ())),
+            embeddings=tuple(Weights(**weights) for weights in data.get("embeddings", ())),
             scheduler=data["scheduler"],
             environment=data["environment"],
         )
@@ -66,6 +72,7 @@ class Recipe:
             (self.vae, earlier.vae),
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),
+            *zip(self.embeddings, earlier.embeddings, strict=False),
         ):
             if now != then:
                 changed.append((now or then or self.checkpoint).name)

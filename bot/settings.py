@@ -89,8 +89,8 @@ class Settings(BaseSettings):
     models_dir: Path = Field(
         default=Path("models"),
         alias="IMAGEN_MODELS_DIR",
-        description="Folder for your own model files and for downloads: `checkpoints/`, `loras/` "
-        "and `hub/`.",
+        description="Folder for your own model files and for downloads: `checkpoints/`, `loras/`, "
+        "`embeddings/` and `hub/`.",
     )
     demo: bool = Field(
         default=False,

@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.embeddings import Embeddings
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
@@ -7,9 +8,10 @@ from catalog.misfit import Misfit
 from catalog.ranges import FloatRange, IntRange
 from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
-from catalog.schema import AdapterEntry, FastPreset, ModelEntry, ReferenceEntry
+from catalog.schema import AdapterEntry, EmbeddingEntry, FastPreset, ModelEntry, ReferenceEntry
 from catalog.snapshot import Catalog, CatalogError, Problem
-from catalog.weight_files import UNKNOWN, AdapterFacts
+from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
+from catalog.words import Words
 
 __all__ = [
     "SCHEDULERS",
@@ -21,6 +23,9 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Demos",
+    "EmbeddingEntry",
+    "EmbeddingFacts",
+    "Embeddings",
     "FastPreset",
     "FloatRange",
     "IntRange",
@@ -30,6 +35,7 @@ __all__ = [
     "ModelEntry",
     "Problem",
     "ReferenceEntry",
+    "Words",
     "locate",
     "locate_entry",
     "problems_of",

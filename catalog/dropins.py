@@ -18,7 +18,16 @@ from catalog.limits import KEY_MAX, NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, ModelEntry, explain
 from catalog.snapshot import Problem
-from catalog.weight_files import AdapterFacts, HeaderError, adapter_facts, read_header
+from catalog.weight_files import (
+    EMBEDDING,
+    AdapterFacts,
+    EmbeddingFacts,
+    HeaderError,
+    adapter_facts,
+    embedding_facts,
+    paired_facts,
+    read_header,
+)
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -36,6 +45,7 @@ class HeaderCache:
 
     _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
+    _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
 
     def title(self, file: Path) -> str:
         """`ss_output_name` of a checkpoint, or ''. Raises HeaderError if the file is broken."""
@@ -53,16 +63,40 @@ class HeaderCache:
 
         return _once(self._facts, file, read)
 
+    def embedding(self, file: Path, *, surely: bool = True) -> EmbeddingFacts:
+        """What an embedding file says about itself. surely: see `embedding_facts`.
+
+        Raises HeaderError if the file is broken or something else.
+        """
+
+        def read() -> EmbeddingFacts:
+            facts = embedding_facts(read_header(file), surely=surely)
+            if facts is None:
+                raise HeaderError("it is not an embedding (textual inversion)")
+            return facts
+
+        return _once(self._embeddings, file, read)
+
+    def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
+        """What an embedding in two files says about itself; None if they are no such files."""
+        try:
+            if self.embedding(first).vectors or self.embedding(second).vectors:
+                return None
+            return paired_facts(read_header(first), read_header(second))
+        except HeaderError:
+            return None
+
     @property
     def adapter_stamps(self) -> tuple[Stamp, ...]:
-        """Stamps of the adapter files that were read, valid or not."""
-        return tuple(self._facts)
+        """Stamps of the adapter and embedding files that were read, valid or not."""
+        return (*self._facts, *self._embeddings)
 
     def forget_all_but(self, files: Collection[Path]) -> None:
         """Drop everything that is cached for other files."""
         kept = {str(file) for file in files}
         self._titles = {stamp: said for stamp, said in self._titles.items() if stamp[0] in kept}
         self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
+        self._embeddings = {s: said for s, said in self._embeddings.items() if s[0] in kept}
 
 
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
@@ -88,6 +122,7 @@ class Found:
     """What is in the folders: valid entries, the files they were made from, and problems.
 
     facts: what the files of the adapters say, by key.
+    astray: embeddings that lie among the LoRAs.
     """
 
     models: tuple[ModelEntry, ...]
@@ -95,6 +130,7 @@ class Found:
     problems: tuple[Problem, ...]
     facts: Mapping[str, AdapterFacts]
     files: tuple[Path, ...]
+    astray: tuple[Path, ...] = ()
 
 
 def weight_files(models_dir: Path, folder: str) -> list[Path]:
@@ -129,6 +165,7 @@ def find(
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
+    astray: list[Path] = []
     files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
@@ -140,18 +177,21 @@ def find(
                     title = headers.title(file)
                 else:
                     said = headers.facts(file)
+                    if _is_embedding(file, said, headers):
+                        astray.append(file)
+                        continue
                     title = said.title
             except HeaderError as error:
                 problems.append(Problem(str(file), slug(file.stem), f"not offered: {error}"))
                 continue
-            key, wanted = _free_key(file.stem, taken), slug(file.stem)
+            key, wanted = free_key(file.stem, taken), slug(file.stem)
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
             fields: dict[str, Any] = {
                 "key": key,
                 "name": clean_line(title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
-                "path": _path(file, models_dir),
+                "path": path_of(file, models_dir),
             }
             try:
                 if folder == CHECKPOINTS:
@@ -169,7 +209,19 @@ def find(
         tuple(problems),
         MappingProxyType(facts),
         (*files[CHECKPOINTS], *files[LORAS]),
+        tuple(astray),
     )
+
+
+def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:
+    """Whether a file among the LoRAs is an embedding."""
+    if said.algorithm != EMBEDDING:
+        return False
+    try:
+        headers.embedding(file, surely=False)
+    except HeaderError:
+        return False
+    return True
 
 
 def real(path: Path) -> Path:
@@ -185,7 +237,7 @@ def slug(stem: str) -> str:
     return key or f"file-{zlib.crc32(os.fsencode(stem)):08x}"
 
 
-def _free_key(stem: str, taken: Collection[str]) -> str:
+def free_key(stem: str, taken: Collection[str]) -> str:
     wanted = slug(stem)
     return next(key for key in _numbered(wanted) if key not in taken)
 
@@ -199,7 +251,7 @@ def _numbered(key: str) -> Iterator[str]:
         number += 1
 
 
-def _path(file: Path, models_dir: Path) -> str:
+def path_of(file: Path, models_dir: Path) -> str:
     # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
     if real(file).is_relative_to(real(models_dir)):
         return file.relative_to(models_dir).as_posix()

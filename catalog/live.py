@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Never
 
 from catalog import dropins
-from catalog.reader import ADAPTERS_FILE, MODELS_FILE, Demos, read_catalog
+from catalog.dropin_embeddings import EMBEDDINGS
+from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.snapshot import Catalog, CatalogError, Problem
 
 log = logging.getLogger(__name__)
@@ -81,21 +82,21 @@ class LiveCatalog:
         )
 
     def _stamps(self) -> tuple[_Stamp, ...]:
-        files = [self._catalog_dir / MODELS_FILE, self._catalog_dir / ADAPTERS_FILE]
-        stamps = [_stamp(file) for file in files]
-        for folder in (dropins.CHECKPOINTS, dropins.LORAS):
+        files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE)
+        stamps = [_stamp(self._catalog_dir / file) for file in files]
+        for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS):
             stamps += _listing(self._models_dir / folder)
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
         return tuple(stamps)
 
     def _changed(self) -> tuple[dropins.Stamp, ...]:
-        """Adapter files outside the drop-in folder that have changed since they were read."""
-        listed = str(self._models_dir / dropins.LORAS)
+        """Adapter files outside the drop-in folders that have changed since they were read."""
+        listed = {str(self._models_dir / folder) for folder in (dropins.LORAS, EMBEDDINGS)}
         known = [
             stamp
             for stamp in self._headers.adapter_stamps
-            if stamp[0].rpartition(os.sep)[0] != listed
+            if stamp[0].rpartition(os.sep)[0] not in listed
         ]
         now = [_stamp(Path(path))[:3] for path, _, _ in known]
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)

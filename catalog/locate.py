@@ -6,13 +6,13 @@ from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
-from catalog.schema import AdapterEntry, ModelEntry
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_header
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
 BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
-LOCAL_FOLDERS: Final = ("checkpoints", "loras")
+LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings")
 """Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
 Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing"]
@@ -142,7 +142,7 @@ def _commit(ref: Path) -> str | None:
     return name if re.fullmatch(r"[A-Za-z0-9]+", name) else None
 
 
-def locate_entry(entry: ModelEntry | AdapterEntry, models_dir: Path) -> Location:
+def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path) -> Location:
     """Where everything that `entry` needs is: its weights and, for a model, VAE and configuration.
 
     Returns the location of the weights, unless something else is missing or not downloaded yet.
@@ -176,16 +176,27 @@ def weight_file(found: Location, weight_name: str | None) -> Path | None:
     return files[0] if len(files) == 1 else None
 
 
-def problems_of(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
+def second_file(found: Path, second: str) -> Path:
+    """Where the other file of an embedding in two is. found: the first, or the folder of both."""
+    return (found if found.is_dir() else found.parent) / second
+
+
+def problems_of(
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
+) -> tuple[str, ...]:
     """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
 
     Lists folders and reads the header of a local .safetensors file; never raises.
     """
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     problems = [*_problems_of_path("path", entry.path, models_dir, found, entry.weight_name)]
-    if isinstance(entry, AdapterEntry):
+    if not isinstance(entry, ModelEntry):
         if found.kind == "folder" and found.path and entry.weight_name is None:
             problems += _problems_of_choice(found.path)
+        if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
+            beside = second_file(found.path, entry.second)
+            if found.kind != "cached" or beside.exists():
+                problems += _problems_of_file("second", beside)
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
         problems += _problems_of_layout("path", found.path, "model_index.json")

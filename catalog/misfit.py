@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.families import Family
-from catalog.weight_files import SUPPORTED, UNSUPPORTED, AdapterFacts
+from catalog.weight_files import (
+    EMBEDDING,
+    SUPPORTED,
+    UNSUPPORTED,
+    AdapterFacts,
+    EmbeddingFacts,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why an adapter fits none of the models, or not the requested one.
+    """Why an adapter or embedding fits none of the models, or not the requested one.
 
-    found: its base, its algorithm, or the keys of the models it is limited to, depending on `kind`.
+    found: its base, its algorithm, the keys of the models it is limited to, or what it is instead
+        of something that can be used, depending on `kind`.
     allowed: what would have fitted.
     """
 
-    kind: Literal["base", "algorithm", "models"]
+    kind: Literal["base", "algorithm", "models", "flaw"]
     found: str
     allowed: str
 
@@ -25,6 +32,10 @@ class Misfit:
             return f"only for {self.found}"
         if self.kind == "base":
             return f"made for {self.found}, which fits no model here"
+        if self.kind == "flaw":
+            return f"it is {self.found}"
+        if self.found == EMBEDDING:
+            return f"a {EMBEDDING} (embedding), not a LoRA: it belongs in embeddings.toml"
         return f"of type {self.found}, which is not supported"
 
 
@@ -38,4 +49,14 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases and (facts.certain or not vouched):
         return Misfit("base", facts.base, ", ".join(bases))
+    return None
+
+
+def embedding_misfit(facts: EmbeddingFacts, families: Iterable[Family]) -> Misfit | None:
+    """Why the embedding fits no model of these families; None if it fits one."""
+    bases = [base for family in families for base in family.adapter_bases]
+    if facts.base and facts.base not in bases:
+        return Misfit("base", facts.base, ", ".join(bases))
+    if facts.flaw:
+        return Misfit("flaw", facts.flaw, "")
     return None

@@ -1,4 +1,4 @@
-"""Reads the catalog, two TOML files and the drop-in folders, into one `Catalog`."""
+"""Reads the catalog, its TOML files and the drop-in folders, into one `Catalog`."""
 
 import contextlib
 import tomllib
@@ -12,19 +12,23 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog import dropins
-from catalog.locate import Location, locate, weight_file
-from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry, explain
+from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
+from catalog.embeddings import Embeddings
+from catalog.locate import Location, locate, second_file, weight_file
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, Problem
 from catalog.weight_files import AdapterFacts, HeaderError
 
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
+EMBEDDINGS_FILE: Final = "embeddings.toml"
+"""May be absent."""
 
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
 """How to treat entries marked `demo`; "default" offers them first, one of them as the default."""
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry)
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry)
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ def read_catalog(
     demos: Demos = "hidden",
     headers: dropins.HeaderCache | None = None,
 ) -> Catalog:
-    """Read `models.toml` and `loras.toml` of `catalog_dir`, and the drop-ins of `models_dir`.
+    """Read the TOML files of `catalog_dir`, and the drop-ins of `models_dir`.
 
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated.
@@ -61,17 +65,30 @@ def read_catalog(
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
     headers = headers or dropins.HeaderCache()
+    embedding_file = catalog_dir / EMBEDDINGS_FILE
+    written = _parse(embedding_file) if embedding_file.exists() else {}
+    embeddings = _read(embedding_file, written, "embeddings", EmbeddingEntry)
+    words = _places(models_dir, embeddings.tables)
     places = _places(models_dir, adapters.tables)
+    claimed = _claimed(
+        [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
+    )
     found = dropins.find(
         models_dir,
-        claimed=_claimed([*_places(models_dir, models.tables).values(), *places.values()]),
+        claimed=claimed,
         model_keys=models.tables.keys(),
         adapter_keys=adapters.tables.keys(),
         headers=headers,
     )
+    found_embeddings = find_embeddings(
+        models_dir, found.astray, claimed=claimed, keys=embeddings.tables.keys(), headers=headers
+    )
     files = _files(adapters.entries, places)
     facts = {**_facts(files, headers), **found.facts}
-    headers.forget_all_but([*found.files, *files.values()])
+    word_files = _files(embeddings.entries, words)
+    headers.forget_all_but(
+        [*found.files, *files.values(), *found_embeddings.files, *word_files.values()]
+    )
     every_model = {**models.entries, **{m.key: m for m in found.models}}
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     default, default_problems = _default(file, data, every_model)
@@ -89,8 +106,32 @@ def read_catalog(
             *adapters.problems,
             *_unknown_models(adapter_file, adapters.entries, models.tables, every_model),
             *found.problems,
+            *embeddings.problems,
+            *_unknown_models(embedding_file, embeddings.entries, models.tables, every_model),
+            *found_embeddings.problems,
         ),
         adapter_facts=MappingProxyType(facts),
+        embeddings=_embeddings(embeddings.entries, word_files, found_embeddings, headers),
+    )
+
+
+def _embeddings(
+    entries: Mapping[str, EmbeddingEntry],
+    files: Mapping[str, Path],
+    found: FoundEmbeddings,
+    headers: dropins.HeaderCache,
+) -> Embeddings:
+    facts = dict(found.facts)
+    for key, file in files.items():
+        # Errors in the file of an entry are reported by `problems_of`.
+        with contextlib.suppress(HeaderError):
+            facts[key] = headers.embedding(file)
+            second = entries[key].second
+            if second and (said := headers.embedding_in_two(file, second_file(file, second))):
+                facts[key] = said
+    return Embeddings(
+        MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
+        MappingProxyType(facts),
     )
 
 
@@ -188,10 +229,10 @@ def _claimed(places: Iterable[tuple[Location, str | None]]) -> frozenset[Path]:
 
 
 def _files(
-    adapters: Mapping[str, AdapterEntry], places: Mapping[str, tuple[Location, str | None]]
+    entries: Collection[str], places: Mapping[str, tuple[Location, str | None]]
 ) -> dict[str, Path]:
     """The weight files that are on this machine, by key."""
-    located = ((key, weight_file(*places[key])) for key in adapters)
+    located = ((key, weight_file(*places[key])) for key in entries)
     return {key: file for key, file in located if file is not None}
 
 
@@ -252,13 +293,13 @@ def _unknown_adapters(
 
 def _unknown_models(
     file: Path,
-    adapters: Mapping[str, AdapterEntry],
+    entries: Mapping[str, AdapterEntry] | Mapping[str, EmbeddingEntry],
     tables: Mapping[str, Any],
     models: Mapping[str, ModelEntry],
 ) -> list[Problem]:
     return [
-        Problem(str(file), adapter.key, f"models names {key!r}, which is not in {MODELS_FILE}")
-        for adapter in adapters.values()
-        for key in adapter.models
+        Problem(str(file), entry.key, f"models names {key!r}, which is not in {MODELS_FILE}")
+        for entry in entries.values()
+        for key in entry.models
         if key not in models and key not in tables
     ]

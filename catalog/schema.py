@@ -217,6 +217,27 @@ class AdapterEntry(_Entry):
     models: Keys = ()
 
 
+class EmbeddingEntry(_Entry):
+    """One embedding (textual inversion) that users can name in a prompt.
+
+    path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    second: the file beside it with the vectors for the second text encoder, where they are in two.
+    token: the word that stands for it in a prompt, as well as the key and the file's name.
+    models: keys of the models it fits; empty means all.
+    """
+
+    second: WeightFile | None = None
+    token: Annotated[Line, Field(max_length=TRIGGER_MAX)] = ""
+    models: Keys = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What users may type for it: its key, its file's name and its token."""
+        file = self.weight_name or self.path
+        stem = PurePosixPath(file.replace("\\", "/")).name.removesuffix(".safetensors")
+        return tuple(dict.fromkeys(filter(None, (self.key, stem, self.token))))
+
+
 # What pydantic's error types expect, worded for an owner who edits TOML.
 _EXPECTED: Final = {
     "bool_type": "true or false",

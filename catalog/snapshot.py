@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
@@ -20,11 +21,13 @@ class Problem:
     """Why an entry is left out, or what about it the owner probably did not intend.
 
     file: path of the file it is in. key: of the entry, empty for the file as a whole.
+    mend: how to fix it, where that does not follow from the kind of file.
     """
 
     file: str
     key: str
     reason: str
+    mend: str = ""
 
     def __str__(self) -> str:
         return one_line(": ".join(filter(None, (self.file, self.key, self.reason))))
@@ -38,6 +41,7 @@ class Catalog:
     default: key of an enabled model; empty if there is none.
     reference: the IP-Adapter for reference images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
+    embeddings: what prompts may name.
     """
 
     models: Mapping[str, ModelEntry]
@@ -46,6 +50,7 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
     reference: ReferenceEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
+    embeddings: Embeddings = field(default_factory=Embeddings)
     _misfits: Mapping[str | None, Mapping[str, Misfit]] = field(init=False, repr=False)
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)

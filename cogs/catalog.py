@@ -1,4 +1,4 @@
-"""/models and /loras: the models and LoRAs on offer."""
+"""/models, /loras and /embeddings: what is on offer."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -15,7 +15,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.chat.ui.pages import loras_page, models_page
+from bot.chat.ui.pages import embeddings_page, loras_page, models_page
 from bot.request import find_model
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
@@ -38,6 +38,10 @@ class ModelsPageId(PageId):
 
 class LorasPageId(PageId):
     prefix: ClassVar[str] = "loras"
+
+
+class EmbeddingsPageId(PageId):
+    prefix: ClassVar[str] = "embeddings"
 
 
 class CatalogCog(commands.Cog):
@@ -73,6 +77,12 @@ class CatalogCog(commands.Cog):
         nsfw = age_restricted(interaction.channel)
         return model_choices(text, self._catalog.current, nsfw=nsfw)
 
+    @app_commands.command(description="command.embeddings.description")
+    @app_commands.guild_only()
+    async def embeddings(self, interaction: Interaction) -> None:
+        embed, view = await self.page(interaction, EmbeddingsPageId(0))
+        await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
+
     async def page(
         self, interaction: Interaction, wanted: PageId
     ) -> tuple[discord.Embed, discord.ui.View]:
@@ -94,6 +104,9 @@ class CatalogCog(commands.Cog):
                 loaded=self._loaded(),
                 states=await asyncio.to_thread(self._states, say, offered),
             )
+        elif isinstance(wanted, EmbeddingsPageId):
+            embeddings = catalog.embeddings.offered(nsfw=nsfw)
+            embed, page, pages = embeddings_page(say, embeddings, wanted.page, catalog=catalog)
         else:
             adapters = catalog.offered_adapters(nsfw=nsfw)
             embed, page, pages = loras_page(
@@ -143,5 +156,5 @@ async def setup(bot: ImagenBot) -> None:
     models_dir = backend.settings.models_dir.absolute()
     cog = CatalogCog(bot.services.texts, backend.catalog, models_dir, backend.loaded)
     await bot.add_cog(cog)
-    for ids in (ModelsPageId, LorasPageId):
+    for ids in (ModelsPageId, LorasPageId, EmbeddingsPageId):
         bot.components.add(PageButton(ids, cog))

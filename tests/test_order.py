@@ -7,8 +7,15 @@ import pytest
 
 from bot.errors import JobFailed
 from bot.order import Order, order_of
-from bot.request import AdapterUse, GenerationRequest, InitImage, Reference
-from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from bot.request import AdapterUse, EmbeddingUse, GenerationRequest, InitImage, Reference
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    EmbeddingEntry,
+    Embeddings,
+    ModelEntry,
+    ReferenceEntry,
+)
 
 OVER, GUIDE = "1" * 64, "2" * 64
 KEPT = {OVER: b"one picture", GUIDE: b"another"}
@@ -110,3 +117,16 @@ def test_what_is_no_sha256_is_a_picture_that_is_gone() -> None:
     with pytest.raises(JobFailed) as failure:
         order_of(asking(), CATALOG, refuse)
     assert failure.value.code == "picture.gone"
+
+
+def test_embeddings_are_there_once_each_in_the_order_of_the_request() -> None:
+    fine, soft = (EmbeddingEntry(key=key, name=key, path=key) for key in ("fine", "soft"))
+    catalog = Catalog(
+        CATALOG.models, {}, "demo", embeddings=Embeddings({"fine": fine, "soft": soft})
+    )
+    uses = [EmbeddingUse(key, word) for key, word in (("soft", "a"), ("fine", "b"), ("soft", "c"))]
+    plain = asking(adapters=(), init_image=None, reference=None, embeddings=tuple(uses))
+    assert resolved(plain, catalog).embeddings == (soft, fine)
+    with pytest.raises(JobFailed) as failure:
+        resolved(plain)
+    assert (failure.value.code, failure.value.params) == ("embedding.gone", {"embedding": "soft"})

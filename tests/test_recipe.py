@@ -22,6 +22,7 @@ RECIPES = st.builds(
     vae=st.none() | WEIGHTS,
     adapters=st.lists(WEIGHTS, max_size=4).map(tuple),
     reference=st.just(()) | st.tuples(WEIGHTS, WEIGHTS),
+    embeddings=st.lists(WEIGHTS, max_size=2).map(tuple),
     scheduler=st.dictionaries(st.text(), JSON, max_size=3),
     environment=st.dictionaries(st.text(), st.text(), max_size=3),
 )
@@ -69,3 +70,15 @@ def test_one_from_before_references_is_read() -> None:
 
 def test_it_does_not_show_its_prompt() -> None:
     assert CANARY not in repr(recipe())
+
+
+def test_another_embedding_is_named() -> None:
+    before = replace(recipe(), embeddings=(Weights("hands", "1", "1"),))
+    after = replace(before, embeddings=(Weights("hands", "2", "2"),))
+    assert after.changed_since(before) == ("hands",)
+
+
+def test_without_embeddings_it_is_written_as_ever() -> None:
+    data = recipe().to_dict()
+    assert "embeddings" not in data
+    assert "embeddings" not in data["request"]

@@ -20,6 +20,7 @@ from catalog import (
     AdapterEntry,
     Catalog,
     CatalogError,
+    EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
     locate,
@@ -40,6 +41,9 @@ MEND = {
     ".safetensors": "download the file again, rename it if its name is taken, or delete it",
 }
 """How to fix a catalog problem, by the extension of the file it is in."""
+
+
+_AN = {"LoRA": "a LoRA", "embedding": "an embedding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,8 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         )
         return
     for problem in catalog.problems:
-        yield Finding(f"catalog: {problem}", MEND[Path(problem.file).suffix.lower()])
+        mend = problem.mend or MEND[Path(problem.file).suffix.lower()]
+        yield Finding(f"catalog: {problem}", mend)
     if not catalog.default:
         yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
     yield from _entries(catalog, models_dir)
@@ -169,15 +174,21 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     downloads = 0
     if catalog.reference is not None:
         yield _reference(catalog.reference, models_dir)
-    for kind, entries in (("model", catalog.models), ("LoRA", catalog.adapters)):
+    embeddings = catalog.embeddings
+    for kind, entries in (
+        ("model", catalog.models),
+        ("LoRA", catalog.adapters),
+        ("embedding", embeddings.entries),
+    ):
         for entry in entries.values():
             if not entry.enabled:
                 yield Finding(f"{kind} {entry.key}: disabled, not checked")
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
+            why = embeddings.misfit(entry.key) if kind == "embedding" else why
             if not problems and why:
-                mend = "remove it, or replace it with a LoRA for SDXL"
+                mend = f"remove it, or replace it with {_AN[kind]} for SDXL"
                 yield Finding(f"{kind} {entry.key}: {why}", mend)
                 continue
             if problems:
@@ -201,7 +212,9 @@ def _reference(entry: ReferenceEntry, models_dir: Path) -> Finding:
     return Finding(f"reference: {here}")
 
 
-def _unreadable(entry: ModelEntry | AdapterEntry, models_dir: Path) -> tuple[str, ...]:
+def _unreadable(
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
+) -> tuple[str, ...]:
     """What is wrong with the files in its local folder; those of the hub are checked there."""
     place = locate_entry(entry, models_dir)
     if place.path is None or place.kind != "folder":

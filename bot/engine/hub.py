@@ -65,11 +65,19 @@ class Hub:
                 done += sizes[name]
         except GatedRepoError:
             raise subject.failed(
-                "model.gated", "adapter.gated", "reference.gated", path=repository
+                "model.gated",
+                "adapter.gated",
+                "embedding.gated",
+                "reference.gated",
+                path=repository,
             ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
             raise subject.failed(
-                "model.not_on_hub", "adapter.not_on_hub", "reference.not_on_hub", path=repository
+                "model.not_on_hub",
+                "adapter.not_on_hub",
+                "embedding.not_on_hub",
+                "reference.not_on_hub",
+                path=repository,
             ) from None
         except (
             httpx2.HTTPError,
@@ -79,13 +87,18 @@ class Hub:
             TimeoutError,
         ) as error:
             raise subject.failed(
-                "model.unreachable", "adapter.unreachable", "reference.unreachable", path=repository
+                "model.unreachable",
+                "adapter.unreachable",
+                "embedding.unreachable",
+                "reference.unreachable",
+                path=repository,
             ) from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise subject.failed(
                 "model.download_failed",
                 "adapter.download_failed",
+                "embedding.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

@@ -12,13 +12,14 @@ import PIL.Image
 import torch
 from PIL.Image import Image
 
-from bot.engine import patches, pixels, sampling
+from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
+from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, paint_image
@@ -32,18 +33,14 @@ from bot.engine.weights import WeightCache
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import Painting
-from bot.progress import Notice, Progress, Stage
+from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
 
-_SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
-"""Reason in `AdapterFile.skipped` → code of the notice."""
 ENGINE: Final = "2"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
 to the weights in one operation."""
-NAME_SHOWN: Final = 100
-"""Characters shown of a module's name, which may have any length in the file."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -62,6 +59,7 @@ class _Needed:
     subject: Subject
     files: ModelFiles
     adapters: tuple[tuple[Path, Subject], ...]
+    embeddings: tuple[tuple[Source, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
     pictures: Mapping[str, Image]
 
@@ -140,10 +138,19 @@ class Pipeline:
         chosen = self._plan(profile, request.final_size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         read = self._apply_adapters(needed, resident, chosen)
+        encoders = {name: resident.network(name) for name in needed.family.text_encoders}
+        learned = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
+        told = (
+            *notices.of_adapters(needed.adapters, read, encoders),
+            *notices.of_embeddings(needed.embeddings, learned),
+        )
+        learned += [
+            each for file in read for each in file.embeddings.values() if each.fits(encoders)
+        ]
         check_stop()
         images = []
         with torch.inference_mode():
-            prepared = self._prepare(needed, resident, chosen, recipe)
+            prepared = self._prepare(needed, resident, chosen, recipe, learned)
             for number in range(request.count):
                 image, scheduler = paint_image(prepared, number)
                 images.append(image)
@@ -153,7 +160,7 @@ class Pipeline:
             environment={**self._place.describe(), **_described(profile, prepared)},
         )
         self._compile(needed.entry, resident, chosen)
-        return Painting(tuple(images), recipe, _notices(needed.adapters, read))
+        return Painting(tuple(images), recipe, told)
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
@@ -207,6 +214,10 @@ class Pipeline:
         for adapter in order.adapters:
             adapter_subject = Subject("adapter", adapter.key, report, check_stop)
             adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
+        words = []
+        for embedding in order.embeddings:
+            named = Subject("embedding", embedding.key, report, check_stop)
+            words.append((self._sources.embedding(embedding, named), named))
         reference = None
         if order.reference is not None:
             guide = Subject("reference", public(order.reference.path), report, check_stop)
@@ -218,6 +229,7 @@ class Pipeline:
             subject,
             files,
             tuple(adapters),
+            tuple(words),
             reference,
             pictures,
         )
@@ -234,6 +246,7 @@ class Pipeline:
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
         adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
+        words = tuple(self._embedding_weights(files, each) for files, each in needed.embeddings)
         if needed.reference:
             files, subject = needed.reference
             check_headers(files, subject)
@@ -250,6 +263,7 @@ class Pipeline:
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             adapters=adapters,
             reference=reference,
+            embeddings=words,
         )
 
     def _digest(self, source: Source, subject: Subject) -> str:
@@ -268,6 +282,11 @@ class Pipeline:
             path, lambda: patches.check_header(path, subject).data_start, tick
         )
         return Weights(subject.key, whole, data[:12])
+
+    def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
+        embeddings.check_headers(files, subject)
+        digest = self._digest(files, subject)
+        return Weights(subject.key, digest, digest[:12])
 
     def _load(self, needed: _Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
@@ -298,12 +317,17 @@ class Pipeline:
         return tuple(read)
 
     def _prepare(
-        self, needed: _Needed, resident: Resident, chosen: Plan, recipe: Recipe
+        self,
+        needed: _Needed,
+        resident: Resident,
+        chosen: Plan,
+        recipe: Recipe,
+        learned: Sequence[Learned],
     ) -> Prepared:
         """Encode the prompts and input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
-        encoded = family.encode(resident, request, guided=guidance.on)
+        encoded = family.encode(resident, request, learned, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
@@ -353,31 +377,6 @@ def _decoded(png: bytes) -> Image:
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     """The networks that a job needs first."""
     return family.text_encoders if chosen.park_denoiser else family.networks
-
-
-def _notices(
-    adapters: Sequence[tuple[Path, Subject]], read: Sequence[AdapterFile]
-) -> tuple[Notice, ...]:
-    """For adapters that fit only in part: how much took effect, then why the rest did not."""
-    notices = []
-    for file, (_, subject) in zip(read, adapters, strict=True):
-        if file.matched < file.total:
-            notices.append(
-                Notice(
-                    "adapter.partial",
-                    {"adapter": subject.key, "matched": file.matched, "total": file.total},
-                )
-            )
-        for reason, code in _SKIPPED.items():
-            modules = [name for name, why in file.skipped if why == reason]
-            if modules:
-                example = modules[0][:NAME_SHOWN]
-                notices.append(
-                    Notice(
-                        code, {"adapter": subject.key, "count": len(modules), "example": example}
-                    )
-                )
-    return tuple(notices)
 
 
 def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:

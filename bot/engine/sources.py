@@ -9,8 +9,8 @@ from typing import Final
 from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
-from catalog.locate import locate, locate_entry
-from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.locate import locate, locate_entry, second_file
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
 
 HALF: Final = "fp16"
 """The 16-bit variant of a repository's weight files."""
@@ -105,11 +105,28 @@ class Sources:
 
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
         """The adapter's one file."""
+        return self._one_file(entry, entry.weight_name, subject)
+
+    def embedding(self, entry: EmbeddingEntry, subject: Subject) -> Source:
+        """The embedding's file, or its two: the first text encoder's, then the second's."""
+        first = self._one_file(entry, entry.weight_name, subject)
+        if entry.second is None:
+            return Source(first.parent, (first,))
+        second = second_file(first, entry.second)
+        if not second.is_file():
+            second = self._one_file(entry, entry.second, subject)
+        if second == first:
+            raise subject.failed("embedding.missing", path=entry.second)
+        return Source(first.parent, (first, second))
+
+    def _one_file(
+        self, entry: AdapterEntry | EmbeddingEntry, name: str | None, subject: Subject
+    ) -> Path:
         source = self._find(
             entry.path,
-            lambda names: single_file(names, entry.weight_name),
+            lambda names: single_file(names, name),
             subject,
-            entry.weight_name,
+            name,
             entry.revision,
         )
         return source.files[0]
@@ -160,7 +177,11 @@ class Sources:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
             raise subject.failed(
-                "model.missing", "adapter.missing", "reference.missing", path=public(path)
+                "model.missing",
+                "adapter.missing",
+                "embedding.missing",
+                "reference.missing",
+                path=public(path),
             )
         try:
             if place.path:
@@ -228,15 +249,21 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
             raise Unfit(
                 "model.no_such_file",
                 "adapter.no_such_file",
+                "embedding.no_such_file",
                 "reference.no_such_file",
                 file=weight_name,
             )
         return (weight_name,)
     files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
     if not files:
-        raise Unfit("model.no_safetensors", "adapter.no_safetensors")
+        raise Unfit("model.no_safetensors", "adapter.no_safetensors", "embedding.no_safetensors")
     if len(files) > 1:
-        raise Unfit("model.choose_file", "adapter.choose_file", files=", ".join(files[:5]))
+        raise Unfit(
+            "model.choose_file",
+            "adapter.choose_file",
+            "embedding.choose_file",
+            files=", ".join(files[:5]),
+        )
     return (files[0],)
 
 

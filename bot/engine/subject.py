@@ -21,7 +21,7 @@ class Subject:
     report, check_stop: of that job; see `Engine.paint`.
     """
 
-    kind: Literal["model", "adapter", "reference"]
+    kind: Literal["model", "adapter", "embedding", "reference"]
     key: str
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]

@@ -75,6 +75,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     prompt = f"{request.painted_prompt}{tags}"
     sampler, schedule = _split_scheduler(request.scheduler)
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
+    inversions = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.embeddings)
     prompt_lines = prompt.split("\n")
     unclear = any(_opens_negative(line) for line in prompt_lines)
     settings = {
@@ -92,6 +93,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         **_passes(request),
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
+        "TI hashes": inversions,
         # Only we write this and the following settings, except the version.
         "Preset": request.preset or "",
         "Reference weight": _number(request.reference.weight) if request.reference else "",

@@ -3,12 +3,13 @@
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
+from bot.request.embeddings import embeddings_of
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler, named
 from bot.request.pictures import Picture, within
@@ -77,7 +78,8 @@ def compose(
 
     nsfw: whether entries marked NSFW may be used where the result will be posted.
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
-    Raises InvalidRequest (a field's value is invalid) or Refused (a model or LoRA is not offered).
+    Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
+    offered).
     """
     prompt, tagged = extract_tags(_clean(draft.prompt))
     if not visible(prompt):
@@ -126,7 +128,16 @@ def compose(
     if model.family.takes_emphasis:
         _check_emphasis("prompt", request.painted_prompt)
         _check_emphasis("negative", request.negative)
-    return request
+    return replace(
+        request,
+        embeddings=embeddings_of(
+            (request.painted_prompt, request.negative),
+            catalog,
+            model=model,
+            nsfw=nsfw,
+            adapters=[use.key for use in request.adapters],
+        ),
+    )
 
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:

@@ -34,6 +34,18 @@ class AdapterUse:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingUse:
+    """One embedding of a request: its catalog key, and the word that stands for it.
+
+    word: as it is in the prompt, such as `embedding:fine-hands`; wherever it stands there, in any
+        case, the text encoders read the embedding's vectors instead.
+    """
+
+    key: str
+    word: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Hires:
     """A second pass over the finished image, enlarged.
 
@@ -90,6 +102,7 @@ class GenerationRequest:
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
+    embeddings: of both prompts, so that later ones of the same names change nothing.
     """
 
     prompt: str = field(repr=False)
@@ -111,6 +124,7 @@ class GenerationRequest:
     init_image: InitImage | None = None
     reference: Reference | None = None
     kernels: str | None = None
+    embeddings: tuple[EmbeddingUse, ...] = ()
 
     @property
     def painted_prompt(self) -> str:
@@ -126,6 +140,11 @@ class GenerationRequest:
         if self.hires is None:
             return self.width, self.height
         return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
+
+    @property
+    def embedding_keys(self) -> tuple[str, ...]:
+        """The catalog keys of `embeddings`, each once."""
+        return tuple(dict.fromkeys(use.key for use in self.embeddings))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -146,7 +165,10 @@ class GenerationRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
-        return asdict(self)
+        data = asdict(self)
+        if not self.embeddings:
+            del data["embeddings"]  # so that requests without any are stored as ever
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -154,6 +176,7 @@ class GenerationRequest:
         parts: dict[str, Any] = {
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
+            "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
         }
         for name, kind in (("hires", Hires), ("init_image", InitImage), ("reference", Reference)):
             if data.get(name) is not None:

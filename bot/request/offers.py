@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from rapidfuzz import fuzz, process
 
 from bot.errors import InvalidRequest, Refused
+from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
 from catalog.search import SIMILAR
@@ -22,6 +23,7 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
     model = find_model(catalog, request.model, nsfw=nsfw)
     for use in request.adapters:
         find_adapter(catalog, use.key, model=model, nsfw=nsfw)
+    check_embeddings(request.embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
         check_reference(catalog)
 
@@ -60,6 +62,9 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     """
     entry = named(catalog.adapters, name)
     if entry is None:
+        embedding = catalog.embeddings.find(name)
+        if embedding in catalog.embeddings.offered(nsfw=nsfw, model=model):
+            raise InvalidRequest("lora", "lora.embedding", value=name)
         if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
         fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]

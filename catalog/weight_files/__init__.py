@@ -2,6 +2,14 @@
 
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
+from catalog.weight_files.embedding import (
+    BUNDLE,
+    EMBEDDING,
+    EmbeddingFacts,
+    bundled_embeddings,
+    embedding_facts,
+    paired_facts,
+)
 from catalog.weight_files.header import (
     Header,
     HeaderError,
@@ -12,15 +20,21 @@ from catalog.weight_files.header import (
 from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
 
 __all__ = [
+    "BUNDLE",
+    "EMBEDDING",
     "SUPPORTED",
     "UNKNOWN",
     "UNSUPPORTED",
     "AdapterFacts",
+    "EmbeddingFacts",
     "Header",
     "HeaderError",
     "NotSafetensors",
     "UnreadableFile",
     "adapter_facts",
+    "bundled_embeddings",
+    "embedding_facts",
+    "paired_facts",
     "read_header",
     "unsupported_kind",
 ]

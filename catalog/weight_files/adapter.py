@@ -25,6 +25,12 @@ from catalog.weight_files.algorithms import (
     UNKNOWN,
 )
 from catalog.weight_files.base_models import INPUT_LAST, Shapes
+from catalog.weight_files.embedding import (
+    BUNDLE,
+    EMBEDDING,
+    bundled_tokens,
+    is_bare_embedding,
+)
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -67,6 +73,7 @@ class AdapterFacts:
     phrase: trigger words that the author wrote into the file.
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
+    bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
     """
 
     algorithm: str = UNKNOWN
@@ -78,12 +85,13 @@ class AdapterFacts:
     tags: tuple[str, ...] = ()
     weight: float | None = None
     title: str = ""
+    bundled: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """Words that may trigger it, the author's first; few enough to be displayed."""
         words: dict[str, str] = {}
-        for word in (*self.phrase, *self.tags):
+        for word in (*self.bundled, *self.phrase, *self.tags):
             words.setdefault(word.casefold(), word)
         return tuple(words.values())[: training.WORDS_MAX]
 
@@ -98,6 +106,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     conv_ranks: Counter[int] = Counter()
     readers: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
+    bundle = False
     for name in shapes:
         module, _, part = name.removesuffix(".weight").rpartition(".")
         algorithm = _ALGORITHM_OF_PART.get(part)
@@ -109,6 +118,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             if part not in _ALGORITHM_OF_PART:
                 module, part = _unusual(module, part)
             if part not in _ALGORITHM_OF_PART:
+                bundle |= name.startswith(BUNDLE)
                 strange.append(name)
                 continue
             algorithm = _ALGORITHM_OF_PART[part]
@@ -127,9 +137,12 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             conv_ranks[shape[0]] += 1
         if part in _OF_INPUT and base_models.reads_text(module):
             readers.setdefault(module, {})[part] = shape
+    kind = unsupported_kind(strange)
+    if not kind and not found and is_bare_embedding(shapes):
+        kind = EMBEDDING
     structure = base_models.of_tensors(shapes, readers)
     return AdapterFacts(
-        algorithm=unsupported_kind(strange) or _joined(found, convolutions=bool(conv_ranks)),
+        algorithm=kind or _joined(found, convolutions=bool(conv_ranks)),
         base=base_models.refined(structure, metadata),
         certain=bool(structure),
         rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(found) else None),
@@ -138,6 +151,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         tags=training.frequent_tags(metadata),
         weight=training.weight(metadata),
         title=training.title(metadata),
+        bundled=bundled_tokens(shapes) if bundle else (),
     )
 
 

@@ -18,8 +18,10 @@ _KINDS: Final = tuple(
         ("IA3 of peft", r"\.ia3_l[.\n]"),
         ("VeRA", r"\.vera_(?:lambda|[AB])"),
         ("LoRA of embeddings", r"\.lora_embedding_[AB]"),
-        ("LoRA with embeddings inside", r"\nbundle_emb\."),
-        ("textual inversion", r"\n(?:emb_params\n|clip_[lg]\n|string_to_param)"),
+        (
+            "textual inversion",
+            r"\n(?:emb_params|clip_[lg](?:_out)?|text_encoders_\d|string_to_param.*)\n",
+        ),
         ("ControlNet", r"\n(?:control_model|controlnet_\w+|controlnet_cond_embedding)\."),
         ("IP-Adapter", r"\n(?:ip_adapter|image_proj)\."),
         ("checkpoint", r"\n(?:first_stage_model|conditioner)\.|\nconv_in\.weight\n"),

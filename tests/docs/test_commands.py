@@ -9,7 +9,9 @@ from bot.cli.arguments import parser
 from tests.docs.pages import PAGES, README, ROOT, commands
 
 COMMANDS = [line for page in PAGES for line in commands(page)]
-SHOWN_TO_PEOPLE = {"run", "imagine", "models", "loras", "playground", "sync", "check"}
+SHOWN_TO_PEOPLE = {
+    *("run", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+}
 OTHERS = ("docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
 """Programs that are not ours, with their own flags."""
 

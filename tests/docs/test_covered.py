@@ -131,7 +131,7 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        model, lora, distilled, fast = blocks(CATALOG, "toml")
+        model, lora, embedding, distilled, fast = blocks(CATALOG, "toml")
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
@@ -142,8 +142,10 @@ class TestCatalog:
         )
         lcm = lora.replace("my-lora", "lcm").replace('models = ["sdxl-base"]', "")
         (tmp_path / "loras.toml").write_text(f"{lora}\n{lcm}", encoding="utf-8")
+        (tmp_path / "embeddings.toml").write_text(embedding, encoding="utf-8")
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
+        assert "fine-hands" in catalog.embeddings.entries
         assert {"my-model", "turbo", "quick"} <= catalog.models.keys()
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()
 

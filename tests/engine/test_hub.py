@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress, Stage
-from catalog import AdapterEntry
+from bot.request import EmbeddingUse
+from catalog import AdapterEntry, EmbeddingEntry, Embeddings
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -20,6 +22,7 @@ from tests.engine.factories import (
     model,
     paint,
     request,
+    save,
     single_file,
 )
 from tests.engine.hub_server import COMMIT, HubServer, contents, hub_server
@@ -227,6 +230,36 @@ def test_an_adapter_and_a_vae_from_the_hub(
     assert painted.recipe.vae.name == "org/vae"
     assert painted.recipe.vae.sha256 == getattr(expected.recipe.vae, "sha256", None)
     assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote", "l"}
+
+
+def test_an_embedding_in_two_files_from_the_hub(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    import torch
+
+    files = [("a", torch.ones(2, 32)), ("b", torch.ones(2, 48))]
+    hub.repositories["org/toy"] = {
+        f"{name}.safetensors": save(tmp_path / "f", {"<toy>": tensor}).read_bytes()
+        for name, tensor in files
+    }
+    entry = EmbeddingEntry(
+        key="toy",
+        name="Toy",
+        path="org/toy",
+        weight_name="a.safetensors",
+        second="b.safetensors",
+    )
+    offered = replace(catalog([REMOTE]), embeddings=Embeddings({"toy": entry}))
+    asked = replace(ASKED, prompt="a <toy>", embeddings=(EmbeddingUse("toy", "<toy>"),))
+    painted = paint(own, asked, offered)
+    assert [weights.name for weights in painted.recipe.embeddings] == ["toy"]
+    assert digests(painted) == digests(paint(own, asked, offered))
+    assert digests(painted) != digests(paint(own, replace(asked, embeddings=()), offered))
+    gone = entry.model_copy(update={"path": "org/gone"})
+    with pytest.raises(JobFailed) as failure:
+        paint(own, asked, replace(offered, embeddings=Embeddings({"toy": gone})))
+    assert failure.value.code == "embedding.not_on_hub"
+    assert failure.value.params["embedding"] == "toy"
 
 
 def test_a_cache_filled_by_hand_is_used_without_network(

@@ -273,9 +273,9 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
         painted.wait()
         rehearse(*given)
 
-    def begin_to_compile(self: Any, needed: Any, held: Any, chosen: Any, recipe: Any) -> Any:
+    def begin_to_compile(self: Any, needed: Any, held: Any, chosen: Any, *others: Any) -> Any:
         self._compile(needed.entry, held, chosen)
-        return begin(self, needed, held, chosen, recipe)
+        return begin(self, needed, held, chosen, *others)
 
     monkeypatch.setattr(pipeline, "paint_image", first_paint)
     monkeypatch.setattr(conditioning, "rehearse", then_compile)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request import AYS, AdapterUse, GenerationRequest, Hires, InitImage, Reference
+from bot.request import (
+    AYS,
+    AdapterUse,
+    EmbeddingUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Reference,
+)
 
 PLAIN = GenerationRequest(
     prompt="a fox",
@@ -32,6 +40,7 @@ FULL = replace(
     init_image=InitImage("a" * 64, 0.6),
     reference=Reference("b" * 64, 0.8),
     kernels="eager",
+    embeddings=(EmbeddingUse("hands", "embedding:Hands"),),
 )
 NEW = ("preset", "spacing", "hires", "init_image", "reference", "kernels")
 

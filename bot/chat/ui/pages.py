@@ -1,4 +1,4 @@
-"""Pages of the catalog: embeds that list models and LoRAs."""
+"""Pages of the catalog: embeds that list models, LoRAs and embeddings."""
 
 from collections.abc import Collection, Sequence
 from typing import TypeVar
@@ -8,7 +8,16 @@ import discord
 from bot.chat.ui.markdown import escaped, shown
 from bot.chat.ui.messages import BLURPLE
 from bot.texts.language import Say
-from catalog import UNKNOWN, AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
+from catalog import (
+    UNKNOWN,
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    EmbeddingEntry,
+    EmbeddingFacts,
+    Misfit,
+    ModelEntry,
+)
 
 PER_PAGE = 6
 VALUE_MAX = 700  # six of them stay under the 6,000 characters of one message
@@ -86,6 +95,25 @@ def loras_page(
             below.append(say("loras.suggested", words=_quoted(facts.candidates)))
         _add(embed, entry.name, above, entry.description, below)
     _sign(embed, say, say("loras.hint"), page, pages)
+    return embed, page, pages
+
+
+def embeddings_page(
+    say: Say, embeddings: Sequence[EmbeddingEntry], page: int, *, catalog: Catalog
+) -> tuple[discord.Embed, int, int]:
+    """catalog: has the facts read from their files."""
+    listed, page, pages = cut(embeddings, page)
+    embed = discord.Embed(title=say("embeddings.title"), colour=BLURPLE)
+    if not embeddings:
+        embed.description = say("embeddings.empty")
+    for entry in listed:
+        facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
+        size = [say("embeddings.vectors", count=facts.vectors)] if facts.vectors else []
+        above = " · ".join([f"`embedding:{entry.key}`", *size, *filter(None, [facts.base])])
+        others = [word for word in entry.words if word.casefold() != entry.key]
+        below = [say("embeddings.words", words=_quoted(others))] if others else []
+        _add(embed, entry.name, [above], entry.description, below)
+    _sign(embed, say, say("embeddings.hint"), page, pages)
     return embed, page, pages
 
 

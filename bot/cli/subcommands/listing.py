@@ -1,4 +1,4 @@
-"""`main.py models` and `main.py loras`: list the catalog."""
+"""`main.py models`, `main.py loras` and `main.py embeddings`: list the catalog."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_to(subparsers: "Subparsers") -> None:
-    for name, what in (("models", "models"), ("loras", "LoRAs")):
+    for name, what in (("models", "models"), ("loras", "LoRAs"), ("embeddings", "embeddings")):
         parser = subparsers.add_parser(name, help=f"list the catalog's {what}")
         parser.add_argument("--json", action="store_true", help="print a JSON list")
         parser.set_defaults(run=run)

@@ -6,7 +6,7 @@ cancelling, progress, hashing, weights in RAM and on the device, and the adapter
 A network is named after its folder in a diffusers pipeline: "unet", "text_encoder", "vae".
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -15,6 +15,7 @@ import torch
 
 from bot.engine.environment import Place
 from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.sampling import Training
@@ -152,9 +153,17 @@ class Family(Protocol):
         networks: the modules by name; only shapes are read.
         """
 
-    def encode(self, model: LoadedModel, request: GenerationRequest, *, guided: bool) -> Encoded:
+    def encode(
+        self,
+        model: LoadedModel,
+        request: GenerationRequest,
+        learned: Sequence[Learned],
+        *,
+        guided: bool,
+    ) -> Encoded:
         """The prompt of `request`, and with guidance its negative one, on the model's device.
 
+        learned: embeddings to read where their words stand, as wide as the model's encoders.
         Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
         """
 

@@ -3,10 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bot.engine.learned import Learned, bundled
 from bot.engine.patches import algorithms, alphas
 from bot.engine.patches.algorithms import Algorithm, MalformedError, RankError, Shape
 from bot.engine.patches.changes import (
@@ -21,6 +22,7 @@ from bot.engine.patches.file_tensors import CutOffError, FileTensors
 from bot.engine.patches.names import Target, split
 from bot.engine.subject import Subject, public
 from catalog.weight_files import (
+    BUNDLE,
     Header,
     NotSafetensors,
     adapter_facts,
@@ -62,6 +64,7 @@ class AdapterFile:
     skipped: for the others (name in the file, reason): "no_such_module" in this model, or
         "no_bias" to change; the weight of such a module is still applied.
     nbytes: of RAM, held as long as any change lives.
+    embeddings: inside the file, by token. unused: names of tensors of such that have no use.
     """
 
     changes: tuple[Change, ...]
@@ -69,6 +72,8 @@ class AdapterFile:
     matched: int
     skipped: tuple[tuple[str, str], ...]
     nbytes: int
+    embeddings: Mapping[str, Learned] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 def check_header(path: Path, subject: Subject) -> Header:
@@ -131,6 +136,7 @@ def read(
         len(modules) - len(skipped),
         tuple(skipped),
         contents.nbytes,
+        *bundled(header, contents),
     )
 
 
@@ -138,6 +144,8 @@ def _modules(header: Header, subject: Subject) -> dict[str, Roles]:
     """The modules of a file, in its order. Raises JobFailed for a tensor of unknown meaning."""
     modules: dict[str, Roles] = {}
     for tensor in header.shapes:
+        if tensor.startswith(BUNDLE):
+            continue
         where = split(tensor)
         if where is None:
             raise _unknown(tensor, subject)

@@ -132,7 +132,7 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
         lora(SGM, 16, 640, 2048)
         | lora("lora_te1_text_model_encoder_layers_0_self_attn_q_proj", 16, 768, 768)
         | {"bundle_emb.ink.clip_g": (2, 1280), "bundle_emb.ink.clip_l": (2, 768)},
-        ("LoRA with embeddings inside", "SDXL", True, 16, None),
+        ("LoRA", "SDXL", True, 16, None),
     ),
     "LyCORIS, LoCon": (
         lora(SGM, 32, 640, 2048) | CONV,

@@ -12,12 +12,21 @@ BACKTRACK: Final = 20
 limit"."""
 
 
+VECTOR: Final = -1
+"""The id of a token that is a vector of an embedding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of CLIP's vocabulary and its weight."""
+    """A token of CLIP's vocabulary and its weight.
+
+    embedding, row: which vector it is, if its id is VECTOR: a row of an embedding, by number.
+    """
 
     id: int
     weight: float = 1.0
+    embedding: int = 0
+    row: int = 0
 
 
 Chunk = tuple[Token, ...]
@@ -51,4 +60,5 @@ def _end(tokens: Chunk, comma: int) -> int:
     if tokens[ROOM].id == comma:
         return ROOM
     near = range(ROOM, ROOM - BACKTRACK, -1)
-    return next((end for end in near if tokens[end - 1].id == comma), ROOM)
+    last = next((end for end in near if tokens[end - 1].id == comma), ROOM)
+    return next((end for end in range(last, 0, -1) if not tokens[end].row), last)

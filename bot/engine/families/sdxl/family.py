@@ -1,6 +1,6 @@
 """The Family interface of SDXL; see `families.family` for its methods. Imports torch."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,18 @@ from bot.engine.families.sdxl.networks import (
     TEXT_ENCODERS,
     TOKENIZERS,
 )
-from bot.engine.families.sdxl.text import SDXL_LAYER, Encoded, Encoders
+from bot.engine.families.sdxl.text import SDXL_LAYER, Encoded, Encoders, Inversions
 from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
+from catalog import Words
 from catalog.families import SDXL as FACTS
+from catalog.weight_files.embedding import FIRST, SECOND
 
 
 class SDXL:
@@ -82,13 +85,26 @@ class SDXL:
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks)
 
-    def encode(self, model: LoadedModel, request: GenerationRequest, *, guided: bool) -> Encoded:
+    def encode(
+        self,
+        model: LoadedModel,
+        request: GenerationRequest,
+        learned: Sequence[Learned],
+        *,
+        guided: bool,
+    ) -> Encoded:
         encoders = _encoders(model)
         depth = text.deepest_clip_skip(encoders)
         if (request.clip_skip or SDXL_LAYER) > depth:
             raise JobFailed("model.clip_skip", model=model.key, max=depth)
         negative = request.negative if guided else None
-        return text.encode(encoders, request.painted_prompt, negative, request.clip_skip)
+        inversions = Inversions(
+            Words((word, number) for number, each in enumerate(learned) for word in each.words),
+            [(each.vectors[FIRST], each.vectors[SECOND]) for each in learned],
+        )
+        return text.encode(
+            encoders, request.painted_prompt, negative, request.clip_skip, inversions
+        )
 
     def condition(
         self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None

@@ -1,15 +1,18 @@
 """SDXL's two text encoders over every chunk of a prompt. Imports torch."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import torch
 
-from bot.engine.families.sdxl.chunks import ROOM, Chunk, Token, split
+from bot.engine.families.sdxl.chunks import ROOM, VECTOR, Chunk, Token, split
 from bot.errors import JobFailed
 from bot.request.emphasis import PARTS_MAX, WEIGHT_MAX, WEIGHT_MIN, parse
+from catalog import Words
 
 SDXL_LAYER = 2
 """SDXL was trained on the penultimate layer; AUTOMATIC1111 calls it "Clip skip: 2"."""
@@ -29,6 +32,21 @@ class Encoders:
 
 
 @dataclass(frozen=True, slots=True)
+class Inversions:
+    """Words that stand for vectors (textual inversion).
+
+    words: each with the number of its embedding. vectors: of each embedding, for both encoders,
+    shape (tokens, width of the encoder).
+    """
+
+    words: Words[int]
+    vectors: Sequence[tuple[torch.Tensor, torch.Tensor]]
+
+
+NONE: Final = Inversions(Words(), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Both prompts of a job, encoded; dtype and device are the encoders'.
 
@@ -43,26 +61,34 @@ class Encoded:
     negative_pooled: torch.Tensor | None
 
 
-def encode(encoders: Encoders, prompt: str, negative: str | None, clip_skip: int | None) -> Encoded:
+def encode(
+    encoders: Encoders,
+    prompt: str,
+    negative: str | None,
+    clip_skip: int | None,
+    inversions: Inversions = NONE,
+) -> Encoded:
     """Encode the prompts of one job, in the syntax of `bot.request.emphasis`.
 
     negative: None when guidance is off, else text, possibly empty.
     clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
         the prompt only.
+    inversions: what stands for vectors in either prompt; each vector is a token.
 
     Raises JobFailed when either fills more than PARTS_MAX chunks.
 
     The shorter of the two is padded with empty chunks. Without weights and with at most ROOM
     tokens, the tensors equal those of `StableDiffusionXLPipeline.encode_prompt` bit for bit.
     """
-    chunks = _chunks(encoders, prompt)
+    vectors = inversions.vectors
+    chunks = _chunks(encoders, prompt, inversions)
     if negative is None:
-        return Encoded(*_encode_one(encoders, chunks, clip_skip or SDXL_LAYER), None, None)
-    others = _chunks(encoders, negative)
+        return Encoded(*_encode_one(encoders, chunks, clip_skip or SDXL_LAYER, vectors), None, None)
+    others = _chunks(encoders, negative, inversions)
     count = max(len(chunks), len(others))
     return Encoded(
-        *_encode_one(encoders, _filled(chunks, count), clip_skip or SDXL_LAYER),
-        *_encode_one(encoders, _filled(others, count), SDXL_LAYER),
+        *_encode_one(encoders, _filled(chunks, count), clip_skip or SDXL_LAYER, vectors),
+        *_encode_one(encoders, _filled(others, count), SDXL_LAYER, vectors),
     )
 
 
@@ -72,17 +98,16 @@ def deepest_clip_skip(encoders: Encoders) -> int:
     return min(int(encoder.config.num_hidden_layers) for encoder in both)
 
 
-def _chunks(encoders: Encoders, text: str) -> tuple[Chunk, ...]:
-    tokenize = encoders.tokenizer
-    (comma,) = tokenize(",", add_special_tokens=False).input_ids
+def _chunks(encoders: Encoders, text: str, inversions: Inversions) -> tuple[Chunk, ...]:
+    (comma,) = encoders.tokenizer(",", add_special_tokens=False).input_ids
     parts: list[list[Token]] = []
     for part, spans in groupby(parse(text), lambda span: span.part):
         parts.extend([] for _ in range(part - len(parts)))
         parts.append(
             [
-                Token(id_, span.weight)
+                token
                 for span in spans
-                for id_ in tokenize(span.text, add_special_tokens=False).input_ids
+                for token in _tokens(encoders.tokenizer, span.text, span.weight, inversions)
             ]
         )
     chunks = split(parts, comma)
@@ -91,12 +116,30 @@ def _chunks(encoders: Encoders, text: str) -> tuple[Chunk, ...]:
     return chunks
 
 
+def _tokens(tokenizer: Any, text: str, weight: float, inversions: Inversions) -> Iterator[Token]:
+    begin = 0
+    for hit in inversions.words.find(text):
+        yield from _words(tokenizer, text[begin : hit.start], weight)
+        rows = len(inversions.vectors[hit.meaning][0])
+        yield from (Token(VECTOR, weight, hit.meaning, row) for row in range(rows))
+        begin = hit.end
+    yield from _words(tokenizer, text[begin:], weight)
+
+
+def _words(tokenizer: Any, text: str, weight: float) -> Iterator[Token]:
+    for id_ in tokenizer(text, add_special_tokens=False).input_ids:
+        yield Token(id_, weight)
+
+
 def _filled(chunks: tuple[Chunk, ...], count: int) -> tuple[Chunk, ...]:
     return chunks + ((),) * (count - len(chunks))
 
 
 def _encode_one(
-    encoders: Encoders, chunks: tuple[Chunk, ...], layer: int
+    encoders: Encoders,
+    chunks: tuple[Chunk, ...],
+    layer: int,
+    vectors: Sequence[tuple[torch.Tensor, torch.Tensor]],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The embeddings of all `chunks`, shape (1, 77 · chunks, width), and the first's pooled one.
 
@@ -105,26 +148,65 @@ def _encode_one(
 
     @cache
     def read(chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:
-        first, _ = _read(encoders.tokenizer, encoders.text_encoder, chunk, layer)
+        firsts, seconds = _learned(chunk, vectors)
+        first, _ = _read(encoders.tokenizer, encoders.text_encoder, chunk, layer, firsts)
         # The second encoder's first output is the projected one that SDXL conditions on.
-        second, pooled = _read(encoders.tokenizer_2, encoders.text_encoder_2, chunk, layer)
+        second, pooled = _read(encoders.tokenizer_2, encoders.text_encoder_2, chunk, layer, seconds)
         return torch.concat([first, second], dim=-1), pooled
 
     return torch.concat([read(chunk)[0] for chunk in chunks], dim=1), read(chunks[0])[1]
 
 
+def _learned(
+    chunk: Chunk, vectors: Sequence[tuple[torch.Tensor, torch.Tensor]]
+) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
+    """The vectors in a chunk by position, for the first encoder and for the second."""
+    places = {place: token for place, token in enumerate(chunk, 1) if token.id == VECTOR}
+    first, second = (
+        {place: vectors[token.embedding][which][token.row] for place, token in places.items()}
+        for which in (0, 1)
+    )
+    return first, second
+
+
+@contextmanager
+def _reading(encoder: Any, learned: Mapping[int, torch.Tensor]) -> Iterator[None]:
+    """Let `encoder` read these vectors, by position, instead of its own for the tokens there."""
+    if not learned:
+        yield
+        return
+
+    def replace(_: Any, __: Any, looked_up: torch.Tensor) -> torch.Tensor:
+        looked_up = looked_up.clone()
+        for place, vector in learned.items():
+            looked_up[:, place] = vector.to(looked_up)
+        return looked_up
+
+    hook = encoder.get_input_embeddings().register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def _read(
-    tokenizer: Any, encoder: Any, chunk: Chunk, layer: int
+    tokenizer: Any,
+    encoder: Any,
+    chunk: Chunk,
+    layer: int,
+    learned: Mapping[int, torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states of `layer`, weighted, shape (1, 77, width), and the encoder's first output."""
     padding = [tokenizer.pad_token_id] * (ROOM - len(chunk))
     ids = [
         tokenizer.bos_token_id,
-        *(token.id for token in chunk),
+        # Any id but those of the start and the end, where the pooled output is taken.
+        *(0 if token.id == VECTOR else token.id for token in chunk),
         tokenizer.eos_token_id,
         *padding,
     ]
-    output = encoder(torch.tensor([ids], device=encoder.device), output_hidden_states=True)
+    with _reading(encoder, learned):
+        output = encoder(torch.tensor([ids], device=encoder.device), output_hidden_states=True)
     weights = [1.0, *(token.weight for token in chunk), 1.0, *(1.0 for _ in padding)]
     return emphasized(output.hidden_states[-layer], weights), output[0]
 

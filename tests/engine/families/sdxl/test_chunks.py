@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.engine.families.sdxl.chunks import BACKTRACK, ROOM, Token, split
+from bot.engine.families.sdxl.chunks import BACKTRACK, ROOM, VECTOR, Token, split
 
 COMMA = 0
 
@@ -59,3 +59,29 @@ def test_nothing_is_lost_or_moved(parts: list[list[int]]) -> None:
     needed = sum(-(-len(part) // ROOM) for part in parts)
     at_most = sum(len(part) // (ROOM - BACKTRACK) + 1 for part in parts) + 1
     assert max(needed, 1) <= len(chunks) <= at_most
+
+
+def embedding(number: int, rows: int) -> list[Token]:
+    return [Token(VECTOR, 1.0, number, row) for row in range(rows)]
+
+
+def test_an_embedding_moves_to_the_next_chunk_as_a_whole() -> None:
+    before, learned = tokens([1] * 70), embedding(0, 8)
+    assert split([[*before, *learned]], COMMA) == (tuple(before), tuple(learned))
+    fits = [*before[:67], *learned, Token(1)]
+    assert [len(chunk) for chunk in split([fits], COMMA)] == [75, 1]
+
+
+def test_two_in_a_row_are_told_apart() -> None:
+    one, two = embedding(0, 40), embedding(1, 40)
+    assert split([[*one, *two]], COMMA) == (tuple(one), tuple(two))
+
+
+@given(st.lists(st.integers(1, ROOM), max_size=8), st.integers(0, 80))
+def test_no_embedding_is_ever_divided(sizes: list[int], before: int) -> None:
+    learned = [embedding(number, rows) for number, rows in enumerate(sizes)]
+    part = [*tokens([1] * before), *(token for each in learned for token in each)]
+    chunks = split([part], COMMA)
+    assert [token for chunk in chunks for token in chunk] == part
+    assert all(len(chunk) <= ROOM for chunk in chunks)
+    assert all(not chunk or chunk[0].row == 0 for chunk in chunks)

@@ -1,0 +1,127 @@
+"""Embeddings dropped into `models_dir`, offered without an entry in the catalog."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from catalog.dropins import HeaderCache, free_key, path_of, real, slug, weight_files
+from catalog.families import FAMILIES
+from catalog.limits import NAME_MAX
+from catalog.lines import clean_line
+from catalog.misfit import embedding_misfit
+from catalog.schema import EmbeddingEntry, explain
+from catalog.snapshot import Problem
+from catalog.weight_files import EmbeddingFacts, HeaderError
+
+EMBEDDINGS: Final = "embeddings"
+_SECOND: Final = re.compile(r"(.+)_2((?:-steps-\d+)?\.safetensors)", re.IGNORECASE)
+"""The name of the second file of a pair; without `_2`, it is that of the first."""
+_PICKLES: Final = (".pt", ".bin", ".ckpt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEmbeddings:
+    """The entries made, what their files say by key, all files looked at, and problems."""
+
+    entries: tuple[EmbeddingEntry, ...]
+    facts: Mapping[str, EmbeddingFacts]
+    files: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+
+
+def find_embeddings(
+    models_dir: Path,
+    astray: Sequence[Path],
+    *,
+    claimed: Collection[Path],
+    keys: Collection[str],
+    headers: HeaderCache,
+) -> FoundEmbeddings:
+    """Make an entry for every embedding in `embeddings/` and for those in `astray`.
+
+    astray: files among the LoRAs that are embeddings. claimed: resolved paths of files that entries
+    of the catalog name; these are skipped. keys: in use. headers: the cache to use; updated.
+    """
+    entries: list[EmbeddingEntry] = []
+    facts: dict[str, EmbeddingFacts] = {}
+    problems = [*_pickles(models_dir)]
+    taken = set(keys)
+    listed = weight_files(models_dir, EMBEDDINGS)
+    free = [file for file in (*listed, *astray) if real(file) not in claimed]
+    pairs = _pairs(free, headers)
+    seconds = {second for second, _ in pairs.values()}
+    for file in free:
+        if file in seconds:
+            continue
+        wanted = slug(file.stem)
+        try:
+            said = headers.embedding(file, surely=file not in astray)
+            second, said = pairs.get(file, (None, said))
+        except HeaderError as error:
+            problems.append(Problem(str(file), wanted, f"not offered: {error}"))
+            continue
+        key = free_key(file.stem, taken)
+        taken.add(key)
+        if file in astray:
+            problems.append(_astray(file, key, said, models_dir))
+        elif key != wanted:
+            problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+        fields: dict[str, Any] = {
+            "key": key,
+            "name": clean_line(said.title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
+            "path": path_of(file, models_dir),
+            "token": said.token,
+            "second": second.name if second else None,
+        }
+        try:
+            entries.append(EmbeddingEntry(**fields))
+            facts[key] = said
+        except ValidationError as error:
+            problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
+    return FoundEmbeddings(
+        tuple(entries), MappingProxyType(facts), (*listed, *astray), tuple(problems)
+    )
+
+
+def _astray(file: Path, key: str, said: EmbeddingFacts, models_dir: Path) -> Problem:
+    if why := embedding_misfit(said, FAMILIES.values()):
+        reason, mend = f"an embedding, not a LoRA, and {why}", "remove it"
+    else:
+        reason = f"an embedding, not a LoRA; use it in a prompt as embedding:{key}"
+        mend = f"move it to {models_dir / EMBEDDINGS}"
+    return Problem(str(file), key, reason, mend)
+
+
+def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path, EmbeddingFacts]]:
+    """The embeddings in two files, as diffusers writes them: the first → the second, and facts."""
+    known = set(files)
+    found = {}
+    for second in files:
+        if name := _SECOND.fullmatch(second.name):
+            first = second.with_name(name[1] + name[2])
+            if first in known and (facts := headers.embedding_in_two(first, second)):
+                found[first] = (second, facts)
+    return found
+
+
+def _pickles(models_dir: Path) -> list[Problem]:
+    """Files in the formats of most embeddings for SD 1.5, which are never loaded."""
+    try:
+        names = sorted(file.name for file in (models_dir / EMBEDDINGS).iterdir())
+    except OSError:
+        return []
+    return [
+        Problem(
+            str(models_dir / EMBEDDINGS / name),
+            slug(Path(name).stem),
+            "not offered: it is a pickle file, and only .safetensors is ever loaded",
+            mend="get it as .safetensors, or convert it",
+        )
+        for name in names
+        if name.lower().endswith(_PICKLES)
+    ]

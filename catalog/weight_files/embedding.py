@@ -1,0 +1,209 @@
+"""Identify an embedding (textual inversion) by the names and shapes of its tensors.
+
+No tensor is read. An embedding has learned vectors that stand in a prompt like words: rows as wide
+as a text encoder's token embeddings, for SDXL one set for each of its two encoders:
+
+    clip_l, clip_g                     kohya's sd-scripts, OneTrainer, ComfyUI, AUTOMATIC1111
+    text_encoders_0, text_encoders_1   diffusers' training scripts, and the like
+    emb_params, string_to_param.*      for one text encoder: SD 1.5 and 2
+    <token>                            the same, by diffusers; the name is the word to type. For
+                                       SDXL its script writes two such files
+
+In a LoRA, `bundle_emb.TOKEN.` precedes these names (LyCORIS, OneTrainer).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from catalog.limits import TRIGGER_MAX
+from catalog.lines import clean_line
+from catalog.weight_files import training
+from catalog.weight_files.base_models import SDXL, Shapes
+from catalog.weight_files.header import Header
+
+EMBEDDING: Final = "textual inversion"
+BUNDLE: Final = "bundle_emb."
+"""What the names of embeddings inside a LoRA begin with."""
+VECTORS_MAX: Final = 75
+"""As many tokens as CLIP reads at once; no trainer makes more."""
+FIRST: Final = "text_encoder"
+SECOND: Final = "text_encoder_2"
+"""SDXL's text encoders, named after their folders in a diffusers pipeline."""
+
+_PAIRS: Final = (
+    ("clip_l", "clip_g"),
+    ("text_encoders_0", "text_encoders_1"),
+    ("text_encoder_0", "text_encoder_1"),
+    ("text_encoder", "text_encoder_2"),
+    ("text_encoder_1", "text_encoder_2"),
+)
+_SINGLE: Final = re.compile(r"emb_params|string_to_param(?:\..+)?")
+_OUTPUT: Final = "_out"
+"""OneTrainer's output embeddings, which replace what an encoder says instead of what it reads."""
+_T5: Final = re.compile(r"t5(?:xxl|_xxl)?(?:_out)?")
+_NAMED: Final = frozenset({name for pair in _PAIRS for name in pair})
+_OF_MODULE: Final = re.compile(r"lora_|\.(?:weight|bias|alpha|diff_?b?|dora_scale|[wb]_norm)$")
+_WIDTHS: Final = {768: "SD 1.5", 1024: "SD 2", 1280: SDXL}
+"""Of the token embeddings of CLIP ViT-L, OpenCLIP ViT-H and OpenCLIP ViT-bigG."""
+_SDXL_WIDTHS: Final = (768, 1280)
+_FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingFacts:
+    """What an embedding says about itself.
+
+    parts: text encoder, FIRST or SECOND → the name of its tensor.
+    vectors: how many tokens it takes in a prompt.
+    base: "SDXL", "SD 1.5", "SD 2", "SD 3", "Flux"; "" if unknown.
+    flaw: what it is instead of an embedding that can be used, such as "half an embedding"; "" if
+        it can be.
+    unused: names of tensors that have no use here.
+    token: the word that its author chose, "" if the file does not say. title: likewise.
+    """
+
+    parts: Mapping[str, str] = field(default_factory=dict)
+    vectors: int = 0
+    base: str = ""
+    flaw: str = ""
+    unused: tuple[str, ...] = ()
+    token: str = ""
+    title: str = ""
+
+
+def embedding_facts(header: Header, *, surely: bool = False) -> EmbeddingFacts | None:
+    """Identify an embedding file from its header; None for any other file. Never raises.
+
+    surely: it lies where only embeddings belong, so a tensor of any name and width may be one.
+    """
+    bare = _bare(header.shapes, surely=surely)
+    if not bare and not all(map(_is_known, header.shapes)):
+        return None
+    facts = _judged(header.shapes, header.dtypes, bare)
+    only = clean_line(next(iter(header.shapes)), TRIGGER_MAX) if len(bare) == 1 else ""
+    return replace(facts, token=only, title=training.title(header.metadata))
+
+
+def paired_facts(first: Header, second: Header) -> EmbeddingFacts | None:
+    """Identify an embedding in two files, one for each text encoder, with the token as its name.
+
+    None if they do not belong together: other names, or none is wider than the other.
+    """
+    if len(first.shapes) != 1 or first.shapes.keys() != second.shapes.keys():
+        return None
+    (token,) = first.shapes
+    shapes = {"clip_l": first.shapes[token], "clip_g": second.shapes[token]}
+    if not all(shapes.values()) or shapes["clip_l"][-1] >= shapes["clip_g"][-1]:
+        return None
+    dtypes = {"clip_l": first.dtypes[token], "clip_g": second.dtypes[token]}
+    facts = _judged(shapes, dtypes, ())
+    return replace(facts, parts={FIRST: token, SECOND: token}, token=clean_line(token, TRIGGER_MAX))
+
+
+def bundled_embeddings(header: Header) -> dict[str, EmbeddingFacts]:
+    """The embeddings inside a LoRA, by token; `parts` and `unused` have the full names."""
+    tensors: dict[str, dict[str, str]] = {}
+    for name in header.shapes:
+        if name.startswith(BUNDLE):
+            token, part = _split(name.removeprefix(BUNDLE))
+            tensors.setdefault(token, {})[part] = name
+    found = {}
+    for token, names in tensors.items():
+        shapes = {part: header.shapes[name] for part, name in names.items()}
+        dtypes = {part: header.dtypes[name] for part, name in names.items()}
+        facts = _judged(shapes, dtypes, ())
+        found[token] = replace(
+            facts,
+            parts={role: names[part] for role, part in facts.parts.items()},
+            unused=tuple(names[part] for part in facts.unused),
+            token=token,
+        )
+    return found
+
+
+def is_bare_embedding(shapes: Shapes) -> bool:
+    """Whether a file has nothing but one or two tensors that are named after a token."""
+    return bool(_bare(shapes, surely=False))
+
+
+def bundled_tokens(shapes: Shapes) -> tuple[str, ...]:
+    """The tokens of the embeddings inside a LoRA that can be used, by the names of its tensors."""
+    parts: dict[str, set[str]] = {}
+    for name in shapes:
+        if name.startswith(BUNDLE):
+            token, part = _split(name.removeprefix(BUNDLE))
+            parts.setdefault(token, set()).add(part)
+    return tuple(
+        token for token, names in parts.items() if any({*pair} <= names for pair in _PAIRS)
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Token and part of a name after BUNDLE; a token may have dots."""
+    token, _, part = name.rpartition(".")
+    head, dot, tail = token.rpartition(".")
+    if dot and tail == "string_to_param":
+        return head, f"{tail}.{part}"
+    return token, part
+
+
+def _is_known(name: str) -> bool:
+    plain = name.removesuffix(_OUTPUT)
+    return plain in _NAMED or bool(_SINGLE.fullmatch(name) or _T5.fullmatch(name))
+
+
+def _bare(shapes: Shapes, *, surely: bool) -> tuple[str, ...]:
+    """The names of one or two tensors, sorted by width, if they are tokens chosen by the author."""
+    names = [*shapes]
+    if len(names) > 2 or any(_is_known(name) or _OF_MODULE.search(name) for name in names):
+        return ()
+    for shape in shapes.values():
+        if len(shape) not in (1, 2) or not (surely or shape[-1] in _WIDTHS):
+            return ()
+        if not surely and len(shape) == 2 and shape[0] > VECTORS_MAX:
+            return ()
+    return tuple(sorted(names, key=lambda name: shapes[name][-1]))
+
+
+def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) -> EmbeddingFacts:
+    pair = next((pair for pair in _PAIRS if {*pair} <= shapes.keys()), None)
+    if pair is None and len(bare) == 2 and shapes[bare[0]][-1] < shapes[bare[1]][-1]:
+        pair = (bare[0], bare[1])
+    others = tuple(name for name in shapes if pair is None or name not in pair)
+    if pair is None:
+        return EmbeddingFacts(base=_base_of_one(shapes), flaw=_flaw_of_one(shapes), unused=others)
+    made = [shapes[name] for name in pair]
+    parts = dict(zip((FIRST, SECOND), pair, strict=True))
+    rows = [shape[0] if len(shape) == 2 else 1 for shape in made]
+    widths = tuple(shape[-1] if shape else 0 for shape in made)
+    base = SDXL if widths == _SDXL_WIDTHS else ""
+    if any(map(_T5.fullmatch, others)):
+        base = "SD 3"
+    flaw = ""
+    if any(len(shape) not in (1, 2) for shape in made) or 0 in (*rows, *widths):
+        flaw = "an embedding without vectors"
+    elif rows[0] != rows[1]:
+        flaw = f"an embedding with {rows[0]} and {rows[1]} vectors for the two text encoders"
+    elif rows[0] > VECTORS_MAX:
+        flaw = f"an embedding with {rows[0]} vectors, more than {VECTORS_MAX}"
+    elif any(dtypes[name] not in _FLOATS for name in pair):
+        flaw = f"an embedding of {', '.join(sorted({dtypes[name] for name in pair}))} numbers"
+    return EmbeddingFacts(parts, rows[0], base, flaw, others)
+
+
+def _base_of_one(shapes: Shapes) -> str:
+    """The base of an embedding that has not got vectors for both of SDXL's encoders."""
+    if any(map(_T5.fullmatch, shapes)):
+        return "Flux"
+    if any(name.endswith(_OUTPUT) for name in shapes):
+        return ""
+    base = next((_WIDTHS.get(shape[-1], "") for shape in shapes.values() if shape), "")
+    return "" if base == SDXL else base
+
+
+def _flaw_of_one(shapes: Shapes) -> str:
+    if all(name.endswith(_OUTPUT) for name in shapes):
+        return "an output embedding of OneTrainer"
+    return "an embedding for one text encoder, where SDXL has two"
