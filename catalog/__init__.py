@@ -9,6 +9,7 @@ from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
 from catalog.schema import AdapterEntry, FastPreset, ModelEntry, ReferenceEntry
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.unfit import Unfit
 from catalog.weight_files import UNKNOWN, AdapterFacts
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ModelEntry",
     "Problem",
     "ReferenceEntry",
+    "Unfit",
     "locate",
     "locate_entry",
     "problems_of",

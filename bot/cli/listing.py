@@ -67,6 +67,8 @@ def _row(entry: ModelEntry | AdapterEntry, models_dir: Path, catalog: Catalog) -
     problems = list(problems_of(entry, models_dir))
     if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
         problems.append(str(why))
+    if isinstance(entry, ModelEntry) and (unfit := catalog.unfit_models.get(entry.key)):
+        problems.append(str(unfit))
     row = {
         **entry.model_dump(mode="json"),
         "available": location.available and not problems,

@@ -2,6 +2,7 @@
 
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
+from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
 from catalog.weight_files.header import (
     Header,
     HeaderError,
@@ -9,6 +10,7 @@ from catalog.weight_files.header import (
     UnreadableFile,
     read_header,
 )
+from catalog.weight_files.refusal import Refusal, with_article
 from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
 
 __all__ = [
@@ -16,11 +18,15 @@ __all__ = [
     "UNKNOWN",
     "UNSUPPORTED",
     "AdapterFacts",
+    "CheckpointFacts",
     "Header",
     "HeaderError",
     "NotSafetensors",
+    "Refusal",
     "UnreadableFile",
     "adapter_facts",
+    "checkpoint_facts",
     "read_header",
     "unsupported_kind",
+    "with_article",
 ]

@@ -20,6 +20,7 @@ from bot.engine.patches import Target
 from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
+from catalog.weight_files import Header
 
 VAE = "vae"
 """The autoencoder's folder, the same in every pipeline of diffusers."""
@@ -111,8 +112,14 @@ class Family(Protocol):
     preview: PreviewFactors
     ays: tuple[int, ...]
 
-    def check_single(self, names: Collection[str], subject: Subject) -> None:
-        """Raise JobFailed unless a single file with tensors of these names is this family's."""
+    def check_single(self, header: Header, subject: Subject, *, vae: bool) -> None:
+        """Raise JobFailed unless a single file with this header is a checkpoint of this family.
+
+        vae: whether the model has a VAE from another file.
+        """
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        """Raise JobFailed when a folder in diffusers' layout is no model of this family."""
 
     def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
         """Raise JobFailed when the configuration of `network` is another family's."""

@@ -31,6 +31,8 @@ from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
 from catalog.families import SDXL as FACTS
+from catalog.weight_files import Header, checkpoint_facts
+from catalog.weight_files.pipeline import folder_refusal, kind_of_unet
 
 
 class SDXL:
@@ -50,13 +52,17 @@ class SDXL:
     preview = PREVIEW
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
-    def check_single(self, names: Collection[str], subject: Subject) -> None:
-        if not FACTS.recognises(names):
-            raise subject.failed("model.not_sdxl")
+    def check_single(self, header: Header, subject: Subject, *, vae: bool) -> None:
+        if refusal := checkpoint_facts(header).unfit(vae=vae, config=True):
+            raise subject.failed("model.not_sdxl", what=refusal.what)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        if refusal := folder_refusal(folder):
+            raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
-        if network == self.denoiser and not networks.is_unet(config):
-            raise subject.failed("model.not_sdxl")
+        if network == self.denoiser and (kind := kind_of_unet(config)):
+            raise subject.failed("model.not_sdxl", what=f"{kind} model")
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         return networks.build(network, config)

@@ -33,11 +33,6 @@ FILES: Final = PipelineFiles(
 )
 
 
-def is_unet(config: Mapping[str, Any]) -> bool:
-    """Whether a UNet of this configuration takes sizes, and is not for inpainting or editing."""
-    return config.get("addition_embed_type") == "text_time" and config.get("in_channels") == 4
-
-
 def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     """See `Family.dtype_of`."""
     # SDXL's original VAE overflows in 16 bits; its configuration says so.

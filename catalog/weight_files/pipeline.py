@@ -1,0 +1,93 @@
+"""Say what a folder in diffusers' layout is, by its configurations."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from catalog.weight_files.refusal import ONLY_SDXL, Refusal
+
+INDEX: Final = "model_index.json"
+READ: Final = (INDEX, "unet/config.json", "scheduler/scheduler_config.json")
+"""The files that decide what a folder is."""
+CONFIGURATION_MAX: Final = 1_000_000
+"""Bytes of one configuration; published ones have a few thousand."""
+
+Configurations: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The configuration of each part by its folder's name; that of the pipeline is at ""."""
+
+REFUSALS: Final[tuple[Callable[[Configurations], Refusal | None], ...]] = ()
+"""Further reasons why an SDXL model in diffusers' layout cannot be used; the first counts."""
+
+_OURS: Final = "StableDiffusionXL"
+_ANY_PIPELINE: Final = ("DiffusionPipeline", "LatentConsistencyModelPipeline")
+_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner"}
+_TASKS: Final = {9: "SDXL inpainting", 8: "SDXL instruct-pix2pix"}
+_REFINER_SIZES: Final = 2560
+
+
+class ConfigurationError(Exception):
+    """A configuration cannot be read; the message says why."""
+
+
+def read_configuration(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`. Raises ConfigurationError, OSError if it cannot be opened."""
+    with file.open("rb") as opened:
+        raw = opened.read(CONFIGURATION_MAX + 1)
+    if len(raw) > CONFIGURATION_MAX:
+        raise ConfigurationError(f"{file.name} is larger than {CONFIGURATION_MAX} bytes")
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ConfigurationError(f"{file.name} is not JSON") from None
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{file.name} is not a JSON object")
+    return data
+
+
+def folder_refusal(folder: Path) -> Refusal | None:
+    """Why the folder in diffusers' layout cannot be used; None if it can, as far as it tells.
+
+    Raises OSError if a file is there but cannot be read.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in READ:
+        try:
+            found[name.rpartition("/")[0]] = read_configuration(folder / name)
+        except FileNotFoundError:
+            continue
+        except ConfigurationError as error:
+            return Refusal("folder that cannot be read", str(error))
+    if "" in found and (what := kind_of_pipeline(found[""])):
+        return Refusal(what)
+    if "unet" in found and (what := kind_of_unet(found["unet"])):
+        return Refusal(f"{what} model", ONLY_SDXL)
+    return next(filter(None, (refusal(found) for refusal in REFUSALS)), None)
+
+
+def kind_of_pipeline(index: Mapping[str, Any]) -> str:
+    """What a `model_index.json` is for, if not for SDXL; "" if it is, or does not say."""
+    name = index.get("_class_name")
+    if name is None:
+        return ""
+    if not isinstance(name, str):
+        return "model with code of its own"
+    if name.startswith(_OURS) or name in _ANY_PIPELINE:
+        return ""
+    return f"{name[:60].removesuffix('Pipeline')} model"
+
+
+def kind_of_unet(config: Mapping[str, Any]) -> str:
+    """What the UNet with this configuration is, if not SDXL's; "" if it is."""
+    channels, context = config.get("in_channels", 4), config.get("cross_attention_dim")
+    if config.get("encoder_hid_dim_type") is not None:
+        return "Kolors"
+    if config.get("addition_embed_type") != "text_time":
+        name = _CONTEXT.get(context, "unknown") if isinstance(context, int) else "unknown"
+        return name if channels == 4 else f"{name} ({channels} channels)"
+    if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == 1280:
+        return "SDXL refiner"
+    if channels != 4:
+        known = isinstance(channels, int)
+        return _TASKS.get(channels if known else 0, f"SDXL ({channels!r:.20} channels)")
+    return ""
