@@ -27,7 +27,7 @@ from catalog.weight_files import (
     checkpoint_facts,
     read_header,
 )
-from catalog.weight_files.pipeline import READ, folder_refusal
+from catalog.weight_files.pipeline import WATCHED, folder_refusal
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -49,14 +49,14 @@ class HeaderCache:
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
         """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
-        return _once(self._checkpoints, file, lambda: checkpoint_facts(read_header(file)))
+        return _once(self._checkpoints, file, lambda: checkpoint_facts(file, read_header(file)))
 
     def folder(self, folder: Path) -> Refusal | None:
         """Why a folder in diffusers' layout cannot be used; None if it can.
 
         Raises OSError if its configurations cannot be read.
         """
-        files = [folder / name for name in READ]
+        files = [folder / name for name in WATCHED]
         stamps = tuple(_stamp(file, file.stat()) for file in files if file.is_file())
         known = self._folders.get(folder)
         if known is None or known[0] != stamps:

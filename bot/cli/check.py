@@ -162,7 +162,10 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             unfit = catalog.unfit_models.get(entry.key) if kind == "model" else None
             if not problems and unfit:
                 text = f"{kind} {entry.key}: {unfit.file} is {with_article(unfit.what)}"
-                yield Finding(f"{text}, so it is not offered", unfit.refusal.advice)
+                yield Finding(
+                    f"{text}, so it is not offered",
+                    unfit.refusal.advice or "correct it, or use another",
+                )
                 continue
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
             if not problems and why:

@@ -87,7 +87,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]
                 ) from None
             if path == files.checkpoint.single:
                 single = frozenset(header.shapes)
-                family.check_single(header, subject, vae=files.vae is not None)
+                family.check_single(path, header, subject, vae=files.vae is not None)
     return single
 
 

@@ -160,7 +160,9 @@ class Residency:
             family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
-            tokenizers={name: self._tokenizer(files, family, name) for name in family.tokenizers},
+            tokenizers={
+                name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
+            },
             scheduler_config=json.loads(text),
             training=family.training(names),
             targets=self.targets,
@@ -180,7 +182,7 @@ class Residency:
                 self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
                 with BUILDING:
-                    module = family.build(name, config)
+                    module = family.build(name, config, subject)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}
@@ -204,12 +206,12 @@ class Residency:
             part.let_go()  # so that the cache can reuse its memory
         return self._cache.take(digest, part.layout, read, subject.check_stop)
 
-    def _tokenizer(self, files: ModelFiles, family: Family, name: str) -> Any:
+    def _tokenizer(self, name: str, files: ModelFiles, family: Family, subject: Subject) -> Any:
         folder = files.root / name
         stats = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
         key = (family.key, *stats)
         if key not in self._tokenizers:
-            tokenizer = family.tokenizer(folder)
+            tokenizer = family.tokenizer(folder, subject)
             if len(self._tokenizers) == TOKENIZERS_MAX:
                 del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer

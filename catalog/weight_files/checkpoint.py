@@ -5,6 +5,7 @@ Shapes and names outrank metadata, which anyone may edit; metadata only gives th
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from catalog.weight_files.adapter import adapter_facts
@@ -20,8 +21,9 @@ UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 TEXT_ENCODERS: Final = "text encoders"
 
-REFUSALS: Final[tuple[Callable[[Header], Refusal | None], ...]] = ()
-"""Further reasons why an SDXL checkpoint cannot be used; the first counts."""
+REFUSALS: Final[tuple[Callable[[Path, Header], str | None], ...]] = ()
+"""Further reasons why an SDXL checkpoint cannot be used, from its path and header; the first
+counts."""
 
 ENCODERS: Final = (
     ("conditioner.embedders.0.", "conditioner.embedders.1."),
@@ -71,8 +73,8 @@ class CheckpointFacts:
         return None
 
 
-def checkpoint_facts(header: Header) -> CheckpointFacts:
-    """Identify a file in the place of a checkpoint. Never raises."""
+def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
+    """Identify a file in the place of a checkpoint, which has this header."""
     title = header.metadata.get("ss_output_name", "")
     shapes = header.shapes
     found = unet(shapes)
@@ -81,12 +83,13 @@ def checkpoint_facts(header: Header) -> CheckpointFacts:
         vae = holds_vae(shapes)
         return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
     lacks = _lacks(shapes)
-    refusals = (refusal(header) for refusal in REFUSALS)
+    what = f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}"
+    reason = next(filter(None, (refusal(file, header) for refusal in REFUSALS)), None)
     return CheckpointFacts(
-        what=f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}",
+        what=what,
         lacks=lacks,
         config=found.config,
-        refusal=next(filter(None, refusals), None),
+        refusal=Refusal(f"{what} ({reason})", "") if reason else None,
         holds_vae=VAE not in lacks,
         title=title,
     )

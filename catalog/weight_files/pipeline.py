@@ -3,21 +3,19 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from catalog.weight_files.refusal import ONLY_SDXL, Refusal
 
 INDEX: Final = "model_index.json"
-READ: Final = (INDEX, "unet/config.json", "scheduler/scheduler_config.json")
+READ: Final = (INDEX, "unet/config.json")
 """The files that decide what a folder is."""
+WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
-Configurations: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""The configuration of each part by its folder's name; that of the pipeline is at ""."""
-
-REFUSALS: Final[tuple[Callable[[Configurations], Refusal | None], ...]] = ()
-"""Further reasons why an SDXL model in diffusers' layout cannot be used; the first counts."""
+REFUSALS: Final[tuple[Callable[[Path], str | None], ...]] = ()
+"""Further reasons why a folder with an SDXL model cannot be used; the first counts."""
 
 _OURS: Final = "StableDiffusionXL"
 _ANY_PIPELINE: Final = ("DiffusionPipeline", "LatentConsistencyModelPipeline")
@@ -62,7 +60,8 @@ def folder_refusal(folder: Path) -> Refusal | None:
         return Refusal(what)
     if "unet" in found and (what := kind_of_unet(found["unet"])):
         return Refusal(f"{what} model", ONLY_SDXL)
-    return next(filter(None, (refusal(found) for refusal in REFUSALS)), None)
+    reason = next(filter(None, (refusal(folder) for refusal in REFUSALS)), None)
+    return Refusal(f"SDXL model ({reason})", "") if reason else None
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ class Refusal:
     """What a file is instead of a checkpoint that can be used.
 
     what: a noun phrase without an article, such as "LoRA for Flux".
-    advice: what its owner can do about it.
+    advice: what its owner can do about it, "" if there is nothing.
     """
 
     what: str
@@ -19,7 +19,7 @@ class Refusal:
 
     def __str__(self) -> str:
         """To follow the file's name: "is a LoRA for Flux; …"."""
-        return f"is {with_article(self.what)}; {self.advice}"
+        return f"is {with_article(self.what)}" + (f"; {self.advice}" if self.advice else "")
 
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))

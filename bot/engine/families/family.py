@@ -112,8 +112,8 @@ class Family(Protocol):
     preview: PreviewFactors
     ays: tuple[int, ...]
 
-    def check_single(self, header: Header, subject: Subject, *, vae: bool) -> None:
-        """Raise JobFailed unless a single file with this header is a checkpoint of this family.
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
 
         vae: whether the model has a VAE from another file.
         """
@@ -124,8 +124,10 @@ class Family(Protocol):
     def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
         """Raise JobFailed when the configuration of `network` is another family's."""
 
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+    def build(self, network: str, config: Mapping[str, Any], subject: Subject) -> Any:
         """The module of `network`: its parameters on the meta device, its small buffers not.
+
+        config: untrusted. Raises JobFailed when it says something that is not supported.
 
         In the engine thread only: accelerate patches torch.nn.Module meanwhile, so a module that
         another thread builds at the same time would get parameters without data.
@@ -150,8 +152,8 @@ class Family(Protocol):
     def training(self, names: Collection[str]) -> Training:
         """What the tensors in a single-file checkpoint say about how it was trained."""
 
-    def tokenizer(self, folder: Path) -> Any:
-        """The tokenizer in `folder`."""
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        """The tokenizer in `folder`. Raises JobFailed when it is not this family's."""
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         """Every name that an adapter file may use for a module in `patched` → that module.

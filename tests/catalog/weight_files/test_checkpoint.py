@@ -1,10 +1,13 @@
 """What a file in the place of a checkpoint is, by its header."""
 
+from pathlib import Path
+
 import pytest
 
 from catalog.weight_files import Header, checkpoint_facts, with_article
 from catalog.weight_files.base_models import Shapes
 
+FILE = Path("x.safetensors")
 UNET = "model.diffusion_model."
 CONTEXT = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
 ENCODERS: Shapes = {
@@ -39,7 +42,7 @@ def header(shapes: Shapes, **metadata: str) -> Header:
 
 def refused(shapes: Shapes, *, vae: bool = False, config: bool = False) -> str:
     """What is said of a file with these tensors; "" if it can be used."""
-    refusal = checkpoint_facts(header(shapes)).unfit(vae=vae, config=config)
+    refusal = checkpoint_facts(FILE, header(shapes)).unfit(vae=vae, config=config)
     return refusal.what if refusal else ""
 
 
@@ -48,7 +51,7 @@ def lora(module: str, width: int) -> Shapes:
 
 
 def test_an_sdxl_checkpoint_can_be_used() -> None:
-    facts = checkpoint_facts(header(SDXL, ss_output_name="Mine"))
+    facts = checkpoint_facts(FILE, header(SDXL, ss_output_name="Mine"))
     assert facts.unfit(vae=False, config=False) is None
     assert (facts.what, facts.title, facts.holds_vae) == ("SDXL checkpoint", "Mine", True)
 
@@ -261,7 +264,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_file_is_named(name: str) -> None:
     shapes, what = OTHERS[name]
-    facts = checkpoint_facts(header(shapes))
+    facts = checkpoint_facts(FILE, header(shapes))
     refusal = facts.unfit(vae=False, config=True)
     assert refusal is not None
     assert refusal.what == what
@@ -275,4 +278,4 @@ def test_the_words_before_it_are_right() -> None:
 
 def test_a_vae_is_known_alone_and_inside() -> None:
     for name, held in (("vae", True), ("sd1", True), ("flux-vae", False), ("lora", False)):
-        assert checkpoint_facts(header(OTHERS[name][0])).holds_vae is held, name
+        assert checkpoint_facts(FILE, header(OTHERS[name][0])).holds_vae is held, name

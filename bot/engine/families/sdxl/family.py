@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from transformers import CLIPTokenizer
 
 from bot.engine.environment import Place
 from bot.engine.families.family import LoadedModel
-from bot.engine.families.sdxl import adapter_names, conditioning, networks, text
+from bot.engine.families.sdxl import adapter_names, conditioning, configurations, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
 from bot.engine.families.sdxl.conditioning import Conditioning
 from bot.engine.families.sdxl.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
@@ -52,8 +53,8 @@ class SDXL:
     preview = PREVIEW
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
-    def check_single(self, header: Header, subject: Subject, *, vae: bool) -> None:
-        if refusal := checkpoint_facts(header).unfit(vae=vae, config=True):
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True):
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
@@ -64,8 +65,8 @@ class SDXL:
         if network == self.denoiser and (kind := kind_of_unet(config)):
             raise subject.failed("model.not_sdxl", what=f"{kind} model")
 
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
+    def build(self, network: str, config: Mapping[str, Any], subject: Subject) -> Any:
+        return networks.build(network, configurations.checked(network, config, subject))
 
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         return networks.dtype_of(network, config, dtype)
@@ -82,8 +83,10 @@ class SDXL:
     def training(self, names: Collection[str]) -> Training:
         return networks.training_of(names)
 
-    def tokenizer(self, folder: Path) -> Any:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        with TemporaryDirectory() as clean:
+            configurations.copy_tokenizer(folder, Path(clean), subject)
+            return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks)
