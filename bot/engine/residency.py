@@ -173,8 +173,7 @@ class Residency:
         for other in self._parts.keys() - set(family.networks):
             del self._parts[other]  # of another family
         for name in family.networks:
-            config = files.config_of(name)
-            family.check_config(name, config, subject)
+            config = family.checked_config(name, files.config_of(name), subject)
             dtype = family.dtype_of(name, config, self._place.dtype)
             shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
@@ -182,7 +181,7 @@ class Residency:
                 self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
                 with BUILDING:
-                    module = family.build(name, config, subject)
+                    module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}

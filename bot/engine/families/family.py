@@ -121,13 +121,18 @@ class Family(Protocol):
     def check_folder(self, folder: Path, subject: Subject) -> None:
         """Raise JobFailed when a folder in diffusers' layout is no model of this family."""
 
-    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
-        """Raise JobFailed when the configuration of `network` is another family's."""
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        """The fields of an untrusted configuration that `network` is built from.
 
-    def build(self, network: str, config: Mapping[str, Any], subject: Subject) -> Any:
+        Raises JobFailed when it is another family's, or says something that is not supported.
+        """
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
         """The module of `network`: its parameters on the meta device, its small buffers not.
 
-        config: untrusted. Raises JobFailed when it says something that is not supported.
+        config: from `checked_config`.
 
         In the engine thread only: accelerate patches torch.nn.Module meanwhile, so a module that
         another thread builds at the same time would get parameters without data.

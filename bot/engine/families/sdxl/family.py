@@ -61,12 +61,15 @@ class SDXL:
         if refusal := folder_refusal(folder):
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
-    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
         if network == self.denoiser and (kind := kind_of_unet(config)):
             raise subject.failed("model.not_sdxl", what=f"{kind} model")
+        return configurations.checked(network, config, subject)
 
-    def build(self, network: str, config: Mapping[str, Any], subject: Subject) -> Any:
-        return networks.build(network, configurations.checked(network, config, subject))
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config)
 
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         return networks.dtype_of(network, config, dtype)

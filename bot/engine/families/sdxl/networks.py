@@ -42,7 +42,7 @@ def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> tor
 
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
-    """See `Family.build`. config: as `configurations.checked` leaves it."""
+    """See `Family.build`. config: from `configurations.checked`."""
     with init_empty_weights(include_buffers=False):
         if network == DENOISER:
             return UNet2DConditionModel.from_config(dict(config))
