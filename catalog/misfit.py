@@ -12,7 +12,8 @@ from catalog.weight_files import SUPPORTED, UNSUPPORTED, AdapterFacts
 class Misfit:
     """Why an adapter fits none of the models, or not the requested one.
 
-    found: its base, its algorithm, or the keys of the models it is limited to, depending on `kind`.
+    found: its base, its algorithm (or what the file is instead), or the keys of the models it is
+    limited to, depending on `kind`.
     allowed: what would have fitted.
     """
 
@@ -33,8 +34,8 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
 
     vouched: the owner listed models it fits, which overrides metadata but not tensor shapes.
     """
-    if facts.algorithm in UNSUPPORTED:
-        return Misfit("algorithm", facts.algorithm, ", ".join(SUPPORTED))
+    if kind := facts.other or (facts.algorithm if facts.algorithm in UNSUPPORTED else ""):
+        return Misfit("algorithm", kind, ", ".join(SUPPORTED))
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases and (facts.certain or not vouched):
         return Misfit("base", facts.base, ", ".join(bases))

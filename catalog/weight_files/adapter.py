@@ -25,6 +25,7 @@ from catalog.weight_files.algorithms import (
     UNKNOWN,
 )
 from catalog.weight_files.base_models import INPUT_LAST, Shapes
+from catalog.weight_files.parts import model_kind
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -67,6 +68,7 @@ class AdapterFacts:
     phrase: trigger words that the author wrote into the file.
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
+    other: what the file is if it is no adapter at all: "VAE", "SDXL checkpoint" …
     """
 
     algorithm: str = UNKNOWN
@@ -78,6 +80,7 @@ class AdapterFacts:
     tags: tuple[str, ...] = ()
     weight: float | None = None
     title: str = ""
+    other: str = ""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -138,6 +141,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         tags=training.frequent_tags(metadata),
         weight=training.weight(metadata),
         title=training.title(metadata),
+        other="" if found else model_kind(shapes),
     )
 
 
