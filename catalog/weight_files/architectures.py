@@ -66,6 +66,9 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """Architecture and the tensors that prove it; a more particular one comes first."""
 
 _Z_IMAGE_WIDTH: Final = 3840
+_T5_WIDTH: Final = 4096
+_FLUX_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
+"""Layers that read the text embeddings, which are T5's in Flux itself."""
 _FLUX_TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
 """Input width of a Flux transformer for another task than text to image: 64."""
 
@@ -81,6 +84,9 @@ def transformer(shapes: Shapes) -> str:
 
 def _refined(name: str, prefix: str, shapes: Shapes) -> str:
     if name == "Flux":
+        text = [shapes.get(prefix + tensor, ()) for tensor in _FLUX_TEXT]
+        if any(shape and shape[-1] != _T5_WIDTH for shape in text):
+            return "Flux-like"
         return f"Flux ({_flux(prefix, shapes)})"
     if name == "Lumina 2" and shapes.get(f"{prefix}cap_embedder.1.weight", ())[:1] == (
         _Z_IMAGE_WIDTH,

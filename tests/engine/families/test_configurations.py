@@ -214,3 +214,51 @@ def test_published_configurations_pass() -> None:
         "scaling_factor": 0.13025, "up_block_types": ["UpDecoderBlock2D"] * 4,
     }  # fmt: skip
     assert checked("vae", vae, subject)["scaling_factor"] == 0.13025
+
+
+OF_TOKENS: dict[str, dict[str, Any]] = {
+    "tokenizer_config.json": {
+        "add_prefix_space": False,
+        "do_lower_case": True,
+        "errors": "replace",
+        "model_max_length": 77,
+        "pad_token": "!",
+        "bos_token": {
+            "__type": "AddedToken", "content": "<|startoftext|>", "lstrip": False,
+            "normalized": True, "rstrip": False, "single_word": False,
+        },
+        "special_tokens_map_file": "./special_tokens_map.json",
+        "name_or_path": "openai/clip-vit-large-patch14",
+        "tokenizer_class": "CLIPTokenizer",
+    },
+    "special_tokens_map.json": {"eos_token": "<|endoftext|>", "pad_token": "!"},
+    "added_tokens.json": {"<|endoftext|>": 0, "<fox>": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [[], ["tokenizer_config.json"], [*OF_TOKENS]])
+def test_a_tokenizer_is_what_transformers_makes_of_its_files(
+    models_dir: Path, tmp_path: Path, files: list[str]
+) -> None:
+    from transformers import CLIPTokenizer
+
+    from bot.engine.families import family_of
+    from bot.engine.subject import Subject
+
+    folder = Path(shutil.copytree(models_dir / TINY / "tokenizer", tmp_path / "tokenizer"))
+    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    for file in files:
+        said = dict(OF_TOKENS[file])
+        if file == "added_tokens.json":
+            end = vocabulary["<|endoftext|>"]
+            said = {"<|endoftext|>": end, "<fox>": end + 1}
+        (folder / file).write_text(json.dumps(said), encoding="utf-8")
+    subject = Subject("model", "x", lambda _: None, lambda: None)
+    ours = family_of(model("x", "y")).tokenizer(folder, subject)
+    theirs = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    for text in ("A Fox in the snow, ~ 12 <fox> <|endoftext|> é漢", "", " ! ", "the  DOG"):
+        for special in (True, False):
+            ids = [each(text, add_special_tokens=special).input_ids for each in (ours, theirs)]
+            assert ids[0] == ids[1]

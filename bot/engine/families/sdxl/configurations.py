@@ -157,6 +157,19 @@ TOKENIZER: Final = Kind(
 _SPECIAL_TOKENS: Final = Kind(
     (), {**_SPECIAL, "additional_special_tokens": each(_ONE_TOKEN, _TOKENS_MAX)}
 )
+_ADDED: Final = Kind(
+    (),
+    {
+        "added_tokens": Field(
+            f"the numbers of up to {_TOKENS_MAX} tokens",
+            lambda v: (
+                isinstance(v, dict)
+                and len(v) <= _TOKENS_MAX
+                and all(_TEXT.fits(token) and type(n) is int and n >= 0 for token, n in v.items())
+            ),
+        )
+    },
+)
 _DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
 
 _OF_NETWORK: Final[Mapping[str, Kind]] = {"unet": UNET, VAE: AUTOENCODER}
@@ -202,3 +215,8 @@ def copy_tokenizer(folder: Path, target: Path, subject: Subject) -> None:
             config = json.loads((folder / name).read_text(encoding="utf-8"))
             allowed = known(folder.name, config, kind, subject)
             (target / name).write_text(json.dumps(allowed), encoding="utf-8")
+    added = folder / "added_tokens.json"
+    if added.is_file():
+        numbers = {"added_tokens": json.loads(added.read_text(encoding="utf-8"))}
+        allowed = known(folder.name, numbers, _ADDED, subject)
+        (target / added.name).write_text(json.dumps(allowed["added_tokens"]), encoding="utf-8")
