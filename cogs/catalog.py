@@ -15,6 +15,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.markdown import escaped
 from bot.chat.ui.pages import loras_page, models_page
 from bot.request import find_model
 from bot.texts.language import Say, Texts
@@ -113,7 +114,7 @@ class CatalogCog(commands.Cog):
         unfit = self._catalog.current.unfit_models
         for entry in models:
             if why := unfit.get(entry.key):
-                states[entry.key] = say("models.unfit", what=why.what)
+                states[entry.key] = say("models.unfit", what=escaped(why.what))
             elif problems_of(entry, self._models_dir):
                 # Which files: the log and `main.py check` tell the owner.
                 states[entry.key] = say("models.missing")

@@ -50,6 +50,7 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("preview decoder (TAESD)", ("decoder.layers.0.weight",)),
     ("preview decoder (TAESD)", ("taesd_decoder.1.weight",)),
     ("preview decoder (TAESD)", ("1.weight", "3.conv.0.weight")),
+    ("VAE of Stable Cascade", ("vquantizer.codebook.weight",)),
     ("vision encoder (CLIP)", ("vision_model.embeddings.class_embedding",)),
     ("vision encoder (CLIP)", ("visual.class_embedding",)),
     ("text encoder (T5)", ("encoder.block.0.layer.0.SelfAttention.q.weight",)),

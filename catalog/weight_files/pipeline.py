@@ -1,6 +1,7 @@
 """Say what a folder in diffusers' layout is, by its configurations."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +20,18 @@ REFUSALS: Final[tuple[Callable[[Path], str | None], ...]] = ()
 
 _OURS: Final = "StableDiffusionXL"
 _ANY_PIPELINE: Final = ("DiffusionPipeline", "LatentConsistencyModelPipeline")
+_ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
+_PARTS: Final = {
+    "unet": ("UNet2DConditionModel",),
+    **dict.fromkeys(("text_encoder", "text_encoder_2"), _ENCODERS),
+}
+"""Part of a pipeline → the classes that it may have."""
 _CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner"}
 _TASKS: Final = {9: "SDXL inpainting", 8: "SDXL instruct-pix2pix"}
 _REFINER_SIZES: Final = 2560
+_CHANNELS: Final = 4
+_NAME_MAX: Final = 60
+_NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 class ConfigurationError(Exception):
@@ -71,22 +81,41 @@ def kind_of_pipeline(index: Mapping[str, Any]) -> str:
         return ""
     if not isinstance(name, str):
         return "model with code of its own"
-    if name.startswith(_OURS) or name in _ANY_PIPELINE:
-        return ""
-    return f"{name[:60].removesuffix('Pipeline')} model"
+    if not (name.startswith(_OURS) or name in _ANY_PIPELINE):
+        return f"{_plain(name.removesuffix('Pipeline'))} model"
+    for part, classes in _PARTS.items():
+        match index.get(part, ["", classes[0]]):
+            case [None, None]:
+                return f"SDXL model without {part}"
+            case [_, str(kind)] if kind in classes:
+                continue
+            case [_, str(kind)]:
+                return f"model whose {part} is of the class {_plain(kind)}"
+            case _:
+                return f"model whose {part} is unknown"
+    return ""
+
+
+def _plain(name: str) -> str:
+    """The letters and digits of a class's name; anyone may write anything there."""
+    return _NOT_OF_A_NAME.sub("", name[:_NAME_MAX]) or "unknown"
 
 
 def kind_of_unet(config: Mapping[str, Any]) -> str:
     """What the UNet with this configuration is, if not SDXL's; "" if it is."""
-    channels, context = config.get("in_channels", 4), config.get("cross_attention_dim")
+    channels, context = (
+        value if isinstance(value, int) else 0
+        for value in (config.get("in_channels", 4), config.get("cross_attention_dim"))
+    )
     if config.get("encoder_hid_dim_type") is not None:
         return "Kolors"
     if config.get("addition_embed_type") != "text_time":
-        name = _CONTEXT.get(context, "unknown") if isinstance(context, int) else "unknown"
-        return name if channels == 4 else f"{name} ({channels} channels)"
+        task = "" if channels == _CHANNELS else f" ({channels} channels)"
+        return _CONTEXT.get(context, "unknown") + task
+    if config.get("time_cond_proj_dim") is not None:
+        return "SDXL guidance-distilled"
     if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == 1280:
         return "SDXL refiner"
-    if channels != 4:
-        known = isinstance(channels, int)
-        return _TASKS.get(channels if known else 0, f"SDXL ({channels!r:.20} channels)")
+    if channels != _CHANNELS:
+        return _TASKS.get(channels, f"SDXL ({channels} channels)")
     return ""

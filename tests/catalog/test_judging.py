@@ -115,8 +115,11 @@ def test_what_an_entry_adds_is_counted(home: Home) -> None:
         ("StableDiffusionPipeline", {"cross_attention_dim": 768}, "StableDiffusion model"),
         (None, {"cross_attention_dim": 768}, "SD 1.5 model"),
         ("FluxPipeline", {}, "Flux model"),
+        ("**`@everyone", {}, "everyone model"),
+        (None, {**SDXL_UNET, "in_channels": "[a](https://b.c)"}, "SDXL (0 channels) model"),
         (None, {**SDXL_UNET, "encoder_hid_dim_type": "text_proj"}, "Kolors model"),
         (["my_pipeline", "Mine"], SDXL_UNET, "model with code of its own"),
+        (None, {**SDXL_UNET, "time_cond_proj_dim": 256}, "SDXL guidance-distilled model"),
     ],
 )
 @pytest.mark.parametrize("place", ["far", "hub/models--org--name/snapshots/abc"])
@@ -130,6 +133,29 @@ def test_a_folder_in_diffusers_layout_is_judged(
     assert (unfit.what if unfit else "") == what
     if unfit:
         assert unfit.file == path
+
+
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        ({"unet": ["diffusers", "UNet2DConditionModel"]}, ""),
+        ({"text_encoder": ["transformers", "CLIPTextModel"]}, ""),
+        ({"text_encoder": [None, None]}, "SDXL model without text_encoder"),
+        ({"unet": ["mine", "MyUNet"]}, "model whose unet is of the class MyUNet"),
+        ({"text_encoder": ["t", "ChatGLM"]}, "model whose text_encoder is of the class ChatGLM"),
+        ({"unet": ["x", "[a](https://b.c) `*"]}, "model whose unet is of the class ahttpsbc"),
+        ({"unet": 3}, "model whose unet is unknown"),
+    ],
+)
+def test_the_parts_of_a_pipeline_are_judged(
+    home: Home, parts: dict[str, object], what: str
+) -> None:
+    place = folder(home, "far", SDXL_UNET)
+    index = {"_class_name": "StableDiffusionXLPipeline", **parts}
+    home.put(place / "model_index.json", json.dumps(index).encode())
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    unfit = home.read().unfit_models.get("far")
+    assert (unfit.what if unfit else "") == what
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"[" * 100_000, b" " * 1_000_001])

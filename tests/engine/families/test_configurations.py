@@ -117,7 +117,6 @@ REFUSED = [
     ("unet/config.json", "block_out_channels", [10**9]),
     ("unet/config.json", "block_out_channels", [32] * 10_000),
     ("unet/config.json", "down_block_types", ["KDownBlock2D"]),
-    ("unet/config.json", "time_cond_proj_dim", 256),
     ("unet/config.json", "class_embed_type", "timestep"),
     ("unet/config.json", "attention_type", "gated"),
     ("unet/config.json", "norm_eps", float("nan")),
