@@ -228,7 +228,7 @@ def _default(
     elif not isinstance(named, str):
         why = f"default must be the key of a model in quotes, got {named!r:.40}"
     elif named in unfit and models[named].enabled:
-        why = f"default names {named!r}, but {unfit[named]}"
+        why = f"default names {named!r}, but {unfit[named].verdict}"
     elif named in models:
         why = f"default names {named!r}, which is disabled"
     else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalog.weight_files import Refusal
+from catalog.weight_files import Refusal, with_article
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +20,11 @@ class Unfit:
         """What the file is, a noun phrase without an article."""
         return self.refusal.what
 
+    @property
+    def verdict(self) -> str:
+        """A sentence with the file's name and what it is."""
+        return f"{self.file} is {with_article(self.what)}"
+
     def __str__(self) -> str:
-        return f"{self.file} {self.refusal}"
+        """The verdict, and what the owner can do."""
+        return "; ".join(filter(None, (self.verdict, self.refusal.advice)))

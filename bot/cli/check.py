@@ -25,7 +25,7 @@ from catalog import (
     problems_of,
     read_catalog,
 )
-from catalog.weight_files import HeaderError, read_header, with_article
+from catalog.weight_files import HeaderError, read_header
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
@@ -161,11 +161,9 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
             unfit = catalog.unfit_models.get(entry.key) if kind == "model" else None
             if not problems and unfit:
-                text = f"{kind} {entry.key}: {unfit.file} is {with_article(unfit.what)}"
-                yield Finding(
-                    f"{text}, so it is not offered",
-                    unfit.refusal.advice or "correct it, or use another",
-                )
+                mend = unfit.refusal.advice or "correct it, or use another"
+                said = f"{kind} {entry.key}: {unfit.verdict}, so it is not offered"
+                yield Finding(said, mend)
                 continue
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
             if not problems and why:

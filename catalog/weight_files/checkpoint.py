@@ -137,6 +137,9 @@ _DIFFERENCES: Final = (".diff", ".diff_b", ".diff.weight")
 
 def _is_adapter(shapes: Shapes) -> bool:
     """Whether most of the tensors are an adapter's; a merged checkpoint may hold a few strays."""
+    names = "\n".join(shapes) + "\n"
+    if not any(mark in names for mark in (*_OF_ADAPTERS, *(f"{end}\n" for end in _DIFFERENCES))):
+        return False
     adapters = sum(
         name.endswith(_DIFFERENCES) or any(mark in name for mark in _OF_ADAPTERS) for name in shapes
     )

@@ -17,10 +17,6 @@ class Refusal:
     what: str
     advice: str = ONLY_SDXL
 
-    def __str__(self) -> str:
-        """To follow the file's name: "is a LoRA for Flux; …"."""
-        return f"is {with_article(self.what)}" + (f"; {self.advice}" if self.advice else "")
-
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))
 """Abbreviations that begin with a vowel when read aloud, whatever their first letter."""

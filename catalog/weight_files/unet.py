@@ -1,7 +1,7 @@
 """Which model a UNet belongs to, by the shapes of a few of its layers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from catalog.weight_files.base_models import SDXL, Shapes
@@ -81,7 +81,8 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
     width = sizes[-1] if sizes else 0
     task = "" if channels == _LATENT_CHANNELS else _CHANNELS.get(channels, f"{channels}-channel")
     context = _context(prefix, shapes)
-    if any(".time_stack." in name or ".motion_modules." in name for name in shapes):
+    names = "\n".join(shapes)
+    if ".time_stack." in names or ".motion_modules." in names:
         return UNetFacts("Stable Video Diffusion or AnimateDiff")
     if f"{prefix}encoder_hid_proj.weight" in shapes or width == _KOLORS_SIZES:
         return UNetFacts("Kolors", task)
@@ -125,11 +126,5 @@ def _smaller(prefix: str, shapes: Shapes) -> tuple[str, str]:
 
 
 def _depth(prefix: str, shapes: Shapes) -> int:
-    def numbers() -> Iterable[int]:
-        for name in shapes:
-            if name.startswith(prefix):
-                number = name[len(prefix) :].partition(".")[0]
-                if number.isascii() and number.isdecimal() and len(number) <= 3:
-                    yield int(number) + 1
-
-    return max(numbers(), default=0)
+    """How many transformer blocks there are below `prefix`."""
+    return next(n for n in count() if f"{prefix}{n}.norm1.weight" not in shapes)
