@@ -73,12 +73,14 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """Parts of a model and its helpers, each with tensors that prove it."""
 
 _VAE_PREFIXES: Final = ("", *OF_VAE, "model.")
-_VAE_OF_CHANNELS: Final = {4: VAE, 16: "VAE of Flux or SD 3", 32: "VAE of Flux 2"}
+_VAE_OF_CHANNELS: Final = {4: VAE, 16: "VAE of Flux or SD 3"}
 
 
 def _part(shapes: Shapes) -> str:
     for prefix in _VAE_PREFIXES:
         latents = shapes.get(f"{prefix}decoder.conv_in.weight", ())
+        if len(latents) == 5:
+            return "VAE of a video model"
         if len(latents) == 4 and not any(name.startswith(OF_ENCODERS) for name in shapes):
             return _VAE_OF_CHANNELS.get(latents[1], "VAE of another model")
     if "decoder.conv1.weight" in shapes and "encoder.conv1.weight" in shapes:

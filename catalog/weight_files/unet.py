@@ -11,12 +11,14 @@ _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
 _CONTEXT: Final = {
     768: "SD 1.5",
     1024: "SD 2",
-    2048: SDXL,
 }
-"""Width of the text embeddings → model; others are SDXL's if it takes sizes, as tiny ones are."""
+"""Width of the text embeddings → model; with another it is SDXL if it takes sizes."""
 _CHANNELS: Final = {9: "inpainting", 8: "instruct-pix2pix", 5: "depth", 7: "upscaling", 12: "video"}
 """Input channels of a UNet that takes more than the 4 of its latents → what for."""
 _LATENT_CHANNELS: Final = 4
+_CONTEXT_OF_SDXL: Final = 2048
+_ANOTHER: Final = "unknown"
+_OF_VIDEO: Final = (".time_stack.", ".temporal_transformer_blocks.", ".motion_modules.")
 _REFINER_CONTEXT: Final = 1280
 _REFINER_SIZES: Final = 2560
 _KOLORS_SIZES: Final = 5632
@@ -82,19 +84,21 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
     task = "" if channels == _LATENT_CHANNELS else _CHANNELS.get(channels, f"{channels}-channel")
     context = _context(prefix, shapes)
     names = "\n".join(shapes)
-    if ".time_stack." in names or ".motion_modules." in names:
-        return UNetFacts("Stable Video Diffusion or AnimateDiff")
+    if any(mark in names for mark in _OF_VIDEO):
+        return UNetFacts("video")
     if f"{prefix}encoder_hid_proj.weight" in shapes or width == _KOLORS_SIZES:
-        return UNetFacts("Kolors", task)
+        return UNetFacts("Kolors" if context == _CONTEXT_OF_SDXL else _ANOTHER, task)
+    if f"{prefix}encoder_hid_proj.image_embeds.weight" in shapes:
+        return UNetFacts("Kandinsky 2", task)
     if width == _REFINER_SIZES or context == _REFINER_CONTEXT:
         return UNetFacts("SDXL refiner", task)
     if context in {768, 1024}:
         return UNetFacts(_CONTEXT[context], task)
     if not sizes:
-        return UNetFacts(_CONTEXT.get(context, "unknown model's"), task)
+        return UNetFacts(_CONTEXT.get(context, _ANOTHER), task)
     if any(f"{prefix}{mark}" in shapes for mark in _DISTILLED):
         task = " ".join(filter(None, (task, "guidance-distilled")))
-    pruned, config = _smaller(prefix, shapes) if context == 2048 else ("", "")
+    pruned, config = _smaller(prefix, shapes) if context == _CONTEXT_OF_SDXL else ("", "")
     return UNetFacts(SDXL, task, pruned, config)
 
 

@@ -131,6 +131,11 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         {**bare(unet()), "encoder_hid_proj.weight": (2048, 4096)},
         "Kolors UNet",
     ),
+    "video": (
+        {**whole(context=1024, sizes=768), f"{UNET}input_blocks.1.1.time_stack.0.x": (1,)},
+        "video checkpoint",
+    ),
+    "video-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3, 3)}, "VAE of a video model"),
     "unet": (bare(unet()), "SDXL UNet without text encoders and VAE"),
     "diffusers-unet": (
         {
