@@ -23,6 +23,7 @@ from catalog.weight_files import (
     CheckpointFacts,
     HeaderError,
     Refusal,
+    UnreadableFile,
     adapter_facts,
     checkpoint_facts,
     read_header,
@@ -49,7 +50,16 @@ class HeaderCache:
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
         """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
-        return _once(self._checkpoints, file, lambda: checkpoint_facts(file, read_header(file)))
+
+        def read() -> CheckpointFacts:
+            try:
+                return checkpoint_facts(file, read_header(file))
+            except HeaderError:
+                raise
+            except OSError as error:
+                raise UnreadableFile(f"it cannot be read ({error.strerror or error})") from error
+
+        return _once(self._checkpoints, file, read)
 
     def folder(self, folder: Path) -> Refusal | None:
         """Why a folder in diffusers' layout cannot be used; None if it can.

@@ -22,8 +22,8 @@ EMBEDDING: Final = "textual inversion"
 TEXT_ENCODERS: Final = "text encoders"
 
 REFUSALS: Final[tuple[Callable[[Path, Header], str | None], ...]] = ()
-"""Further reasons why an SDXL checkpoint cannot be used, from its path and header; the first
-counts."""
+"""Further reasons why an SDXL checkpoint cannot be used, from its path and header: clauses such
+as "its weights cannot be read"; the first counts."""
 
 ENCODERS: Final = (
     ("conditioner.embedders.0.", "conditioner.embedders.1."),
@@ -74,7 +74,10 @@ class CheckpointFacts:
 
 
 def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
-    """Identify a file in the place of a checkpoint, which has this header."""
+    """Identify a file in the place of a checkpoint, which has this header.
+
+    Raises OSError if what decides lies beside the header and cannot be read.
+    """
     title = header.metadata.get("ss_output_name", "")
     shapes = header.shapes
     found = unet(shapes)

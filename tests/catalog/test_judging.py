@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from catalog import LiveCatalog
+from catalog.weight_files import Header, checkpoint, pipeline
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 
 FLUX = {"double_blocks.0.img_attn.qkv.weight": [1, 1], "img_in.weight": [1, 64]}
@@ -183,3 +184,27 @@ def test_replaced_files_are_judged_again(home: Home) -> None:
     assert live.refresh()
     assert live.current.unfit_models == {}
     assert not live.refresh()
+
+
+def test_a_further_reason_makes_a_model_unfit(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.weights("checkpoints/odd.safetensors")
+    folder(home, "far", SDXL_UNET)
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    reason = "its weights cannot be read: nf4"
+    monkeypatch.setattr(checkpoint, "REFUSALS", (lambda file, header: reason,))
+    monkeypatch.setattr(pipeline, "REFUSALS", (lambda folder: reason,))
+    unfit = home.read().unfit_models
+    assert str(unfit["odd"]) == f"odd.safetensors is an SDXL checkpoint ({reason})"
+    assert str(unfit["far"]) == f"far is an SDXL model ({reason})"
+
+
+def test_a_reason_that_cannot_be_read_now_is_a_problem(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.weights("checkpoints/odd.safetensors")
+
+    def unreadable(file: Path, header: Header) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoint, "REFUSALS", (unreadable,))
+    assert home.problems()[0].endswith("not offered: it cannot be read (Permission denied)")
