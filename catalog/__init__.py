@@ -10,6 +10,7 @@ from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
 from catalog.schema import AdapterEntry, EmbeddingEntry, FastPreset, ModelEntry, ReferenceEntry
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.unfit import Unfit
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
 from catalog.words import Words
 
@@ -35,6 +36,7 @@ __all__ = [
     "ModelEntry",
     "Problem",
     "ReferenceEntry",
+    "Unfit",
     "Words",
     "locate",
     "locate_entry",

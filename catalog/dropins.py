@@ -21,13 +21,18 @@ from catalog.snapshot import Problem
 from catalog.weight_files import (
     EMBEDDING,
     AdapterFacts,
+    CheckpointFacts,
     EmbeddingFacts,
     HeaderError,
+    Refusal,
+    UnreadableFile,
     adapter_facts,
+    checkpoint_facts,
     embedding_facts,
     paired_facts,
     read_header,
 )
+from catalog.weight_files.pipeline import WATCHED, folder_refusal
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -43,16 +48,35 @@ Said = TypeVar("Said")
 class HeaderCache:
     """What the headers of weight files said, kept between reads of the catalog."""
 
-    _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
+    _checkpoints: dict[Stamp, CheckpointFacts | HeaderError] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
     _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
+    _folders: dict[Path, tuple[tuple[Stamp, ...], Refusal | None]] = field(default_factory=dict)
 
-    def title(self, file: Path) -> str:
-        """`ss_output_name` of a checkpoint, or ''. Raises HeaderError if the file is broken."""
-        # Its `modelspec.title` is usually that of a model that was merged into it.
-        return _once(
-            self._titles, file, lambda: read_header(file).metadata.get("ss_output_name", "")
-        )
+    def checkpoint(self, file: Path) -> CheckpointFacts:
+        """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
+
+        def read() -> CheckpointFacts:
+            try:
+                return checkpoint_facts(file, read_header(file))
+            except HeaderError:
+                raise
+            except OSError as error:
+                raise UnreadableFile(f"it cannot be read ({error.strerror or error})") from error
+
+        return _once(self._checkpoints, file, read)
+
+    def folder(self, folder: Path) -> Refusal | None:
+        """Why a folder in diffusers' layout cannot be used; None if it can.
+
+        Raises OSError if its configurations cannot be read.
+        """
+        files = [folder / name for name in WATCHED]
+        stamps = tuple(_stamp(file, file.stat()) for file in files if file.is_file())
+        known = self._folders.get(folder)
+        if known is None or known[0] != stamps:
+            known = self._folders[folder] = (stamps, folder_refusal(folder))
+        return known[1]
 
     def facts(self, file: Path) -> AdapterFacts:
         """What an adapter file says about itself. Raises HeaderError if the file is broken."""
@@ -87,16 +111,26 @@ class HeaderCache:
             return None
 
     @property
-    def adapter_stamps(self) -> tuple[Stamp, ...]:
-        """Stamps of the adapter and embedding files that were read, valid or not."""
-        return (*self._facts, *self._embeddings)
+    def stamps(self) -> tuple[Stamp, ...]:
+        """Stamps of the files that were read, valid or not."""
+        folders = (stamp for stamps, _ in self._folders.values() for stamp in stamps)
+        return tuple(dict.fromkeys((*self._facts, *self._embeddings, *self._checkpoints, *folders)))
 
     def forget_all_but(self, files: Collection[Path]) -> None:
-        """Drop everything that is cached for other files."""
+        """Drop everything that is cached for other files and folders."""
         kept = {str(file) for file in files}
-        self._titles = {stamp: said for stamp, said in self._titles.items() if stamp[0] in kept}
         self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
         self._embeddings = {s: said for s, said in self._embeddings.items() if s[0] in kept}
+        self._checkpoints = {
+            stamp: said for stamp, said in self._checkpoints.items() if stamp[0] in kept
+        }
+        self._folders = {
+            folder: said for folder, said in self._folders.items() if str(folder) in kept
+        }
+
+
+def _stamp(file: Path, status: os.stat_result) -> Stamp:
+    return (str(file), status.st_size, status.st_mtime_ns)
 
 
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
@@ -105,7 +139,7 @@ def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[],
         status = file.stat()
     except OSError as error:
         raise HeaderError(f"it cannot be opened ({error.strerror})") from None
-    stamp = (str(file), status.st_size, status.st_mtime_ns)
+    stamp = _stamp(file, status)
     if stamp not in known:
         try:
             known[stamp] = read()
@@ -174,7 +208,7 @@ def find(
             said = AdapterFacts()
             try:
                 if folder == CHECKPOINTS:
-                    title = headers.title(file)
+                    title = headers.checkpoint(file).title
                 else:
                     said = headers.facts(file)
                     if _is_embedding(file, said, headers):

@@ -91,12 +91,11 @@ class LiveCatalog:
         return tuple(stamps)
 
     def _changed(self) -> tuple[dropins.Stamp, ...]:
-        """Adapter files outside the drop-in folders that have changed since they were read."""
-        listed = {str(self._models_dir / folder) for folder in (dropins.LORAS, EMBEDDINGS)}
+        """Files outside the drop-in folders that have changed since they were read."""
+        folders = (dropins.LORAS, dropins.CHECKPOINTS, EMBEDDINGS)
+        listed = {str(self._models_dir / name) for name in folders}
         known = [
-            stamp
-            for stamp in self._headers.adapter_stamps
-            if stamp[0].rpartition(os.sep)[0] not in listed
+            stamp for stamp in self._headers.stamps if stamp[0].rpartition(os.sep)[0] not in listed
         ]
         now = [_stamp(Path(path))[:3] for path, _, _ in known]
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)

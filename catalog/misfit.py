@@ -44,8 +44,8 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
 
     vouched: the owner listed models it fits, which overrides metadata but not tensor shapes.
     """
-    if facts.algorithm in UNSUPPORTED:
-        return Misfit("algorithm", facts.algorithm, ", ".join(SUPPORTED))
+    if kind := facts.other or (facts.algorithm if facts.algorithm in UNSUPPORTED else ""):
+        return Misfit("algorithm", kind, ", ".join(SUPPORTED))
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases and (facts.certain or not vouched):
         return Misfit("base", facts.base, ", ".join(bases))

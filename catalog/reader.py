@@ -14,10 +14,12 @@ from rapidfuzz import fuzz, process
 from catalog import dropins
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
+from catalog.judging import files_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.unfit import Unfit
 from catalog.weight_files import AdapterFacts, HeaderError
 
 MODELS_FILE: Final = "models.toml"
@@ -85,13 +87,14 @@ def read_catalog(
     )
     files = _files(adapters.entries, places)
     facts = {**_facts(files, headers), **found.facts}
-    word_files = _files(embeddings.entries, words)
-    headers.forget_all_but(
-        [*found.files, *files.values(), *found_embeddings.files, *word_files.values()]
-    )
     every_model = {**models.entries, **{m.key: m for m in found.models}}
+    unfit = unfit_models(every_model.values(), models_dir, headers)
+    used = files_of(every_model.values(), models_dir)
+    word_files = _files(embeddings.entries, words)
+    read = (*found.files, *files.values(), *found_embeddings.files, *word_files.values(), *used)
+    headers.forget_all_but(read)
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
-    default, default_problems = _default(file, data, every_model)
+    default, default_problems = _default(file, data, every_model, unfit)
     reference, reference_problems = _reference(file, data)
     return Catalog(
         models=MappingProxyType(every_model),
@@ -112,6 +115,7 @@ def read_catalog(
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=_embeddings(embeddings.entries, word_files, found_embeddings, headers),
+        unfit_models=MappingProxyType(unfit),
     )
 
 
@@ -246,10 +250,13 @@ def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str,
 
 
 def _default(
-    file: Path, data: Mapping[str, Any], models: Mapping[str, ModelEntry]
+    file: Path,
+    data: Mapping[str, Any],
+    models: Mapping[str, ModelEntry],
+    unfit: Mapping[str, Unfit],
 ) -> tuple[str, list[Problem]]:
     """The key of the default model, and problems with the one named in the file."""
-    offered = [model.key for model in models.values() if model.enabled]
+    offered = [model.key for model in models.values() if model.enabled and model.key not in unfit]
     instead = offered[0] if offered else ""
     named = data.get("default")
     if isinstance(named, str) and named in offered:
@@ -260,6 +267,8 @@ def _default(
         why = "default is missing"
     elif not isinstance(named, str):
         why = f"default must be the key of a model in quotes, got {named!r:.40}"
+    elif named in unfit and models[named].enabled:
+        why = f"default names {named!r}, but {unfit[named].verdict}"
     elif named in models:
         why = f"default names {named!r}, which is disabled"
     else:

@@ -9,6 +9,7 @@ from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
+from catalog.unfit import Unfit
 from catalog.weight_files import AdapterFacts
 
 
@@ -37,11 +38,13 @@ class Problem:
 class Catalog:
     """Every valid entry by key, in the order offered, and the problems of the others.
 
-    Disabled entries are in `models` and `adapters`, and are never offered, found or suggested.
+    Disabled entries are in `models` and `adapters`, and are never offered, found or suggested; nor
+    are models whose files are something else.
     default: key of an enabled model; empty if there is none.
     reference: the IP-Adapter for reference images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name.
+    unfit_models: the models whose files cannot be used, by key, and what those are.
     """
 
     models: Mapping[str, ModelEntry]
@@ -51,6 +54,7 @@ class Catalog:
     reference: ReferenceEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
+    unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
     _misfits: Mapping[str | None, Mapping[str, Misfit]] = field(init=False, repr=False)
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
@@ -60,7 +64,8 @@ class Catalog:
 
     def __post_init__(self) -> None:
         models = sorted(
-            (m for m in self.models.values() if m.enabled), key=lambda m: m.key != self.default
+            (m for m in self.models.values() if m.enabled and m.key not in self.unfit_models),
+            key=lambda m: m.key != self.default,
         )
         adapters = [a for a in self.adapters.values() if a.enabled]
         misfits: dict[str | None, dict[str, Misfit]] = {None: self._unfit(FAMILIES.values())}
@@ -115,6 +120,14 @@ class Catalog:
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether to include NSFW ones."""
         return tuple(m for m in self._models if nsfw or not m.nsfw)
+
+    def refused_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
+        """The enabled models whose files cannot be used."""
+        return tuple(
+            m
+            for m in self.models.values()
+            if m.enabled and m.key in self.unfit_models and (nsfw or not m.nsfw)
+        )
 
     def offered_adapters(self, *, nsfw: bool, model: str | None = None) -> tuple[AdapterEntry, ...]:
         """The enabled adapters. model: only those that fit the model of this key."""

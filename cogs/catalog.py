@@ -15,6 +15,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.markdown import escaped
 from bot.chat.ui.pages import embeddings_page, loras_page, models_page
 from bot.request import find_model
 from bot.texts.language import Say, Texts
@@ -95,7 +96,7 @@ class CatalogCog(commands.Cog):
         catalog = self._catalog.current
         chosen = find_model(catalog, wanted.model, nsfw=nsfw) if wanted.model else None
         if isinstance(wanted, ModelsPageId):
-            offered = catalog.offered_models(nsfw=nsfw)
+            offered = (*catalog.offered_models(nsfw=nsfw), *catalog.refused_models(nsfw=nsfw))
             embed, page, pages = models_page(
                 say,
                 offered,
@@ -123,8 +124,11 @@ class CatalogCog(commands.Cog):
     def _states(self, say: Say, models: tuple[ModelEntry, ...]) -> dict[str, str]:
         """Remarks on models whose files are missing or not downloaded yet. Reads the disk."""
         states = {}
+        unfit = self._catalog.current.unfit_models
         for entry in models:
-            if problems_of(entry, self._models_dir):
+            if why := unfit.get(entry.key):
+                states[entry.key] = say("models.unfit", what=escaped(why.what))
+            elif problems_of(entry, self._models_dir):
                 # Which files: the log and `main.py check` tell the owner.
                 states[entry.key] = say("models.missing")
             elif not locate_entry(entry, self._models_dir).available:

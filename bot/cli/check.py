@@ -185,6 +185,12 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
                 yield Finding(f"{kind} {entry.key}: disabled, not checked")
                 continue
             problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
+            unfit = catalog.unfit_models.get(entry.key) if kind == "model" else None
+            if not problems and unfit:
+                mend = unfit.refusal.advice or "correct it, or use another"
+                said = f"{kind} {entry.key}: {unfit.verdict}, so it is not offered"
+                yield Finding(said, mend)
+                continue
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
             why = embeddings.misfit(entry.key) if kind == "embedding" else why
             if not problems and why:

@@ -81,6 +81,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         problems.append(str(why))
     if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
         problems.append(str(why))
+    if isinstance(entry, ModelEntry) and (unfit := catalog.unfit_models.get(entry.key)):
+        problems.append(str(unfit))
     row = {
         **entry.model_dump(mode="json"),
         "available": location.available and not problems,

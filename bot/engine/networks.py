@@ -75,17 +75,19 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]
     Raises JobFailed.
     """
     single: frozenset[str] = frozenset()
+    if files.checkpoint.single is None:
+        family.check_folder(files.checkpoint.root, subject)
     for source in (files.checkpoint, files.vae):
         for path in source.weights if source else ():
             try:
-                names = read_header(path).shapes
+                header = read_header(path)
             except NotSafetensors as error:
                 raise subject.failed(
                     "model.not_safetensors", file=path.name, reason=str(error)
                 ) from None
             if path == files.checkpoint.single:
-                single = frozenset(names)
-                family.check_single(single, subject)
+                single = frozenset(header.shapes)
+                family.check_single(path, header, subject, vae=files.vae is not None)
     return single
 
 

@@ -22,6 +22,7 @@ from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProj
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from bot.engine import networks
+from bot.engine.configurations import CLIP_VISION, known
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.sources import ReferenceFiles, Source
 from bot.engine.subject import Subject
@@ -205,7 +206,9 @@ class References:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings in RAM of `picture` and of no image, computed as in diffusers' pipelines."""
         text = (files.root / "config.json").read_text(encoding="utf-8")
-        config = CLIPVisionConfig.from_dict(json.loads(text))
+        config = CLIPVisionConfig.from_dict(
+            known("image_encoder", json.loads(text), CLIP_VISION, subject)
+        )
         with init_empty_weights(include_buffers=False):
             module = CLIPVisionModelWithProjection(config)
         part = Part(module, self._place.dtype, self._place.device)

@@ -160,7 +160,9 @@ class Residency:
             family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
-            tokenizers={name: self._tokenizer(files, family, name) for name in family.tokenizers},
+            tokenizers={
+                name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
+            },
             scheduler_config=json.loads(text),
             training=family.training(names),
             targets=self.targets,
@@ -171,8 +173,7 @@ class Residency:
         for other in self._parts.keys() - set(family.networks):
             del self._parts[other]  # of another family
         for name in family.networks:
-            config = files.config_of(name)
-            family.check_config(name, config, subject)
+            config = family.checked_config(name, files.config_of(name), subject)
             dtype = family.dtype_of(name, config, self._place.dtype)
             shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
@@ -204,12 +205,12 @@ class Residency:
             part.let_go()  # so that the cache can reuse its memory
         return self._cache.take(digest, part.layout, read, subject.check_stop)
 
-    def _tokenizer(self, files: ModelFiles, family: Family, name: str) -> Any:
+    def _tokenizer(self, name: str, files: ModelFiles, family: Family, subject: Subject) -> Any:
         folder = files.root / name
         stats = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
         key = (family.key, *stats)
         if key not in self._tokenizers:
-            tokenizer = family.tokenizer(folder)
+            tokenizer = family.tokenizer(folder, subject)
             if len(self._tokenizers) == TOKENIZERS_MAX:
                 del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer

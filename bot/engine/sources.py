@@ -1,5 +1,6 @@
 """Which files make up an entry of the catalog, and where they are on this machine."""
 
+import logging
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -9,11 +10,17 @@ from typing import Final
 from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
+from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.locate import locate, locate_entry, second_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
 
-HALF: Final = "fp16"
-"""The 16-bit variant of a repository's weight files."""
+log = logging.getLogger(__name__)
+
+TEXT_MAX: Final = 64 * 2**20
+"""Bytes of a configuration or vocabulary; CLIP's largest has 4 MB."""
+
+_OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
+"""What other programs than the library itself call the weight files of a network."""
 
 
 class Unfit(Exception):
@@ -75,17 +82,27 @@ class Sources:
         self._models_dir = models_dir
         self._hub = hub
         self._half = half
+        self._told: set[tuple[str, tuple[Path, ...]]] = set()
 
     def checkpoint(self, entry: ModelEntry, subject: Subject) -> Source:
         """The model itself: a diffusers folder or one file."""
         files = family_of(entry).files
-        return self._find(
+        source = self._find(
             entry.path,
             lambda names: checkpoint_files(names, files, entry.weight_name, half=self._half),
             subject,
             entry.weight_name,
             entry.revision,
         )
+        self._tell(entry.key, source)
+        return source
+
+    def _tell(self, key: str, source: Source) -> None:
+        """Log which of the variants that a folder has are read, once."""
+        if source.single is None and (key, source.files) not in self._told:
+            self._told.add((key, source.files))
+            chosen = (path.relative_to(source.root).as_posix() for path in source.weights)
+            log.info("Model %s: reading %s", key, ", ".join(chosen))
 
     def vae(self, entry: ModelEntry, subject: Subject) -> Source | None:
         """The VAE that replaces the checkpoint's own, or None."""
@@ -268,15 +285,21 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
 
 
 def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
-    for variant in (f".{HALF}", "") if half else ("", f".{HALF}"):
-        shard = rf"{re.escape(folder + base + variant)}(-\d{{5}}-of-\d{{5}})?\.safetensors"
-        files = [name for name in names if re.fullmatch(shard, name)]
-        if files:
-            index = f"{folder}{base}.safetensors.index{variant}.json"
-            return [*files, index] if index in names else files
-    if not folder:
-        raise Unfit("model.no_safetensors")
-    raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
+    """The files with the weights of the network in `folder`, of the variant that suits best."""
+    try:
+        found = weight_files(names, folder, (base, *_OTHER_BASES), half=half)
+    except MissingShard as missing:
+        raise Unfit("model.incomplete", "reference.incomplete", part=str(missing)) from None
+    if not found:
+        end = re.compile(rf"{re.escape(folder)}[^/]+\.safetensors")
+        alone = [name for name in names if end.fullmatch(name)]
+        if len(alone) == 1:
+            return alone
+        if not folder:
+            raise Unfit("model.no_safetensors")
+        raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
+    chosen = found[0]
+    return [*chosen.files, *indexes(names, folder, base, chosen)]
 
 
 def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
@@ -286,4 +309,9 @@ def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
 
 
 def _source(folder: Path, names: tuple[str, ...]) -> Source:
-    return Source(folder, tuple(folder / name for name in names))
+    files = tuple(folder / name for name in names)
+    for file in files:
+        if file.suffix != ".safetensors" and file.stat().st_size > TEXT_MAX:
+            reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
+            raise Unfit("model.unreadable", "reference.unreadable", reason=reason)
+    return Source(folder, files)

@@ -51,6 +51,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
         raise Refused("model.nsfw", name=entry.key)
+    if why := catalog.unfit_models.get(entry.key):
+        raise Refused("model.unfit", name=entry.key, what=why.what)
     return entry
 
 

@@ -1,6 +1,5 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from catalog.ranges import FloatRange, IntRange
@@ -26,7 +25,6 @@ class Family:
     Sizes are in pixels, pairs of sizes are width and height.
 
     key: stable, for the code. name: for users.
-    checkpoint_prefixes: each one begins some tensor name in every single-file checkpoint.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
     size: what it generates best. pixel_step: both sides are multiples of it.
@@ -44,7 +42,6 @@ class Family:
 
     key: str
     name: str
-    checkpoint_prefixes: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     config: str
     size: tuple[int, int]
@@ -68,10 +65,3 @@ class Family:
     draft: DraftPreset | None
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
-
-    def recognises(self, tensors: Iterable[str]) -> bool:
-        """Whether a single-file checkpoint with these tensor names belongs to this family."""
-        names = tuple(tensors)
-        return all(
-            any(name.startswith(prefix) for name in names) for prefix in self.checkpoint_prefixes
-        )

@@ -11,11 +11,6 @@ from catalog.weight_files.base_models import SDXL_OFFSPRING
 SDXL: Final = Family(
     key="sdxl",
     name="Stable Diffusion XL",
-    checkpoint_prefixes=(
-        "model.diffusion_model.",
-        "conditioner.embedders.0.",
-        "conditioner.embedders.1.",
-    ),
     adapter_bases=(BASE, *SDXL_OFFSPRING),
     config="stabilityai/stable-diffusion-xl-base-1.0",
     size=(1024, 1024),

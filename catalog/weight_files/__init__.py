@@ -2,6 +2,7 @@
 
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
+from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
 from catalog.weight_files.embedding import (
     BUNDLE,
     EMBEDDING,
@@ -17,6 +18,7 @@ from catalog.weight_files.header import (
     UnreadableFile,
     read_header,
 )
+from catalog.weight_files.refusal import Refusal, with_article
 from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
 
 __all__ = [
@@ -26,15 +28,19 @@ __all__ = [
     "UNKNOWN",
     "UNSUPPORTED",
     "AdapterFacts",
+    "CheckpointFacts",
     "EmbeddingFacts",
     "Header",
     "HeaderError",
     "NotSafetensors",
+    "Refusal",
     "UnreadableFile",
     "adapter_facts",
     "bundled_embeddings",
+    "checkpoint_facts",
     "embedding_facts",
     "paired_facts",
     "read_header",
     "unsupported_kind",
+    "with_article",
 ]

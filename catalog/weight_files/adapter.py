@@ -31,6 +31,7 @@ from catalog.weight_files.embedding import (
     bundled_tokens,
     is_bare_embedding,
 )
+from catalog.weight_files.parts import model_kind
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -74,6 +75,7 @@ class AdapterFacts:
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
     bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
+    other: what the file is if it is no adapter at all: "VAE", "SDXL checkpoint" …
     """
 
     algorithm: str = UNKNOWN
@@ -86,6 +88,7 @@ class AdapterFacts:
     weight: float | None = None
     title: str = ""
     bundled: tuple[str, ...] = ()
+    other: str = ""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -152,6 +155,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         weight=training.weight(metadata),
         title=training.title(metadata),
         bundled=bundled_tokens(shapes) if bundle else (),
+        other="" if found or kind == EMBEDDING else model_kind(shapes),
     )
 
 

@@ -1,11 +1,14 @@
 """A catalog folder and a models folder for one test."""
 
 import json
+import math
 import os
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from catalog import Catalog, read_catalog
@@ -22,6 +25,32 @@ def weights_bytes(metadata: dict[str, Any] | None = None, data: bytes = b"\0\0\0
         header["__metadata__"] = metadata
     raw = json.dumps(header).encode()
     return struct.pack("<Q", len(raw)) + raw + data
+
+
+_CHECKPOINT = {
+    "model.diffusion_model.input_blocks.0.0.weight": [1, 4, 3, 3],
+    "model.diffusion_model.label_emb.0.0.weight": [1, 2816],
+    "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight": [1, 2048],
+    "conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": [1],
+    "conditioner.embedders.1.model.ln_final.bias": [1],
+    "first_stage_model.decoder.conv_in.weight": [1, 4, 3, 3],
+}
+"""A few tensors of SDXL in Stability's layout, by which it is known."""
+
+
+def checkpoint_bytes(
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType(_CHECKPOINT),
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """A complete .safetensors file with tensors of these shapes, in 16 bits; SDXL if not given."""
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    end = 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [end, end + size]}
+        end += size
+    raw = json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + bytes(end)
 
 
 @dataclass
@@ -56,8 +85,11 @@ class Home:
         return file
 
     def weights(self, path: str, metadata: dict[str, Any] | None = None) -> Path:
-        """A valid .safetensors file at `path`, relative to the models folder."""
-        return self.put(self.models_dir / path, weights_bytes(metadata))
+        """A valid .safetensors file at `path`, relative to the models folder; SDXL's in
+        `checkpoints`."""
+        checkpoint = path.startswith("checkpoints/")
+        raw = checkpoint_bytes(metadata=metadata) if checkpoint else weights_bytes(metadata)
+        return self.put(self.models_dir / path, raw)
 
     def read(self) -> Catalog:
         return read_catalog(self.catalog_dir, self.models_dir)

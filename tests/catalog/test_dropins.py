@@ -270,14 +270,14 @@ def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(dropins_module, "read_header", counting)
     headers = HeaderCache()
     for _ in range(3):
-        assert headers.title(good) == "One"
+        assert headers.checkpoint(good).title == "One"
         with pytest.raises(HeaderError):
-            headers.title(bad)
+            headers.checkpoint(bad)
     assert reads == ["a.safetensors", "b.safetensors"]
     home.weights("loras/a.safetensors", {"ss_output_name": "Two"})
-    assert headers.title(good) == "Two"
+    assert headers.checkpoint(good).title == "Two"
     headers.forget_all_but([bad])
-    headers.title(good)
+    headers.checkpoint(good)
     assert reads == ["a.safetensors", "b.safetensors", "a.safetensors", "a.safetensors"]
 
 
@@ -416,7 +416,7 @@ class TestFacts:
         assert reads[3:] == ["far.safetensors"]
         far.unlink()
         read_catalog(home.catalog_dir, home.models_dir, headers=headers)
-        assert sorted(Path(path).name for path, _, _ in headers.adapter_stamps) == [
+        assert sorted(Path(path).name for path, _, _ in headers.stamps) == [
             "bad.safetensors",
             "near.safetensors",
         ]

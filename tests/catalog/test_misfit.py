@@ -5,7 +5,7 @@ import pytest
 from catalog import AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
 from catalog.families import FAMILIES, SDXL, Family
 from catalog.misfit import misfit
-from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED
+from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED, adapter_facts
 
 
 @pytest.mark.parametrize("base", ["", *SDXL.adapter_bases])
@@ -22,6 +22,16 @@ def test_an_algorithm_that_cannot_be_applied(algorithm: str) -> None:
     assert (found.kind, found.found) == ("algorithm", algorithm)
     assert algorithm in str(found)
     assert "LoKr" in found.allowed
+
+
+def test_what_is_no_adapter_at_all_fits_nothing() -> None:
+    facts = adapter_facts({"decoder.conv_in.weight": (512, 4, 3, 3)}, {})
+    found = misfit(facts, [SDXL], vouched=True)
+    assert str(found) == "of type VAE, which is not supported"
+    unet = {"input_blocks.0.0.weight": (320, 4, 3, 3), "label_emb.0.0.weight": (1280, 2816)}
+    whole = {f"model.diffusion_model.{name}": shape for name, shape in unet.items()}
+    facts = adapter_facts({**whole, "first_stage_model.x": (1,)}, {})
+    assert "SDXL checkpoint" in str(misfit(facts, [SDXL], vouched=True))
 
 
 def test_the_owner_outweighs_metadata_but_not_shapes() -> None:

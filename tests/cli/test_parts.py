@@ -22,6 +22,7 @@ from bot.settings import Settings
 from bot.store import Failure, Job, JobState, Store
 from bot.texts.language import Texts
 from catalog import CatalogError
+from tests.catalog.home import checkpoint_bytes
 from tests.store.factories import done, of_cli, recipe, record, request
 
 SAY = Texts.read().speaker()
@@ -290,6 +291,22 @@ class TestListings:
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)
+
+    def test_a_file_that_is_no_checkpoint_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        file = settings.models_dir / "checkpoints" / "flux1-dev.safetensors"
+        file.parent.mkdir(parents=True)
+        tensors = {"double_blocks.0.img_attn.qkv.weight": (1, 1), "img_in.weight": (1, 64)}
+        file.write_bytes(checkpoint_bytes(tensors))
+        assert listing("models", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["flux1-dev"]
+        said = "flux1-dev.safetensors is a Flux (schnell) transformer"
+        assert row["problems"][0].startswith(said)
+        assert (row["available"], row["default"]) == (False, False)
+        check()
+        assert f"! model flux1-dev: {said}, so it is not offered" in capsys.readouterr().out
 
     def test_what_the_files_of_loras_say(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,6 +21,7 @@ from bot.engine.patches import Target
 from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
+from catalog.weight_files import Header
 
 VAE = "vae"
 """The autoencoder's folder, the same in every pipeline of diffusers."""
@@ -112,14 +113,27 @@ class Family(Protocol):
     preview: PreviewFactors
     ays: tuple[int, ...]
 
-    def check_single(self, names: Collection[str], subject: Subject) -> None:
-        """Raise JobFailed unless a single file with tensors of these names is this family's."""
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
 
-    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
-        """Raise JobFailed when the configuration of `network` is another family's."""
+        vae: whether the model has a VAE from another file.
+        """
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        """Raise JobFailed when a folder in diffusers' layout is no model of this family."""
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        """The fields of an untrusted configuration that `network` is built from.
+
+        Raises JobFailed when it is another family's, or says something that is not supported.
+        """
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         """The module of `network`: its parameters on the meta device, its small buffers not.
+
+        config: from `checked_config`.
 
         In the engine thread only: accelerate patches torch.nn.Module meanwhile, so a module that
         another thread builds at the same time would get parameters without data.
@@ -144,8 +158,8 @@ class Family(Protocol):
     def training(self, names: Collection[str]) -> Training:
         """What the tensors in a single-file checkpoint say about how it was trained."""
 
-    def tokenizer(self, folder: Path) -> Any:
-        """The tokenizer in `folder`."""
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        """The tokenizer in `folder`. Raises JobFailed when it is not this family's."""
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         """Every name that an adapter file may use for a module in `patched` → that module.

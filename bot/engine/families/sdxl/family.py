@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from transformers import CLIPTokenizer
 
 from bot.engine.environment import Place
 from bot.engine.families.family import LoadedModel
-from bot.engine.families.sdxl import adapter_names, conditioning, networks, text
+from bot.engine.families.sdxl import adapter_names, conditioning, configurations, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
 from bot.engine.families.sdxl.conditioning import Conditioning
 from bot.engine.families.sdxl.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
@@ -33,7 +34,9 @@ from bot.errors import JobFailed
 from bot.request import GenerationRequest
 from catalog import Words
 from catalog.families import SDXL as FACTS
+from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.embedding import FIRST, SECOND
+from catalog.weight_files.pipeline import folder_refusal, kind_of_unet
 
 
 class SDXL:
@@ -53,13 +56,20 @@ class SDXL:
     preview = PREVIEW
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
-    def check_single(self, names: Collection[str], subject: Subject) -> None:
-        if not FACTS.recognises(names):
-            raise subject.failed("model.not_sdxl")
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True):
+            raise subject.failed("model.not_sdxl", what=refusal.what)
 
-    def check_config(self, network: str, config: Mapping[str, Any], subject: Subject) -> None:
-        if network == self.denoiser and not networks.is_unet(config):
-            raise subject.failed("model.not_sdxl")
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        if refusal := folder_refusal(folder):
+            raise subject.failed("model.not_sdxl", what=refusal.what)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        if network == self.denoiser and (kind := kind_of_unet(config)):
+            raise subject.failed("model.not_sdxl", what=f"{kind} model")
+        return configurations.checked(network, config, subject)
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         return networks.build(network, config)
@@ -79,8 +89,10 @@ class SDXL:
     def training(self, names: Collection[str]) -> Training:
         return networks.training_of(names)
 
-    def tokenizer(self, folder: Path) -> Any:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        with TemporaryDirectory() as clean:
+            configurations.copy_tokenizer(folder, Path(clean), subject)
+            return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks)

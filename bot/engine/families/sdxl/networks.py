@@ -7,7 +7,6 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
-    convert_ldm_clip_checkpoint,
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
@@ -33,11 +32,6 @@ FILES: Final = PipelineFiles(
 )
 
 
-def is_unet(config: Mapping[str, Any]) -> bool:
-    """Whether a UNet of this configuration takes sizes, and is not for inpainting or editing."""
-    return config.get("addition_embed_type") == "text_time" and config.get("in_channels") == 4
-
-
 def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     """See `Family.dtype_of`."""
     # SDXL's original VAE overflows in 16 bits; its configuration says so.
@@ -47,7 +41,7 @@ def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> tor
 
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
-    """See `Family.build`."""
+    """See `Family.build`. config: from `configurations.checked`."""
     with init_empty_weights(include_buffers=False):
         if network == DENOISER:
             return UNet2DConditionModel.from_config(dict(config))
@@ -57,26 +51,87 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
         return kind(CLIPTextConfig.from_dict(dict(config)))
 
 
+_PLACES: Final = {
+    DENOISER: ("model.diffusion_model.", "diffusion_model.", "unet."),
+    VAE: ("first_stage_model.", "vae."),
+    "text_encoder": ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
+    "text_encoder_2": ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
+}
+"""What the names of a network begin with in a single file: as Stability, ComfyUI, diffusers write
+them."""
+
+
 def renamed(
     network: str, module: Any, stored: dict[str, torch.Tensor], parameters: Collection[str]
 ) -> dict[str, torch.Tensor]:
     """See `Family.renamed`."""
-    if network == DENOISER and any(name.startswith("model.diffusion_model.") for name in stored):
-        return dict(convert_ldm_unet_checkpoint(stored, module.config))
-    if network == VAE:
-        if any(name.endswith("mid.attn_1.q.weight") for name in stored):
-            return dict(convert_ldm_vae_checkpoint(stored, module.config))
-        return {_modern(name): tensor for name, tensor in stored.items()}
-    if network == "text_encoder_2" and "conditioner.embedders.1.model.ln_final.weight" in stored:
-        prefix = "conditioner.embedders.1.model."
-        stored = convert_open_clip_checkpoint(module, stored, prefix=prefix)
-    elif network == "text_encoder" and any(n.startswith("conditioner.") for n in stored):
-        stored = convert_ldm_clip_checkpoint(stored)
-    # transformers 5 has the first encoder's layers at the top; the files still have text_model.
-    top = not any(name.startswith("text_model.") for name in parameters)
-    if network == "text_encoder" and top:
-        return {name.removeprefix("text_model."): tensor for name, tensor in stored.items()}
+    own = _of(network, stored)
+    if network == DENOISER and "input_blocks.0.0.weight" in own:
+        prefix = _PLACES[DENOISER][0]
+        ldm = {prefix + name: tensor for name, tensor in own.items()}
+        own = dict(convert_ldm_unet_checkpoint(ldm, module.config))
+    elif network == VAE:
+        if any(name.startswith("decoder.mid.block_1.") for name in own):
+            own = dict(convert_ldm_vae_checkpoint(own, module.config))
+        own = {_modern(name): tensor for name, tensor in own.items()}
+    elif network in TEXT_ENCODERS:
+        own = _text_encoder(module, own, parameters)
+    return {name: _shaped(tensor, name, module, parameters) for name, tensor in own.items()}
+
+
+def _of(network: str, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of `network` in a single file, by their names below it; all of another file."""
+    for prefix in _PLACES[network]:
+        own = {n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)}
+        if own:
+            return own
     return stored
+
+
+def _text_encoder(
+    module: Any, stored: dict[str, torch.Tensor], parameters: Collection[str]
+) -> dict[str, torch.Tensor]:
+    own = {_unwrapped(name): tensor for name, tensor in stored.items()}
+    if any(name.startswith("transformer.resblocks.") for name in own):
+        projection = own.get(_PROJECTION)
+        own = convert_open_clip_checkpoint(module, own, prefix="")
+        if projection is not None:
+            # Converters that come from transformers leave it as it is there, not transposed.
+            own.setdefault(_PROJECTION, projection)
+    # transformers 5 has the first encoder's layers at the top; the files still have text_model.
+    top = not any(name.startswith(_INNER) for name in parameters)
+    bare = {name.removeprefix(_INNER): tensor for name, tensor in own.items()}
+    if top:
+        return bare
+    return {n if n == _PROJECTION else _INNER + n: tensor for n, tensor in bare.items()}
+
+
+_PROJECTION: Final = "text_projection.weight"
+_INNER: Final = "text_model."
+
+
+def _unwrapped(name: str) -> str:
+    """The name of a text encoder's parameter without the modules that programs put around it."""
+    name = name.removeprefix("model.")
+    inner = name.removeprefix("transformer.")
+    return name if inner.startswith("resblocks.") else inner
+
+
+def _shaped(
+    tensor: torch.Tensor, name: str, module: Any, parameters: Collection[str]
+) -> torch.Tensor:
+    """`tensor` as the linear layer that it is, if it was written as a 1×1 convolution, or back."""
+    if name not in parameters:
+        return tensor
+    wanted = module.get_parameter(name).shape
+    if tensor.shape != wanted and _core(tensor.shape) == _core(wanted):
+        return tensor.reshape(wanted)
+    return tensor
+
+
+def _core(shape: torch.Size) -> tuple[int, ...]:
+    """A weight's shape; that of a 1×1 convolution as a linear layer's."""
+    return tuple(shape[:2]) if len(shape) in {3, 4} and set(shape[2:]) == {1} else tuple(shape)
 
 
 _OLD_ATTENTION: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}

@@ -1,0 +1,222 @@
+"""What the configurations of SDXL's networks and tokenizers may say."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bot.engine.configurations import (
+    ABSENT,
+    CLIP_TEXT,
+    TRUTH,
+    Field,
+    Kind,
+    each,
+    either,
+    known,
+    number,
+    one_of,
+    whole,
+)
+from bot.engine.families.family import VAE
+from bot.engine.subject import Subject
+
+_BLOCKS: Final = 8
+_CHANNELS: Final = each(whole(1, 8_192), _BLOCKS)
+_LAYERS: Final = either(whole(0, 64), each(whole(0, 64), _BLOCKS))
+_DEPTHS: Final = either(_LAYERS, each(_LAYERS, _BLOCKS), ABSENT)
+_SIDE: Final = either(whole(1, 8_192), each(whole(1, 8_192), 2), ABSENT)
+_ACTIVATION: Final = one_of("silu", "swish", "mish", "gelu", "relu")
+_TRUTHS: Final = either(TRUTH, each(TRUTH, _BLOCKS))
+
+UNET: Final = Kind(
+    ("UNet2DConditionModel",),
+    {
+        "sample_size": _SIDE,
+        **dict.fromkeys(("in_channels", "out_channels"), one_of(4)),
+        **dict.fromkeys(
+            (
+                *("center_input_sample", "flip_sin_to_cos", "use_linear_projection"),
+                *("upcast_attention", "resnet_skip_time_act", "mid_block_only_cross_attention"),
+            ),
+            TRUTH,
+        ),
+        "only_cross_attention": _TRUTHS,
+        "freq_shift": whole(0, 1),
+        "down_block_types": each(
+            one_of("DownBlock2D", "CrossAttnDownBlock2D", "ResnetDownsampleBlock2D"), _BLOCKS
+        ),
+        "mid_block_type": one_of("UNetMidBlock2DCrossAttn", "UNetMidBlock2D", None),
+        "up_block_types": each(
+            one_of("UpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), _BLOCKS
+        ),
+        "block_out_channels": _CHANNELS,
+        "layers_per_block": either(whole(1, 8), each(whole(1, 8), _BLOCKS)),
+        "transformer_layers_per_block": _DEPTHS,
+        "reverse_transformer_layers_per_block": _DEPTHS,
+        "downsample_padding": whole(0, 8),
+        "mid_block_scale_factor": number(0, 100),
+        "resnet_out_scale_factor": number(0, 100),
+        "dropout": number(0, 1),
+        "act_fn": _ACTIVATION,
+        "norm_num_groups": either(whole(1, 1_024), ABSENT),
+        "norm_eps": number(0, 1),
+        "cross_attention_dim": either(whole(1, 16_384), each(whole(1, 16_384), _BLOCKS)),
+        "attention_head_dim": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS)),
+        "num_attention_heads": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS), ABSENT),
+        "addition_embed_type": one_of("text_time"),
+        "addition_embed_type_num_heads": whole(1, 1_024),
+        "addition_time_embed_dim": whole(1, 4_096),
+        "projection_class_embeddings_input_dim": whole(1, 32_768),
+        "resnet_time_scale_shift": one_of("default", "scale_shift"),
+        "time_embedding_type": one_of("positional"),
+        "time_embedding_dim": either(whole(1, 16_384), ABSENT),
+        **dict.fromkeys(
+            ("time_embedding_act_fn", "timestep_post_act"), either(_ACTIVATION, ABSENT)
+        ),
+        **dict.fromkeys(("conv_in_kernel", "conv_out_kernel"), whole(1, 15)),
+        "attention_type": one_of("default"),
+        **dict.fromkeys(("class_embeddings_concat", "dual_cross_attention"), one_of(False, None)),
+        # Inputs that SDXL itself does not have.
+        **dict.fromkeys(
+            (
+                *("encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type"),
+                *("num_class_embeds", "time_cond_proj_dim", "cross_attention_norm"),
+            ),
+            ABSENT,
+        ),
+    },
+)
+_MOMENTS: Final = either(each(number(-1_000, 1_000), 64), ABSENT)
+AUTOENCODER: Final = Kind(
+    ("AutoencoderKL",),
+    {
+        **dict.fromkeys(("in_channels", "out_channels"), one_of(3)),
+        "latent_channels": one_of(4),
+        "down_block_types": each(one_of("DownEncoderBlock2D"), _BLOCKS),
+        "up_block_types": each(one_of("UpDecoderBlock2D"), _BLOCKS),
+        "block_out_channels": _CHANNELS,
+        "layers_per_block": whole(1, 8),
+        "act_fn": _ACTIVATION,
+        "norm_num_groups": whole(1, 1_024),
+        "sample_size": _SIDE,
+        "scaling_factor": number(1e-6, 1e6),
+        "shift_factor": one_of(None, 0, 0.0),
+        "latents_mean": _MOMENTS,
+        "latents_std": _MOMENTS,
+        **dict.fromkeys(
+            (
+                *("force_upcast", "use_quant_conv", "use_post_quant_conv"),
+                "mid_block_add_attention",
+            ),
+            one_of(True, False),
+        ),
+    },
+)
+
+_TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
+_FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
+
+
+def _is_token(value: object) -> bool:
+    """Whether it is a token as text, or as the table that tokenizers write."""
+    if not isinstance(value, dict):
+        return value is None or _TEXT.fits(value)
+    return _TEXT.fits(value.get("content")) and all(
+        field in {"content", "__type"} or (field in _FLAGS and isinstance(flag, bool))
+        for field, flag in value.items()
+    )
+
+
+_ONE_TOKEN: Final = Field("a token", _is_token)
+_TOKENS_MAX: Final = 10_000
+_TOKENS_BY_NUMBER: Final = Field(
+    f"up to {_TOKENS_MAX} tokens by their numbers",
+    lambda v: (
+        isinstance(v, dict)
+        and len(v) <= _TOKENS_MAX
+        and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
+        and all(isinstance(token, dict) and _is_token(token) for token in v.values())
+    ),
+)
+_SPECIAL: Final = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN)
+TOKENIZER: Final = Kind(
+    ("CLIPTokenizer", "CLIPTokenizerFast"),
+    {
+        **_SPECIAL,
+        "additional_special_tokens": either(each(_ONE_TOKEN, _TOKENS_MAX), ABSENT),
+        "added_tokens_decoder": _TOKENS_BY_NUMBER,
+        **dict.fromkeys(
+            ("add_prefix_space", "do_lower_case", "clean_up_tokenization_spaces"), TRUTH
+        ),
+        "errors": one_of("replace", "ignore", "strict"),
+        "model_max_length": Field("a number", lambda v: type(v) in {int, float}),
+    },
+)
+_SPECIAL_TOKENS: Final = Kind(
+    (), {**_SPECIAL, "additional_special_tokens": each(_ONE_TOKEN, _TOKENS_MAX)}
+)
+_ADDED: Final = Kind(
+    (),
+    {
+        "added_tokens": Field(
+            f"the numbers of up to {_TOKENS_MAX} tokens",
+            lambda v: (
+                isinstance(v, dict)
+                and len(v) <= _TOKENS_MAX
+                and all(_TEXT.fits(token) and type(n) is int and n >= 0 for token, n in v.items())
+            ),
+        )
+    },
+)
+_DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
+
+_OF_NETWORK: Final[Mapping[str, Kind]] = {"unet": UNET, VAE: AUTOENCODER}
+_LAYERS_MAX: Final = 1_000
+
+
+def checked(network: str, config: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
+    """The fields of the configuration of `network` that it is built from. Raises JobFailed."""
+    allowed = known(network, config, _OF_NETWORK.get(network, CLIP_TEXT), subject)
+    if network == "unet" and _layers(allowed) > _LAYERS_MAX:
+        raise subject.failed("model.unreadable", reason=f"more than {_LAYERS_MAX} layers")
+    return allowed
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """An upper bound of the transformer layers of a UNet; SDXL itself has 70."""
+    blocks = len(config.get("block_out_channels", ()))
+    depths = (
+        _sum(config.get(field), blocks)
+        for field in ("transformer_layers_per_block", "reverse_transformer_layers_per_block")
+    )
+    each_block = config.get("layers_per_block", 1)
+    wide: int = max(each_block, default=1) if isinstance(each_block, list) else each_block
+    return sum(depths) * wide
+
+
+def _sum(depth: object, blocks: int) -> int:
+    if isinstance(depth, list):
+        return sum(_sum(one, 1) for one in depth)
+    return depth * blocks if isinstance(depth, int) else 0
+
+
+def copy_tokenizer(folder: Path, target: Path, subject: Subject) -> None:
+    """Copy what a tokenizer is made of from `folder` to `target`, and no more. Raises JobFailed."""
+    for name in _DATA:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+    for name, kind in (
+        ("tokenizer_config.json", TOKENIZER),
+        ("special_tokens_map.json", _SPECIAL_TOKENS),
+    ):
+        if (folder / name).is_file():
+            config = json.loads((folder / name).read_text(encoding="utf-8"))
+            allowed = known(folder.name, config, kind, subject)
+            (target / name).write_text(json.dumps(allowed), encoding="utf-8")
+    added = folder / "added_tokens.json"
+    if added.is_file():
+        numbers = {"added_tokens": json.loads(added.read_text(encoding="utf-8"))}
+        allowed = known(folder.name, numbers, _ADDED, subject)
+        (target / added.name).write_text(json.dumps(allowed["added_tokens"]), encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Judge the files of models before they are used: what is no SDXL checkpoint is not offered."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from catalog.dropins import HeaderCache
+from catalog.locate import Location, locate, weight_file
+from catalog.schema import ModelEntry
+from catalog.unfit import Unfit
+from catalog.weight_files import HeaderError, Refusal
+from catalog.weight_files.pipeline import INDEX
+
+
+def unfit_models(
+    models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> dict[str, Unfit]:
+    """The models whose files are on this machine and cannot be used, by key.
+
+    Broken files are not judged: they are reported elsewhere. headers: updated.
+    """
+    judged = ((model.key, _unfit(model, models_dir, headers)) for model in models)
+    return {key: why for key, why in judged if why}
+
+
+def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
+    """The one file of a model at `place`; None if it is in diffusers' layout, or not here."""
+    if place.kind == "file" or place.path is None:
+        return place.path
+    if weight_name is None and (place.path / INDEX).is_file():
+        return None
+    return weight_file(place, weight_name)
+
+
+def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
+    """The files and folders of models that are on this machine."""
+    for model in models:
+        for path, name, revision in (
+            (model.path, model.weight_name, model.revision),
+            (model.vae_path, None, None),
+        ):
+            place = locate(path, models_dir, name, revision) if path else None
+            if place and (found := checkpoint_file(place, name) or place.path):
+                yield found
+
+
+def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
+    place = locate(model.path, models_dir, model.weight_name, model.revision)
+    with contextlib.suppress(HeaderError, OSError):
+        if file := checkpoint_file(place, model.weight_name):
+            facts = headers.checkpoint(file)
+            refusal = facts.unfit(vae=model.vae_path is not None, config=model.config is not None)
+            if refusal:
+                return Unfit(file.name, refusal)
+        elif place.path and (refusal := headers.folder(place.path)):
+            return Unfit(_folder_name(place, model), refusal)
+    if model.vae_path is None:
+        return None
+    with contextlib.suppress(HeaderError, OSError):
+        file = checkpoint_file(locate(model.vae_path, models_dir), None)
+        if file and not (facts := headers.checkpoint(file)).holds_vae:
+            advice = f"vae_path of {model.key} must be a VAE for SDXL"
+            return Unfit(file.name, Refusal(facts.what, advice))
+    return None
+
+
+def _folder_name(place: Location, model: ModelEntry) -> str:
+    # The folder of a snapshot is named after its commit.
+    return place.path.name if place.path and place.kind == "folder" else model.path

@@ -1,0 +1,103 @@
+"""Denoisers that are not SDXL's, each by tensors that only it has.
+
+The names are those of the authors' own files, as ComfyUI reads them, and of diffusers.
+"""
+
+from typing import Final
+
+from catalog.weight_files.base_models import Shapes
+
+PREFIXES: Final = (
+    *("model.diffusion_model.", "diffusion_model.", "", "transformer.", "model.model."),
+    *("net.", "model.", "unet.", "module."),
+)
+"""What programs put before the names of a denoiser."""
+
+_TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Flux 2", ("double_stream_modulation_img.lin.weight",)),
+    ("Flux 2", ("double_stream_modulation_img.linear.weight",)),
+    ("Chroma", ("distilled_guidance_layer.norms.0.scale",)),
+    ("Chroma", ("distilled_guidance_layer.norms.0.weight",)),
+    ("Chroma", ("distilled_guidance_layer.in_proj.weight",)),
+    ("HunyuanVideo", ("txt_in.individual_token_refiner.blocks.0.norm1.weight",)),
+    ("HunyuanVideo", ("context_embedder.token_refiner.refiner_blocks.0.norm1.weight",)),
+    ("Hunyuan3D", ("latent_in.weight", "cond_in.weight")),
+    ("Flux", ("double_blocks.0.img_attn.qkv.weight", "img_in.weight")),
+    ("Flux", ("single_transformer_blocks.0.attn.norm_k.weight", "x_embedder.weight")),
+    ("SD 3", ("joint_blocks.0.context_block.attn.qkv.weight",)),
+    ("SD 3", ("transformer_blocks.0.attn.add_q_proj.weight", "pos_embed.proj.weight")),
+    ("AuraFlow", ("double_layers.0.attn.w1q.weight",)),
+    ("AuraFlow", ("joint_transformer_blocks.0.attn.to_q.weight", "register_tokens")),
+    ("Stable Cascade", ("clf.1.weight",)),
+    ("Stable Cascade", ("clip_txt_mapper.weight",)),
+    ("Stable Cascade", ("clip_txt_pooled_mapper.weight",)),
+    ("Hunyuan-DiT", ("mlp_t5.0.weight",)),
+    ("Hunyuan-DiT", ("text_embedder.linear_1.weight", "blocks.0.attn1.to_q.weight")),
+    ("PixArt", ("t_block.1.weight",)),
+    ("PixArt", ("adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias")),
+    ("Sana", ("attention_y_norm.weight",)),
+    ("Sana", ("caption_norm.weight", "scale_shift_table")),
+    ("LTX-Video", ("adaln_single.emb.timestep_embedder.linear_1.bias",)),
+    ("LTX-Video", ("time_embed.emb.timestep_embedder.linear_1.bias", "scale_shift_table")),
+    ("OmniGen 2", ("ref_image_refiner.0.attn.to_q.weight",)),
+    ("Lumina 2", ("time_caption_embed.timestep_embedder.linear_1.bias",)),
+    ("Lumina 2", ("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight")),
+    ("Z-Image", ("cap_embedder.1.weight", "noise_refiner.0.attention.norm_k.weight")),
+    ("Lumina", ("cap_embedder.1.weight",)),
+    ("Wan", ("head.modulation",)),
+    ("Wan", ("condition_embedder.time_embedder.linear_1.weight", "patch_embedding.weight")),
+    ("HiDream", ("caption_projection.0.linear.weight",)),
+    ("HiDream", ("t_embedder1.mlp.0.weight", "x_embedder.proj1.weight")),
+    ("Qwen-Image", ("txt_in.text_norm.weight",)),
+    ("Qwen-Image", ("txt_norm.weight",)),
+    ("Anima", ("llm_adapter.blocks.0.cross_attn.q_proj.weight",)),
+    ("Cosmos", ("blocks.0.mlp.layer1.weight",)),
+    ("Cosmos", ("blocks.block0.blocks.0.block.attn.to_q.0.weight",)),
+    ("Ideogram", ("embed_image_indicator.weight",)),
+    ("Krea 2", ("txtfusion.projector.weight",)),
+    ("Kandinsky 5", ("visual_transformer_blocks.0.cross_attention.key_norm.weight",)),
+    ("CogVideoX", ("blocks.0.norm1.linear.weight",)),
+    ("CogVideoX", ("patch_embed.text_proj.weight", "norm_final.weight")),
+    ("CogView 4", ("patch_embed.text_proj.weight",)),
+    ("Mochi", ("t5_yproj.weight",)),
+    ("Stable Audio", ("transformer.rotary_pos_emb.inv_freq",)),
+    ("ACE-Step", ("genre_embedder.weight",)),
+)
+"""Architecture and the tensors that prove it; a more particular one comes first."""
+
+_Z_IMAGE_WIDTH: Final = 3840
+_T5_WIDTH: Final = 4096
+_FLUX_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
+"""Layers that read the text embeddings, which are T5's in Flux itself."""
+_FLUX_TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
+"""Input width of a Flux transformer for another task than text to image: 64."""
+
+
+def transformer(shapes: Shapes) -> str:
+    """The architecture of the diffusion transformer in a file with these tensors; "" if none."""
+    for prefix in PREFIXES:
+        for name, needed in _TRANSFORMERS:
+            if all(prefix + tensor in shapes for tensor in needed):
+                return _refined(name, prefix, shapes)
+    return ""
+
+
+def _refined(name: str, prefix: str, shapes: Shapes) -> str:
+    if name == "Flux":
+        text = [shapes.get(prefix + tensor, ()) for tensor in _FLUX_TEXT]
+        if any(shape and shape[-1] != _T5_WIDTH for shape in text):
+            return "Flux-like"
+        return f"Flux ({_flux(prefix, shapes)})"
+    if name == "Lumina 2" and shapes.get(f"{prefix}cap_embedder.1.weight", ())[:1] == (
+        _Z_IMAGE_WIDTH,
+    ):
+        return "Z-Image"
+    return name
+
+
+def _flux(prefix: str, shapes: Shapes) -> str:
+    inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight") or ()
+    if task := _FLUX_TASKS.get(inputs[-1] if inputs else 0):
+        return task
+    guided = ("guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight")
+    return "dev" if any(prefix + tensor in shapes for tensor in guided) else "schnell"

@@ -1,0 +1,149 @@
+"""Say what a file in the place of a checkpoint is, by its header: no tensor is read.
+
+Shapes and names outrank metadata, which anyone may edit; metadata only gives the title.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from catalog.weight_files.adapter import adapter_facts
+from catalog.weight_files.algorithms import UNKNOWN
+from catalog.weight_files.base_models import Shapes
+from catalog.weight_files.header import Header
+from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
+from catalog.weight_files.refusal import ONLY_SDXL, Refusal
+from catalog.weight_files.unet import unet
+from catalog.weight_files.unsupported import unsupported_kind
+
+UNKNOWN_MODEL: Final = "file of a kind that is not known here"
+EMBEDDING: Final = "textual inversion"
+TEXT_ENCODERS: Final = "text encoders"
+
+REFUSALS: Final[tuple[Callable[[Path, Header], str | None], ...]] = ()
+"""Further reasons why an SDXL checkpoint cannot be used, from its path and header: clauses such
+as "its weights cannot be read"; the first counts."""
+
+ENCODERS: Final = (
+    ("conditioner.embedders.0.", "conditioner.embedders.1."),
+    ("text_encoder.", "text_encoder_2."),
+    ("text_encoders.clip_l.", "text_encoders.clip_g."),
+)
+"""What the names of SDXL's two text encoders begin with: Stability's, diffusers' and ComfyUI's."""
+
+_MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
+_MOVE_VAE: Final = "name it as vae_path of a model in models.toml instead"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFacts:
+    """What a file in the place of a checkpoint is.
+
+    what: a noun phrase without an article: "SDXL checkpoint", "LoRA", "Flux (dev) transformer".
+    lacks: TEXT_ENCODERS, VAE: what an SDXL checkpoint lacks.
+    config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
+    refusal: why it cannot be used whatever its entry says; None if it can.
+    holds_vae: whether it can be the `vae_path` of a model.
+    title: its name in the words of who trained it, "" if there is none.
+    """
+
+    what: str
+    lacks: tuple[str, ...] = ()
+    config: str = ""
+    refusal: Refusal | None = None
+    holds_vae: bool = False
+    title: str = ""
+
+    def unfit(self, *, vae: bool, config: bool) -> Refusal | None:
+        """Why it cannot be used as a checkpoint; None if it can.
+
+        vae, config: whether its entry names a VAE, and a configuration.
+        """
+        if self.refusal:
+            return self.refusal
+        if TEXT_ENCODERS in self.lacks:
+            return Refusal(f"{self.what} without {' and '.join(self.lacks)}")
+        if VAE in self.lacks and not vae:
+            advice = "give it an entry with vae_path in models.toml"
+            return Refusal(f"{self.what} without a VAE", advice)
+        if self.config and not config:
+            advice = f'give it an entry with config = "{self.config}" in models.toml'
+            return Refusal(f"{self.what} with fewer layers than SDXL", advice)
+        return None
+
+
+def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
+    """Identify a file in the place of a checkpoint, which has this header.
+
+    Raises OSError if what decides lies beside the header and cannot be read.
+    """
+    title = header.metadata.get("ss_output_name", "")
+    shapes = header.shapes
+    found = unet(shapes)
+    if found is None or not found.text_to_image or _is_adapter(shapes):
+        what, advice = _other(shapes, header.metadata)
+        vae = holds_vae(shapes)
+        return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
+    lacks = _lacks(shapes)
+    what = f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}"
+    reason = next(filter(None, (refusal(file, header) for refusal in REFUSALS)), None)
+    return CheckpointFacts(
+        what=what,
+        lacks=lacks,
+        config=found.config,
+        refusal=Refusal(f"{what} ({reason})", "") if reason else None,
+        holds_vae=VAE not in lacks,
+        title=title,
+    )
+
+
+def _lacks(shapes: Shapes) -> tuple[str, ...]:
+    encoders = any(
+        all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
+        for prefixes in ENCODERS
+    )
+    vae = any(name.startswith(OF_VAE) for name in shapes)
+    return (*(() if encoders else (TEXT_ENCODERS,)), *(() if vae else (VAE,)))
+
+
+def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
+    """What a file that is no SDXL checkpoint is, and what its owner can do with it."""
+    if (kind := unsupported_kind(shapes)) and kind != "checkpoint":
+        return kind, ONLY_SDXL
+    if _is_adapter(shapes):
+        facts = adapter_facts(shapes, metadata)
+        name = "LoRA" if facts.algorithm == UNKNOWN else facts.algorithm
+        return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA
+    what = model_kind(shapes) or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
+    return what, _MOVE_VAE if what == VAE else ONLY_SDXL
+
+
+_TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))
+_EMBEDDINGS_MAX: Final = 8
+
+
+def _is_embedding(shapes: Shapes) -> bool:
+    """Whether there is nothing but a few vectors as wide as text encoders', under any names."""
+    return len(shapes) <= _EMBEDDINGS_MAX and all(
+        len(shape) in {1, 2} and shape[-1] in _TEXT_WIDTHS for shape in shapes.values()
+    )
+
+
+_OF_ADAPTERS: Final = (
+    *(".lora_", ".hada_w", ".lokr_w", ".dora_scale", ".oft_", ".boft_", ".glora_", ".ia3_"),
+    *(".on_input", ".w_norm", "_lora.down", "_lora.up", ".lora.down", ".lora.up"),
+    *("lora_unet_", "lora_te", "lycoris_", "lllite_"),
+)
+_DIFFERENCES: Final = (".diff", ".diff_b", ".diff.weight")
+
+
+def _is_adapter(shapes: Shapes) -> bool:
+    """Whether most of the tensors are an adapter's; a merged checkpoint may hold a few strays."""
+    names = "\n".join(shapes) + "\n"
+    if not any(mark in names for mark in (*_OF_ADAPTERS, *(f"{end}\n" for end in _DIFFERENCES))):
+        return False
+    adapters = sum(
+        name.endswith(_DIFFERENCES) or any(mark in name for mark in _OF_ADAPTERS) for name in shapes
+    )
+    return adapters * 2 > len(shapes)

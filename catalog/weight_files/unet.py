@@ -1,0 +1,134 @@
+"""Which model a UNet belongs to, by the shapes of a few of its layers."""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from catalog.weight_files.base_models import SDXL, Shapes
+
+_PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
+
+_CONTEXT: Final = {
+    768: "SD 1.5",
+    1024: "SD 2",
+}
+"""Width of the text embeddings → model; with another it is SDXL if it takes sizes."""
+_CHANNELS: Final = {9: "inpainting", 8: "instruct-pix2pix", 5: "depth", 7: "upscaling", 12: "video"}
+"""Input channels of a UNet that takes more than the 4 of its latents → what for."""
+_LATENT_CHANNELS: Final = 4
+_CONTEXT_OF_SDXL: Final = 2048
+_ANOTHER: Final = "unknown"
+_OF_VIDEO: Final = (".time_stack.", ".temporal_transformer_blocks.", ".motion_modules.")
+_REFINER_CONTEXT: Final = 1280
+_REFINER_SIZES: Final = 2560
+_KOLORS_SIZES: Final = 5632
+"""Width of the embedding of sizes: in SDXL itself 2816."""
+
+_CONTROLNETS: Final = (
+    "controlnet_cond_embedding.conv_in.weight",
+    "input_hint_block.0.weight",
+    "conv_in_condition.weight",
+)
+"""Of networks that begin like a UNet, but only steer one."""
+_DISTILLED: Final = ("time_embed.cond_proj.weight", "time_embedding.cond_proj.weight")
+"""Of a UNet that takes the guidance scale as an input (latent consistency models)."""
+
+# Layers of SDXL's deepest blocks, in Stability's names and in diffusers'.
+_DEEP: Final = ("input_blocks.8.1.", "down_blocks.2.attentions.1.")
+_SHALLOW: Final = ("input_blocks.5.1.", "down_blocks.2.attentions.0.")
+_PRUNED: Final = {4: ("SSD-1B", "segmind/SSD-1B"), 2: ("Segmind-Vega", "segmind/Segmind-Vega")}
+"""Transformer blocks in SDXL's deepest layer, 10 in SDXL itself → model, hub id."""
+_KOALA: Final = (5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class UNetFacts:
+    """model: "SDXL", "SD 1.5", … task: "inpainting", …; "" for text to image.
+
+    pruned: a smaller SDXL's name, "" for SDXL's own shape. config: hub id of its configuration.
+    """
+
+    model: str
+    task: str = ""
+    pruned: str = ""
+    config: str = ""
+
+    @property
+    def text_to_image(self) -> bool:
+        return self.model == SDXL and not self.task
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.pruned or self.model, self.task)))
+
+
+def unet(shapes: Shapes) -> UNetFacts | None:
+    """The UNet in a file with these tensors; None if there is none."""
+    for prefix in _PREFIXES:
+        if any(f"{prefix}{mark}" in shapes for mark in _CONTROLNETS):
+            return None
+        first = shapes.get(f"{prefix}input_blocks.0.0.weight") or (
+            shapes.get(f"{prefix}conv_in.weight")
+            if f"{prefix}time_embedding.linear_1.weight" in shapes
+            else None
+        )
+        if first and len(first) == 4:
+            return _facts(prefix, first[1], shapes)
+    return None
+
+
+def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
+    sizes = shapes.get(f"{prefix}label_emb.0.0.weight") or shapes.get(
+        f"{prefix}add_embedding.linear_1.weight"
+    )
+    width = sizes[-1] if sizes else 0
+    task = "" if channels == _LATENT_CHANNELS else _CHANNELS.get(channels, f"{channels}-channel")
+    context = _context(prefix, shapes)
+    names = "\n".join(shapes)
+    if any(mark in names for mark in _OF_VIDEO):
+        return UNetFacts("video")
+    if f"{prefix}encoder_hid_proj.weight" in shapes or width == _KOLORS_SIZES:
+        return UNetFacts("Kolors" if context == _CONTEXT_OF_SDXL else _ANOTHER, task)
+    if f"{prefix}encoder_hid_proj.image_embeds.weight" in shapes:
+        return UNetFacts("Kandinsky 2", task)
+    if width == _REFINER_SIZES or context == _REFINER_CONTEXT:
+        return UNetFacts("SDXL refiner", task)
+    if context in {768, 1024}:
+        return UNetFacts(_CONTEXT[context], task)
+    if not sizes:
+        return UNetFacts(_CONTEXT.get(context, _ANOTHER), task)
+    if any(f"{prefix}{mark}" in shapes for mark in _DISTILLED):
+        task = " ".join(filter(None, (task, "guidance-distilled")))
+    pruned, config = _smaller(prefix, shapes) if context == _CONTEXT_OF_SDXL else ("", "")
+    return UNetFacts(SDXL, task, pruned, config)
+
+
+def _context(prefix: str, shapes: Shapes) -> int:
+    """The width of the text embeddings that its cross-attention reads; 0 if there is none."""
+    end = "transformer_blocks.0.attn2.to_k.weight"
+    for block in ("middle_block.1.", "mid_block.attentions.0.", "input_blocks.4.1."):
+        if shape := shapes.get(f"{prefix}{block}{end}"):
+            return shape[-1]
+    return next(
+        (
+            shape[-1]
+            for name, shape in shapes.items()
+            if name.startswith(prefix) and name.endswith(end) and shape
+        ),
+        0,
+    )
+
+
+def _smaller(prefix: str, shapes: Shapes) -> tuple[str, str]:
+    """Name and configuration of an SDXL with fewer layers; two empty ones if it has them all."""
+    deep, shallow = (
+        max(_depth(f"{prefix}{block}transformer_blocks.", shapes) for block in blocks)
+        for blocks in (_DEEP, _SHALLOW)
+    )
+    if not deep and shallow in _KOALA:
+        return "KOALA", "etri-vilab/koala-700m-llava-cap"
+    return _PRUNED.get(deep, ("", ""))
+
+
+def _depth(prefix: str, shapes: Shapes) -> int:
+    """How many transformer blocks there are below `prefix`."""
+    return next(n for n in count() if f"{prefix}{n}.norm1.weight" not in shapes)

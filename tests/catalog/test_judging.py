@@ -1,0 +1,210 @@
+"""Models whose files are something else are never offered."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import LiveCatalog
+from catalog.weight_files import Header, checkpoint, pipeline
+from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
+
+FLUX = {"double_blocks.0.img_attn.qkv.weight": [1, 1], "img_in.weight": [1, 64]}
+VAE = {"decoder.conv_in.weight": [1, 4, 3, 3]}
+LORA = {"lora_unet_a.lora_down.weight": [1, 1], "lora_unet_a.lora_up.weight": [1, 1]}
+
+
+def put(home: Home, path: str, shapes: dict[str, list[int]]) -> Path:
+    return home.put(home.models_dir / path, checkpoint_bytes(shapes))
+
+
+def folder(home: Home, path: str, unet: dict[str, Any], pipeline: object = None) -> Path:
+    """A folder in diffusers' layout, as far as it is judged."""
+    place = home.models_dir / path
+    name = pipeline or "StableDiffusionXLPipeline"
+    home.put(place / "model_index.json", json.dumps({"_class_name": name}).encode())
+    if unet:
+        home.put(place / "unet" / "config.json", json.dumps(unet).encode())
+    return place
+
+
+SDXL_UNET = {
+    "_class_name": "UNet2DConditionModel",
+    "in_channels": 4,
+    "addition_embed_type": "text_time",
+    "cross_attention_dim": 2048,
+    "projection_class_embeddings_input_dim": 2816,
+}
+
+
+def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Home) -> None:
+    put(home, "checkpoints/aaa.safetensors", FLUX)
+    home.weights("checkpoints/good.safetensors")
+    home.write("")
+    read = home.read()
+    assert list(read.models) == ["aaa", "good"]
+    assert str(read.unfit_models["aaa"]) == (
+        "aaa.safetensors is a Flux (schnell) transformer;"
+        " only complete SDXL checkpoints can be used"
+    )
+    assert read.default == "good"
+    for offered in (
+        read.offered_models(nsfw=True),
+        read.search_models("", nsfw=True),
+        read.search_models("aaa", nsfw=True) or read.offered_models(nsfw=True),
+    ):
+        assert [model.key for model in offered] == ["good"]
+    assert "aaa" not in read.nearest_models("aaa", nsfw=True)
+    assert [model.key for model in read.refused_models(nsfw=False)] == ["aaa"]
+
+
+def test_it_is_not_the_default_even_if_it_is_named(home: Home) -> None:
+    put(home, "checkpoints/flux.safetensors", FLUX)
+    home.write('default = "flux"\n' + ONE_MODEL.partition("\n")[2])
+    read = home.read()
+    assert read.default == "base"
+    assert "default names 'flux', but flux.safetensors is a Flux" in str(read.problems[0])
+
+
+def test_with_nothing_else_there_is_no_model(home: Home) -> None:
+    put(home, "checkpoints/flux.safetensors", FLUX)
+    home.write("")
+    read = home.read()
+    assert (read.default, read.offered_models(nsfw=True)) == ("", ())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'path = "far/lora.safetensors"',
+        'path = "far"\nweight_name = "lora.safetensors"',
+        'path = "far"',
+        'path = "org/name"\nweight_name = "lora.safetensors"',
+    ],
+)
+def test_the_file_of_an_entry_is_judged_wherever_it_is(home: Home, entry: str) -> None:
+    put(home, "far/lora.safetensors", LORA)
+    put(home, "hub/models--org--name/snapshots/abc/lora.safetensors", LORA)
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\n{entry}\n')
+    assert home.read().unfit_models["far"].what.startswith("LoRA")
+
+
+def test_what_an_entry_adds_is_counted(home: Home) -> None:
+    whole = json.loads(checkpoint_bytes()[8:].partition(b"}}")[0] + b"}}")
+    shapes = {n: t["shape"] for n, t in whole.items() if not n.startswith("first_stage_model")}
+    put(home, "checkpoints/bare.safetensors", shapes)
+    put(home, "vae.safetensors", VAE)
+    put(home, "lora.safetensors", LORA)
+    assert home.read().unfit_models["bare"].what == "SDXL checkpoint without a VAE"
+    entry = '[models.bare]\nname = "Bare"\npath = "checkpoints/bare.safetensors"\n'
+    home.write(f'{ONE_MODEL}{entry}vae_path = "vae.safetensors"\n')
+    assert home.read().unfit_models == {}
+    home.write(f'{ONE_MODEL}{entry}vae_path = "lora.safetensors"\n')
+    unfit = home.read().unfit_models["bare"]
+    assert str(unfit) == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for SDXL"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "unet", "what"),
+    [
+        (None, SDXL_UNET, ""),
+        ("StableDiffusionXLInpaintPipeline", SDXL_UNET, ""),
+        (None, {**SDXL_UNET, "in_channels": 9}, "SDXL inpainting model"),
+        (None, {**SDXL_UNET, "in_channels": 8}, "SDXL instruct-pix2pix model"),
+        (None, {**SDXL_UNET, "projection_class_embeddings_input_dim": 2560}, "SDXL refiner model"),
+        ("StableDiffusionPipeline", {"cross_attention_dim": 768}, "StableDiffusion model"),
+        (None, {"cross_attention_dim": 768}, "SD 1.5 model"),
+        ("FluxPipeline", {}, "Flux model"),
+        ("**`@everyone", {}, "everyone model"),
+        (None, {**SDXL_UNET, "in_channels": "[a](https://b.c)"}, "SDXL (0 channels) model"),
+        (None, {**SDXL_UNET, "encoder_hid_dim_type": "text_proj"}, "Kolors model"),
+        (["my_pipeline", "Mine"], SDXL_UNET, "model with code of its own"),
+        (None, {**SDXL_UNET, "time_cond_proj_dim": 256}, "SDXL guidance-distilled model"),
+    ],
+)
+@pytest.mark.parametrize("place", ["far", "hub/models--org--name/snapshots/abc"])
+def test_a_folder_in_diffusers_layout_is_judged(
+    home: Home, place: str, pipeline: object, unet: dict[str, Any], what: str
+) -> None:
+    folder(home, place, unet, pipeline)
+    path = "org/name" if place.startswith("hub") else place
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "{path}"\n')
+    unfit = home.read().unfit_models.get("far")
+    assert (unfit.what if unfit else "") == what
+    if unfit:
+        assert unfit.file == path
+
+
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        ({"unet": ["diffusers", "UNet2DConditionModel"]}, ""),
+        ({"text_encoder": ["transformers", "CLIPTextModel"]}, ""),
+        ({"text_encoder": [None, None]}, "SDXL model without text_encoder"),
+        ({"unet": ["mine", "MyUNet"]}, "model whose unet is of the class MyUNet"),
+        ({"text_encoder": ["t", "ChatGLM"]}, "model whose text_encoder is of the class ChatGLM"),
+        ({"unet": ["x", "[a](https://b.c) `*"]}, "model whose unet is of the class ahttpsbc"),
+        ({"unet": 3}, "model whose unet is unknown"),
+    ],
+)
+def test_the_parts_of_a_pipeline_are_judged(
+    home: Home, parts: dict[str, object], what: str
+) -> None:
+    place = folder(home, "far", SDXL_UNET)
+    index = {"_class_name": "StableDiffusionXLPipeline", **parts}
+    home.put(place / "model_index.json", json.dumps(index).encode())
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    unfit = home.read().unfit_models.get("far")
+    assert (unfit.what if unfit else "") == what
+
+
+@pytest.mark.parametrize("raw", [b"{", b"[]", b"[" * 100_000, b" " * 1_000_001])
+def test_a_configuration_that_cannot_be_read_is_said(home: Home, raw: bytes) -> None:
+    place = folder(home, "far", SDXL_UNET)
+    home.put(place / "unet" / "config.json", raw)
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    assert "config.json is" in str(home.read().unfit_models["far"])
+
+
+def test_replaced_files_are_judged_again(home: Home) -> None:
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far.safetensors"\n')
+    put(home, "far.safetensors", FLUX)
+    place = folder(home, "near", {**SDXL_UNET, "in_channels": 9})
+    home.write(
+        f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far.safetensors"\n'
+        '[models.near]\nname = "Near"\npath = "near"\n'
+    )
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    assert live.current.unfit_models.keys() == {"far", "near"}
+    home.put(home.models_dir / "far.safetensors", checkpoint_bytes())
+    assert live.refresh()
+    assert live.current.unfit_models.keys() == {"near"}
+    home.put(place / "unet" / "config.json", json.dumps(SDXL_UNET).encode())
+    assert live.refresh()
+    assert live.current.unfit_models == {}
+    assert not live.refresh()
+
+
+def test_a_further_reason_makes_a_model_unfit(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.weights("checkpoints/odd.safetensors")
+    folder(home, "far", SDXL_UNET)
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    reason = "its weights cannot be read: nf4"
+    monkeypatch.setattr(checkpoint, "REFUSALS", (lambda file, header: reason,))
+    monkeypatch.setattr(pipeline, "REFUSALS", (lambda folder: reason,))
+    unfit = home.read().unfit_models
+    assert str(unfit["odd"]) == f"odd.safetensors is an SDXL checkpoint ({reason})"
+    assert str(unfit["far"]) == f"far is an SDXL model ({reason})"
+
+
+def test_a_reason_that_cannot_be_read_now_is_a_problem(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.weights("checkpoints/odd.safetensors")
+
+    def unreadable(file: Path, header: Header) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoint, "REFUSALS", (unreadable,))
+    assert home.problems()[0].endswith("not offered: it cannot be read (Permission denied)")
