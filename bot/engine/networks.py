@@ -14,7 +14,8 @@ from bot.engine.families import VAE, Family
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Layout
-from catalog.weight_files import NotSafetensors, read_header
+from catalog.weight_files import Header, NotSafetensors, read_header
+from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -24,11 +25,13 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
+    moments: of the latents, where the checkpoint brings them along.
     """
 
     checkpoint: Source
     vae: Source | None
     config: Source | None
+    moments: Moments | None = None
 
     @property
     def root(self) -> Path:
@@ -49,12 +52,36 @@ class ModelFiles:
         return tuple(path for path in self.checkpoint.weights if path.parent == folder)
 
     def config_of(self, network: str) -> dict[str, Any]:
-        """The `config.json` of `network`."""
-        folder = self.root / network
-        if network == VAE and self.vae and not self.vae.single:
-            folder = self.vae.weights[0].parent
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
+        own = _json(self.root / network / "config.json")
+        if network != VAE:
+            return own
+        config = own
+        if self.vae and not self.vae.single:
+            config = _json(self.vae.weights[0].parent / "config.json")
+            if own.get("latents_mean") and own.get("latents_std"):
+                config = {**config, **{key: own[key] for key in _LATENTS if key in own}}
+        if self.moments:
+            values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
+            config = {**config, **dict(zip(_LATENTS, values, strict=True))}
         return config
+
+
+def _json(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def header_of(path: Path, subject: Subject) -> Header:
+    """The header of a weight file of a model. Raises JobFailed, and OSError."""
+    try:
+        return read_header(path)
+    except NotSafetensors as error:
+        raise subject.failed("model.not_safetensors", file=path.name, reason=str(error)) from None
+
+
+_LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+"""Options of a VAE's configuration that are not about the VAE."""
 
 
 _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_version")
@@ -69,24 +96,13 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]:
-    """Check every header before anything else opens the files; returns a single file's names.
-
-    Raises JobFailed.
-    """
-    single: frozenset[str] = frozenset()
+def check(files: ModelFiles, family: Family, subject: Subject) -> None:
+    """Check every header before anything else opens the files. Raises JobFailed."""
     for source in (files.checkpoint, files.vae):
         for path in source.weights if source else ():
-            try:
-                names = read_header(path).shapes
-            except NotSafetensors as error:
-                raise subject.failed(
-                    "model.not_safetensors", file=path.name, reason=str(error)
-                ) from None
+            header = header_of(path, subject)
             if path == files.checkpoint.single:
-                single = frozenset(names)
-                family.check_single(single, subject)
-    return single
+                family.check_single(header.shapes, subject)
 
 
 def read(

@@ -28,6 +28,7 @@ from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.subject import Subject, public
+from bot.engine.training import training_of, with_moments
 from bot.engine.weights import WeightCache
 from bot.errors import JobFailed
 from bot.order import Order
@@ -36,6 +37,7 @@ from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
+from catalog.weight_files.prediction import Training
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
 """Reason in `AdapterFile.skipped` → code of the notice."""
@@ -61,6 +63,7 @@ class _Needed:
     family: Family
     subject: Subject
     files: ModelFiles
+    training: Training
     adapters: tuple[tuple[Path, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
     pictures: Mapping[str, Image]
@@ -202,7 +205,8 @@ class Pipeline:
         """Find every file, and download those that are missing."""
         entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
         pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
-        files = self._model_files(entry, subject)
+        files, family = self._model_files(entry, subject), family_of(entry)
+        training = training_of(files, family, entry, subject)
         adapters = []
         for adapter in order.adapters:
             adapter_subject = Subject("adapter", adapter.key, report, check_stop)
@@ -211,22 +215,18 @@ class Pipeline:
         if order.reference is not None:
             guide = Subject("reference", public(order.reference.path), report, check_stop)
             reference = (self._sources.reference(order.reference, guide), guide)
+        found = tuple(adapters)
         return _Needed(
-            order.request,
-            entry,
-            family_of(entry),
-            subject,
-            files,
-            tuple(adapters),
-            reference,
-            pictures,
+            order.request, entry, family, subject, files, training, found, reference, pictures
         )
 
     def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
-        checkpoint = self._sources.checkpoint(entry, subject)
-        vae = self._sources.vae(entry, subject)
+        checkpoint, vae = (
+            self._sources.checkpoint(entry, subject),
+            self._sources.vae(entry, subject),
+        )
         config = self._sources.config(entry, subject) if checkpoint.single else None
-        return ModelFiles(checkpoint, vae, config)
+        return with_moments(ModelFiles(checkpoint, vae, config), subject)
 
     def _recipe(self, needed: _Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: the hashes of all files."""
@@ -325,7 +325,7 @@ class Pipeline:
         kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
         return Prepared(
             request=request,
-            entry=needed.entry,
+            training=needed.training,
             resident=resident,
             plan=chosen,
             device=self._place.device,
@@ -388,8 +388,8 @@ def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
         "decoding": "tiled" if prepared.plan.tiled else "whole",
         "kernels": prepared.kernels.used,
     }
-    if prepared.entry.guidance_rescale:
-        facts["guidance_rescale"] = f"{prepared.entry.guidance_rescale:g}"
+    if prepared.guidance.rescale:
+        facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:
         facts["pillow"] = PIL.__version__  # which scales the images
     return facts

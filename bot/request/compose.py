@@ -153,7 +153,7 @@ def _steps(asked: int | None, preset: Preset) -> int:
 def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:
     if asked is None or not asked.strip():
         return preset.scheduler
-    scheduler = find_scheduler(asked, model.family.schedulers)
+    scheduler = find_scheduler(asked, model.schedulers)
     if preset.schedulers and scheduler not in preset.schedulers:
         raise InvalidRequest(
             "scheduler",

@@ -102,7 +102,7 @@ def test_entries_are_frozen() -> None:
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
         ({"clip_skip": 1}, "clip_skip must be greater than or equal to 2, got 1"),
-        ({"prediction": "v"}, "prediction must be 'epsilon' or 'v_prediction', got 'v'"),
+        ({"prediction": "v"}, "prediction must be 'epsilon', 'v_prediction', 'edm', 'edm_v"),
         ({"zero_terminal_snr": 1}, "zero_terminal_snr must be true or false, got 1"),
         ({"guidance_rescale": 1.5}, "guidance_rescale must be less than or equal to 1, got 1.5"),
         ({"url": "javascript:alert(1)"}, "url must be empty or begin with https://"),

@@ -17,7 +17,6 @@ from bot.engine.environment import Place
 from bot.engine.kernels import Shape
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
-from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 
@@ -139,9 +138,6 @@ class Family(Protocol):
         parameters: the names in `module`. The result may have other names too, and may lack some:
         the caller checks that.
         """
-
-    def training(self, names: Collection[str]) -> Training:
-        """What the tensors in a single-file checkpoint say about how it was trained."""
 
     def tokenizer(self, folder: Path) -> Any:
         """The tokenizer in `folder`."""

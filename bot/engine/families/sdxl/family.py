@@ -26,7 +26,6 @@ from bot.engine.families.sdxl.text import SDXL_LAYER, Encoded, Encoders
 from bot.engine.kernels import Shape
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
-from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
@@ -72,9 +71,6 @@ class SDXL:
         parameters: Collection[str],
     ) -> dict[str, torch.Tensor]:
         return networks.renamed(network, module, stored, parameters)
-
-    def training(self, names: Collection[str]) -> Training:
-        return networks.training_of(names)
 
     def tokenizer(self, folder: Path) -> Any:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -15,7 +15,6 @@ from diffusers.loaders.single_file_utils import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.engine.families.family import VAE, PipelineFiles
-from bot.engine.sampling import Training
 
 DENOISER: Final = "unet"
 TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2")
@@ -87,15 +86,3 @@ def _modern(name: str) -> str:
     path, _, kind = name.rpartition(".")
     module, _, leaf = path.rpartition(".")
     return f"{module}.{_OLD_ATTENTION[leaf]}.{kind}" if leaf in _OLD_ATTENTION else name
-
-
-def training_of(names: Collection[str]) -> Training:
-    """How a single-file checkpoint was trained, from its empty marker tensors.
-
-    Trainers of v-prediction models add `v_pred` and `ztsnr`, which other programs look for too
-    (NoobAI-XL's model card describes both).
-    """
-    return Training(
-        prediction="v_prediction" if "v_pred" in names else None,
-        zero_snr=True if "ztsnr" in names else None,
-    )

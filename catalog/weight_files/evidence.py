@@ -1,0 +1,91 @@
+"""Everything that the files of a checkpoint say about its training, collected and weighed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.weight_files import ldm_config, scheduler_config
+from catalog.weight_files.header import Header
+from catalog.weight_files.prediction import (
+    Claim,
+    Training,
+    UnknownTraining,
+    numbers_of,
+    of_markers,
+    of_metadata,
+    resolved,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """claims: of every source that could be understood, of rising precedence.
+
+    unknown: what the others say that is not, in words.
+    """
+
+    claims: tuple[Claim, ...]
+    unknown: tuple[str, ...]
+
+    def training(
+        self,
+        prediction: str | None = None,
+        zero_snr: bool | None = None,
+        shift: float | None = None,
+    ) -> Training:
+        """What follows; see `resolved`. Raises UnknownTraining, but not for what the owner says."""
+        if self.unknown and prediction is None:
+            raise UnknownTraining(self.unknown[0])
+        return resolved(self.claims, prediction, zero_snr, shift)
+
+
+def collected(
+    weights: Sequence[tuple[Path, Header]], config: Path | None, *, single: bool
+) -> Evidence:
+    """What these files say.
+
+    weights: those of the denoiser, with their headers. config: the folder with the configuration
+    of all networks, where it is known. single: the model is one file, and `config` only completes
+    it. Raises OSError.
+    """
+    sources: list[Callable[[], list[Claim]]] = []
+    if config:
+        sources.append(lambda: [scheduler_config.of_folder(config, own=not single)])
+    for path, header in weights:
+        sources.append(lambda header=header: of_metadata(header.metadata))  # type: ignore[misc]
+        sources.append(lambda path=path, header=header: _markers(path, header))  # type: ignore[misc]
+        if single:
+            sources.append(lambda path=path: [*filter(None, [ldm_config.beside(path)])])  # type: ignore[misc]
+    claims: list[Claim] = []
+    unknown: list[str] = []
+    for source in sources:
+        try:
+            claims += source()
+        except UnknownTraining as error:
+            unknown.append(str(error))
+    return Evidence(tuple(claims), tuple(unknown))
+
+
+def refusal(path: Path, header: Header) -> str | None:
+    """Why the single-file checkpoint in `path` cannot be sampled from; None if it can.
+
+    The reason completes "not offered: …", as in `catalog.misfit`. Raises OSError.
+    """
+    return _refusal(collected([(path, header)], None, single=True))
+
+
+def folder_refusal(folder: Path) -> str | None:
+    """The same for a model in diffusers' layout, from its configuration. Raises OSError."""
+    return _refusal(collected([], folder, single=False))
+
+
+def _refusal(evidence: Evidence) -> str | None:
+    try:
+        evidence.training()
+    except UnknownTraining as error:
+        return f"it does not say clearly how it was trained: {error}"
+    return None
+
+
+def _markers(path: Path, header: Header) -> list[Claim]:
+    return of_markers(header.shapes, numbers_of(path, header))
