@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,14 @@ from bot.engine.families import VAE, Family
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Layout
-from catalog.weight_files import Header, NotSafetensors, read_header
+from bot.engine.weights.quantised import plain
+from catalog.lines import one_line
+from catalog.weight_files import Header, NotSafetensors, quantisation, read_header
+from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
+from catalog.weight_files.quantisation import UnknownQuantisation
+
+log = logging.getLogger(__name__)
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -84,6 +91,8 @@ _LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
 """Options of a VAE's configuration that are not about the VAE."""
 
 
+_COPIED: Final = (".in_proj_weight", ".in_proj_bias", ".text_projection")
+"""Ends of the names of tensors that are taken apart or turned over, and so copied."""
 _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
 
@@ -103,6 +112,11 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             header = header_of(path, subject)
             if path == files.checkpoint.single:
                 family.check_single(header.shapes, subject)
+            if reason := quantisation.refusal(header):
+                raise subject.failed("model.quantised", reason=reason)
+    for network in family.networks:
+        if reason := quantisation.config_refusal(files.config_of(network)):
+            raise subject.failed("model.quantised", reason=reason)
 
 
 def read(
@@ -112,9 +126,35 @@ def read(
 
     Raises JobFailed when one is missing or has another shape.
     """
+    prefix = family.prefix(network)
     found = stored(files.holding(network))
-    tensors = family.renamed(network, module, found, layout.slots)
-    return fitting(network, tensors, layout, subject)
+    own = {name: tensor for name, tensor in found.items() if name.startswith(prefix)}
+    if all(map(is_harmless, own)):
+        own = found  # a file of this network alone, which may still have markers with the prefix
+    try:
+        own = plain(own, layout.dtype)
+    except UnknownQuantisation as error:
+        raise subject.failed("model.quantised", reason=str(error)) from None
+    tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
+    if unused := _unused(own, tensors):
+        log.warning(
+            "Model %s: left out %d tensors that are no part of its %s, such as %s",
+            *(subject.key, len(unused), network, one_line(unused[0][:100])),
+        )
+    return tensors
+
+
+def _unused(own: Tensors, taken: Tensors) -> list[str]:
+    """Names of the tensors that the network does not have and that are not known to be harmless."""
+    used = {tensor.data_ptr() for tensor in taken.values()}
+    return [
+        name
+        for name, tensor in own.items()
+        if tensor.numel()
+        and tensor.data_ptr() not in used
+        and not name.endswith(_COPIED)
+        and not is_harmless(name)
+    ]
 
 
 def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:

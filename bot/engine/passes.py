@@ -114,7 +114,9 @@ class _Pass:
             unfinished = step < self.taken
             preview = None
             if prepared.preview and unfinished:
-                preview = prepared.preview.of(estimate, family.preview)
+                preview = prepared.preview.of(
+                    lambda: family.previewed(resident.vae, estimate()), family.preview
+                )
             prepared.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps

@@ -174,6 +174,7 @@ class Residency:
                 with BUILDING:
                     module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
+        self._parts = {name: self._parts[name] for name in family.networks}
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}
             self.targets = family.targets(patched)

@@ -126,6 +126,9 @@ class Family(Protocol):
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         """What `network` computes in when the engine computes in `dtype`."""
 
+    def prefix(self, network: str) -> str:
+        """What the names of `network` begin with in a single-file checkpoint."""
+
     def renamed(
         self,
         network: str,
@@ -171,6 +174,9 @@ class Family(Protocol):
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """The reverse of `scaled`."""
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Latents from the denoiser's scale to the one that `preview` maps to colours."""
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         """Call `denoiser` once as for an image of `shape`, so that it is compiled for it."""

@@ -13,12 +13,20 @@ from bot.engine.families.family import LoadedModel
 from bot.engine.families.sdxl import adapter_names, conditioning, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
 from bot.engine.families.sdxl.conditioning import Conditioning
-from bot.engine.families.sdxl.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.families.sdxl.latents import (
+    PREVIEW,
+    VAE_SCALE,
+    previewed,
+    scaled,
+    shape,
+    unscaled,
+)
 from bot.engine.families.sdxl.memory import WHOLE
 from bot.engine.families.sdxl.networks import (
     DENOISER,
     FILES,
     NETWORKS,
+    PREFIXES,
     TEXT_ENCODERS,
     TOKENIZERS,
 )
@@ -63,6 +71,9 @@ class SDXL:
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         return networks.dtype_of(network, config, dtype)
 
+    def prefix(self, network: str) -> str:
+        return PREFIXES[network]
+
     def renamed(
         self,
         network: str,
@@ -99,6 +110,9 @@ class SDXL:
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         return unscaled(vae, latents)
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return previewed(vae, latents)
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         projection = model.network("text_encoder_2").config.projection_dim

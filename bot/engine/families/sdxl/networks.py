@@ -19,6 +19,13 @@ from bot.engine.families.family import VAE, PipelineFiles
 DENOISER: Final = "unet"
 TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2")
 NETWORKS: Final = (DENOISER, *TEXT_ENCODERS, VAE)
+PREFIXES: Final = {
+    DENOISER: "model.diffusion_model.",
+    "text_encoder": "conditioner.embedders.0.",
+    "text_encoder_2": "conditioner.embedders.1.",
+    VAE: "first_stage_model.",
+}
+"""What the names of each network begin with in Stability's files."""
 TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
 
 FILES: Final = PipelineFiles(
