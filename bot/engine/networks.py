@@ -112,11 +112,23 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             header = header_of(path, subject)
             if path == files.checkpoint.single:
                 family.check_single(header.shapes, subject)
+                _name_strangers(header, family, subject)
             if reason := quantisation.refusal(header):
                 raise subject.failed("model.quantised", reason=reason)
     for network in family.networks:
         if reason := quantisation.config_refusal(files.config_of(network)):
             raise subject.failed("model.quantised", reason=reason)
+
+
+def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
+    """Log what a single-file checkpoint has that belongs to no network and is not harmless."""
+    known = (*(family.prefix(network) for network in family.networks), f"{VAE}.")
+    strange = [n for n in header.shapes if not n.startswith(known) and not is_harmless(n)]
+    if strange:
+        log.warning(
+            "Model %s: left out %d tensors that belong to none of its networks, such as %s",
+            *(subject.key, len(strange), one_line(strange[0][:100])),
+        )
 
 
 def read(

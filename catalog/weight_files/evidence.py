@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from catalog.weight_files import ldm_config, scheduler_config
 from catalog.weight_files.header import Header
@@ -15,6 +16,8 @@ from catalog.weight_files.prediction import (
     of_metadata,
     resolved,
 )
+
+_SWARM_MAX: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def collected(
         sources.append(lambda header=header: of_metadata(header.metadata))  # type: ignore[misc]
         sources.append(lambda path=path, header=header: _markers(path, header))  # type: ignore[misc]
         if single:
+            sources.append(lambda path=path: _swarm(path))  # type: ignore[misc]
             sources.append(lambda path=path: [*filter(None, [ldm_config.beside(path)])])  # type: ignore[misc]
     claims: list[Claim] = []
     unknown: list[str] = []
@@ -85,6 +89,17 @@ def _refusal(evidence: Evidence) -> str | None:
     except UnknownTraining as error:
         return f"it does not say clearly how it was trained: {error}"
     return None
+
+
+def _swarm(checkpoint: Path) -> list[Claim]:
+    """What SwarmUI keeps in a `.swarm.json` beside the file: metadata, and a small picture."""
+    path = checkpoint.with_suffix(".swarm.json")
+    try:
+        said = scheduler_config.read_json(path, _SWARM_MAX)
+    except FileNotFoundError:
+        return []
+    texts = {key: value for key, value in said.items() if isinstance(value, str)}
+    return of_metadata(texts, path.name)
 
 
 def _markers(path: Path, header: Header) -> list[Claim]:

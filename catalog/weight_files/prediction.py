@@ -135,26 +135,26 @@ def truth(value: str, where: str) -> bool:
         raise UnknownTraining(f"{where} is {shown!r}, which is neither true nor false") from None
 
 
-def of_metadata(metadata: Mapping[str, str]) -> list[Claim]:
-    """What the metadata of a checkpoint say. Raises UnknownTraining."""
+def of_metadata(metadata: Mapping[str, str], where: str = "its metadata") -> list[Claim]:
+    """What the metadata of a checkpoint say. where: they are. Raises UnknownTraining."""
     claims = []
     for key in _WORDS_OF:
         if (text := metadata.get(key, "").strip()).lower() in _UNSAID:
             continue
-        prediction = spelled(text, f"its metadata {key}")
+        prediction = spelled(text, f"{where} {key}")
         if text.lower() == "velocity" and metadata.get("modelspec.noise_process") == "flow":
             prediction = FLOW
         # Trainers and mergers write epsilon wherever they were not told otherwise.
-        claims.append(Claim(f"its metadata {key}", prediction, firm=prediction != EPSILON))
+        claims.append(Claim(f"{where} {key}", prediction, firm=prediction != EPSILON))
     for key in ("ss_v_parameterization", "v_parameterization", "v_pred"):
         if (text := metadata.get(key, "").strip()).lower() in _UNSAID:
             continue
-        if truth(text, f"its metadata {key}"):
-            claims.append(Claim(f"its metadata {key}", VELOCITY))
+        if truth(text, f"{where} {key}"):
+            claims.append(Claim(f"{where} {key}", VELOCITY))
     for key in ("ss_zero_terminal_snr", "zero_terminal_snr", "ztsnr"):
         text = metadata.get(key, "").strip()
-        if text.lower() not in _UNSAID and truth(text, f"its metadata {key}"):
-            claims.append(Claim(f"its metadata {key}", zero_snr=True))
+        if text.lower() not in _UNSAID and truth(text, f"{where} {key}"):
+            claims.append(Claim(f"{where} {key}", zero_snr=True))
     return claims
 
 

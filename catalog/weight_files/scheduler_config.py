@@ -87,12 +87,14 @@ def of_config(config: Mapping[str, Any], *, own: bool) -> Claim:
     raise _unknown("_class_name", kind, (*sorted(_DISCRETE), *_EDM, *_FLOW))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`. Raises UnknownTraining and OSError."""
+def read_json(path: Path, most: int = CONFIG_MAX) -> dict[str, Any]:
+    """The JSON object in `path`, of at most so many bytes. Raises UnknownTraining and OSError."""
+    if path.is_fifo():
+        raise UnknownTraining(f"{path.name} is not a file")  # opening it would block forever
     with path.open("rb") as file:
-        raw = file.read(CONFIG_MAX + 1)
-    if len(raw) > CONFIG_MAX:
-        raise UnknownTraining(f"{path.name} is larger than {CONFIG_MAX} bytes")
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise UnknownTraining(f"{path.name} is larger than {most} bytes")
     try:
         config = from_json(raw)
     except ValueError:

@@ -13,7 +13,7 @@ from bot.errors import JobFailed
 from bot.request import Hires, InitImage
 from catalog import SCHEDULERS
 from catalog.schedulers import FITTING
-from catalog.weight_files.prediction import EDM, EDM_VELOCITY, FLOW
+from catalog.weight_files.prediction import FLOW
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -90,20 +90,12 @@ def built(kind: str, config: dict[str, Any]) -> Any:
     """A scheduler of diffusers; a flow's with what the SDXL pipelines ask of any scheduler."""
     import diffusers
 
-    cls = getattr(diffusers, kind)
-    if not kind.startswith("FlowMatch"):
-        return cls(**config)
-
-    class Flow(cls):  # type: ignore[misc]
-        init_noise_sigma = 1.0
-
-        def scale_model_input(self, sample: Any, _: Any) -> Any:
-            return sample
-
-        def add_noise(self, sample: Any, noise: Any, timestep: Any) -> Any:
-            return self.scale_noise(sample, timestep, noise)
-
-    return Flow(**config)
+    scheduler = getattr(diffusers, kind)(**config)
+    if kind.startswith("FlowMatch"):
+        scheduler.init_noise_sigma = 1.0
+        scheduler.scale_model_input = lambda sample, _: sample
+        scheduler.add_noise = lambda sample, noise, at: scheduler.scale_noise(sample, at, noise)
+    return scheduler
 
 
 def folder(models_dir: Path, target: Path, scheduler: dict[str, Any], **vae: Any) -> Path:
@@ -199,7 +191,7 @@ def test_pictures_are_painted_over_as_diffusers_does(
     sha256 = picture()
     asked = request(model="m", steps=4, init_image=InitImage(sha256, strength))
     painted = paint(engine, asked, catalog([model("m", TINY, **fields)])).images[0]
-    options = {"image": opened(sha256), "strength": strength}
+    options: dict[str, Any] = {"image": opened(sha256), "strength": strength}
     assert painted.image.tobytes() == by_hand(models_dir, built(kind, config), **options).tobytes()
 
 
@@ -299,14 +291,9 @@ def test_contradictory_markers_are_refused(engine: Engine, marked: Marked) -> No
 @pytest.mark.parametrize("prediction", FITTING)
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_scheduler_that_does_not_fit_is_refused_by_name(
-    engine: Engine, models_dir: Path, tmp_path: Path, prediction: str, name: str
+    engine: Engine, prediction: str, name: str
 ) -> None:
-    there = {
-        EDM: {"_class_name": "EDMEulerScheduler"},
-        EDM_VELOCITY: {"_class_name": "EDMEulerScheduler", "prediction_type": "v_prediction"},
-        FLOW: {"_class_name": "FlowMatchEulerDiscreteScheduler"},
-    }[prediction]
-    offered = catalog([model("m", str(folder(models_dir, tmp_path / "m", there)))])
+    offered = catalog([model("m", TINY, prediction=prediction)])
     over = InitImage(picture(), 0.5)
     larger = Hires(1.25, 0.4, 4)
     wanted = request(model="m", scheduler=name, steps=4, init_image=over, hires=larger)
@@ -325,8 +312,38 @@ def test_a_scheduler_that_does_not_fit_is_refused_by_name(
     assert {*allowed} == {*FITTING[prediction]}
 
 
-@pytest.mark.parametrize("name", ["Euler", "Heun", "DPM++ 2M", "UniPC"])
-@pytest.mark.parametrize("prediction", FITTING)
+def test_the_engine_has_every_scheduler_that_the_catalog_says_fits(models_dir: Path) -> None:
+    from bot.engine import sampling
+    from catalog.weight_files.prediction import NOISE
+
+    assert {kind: {*names} for kind, names in FITTING.items()} == {
+        kind: {*sampling.CONTINUOUS[NOISE[kind]]} for kind in FITTING
+    }
+
+
+@pytest.mark.parametrize("moments", [True, False])
+def test_a_preview_has_the_colours_of_sdxls_own_latents(models_dir: Path, moments: bool) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from bot.engine.families.sdxl.latents import SCALE, previewed
+
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    mean, deviation = (torch.tensor(values).view(1, 4, 1, 1) for values in (MEAN, DEVIATION))
+    seen = (clean - mean) * 0.5 / deviation if moments else SCALE * clean
+    config = SimpleNamespace(
+        latents_mean=MEAN if moments else None,
+        latents_std=DEVIATION if moments else None,
+        scaling_factor=0.5 if moments else SCALE,
+    )
+    mapped = previewed(SimpleNamespace(config=config), seen)
+    assert torch.allclose(mapped, SCALE * clean, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "name"), [(kind, name) for kind, names in FITTING.items() for name in names]
+)
 def test_the_preview_is_the_solvers_own_estimate(
     models_dir: Path, prediction: str, name: str
 ) -> None:
@@ -336,8 +353,6 @@ def test_the_preview_is_the_solvers_own_estimate(
     from bot.engine.denoise import clean
     from catalog.weight_files.prediction import resolved
 
-    if name not in FITTING[prediction]:
-        pytest.skip("refused by name")
     scheduler = sampling.build(name, sampling.trained(resolved([], prediction)), 10)
     scheduler.set_timesteps(10)
     generator = torch.Generator().manual_seed(3)

@@ -230,9 +230,14 @@ def test_what_is_no_part_of_the_model_is_named_in_the_log(
     with caplog.at_level(logging.WARNING):
         assert digests(paint(fresh, request(model="m"), offered)) == expected
     assert "left out" not in caplog.text
-    extra = {"model.diffusion_model.input_blocks.4.1.proj_in.lora_A.weight": torch.ones(4, 4)}
+    extra = {
+        "model.diffusion_model.input_blocks.4.1.proj_in.lora_A.weight": torch.ones(4, 4),
+        "control_model.input_hint_block.0.weight": torch.ones(4, 4),
+    }
     save(tmp_path / "more.safetensors", plain | known | extra)
     with caplog.at_level(logging.WARNING):
         assert digests(paint(fresh, request(model="m"), offered)) == expected
     assert "left out 1 tensors that are no part of its unet, such as" in caplog.text
     assert "lora_A" in caplog.text
+    assert "left out 1 tensors that belong to none of its networks" in caplog.text
+    assert "control_model" in caplog.text

@@ -291,6 +291,11 @@ def broken(entry: Any, plain: Any, fault: str) -> Catalog:
             save(weights, {"lora_unet_x.alpha": sound["image_proj.norm.bias"]})
         case "half a projection":
             save(weights, {k: v for k, v in sound.items() if k != "image_proj.norm.bias"})
+        case "quantised":
+            save(weights, {**sound, "image_proj.proj.weight.absmax": sound["image_proj.norm.bias"]})
+        case "scaled":
+            scale = {"image_proj.scaled_fp8": sound["image_proj.norm.bias"].clone()}
+            save(weights, {**sound, **scale})
         case "odd projection":
             save(weights, {**sound, "image_proj.norm.bias": sound["image_proj.proj.bias"].clone()})
     return catalog(reference=entry)
@@ -310,6 +315,8 @@ def broken(entry: Any, plain: Any, fault: str) -> Catalog:
         ("lora", "reference.foreign"),
         ("half a projection", "reference.unreadable"),
         ("odd projection", "reference.unreadable"),
+        ("quantised", "reference.unreadable"),
+        ("scaled", "reference.unreadable"),
     ],
 )
 def test_what_cannot_guide_is_said(
