@@ -292,7 +292,8 @@ def broken(entry: Any, plain: Any, fault: str) -> Catalog:
         case "half a projection":
             save(weights, {k: v for k, v in sound.items() if k != "image_proj.norm.bias"})
         case "quantised":
-            save(weights, {**sound, "image_proj.proj.weight.absmax": sound["image_proj.norm.bias"]})
+            absmax = {"image_proj.proj.weight.absmax": sound["image_proj.norm.bias"].clone()}
+            save(weights, {**sound, **absmax})
         case "scaled":
             scale = {"image_proj.scaled_fp8": sound["image_proj.norm.bias"].clone()}
             save(weights, {**sound, **scale})
