@@ -12,10 +12,11 @@ from pydantic import (
 )
 
 from catalog.families import DEFAULT, Family
+from catalog.families.family import DraftPreset
 from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import CONTROL, one_line
 from catalog.ranges import FloatRange, IntRange, StrictTable
-from catalog.schedulers import SCHEDULERS, fitting
+from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
@@ -190,6 +191,11 @@ class ModelEntry(_Entry):
     def schedulers(self) -> tuple[str, ...]:
         """Those that users can choose, as far as the entry says how the model was trained."""
         return fitting(self.prediction, self.family.schedulers)
+
+    @property
+    def draft(self) -> DraftPreset | None:
+        """The preset "draft", whose timesteps are for the discrete steps of most models."""
+        return None if self.prediction in FITTING else self.family.draft
 
     @model_validator(mode="before")
     @classmethod

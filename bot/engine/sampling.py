@@ -184,16 +184,21 @@ def set_steps(
     if spacing is None:
         scheduler.set_timesteps(steps, device=device)
         return
+    if is_continuous(scheduler):
+        raise JobFailed("scheduler.steps", spacing=spacing)
     if not _takes_timesteps(scheduler):
         raise JobFailed("scheduler.spacing", scheduler=name, spacing=spacing)
     scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps, ays), device=device)
 
 
+def is_continuous(scheduler: Any) -> bool:
+    """Whether it is for a model of continuous noise levels, which has no discrete steps."""
+    return not hasattr(scheduler, "alphas_cumprod") or bool(scheduler.config.get("use_flow_sigmas"))
+
+
 def _takes_timesteps(scheduler: Any) -> bool:
     """Not with Karras' own spacing, nor the distilled schedulers, which have their fixed steps."""
     config = scheduler.config
-    if hasattr(scheduler, "scale_noise") or config.get("use_flow_sigmas"):
-        return False  # the table is for SDXL's noise
     return (
         "timesteps" in inspect.signature(scheduler.set_timesteps).parameters
         and not config.get("use_karras_sigmas")

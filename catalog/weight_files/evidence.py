@@ -70,22 +70,30 @@ def collected(
     return Evidence(tuple(claims), tuple(unknown))
 
 
+def of_file(path: Path, header: Header) -> Training:
+    """How the single-file checkpoint in `path` was trained, as far as it says itself.
+
+    Raises UnknownTraining and OSError.
+    """
+    return collected([(path, header)], None, single=True).training()
+
+
 def refusal(path: Path, header: Header) -> str | None:
     """Why the single-file checkpoint in `path` cannot be sampled from; None if it can.
 
     The reason completes "not offered: …", as in `catalog.misfit`. Raises OSError.
     """
-    return _refusal(collected([(path, header)], None, single=True))
+    return _refusal(lambda: of_file(path, header))
 
 
 def folder_refusal(folder: Path) -> str | None:
     """The same for a model in diffusers' layout, from its configuration. Raises OSError."""
-    return _refusal(collected([], folder, single=False))
+    return _refusal(lambda: collected([], folder, single=False).training())
 
 
-def _refusal(evidence: Evidence) -> str | None:
+def _refusal(read: Callable[[], Training]) -> str | None:
     try:
-        evidence.training()
+        read()
     except UnknownTraining as error:
         return f"it does not say clearly how it was trained: {error}"
     return None

@@ -301,7 +301,7 @@ def test_a_scheduler_that_does_not_fit_is_refused_by_name(
         assert digests(paint(engine, wanted, offered)) == digests(paint(engine, wanted, offered))
         with pytest.raises(JobFailed) as failure:
             paint(engine, request(model="m", scheduler=name, steps=10, spacing="AYS"), offered)
-        assert failure.value.code == "scheduler.spacing"
+        assert failure.value.code == "scheduler.steps"
         return
     with pytest.raises(JobFailed) as failure:
         paint(engine, wanted, offered)

@@ -316,8 +316,6 @@ def broken(entry: Any, plain: Any, fault: str) -> Catalog:
         ("lora", "reference.foreign"),
         ("half a projection", "reference.unreadable"),
         ("odd projection", "reference.unreadable"),
-        ("quantised", "reference.unreadable"),
-        ("scaled", "reference.unreadable"),
     ],
 )
 def test_what_cannot_guide_is_said(
@@ -330,6 +328,17 @@ def test_what_cannot_guide_is_said(
     assert failure.value.code == code
     assert str(tmp_path) not in str(failure.value)
     assert digests(paint(engine, request())) == before
+
+
+def test_a_quantised_adapter_is_refused_by_name(
+    engine: Engine, guided: Reference, plain: Any, tmp_path: Path
+) -> None:
+    for fault, said in (("quantised", "bitsandbytes"), ("scaled", "scaled 8-bit floats")):
+        entry = ip_adapter.build(tmp_path / fault, plain.unet)
+        with pytest.raises(JobFailed) as failure:
+            paint(engine, request(reference=guided), broken(entry, plain, fault))
+        assert failure.value.code == "reference.unreadable"
+        assert said in str(failure.value.params["reason"])
 
 
 def test_a_reference_without_an_adapter_or_a_picture_is_said(

@@ -52,8 +52,9 @@ EMPTY = ("F32", (0,), b"")
 
 
 def training(path: Path, config: Path | None = None) -> Training:
-    found = evidence.collected([(path, read_header(path))], config, single=True)
-    return found.training()
+    if config is None:
+        return evidence.of_file(path, read_header(path))
+    return evidence.collected([(path, read_header(path))], config, single=True).training()
 
 
 @pytest.mark.parametrize(
