@@ -7,7 +7,7 @@ from bot.engine.families import Family
 from bot.engine.networks import ModelFiles, header_of
 from bot.engine.subject import Subject
 from catalog import ModelEntry
-from catalog.weight_files import evidence
+from catalog.weight_files import evidence, scheduler_config
 from catalog.weight_files.prediction import Training, UnknownTraining, moments_of, numbers_of
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
         raise subject.failed("model.training", reason=str(error)) from None
     if entry.prediction is None:
         for claim in found.claims:
-            if claim.firm is False and claim.prediction not in {None, training.prediction}:
+            stale = not claim.firm and claim.where != scheduler_config.WHERE
+            if stale and claim.prediction not in {None, training.prediction}:
                 log.info(
                     "Model %s: trained to predict %s, although %s says %s",
                     *(entry.key, training.prediction, claim.where, claim.prediction),

@@ -50,6 +50,8 @@ _BEFORE_MARKERS: Final = ("", "model.", "model.diffusion_model.")
 _SIGMA_MAX: Final = "edm_vpred.sigma_max"
 _SIGMA_MIN: Final = "edm_vpred.sigma_min"
 _NUMBERS_MAX: Final = 64
+_CHANNELS: Final = 4
+"""Of SDXL's latents."""
 _UNPACK: Final = {"F64": "d", "F32": "f", "F16": "e"}
 
 EDM_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -194,8 +196,9 @@ def moments_of(tensors: Iterable[str], numbers: Mapping[str, Sequence[float]]) -
     if not {"edm_mean", "edm_std"} <= found.keys():
         return None
     mean, deviation = (tuple(numbers.get(found[n], ())) for n in ("edm_mean", "edm_std"))
-    if not mean or len(mean) != len(deviation) or not all(map(math.isfinite, mean + deviation)):
-        raise UnknownTraining("its tensors edm_mean and edm_std are not one number per channel")
+    whole = len(mean) == len(deviation) == _CHANNELS
+    if not whole or not all(map(math.isfinite, mean + deviation)):
+        raise UnknownTraining(f"its tensors edm_mean and edm_std are not {_CHANNELS} numbers each")
     if min(deviation) <= 0:
         raise UnknownTraining("its tensor edm_std is not positive")
     return Moments(mean, deviation)

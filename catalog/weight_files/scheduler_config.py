@@ -19,7 +19,7 @@ from catalog.weight_files.prediction import (
     with_betas,
 )
 
-_WHERE: Final = "scheduler_config.json"
+WHERE: Final = "scheduler_config.json"
 CONFIG_MAX: Final = 1024 * 1024
 """Bytes; a thousand `trained_betas` take 20,000."""
 
@@ -114,13 +114,13 @@ def _of_steps(config: Mapping[str, Any], *, own: bool) -> Claim:
         if prediction != VELOCITY:
             raise _unknown("timestep_type", "continuous", ("discrete",))
         sigmas = {key: config[key] for key in ("sigma_min", "sigma_max") if config.get(key)}
-        return Claim(_WHERE, EDM_VELOCITY, schedule=_checked(sigmas))
+        return Claim(WHERE, EDM_VELOCITY, schedule=_checked(sigmas))
     schedule = {key: config[key] for key in _STEPS if config.get(key) is not None}
     zero_snr = config.get("rescale_betas_zero_snr")
     if zero_snr is not None and not isinstance(zero_snr, bool):
         raise _unknown("rescale_betas_zero_snr", zero_snr, ("true", "false"))
     firm = prediction != EPSILON or own
-    return Claim(_WHERE, prediction, firm, zero_snr, with_betas(_checked(schedule), _WHERE))
+    return Claim(WHERE, prediction, firm, zero_snr, with_betas(_checked(schedule), WHERE))
 
 
 def _of_edm(config: Mapping[str, Any]) -> Claim:
@@ -131,7 +131,7 @@ def _of_edm(config: Mapping[str, Any]) -> Claim:
     # What is missing is the paper's, as in the class itself, whatever the model predicts.
     schedule = {"sigma_max": 80.0, "sigma_data": 0.5, "sigma_schedule": "karras"}
     schedule |= {key: config[key] for key in keys if config.get(key) is not None}
-    return Claim(_WHERE, EDM if said == EPSILON else EDM_VELOCITY, schedule=_checked(schedule))
+    return Claim(WHERE, EDM if said == EPSILON else EDM_VELOCITY, schedule=_checked(schedule))
 
 
 def _of_flow(config: Mapping[str, Any]) -> Claim:
@@ -140,7 +140,7 @@ def _of_flow(config: Mapping[str, Any]) -> Claim:
             raise _unknown(key, config[key], ("false",))
     schedule = {key: config[key] for key in ("num_train_timesteps",) if config.get(key) is not None}
     shift = config.get("shift", config.get("flow_shift"))
-    return Claim(_WHERE, FLOW, schedule=_checked({**schedule, "shift": shift or 1.0}))
+    return Claim(WHERE, FLOW, schedule=_checked({**schedule, "shift": shift or 1.0}))
 
 
 def _checked(schedule: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _check_betas(betas: object, steps: object) -> None:
         return
     whole = isinstance(betas, list) and len(betas) == steps
     if not whole or not all(_is_number(beta) and 0 < beta < 1 for beta in betas):  # type: ignore[attr-defined]
-        raise UnknownTraining(f"{_WHERE}: trained_betas must be {steps} numbers between 0 and 1")
+        raise UnknownTraining(f"{WHERE}: trained_betas must be {steps} numbers between 0 and 1")
 
 
 def _is_number(value: object) -> bool:
@@ -175,4 +175,4 @@ def _is_number(value: object) -> bool:
 
 def _unknown(key: str, value: object, allowed: tuple[str, ...]) -> UnknownTraining:
     shown = clean_line(str(value), 60) or "missing"
-    return UnknownTraining(f"{_WHERE}: {key} is {shown}; known are {', '.join(allowed)}")
+    return UnknownTraining(f"{WHERE}: {key} is {shown}; known are {', '.join(allowed)}")

@@ -197,6 +197,10 @@ def test_a_format_that_is_not_known_is_refused_by_name(
             },
             "mxfp8",
         ),
+        (
+            {f"{layer}.weight": stored, f"{layer}.weight_scale": torch.tensor(float("nan"))},
+            f"the scale of {layer}.weight is not finite",
+        ),
     ):
         refused(engine, save(tmp_path / "odd.safetensors", plain | beside), said, config=TINY)
 

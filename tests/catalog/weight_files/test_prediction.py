@@ -182,9 +182,11 @@ def test_broken_or_contradictory_markers_are_refused(
 @pytest.mark.parametrize(
     ("mean", "deviation"),
     [
-        (floats(1, 2), floats(1)),
-        (floats(1, 2), floats(1, 0)),
-        (floats(1, float("inf")), floats(1, 1)),
+        (floats(1, 2), floats(1, 2)),
+        (floats(1, 2, 3, 4), floats(1, 2, 3)),
+        (floats(1, 2, 3, 4), floats(1, 2, 3, 0)),
+        (floats(1, 2, 3, float("inf")), floats(1, 1, 1, 1)),
+        (("I32", (4,), bytes(16)), floats(1, 1, 1, 1)),
     ],
 )
 def test_moments_that_cannot_be_are_refused(tmp_path: Path, mean: Any, deviation: Any) -> None:
