@@ -17,15 +17,17 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
     """What the model of `entry` was trained to predict.
 
     Raises JobFailed when its files say something unknown or contradictory about it that the entry
-    does not settle.
+    does not settle, or cannot be read.
     """
-    weights = [(path, header_of(path, subject)) for path in files.holding(family.denoiser)]
     single = files.checkpoint.single is not None
     try:
+        weights = [(path, header_of(path, subject)) for path in files.holding(family.denoiser)]
         found = evidence.collected(weights, files.root, single=single)
         training = found.training(entry.prediction, entry.zero_terminal_snr, entry.shift)
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
+    except OSError as error:
+        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
     if entry.prediction is None:
         for claim in found.claims:
             stale = not claim.firm and claim.where != scheduler_config.WHERE
@@ -40,13 +42,15 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
 def with_moments(files: ModelFiles, subject: Subject) -> ModelFiles:
     """`files` with the moments of the latents that a single-file checkpoint brings along.
 
-    Raises JobFailed when they are malformed.
+    Raises JobFailed when they are malformed or cannot be read.
     """
     path = files.checkpoint.single
     if path is None:
         return files
-    header = header_of(path, subject)
     try:
+        header = header_of(path, subject)
         return replace(files, moments=moments_of(header.shapes, numbers_of(path, header)))
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
+    except OSError as error:
+        raise subject.failed("model.unreadable", reason=type(error).__name__) from error

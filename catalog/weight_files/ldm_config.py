@@ -60,7 +60,7 @@ _NUMBERS: Final = {
 def beside(checkpoint: Path) -> Claim | None:
     """What the configuration beside a single-file checkpoint says; None if there is none.
 
-    Raises UnknownTraining when it says something unknown or cannot be read.
+    Raises UnknownTraining when it says something unknown or may not be read, and OSError.
     """
     for suffix in _SUFFIXES:
         path = checkpoint.with_suffix(suffix)
@@ -71,7 +71,7 @@ def beside(checkpoint: Path) -> Claim | None:
                 raw = file.read(YAML_MAX + 1)
         except FileNotFoundError:
             continue
-        except OSError as error:
+        except PermissionError as error:
             raise UnknownTraining(f"{path.name} cannot be read ({error.strerror})") from error
         return of_text(raw, path.name)
     return None

@@ -1,5 +1,6 @@
 """Models of every kind of training, against diffusers' own schedulers and pipelines."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -278,6 +279,25 @@ def test_a_training_that_is_unknown_is_refused_by_name_unless_the_entry_settles_
     assert failure.value.code == "model.training"
     assert said in str(failure.value.params["reason"])
     paint(engine, request(model="m"), catalog([model("m", path, prediction="epsilon")]))
+
+
+def test_an_error_of_the_system_is_kept_as_the_cause(
+    engine: Engine, marked: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision whether to try again later depends on it."""
+    from catalog.weight_files import ldm_config
+
+    offered = catalog([model("m", str(marked()), config=TINY)])
+    fault = OSError(errno.EMFILE, "too many open files")
+
+    def full(_: Path) -> None:
+        raise fault
+
+    monkeypatch.setattr(ldm_config, "beside", full)
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, request(model="m"), offered)
+    assert failure.value.code == "model.unreadable"
+    assert failure.value.__cause__ is fault
 
 
 def test_contradictory_markers_are_refused(engine: Engine, marked: Marked) -> None:
