@@ -12,10 +12,11 @@ from pydantic import (
 )
 
 from catalog.families import DEFAULT, Family
+from catalog.families.family import DraftPreset
 from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import CONTROL, one_line
 from catalog.ranges import FloatRange, IntRange, StrictTable
-from catalog.schedulers import SCHEDULERS
+from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
@@ -157,6 +158,7 @@ class ModelEntry(_Entry):
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
     clip_skip: counted as in AUTOMATIC1111: None or 2 is SDXL's own (penultimate) layer.
     prediction: what the UNet was trained to predict; None: what its files say, else epsilon.
+    shift: of a flow's noise levels; None: what its files say, else 1.0, which shifts nothing.
     zero_terminal_snr: whether it was trained with zero terminal SNR; None: what its files say.
     guidance_rescale: 0.0–1.0, how much of the contrast that guidance adds is removed, for models
         with zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
@@ -174,7 +176,8 @@ class ModelEntry(_Entry):
     guidance: FloatRange = DEFAULT.guidance
     scheduler: Scheduler = DEFAULT.schedulers[0]
     clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
-    prediction: Literal["epsilon", "v_prediction"] | None = None
+    prediction: Literal["epsilon", "v_prediction", "edm", "edm_v_prediction", "flow"] | None = None
+    shift: Annotated[float, Field(gt=0, le=100)] | None = None
     zero_terminal_snr: bool | None = None
     guidance_rescale: float = Field(default=0.0, ge=0, le=1)
     fast: FastPreset | None = None
@@ -183,6 +186,38 @@ class ModelEntry(_Entry):
     def family(self) -> Family:
         """The model family it belongs to; the owner never has to set it."""
         return DEFAULT
+
+    @property
+    def schedulers(self) -> tuple[str, ...]:
+        """Those that users can choose, as far as the entry says how the model was trained."""
+        return fitting(self.prediction, self.family.schedulers)
+
+    @property
+    def draft(self) -> DraftPreset | None:
+        """The preset "draft", whose timesteps are for the discrete steps of most models."""
+        return None if self.prediction in FITTING else self.family.draft
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_scheduler(cls, fields: Any) -> Any:
+        """The first scheduler that fits, unless the entry names one."""
+        if isinstance(fields, dict) and "scheduler" not in fields:
+            prediction = fields.get("prediction")
+            known = prediction if isinstance(prediction, str) else None
+            return {**fields, "scheduler": fitting(known, DEFAULT.schedulers)[0]}
+        return fields
+
+    @model_validator(mode="after")
+    def _training_is_one(self) -> Self:
+        for scheduler in (self.scheduler, *([self.fast.scheduler] if self.fast else ())):
+            if scheduler not in self.schedulers:
+                raise ValueError(
+                    f"scheduler must be one of {', '.join(self.schedulers)} for a model of"
+                    f" prediction {self.prediction}, got {scheduler!r}"
+                )
+        if self.shift is not None and self.prediction not in {None, "flow"}:
+            raise ValueError(f"shift is only for a flow, got prediction {self.prediction}")
+        return self
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:

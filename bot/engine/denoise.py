@@ -69,7 +69,9 @@ def denoise(
     """
     options = {"generator": generator} if takes_generator(scheduler) else {}
     for number, timestep in enumerate(timesteps, 1):
-        seen = scheduler.scale_model_input(torch.cat([latents] * conditioning.rows), timestep)
+        seen = torch.cat([latents] * conditioning.rows)
+        if hasattr(scheduler, "scale_model_input"):  # a flow takes them as they are
+            seen = scheduler.scale_model_input(seen, timestep)
         predicted = conditioning.predict(denoiser, seen, timestep)
         if guidance.on:
             predicted = guidance.applied(predicted)
@@ -86,10 +88,20 @@ def clean(
     """The clean latents that one evaluation of the denoiser predicts; float32, shape of `seen`.
 
     seen: the denoiser's input. Whatever the scheduler's own scaling, that is √ᾱ·x₀ + √(1-ᾱ)·ε
-        (arXiv 2006.11239, equation 4), so one formula serves all schedulers.
-    predicted: after guidance; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4).
+        (arXiv 2006.11239, equation 4), so one formula serves all schedulers of discrete steps.
+    predicted: after guidance; ε, x₀ or v = √ᾱ·ε - √(1-ᾱ)·x₀ (arXiv 2202.00512, section 4). Of
+        a flow, ε - x₀; of EDM, what arXiv 2206.00364 calls F, at the time ¼·ln σ.
     """
     seen, predicted = seen.float(), predicted.float()
+    config = scheduler.config
+    if hasattr(scheduler, "precondition_outputs"):
+        level = torch.exp(4 * timestep.float()).to(seen.device)
+        unscaled = seen * (level**2 + config.sigma_data**2).sqrt()
+        denoised: torch.Tensor = scheduler.precondition_outputs(unscaled, predicted, level)
+        return denoised
+    if hasattr(scheduler, "scale_noise") or config.get("use_flow_sigmas"):
+        at = float(timestep) / float(config.num_train_timesteps)
+        return seen - at * predicted
     kept: torch.Tensor = scheduler.alphas_cumprod[round(float(timestep))].to(seen)
     match scheduler.config.prediction_type:
         case "sample":

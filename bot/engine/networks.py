@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,14 @@ from bot.engine.families import VAE, Family
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Layout
-from catalog.weight_files import NotSafetensors, read_header
+from bot.engine.weights.quantised import plain
+from catalog.lines import one_line
+from catalog.weight_files import Header, NotSafetensors, quantisation, read_header
+from catalog.weight_files.harmless import is_harmless
+from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
+from catalog.weight_files.quantisation import UnknownQuantisation
+
+log = logging.getLogger(__name__)
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -24,11 +32,13 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
+    moments: of the latents, where the checkpoint brings them along.
     """
 
     checkpoint: Source
     vae: Source | None
     config: Source | None
+    moments: Moments | None = None
 
     @property
     def root(self) -> Path:
@@ -49,14 +59,40 @@ class ModelFiles:
         return tuple(path for path in self.checkpoint.weights if path.parent == folder)
 
     def config_of(self, network: str) -> dict[str, Any]:
-        """The `config.json` of `network`."""
-        folder = self.root / network
-        if network == VAE and self.vae and not self.vae.single:
-            folder = self.vae.weights[0].parent
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
+        own = _json(self.root / network / "config.json")
+        if network != VAE:
+            return own
+        config = own
+        if self.vae and not self.vae.single:
+            config = _json(self.vae.weights[0].parent / "config.json")
+            if own.get("latents_mean") and own.get("latents_std"):
+                config = {**config, **{key: own[key] for key in _LATENTS if key in own}}
+        if self.moments:
+            values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
+            config = {**config, **dict(zip(_LATENTS, values, strict=True))}
         return config
 
 
+def _json(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def header_of(path: Path, subject: Subject) -> Header:
+    """The header of a weight file of a model. Raises JobFailed, and OSError."""
+    try:
+        return read_header(path)
+    except NotSafetensors as error:
+        raise subject.failed("model.not_safetensors", file=path.name, reason=str(error)) from None
+
+
+_LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+"""Options of a VAE's configuration that are not about the VAE."""
+
+
+_COPIED: Final = (".in_proj_weight", ".in_proj_bias", ".text_projection")
+"""Ends of the names of tensors that are taken apart or turned over, and so copied."""
 _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
 
@@ -69,26 +105,32 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(files: ModelFiles, family: Family, subject: Subject) -> frozenset[str]:
-    """Check every header before anything else opens the files; returns a single file's names.
-
-    Raises JobFailed.
-    """
-    single: frozenset[str] = frozenset()
+def check(files: ModelFiles, family: Family, subject: Subject) -> None:
+    """Check every header before anything else opens the files. Raises JobFailed."""
     if files.checkpoint.single is None:
         family.check_folder(files.checkpoint.root, subject)
     for source in (files.checkpoint, files.vae):
         for path in source.weights if source else ():
-            try:
-                header = read_header(path)
-            except NotSafetensors as error:
-                raise subject.failed(
-                    "model.not_safetensors", file=path.name, reason=str(error)
-                ) from None
+            header = header_of(path, subject)
             if path == files.checkpoint.single:
-                single = frozenset(header.shapes)
                 family.check_single(path, header, subject, vae=files.vae is not None)
-    return single
+                _name_strangers(header, family, subject)
+            if reason := quantisation.refusal(header):
+                raise subject.failed("model.quantised", reason=reason)
+    for network in family.networks:
+        if reason := quantisation.config_refusal(files.config_of(network)):
+            raise subject.failed("model.quantised", reason=reason)
+
+
+def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
+    """Log what a single-file checkpoint has that belongs to no network and is not harmless."""
+    known = tuple(prefix for network in family.networks for prefix in family.prefixes(network))
+    strange = [n for n in header.shapes if not n.startswith(known) and not is_harmless(n)]
+    if strange:
+        log.warning(
+            "Model %s: left out %d tensors that belong to none of its networks, such as %s",
+            *(subject.key, len(strange), one_line(strange[0][:100])),
+        )
 
 
 def read(
@@ -98,9 +140,40 @@ def read(
 
     Raises JobFailed when one is missing or has another shape.
     """
-    found = stored(files.holding(network))
-    tensors = family.renamed(network, module, found, layout.slots)
-    return fitting(network, tensors, layout, subject)
+    own = _of(family.prefixes(network), stored(files.holding(network)))
+    try:
+        own = plain(own, layout.dtype)
+    except UnknownQuantisation as error:
+        raise subject.failed("model.quantised", reason=str(error)) from None
+    tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
+    if unused := _unused(own, tensors):
+        log.warning(
+            "Model %s: left out %d tensors that are no part of its %s, such as %s",
+            *(subject.key, len(unused), network, one_line(unused[0][:100])),
+        )
+    return tensors
+
+
+def _of(prefixes: Iterable[str], found: Tensors) -> Tensors:
+    """The tensors of one network; all of them in a file of this network alone."""
+    for prefix in prefixes:
+        own = {name: tensor for name, tensor in found.items() if name.startswith(prefix)}
+        if not all(map(is_harmless, own)):  # which may still have markers with the prefix
+            return own
+    return found
+
+
+def _unused(own: Tensors, taken: Tensors) -> list[str]:
+    """Names of the tensors that the network does not have and that are not known to be harmless."""
+    used = {tensor.data_ptr() for tensor in taken.values()}
+    return [
+        name
+        for name, tensor in own.items()
+        if tensor.numel()
+        and tensor.data_ptr() not in used
+        and not name.endswith(_COPIED)
+        and not is_harmless(name)
+    ]
 
 
 def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:

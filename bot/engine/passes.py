@@ -23,7 +23,7 @@ from bot.engine.residency import Resident
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
-from catalog import ModelEntry
+from catalog.weight_files.prediction import Training
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -33,13 +33,14 @@ Size = tuple[int, int]
 class Prepared:
     """One request with everything found, decided and encoded.
 
+    training: how the model was trained.
     begun: the distribution of the initial image's latents. guide: the reference image.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
     """
 
     request: GenerationRequest
-    entry: ModelEntry
+    training: Training
     resident: Resident
     plan: Plan
     device: str
@@ -98,7 +99,7 @@ class _Pass:
         prepared, resident = self.prepared, self.prepared.resident
         family = resident.family
         prepared.report(self.here)
-        trained = sampling.trained(resident.scheduler_config, resident.training, prepared.entry)
+        trained = sampling.trained(prepared.training)
         scheduler = sampling.build(prepared.request.scheduler, trained, self.steps)
         request = prepared.request
         sampling.set_steps(
@@ -113,12 +114,14 @@ class _Pass:
             unfinished = step < self.taken
             preview = None
             if prepared.preview and unfinished:
-                preview = prepared.preview.of(estimate, family.preview)
+                preview = prepared.preview.of(
+                    lambda: family.previewed(resident.vae, estimate()), family.preview
+                )
             prepared.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps
         if begun is None:
-            latents = self._noise() * scheduler.init_noise_sigma
+            latents = self._noise() * sampling.initial_scale(scheduler)
         else:
             timesteps = sampling.skip_to(scheduler, self.steps - self.taken)
             latents = self._noisy(begun, scheduler, timesteps)
@@ -169,5 +172,4 @@ class _Pass:
         clean = pixels.drawn(
             resident.family, resident.vae, begun, self.generator, self.prepared.dtype
         )
-        noisy: torch.Tensor = scheduler.add_noise(clean, self._noise(), timesteps[:1])
-        return noisy
+        return sampling.noisy(scheduler, clean, self._noise(), timesteps)

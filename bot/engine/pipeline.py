@@ -29,6 +29,7 @@ from bot.engine.reference import References, check_headers
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.subject import Subject, public
+from bot.engine.training import training_of, with_moments
 from bot.engine.weights import WeightCache
 from bot.errors import JobFailed
 from bot.order import Order
@@ -37,6 +38,7 @@ from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
+from catalog.weight_files.prediction import Training
 
 ENGINE: Final = "2"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
@@ -58,6 +60,7 @@ class _Needed:
     family: Family
     subject: Subject
     files: ModelFiles
+    training: Training
     adapters: tuple[tuple[Path, Subject], ...]
     embeddings: tuple[tuple[Source, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
@@ -209,7 +212,8 @@ class Pipeline:
         """Find every file, and download those that are missing."""
         entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
         pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
-        files = self._model_files(entry, subject)
+        files, family = self._model_files(entry, subject), family_of(entry)
+        training = training_of(files, family, entry, subject)
         adapters = []
         for adapter in order.adapters:
             adapter_subject = Subject("adapter", adapter.key, report, check_stop)
@@ -222,23 +226,27 @@ class Pipeline:
         if order.reference is not None:
             guide = Subject("reference", public(order.reference.path), report, check_stop)
             reference = (self._sources.reference(order.reference, guide), guide)
+        found = tuple(adapters)
         return _Needed(
             order.request,
             entry,
             family_of(entry),
             subject,
             files,
-            tuple(adapters),
+            training,
+            found,
             tuple(words),
             reference,
             pictures,
         )
 
     def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
-        checkpoint = self._sources.checkpoint(entry, subject)
-        vae = self._sources.vae(entry, subject)
+        checkpoint, vae = (
+            self._sources.checkpoint(entry, subject),
+            self._sources.vae(entry, subject),
+        )
         config = self._sources.config(entry, subject) if checkpoint.single else None
-        return ModelFiles(checkpoint, vae, config)
+        return with_moments(ModelFiles(checkpoint, vae, config), subject)
 
     def _recipe(self, needed: _Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: the hashes of all files."""
@@ -349,7 +357,7 @@ class Pipeline:
         kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
         return Prepared(
             request=request,
-            entry=needed.entry,
+            training=needed.training,
             resident=resident,
             plan=chosen,
             device=self._place.device,
@@ -387,8 +395,8 @@ def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
         "decoding": "tiled" if prepared.plan.tiled else "whole",
         "kernels": prepared.kernels.used,
     }
-    if prepared.entry.guidance_rescale:
-        facts["guidance_rescale"] = f"{prepared.entry.guidance_rescale:g}"
+    if prepared.guidance.rescale:
+        facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:
         facts["pillow"] = PIL.__version__  # which scales the images
     return facts

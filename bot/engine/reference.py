@@ -29,7 +29,7 @@ from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
 from bot.progress import Stage
-from catalog.weight_files import NotSafetensors, read_header
+from catalog.weight_files import NotSafetensors, quantisation, read_header
 
 log = logging.getLogger(__name__)
 
@@ -241,14 +241,18 @@ class References:
 
 
 def check_headers(files: ReferenceFiles, subject: Subject) -> None:
-    """Raise JobFailed when a file is not a valid .safetensors file."""
+    """Raise JobFailed when a file is not a valid .safetensors file, or is quantised."""
     for path in (*files.adapter.weights, *files.encoder.weights):
         try:
-            read_header(path)
+            header = read_header(path)
         except NotSafetensors as error:
             raise subject.failed(
                 "reference.not_safetensors", file=path.name, reason=str(error)
             ) from None
+        reason = quantisation.refusal(header)
+        if reason or any(map(quantisation.is_companion, header.shapes)):
+            said = reason or "its weights are scaled 8-bit floats"
+            raise subject.failed("reference.unreadable", reason=said)
 
 
 _KINDS: Final = ("proj.weight", "proj.3.weight", "latents")

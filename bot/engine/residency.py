@@ -15,7 +15,6 @@ from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
 from bot.engine.patches import Change, Target
-from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.engine.weights.part import Weighted
@@ -35,8 +34,6 @@ class Resident:
     """The model that the networks hold now.
 
     tokenizers: by the names in `Family.tokenizers`.
-    scheduler_config: of the scheduler that the model was published with.
-    training: what the model's weight files say about its training.
     targets: names that adapter files use for its modules.
     """
 
@@ -45,8 +42,6 @@ class Resident:
     files: tuple[Any, ...]
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Any]
-    scheduler_config: dict[str, Any]
-    training: Training
     targets: Mapping[str, Target]
 
     @property
@@ -150,11 +145,10 @@ class Residency:
         self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, subject: Subject
     ) -> Resident:
         subject.tick(Stage.LOADING, 0.0)
-        names = networks.check(files, family, subject)
+        networks.check(files, family, subject)
         self._build(files, family, subject)
         for name, (_, part) in self._parts.items():
             part.hold(self._weights(name, part, files, family, subject))
-        text = (files.root / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
         return Resident(
             key=subject.key,
             family=family,
@@ -163,8 +157,6 @@ class Residency:
             tokenizers={
                 name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
             },
-            scheduler_config=json.loads(text),
-            training=family.training(names),
             targets=self.targets,
         )
 
@@ -183,6 +175,7 @@ class Residency:
                 with BUILDING:
                     module = family.build(name, config)
                 self._parts[name] = (shape, Part(module, dtype, self._place.device))
+        self._parts = {name: self._parts[name] for name in family.networks}
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}
             self.targets = family.targets(patched)

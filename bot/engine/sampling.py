@@ -3,7 +3,6 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import diffusers
@@ -11,7 +10,15 @@ import numpy as np
 import torch
 
 from bot.errors import JobFailed
-from catalog import ModelEntry
+from catalog.weight_files.prediction import (
+    EDM,
+    EDM_VELOCITY,
+    EPSILON,
+    FLOW,
+    NOISE,
+    VELOCITY,
+    Training,
+)
 
 _KARRAS: Final = {"use_karras_sigmas": True}
 _SDE: Final = {"algorithm_type": "sde-dpmsolver++"}
@@ -37,6 +44,28 @@ SCHEDULERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """Name in a request → diffusers class and the options that differ from its defaults."""
 
+_EDM_SOLVER: Final = "EDMDPMSolverMultistepScheduler"
+_KARRAS_SIGMAS: Final = {"sigma_schedule": "karras"}
+_STRAIGHT: Final = {"use_flow_sigmas": True}
+
+CONTINUOUS: Final[dict[str, dict[str, tuple[str, dict[str, Any]]]]] = {
+    EDM: {
+        "DPM++ 2M Karras": (_EDM_SOLVER, _KARRAS_SIGMAS),
+        "DPM++ 2M": (_EDM_SOLVER, {}),
+        "DPM++ 2M SDE": (_EDM_SOLVER, _SDE),
+        "DPM++ 2M SDE Karras": (_EDM_SOLVER, {**_SDE, **_KARRAS_SIGMAS}),
+        "Euler": ("EDMEulerScheduler", {}),
+    },
+    FLOW: {
+        "Euler": ("FlowMatchEulerDiscreteScheduler", {}),
+        "Heun": ("FlowMatchHeunDiscreteScheduler", {}),
+        "DPM++ 2M": ("DPMSolverMultistepScheduler", _STRAIGHT),
+        "DPM++ 2M SDE": ("DPMSolverMultistepScheduler", {**_SDE, **_STRAIGHT}),
+        "UniPC": ("UniPCMultistepScheduler", _STRAIGHT),
+    },
+}
+"""The same for models of continuous noise levels, by their kind of noise (`NOISE`)."""
+
 MODEL_OPTIONS: Final = (
     "num_train_timesteps",
     "beta_start",
@@ -59,31 +88,16 @@ _DIVIDING: Final = ("DDIMScheduler", "LCMScheduler", "TCDScheduler")
 """They divide by the signal, even where it is zero, unless the model predicts the velocity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What a checkpoint was trained to predict; None where its file does not say.
-
-    prediction: diffusers' `prediction_type`. zero_snr: whether the last timestep is pure noise
-        (zero terminal SNR, arXiv 2305.08891).
-    """
-
-    prediction: str | None = None
-    zero_snr: bool | None = None
-
-
-def trained(config: Mapping[str, Any], file: Training, entry: ModelEntry) -> dict[str, Any]:
-    """A model's scheduler `config`, overridden by its weight `file`, and both by its `entry`.
+def trained(training: Training) -> dict[str, Any]:
+    """How a model was trained as options for `build`.
 
     A model with zero terminal SNR must be evaluated at the last timestep too, which only the
     spacing "trailing" does (section 3.3 of the paper).
     """
-    config = dict(config)
-    if prediction := entry.prediction or file.prediction:
-        config["prediction_type"] = prediction
-    zero_snr = file.zero_snr if entry.zero_terminal_snr is None else entry.zero_terminal_snr
-    if zero_snr is not None:
-        config["rescale_betas_zero_snr"] = zero_snr
-    if config.get("rescale_betas_zero_snr"):
+    config = {**training.schedule, "prediction_type": training.prediction}
+    if training.zero_snr is not None:
+        config["rescale_betas_zero_snr"] = training.zero_snr
+    if training.zero_snr:
         config["timestep_spacing"] = "trailing"
     return config
 
@@ -91,10 +105,14 @@ def trained(config: Mapping[str, Any], file: Training, entry: ModelEntry) -> dic
 def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
     """A new diffusers scheduler: its state must not outlive one image.
 
-    name: a key of SCHEDULERS. model_config: of the scheduler that the model was published with.
+    name: a key of SCHEDULERS. model_config: how the model was trained, from `trained`.
 
-    Raises JobFailed when the model has zero terminal SNR and this scheduler cannot start there.
+    Raises JobFailed when this scheduler does not know the model's kind of noise, or the model has
+    zero terminal SNR and this scheduler cannot start there.
     """
+    prediction = model_config.get("prediction_type", EPSILON)
+    if (noise := NOISE.get(prediction)) in CONTINUOUS:
+        return _continuous(name, prediction, CONTINUOUS[noise], model_config)
     if model_config.get("rescale_betas_zero_snr") and not _begins_at_zero(name, model_config):
         allowed = [other for other in SCHEDULERS if _begins_at_zero(other, model_config)]
         raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=tuple(allowed))
@@ -109,6 +127,42 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
     if "original_inference_steps" in accepted:
         options = {**options, "original_inference_steps": max(_DISTILLED_GRID, steps)}
     return kind(**{**of_model, **options})
+
+
+def _continuous(
+    name: str,
+    prediction: str,
+    known: Mapping[str, tuple[str, dict[str, Any]]],
+    model_config: Mapping[str, Any],
+) -> Any:
+    """A scheduler for a model of continuous noise levels. Raises JobFailed for an unfit `name`."""
+    if name not in known:
+        raise JobFailed(
+            "scheduler.prediction", scheduler=name, prediction=prediction, allowed=tuple(known)
+        )
+    class_name, options = known[name]
+    kind = getattr(diffusers, class_name)
+    spelled = {EDM: EPSILON, EDM_VELOCITY: VELOCITY, FLOW: "flow_prediction"}[prediction]
+    shift = model_config.get("shift", 1.0)
+    offered = {**model_config, "prediction_type": spelled, "flow_shift": shift, **options}
+    accepted = inspect.signature(kind.__init__).parameters
+    return kind(**{option: value for option, value in offered.items() if option in accepted})
+
+
+def initial_scale(scheduler: Any) -> Any:
+    """The standard deviation of the noise that its first step starts from."""
+    return getattr(scheduler, "init_noise_sigma", 1.0)
+
+
+def noisy(
+    scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+) -> torch.Tensor:
+    """`clean` latents with the `noise` that the first of `timesteps` expects."""
+    if hasattr(scheduler, "scale_noise"):  # a flow mixes the two
+        mixed: torch.Tensor = scheduler.scale_noise(clean, timesteps[:1], noise)
+        return mixed
+    added: torch.Tensor = scheduler.add_noise(clean, noise, timesteps[:1])
+    return added
 
 
 def _begins_at_zero(name: str, model_config: Mapping[str, Any]) -> bool:
@@ -130,9 +184,16 @@ def set_steps(
     if spacing is None:
         scheduler.set_timesteps(steps, device=device)
         return
+    if is_continuous(scheduler):
+        raise JobFailed("scheduler.steps", spacing=spacing)
     if not _takes_timesteps(scheduler):
         raise JobFailed("scheduler.spacing", scheduler=name, spacing=spacing)
     scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps, ays), device=device)
+
+
+def is_continuous(scheduler: Any) -> bool:
+    """Whether it is for a model of continuous noise levels, which has no discrete steps."""
+    return not hasattr(scheduler, "alphas_cumprod") or bool(scheduler.config.get("use_flow_sigmas"))
 
 
 def _takes_timesteps(scheduler: Any) -> bool:

@@ -165,6 +165,14 @@ def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:
     if asked is None or not asked.strip():
         return preset.scheduler
     scheduler = find_scheduler(asked, model.family.schedulers)
+    if scheduler not in model.schedulers:
+        raise InvalidRequest(
+            "scheduler",
+            "scheduler.prediction",
+            scheduler=scheduler,
+            prediction=model.prediction or "",
+            allowed=model.schedulers,
+        )
     if preset.schedulers and scheduler not in preset.schedulers:
         raise InvalidRequest(
             "scheduler",

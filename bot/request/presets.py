@@ -42,9 +42,9 @@ def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: 
 
 
 def _draft(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
-    draft = model.family.draft
+    draft = model.draft
     if draft is None:
-        raise _without(DRAFT, model, catalog, nsfw, lambda entry: entry.family.draft is not None)
+        raise _without(DRAFT, model, catalog, nsfw, lambda entry: entry.draft is not None)
     return Preset(
         name=DRAFT,
         steps=IntRange(min=draft.steps, default=draft.steps, max=draft.steps),

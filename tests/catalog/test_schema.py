@@ -102,7 +102,14 @@ def test_entries_are_frozen() -> None:
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
         ({"clip_skip": 1}, "clip_skip must be greater than or equal to 2, got 1"),
-        ({"prediction": "v"}, "prediction must be 'epsilon' or 'v_prediction', got 'v'"),
+        ({"prediction": "v"}, "prediction must be 'epsilon', 'v_prediction', 'edm', 'edm_v"),
+        (
+            {"prediction": "flow", "scheduler": "Euler a"},
+            "scheduler must be one of Euler, Heun, DPM++ 2M, DPM++ 2M SDE, UniPC for a model of"
+            " prediction flow, got 'Euler a'",
+        ),
+        ({"prediction": "edm", "shift": 3.0}, "shift is only for a flow, got prediction edm"),
+        ({"shift": 0.0}, "shift must be greater than 0, got 0.0"),
         ({"zero_terminal_snr": 1}, "zero_terminal_snr must be true or false, got 1"),
         ({"guidance_rescale": 1.5}, "guidance_rescale must be less than or equal to 1, got 1.5"),
         ({"url": "javascript:alert(1)"}, "url must be empty or begin with https://"),
@@ -201,3 +208,14 @@ def test_fast_that_is_no_table_or_lacks_something() -> None:
     assert reason(ModelEntry, {"fast": {}}) == (
         "fast.steps is missing; fast.guidance is missing; fast.scheduler is missing"
     )
+
+
+@pytest.mark.parametrize(
+    ("prediction", "first"),
+    [(None, "DPM++ 2M Karras"), ("edm", "DPM++ 2M Karras"), ("flow", "Euler")],
+)
+def test_the_default_scheduler_fits_the_training(prediction: Any, first: str) -> None:
+    entry = ModelEntry(key="a", name="A", path="a", prediction=prediction)
+    assert entry.scheduler == entry.schedulers[0] == first
+    assert (entry.draft is None) == (prediction is not None)
+    assert ModelEntry(key="a", name="A", path="a", prediction="v_prediction").draft is not None

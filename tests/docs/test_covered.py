@@ -131,11 +131,11 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        model, lora, embedding, distilled, fast = blocks(CATALOG, "toml")
+        model, lora, embedding, flow, distilled, fast = blocks(CATALOG, "toml")
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
-            f"{model.replace('my-model', 'sdxl-base')}\n"
+            f"{model.replace('my-model', 'sdxl-base')}\n{flow}\n"
             f"{model.replace('my-model', 'turbo')}{distilled}\n"
             f"{model.replace('my-model', 'quick')}{fast}",
             encoding="utf-8",
@@ -146,7 +146,7 @@ class TestCatalog:
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
         assert "fine-hands" in catalog.embeddings.entries
-        assert {"my-model", "turbo", "quick"} <= catalog.models.keys()
+        assert {"my-model", "bigasp", "turbo", "quick"} <= catalog.models.keys()
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()
 
 

@@ -291,6 +291,12 @@ def broken(entry: Any, plain: Any, fault: str) -> Catalog:
             save(weights, {"lora_unet_x.alpha": sound["image_proj.norm.bias"]})
         case "half a projection":
             save(weights, {k: v for k, v in sound.items() if k != "image_proj.norm.bias"})
+        case "quantised":
+            absmax = {"image_proj.proj.weight.absmax": sound["image_proj.norm.bias"].clone()}
+            save(weights, {**sound, **absmax})
+        case "scaled":
+            scale = {"image_proj.scaled_fp8": sound["image_proj.norm.bias"].clone()}
+            save(weights, {**sound, **scale})
         case "odd projection":
             save(weights, {**sound, "image_proj.norm.bias": sound["image_proj.proj.bias"].clone()})
     return catalog(reference=entry)
@@ -322,6 +328,17 @@ def test_what_cannot_guide_is_said(
     assert failure.value.code == code
     assert str(tmp_path) not in str(failure.value)
     assert digests(paint(engine, request())) == before
+
+
+def test_a_quantised_adapter_is_refused_by_name(
+    engine: Engine, guided: Reference, plain: Any, tmp_path: Path
+) -> None:
+    for fault, said in (("quantised", "bitsandbytes"), ("scaled", "scaled 8-bit floats")):
+        entry = ip_adapter.build(tmp_path / fault, plain.unet)
+        with pytest.raises(JobFailed) as failure:
+            paint(engine, request(reference=guided), broken(entry, plain, fault))
+        assert failure.value.code == "reference.unreadable"
+        assert said in str(failure.value.params["reason"])
 
 
 def test_a_reference_without_an_adapter_or_a_picture_is_said(

@@ -186,9 +186,9 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
     models_dir: Path, name: str, prediction: str
 ) -> None:
     from bot.engine import sampling
-    from bot.engine.sampling import Training
+    from catalog.weight_files.prediction import Training
 
-    config = sampling.trained(SDXL, Training(prediction, zero_snr=True), model("m", "m"))
+    config = sampling.trained(Training(prediction, True, SDXL))
     unable = {"DPM++ SDE Karras", "Heun"}
     if prediction == "epsilon":
         unable |= {"DDIM", "LCM", "TCD"}

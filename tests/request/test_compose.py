@@ -486,3 +486,22 @@ def test_a_request_survives_json(asked: GenerationRequest) -> None:
     assert GenerationRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
     assert asked.with_seed(5).seed == 5
     assert asked.with_seed(asked.seed) == asked
+
+
+def test_a_scheduler_and_a_preset_that_do_not_fit_the_training_are_refused() -> None:
+    flow = model("flow", prediction="flow")
+    catalog = Catalog({"flow": flow}, {}, "flow")
+    assert compose(Draft(prompt="a fox"), catalog, nsfw=False).scheduler == "Euler"
+    assert compose(Draft(prompt="a fox", scheduler="heun"), catalog, nsfw=False).scheduler == "Heun"
+    with pytest.raises(InvalidRequest) as refused:
+        compose(Draft(prompt="a fox", scheduler="euler a"), catalog, nsfw=False)
+    assert refused.value.code == "scheduler.prediction"
+    assert refused.value.params == {
+        "field": "scheduler",
+        "scheduler": "Euler a",
+        "prediction": "flow",
+        "allowed": flow.schedulers,
+    }
+    with pytest.raises(UserError) as without:
+        compose(Draft(prompt="a fox", preset="draft"), catalog, nsfw=False)
+    assert without.value.code == "preset.nowhere"

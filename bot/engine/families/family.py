@@ -18,7 +18,6 @@ from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
-from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from catalog.weight_files import Header
@@ -142,6 +141,9 @@ class Family(Protocol):
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         """What `network` computes in when the engine computes in `dtype`."""
 
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        """What the names of `network` may begin with in a single-file checkpoint."""
+
     def renamed(
         self,
         network: str,
@@ -154,9 +156,6 @@ class Family(Protocol):
         parameters: the names in `module`. The result may have other names too, and may lack some:
         the caller checks that.
         """
-
-    def training(self, names: Collection[str]) -> Training:
-        """What the tensors in a single-file checkpoint say about how it was trained."""
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
         """The tokenizer in `folder`. Raises JobFailed when it is not this family's."""
@@ -198,6 +197,9 @@ class Family(Protocol):
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """The reverse of `scaled`."""
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Latents from the denoiser's scale to the one that `preview` maps to colours."""
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         """Call `denoiser` once as for an image of `shape`, so that it is compiled for it."""

@@ -103,7 +103,6 @@ def test_without_the_whitelist_a_kernel_would_be_loaded(no_kernels: list[str]) -
 
 REFUSED = [
     ("text_encoder/config.json", "auto_map", {"AutoModel": "someone/code--m.Model"}),
-    ("text_encoder/config.json", "quantization_config", {"quant_method": "bitsandbytes"}),
     ("text_encoder/config.json", "model_type", "chatglm"),
     ("text_encoder/config.json", "architectures", ["ChatGLMModel"]),
     ("text_encoder/config.json", "hidden_act", "someone/act"),
@@ -113,7 +112,6 @@ REFUSED = [
     ("text_encoder_2/config.json", "hidden_size", "48"),
     ("unet/config.json", "_class_name", "FluxTransformer2DModel"),
     ("unet/config.json", "custom_pipeline", "someone/pipeline"),
-    ("unet/config.json", "quantization_config", {"load_in_4bit": True}),
     ("unet/config.json", "block_out_channels", [10**9]),
     ("unet/config.json", "block_out_channels", [32] * 10_000),
     ("unet/config.json", "down_block_types", ["KDownBlock2D"]),

@@ -14,7 +14,14 @@ from bot.engine.families.family import LoadedModel
 from bot.engine.families.sdxl import adapter_names, conditioning, configurations, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
 from bot.engine.families.sdxl.conditioning import Conditioning
-from bot.engine.families.sdxl.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.families.sdxl.latents import (
+    PREVIEW,
+    VAE_SCALE,
+    previewed,
+    scaled,
+    shape,
+    unscaled,
+)
 from bot.engine.families.sdxl.memory import WHOLE
 from bot.engine.families.sdxl.networks import (
     DENOISER,
@@ -28,7 +35,6 @@ from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
-from bot.engine.sampling import Training
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
@@ -77,6 +83,9 @@ class SDXL:
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         return networks.dtype_of(network, config, dtype)
 
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.PREFIXES[network]
+
     def renamed(
         self,
         network: str,
@@ -85,9 +94,6 @@ class SDXL:
         parameters: Collection[str],
     ) -> dict[str, torch.Tensor]:
         return networks.renamed(network, module, stored, parameters)
-
-    def training(self, names: Collection[str]) -> Training:
-        return networks.training_of(names)
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
         with TemporaryDirectory() as clean:
@@ -131,6 +137,9 @@ class SDXL:
 
     def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         return unscaled(vae, latents)
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return previewed(vae, latents)
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         projection = model.network("text_encoder_2").config.projection_dim

@@ -8,6 +8,8 @@ from bot.engine.families.family import PreviewFactors
 
 CHANNELS: Final = 4
 VAE_SCALE: Final = 8
+SCALE: Final = 0.13025
+"""`scaling_factor` of SDXL's own VAE."""
 
 PREVIEW: Final = PreviewFactors(
     weights=(
@@ -48,6 +50,13 @@ def unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     else:
         result = latents / vae.config.scaling_factor
     return result
+
+
+def previewed(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Latents from the UNet's scale to that of PREVIEW, which is SDXL's own."""
+    if vae.config.latents_mean is None:
+        return latents
+    return SCALE * unscaled(vae, latents)
 
 
 def _moments(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -14,11 +14,18 @@ from diffusers.loaders.single_file_utils import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.engine.families.family import VAE, PipelineFiles
-from bot.engine.sampling import Training
 
 DENOISER: Final = "unet"
 TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2")
 NETWORKS: Final = (DENOISER, *TEXT_ENCODERS, VAE)
+PREFIXES: Final = {
+    DENOISER: ("model.diffusion_model.", "diffusion_model.", "unet."),
+    VAE: ("first_stage_model.", "vae."),
+    "text_encoder": ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
+    "text_encoder_2": ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
+}
+"""What the names of a network begin with in a single file: as Stability, ComfyUI, diffusers write
+them."""
 TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
 
 FILES: Final = PipelineFiles(
@@ -51,23 +58,13 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
         return kind(CLIPTextConfig.from_dict(dict(config)))
 
 
-_PLACES: Final = {
-    DENOISER: ("model.diffusion_model.", "diffusion_model.", "unet."),
-    VAE: ("first_stage_model.", "vae."),
-    "text_encoder": ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
-    "text_encoder_2": ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
-}
-"""What the names of a network begin with in a single file: as Stability, ComfyUI, diffusers write
-them."""
-
-
 def renamed(
     network: str, module: Any, stored: dict[str, torch.Tensor], parameters: Collection[str]
 ) -> dict[str, torch.Tensor]:
     """See `Family.renamed`."""
     own = _of(network, stored)
     if network == DENOISER and "input_blocks.0.0.weight" in own:
-        prefix = _PLACES[DENOISER][0]
+        prefix = PREFIXES[DENOISER][0]
         ldm = {prefix + name: tensor for name, tensor in own.items()}
         own = dict(convert_ldm_unet_checkpoint(ldm, module.config))
     elif network == VAE:
@@ -81,7 +78,7 @@ def renamed(
 
 def _of(network: str, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of `network` in a single file, by their names below it; all of another file."""
-    for prefix in _PLACES[network]:
+    for prefix in PREFIXES[network]:
         own = {n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)}
         if own:
             return own
@@ -142,15 +139,3 @@ def _modern(name: str) -> str:
     path, _, kind = name.rpartition(".")
     module, _, leaf = path.rpartition(".")
     return f"{module}.{_OLD_ATTENTION[leaf]}.{kind}" if leaf in _OLD_ATTENTION else name
-
-
-def training_of(names: Collection[str]) -> Training:
-    """How a single-file checkpoint was trained, from its empty marker tensors.
-
-    Trainers of v-prediction models add `v_pred` and `ztsnr`, which other programs look for too
-    (NoobAI-XL's model card describes both).
-    """
-    return Training(
-        prediction="v_prediction" if "v_pred" in names else None,
-        zero_snr=True if "ztsnr" in names else None,
-    )

@@ -1,0 +1,56 @@
+"""How a model was trained: what its files and its entry say, and what follows."""
+
+import logging
+from dataclasses import replace
+
+from bot.engine.families import Family
+from bot.engine.networks import ModelFiles, header_of
+from bot.engine.subject import Subject
+from catalog import ModelEntry
+from catalog.weight_files import evidence, scheduler_config
+from catalog.weight_files.prediction import Training, UnknownTraining, moments_of, numbers_of
+
+log = logging.getLogger(__name__)
+
+
+def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: Subject) -> Training:
+    """What the model of `entry` was trained to predict.
+
+    Raises JobFailed when its files say something unknown or contradictory about it that the entry
+    does not settle, or cannot be read.
+    """
+    single = files.checkpoint.single is not None
+    try:
+        weights = [(path, header_of(path, subject)) for path in files.holding(family.denoiser)]
+        found = evidence.collected(weights, files.root, single=single)
+        training = found.training(entry.prediction, entry.zero_terminal_snr, entry.shift)
+    except UnknownTraining as error:
+        raise subject.failed("model.training", reason=str(error)) from None
+    except OSError as error:
+        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+    if entry.prediction is None:
+        for claim in found.claims:
+            stale = not claim.firm and claim.where != scheduler_config.WHERE
+            if stale and claim.prediction not in {None, training.prediction}:
+                log.info(
+                    "Model %s: trained to predict %s, although %s says %s",
+                    *(entry.key, training.prediction, claim.where, claim.prediction),
+                )
+    return training
+
+
+def with_moments(files: ModelFiles, subject: Subject) -> ModelFiles:
+    """`files` with the moments of the latents that a single-file checkpoint brings along.
+
+    Raises JobFailed when they are malformed or cannot be read.
+    """
+    path = files.checkpoint.single
+    if path is None:
+        return files
+    try:
+        header = header_of(path, subject)
+        return replace(files, moments=moments_of(header.shapes, numbers_of(path, header)))
+    except UnknownTraining as error:
+        raise subject.failed("model.training", reason=str(error)) from None
+    except OSError as error:
+        raise subject.failed("model.unreadable", reason=type(error).__name__) from error

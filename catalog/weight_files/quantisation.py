@@ -1,0 +1,177 @@
+"""Quantised weights: what a file's header says about how its numbers are to be read.
+
+Plain 8-bit floats are numbers like any others. Scaled ones, as ComfyUI writes them, are multiplied
+by a scale beside each weight. All other kinds would be taken for plain numbers, and are refused.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from catalog.lines import clean_line
+from catalog.weight_files.header import Header
+
+FLOATS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+"""Types whose numbers are the weights themselves."""
+FORMATS: Final = ("float8_e4m3fn", "float8_e5m2")
+"""ComfyUI's names of the formats that are a scale times an 8-bit float."""
+MARK: Final = ".comfy_quant"
+"""Ends the name of a small JSON text that names the format of one layer."""
+METADATA_MAX: Final = 4 * 1024 * 1024
+"""Characters of `_quantization_metadata`; SDXL's 800 layers take 100,000."""
+
+_EIGHT: Final = ("F8_E4M3", "F8_E5M2")
+SCALES: Final = (".scale_weight", ".weight_scale")
+"""Ends of the names of scales: ComfyUI's first and second, the latter also ModelOpt's."""
+_NO_WEIGHTS: Final = (".scale_input", ".input_scale", ".scaled_fp8", MARK)
+"""Scales of what a layer is given, which matter to arithmetic in 8 bits alone, and markers."""
+_LEAVES: Final = frozenset(
+    ("weight", "bias", "in_proj_weight", "in_proj_bias", "text_projection", "positional_embedding")
+)
+_KINDS: Final = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        (
+            "bitsandbytes (4 bits)",
+            r"\.(?:nested_)?(?:absmax|quant_map)\n|\.quant_state\.bitsandbytes__",
+        ),
+        ("bitsandbytes (8 bits)", r"\.(?:SCB|weight_format)\n"),
+        ("SVDQuant (Nunchaku)", r"\.(?:wscales|wcscales|wtscale|smooth(?:_factor)?(?:_orig)?)\n"),
+        ("GPTQ or AWQ", r"\.(?:qweight|qzeros|g_idx)\n"),
+        ("compressed-tensors", r"\.weight_(?:packed|shape|zero_point|global_scale)\n"),
+        ("Quanto", r"\._(?:data|scale|shift|zeropoint)\n"),
+        ("torchao", r"(?:\.|_|:)q_?data\n|\.(?:tensor_impl|layout_tensor)\.|:_?(?:int_)?data\n"),
+        ("HQQ", r"\.W_q\n"),
+        ("NVFP4", r"\.weight_scale_2\n"),
+        ("FP8 in blocks", r"\.weight_scale_inv\n"),
+        ("AQLM", r"\.codebooks\n"),
+        ("W4A8", r"\.weight_(?:s_rel|s_channel|codebook)\n"),
+        ("EETQ", r"\.weight_scales\n"),
+        ("SDNQ", r"\.(?:zero_point|svd_(?:up|down))\n"),
+    )
+)
+"""Patterns that identify a kind, for names that each end in a line break."""
+
+
+class UnknownQuantisation(Exception):
+    """The weights are stored in a way that is not supported; the message says which."""
+
+
+def scales_of(header: Header) -> dict[str, str]:
+    """Name of each weight that must be multiplied → name of its scale.
+
+    Raises UnknownQuantisation when the weights are stored in any other way than as plain numbers
+    or 8-bit floats with one scale for all or for each row.
+    """
+    names = "\n".join(header.shapes) + "\n"
+    for kind, pattern in _KINDS:
+        if found := pattern.search(names):
+            line = names[names.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
+            raise UnknownQuantisation(f"they are quantised with {kind} ({_shown(line)})")
+    _check_metadata(header.metadata)
+    scales: dict[str, str] = {}
+    for name, dtype in header.dtypes.items():
+        module, _, leaf = name.rpartition(".")
+        if leaf in _LEAVES and dtype not in FLOATS:
+            raise UnknownQuantisation(
+                f"{_shown(name)} is of type {dtype}; known are {', '.join(FLOATS)}"
+            )
+        if name.endswith(SCALES):
+            weight = f"{module}.weight"
+            _check_scale(header, name, weight)
+            if weight in scales:
+                raise UnknownQuantisation(f"{_shown(weight)} has two scales")
+            scales[weight] = name
+        elif (
+            leaf not in _LEAVES
+            and not name.endswith(_NO_WEIGHTS)
+            # Whatever belongs to a weight in 8 bits tells how to read it.
+            and header.dtypes.get(f"{module}.weight") in _EIGHT
+        ):
+            raise UnknownQuantisation(f"{_shown(name)} is unknown beside a weight in 8 bits")
+    return scales
+
+
+def is_companion(name: str) -> bool:
+    """Whether a tensor only tells how to read a weight, and is none itself."""
+    return name.endswith((*SCALES, *_NO_WEIGHTS)) or name == "scaled_fp8"
+
+
+def check_format(raw: bytes, where: str) -> None:
+    """Check the JSON text that names the format of a layer. Raises UnknownQuantisation."""
+    try:
+        said = from_json(raw)
+    except ValueError:
+        raise UnknownQuantisation(f"{_shown(where)} is not JSON") from None
+    _check_layer(said, where)
+
+
+def refusal(header: Header) -> str | None:
+    """Why the weights of a file with this header cannot be read; None if they can.
+
+    The reason completes "not offered: …", as in `catalog.misfit`.
+    """
+    try:
+        scales_of(header)
+    except UnknownQuantisation as error:
+        return f"its weights cannot be read: {error}"
+    return None
+
+
+def config_refusal(config: Mapping[str, Any]) -> str | None:
+    """Why the weights that belong to a network's `config.json` cannot be read; None if they can."""
+    said = config.get("quantization_config")
+    if said is None:
+        return None
+    method = said.get("quant_method") if isinstance(said, dict) else None
+    kind = clean_line(str(method or "an unnamed method"), 60)
+    return f"its weights cannot be read: they are quantised with {kind} (quantization_config)"
+
+
+def _check_scale(header: Header, scale: str, weight: str) -> None:
+    dtype, shape = header.dtypes.get(weight), header.shapes.get(weight, ())
+    if dtype not in _EIGHT:
+        raise UnknownQuantisation(f"{_shown(scale)} scales a weight of type {dtype or 'unknown'}")
+    if header.dtypes[scale] not in FLOATS[:4]:
+        raise UnknownQuantisation(f"{_shown(scale)} is of type {header.dtypes[scale]}")
+    form = header.shapes[scale]
+    rows = form[:1] == shape[:1] and len(form) <= len(shape) and set(form[1:]) <= {1}
+    if not rows and set(form) - {1}:
+        raise UnknownQuantisation(
+            f"{_shown(scale)} has the shape {'×'.join(map(str, form))}; known are one number for"
+            " all or for each row"
+        )
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    if "quantization_config" in metadata:
+        raise UnknownQuantisation("its metadata have a quantization_config")
+    text = metadata.get("_quantization_metadata")
+    if text is None:
+        return
+    try:
+        layers = from_json(text)["layers"] if len(text) <= METADATA_MAX else None
+    except (ValueError, TypeError, KeyError):
+        layers = None
+    if not isinstance(layers, dict):
+        raise UnknownQuantisation("its _quantization_metadata do not list any layers")
+    for name, said in layers.items():
+        _check_layer(said, name)
+
+
+def _check_layer(said: object, where: str) -> None:
+    """One layer's format: its name, or a table with it."""
+    table = {"format": said} if isinstance(said, str) else said
+    kind = table.get("format") if isinstance(table, dict) else None
+    rotated = isinstance(table, dict) and table.get("convrot")
+    if kind not in FORMATS or rotated:
+        shown = clean_line(str(kind), 60) + (" with convrot" if rotated else "")
+        raise UnknownQuantisation(
+            f"{_shown(where)} is in the format {shown}; known are {', '.join(FORMATS)}"
+        )
+
+
+def _shown(name: str) -> str:
+    return clean_line(name, 100)
