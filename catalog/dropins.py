@@ -1,7 +1,5 @@
 """Weight files dropped into `models_dir`, offered without an entry in the catalog."""
 
-import json
-import math
 import os
 import re
 import unicodedata
@@ -14,16 +12,15 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from catalog.limits import KEY_MAX, NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.sidecars import read_sidecar
 from catalog.snapshot import Problem
 from catalog.weight_files import AdapterFacts, HeaderError, adapter_facts, read_header
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
-SIDECAR_MAX: Final = 64 * 1024
-_DESCRIPTION_MAX = 1000
 
 Stamp = tuple[str, int, int]
 """Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
@@ -157,7 +154,7 @@ def find(
                 if folder == CHECKPOINTS:
                     models.append(ModelEntry(**fields))
                 else:
-                    beside, wrong = _sidecar(file.with_suffix(".json"))
+                    beside, wrong = read_sidecar(file.with_suffix(".json"))
                     problems += [Problem(str(file.with_suffix(".json")), key, w) for w in wrong]
                     adapters.append(AdapterEntry(**{**fields, **_stated(said), **beside}))
                     facts[key] = said
@@ -210,52 +207,3 @@ def _stated(facts: AdapterFacts) -> dict[str, Any]:
     """Fields of an entry that the author wrote into the file; not its tags, which are guesses."""
     fields: dict[str, Any] = {"trigger_words": facts.phrase} if facts.phrase else {}
     return fields if facts.weight is None else {**fields, "default_weight": facts.weight}
-
-
-def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read the JSON file that AUTOMATIC1111 keeps next to a LoRA: fields of the entry, problems."""
-    try:
-        if file.is_fifo():
-            return {}, ["ignored: it is not a file"]  # opening it would block forever
-        with file.open("rb") as opened:
-            raw = opened.read(SIDECAR_MAX + 1)
-    except FileNotFoundError:
-        return {}, []
-    except OSError as error:
-        return {}, [f"ignored: it cannot be opened ({error.strerror})"]
-    if len(raw) > SIDECAR_MAX:
-        return {}, [f"ignored: it is larger than {SIDECAR_MAX} bytes"]
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
-        return {}, ["ignored: it is not JSON"]
-    if not isinstance(data, dict):
-        return {}, ["ignored: it is not a JSON object"]
-    fields: dict[str, Any] = {}
-    wrong: list[str] = []
-    text = data.get("activation text") or ""
-    if isinstance(text, str):
-        words = dict.fromkeys(filter(None, (clean_line(w, len(w)) for w in text.split(","))))
-        fields |= {"trigger_words": tuple(words)} if words else {}
-    else:
-        wrong.append('"activation text" ignored: it must be text')
-    weight = data.get("preferred weight") or 0  # the web UI writes 0 for "not set"
-    if type(weight) not in {int, float} or not math.isfinite(weight):
-        wrong.append('"preferred weight" ignored: it must be a number')
-    elif not WEIGHT_MIN <= weight <= WEIGHT_MAX:
-        wrong.append(
-            f'"preferred weight" ignored: it must be from {WEIGHT_MIN:g} to {WEIGHT_MAX:g},'
-            f" got {weight:g}"
-        )
-    elif weight:
-        fields["default_weight"] = float(weight)
-    description = data.get("description") or ""
-    if isinstance(description, str):
-        fields["description"] = description.strip()[:_DESCRIPTION_MAX]
-    else:
-        wrong.append('"description" ignored: it must be text')
-    try:
-        AdapterEntry(key="a", name="a", path="a", **fields)
-    except ValidationError as error:
-        return {}, [*wrong, f"ignored: {explain(error)}"]
-    return fields, wrong

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from catalog import dropins as dropins_module
 from catalog import locate, problems_of, read_catalog
-from catalog.dropins import SIDECAR_MAX, HeaderCache, slug
+from catalog.dropins import HeaderCache, slug
 from catalog.schema import is_key
+from catalog.sidecars import SIDECAR_MAX
 from catalog.weight_files import Header, HeaderError, read_header
 from tests.catalog.home import ONE_MODEL, Home, weights_bytes
 
