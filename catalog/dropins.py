@@ -5,7 +5,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, ModelEntry, explain
-from catalog.sidecars import read_sidecar
+from catalog.sidecars import Sidecar, Sidecars
 from catalog.snapshot import Problem
 from catalog.weight_files import AdapterFacts, HeaderError, adapter_facts, read_header
+from catalog.weight_files.base_models import in_words
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -29,10 +30,11 @@ Said = TypeVar("Said")
 
 @dataclass(slots=True)
 class HeaderCache:
-    """What the headers of weight files said, kept between reads of the catalog."""
+    """What the headers of weight files, and the files next to them, said between two reads."""
 
     _titles: dict[Stamp, str | HeaderError] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
+    sidecars: Sidecars = field(default_factory=Sidecars)
 
     def title(self, file: Path) -> str:
         """`ss_output_name` of a checkpoint, or ''. Raises HeaderError if the file is broken."""
@@ -60,6 +62,7 @@ class HeaderCache:
         kept = {str(file) for file in files}
         self._titles = {stamp: said for stamp, said in self._titles.items() if stamp[0] in kept}
         self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
+        self.sidecars.forget_all_but(files)
 
 
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
@@ -96,16 +99,20 @@ class Found:
 
 def weight_files(models_dir: Path, folder: str) -> list[Path]:
     """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent."""
+    return _weights_of(models_dir / folder, _names_in(models_dir / folder))
+
+
+def _names_in(folder: Path) -> set[str]:
     try:
-        with os.scandir(models_dir / folder) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if entry.name.lower().endswith(".safetensors") and not entry.name.startswith(".")
-            )
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
     except OSError:
-        return []
-    return [models_dir / folder / name for name in names]
+        return set()
+
+
+def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
+    found = (n for n in names if n.lower().endswith(".safetensors") and not n.startswith("."))
+    return [folder / name for name in sorted(found)]
 
 
 def find(
@@ -126,7 +133,8 @@ def find(
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
-    files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
+    names = {folder: _names_in(models_dir / folder) for folder in (CHECKPOINTS, LORAS)}
+    files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
             if real(file) in claimed:
@@ -145,19 +153,24 @@ def find(
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+            beside, wrong = headers.sidecars.of(file, names[folder])
+            problems += [Problem(str(sidecar), key, why) for sidecar, why in wrong]
             fields: dict[str, Any] = {
                 "key": key,
-                "name": clean_line(title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
+                "name": beside.name
+                or clean_line(title, NAME_MAX)
+                or clean_line(file.stem, NAME_MAX)
+                or key,
                 "path": _path(file, models_dir),
+                "description": beside.description,
+                "nsfw": beside.nsfw,
             }
             try:
                 if folder == CHECKPOINTS:
                     models.append(ModelEntry(**fields))
                 else:
-                    beside, wrong = read_sidecar(file.with_suffix(".json"))
-                    problems += [Problem(str(file.with_suffix(".json")), key, w) for w in wrong]
-                    adapters.append(AdapterEntry(**{**fields, **_stated(said), **beside}))
-                    facts[key] = said
+                    adapters.append(AdapterEntry(**fields, **_stated(said, beside)))
+                    facts[key] = _completed(said, beside)
             except ValidationError as error:
                 problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
     return Found(
@@ -203,7 +216,19 @@ def _path(file: Path, models_dir: Path) -> str:
     return str(file.absolute())
 
 
-def _stated(facts: AdapterFacts) -> dict[str, Any]:
-    """Fields of an entry that the author wrote into the file; not its tags, which are guesses."""
-    fields: dict[str, Any] = {"trigger_words": facts.phrase} if facts.phrase else {}
-    return fields if facts.weight is None else {**fields, "default_weight": facts.weight}
+def _stated(facts: AdapterFacts, beside: Sidecar) -> dict[str, Any]:
+    """Fields of an entry that a person gave: next to the file, or in it; not its tags."""
+    weight = facts.weight if beside.weight is None else beside.weight
+    fields: dict[str, Any] = {} if weight is None else {"default_weight": weight}
+    if words := beside.trigger_words or facts.phrase:
+        fields["trigger_words"] = words
+    return fields
+
+
+def _completed(facts: AdapterFacts, beside: Sidecar) -> AdapterFacts:
+    """The facts with what is said next to the file about its base model and further words."""
+    return replace(
+        facts,
+        base=in_words(facts.base, beside.base),
+        tags=(*beside.others, *facts.tags),
+    )

@@ -91,7 +91,6 @@ TENSOR = '"t": ' + json.dumps(SCALAR)
         (padded(TENSOR, '"__metadata__": {}'), "its header names '__metadata__' twice"),
         (padded(TENSOR, '"a": [' + "1," * PIECE + "1]"), "its header is not JSON"),
         (padded(TENSOR, '"a": ' + "[" * 5_000 + "]" * 5_000), "its header is not JSON"),
-        (padded(TENSOR, '"a": ' + "{" * PIECE), "its header is not JSON"),
         (padded(TENSOR, '"a": ' + "9" * 5_000), "its header is not JSON"),
         (padded(TENSOR, '"\\ud800": 1'), "its header is not JSON"),
         (
@@ -106,7 +105,7 @@ TENSOR = '"t": ' + json.dumps(SCALAR)
         (b"[" + b" " * WHOLE_MAX + b"]", "its header is not JSON"),
         (b" " * 2 * WHOLE_MAX, "its header is not JSON"),
     ],
-    ids=range(17),
+    ids=range(16),
 )
 def test_a_large_header_is_refused_for_the_same_reasons(
     tmp_path: Path, raw: bytes, said: str
