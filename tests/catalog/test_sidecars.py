@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
-from catalog import AdapterEntry, read_catalog
+from catalog import AdapterEntry, LiveCatalog, read_catalog
 from catalog.dropins import HeaderCache
 from catalog.sidecars import SIDECAR_MAX, SUFFIXES
 from catalog.sidecars import files as files_module
@@ -137,10 +138,11 @@ def test_each_field_comes_from_the_first_that_has_it(with_ink: Home) -> None:
 
 
 def test_what_is_new_beside_a_file_is_noticed(with_ink: Home) -> None:
-    beside(with_ink, "civitai.info", {"trainedWords": ["one"]})
-    assert ink(with_ink).trigger_words == ("one",)
-    beside(with_ink, "civitai.info", {"trainedWords": ["two"]})
-    assert ink(with_ink).trigger_words == ("two",)
+    live = LiveCatalog(with_ink.catalog_dir, with_ink.models_dir)
+    for word in ("one", "two"):
+        beside(with_ink, "civitai.info", {"trainedWords": [word]})
+        assert live.refresh()
+        assert live.current.adapters["ink"].trigger_words == (word,)
 
 
 def test_phrases_are_alternatives_and_only_the_first_is_added(with_ink: Home) -> None:
@@ -239,8 +241,12 @@ def test_one_is_read_once_while_it_does_not_change(
     with_ink: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[bytes] = []
-    real = files_module.from_json
-    monkeypatch.setattr(files_module, "from_json", lambda raw: reads.append(raw) or real(raw))
+
+    def counted(raw: bytes) -> Any:
+        reads.append(raw)
+        return from_json(raw)
+
+    monkeypatch.setattr(files_module, "from_json", counted)
     beside(with_ink, "json", {"activation text": "one"})
     headers = HeaderCache()
     for _ in range(3):
