@@ -10,7 +10,7 @@ from typing import Any, Final, Self, cast
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
-from bot.request.offers import find_adapter, find_model, find_scheduler, named
+from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
@@ -172,7 +172,7 @@ def _adapters(
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
         # A decimal comma, as in much of Europe: 0,6.
-        digits = following.name.isdecimal() and named(catalog.adapters, following.name) is None
+        digits = following.name.isdecimal() and not catalog.adapters_called(following.name)
         if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
             raise InvalidRequest("lora", "lora.bad_weight", name=ask.name, value=value)

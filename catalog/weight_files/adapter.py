@@ -67,6 +67,7 @@ class AdapterFacts:
     phrase: trigger words that the author wrote into the file.
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
+    output_name: what the trainer called the file, "" if it does not say.
     """
 
     algorithm: str = UNKNOWN
@@ -78,6 +79,7 @@ class AdapterFacts:
     tags: tuple[str, ...] = ()
     weight: float | None = None
     title: str = ""
+    output_name: str = ""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -138,6 +140,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         tags=training.frequent_tags(metadata),
         weight=training.weight(metadata),
         title=training.title(metadata),
+        output_name=training.output_name(metadata),
     )
 
 

@@ -33,6 +33,11 @@ def title(metadata: Mapping[str, str]) -> str:
     return ""
 
 
+def output_name(metadata: Mapping[str, str]) -> str:
+    """What the trainer called the file; prompts written for AUTOMATIC1111 may use it."""
+    return clean_line(metadata.get("ss_output_name", ""), NAME_MAX)
+
+
 def weight(metadata: Mapping[str, str]) -> float | None:
     """The weight that the author recommends, as SwarmUI stores it; no trainer writes one."""
     for key in ("modelspec.lora_default_weight", "lora_default_weight"):
