@@ -11,16 +11,25 @@ GAMMA = 563 / 256
 """2.2, as a profile of one number stores it."""
 
 
-def rgb(primaries: tuple[Triple, Triple, Triple], gamma: float = GAMMA) -> bytes:
-    """A screen's or a camera's: three primaries (CIE XYZ, D50) and one gamma."""
+def rgb(primaries: tuple[Triple, Triple, Triple], curve: bytes = b"") -> bytes:
+    """A screen's or a camera's: three primaries (CIE XYZ, D50) and one curve, GAMMA by default."""
+    curve = curve or _curve(GAMMA)
     names = zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)
     return _profile(
         b"RGB ",
         {
             **{name: _xyz(primary) for name, primary in names},
-            **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma)),
+            **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
         },
     )
+
+
+def srgb() -> bytes:
+    """As cameras write it: the curve as a table, the primaries rounded differently."""
+    steps = [n / 1023 for n in range(1024)]
+    light = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in steps]
+    table = struct.pack(">1024H", *(round(value * 65535) for value in light))
+    return rgb(SRGB, b"curv\0\0\0\0" + struct.pack(">I", 1024) + table)
 
 
 def grey(gamma: float) -> bytes:

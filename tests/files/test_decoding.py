@@ -87,13 +87,15 @@ class TestProfiles:
         assert all(abs(a - b) <= 3 for a, b in zip(found, wanted, strict=True)), (found, wanted)
 
     async def test_srgb_itself_changes_no_byte(self, inputs: Inputs) -> None:
-        noise = Image.effect_noise((64, 64), 90).convert("RGB")
+        noise = Image.merge("RGB", [Image.effect_noise((256, 256), 120) for _ in range(3)])
         plain = await inputs.keep(file(noise))
-        made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        for mode in ("RGB", "RGBA"):
-            assert await inputs.keep(file(noise.convert(mode), icc_profile=made)) == plain
         grey = Image.effect_noise((64, 64), 90)
-        assert await inputs.keep(file(grey, icc_profile=made)) == await inputs.keep(file(grey))
+        plain_grey = await inputs.keep(file(grey))
+        made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        for icc in (made, profiles.srgb()):
+            for mode in ("RGB", "RGBA"):
+                assert await inputs.keep(file(noise.convert(mode), icc_profile=icc)) == plain
+            assert await inputs.keep(file(grey, icc_profile=icc)) == plain_grey
 
     @pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
     async def test_a_grey_profile(self, inputs: Inputs, mode: str) -> None:
