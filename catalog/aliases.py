@@ -6,7 +6,6 @@ path in their folder, with either slash and with or without `.safetensors`.
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -34,30 +33,43 @@ class Naming:
     stem: str = ""
 
 
+class _Keys:
+    """Keys by text, in order.
+
+    Most texts mean one key, which is kept as it is: lists for 10,000 entries would each cost the
+    garbage collector time, during which every thread waits.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] = {}
+        self._others: dict[str, list[str]] = {}
+
+    def add(self, text: str, key: str) -> None:
+        if text and self._first.setdefault(text, key) != key:
+            self._others.setdefault(text, []).append(key)
+
+    def get(self, text: str) -> tuple[str, ...]:
+        first = self._first.get(text)
+        return () if first is None else (first, *self._others.get(text, ()))
+
+
 class Aliases:
     """Finds the keys of the entries that a name may mean; memory only."""
 
     def __init__(self, namings: Iterable[Naming]) -> None:
-        self._names: dict[str, list[str]] = defaultdict(list)
-        self._stems: dict[str, list[str]] = defaultdict(list)
-        self._trained: dict[str, list[str]] = defaultdict(list)
-        self._loose: dict[str, list[str]] = defaultdict(list)
-        self._keys: set[str] = set()
+        self._names, self._stems, self._trained, self._loose = (_Keys() for _ in range(4))
         self._files: dict[str, str] = {}
         for naming in namings:
-            file = _plain(naming.file)
+            file, name, trained = map(_plain, (naming.file, naming.name, naming.stem))
             stem = file.rpartition("/")[2]
-            self._keys.add(naming.key)
             self._files[naming.key] = file
-            for place, text in (
-                (self._names, _plain(naming.name)),
-                (self._stems, stem),
-                (self._trained, _plain(naming.stem)),
-            ):
-                if text:
-                    place[text].append(naming.key)
-            for text in {_loose(t) for t in (naming.key, naming.name, stem, naming.stem)} - {""}:
-                self._loose[text].append(naming.key)
+            self._names.add(name, naming.key)
+            self._stems.add(stem, naming.key)
+            self._trained.add(trained, naming.key)
+            # Usually the same: folding each takes as long as all the rest.
+            texts = {naming.key, name, stem, trained}
+            for text in {_loose(text) for text in texts}:
+                self._loose.add(text, naming.key)
 
     def find(self, text: str) -> tuple[str, ...]:
         """Keys of the entries that `text` may mean, in order; several if it is ambiguous.
@@ -68,15 +80,15 @@ class Aliases:
         if len(text) > NAMED_MAX:
             return ()
         wanted = _plain(text)
-        if wanted in self._keys:
+        if wanted in self._files:
             return (wanted,)
         folder, _, stem = wanted.rpartition("/")
-        by_file = self._stems.get(stem, [])
+        by_file = self._stems.get(stem)
         if folder:
-            inside = [key for key in by_file if f"/{self._files[key]}".endswith(f"/{wanted}")]
+            inside = tuple(k for k in by_file if f"/{self._files[k]}".endswith(f"/{wanted}"))
             by_file = inside or by_file
-        found = self._names.get(wanted) or by_file or self._trained.get(stem, [])
-        return tuple(found or self._loose.get(_loose(stem), ()))
+        found = self._names.get(wanted) or by_file or self._trained.get(stem)
+        return found or self._loose.get(_loose(stem))
 
 
 def _plain(text: str) -> str:

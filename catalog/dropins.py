@@ -135,6 +135,7 @@ def find(
     facts: dict[str, AdapterFacts] = {}
     names = {folder: _names_in(models_dir / folder) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
+    others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
             if real(file) in claimed:
@@ -153,7 +154,7 @@ def find(
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
-            beside, wrong = headers.sidecars.of(file, names[folder])
+            beside, wrong = headers.sidecars.of(file, others[folder])
             problems += [Problem(str(sidecar), key, why) for sidecar, why in wrong]
             fields: dict[str, Any] = {
                 "key": key,

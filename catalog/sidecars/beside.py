@@ -34,8 +34,10 @@ class Sidecars:
     def of(self, file: Path, names: Collection[str]) -> tuple[Sidecar, list[tuple[Path, str]]]:
         """What is said about a weight file next to it, and the problems of each sidecar.
 
-        names: of the files in its folder.
+        names: of the files in its folder, other than weight files.
         """
+        if not names:
+            return Sidecar(), []
         known, self._known[file] = self._known.get(file, {}), {}
         found = Sidecar()
         problems: list[tuple[Path, str]] = []
