@@ -13,7 +13,7 @@ from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
-from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.syntax import AdapterAsk, check_no_tags, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight, visible
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
@@ -83,6 +83,7 @@ def compose(
     if not visible(prompt):
         raise InvalidRequest("prompt", "prompt.empty")
     negative = _clean(draft.negative) if draft.negative is not None else None
+    check_no_tags(negative or "")
     for name, text in (("prompt", prompt), ("negative", negative or "")):
         if len(text) > PROMPT_MAX:
             raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)

@@ -52,6 +52,12 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     return bare.strip().strip(",").strip(), asks
 
 
+def check_no_tags(negative: str) -> None:
+    """Raise InvalidRequest if a negative prompt has a tag: its words would stay, without effect."""
+    if tag := HALF_TAG.search(negative):
+        raise InvalidRequest("negative", "lora.in_negative", value=tag[0].strip())
+
+
 def _ask(text: str) -> AdapterAsk:
     """Parse `name`, `name:unet`, `name:unet:text`, or AUTOMATIC1111's `name:te=…:unet=…`.
 
