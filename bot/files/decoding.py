@@ -1,21 +1,27 @@
 """Decode an image that somebody gave, within bounds: upright, in sRGB, without metadata."""
 
 import io
+import zlib
 from typing import Final
 
 from PIL import Image
 
 from bot.files import jpeg
-from bot.files.colour import Conversion, conversion
+from bot.files.colour import PROFILE_MAX, Conversion, conversion
 from bot.files.orientation import orientation, upright
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 CHUNKS_MAX: Final = 50_000
 """Of a PNG. Pillow takes microseconds for each; 20 MiB could hold 1.7 million."""
+FRAMES_MAX: Final = 5_000
+"""Of an animated WebP. All are looked at before the first is decoded."""
+SCANNED_MAX: Final = 400_000_000
+"""Pixels of a JPEG times its scans: each scan goes over all of them."""
 STRIP_PIXELS: Final = 1_000_000
 """Converted in one call: some of Pillow's block all other threads, 80 ms for a large picture."""
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_WEBP_FRAME: Final = b"ANMF"
 _GREY_16: Final = "I;16"
 _DEPTH_AT: Final = 24
 _SCALES: Final = {1: 255.0, 2: 85.0, 4: 17.0, 8: 1.0, 16: 1 / 256}
@@ -44,28 +50,48 @@ def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
 
 
 def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
-    exif = xmp = b""
+    exif = xmp = profile = b""
+    scans = 1
     if data.startswith(jpeg.SIGNATURE):
         walked = jpeg.walk(data, scans_max)
-        data, exif, xmp = walked.data, walked.exif, walked.xmp
+        data, scans, exif, xmp = walked.data, walked.scans, walked.exif, walked.xmp
     elif data.startswith(_PNG):
-        _check_chunks(data)
+        data, profile = _without_profile(data)
+    elif data.count(_WEBP_FRAME) > FRAMES_MAX:
+        raise ValueError(f"more than {FRAMES_MAX} frames")
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > pixels_max:
             raise TooLarge(image.width, image.height)
+        if image.width * image.height * scans > SCANNED_MAX:
+            raise jpeg.Endless(f"{scans} scans of {image.width}×{image.height} pixels")
         image.load()
         depth = data[_DEPTH_AT] if image.format == "PNG" else 8
         turned = orientation(exif or _exif_of(image), xmp or _bytes(image.info.get("xmp")))
-        return upright(_rgb(image, depth), turned)
+        profile = profile or _bytes(image.info.get("icc_profile"))
+        return upright(_rgb(image, depth, profile), turned)
 
 
-def _check_chunks(data: bytes) -> None:
+def _without_profile(data: bytes) -> tuple[bytes, bytes]:
+    """A PNG without its colour profile, and the profile: Pillow rejects files with large ones."""
     at = len(_PNG)
+    profile = b""
     for _ in range(CHUNKS_MAX):
         if at + 8 > len(data):
-            return
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
+            return data, profile
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"iCCP" and not profile:
+            profile = _inflated(data[at + 8 : end - 4].partition(b"\0")[2][1:])
+            data = data[:at] + data[end:]
+        else:
+            at = end
     raise ValueError(f"more than {CHUNKS_MAX} chunks")
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, PROFILE_MAX + 1)
+    except zlib.error:
+        return b"damaged"
 
 
 def _exif_of(image: Image.Image) -> bytes:
@@ -84,7 +110,7 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _rgb(image: Image.Image, depth: int) -> Image.Image:
+def _rgb(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
     """The image in RGB and sRGB, on white. depth: bits per sample in the file."""
     transparency = image.info.get("transparency")
     if depth != 8 and transparency is not None and image.mode != "P":
@@ -93,8 +119,7 @@ def _rgb(image: Image.Image, depth: int) -> Image.Image:
         scaled = [int(value * scale) for value in (transparency if many else (transparency,))]
         image.info["transparency"] = tuple(scaled) if many else scaled[0]
     mode = {"L": "L", "LA": "L", "1": "L", _GREY_16: "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
-    profile = image.info.get("icc_profile")
-    convert = conversion(profile, mode) if isinstance(profile, bytes) and profile else None
+    convert = conversion(profile, mode) if profile else None
     plain = Image.new("RGB", image.size)
     rows = max(1, STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):

@@ -12,8 +12,11 @@ from typing import Final
 SIGNATURE: Final = b"\xff\xd8\xff"
 SEGMENTS_MAX: Final = 10_000
 
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff])")
-_AFTER_SCAN: Final = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+WINDOW: Final = 1024 * 1024
+"""Bytes searched in one call, which blocks all other threads."""
+
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
+_AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a segment: TEM, the restarts, and the start of an image."""
 _END: Final = 0xD9
@@ -31,9 +34,13 @@ class Endless(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """A file without what its decoder does not need; exif, xmp: the first of each, or empty."""
+    """A file without what its decoder does not need.
+
+    scans: of the image. exif, xmp: the first of each, or empty.
+    """
 
     data: bytes
+    scans: int
     exif: bytes
     xmp: bytes
 
@@ -43,7 +50,7 @@ def walk(data: bytes, scans_max: int) -> Jpeg:
     kept = [data[:2]]
     exif = xmp = b""
     at, scans, segments = 2, 0, 0
-    while (marker := _MARKER.search(data, at)) and marker[1][0] != _END:
+    while (marker := _search(_MARKER, data, at)) and marker[1][0] != _END:
         segments += 1
         start, body = marker.end() - 2, marker.end() + 2
         if segments > SEGMENTS_MAX:
@@ -57,7 +64,7 @@ def walk(data: bytes, scans_max: int) -> Jpeg:
             scans += 1
             if scans > scans_max:
                 raise Endless(f"more than {scans_max} scans")
-            following = _AFTER_SCAN.search(data, at)
+            following = _search(_AFTER_SCAN, data, at)
             at = following.start() if following else len(data)
         elif content.startswith(_EXIF):
             exif = exif or content.removeprefix(_EXIF)
@@ -67,7 +74,15 @@ def walk(data: bytes, scans_max: int) -> Jpeg:
             kept.append(data[start:at])
     if marker:
         kept.append(b"\xff\xd9")
-    return Jpeg(b"".join(kept), exif, xmp)
+    return Jpeg(b"".join(kept), scans, exif, xmp)
+
+
+def _search(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes] | None:
+    while at < len(data):
+        if found := pattern.search(data, at, at + WINDOW):
+            return found
+        at += WINDOW - 1  # the marker may begin with the last byte
+    return None
 
 
 def _is_needed(marker: bytes, content: bytes) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from bot.errors import InvalidRequest
-from bot.files import decoding
+from bot.files import decoding, jpeg
 from bot.files.colour import PROFILE_MAX
 from bot.files.decoding import CHUNKS_MAX
 from bot.files.inputs import SCANS_MAX, Inputs
@@ -85,6 +85,21 @@ class TestProfiles:
         assert max(abs(a - b) for a, b in zip(wanted, colour, strict=True)) > 6
         assert isinstance(found, tuple)
         assert all(abs(a - b) <= 3 for a, b in zip(found, wanted, strict=True)), (found, wanted)
+
+    async def test_a_large_profile_costs_nothing(self, inputs: Inputs) -> None:
+        """Pillow allows a PNG one of 1 MiB; tables for printers and cameras may have more."""
+        icc = profiles.rgb(profiles.P3) + bytes(2 * 1024 * 1024)
+        found = await kept(inputs, file(Image.new("RGB", (8, 8), (180, 90, 60)), icc_profile=icc))
+        assert found.getpixel((4, 4)) != (180, 90, 60)
+        bomb = profiles.rgb(profiles.P3) + bytes(60 * 1024 * 1024)
+        found = await kept(inputs, file(two_halves(), icc_profile=bomb))
+        assert found.getpixel((2, 8)) == RED
+
+    async def test_a_profile_that_does_not_inflate_is_ignored(self, inputs: Inputs) -> None:
+        data = file(two_halves())
+        assert (
+            await kept(inputs, data[:33] + chunk(b"iCCP", b"a\0\0nonsense") + data[33:])
+        ).getpixel((2, 8)) == RED
 
     async def test_srgb_itself_changes_no_byte(self, inputs: Inputs) -> None:
         noise = Image.merge("RGB", [Image.effect_noise((256, 256), 120) for _ in range(3)])
@@ -285,6 +300,38 @@ class TestBounds:
         with pytest.raises(InvalidRequest) as refused:
             await inputs.keep(data)
         assert "more than" in str(refused.value.__cause__)
+
+    async def test_scans_of_a_large_picture_are_fewer(
+        self, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decoding, "SCANNED_MAX", 256 * 256 * 20)
+        await kept(inputs, progressive(20))
+        assert (await refusal(inputs, progressive(21)))[0] == "picture.broken"
+
+    @pytest.mark.parametrize("fill", [b"\xff", b"\x00", b"\xff\x00", b"\xff\xd0", b"ab\xff\x00"])
+    @pytest.mark.parametrize("size", range(1, 9))
+    async def test_a_marker_is_found_wherever_it_is(
+        self, monkeypatch: pytest.MonkeyPatch, fill: bytes, size: int
+    ) -> None:
+        data = file(two_halves(), "JPEG")
+        scan = data.index(b"\xff\xda")
+        filled = data[:-2] + fill * 9 + data[-2:] + b"appended"
+        whole = jpeg.walk(filled, 9)
+        monkeypatch.setattr(jpeg, "WINDOW", size + 1)
+        assert jpeg.walk(filled, 9) == whole
+        assert whole.scans == 1
+        assert whole.data.endswith(data[scan:-2] + fill * 9 + b"\xff\xd9")
+
+    async def test_a_film_of_endless_frames_is_refused(self, inputs: Inputs) -> None:
+        frames = [Image.new("RGB", (2, 2), colour) for colour in (RED, BLUE)]
+        film = file(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+        start = film.index(b"ANMF")
+        bomb = film + film[start:] * decoding.FRAMES_MAX
+        bomb = bomb[:4] + struct.pack("<I", len(bomb) - 8) + bomb[8:]
+        with pytest.raises(InvalidRequest) as refused:
+            await inputs.keep(bomb)
+        assert "frames" in str(refused.value.__cause__)
+        assert close((await kept(inputs, film)).getpixel((0, 0)), RED)
 
     async def test_scans_of_other_pictures_in_the_file_do_not_count(self, inputs: Inputs) -> None:
         """The film in a motion photo has any bytes; so has a preview, or a gain map for HDR."""

@@ -13,6 +13,7 @@ from catalog.weight_files import header as header_module
 from catalog.weight_files import large_json, read_header
 from catalog.weight_files.header import TENSOR_LIMIT, WHOLE_MAX
 from catalog.weight_files.large_json import PIECE, Repeated, TooMany, parse_large
+from catalog.weight_files.training import COMMAS_MAX, JSON_MAX, frequent_tags
 from tests.catalog.weight_files.test_header import SCALAR, why, written
 
 TEXT = st.text(max_size=20) | st.text(alphabet='\\"ud83😀é{}[],: ', max_size=40)
@@ -143,3 +144,11 @@ def test_a_tag_named_like_a_field_is_not_a_tensor(tmp_path: Path) -> None:
 def test_the_name_that_occurs_twice_is_told() -> None:
     with pytest.raises(Repeated, match="t"):
         parse_large(f"{{{TENSOR}, {TENSOR}}}".encode(), 9)
+
+
+def test_tags_of_endless_values_are_not_parsed() -> None:
+    folder = {"1_a": {"tree": 3}}
+    assert frequent_tags({"ss_tag_frequency": json.dumps(folder)}) == ("tree",)
+    bomb = json.dumps({**folder, "b": [[]] * COMMAS_MAX})
+    assert len(bomb) < JSON_MAX
+    assert frequent_tags({"ss_tag_frequency": bomb}) == ()
