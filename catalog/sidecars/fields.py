@@ -139,7 +139,7 @@ def _words(levels: list[_Level], wrong: list[str]) -> tuple[tuple[str, ...], tup
         if not isinstance(said, list):
             wrong.append(f'"{level.written("trainedwords")}" ignored: it must be a list')
             continue
-        phrases = [word for word in map(_word, said) if word.strip()]
+        phrases = [word for word in (_word(one).strip(" ,\t\n") for one in said) if word]
         # Phrases of several words are alternatives: one for each outfit of a character.
         several = len(phrases) > ALTERNATIVES or any("," in phrase for phrase in phrases)
         first = phrases[:1] if several else phrases

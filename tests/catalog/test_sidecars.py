@@ -151,6 +151,8 @@ def test_phrases_are_alternatives_and_only_the_first_is_added(with_ink: Home) ->
     read = with_ink.read()
     assert read.adapters["ink"].trigger_words == ("ada", "red coat")
     assert read.adapter_facts["ink"].tags == ("swimsuit", "armour")
+    beside(with_ink, "civitai.info", {"trainedWords": ["inkwash, ", "sumi-e,"]})
+    assert ink(with_ink).trigger_words == ("inkwash", "sumi-e")
     beside(with_ink, "civitai.info", {"trainedWords": [f"artist {n}" for n in range(40)]})
     assert ink(with_ink).trigger_words == ("artist 0",)
 
