@@ -1,22 +1,21 @@
 """Weight files dropped into `models_dir`, offered without an entry in the catalog."""
 
-import json
-import math
 import os
 import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from catalog.limits import KEY_MAX, NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.sidecars import Sidecar, Sidecars
 from catalog.snapshot import Problem
 from catalog.weight_files import (
     EMBEDDING,
@@ -32,12 +31,11 @@ from catalog.weight_files import (
     paired_facts,
     read_header,
 )
+from catalog.weight_files.base_models import in_words
 from catalog.weight_files.pipeline import WATCHED, folder_refusal
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
-SIDECAR_MAX: Final = 64 * 1024
-_DESCRIPTION_MAX = 1000
 
 Stamp = tuple[str, int, int]
 """Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
@@ -46,12 +44,13 @@ Said = TypeVar("Said")
 
 @dataclass(slots=True)
 class HeaderCache:
-    """What the headers of weight files said, kept between reads of the catalog."""
+    """What the headers of weight files, and the files next to them, said between two reads."""
 
     _checkpoints: dict[Stamp, CheckpointFacts | HeaderError] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
     _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
     _folders: dict[Path, tuple[tuple[Stamp, ...], Refusal | None]] = field(default_factory=dict)
+    sidecars: Sidecars = field(default_factory=Sidecars)
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
         """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
@@ -127,6 +126,7 @@ class HeaderCache:
         self._folders = {
             folder: said for folder, said in self._folders.items() if str(folder) in kept
         }
+        self.sidecars.forget_all_but(files)
 
 
 def _stamp(file: Path, status: os.stat_result) -> Stamp:
@@ -169,16 +169,20 @@ class Found:
 
 def weight_files(models_dir: Path, folder: str) -> list[Path]:
     """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent."""
+    return _weights_of(models_dir / folder, _names_in(models_dir / folder))
+
+
+def _names_in(folder: Path) -> set[str]:
     try:
-        with os.scandir(models_dir / folder) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if entry.name.lower().endswith(".safetensors") and not entry.name.startswith(".")
-            )
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
     except OSError:
-        return []
-    return [models_dir / folder / name for name in names]
+        return set()
+
+
+def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
+    found = (n for n in names if n.lower().endswith(".safetensors") and not n.startswith("."))
+    return [folder / name for name in sorted(found)]
 
 
 def find(
@@ -200,7 +204,9 @@ def find(
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
     astray: list[Path] = []
-    files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
+    names = {folder: _names_in(models_dir / folder) for folder in (CHECKPOINTS, LORAS)}
+    files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
+    others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in files[folder]:
             if real(file) in claimed:
@@ -222,19 +228,24 @@ def find(
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+            beside, wrong = headers.sidecars.of(file, others[folder])
+            problems += [Problem(str(sidecar), key, why) for sidecar, why in wrong]
             fields: dict[str, Any] = {
                 "key": key,
-                "name": clean_line(title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
+                "name": beside.name
+                or clean_line(title, NAME_MAX)
+                or clean_line(file.stem, NAME_MAX)
+                or key,
                 "path": path_of(file, models_dir),
+                "description": beside.description,
+                "nsfw": beside.nsfw,
             }
             try:
                 if folder == CHECKPOINTS:
                     models.append(ModelEntry(**fields))
                 else:
-                    beside, wrong = _sidecar(file.with_suffix(".json"))
-                    problems += [Problem(str(file.with_suffix(".json")), key, w) for w in wrong]
-                    adapters.append(AdapterEntry(**{**fields, **_stated(said), **beside}))
-                    facts[key] = said
+                    adapters.append(AdapterEntry(**fields, **_stated(said, beside)))
+                    facts[key] = _completed(said, beside)
             except ValidationError as error:
                 problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
     return Found(
@@ -292,56 +303,19 @@ def path_of(file: Path, models_dir: Path) -> str:
     return str(file.absolute())
 
 
-def _stated(facts: AdapterFacts) -> dict[str, Any]:
-    """Fields of an entry that the author wrote into the file; not its tags, which are guesses."""
-    fields: dict[str, Any] = {"trigger_words": facts.phrase} if facts.phrase else {}
-    return fields if facts.weight is None else {**fields, "default_weight": facts.weight}
+def _stated(facts: AdapterFacts, beside: Sidecar) -> dict[str, Any]:
+    """Fields of an entry that a person gave: next to the file, or in it; not its tags."""
+    weight = facts.weight if beside.weight is None else beside.weight
+    fields: dict[str, Any] = {} if weight is None else {"default_weight": weight}
+    if words := beside.trigger_words or facts.phrase:
+        fields["trigger_words"] = words
+    return fields
 
 
-def _sidecar(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read the JSON file that AUTOMATIC1111 keeps next to a LoRA: fields of the entry, problems."""
-    try:
-        if file.is_fifo():
-            return {}, ["ignored: it is not a file"]  # opening it would block forever
-        with file.open("rb") as opened:
-            raw = opened.read(SIDECAR_MAX + 1)
-    except FileNotFoundError:
-        return {}, []
-    except OSError as error:
-        return {}, [f"ignored: it cannot be opened ({error.strerror})"]
-    if len(raw) > SIDECAR_MAX:
-        return {}, [f"ignored: it is larger than {SIDECAR_MAX} bytes"]
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
-        return {}, ["ignored: it is not JSON"]
-    if not isinstance(data, dict):
-        return {}, ["ignored: it is not a JSON object"]
-    fields: dict[str, Any] = {}
-    wrong: list[str] = []
-    text = data.get("activation text") or ""
-    if isinstance(text, str):
-        words = dict.fromkeys(filter(None, (clean_line(w, len(w)) for w in text.split(","))))
-        fields |= {"trigger_words": tuple(words)} if words else {}
-    else:
-        wrong.append('"activation text" ignored: it must be text')
-    weight = data.get("preferred weight") or 0  # the web UI writes 0 for "not set"
-    if type(weight) not in {int, float} or not math.isfinite(weight):
-        wrong.append('"preferred weight" ignored: it must be a number')
-    elif not WEIGHT_MIN <= weight <= WEIGHT_MAX:
-        wrong.append(
-            f'"preferred weight" ignored: it must be from {WEIGHT_MIN:g} to {WEIGHT_MAX:g},'
-            f" got {weight:g}"
-        )
-    elif weight:
-        fields["default_weight"] = float(weight)
-    description = data.get("description") or ""
-    if isinstance(description, str):
-        fields["description"] = description.strip()[:_DESCRIPTION_MAX]
-    else:
-        wrong.append('"description" ignored: it must be text')
-    try:
-        AdapterEntry(key="a", name="a", path="a", **fields)
-    except ValidationError as error:
-        return {}, [*wrong, f"ignored: {explain(error)}"]
-    return fields, wrong
+def _completed(facts: AdapterFacts, beside: Sidecar) -> AdapterFacts:
+    """The facts with what is said next to the file about its base model and further words."""
+    return replace(
+        facts,
+        base=in_words(facts.base, beside.base),
+        tags=(*beside.others, *facts.tags),
+    )

@@ -9,6 +9,7 @@ from typing import Never
 from catalog import dropins
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
+from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, Problem
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ REPORTED = 20
 """How many problems to log at most each time the catalog is read."""
 
 _Stamp = tuple[str, int, int, int]
+_READ = (".safetensors", *SUFFIXES)
 
 
 class LiveCatalog:
@@ -115,7 +117,7 @@ def _listing(folder: Path) -> list[_Stamp]:
             names = sorted(entry.name for entry in entries)
     except OSError:
         return []
-    return [_stamp(folder / n) for n in names if n.lower().endswith((".safetensors", ".json"))]
+    return [_stamp(folder / name) for name in names if name.lower().endswith(_READ)]
 
 
 def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:

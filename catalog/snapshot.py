@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from catalog.aliases import Aliases, Naming, file_of
 from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family
 from catalog.lines import one_line
@@ -61,6 +62,8 @@ class Catalog:
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
     _model_index: Index = field(init=False, repr=False)
     _adapter_index: Index = field(init=False, repr=False)
+    _model_aliases: Aliases = field(init=False, repr=False)
+    _adapter_aliases: Aliases = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         models = sorted(
@@ -78,6 +81,12 @@ class Catalog:
         object.__setattr__(self, "_adapters", tuple(adapters))
         object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
         object.__setattr__(self, "_adapter_index", Index((a.key, a.name) for a in adapters))
+        object.__setattr__(self, "_model_aliases", Aliases(map(_naming, self.models.values())))
+        object.__setattr__(
+            self,
+            "_adapter_aliases",
+            Aliases(_naming(a, self.facts(a.key)) for a in self.adapters.values()),
+        )
 
     def _unfit(self, families: Collection[Family]) -> dict[str, Misfit]:
         """The adapters that fit no model of these families, by key, and why."""
@@ -90,6 +99,14 @@ class Catalog:
     def facts(self, key: str) -> AdapterFacts | None:
         """What the adapter's file says; None if it is not on this machine or broken."""
         return self.adapter_facts.get(key)
+
+    def models_called(self, name: str) -> tuple[str, ...]:
+        """Keys of the models, offered or not, that the name may mean: key, name or file name."""
+        return self._model_aliases.find(name)
+
+    def adapters_called(self, name: str) -> tuple[str, ...]:
+        """The same for adapters. Memory only."""
+        return self._adapter_aliases.find(name)
 
     def kept_to(self, key: str) -> tuple[str, ...]:
         """Keys of the models that the adapter is limited to; empty if it is for all of them.
@@ -200,3 +217,8 @@ class Catalog:
             )
 
         return accept
+
+
+def _naming(entry: ModelEntry | AdapterEntry, facts: AdapterFacts | None = None) -> Naming:
+    file = file_of(entry.path, entry.weight_name)
+    return Naming(entry.key, entry.name, file, facts.output_name if facts else "")

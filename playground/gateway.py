@@ -271,7 +271,7 @@ class Gateway:
         try:
             payload = json.loads(text)
             op, data = payload["op"], payload.get("d")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._fail(connection, 4002, f"payload {text[:100]!r} is not an object with op")
             return
         if op == 1:

@@ -2,34 +2,33 @@
 
 Input images are untrusted. Only three of Pillow's decoders are tried, the size in the header is
 checked before any pixel is decoded, and the image is re-encoded before it is stored, which drops
-metadata (including where it was taken) and anything appended.
+metadata (including where it was taken) and anything appended. See bot.files.decoding.
 """
 
 import asyncio
 import hashlib
-import io
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from bot.errors import InvalidRequest
 from bot.files.atomic import write_whole
+from bot.files.decoding import TooLarge, plain_png
 
 BYTES_MAX: Final = 20 * 1024 * 1024
 PIXELS_MAX: Final = 16_000_000
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
 CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 SCANS_MAX: Final = 100
-"""Scans of a JPEG, including those of an embedded preview. 10 are usual for a progressive one. At
-about 36 bytes each, half a million fit into one file and keep the decoder busy for half an hour."""
+"""Scans of a JPEG. 10 are usual for a progressive one. At about 36 bytes each, half a million fit
+into one file and keep the decoder busy for half an hour."""
+DECODING_MAX: Final = 4
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _STORED: Final = re.compile(r"[0-9a-f]{64}\.png(\.part)?")
-_GREY_16: Final = "I;16"
-_START_OF_SCAN: Final = b"\xff\xda"
 
 
 def picture_path(folder: Path, sha256: str) -> Path:
@@ -57,7 +56,9 @@ class Inputs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # One at a time: decoding each may take 100 MB.
+        # Several at a time, so that one large picture does not hold up the others, and not more,
+        # because decoding each may take 150 MB.
+        self._decoding = asyncio.Semaphore(DECODING_MAX)
         self._busy = asyncio.Lock()
 
     async def keep(self, data: bytes, field: str = "image") -> str:
@@ -67,8 +68,10 @@ class Inputs:
         Raises InvalidRequest if the file is too large, of an unsupported format, or damaged.
         """
         check_file(field, size=len(data))
+        async with self._decoding:
+            png = await asyncio.to_thread(_plain_png, data, field)
         async with self._busy:
-            return await asyncio.to_thread(self._keep, data, field)
+            return await asyncio.to_thread(self._keep, png)
 
     def path(self, sha256: str) -> Path:
         """The file of a stored image; see `picture_path`."""
@@ -94,8 +97,7 @@ class Inputs:
         async with self._busy:  # `keep` may be about to make it younger
             return await asyncio.to_thread(self._drop, name, until)
 
-    def _keep(self, data: bytes, field: str) -> str:
-        png = _plain_png(data, field)
+    def _keep(self, png: bytes) -> str:
         sha256 = hashlib.sha256(png).hexdigest()
         path = self.path(sha256)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -150,15 +152,10 @@ def check_file(
 
 
 def _plain_png(data: bytes, field: str) -> bytes:
-    """The first frame as an RGB PNG: upright, on white if transparent, without metadata."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            check_file(field, size=len(data), width=image.width, height=image.height)
-            if image.format == "JPEG" and data.count(_START_OF_SCAN) > SCANS_MAX:
-                raise InvalidRequest(field, "picture.broken")
-            image.load()
-            plain = _rgb(ImageOps.exif_transpose(image))
-    except InvalidRequest:
+        return plain_png(data, pixels_max=PIXELS_MAX, scans_max=SCANS_MAX)
+    except TooLarge as error:
+        check_file(field, size=len(data), width=error.width, height=error.height)
         raise
     except UnidentifiedImageError:
         raise InvalidRequest(field, "picture.format") from None
@@ -168,21 +165,6 @@ def _plain_png(data: bytes, field: str) -> bytes:
     except Exception as error:
         # Decoders raise all kinds of exceptions on damaged files.
         raise InvalidRequest(field, "picture.broken") from error
-    plain.info = {}
-    file = io.BytesIO()
-    plain.save(file, "PNG")
-    return file.getvalue()
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == _GREY_16:
-        # Pillow would clip at 255 instead of scaling.
-        image = image.point(lambda value: value / 256).convert("L")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        image = Image.alpha_composite(white, layer)
-    return image.convert("RGB")
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
 from bot.request.embeddings import embeddings_of
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
-from bot.request.offers import find_adapter, find_model, find_scheduler, named
+from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
-from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.syntax import AdapterAsk, check_no_tags, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight, visible
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
@@ -85,6 +85,7 @@ def compose(
     if not visible(prompt):
         raise InvalidRequest("prompt", "prompt.empty")
     negative = _clean(draft.negative) if draft.negative is not None else None
+    check_no_tags(negative or "")
     for name, text in (("prompt", prompt), ("negative", negative or "")):
         if len(text) > PROMPT_MAX:
             raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
@@ -191,7 +192,7 @@ def _adapters(
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
         # A decimal comma, as in much of Europe: 0,6.
-        digits = following.name.isdecimal() and named(catalog.adapters, following.name) is None
+        digits = following.name.isdecimal() and not catalog.adapters_called(following.name)
         if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
             raise InvalidRequest("lora", "lora.bad_weight", name=ask.name, value=value)

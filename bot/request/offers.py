@@ -1,6 +1,6 @@
 """Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -35,18 +35,23 @@ def check_reference(catalog: Catalog) -> None:
 
 
 def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
-    """The offered model with that key or name, ignoring case.
+    """The offered model with that key, name or file name; see `catalog.aliases`.
 
-    Raises InvalidRequest if there is none, Refused if it may not be used here.
+    Raises InvalidRequest if there is none or several, Refused if it may not be used here.
     """
     if not name:
         raise Refused("model.none")
-    entry = named(catalog.models, name)
-    if entry is None:
+    found = [catalog.models[key] for key in catalog.models_called(name)]
+    meant = _meant(found, lambda entry: entry.enabled and (nsfw or not entry.nsfw))
+    if len(meant) > 1:
+        keys = tuple(entry.key for entry in meant[:NAMES_SHOWN])
+        raise InvalidRequest("model", "model.several", value=name, keys=keys)
+    if not meant:
         if near := catalog.nearest_models(name, nsfw=nsfw):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
         offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
         raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
+    entry = meant[0]
     if not entry.enabled:
         raise Refused("model.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
@@ -57,13 +62,24 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
 
 
 def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) -> AdapterEntry:
-    """The offered LoRA with that key or name, ignoring case.
+    """The offered LoRA with that key, name or file name; see `catalog.aliases`.
 
-    Raises InvalidRequest if there is none, Refused if it may not be used here or does not fit
-    `model`.
+    Raises InvalidRequest if there is none or several, Refused if it may not be used here or does
+    not fit `model`.
     """
-    entry = named(catalog.adapters, name)
-    if entry is None:
+    found = [catalog.adapters[key] for key in catalog.adapters_called(name)]
+    meant = _meant(
+        found,
+        lambda entry: (
+            entry.enabled
+            and (nsfw or not entry.nsfw)
+            and catalog.misfit(entry.key, model.key) is None
+        ),
+    )
+    if len(meant) > 1:
+        keys = tuple(entry.key for entry in meant[:NAMES_SHOWN])
+        raise InvalidRequest("lora", "lora.several", value=name, keys=keys)
+    if not meant:
         embedding = catalog.embeddings.find(name)
         if embedding in catalog.embeddings.offered(nsfw=nsfw, model=model):
             raise InvalidRequest("lora", "lora.embedding", value=name)
@@ -74,6 +90,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
             raise InvalidRequest("lora", "lora.none", value=name, model=model.key)
         offered = tuple(fitting[:NAMES_SHOWN])
         raise InvalidRequest("lora", "lora.unlike", value=name, model=model.key, offered=offered)
+    entry = meant[0]
     if not entry.enabled:
         raise Refused("lora.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
@@ -108,12 +125,12 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
     raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=tuple(schedulers))
 
 
-def named(entries: Mapping[str, Entry], name: str) -> Entry | None:
-    """The entry with that key or name, ignoring case, offered or not."""
-    wanted = name.strip().casefold()
-    if wanted in entries:
-        return entries[wanted]
-    return next((entry for entry in entries.values() if entry.name.casefold() == wanted), None)
+def _meant(candidates: Sequence[Entry], usable: Callable[[Entry], bool]) -> tuple[Entry, ...]:
+    """Which of these a name means; several if more than one of them may be used here."""
+    if len(candidates) == 1:
+        return (candidates[0],)
+    fine = tuple(entry for entry in candidates if usable(entry))
+    return fine or tuple(candidates[:1])
 
 
 def _plain(scheduler: str) -> str:

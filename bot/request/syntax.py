@@ -11,7 +11,7 @@ from catalog.families import Family
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
-NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
+WEIGHT_NAMES = ("unet", "te")
 DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
 
@@ -52,6 +52,12 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     return bare.strip().strip(",").strip(), asks
 
 
+def check_no_tags(negative: str) -> None:
+    """Raise InvalidRequest if a negative prompt has a tag: its words would stay, without effect."""
+    if tag := HALF_TAG.search(negative):
+        raise InvalidRequest("negative", "lora.in_negative", value=tag[0].strip())
+
+
 def _ask(text: str) -> AdapterAsk:
     """Parse `name`, `name:unet`, `name:unet:text`, or AUTOMATIC1111's `name:te=…:unet=…`.
 
@@ -61,12 +67,11 @@ def _ask(text: str) -> AdapterAsk:
     if not name:
         raise InvalidRequest("lora", "lora.no_name", value=text)
     given: dict[str, float] = {}
-    in_order = iter(("unet", "te"))
+    in_order = iter(WEIGHT_NAMES)
     for part in typed:
-        named = NAMED_WEIGHT.fullmatch(part)
-        which = named[1].lower() if named else next(in_order, "")
-        number = named[2] if named else part
-        if not which or which in given or not NUMBER.fullmatch(number):
+        before, equals, after = (text.strip() for text in part.partition("="))
+        which, number = (before.lower(), after) if equals else (next(in_order, ""), part)
+        if which not in WEIGHT_NAMES or which in given or not NUMBER.fullmatch(number):
             raise InvalidRequest("lora", "lora.bad_weight", name=name, value=":".join(typed))
         given[which] = float(number)
     weight, text_weight = given.get("unet"), given.get("te")

@@ -76,6 +76,7 @@ class AdapterFacts:
     weight: that the author recommends. title: "" if there is none.
     bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
     other: what the file is if it is no adapter at all: "VAE", "SDXL checkpoint" …
+    output_name: what the trainer called the file, "" if it does not say.
     """
 
     algorithm: str = UNKNOWN
@@ -89,6 +90,7 @@ class AdapterFacts:
     title: str = ""
     bundled: tuple[str, ...] = ()
     other: str = ""
+    output_name: str = ""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -156,6 +158,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
         title=training.title(metadata),
         bundled=bundled_tokens(shapes) if bundle else (),
         other="" if found or kind == EMBEDDING else model_kind(shapes),
+        output_name=training.output_name(metadata),
     )
 
 

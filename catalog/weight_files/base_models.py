@@ -83,6 +83,14 @@ _CHECKPOINTS: Final = (
     ("v15pruned", "SD 1.5"),
     ("flux1", "Flux"),
 )
+# And as Civitai names them.
+_IN_WORDS: Final = (
+    ("ponyv7", "AuraFlow"),
+    *(("noob", "NoobAI"), ("illustrious", "Illustrious"), ("pony", "Pony")),
+    *(("stablecascade", "Stable Cascade"), ("svd", "Stable Video Diffusion"), ("kolors", "Kolors")),
+    *(("wanvideo", "Wan"), ("hidream", "HiDream"), ("ltxv", "LTX Video"), ("mochi", "Mochi")),
+    *_ARCHITECTURES,
+)
 _UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
 # Their blocks have the same names as Flux's.
 _LIKE_FLUX: Final = frozenset({"Chroma", "Hunyuan"})
@@ -107,6 +115,16 @@ def refined(structure: str, metadata: Mapping[str, str]) -> str:
     if base == DIT and stated not in _UNET_BASES:
         return stated or DIT
     return base
+
+
+def in_words(base: str, said: str) -> str:
+    """`base`, completed by a base model as Civitai and others name it: "SDXL 1.0", "Flux.1 D".
+
+    What the file itself says outweighs it, except that it may tell apart what looks alike.
+    """
+    words = _NOT_A_LETTER.sub("", said[:_STATED_MAX].casefold())
+    stated = _first(_IN_WORDS, [words])
+    return stated if not base or (base == SDXL and stated in SDXL_OFFSPRING) else base
 
 
 def _letters(metadata: Mapping[str, str], key: str) -> str:

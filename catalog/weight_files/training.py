@@ -19,6 +19,8 @@ from catalog.lines import clean_line
 WORDS_MAX: Final = 5
 JSON_MAX: Final = 1024 * 1024
 """Characters of JSON inside the metadata; longer text is not parsed."""
+COMMAS_MAX: Final = 100_000
+"""The same for its values: parsing 300,000 empty lists would hold all other threads for 50 ms."""
 _PHRASE_MAX: Final = 1000
 # kohya titles an untitled file by its kind and the time: `LoRA@1699123456.78`.
 _NO_TITLE: Final = re.compile(r"(LoRA|TextualInversion|Checkpoint)@[\d.]+")
@@ -31,6 +33,11 @@ def title(metadata: Mapping[str, str]) -> str:
         if text and not _NO_TITLE.fullmatch(text):
             return text
     return ""
+
+
+def output_name(metadata: Mapping[str, str]) -> str:
+    """What the trainer called the file; prompts written for AUTOMATIC1111 may use it."""
+    return clean_line(metadata.get("ss_output_name", ""), NAME_MAX)
 
 
 def weight(metadata: Mapping[str, str]) -> float | None:
@@ -85,7 +92,7 @@ def _words(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _table(text: str) -> dict[str, Any]:
-    if len(text) > JSON_MAX:
+    if len(text) > JSON_MAX or text.count(",") > COMMAS_MAX:
         return {}
     try:
         return _dict(from_json(text))

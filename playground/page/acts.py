@@ -1,26 +1,23 @@
 """The user's actions on the page. Each act is one call and one method of ``User``."""
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from playground import components, options
+from playground import components, forms, options
 from playground.core import Core
 from playground.errors import ClientRefused
 from playground.interactions import Interaction
 from playground.limits_commands import LOCALES
 from playground.options import File
+from playground.page.body import Malformed, shown
+from playground.rest import reactions
 from playground.state import Account, Channel, Message, Role
 from playground.user import User
 
 JsonObject = dict[str, Any]
 OBJECTS = frozenset({options.USER, options.CHANNEL, options.ROLE, options.MENTIONABLE})
-
-
-class Malformed(Exception):
-    """A call that the page would never make."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Call:
     def text(self, name: str) -> str:
         value = self.body.get(name)
         if not isinstance(value, str):
-            raise Malformed(f"{name}: {value!r} is not text")
+            raise Malformed(f"{name}: {shown(value)} is not text")
         return value
 
     def number(self, name: str) -> int:
@@ -41,13 +38,26 @@ class Call:
         try:
             return int(self.text(name))
         except ValueError:
-            raise Malformed(f"{name}: {self.body[name]!r} is not an id") from None
+            raise Malformed(f"{name}: {shown(self.body[name])} is not an id") from None
 
     def values(self, name: str) -> JsonObject:
         value = self.body.get(name, {})
         if not isinstance(value, dict):
-            raise Malformed(f"{name}: {value!r} is not an object")
+            raise Malformed(f"{name}: {shown(value)} is not an object")
         return value
+
+    def list(self, name: str) -> list[Any]:
+        value = self.body.get(name) or []
+        if not isinstance(value, list):
+            raise Malformed(f"{name}: {shown(value)} is not a list")
+        return value
+
+    def command(self) -> str:
+        """The words of a command, at least one."""
+        words = self.text("command")
+        if not words.split():
+            raise Malformed("command: '' names no command")
+        return words
 
 
 class Acts:
@@ -82,19 +92,19 @@ class Acts:
 
     async def _say(self, call: Call) -> JsonObject:
         replied = self._message(call, "reply_to") if call.body.get("reply_to") else None
-        files = tuple(_file(entry) for entry in call.body.get("files") or [])
+        files = tuple(_file(entry) for entry in call.list("files"))
         message = await call.who.say(
             self._channel(call), call.text("text"), reply_to=replied, files=files
         )
         return {"message": str(message.id)}
 
     async def _slash(self, call: Call) -> JsonObject:
-        where, words = self._channel(call), call.text("command")
+        where, words = self._channel(call), call.command()
         given = self._given(where, words, call.values("options"))
         return self._began(await call.who.slash_options(words, given, channel=where))
 
     async def _autocomplete(self, call: Call) -> JsonObject:
-        where, words = self._channel(call), call.text("command")
+        where, words = self._channel(call), call.command()
         given = self._given(where, words, call.values("options"))
         found = await call.who.autocomplete_options(
             words, call.text("option"), call.text("typed"), given, channel=where
@@ -115,7 +125,7 @@ class Acts:
 
     async def _select(self, call: Call) -> JsonObject:
         message, name = self._message(call), call.text("component")
-        values: list[Any] = [str(value) for value in call.body.get("values") or []]
+        values: list[Any] = [_text("values", value) for value in call.list("values")]
         entries = components.interactive(message.components)
         entry = next((e for e in entries if e.get("custom_id") == name), {})
         if entry.get("type") in components.SELECTS - {components.STRING_SELECT}:
@@ -126,13 +136,17 @@ class Acts:
         form = self._forms.get(call.number("form"))
         if form is None:
             raise ClientRefused("this form is no longer open")
-        values = {name: _typed(value) for name, value in call.values("values").items()}
+        fields = forms.inputs(form.modal or {})
+        values = {
+            name: _typed(name, value, fields.get(name, {}).get("type"))
+            for name, value in call.values("values").items()
+        }
         answer = self._began(await call.who.submit(form, values))
         del self._forms[form.id]
         return answer
 
     async def _react(self, call: Call) -> JsonObject:
-        await call.who.react(self._message(call), call.text("emoji"))
+        await call.who.react(self._message(call), _emoji(call))
         return {}
 
     async def _unreact(self, call: Call) -> JsonObject:
@@ -142,7 +156,7 @@ class Acts:
     async def _locale(self, call: Call) -> JsonObject:
         locale = call.text("locale")
         if locale not in LOCALES:
-            raise Malformed(f"locale: {locale!r} is not one of Discord's")
+            raise Malformed(f"locale: {shown(locale)} is not one of Discord's")
         call.who.locale = locale
         self._core.signal.notify()
         return {}
@@ -171,9 +185,9 @@ class Acts:
     def _object(self, where: Channel, value: Any) -> Account | Role | Channel:
         """The user, role or channel with this id."""
         try:
-            number = int(value)
-        except (TypeError, ValueError):
-            raise Malformed(f"{value!r} is not an id") from None
+            number = int(_text("an option", value))
+        except ValueError:
+            raise Malformed(f"{shown(value)} is not an id") from None
         roles = where.guild.roles if where.guild else {}
         for known in (self._core.world.accounts, roles, self._core.world.channels):
             if number in known:
@@ -213,12 +227,31 @@ def _file(entry: Any) -> File:
     """The file from ``{"name": …, "data": base64}``."""
     try:
         return File(str(entry["name"]), base64.b64decode(entry["data"], validate=True))
-    except (KeyError, TypeError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         raise Malformed("a file must be an object with name and data (base64)") from None
 
 
-def _typed(value: Any) -> Any:
-    """The value of one form field, with files decoded."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+def _typed(name: str, value: Any, kind: int | None) -> Any:
+    """The value of one form field of this kind, with files decoded."""
+    if kind == components.FILE_UPLOAD:
+        if not isinstance(value, list):
+            raise Malformed(f"{name}: {shown(value)} is not a list of files")
         return [_file(entry) for entry in value]
+    if kind in forms.LIST_VALUED:
+        entries = value if isinstance(value, list) else [value]
+        return [_text(name, entry) for entry in entries]
+    if kind == forms.CHECKBOX:
+        if not isinstance(value, bool):
+            raise Malformed(f"{name}: {shown(value)} is not true or false")
+        return value
+    return _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise Malformed(f"{name}: {shown(value)} is not text")
     return value
+
+
+def _emoji(call: Call) -> str:
+    return reactions.emoji_key(call.text("emoji"))

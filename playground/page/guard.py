@@ -26,7 +26,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(API):
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in ("same-origin", "none"):
-            return _refused(403, f"the request was sent by another site ({site})")
+            return _refused(403, f"the request was sent by another site ({site!r})")
         if not reading and request.content_type != "application/json":
             return _refused(415, f"{request.content_type!r} is not application/json")
     return await handler(request)

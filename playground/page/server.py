@@ -10,7 +10,8 @@ from aiohttp import web
 
 from playground.errors import ApiError, ClientRefused, NotAcknowledged
 from playground.page import guard
-from playground.page.acts import Acts, Call, Malformed
+from playground.page.acts import Acts, Call
+from playground.page.body import Malformed, parse, shown
 from playground.page.stream import Stream
 from playground.server import Playground
 from playground.user import User
@@ -100,11 +101,11 @@ class Page:
         people = [str(person.id) for person in self._people]
         return web.json_response({"people": people, "examples": self._examples})
 
-    def _person(self, identifier: str) -> User:
+    def _person(self, identifier: object) -> User:
         for person in self._people:
-            if str(person.id) == identifier:
+            if identifier == str(person.id):
                 return person
-        raise web.HTTPForbidden(text=f"The page does not act as {identifier!r}.")
+        raise web.HTTPForbidden(text=f"The page does not act as {shown(identifier)}.")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         viewer = self._person(request.query.get("as", ""))
@@ -113,16 +114,13 @@ class Page:
     async def _act(self, request: web.Request) -> web.Response:
         act = request.match_info["act"]
         if not self._acts.knows(act):
-            return _failed(404, "malformed", f"unknown act {act!r}")
+            return _failed(404, "malformed", f"unknown act {shown(act)}")
         try:
-            body = await request.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            return _failed(400, "malformed", "the body is not a JSON object")
-        call = Call(self._person(str(body.get("as"))), body)
-        try:
+            body = parse(await request.read())
+            call = Call(self._person(body.get("as")), body)
             return web.json_response(await self._acts.do(act, call))
+        except web.HTTPRequestEntityTooLarge:
+            return _failed(413, "malformed", f"the body has more than {BODY_MAX} bytes")
         except Malformed as error:
             return _failed(400, "malformed", str(error))
         except ClientRefused as error:

@@ -20,7 +20,7 @@ def emoji_key(text: str) -> str:
     """The key of an emoji. Raises 400/10014 if it is not one."""
     name, _, identifier = text.partition(":")
     if identifier:
-        if identifier.isdigit() and name.replace("_", "").isalnum():
+        if identifier.isascii() and identifier.isdecimal() and name.replace("_", "").isalnum():
             return text
     elif text and not text.isascii():
         return text

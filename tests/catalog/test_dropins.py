@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from catalog import dropins as dropins_module
 from catalog import locate, problems_of, read_catalog
-from catalog.dropins import SIDECAR_MAX, HeaderCache, slug
+from catalog.dropins import HeaderCache, slug
 from catalog.schema import is_key
+from catalog.sidecars import SIDECAR_MAX
 from catalog.weight_files import Header, HeaderError, read_header
 from tests.catalog.home import ONE_MODEL, Home, weights_bytes
 
@@ -230,7 +231,7 @@ class TestSidecar:
             (b"[" * 50_000, "ignored: it is not JSON"),
             (b"\xff", "ignored: it is not JSON"),
             ([], "ignored: it is not a JSON object"),
-            (b" " * (SIDECAR_MAX + 1), "ignored: it is larger than 65536 bytes"),
+            (b" " * (SIDECAR_MAX + 1), f"ignored: it is larger than {SIDECAR_MAX} bytes"),
             ({"preferred weight": 9}, '"preferred weight" ignored: it must be from -5 to 5, got 9'),
             ({"preferred weight": "1"}, '"preferred weight" ignored: it must be a number'),
             ({"preferred weight": True}, '"preferred weight" ignored: it must be a number'),

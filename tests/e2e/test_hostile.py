@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
         (f"{CANARY} <lora:ember:0.5", "“\\<lora:ember:0.5” isn't a complete tag"),
         (f"{CANARY} <lora:\u202eember\u202c>", None),
         (f"{CANARY} <lora:../../data/imagen:1>", "no LoRA called “../../data/imagen”"),
-        (f"{CANARY} <lora:`**@everyone**`:1>", "\\`\\*\\*@everyone"),
+        (f"{CANARY} <lora:`**@everyone**`:1>", "\\`\\*\\*@\u200beveryone"),
         (f"{CANARY}\x00\x1b[31m\x07\r\n\x7f", None),
         (f"{CANARY} \u202egnirts \u2066RTL\u2069 ثعلب", None),
         (

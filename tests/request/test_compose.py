@@ -178,6 +178,10 @@ class TestPrompt:
     def test_half_a_tag_is_not_painted_as_words(self, prompt: str) -> None:
         assert refused(prompt=prompt)[0] == "lora.half_tag"
 
+    @pytest.mark.parametrize("negative", ["blurry <lora:ink:0.8>", "<LyCO:ink", "< lora : ink >"])
+    def test_a_tag_in_the_negative_prompt_is_refused(self, negative: str) -> None:
+        assert refused(negative=negative)[0] == "lora.in_negative"
+
     @given(st.text(max_size=60))
     def test_any_text_is_composed_or_refused_and_can_be_kept(self, text: str) -> None:
         try:

@@ -72,6 +72,8 @@ class TestAdapters:
             ("a:unet=0.5", (AdapterAsk("a", 0.5),)),
             ("a, <lora:b:0.5>", (AdapterAsk("b", 0.5), AdapterAsk("a", None))),
             ("Anime Detailer:1", (AdapterAsk("Anime Detailer", 1.0),)),
+            ("<lyco: A (v1.5) [XL] : -.5 >", (AdapterAsk("A (v1.5) [XL]", -0.5),)),
+            ("<lora:sub/dir\\a, b:1>", (AdapterAsk("sub/dir\\a, b", 1.0),)),
         ],
     )
     def test_examples(self, text: str, asks: tuple[AdapterAsk, ...]) -> None:
@@ -96,6 +98,11 @@ class TestAdapters:
             ("a:te=", "lora.bad_weight"),
             ("a:te=x:unet=1", "lora.bad_weight"),
             ("<lora:a:1:dyn=4>", "lora.bad_weight"),
+            ("<lora:a:0.8:lbw=XYZ>", "lora.bad_weight"),
+            ("<lora:a:0.8:1:lbw=1,0,0.5:stop=12>", "lora.bad_weight"),
+            ("<lora:a:0@0,1@0.5>", "lora.bad_weight"),
+            ("<lora:a:=0.5>", "lora.bad_weight"),
+            ("<lora:a:te=" + " " * 4_000 + "\n>", "lora.bad_weight"),
         ],
     )
     def test_refusals(self, text: str, code: str) -> None:

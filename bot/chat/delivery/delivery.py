@@ -28,6 +28,7 @@ from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
 from bot.chat.ui.buttons import retry_view
+from bot.chat.ui.markdown import plain
 from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import JobFailed, StoreError
@@ -340,7 +341,7 @@ class Delivery:
         changed = job.recipe.changed_since(original.recipe)
         if not changed:
             return say("result.differs_unknown")
-        return say("result.differs", changed=changed)
+        return say("result.differs", **plain({"changed": changed}))
 
     def _uploads(
         self, say: Say, images: tuple[ImageRecord, ...], limit: int

@@ -1,5 +1,6 @@
 """Uploads: images as attachments, within Discord's size limits."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,6 +13,11 @@ from bot.files.metadata import read_png
 REQUEST_MAX = 25 * 1024 * 1024
 """Bytes of all files in one message (Discord docs, resources/message, "Create Message")."""
 QUALITIES = range(1, 101)
+
+_HEADER_BYTES = 8
+_DIRECTORY_BYTES = 18
+_LONG, _UNDEFINED = 4, 7
+"""Types of values in Exif (CIPA DC-008, "Type")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,26 @@ def _webp(image: Image.Image, exif: bytes, *, lossless: bool = False, quality: i
 
 
 def _comment(text: str) -> bytes:
-    exif = Image.Exif()
+    """Exif with `text` as its UserComment.
+
+    Written here, because Pillow gives it the type BYTE; readers such as piexif, which AUTOMATIC1111
+    uses, fail on anything but the standard's UNDEFINED.
+    """
     comment = b"UNICODE\0" + text.encode("utf-16-be", "replace")
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
-    return exif.tobytes()
+    inner = _HEADER_BYTES + _DIRECTORY_BYTES
+    return b"".join(
+        (
+            b"Exif\0\0MM\0*",
+            struct.pack(">I", _HEADER_BYTES),
+            _directory(ExifTags.IFD.Exif, _LONG, 1, inner),
+            _directory(
+                ExifTags.Base.UserComment, _UNDEFINED, len(comment), inner + _DIRECTORY_BYTES
+            ),
+            comment,
+        )
+    )
+
+
+def _directory(tag: int, kind: int, count: int, value: int) -> bytes:
+    """A directory of TIFF with one entry. value: itself, or where it is."""
+    return struct.pack(">HHHIII", 1, tag, kind, count, value, 0)

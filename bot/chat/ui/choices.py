@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from discord.app_commands import Choice
 
+from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
 from bot.request.offers import find_scheduler
@@ -104,4 +105,4 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= CHOICE_LENGTH else text[: CHOICE_LENGTH - 1] + "…"
+    return shortened(seen(text), CHOICE_LENGTH)

@@ -1,10 +1,11 @@
 """The embeds of a job: status, result, failure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import discord
 
-from bot.chat.ui.markdown import escaped, plain, shortened, shown
+from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shortened, shown
 from bot.progress import Notice, Progress
 from bot.request import GenerationRequest
 from bot.store import Discord, ImageRecord, Job
@@ -38,6 +39,7 @@ def status_embed(
     if progress.ready_at is not None:
         # In the value, because Discord does not render timestamps in a field's name.
         about = say("status.ready", when=progress.ready_at) + "\n" + about
+    progress = replace(progress, subject=one_line(progress.subject))
     embed.add_field(name=status_line(say, progress), value=about, inline=False)
     if note:
         embed.add_field(name="\u200b", value=note, inline=False)
@@ -57,13 +59,14 @@ def result_embed(
 ) -> discord.Embed:
     """A finished job. `notes` are sentences: warnings, how a reroll compares, re-encoded files."""
     request = job.request
-    words = [_prompt(request.prompt), shortened("\n".join(notes), NOTES_SHOWN)]
+    words = [_prompt(request.prompt), cut_off("\n".join(notes), NOTES_SHOWN)]
     embed = discord.Embed(
         description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
     )
-    embed.add_field(name=say("result.model"), value=f"{escaped(model_name)}\n`{request.model}`")
+    model = f"{one_line(model_name)}\n{code(request.model)}"
+    embed.add_field(name=say("result.model"), value=model)
     if request.adapters:
-        uses = "\n".join(f"`{use}`" for use in request.adapters)
+        uses = "\n".join(code(str(use)) for use in request.adapters)
         embed.add_field(name=say("result.loras"), value=uses)
     embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
     embed.add_field(name=say("result.steps"), value=str(request.steps))
@@ -93,7 +96,7 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
     else:
         sentence = say(job.error.code, **plain(job.error.params))
         embed = discord.Embed(
-            title=say("title.failed"), description=shortened(sentence, DESCRIPTION_MAX), colour=RED
+            title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
     embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
     embed.set_footer(text=job.id)
@@ -106,7 +109,7 @@ def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
 
 
 def alt_text(prompt: str) -> str:
-    return shortened(prompt, ALT_TEXT_MAX)
+    return shortened(seen(prompt), ALT_TEXT_MAX) or "…"
 
 
 def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
@@ -137,7 +140,7 @@ def _facts(say: Say, job: Job) -> str:
         f"{say('result.seed')} {request.seed}",
     ]
     parts += [str(use) for use in request.adapters]
-    return shortened(" · ".join(parts), 256)
+    return one_line(" · ".join(parts), 256)
 
 
 def _prompt(prompt: str) -> str:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import discord
 
-from bot.chat.ui.markdown import escaped, shown
+from bot.chat.ui.markdown import code, codes, cut_off, one_line, shown
 from bot.chat.ui.messages import BLURPLE
 from bot.texts.language import Say
 from catalog import (
@@ -21,6 +21,10 @@ from catalog import (
 
 PER_PAGE = 6
 VALUE_MAX = 700  # six of them stay under the 6,000 characters of one message
+WORDS_MAX = 350
+"""Of VALUE_MAX, for trigger words; the label before them takes at most 20 more."""
+LINE_MAX = 160
+"""For each of the two lines above the description."""
 
 T = TypeVar("T")
 
@@ -57,7 +61,7 @@ def models_page(
             steps=entry.steps.default,
             guidance=f"{entry.guidance.default:g}",
         )
-        key = " · ".join([f"`{entry.key}`", *marks])
+        key = " · ".join([code(entry.key), *marks])
         _add(embed, entry.name, [key], entry.description, [f"-# {native}"])
     _sign(embed, say, say("models.hint"), page, pages)
     return embed, page, pages
@@ -78,7 +82,7 @@ def loras_page(
     key = model.key if model else None
     unfit = {entry.key: why for entry in adapters if (why := catalog.misfit(entry.key, key))}
     listed, page, pages = cut(sorted(adapters, key=lambda entry: entry.key in unfit), page)
-    title = say("loras.title_for", model=model.name) if model else say("loras.title")
+    title = say("loras.title_for", model=one_line(model.name)) if model else say("loras.title")
     embed = discord.Embed(title=title, colour=BLURPLE)
     if not adapters:
         embed.description = say("loras.empty")
@@ -86,13 +90,13 @@ def loras_page(
         facts = catalog.facts(entry.key) or AdapterFacts()
         why = unfit.get(entry.key)
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
-        above = [" · ".join([f"`{entry.key}`", weight, *kind(say, facts)])]
-        above += [misfit_mark(say, why)] if why else []
+        above = [" · ".join([code(entry.key), weight, *kind(say, facts)])]
+        above += [one_line(misfit_mark(say, why))] if why else []
         below = []
         if entry.trigger_words:
-            below.append(say("loras.triggers", words=_quoted(entry.trigger_words)))
+            below.append(say("loras.triggers", words=codes(entry.trigger_words, WORDS_MAX)))
         elif facts.candidates and not why:
-            below.append(say("loras.suggested", words=_quoted(facts.candidates)))
+            below.append(say("loras.suggested", words=codes(facts.candidates, WORDS_MAX)))
         _add(embed, entry.name, above, entry.description, below)
     _sign(embed, say, say("loras.hint"), page, pages)
     return embed, page, pages
@@ -109,9 +113,11 @@ def embeddings_page(
     for entry in listed:
         facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
         size = [say("embeddings.vectors", count=facts.vectors)] if facts.vectors else []
-        above = " · ".join([f"`embedding:{entry.key}`", *size, *filter(None, [facts.base])])
+        above = " · ".join(
+            [code(f"embedding:{entry.key}"), *size, *filter(None, [one_line(facts.base)])]
+        )
         others = [word for word in entry.words if word.casefold() != entry.key]
-        below = [say("embeddings.words", words=_quoted(others))] if others else []
+        below = [say("embeddings.words", words=codes(others, WORDS_MAX))] if others else []
         _add(embed, entry.name, [above], entry.description, below)
     _sign(embed, say, say("embeddings.hint"), page, pages)
     return embed, page, pages
@@ -133,10 +139,6 @@ def kind(say: Say, facts: AdapterFacts) -> list[str]:
     return [*family, *rank, *filter(None, [facts.base])]
 
 
-def _quoted(words: Sequence[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
-
-
 def _add(
     embed: discord.Embed,
     name: str,
@@ -145,12 +147,11 @@ def _add(
     below: Sequence[str],
 ) -> None:
     """Add a field of at most VALUE_MAX characters; the description is cut first."""
+    above = [cut_off(line, LINE_MAX) for line in above]
     room = VALUE_MAX - sum(len(line) + 1 for line in (*above, *below))
     lines = [*above, shown(description, room) if room > 0 else "", *below]
     value = "\n".join(line for line in lines if line)
-    if len(value) > VALUE_MAX:
-        value = value[: VALUE_MAX - 1] + "…"
-    embed.add_field(name=escaped(name), value=value, inline=False)
+    embed.add_field(name=one_line(name, LINE_MAX), value=value, inline=False)
 
 
 def _sign(embed: discord.Embed, say: Say, hint: str, page: int, pages: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import discord
 from discord.app_commands import Choice
 
-from bot.chat.ui.markdown import escaped, shortened, shown
+from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, YELLOW
 from bot.progress import Progress
 from bot.queue import Ticket
@@ -49,7 +49,7 @@ def queue_embed(
             " · ".join(
                 [
                     "▶️" if ticket.job.id in running else f"**#{ticket.position}**",
-                    shown(_one_line(ticket), PROMPT_SHOWN),
+                    one_line(ticket.job.request.prompt, PROMPT_SHOWN),
                     *_ready(say, ticket.place),
                 ]
             )
@@ -99,14 +99,14 @@ def _guild_of(job: Job) -> int | None:
 
 
 def _one_line(ticket: Ticket) -> str:
-    return " ".join(ticket.job.request.prompt.split())
+    return " ".join(seen(ticket.job.request.prompt).split())
 
 
 def _about(ticket: Ticket) -> list[str]:
     request = ticket.job.request
     width, height = request.final_size
     size = f"{width}×{height}" + (f" ×{request.count}" if request.count > 1 else "")
-    return [escaped(shortened(request.model, MODEL_SHOWN)), size]
+    return [one_line(request.model, MODEL_SHOWN), size]
 
 
 def _ready(say: Say, place: Progress) -> list[str]:

@@ -1,7 +1,10 @@
 """Images within Discord's upload limit, at the best quality possible."""
 
+import struct
 from io import BytesIO
 
+import piexif
+import piexif.helper
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from bot.chat.delivery.uploads import REQUEST_MAX, Upload, _comment, _webp, fit,
 from bot.files.metadata import encode_png, infotext, read_png
 from tests.store.factories import painting, recipe, request
 
+UNDEFINED = 7
 NOISE = painting(request(width=96, height=96)).images[0].image
 SMOOTH = Image.linear_gradient("L").resize((256, 256)).convert("RGB")
 RECIPE = recipe(request(prompt="ein Fuchs 🦊 im Schnee", width=96, height=96))
@@ -79,6 +83,16 @@ def test_a_shrunk_picture_still_says_how_it_was_painted() -> None:
         text = comment.removeprefix(b"UNICODE\0").decode("utf-16-be")
         assert text == read_png(source).parameters
         assert "🦊" in text
+
+
+def test_other_programs_find_its_recipe() -> None:
+    """AUTOMATIC1111 and Civitai's tools read it through piexif, which checks the type."""
+    upload = fitting("demo-42.png", png(), len(png()) // 2)
+    loaded = piexif.load(opened(upload.data).info["exif"])
+    comment = loaded["Exif"][piexif.ExifIFD.UserComment]
+    assert piexif.helper.UserComment.load(comment) == read_png(png()).parameters
+    tag, kind, count = struct.unpack(">HHI", _comment("x")[34:42])
+    assert (tag, kind, count) == (ExifTags.Base.UserComment, UNDEFINED, len(b"UNICODE\0\0x"))
 
 
 @given(

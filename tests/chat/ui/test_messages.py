@@ -1,5 +1,6 @@
 """Messages to Discord: within its limits whatever a job contains, and right in the usual case."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from bot.store import Failure, Job
 from bot.texts.language import Texts
 from bot.texts.lines import bar, status_line
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from tests.chat.ui.test_markdown import live
 from tests.store.factories import any_job, record, request
 
 SAY = Texts.read().speaker()
@@ -362,3 +364,23 @@ class TestPages:
         assert embed.description == "There are no models here yet."
         embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
         assert embed.description == "There are no LoRAs here yet."
+
+
+def test_words_of_a_sidecar_do_not_come_alive() -> None:
+    words = ("ink` [free](https://evil.example) `", "@everyone", "a\u202eb")
+    entry = AdapterEntry(
+        key="a_b_c",
+        name="[Ink](https://evil.example) **x**",
+        path="a/b",
+        description="# Big\n[x](https://evil.example) <@1> ||no||",
+    )
+    for trigger_words, facts in ((words[:2], AdapterFacts()), ((), AdapterFacts(tags=words))):
+        shown = entry.model_copy(update={"trigger_words": trigger_words})
+        catalog = Catalog({}, {"a_b_c": shown}, "", adapter_facts={"a_b_c": facts})
+        [field] = loras_page(SAY, [shown], 0, model=None, catalog=catalog)[0].fields
+        assert "`ink' [free](https://evil.example) '`, `@everyone`" in (field.value or "")
+        outside = re.sub(r"`[^`]*`", "", field.value or "")
+        assert live(f"{field.name}\n{outside}") == []
+    model = ModelEntry(key="m", name="[M](https://evil.example)", path="a/b")
+    title = loras_page(SAY, [], 0, model=model, catalog=NOTHING)[0].title
+    assert live(title or "") == []

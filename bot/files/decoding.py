@@ -1,0 +1,149 @@
+"""Decode an image that somebody gave, within bounds: upright, in sRGB, without metadata."""
+
+import io
+import zlib
+from typing import Final
+
+from PIL import Image
+
+from bot.files import jpeg
+from bot.files.colour import PROFILE_MAX, Conversion, conversion
+from bot.files.orientation import orientation, upright
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+CHUNKS_MAX: Final = 50_000
+"""Of a PNG. Pillow takes microseconds for each; 20 MiB could hold 1.7 million."""
+FRAMES_MAX: Final = 5_000
+"""Of an animated WebP. All are looked at before the first is decoded."""
+SCANNED_MAX: Final = 400_000_000
+"""Pixels of a JPEG times its scans: each scan goes over all of them."""
+STRIP_PIXELS: Final = 1_000_000
+"""Converted in one call: some of Pillow's block all other threads, 80 ms for a large picture."""
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_WEBP_FRAME: Final = b"ANMF"
+_GREY_16: Final = "I;16"
+_DEPTH_AT: Final = 24
+_SCALES: Final = {1: 255.0, 2: 85.0, 4: 17.0, 8: 1.0, 16: 1 / 256}
+"""Pillow scales the samples of a PNG to 8 bits, but not the sample that is transparent."""
+
+
+class TooLarge(Exception):
+    """The image has more pixels than allowed; width and height are those in its header."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(f"{width}×{height}")
+        self.width, self.height = width, height
+
+
+def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
+    """The first frame of an image file as an RGB PNG: upright, on white if transparent, in sRGB.
+
+    Raises TooLarge, UnidentifiedImageError if the file is of none of FORMATS, and, because decoders
+    do, all kinds of exceptions if it is damaged.
+    """
+    plain = _decoded(data, pixels_max, scans_max)
+    plain.info = {}
+    file = io.BytesIO()
+    plain.save(file, "PNG")
+    return file.getvalue()
+
+
+def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
+    exif = xmp = profile = b""
+    scans = 1
+    if data.startswith(jpeg.SIGNATURE):
+        walked = jpeg.walk(data, scans_max)
+        data, scans, exif, xmp = walked.data, walked.scans, walked.exif, walked.xmp
+    elif data.startswith(_PNG):
+        data, profile = _without_profile(data)
+    elif data.count(_WEBP_FRAME) > FRAMES_MAX:
+        raise ValueError(f"more than {FRAMES_MAX} frames")
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > pixels_max:
+            raise TooLarge(image.width, image.height)
+        if image.width * image.height * scans > SCANNED_MAX:
+            raise jpeg.Endless(f"{scans} scans of {image.width}×{image.height} pixels")
+        image.load()
+        depth = data[_DEPTH_AT] if image.format == "PNG" else 8
+        turned = orientation(exif or _exif_of(image), xmp or _bytes(image.info.get("xmp")))
+        profile = profile or _bytes(image.info.get("icc_profile"))
+        return upright(_rgb(image, depth, profile), turned)
+
+
+def _without_profile(data: bytes) -> tuple[bytes, bytes]:
+    """A PNG without its colour profile, and the profile: Pillow rejects files with large ones."""
+    at = len(_PNG)
+    profile = b""
+    for _ in range(CHUNKS_MAX):
+        if at + 8 > len(data):
+            return data, profile
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"iCCP" and not profile:
+            profile = _inflated(data[at + 8 : end - 4].partition(b"\0")[2][1:])
+            data = data[:at] + data[end:]
+        else:
+            at = end
+    raise ValueError(f"more than {CHUNKS_MAX} chunks")
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, PROFILE_MAX + 1)
+    except zlib.error:
+        return b"damaged"
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    if exif := _bytes(image.info.get("exif")):
+        return exif
+    # As ImageMagick writes it into a PNG: hex digits after three lines.
+    raw = image.info.get("Raw profile type exif")
+    digits = "".join(raw.split("\n")[3:]) if isinstance(raw, str) else ""
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _rgb(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
+    """The image in RGB and sRGB, on white. depth: bits per sample in the file."""
+    transparency = image.info.get("transparency")
+    if depth != 8 and transparency is not None and image.mode != "P":
+        scale = _SCALES[depth]
+        many = isinstance(transparency, tuple)
+        scaled = [int(value * scale) for value in (transparency if many else (transparency,))]
+        image.info["transparency"] = tuple(scaled) if many else scaled[0]
+    mode = {"L": "L", "LA": "L", "1": "L", _GREY_16: "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
+    convert = conversion(profile, mode) if profile else None
+    plain = Image.new("RGB", image.size)
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        plain.paste(_plain(strip, mode, convert), (0, top))
+    return plain
+
+
+def _plain(strip: Image.Image, mode: str, convert: Conversion | None) -> Image.Image:
+    if strip.mode == _GREY_16:
+        # Pillow would clip at 255 instead of scaling.
+        strip = strip.point(lambda value: value / 256).convert("L")
+    layer = strip.convert("RGBA") if strip.has_transparency_data else None
+    if convert is None:
+        coloured = strip
+    elif layer is not None:
+        coloured = convert(layer.convert(mode))
+    else:
+        coloured = convert(strip.convert(mode))
+    if layer is None:
+        return coloured.convert("RGB")
+    if convert is not None:
+        alpha = layer.getchannel("A")
+        layer = coloured.convert("RGBA")
+        layer.putalpha(alpha)
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB")
