@@ -9,18 +9,38 @@ from catalog.weight_files.header import (
     UnreadableFile,
     read_header,
 )
+from catalog.weight_files.peft_config import (
+    ALL_PARTS,
+    CONFIG_FILE,
+    LOKR,
+    WEIGHTS_FILE,
+    BadConfig,
+    Configs,
+    PeftConfig,
+    config_file,
+    read_configs,
+)
 from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
 
 __all__ = [
+    "ALL_PARTS",
+    "CONFIG_FILE",
+    "LOKR",
     "SUPPORTED",
     "UNKNOWN",
     "UNSUPPORTED",
+    "WEIGHTS_FILE",
     "AdapterFacts",
+    "BadConfig",
+    "Configs",
     "Header",
     "HeaderError",
     "NotSafetensors",
+    "PeftConfig",
     "UnreadableFile",
     "adapter_facts",
+    "config_file",
+    "read_configs",
     "read_header",
     "unsupported_kind",
 ]
