@@ -18,10 +18,20 @@ from catalog.limits import KEY_MAX, NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, ModelEntry, explain
 from catalog.snapshot import Problem
-from catalog.weight_files import AdapterFacts, HeaderError, adapter_facts, read_header
+from catalog.weight_files import (
+    WEIGHTS_FILE,
+    AdapterFacts,
+    HeaderError,
+    adapter_facts,
+    config_file,
+    read_configs,
+    read_header,
+)
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
+_SAVED_FILES: Final = (WEIGHTS_FILE, "pytorch_lora_weights.safetensors")
+"""What peft and diffusers call the one adapter file of a folder."""
 SIDECAR_MAX: Final = 64 * 1024
 _DESCRIPTION_MAX = 1000
 
@@ -49,7 +59,8 @@ class HeaderCache:
 
         def read() -> AdapterFacts:
             header = read_header(file)
-            return adapter_facts(header.shapes, header.metadata)
+            configs = read_configs(file, header.metadata)
+            return adapter_facts(header.shapes, header.metadata, configs)
 
         return _once(self._facts, file, read)
 
@@ -65,13 +76,23 @@ class HeaderCache:
         self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
 
 
+def stamp_of(file: Path) -> Stamp:
+    """The stamp of a weight file, together with peft's configuration of it. Raises OSError."""
+    status = file.stat()
+    config = config_file(file)
+    if config is None:
+        return (str(file), status.st_size, status.st_mtime_ns)
+    beside = config.stat()
+    size = status.st_size + beside.st_size
+    return (str(file), size, max(status.st_mtime_ns, beside.st_mtime_ns))
+
+
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
     """The result of `read` for `file`, cached until the file changes."""
     try:
-        status = file.stat()
+        stamp = stamp_of(file)
     except OSError as error:
         raise HeaderError(f"it cannot be opened ({error.strerror})") from None
-    stamp = (str(file), status.st_size, status.st_mtime_ns)
     if stamp not in known:
         try:
             known[stamp] = read()
@@ -111,6 +132,19 @@ def weight_files(models_dir: Path, folder: str) -> list[Path]:
     return [models_dir / folder / name for name in names]
 
 
+def adapter_folders(models_dir: Path) -> list[Path]:
+    """The adapter files of folders in the drop-in folder, as peft and diffusers save them."""
+    try:
+        with os.scandir(models_dir / LORAS) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            )
+    except OSError:
+        return []
+    files = (models_dir / LORAS / name / file for name in names for file in _SAVED_FILES)
+    return [file for file in files if file.is_file()]
+
+
 def find(
     models_dir: Path,
     *,
@@ -125,14 +159,16 @@ def find(
     model_keys, adapter_keys: keys in use, including those of disabled and broken entries.
     headers: the cache to use; updated.
     """
+    folders = adapter_folders(models_dir)
     models: list[ModelEntry] = []
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
     files = {folder: weight_files(models_dir, folder) for folder in (CHECKPOINTS, LORAS)}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
-        for file in files[folder]:
-            if real(file) in claimed:
+        for file in (*files[folder], *(folders if folder == LORAS else ())):
+            stem = file.parent.name if file in folders else file.stem
+            if real(file) in claimed or (file in folders and real(file.parent) in claimed):
                 continue
             said = AdapterFacts()
             try:
@@ -140,11 +176,11 @@ def find(
                     title = headers.title(file)
                 else:
                     said = headers.facts(file)
-                    title = said.title
+                    title = said.title or (stem if file in folders else "")
             except HeaderError as error:
-                problems.append(Problem(str(file), slug(file.stem), f"not offered: {error}"))
+                problems.append(Problem(str(file), slug(stem), f"not offered: {error}"))
                 continue
-            key, wanted = _free_key(file.stem, taken), slug(file.stem)
+            key, wanted = _free_key(stem, taken), slug(stem)
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
@@ -168,7 +204,7 @@ def find(
         tuple(adapters),
         tuple(problems),
         MappingProxyType(facts),
-        (*files[CHECKPOINTS], *files[LORAS]),
+        (*files[CHECKPOINTS], *files[LORAS], *folders),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Never
 from catalog import dropins
 from catalog.reader import ADAPTERS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.weight_files import CONFIG_FILE
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class LiveCatalog:
         stamps = [_stamp(file) for file in files]
         for folder in (dropins.CHECKPOINTS, dropins.LORAS):
             stamps += _listing(self._models_dir / folder)
+        for file in dropins.adapter_folders(self._models_dir):
+            stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
         return tuple(stamps)
@@ -97,7 +100,7 @@ class LiveCatalog:
             for stamp in self._headers.adapter_stamps
             if stamp[0].rpartition(os.sep)[0] != listed
         ]
-        now = [_stamp(Path(path))[:3] for path, _, _ in known]
+        now = [_with_config(Path(path)) for path, _, _ in known]
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 
 
@@ -107,6 +110,13 @@ def _stamp(file: Path) -> _Stamp:
     except OSError:
         return (str(file), -1, -1, -1)
     return (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _with_config(file: Path) -> dropins.Stamp:
+    try:
+        return dropins.stamp_of(file)
+    except OSError:
+        return (str(file), -1, -1)
 
 
 def _listing(folder: Path) -> list[_Stamp]:

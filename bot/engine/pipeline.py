@@ -36,6 +36,7 @@ from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
+from catalog.weight_files import config_file
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
 """Reason in `AdapterFile.skipped` → code of the notice."""
@@ -267,6 +268,8 @@ class Pipeline:
         whole, data = self._hashes.of_adapter(
             path, lambda: patches.check_header(path, subject).data_start, tick
         )
+        if config := config_file(path):
+            whole = self._hashes.of_files(path.parent, (path, config), tick)
         return Weights(subject.key, whole, data[:12])
 
     def _load(self, needed: _Needed, chosen: Plan) -> Resident:

@@ -11,6 +11,7 @@ from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
 from catalog.locate import locate, locate_entry
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 
 HALF: Final = "fp16"
 """The 16-bit variant of a repository's weight files."""
@@ -104,10 +105,10 @@ class Sources:
         )
 
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
-        """The adapter's one file."""
+        """The adapter's one file. peft's configuration of it lies beside it, if it has one."""
         source = self._find(
             entry.path,
-            lambda names: single_file(names, entry.weight_name),
+            lambda names: adapter_files(names, entry.weight_name),
             subject,
             entry.weight_name,
             entry.revision,
@@ -219,6 +220,16 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
         raise Unfit("reference.incomplete", part=config)
     weights = _weight_files(names, f"{entry.encoder}/", "model", half=half)
     return (*single_file(names, entry.weight_name), config, *sorted(weights))
+
+
+def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
+    """The single file of an adapter, and peft's configuration if it is for this file."""
+    (chosen,) = single_file(names, weight_name)
+    folder = PurePosixPath(chosen).parent
+    config = (folder / CONFIG_FILE).as_posix()
+    beside = [n for n in names if n.endswith(".safetensors") and PurePosixPath(n).parent == folder]
+    own = PurePosixPath(chosen).name == WEIGHTS_FILE or beside == [chosen]
+    return (chosen, config) if own and config in names else (chosen,)
 
 
 def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
