@@ -77,9 +77,9 @@ _WRAPPERS: Final = re.compile(
     r"|_checkpoint_wrapped_module|_forward_module)\."
 )
 _UNDERSCORED_WRAPPERS: Final = re.compile(
-    r"_(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|base_model_model|module)(?=_)"
+    r"(?:^|_)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|base_model_model|module)(?=_)"
 )
-_PIPELINES: Final = ("pipeline.", "pipe.", "model.")
+_PIPELINES: Final = re.compile(r"(?:pipeline|pipe|model)[._]")
 """Names of the object that holds the networks, in files of hand-written trainers."""
 
 
@@ -127,8 +127,8 @@ class Spellings:
         """The target of this name from `split`; None if the model has none."""
         if found := self._known.get(module) or self._loosely(module):
             return found
-        bare = next((module.removeprefix(p) for p in _PIPELINES if module.startswith(p)), None)
-        return (bare and (self._known.get(bare) or self._loosely(bare))) or None
+        held = _PIPELINES.match(module)
+        return self._loosely(module[held.end() :]) if held else None
 
     def target_in(self, part: str, module: str) -> Target | None:
         """The target of a name that does not tell the part."""
@@ -140,7 +140,9 @@ class Spellings:
                 spelled = name.replace(".", "_")
                 if self._underscored.setdefault(spelled, target) != target:
                     self._underscored[spelled] = None  # two modules in one spelling
-        return self._underscored.get(_UNDERSCORED_WRAPPERS.sub("", module.replace(".", "_")))
+        return self._underscored.get(
+            _UNDERSCORED_WRAPPERS.sub("", module.replace(".", "_")).lstrip("_")
+        )
 
 
 def paths_of(module: str, target: Target) -> tuple[str, ...]:
