@@ -32,19 +32,15 @@ from bot.engine.weights import WeightCache
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import Painting
-from bot.progress import Notice, Progress, Stage
+from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
 from catalog.weight_files import config_file
 
-_SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
-"""Reason in `AdapterFile.skipped` → code of the notice."""
 ENGINE: Final = "2"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
 to the weights in one operation."""
-NAME_SHOWN: Final = 100
-"""Characters shown of a module's name, which may have any length in the file."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -154,7 +150,12 @@ class Pipeline:
             environment={**self._place.describe(), **_described(profile, prepared)},
         )
         self._compile(needed.entry, resident, chosen)
-        return Painting(tuple(images), recipe, _notices(needed.adapters, read))
+        said = [
+            notice
+            for file, (_, subject) in zip(read, needed.adapters, strict=True)
+            for notice in patches.notices(file, subject.key)
+        ]
+        return Painting(tuple(images), recipe, tuple(said))
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
@@ -356,31 +357,6 @@ def _decoded(png: bytes) -> Image:
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     """The networks that a job needs first."""
     return family.text_encoders if chosen.park_denoiser else family.networks
-
-
-def _notices(
-    adapters: Sequence[tuple[Path, Subject]], read: Sequence[AdapterFile]
-) -> tuple[Notice, ...]:
-    """For adapters that fit only in part: how much took effect, then why the rest did not."""
-    notices = []
-    for file, (_, subject) in zip(read, adapters, strict=True):
-        if file.matched < file.total:
-            notices.append(
-                Notice(
-                    "adapter.partial",
-                    {"adapter": subject.key, "matched": file.matched, "total": file.total},
-                )
-            )
-        for reason, code in _SKIPPED.items():
-            modules = [name for name, why in file.skipped if why == reason]
-            if modules:
-                example = modules[0][:NAME_SHOWN]
-                notices.append(
-                    Notice(
-                        code, {"adapter": subject.key, "count": len(modules), "example": example}
-                    )
-                )
-    return tuple(notices)
 
 
 def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from bot.progress import Notice
 from catalog import AdapterEntry
 from tests.engine.factories import (
     QUERY,
@@ -44,10 +45,13 @@ def test_the_scale_of_a_folder_counts(engine: Engine, tmp_path: Path) -> None:
     plain = folder(tmp_path / "plain", None)
     scaled = folder(tmp_path / "scaled", ALPHA_16)
     offered = catalog(plain=plain, scaled=scaled, file=scaled / "adapter_model.safetensors")
-    expected = digests(paint(engine, request(("plain", 1.0)), offered))
+    unscaled = paint(engine, request(("plain", 1.0)), offered)
+    assert unscaled.warnings == (Notice("adapter.no_scale", {"adapter": "plain"}),)
+    expected = digests(unscaled)
     for key in ("scaled", "file"):
         painting = paint(engine, request((key, 0.25)), offered)
         assert digests(painting) == expected
+        assert painting.warnings == ()
         (weights,) = painting.recipe.adapters
         lines = [
             f"{hashlib.sha256((scaled / name).read_bytes()).hexdigest()}  {name}\n"

@@ -38,6 +38,8 @@ from catalog.weight_files import (
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRAs for SDXL (rank 512, with convolutions) have about 3 GiB."""
 
+_OF_PEFT: Final = "base_model.model."
+"""Before the names of all tensors that peft saves."""
 UNKNOWN_BASE: Final = "another base model"
 
 
@@ -49,6 +51,7 @@ class AdapterFile:
     total: modules in the file. matched: modules that are in `changes` completely.
     skipped: for the others (name in the file, reason): "no_such_module" in this model, or
         "no_bias" to change; the weight of such a module is still applied.
+    unscaled: whether peft's configuration, which states the scale of its files, is missing.
     nbytes: of RAM, held as long as any change lives.
     """
 
@@ -56,6 +59,7 @@ class AdapterFile:
     total: int
     matched: int
     skipped: tuple[tuple[str, str], ...]
+    unscaled: bool
     nbytes: int
 
 
@@ -120,6 +124,7 @@ def read(
         len(modules),
         len(modules) - len(skipped),
         tuple(skipped),
+        any(reader.lacks_scale(plan) for plan in plans),
         contents.nbytes,
     )
 
@@ -189,6 +194,12 @@ class _Reader:
             expected=_spelled(expected),
             family=base or UNKNOWN_BASE,
         )
+
+    def lacks_scale(self, plan: Plan) -> bool:
+        """Whether a module was saved by peft, without the configuration that tells its scale."""
+        if plan.rank is None or "alpha" in plan.roles or self._scales.config(plan.target):
+            return False
+        return any(key.startswith(_OF_PEFT) for key in plan.roles.values())
 
     def blame(self, contents: FileTensors, plans: Collection[Plan]) -> None:
         """Raise JobFailed naming a module with NaN or infinity in a tensor that is used."""

@@ -24,9 +24,18 @@ class Scales:
         return self._configs.get(target.part) or self._configs.get(ALL_PARTS)
 
     def of_peft(self, module: str, target: Target, rank: int | None) -> float | None:
-        """The scale by peft's configuration; None without one. rank: None if no tensor tells."""
+        """The scale by peft's configuration, or by its fields alone in the metadata; else None.
+
+        rank: None if no tensor tells.
+        """
         config = self.config(target)
-        return config.scale(paths_of(module, target), rank) if config else None
+        if config:
+            return config.scale(paths_of(module, target), rank)
+        alpha = _number(self._metadata.get("lora_alpha"))
+        if alpha is None or rank is None:
+            return None
+        roots = self._metadata.get("use_rslora", "").lower() == "true"
+        return alpha / (math.sqrt(rank) if roots else rank)
 
     def of_kohya(self, target: Target, rank: int) -> float:
         """The scale by the metadata of sd-scripts and LyCORIS, for modules without an alpha.

@@ -238,6 +238,24 @@ def test_the_whole_configuration_may_be_in_the_metadata(tmp_path: Path, part: st
     torch.testing.assert_close(deltas(path, LINEAR)["weight"], expected)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "scale"),
+    [
+        ({"lora_alpha": "16"}, 4.0),
+        ({"lora_alpha": "16", "use_rslora": "True"}, 8.0),
+        ({"lora_alpha": "16", "ss_network_alpha": "1"}, 4.0),
+    ],
+)
+@pytest.mark.parametrize("family", ["LoRA", "LoHa"])
+def test_an_alpha_alone_may_be_in_the_metadata(
+    tmp_path: Path, family: str, metadata: dict[str, str], scale: float
+) -> None:
+    tensors = make.module(family, LINEAR, rank=4, alpha=None)
+    expected = deltas(put(tmp_path / "a.safetensors", tensors), LINEAR)["weight"] * scale
+    got = deltas(put(tmp_path / "b.safetensors", tensors, metadata), LINEAR)["weight"]
+    torch.testing.assert_close(got, expected)
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"unet.lora_alpha": "no number"}'])
 def test_metadata_of_unknown_meaning_is_refused(tmp_path: Path, text: str) -> None:
     from bot.errors import JobFailed
