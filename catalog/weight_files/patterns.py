@@ -9,6 +9,7 @@ _LITERAL: Final = re.compile(r"\^?(?:\w|-|\\?\.)+\$?")
 _ELABORATE: Final = re.compile(r"\)\s*[*+{]|\(\?|\\[1-9]|[*+}][*+]")
 _REPEATS: Final = re.compile(r"[*+{]")
 _LENGTH_MAX: Final = 200
+"""Characters of a pattern and of a path; SDXL's longest path has 75."""
 _REPEATS_MAX: Final = 2
 _CHOICES_MAX: Final = 8
 _EXPRESSIONS_MAX: Final = 8
@@ -49,7 +50,7 @@ class Patterns:
 
     def find(self, paths: Iterable[str]) -> float | None:
         """The number for the module that goes by these paths; None where no pattern matches."""
-        found = [hit for path in paths for hit in self._hits(path)]
+        found = [hit for path in paths if len(path) <= _LENGTH_MAX for hit in self._hits(path)]
         return min(found)[1] if found else None
 
     def _hits(self, path: str) -> Iterator[tuple[int, float]]:

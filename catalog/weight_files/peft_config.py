@@ -26,6 +26,9 @@ _RANK_MAX: Final = 2**31
 ALL_PARTS: Final = ""
 """The part of a configuration that does not name one."""
 
+_STATED: Final = {"peft_type", "target_modules"}
+"""Fields that peft always writes."""
+
 LORA: Final = "LORA"
 LOKR: Final = "LOKR"
 OFT: Final = "OFT"
@@ -148,6 +151,8 @@ def read_configs(weights: Path, metadata: Mapping[str, str]) -> Configs:
     except OSError as error:
         raise BadConfig(f"{CONFIG_FILE} cannot be opened ({error.strerror})") from None
     fields = _table(raw, CONFIG_FILE)
+    if weights.name != WEIGHTS_FILE and not fields.keys() >= _STATED:
+        return {}  # some repositories have one that only names the base model
     if not isinstance(fields.get("peft_type"), str):
         raise _bad(CONFIG_FILE, "peft_type", fields.get("peft_type"), "the name of a method")
     return {ALL_PARTS: _parsed(fields, CONFIG_FILE)}

@@ -155,6 +155,19 @@ def test_a_folder_as_peft_names_its_file_or_with_one_file(tmp_path: Path) -> Non
     assert farthest(patched(tmp_path / "adapter_model.safetensors", before), after) <= 2e-5
 
 
+@pytest.mark.parametrize(
+    "fields", [{"peft_type": "LORA"}, {"peft_type": "LORA", "base_model_name_or_path": "x"}, {}]
+)
+def test_a_configuration_that_only_names_a_base_is_not_the_one_of_a_file(
+    tmp_path: Path, fields: dict[str, str]
+) -> None:
+    before, after = saved(tmp_path, "LoraConfig", r=4, lora_alpha=16)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(fields))
+    file = (tmp_path / "adapter_model.safetensors").rename(tmp_path / "style.safetensors")
+    quarter = {name: before[name] + (after[name] - before[name]) / 4 for name in before}
+    assert farthest(patched(file, before), quarter) <= 2e-5
+
+
 def test_the_tensors_of_a_file_outrank_the_configuration(tmp_path: Path) -> None:
     """diffusion-pipe converts names and alphas, and leaves the configuration beside."""
     from safetensors.torch import load_file, save_file
