@@ -6,7 +6,7 @@ from typing import Final
 
 from catalog.weight_files.peft_config import CONFIG_KINDS, OFT, Configs
 
-_OFT_ALONE: Final = "OFT of peft without its adapter_config.json"
+_OFT_ALONE: Final = "OFT of OneTrainer, or of peft without adapter_config.json"
 """The configuration says how its numbers become rotations."""
 
 _KINDS: Final = tuple(

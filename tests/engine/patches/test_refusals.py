@@ -40,7 +40,7 @@ OTHERS = [
     ("lllite_unet_input_blocks_4_1.up.0.weight", "ControlNet-LLLite"),
     (f"{NAME}.p_layer.weight", "T-LoRA"),
     (f"{NAME}.lora_E", "AdaLoRA"),
-    (f"{NAME}.oft_R.weight", "OFT of peft without its adapter_config.json"),
+    (f"{NAME}.oft_R.weight", "OFT of OneTrainer, or of peft without adapter_config.json"),
     (f"{NAME}.oft_r", "OFT of peft before 0.16"),
     (f"{NAME}.oft_diag", "OFT of LyCORIS 1"),
     (f"{NAME}.vera_lambda_b", "VeRA"),
