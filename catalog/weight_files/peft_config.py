@@ -37,6 +37,7 @@ _LYCORIS: Final = frozenset(("LOHA", LOKR))
 _APPLIED: Final = frozenset((LORA, *_LYCORIS, OFT, "BOFT", "IA3"))
 _KIND_OF_METHOD: Final = {"ADALORA": "AdaLoRA", "VERA": "VeRA"}
 _OTHER_METHOD: Final = "another method of peft"
+_BIASES: Final = ("none", "all", "lora_only", "boft_only", "oft_only")
 _HARMLESS_STARTS: Final = frozenset(("gaussian", "eva", "orthogonal", "mica"))
 _KIND_OF_START: Final = (
     ("pissa", "PiSSA"),
@@ -86,6 +87,7 @@ class PeftConfig:
     dora: every LoRA module has a magnitude.
     series: terms of the Neumann series that OFT takes for its rotations; 0 for the exact inverse.
     bound: of the norm of OFT's rotations in all, 0.0 for none.
+    biases: the file has trained biases, which replace the model's.
     feedforward: patterns of the modules of which (IA)³ scales the input.
     """
 
@@ -99,6 +101,7 @@ class PeftConfig:
     dora: bool = False
     series: int = 5
     bound: float = 0.0
+    biases: bool = False
     feedforward: Patterns = NO_PATTERNS
 
     def scale(self, paths: tuple[str, ...], rank: int | None) -> float:
@@ -207,7 +210,7 @@ class _Fields:
         if method == "IA3":
             return PeftConfig(method, feedforward=self._feedforward())
         if method == "BOFT":
-            return PeftConfig(method)
+            return PeftConfig(method, biases=self._biases())
         lora = method not in _LYCORIS
         return PeftConfig(
             method,
@@ -218,6 +221,7 @@ class _Fields:
             ranks=self._patterns("rank_pattern"),
             root=lora and self._flag("use_rslora"),
             dora=lora and self._flag("use_dora"),
+            biases=lora and self._biases(),
         )
 
     def _variant(self) -> str | None:
@@ -240,7 +244,7 @@ class _Fields:
         terms = self._rank(_TERMS, self._fields.get(_TERMS, 5))
         bound = self._number("eps", 6e-5) if self._flag("coft") else 0.0
         series = terms if self._flag("use_cayley_neumann", default=True) else 0
-        return PeftConfig(OFT, series=series, bound=bound)
+        return PeftConfig(OFT, series=series, bound=bound, biases=self._biases())
 
     def _feedforward(self) -> Patterns:
         said = self._fields.get("feedforward_modules") or []
@@ -248,6 +252,12 @@ class _Fields:
         if not all(isinstance(name, str) for name in names):
             raise _bad(self._where, "feedforward_modules", said, "names of modules")
         return self._compiled("feedforward_modules", dict.fromkeys(names, 1.0))
+
+    def _biases(self) -> bool:
+        value = self._fields.get("bias", "none")
+        if value not in _BIASES:
+            raise _bad(self._where, "bias", value, f"one of {', '.join(_BIASES)}")
+        return bool(value != "none")
 
     def _number(self, field: str, default: float) -> float:
         value = self._fields.get(field, default)

@@ -12,6 +12,7 @@ from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import MalformedError, Shape, Stated
 from bot.engine.patches.changes import (
     BiasChange,
+    BiasReplaced,
     BiasScaled,
     Change,
     Decomposed,
@@ -99,7 +100,8 @@ def read(
     `subject.check_stop` raises.
     """
     header, configs = _checked(path, subject)
-    modules = modules_of(header, known, subject)
+    biases = any(config.biases for config in configs.values())
+    modules = modules_of(header, known, subject, biases=biases)
     reader = _Reader(header, configs, len(modules), bases, subject)
     plans = [reader.plan(module, module.target) for module in modules if module.target]
     if not plans:
@@ -236,6 +238,8 @@ class _Reader:
             scaled = isinstance(algorithm, algorithms.PeftIA3) and not algorithm.on_input
             if scaled and target.has_bias:
                 yield BiasScaled(target.part, f"{target.path}.bias", tensors["ia3_l"])
+        if "new_bias" in tensors:
+            yield BiasReplaced(target.part, f"{target.path}.bias", tensors["new_bias"])
         for role in ("diff_b", "b_norm", "up_bias"):
             if role in tensors:
                 scale = stated.scale if role == "up_bias" else 1.0

@@ -30,7 +30,7 @@ _SCALED: Final = (algorithms.LoRA, algorithms.LoHa, algorithms.LoKr, algorithms.
 """Products of factors, with a scale and perhaps a magnitude."""
 BOUNDED: Final = (algorithms.OFT, algorithms.BOFT)
 """Rotations, with an alpha that bounds them."""
-_BIASES: Final = frozenset(("diff_b", "b_norm", "up_bias"))
+_BIASES: Final = frozenset(("diff_b", "b_norm", "up_bias", "new_bias"))
 _SHARED: Final = _BIASES | {"alpha", "scalar", "magnitude"}
 _UNREAD: Final = frozenset(("alpha", "scalar"))
 """Roles that change nothing by themselves."""
@@ -73,15 +73,18 @@ class Plan:
     axis: int
 
 
-def modules_of(header: Header, known: Mapping[str, Target], subject: Subject) -> tuple[Module, ...]:
+def modules_of(
+    header: Header, known: Mapping[str, Target], subject: Subject, *, biases: bool
+) -> tuple[Module, ...]:
     """The modules of a file, in its order.
 
+    biases: as in `split`.
     Raises JobFailed for a tensor of unknown meaning, and for two tensors of one meaning.
     """
     spellings = Spellings(known)
     found: dict[str, dict[str, str]] = {}
     for tensor in header.shapes:
-        where = split(tensor)
+        where = split(tensor, biases=biases)
         if where is None:
             raise _unknown(tensor, subject)
         roles = found.setdefault(where[0], {})

@@ -83,14 +83,18 @@ _PIPELINES: Final = re.compile(r"(?:pipeline|pipe|model)[._]")
 """Names of the object that holds the networks, in files of hand-written trainers."""
 
 
-def split(tensor: str) -> tuple[str, str] | None:
+def split(tensor: str, *, biases: bool = False) -> tuple[str, str] | None:
     """A tensor's name → (name of its module, role of the tensor in it); None if it is unknown.
 
     A role is the same for all spellings: "down" stands for `lora_down.weight`,
     `_lora.down.weight`, `lora_A.weight` and `lora_A.default.weight`. The name of the module is
     without what peft, torch.compile and distributed training put around modules.
+
+    biases: whether peft's configuration says that there are trained ones.
     """
     where = _split(tensor)
+    if where is None and biases and tensor.endswith(".bias"):
+        where = tensor.removesuffix(".bias").removesuffix(".base_layer"), "new_bias"
     return where and (_WRAPPERS.sub("", f"{where[0]}.").removesuffix("."), where[1])
 
 

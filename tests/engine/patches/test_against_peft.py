@@ -49,7 +49,7 @@ def saved(folder: Path, kind: str, **options: Any) -> tuple[Any, Any]:
         for name, parameter in model.named_parameters():
             if "magnitude" in name or "ia3_l" in name or "boft_s" in name:
                 parameter.mul_(torch.rand_like(parameter) * 3.0 + 0.5)
-            elif "base_layer" not in name:
+            elif "base_layer" not in name or (name.endswith("bias") and "bias" in options):
                 parameter.copy_(torch.randn_like(parameter) * 0.2)
     model.save_pretrained(folder)
     again = Network().eval()
@@ -87,6 +87,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         {"r": 4, "lora_alpha": 9, "use_rslora": True, "rank_pattern": {"conv": 2}},
     ),
     ("LoraConfig", {"r": 4}),
+    ("LoraConfig", {"r": 4, "bias": "all"}),
+    ("LoraConfig", {"r": 4, "bias": "lora_only", "use_dora": True}),
     ("LoHaConfig", {"r": 4, "alpha": 16}),
     ("LoHaConfig", {"r": 4, "alpha": 16, "use_effective_conv2d": True}),
     ("LoHaConfig", {"r": 4, "alpha": 1, "alpha_pattern": {"conv": 12}}),
@@ -102,7 +104,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("OFTConfig", {"oft_block_size": 8, "num_cayley_neumann_terms": 3}),
     ("OFTConfig", {"oft_block_size": 8, "block_share": True}),
     ("OFTConfig", {"oft_block_size": 8, "coft": True, "eps": 0.3}),
+    ("OFTConfig", {"oft_block_size": 8, "bias": "oft_only"}),
     ("BOFTConfig", {"boft_block_size": 8}),
+    ("BOFTConfig", {"boft_block_size": 8, "bias": "boft_only"}),
     ("BOFTConfig", {"boft_block_num": 4, "boft_block_size": 0}),
     ("IA3Config", {"feedforward_modules": []}),
     ("IA3Config", {"feedforward_modules": list(WEIGHTS)}),
@@ -204,6 +208,7 @@ BROKEN: list[tuple[Any, str]] = [
     ({"alpha_pattern": {"[": 1}}, "alpha_pattern must be paths or simple patterns"),
     ({"init_lora_weights": "magic"}, "init_lora_weights must be one of true, false"),
     ({"init_lora_weights": [1]}, "init_lora_weights must be one of true, false"),
+    ({"bias": "some"}, "bias must be one of none, all, lora_only"),
     ({"peft_type": None}, "peft_type must be the name of a method, got None"),
     ("{", "is not JSON"),
     ([1], "is not a JSON object"),
