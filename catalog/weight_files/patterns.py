@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _LITERAL: Final = re.compile(r"\^?(?:\w|-|\\?\.)+\$?")
-_ELABORATE: Final = re.compile(r"\)\s*[*+{]|\(\?|\\[1-9]|[*+}][*+]")
+_ELABORATE: Final = re.compile(r"\)\s*[*+{]|\(\?|\\[1-9]|[*+}][*+]|\[\[|--|&&|~~|\|\|")
 _REPEATS: Final = re.compile(r"[*+{]")
 _LENGTH_MAX: Final = 200
 """Characters of a pattern and of a path; SDXL's longest path has 75."""
