@@ -199,7 +199,9 @@ class _Reader:
 
     def lacks_scale(self, plan: Plan) -> bool:
         """Whether a module was saved by peft, without the configuration that tells its scale."""
-        if plan.rank is None or "alpha" in plan.roles or self._scales.config(plan.target):
+        if plan.rank is None or "alpha" in plan.roles:
+            return False
+        if self._scales.of_peft(plan.name, plan.target, plan.rank) is not None:
             return False
         return any(key.startswith(_OF_PEFT) for key in plan.roles.values())
 

@@ -256,6 +256,29 @@ def test_an_alpha_alone_may_be_in_the_metadata(
     torch.testing.assert_close(got, expected)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "metadata", "unscaled"),
+    [
+        ("base_model.model.", {}, True),
+        ("base_model.model.", {"ss_network_alpha": "2"}, True),
+        ("base_model.model.", {"lora_alpha": "2"}, False),
+        ("base_model.model.", {"lora_adapter_metadata": '{"unet.lora_alpha": 2}'}, False),
+        ("", {}, False),
+    ],
+)
+def test_a_lora_of_peft_without_its_scale_is_known(
+    tmp_path: Path, prefix: str, metadata: dict[str, str], *, unscaled: bool
+) -> None:
+    from bot.engine.patches import read
+
+    tensors = {
+        f"{prefix}{NAME}.lora_A.weight": torch.ones(4, 16),
+        f"{prefix}{NAME}.lora_B.weight": torch.ones(32, 4),
+    }
+    path = save(tmp_path / "x.safetensors", tensors, metadata or None)
+    assert read(path, known(LINEAR), BASES, subject()).unscaled == unscaled
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"unet.lora_alpha": "no number"}'])
 def test_metadata_of_unknown_meaning_is_refused(tmp_path: Path, text: str) -> None:
     from bot.errors import JobFailed
