@@ -8,6 +8,7 @@ defaults of peft.
 """
 
 import math
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,21 +122,21 @@ Configs = Mapping[str, PeftConfig]
 
 
 def config_file(weights: Path) -> Path | None:
-    """peft's configuration of an adapter file, if there is one.
+    """peft's configuration of an adapter file, if there is one. Raises OSError.
 
     It belongs to the file that peft names, or to the only adapter of its folder.
     """
     beside = weights.with_name(CONFIG_FILE)
     try:
-        if not beside.is_file():
+        if not stat.S_ISREG(beside.stat().st_mode):
             return None
-        if weights.name == WEIGHTS_FILE:
-            return beside
-        others = (p for p in weights.parent.iterdir() if p.name != weights.name)
-        alone = not any(other.suffix.lower() == ".safetensors" for other in others)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return beside if alone else None
+    if weights.name != WEIGHTS_FILE:
+        others = (path.suffix for path in weights.parent.iterdir() if path.name != weights.name)
+        if any(suffix.lower() == ".safetensors" for suffix in others):
+            return None
+    return beside
 
 
 def read_configs(weights: Path, metadata: Mapping[str, str]) -> Configs:
@@ -145,10 +146,10 @@ def read_configs(weights: Path, metadata: Mapping[str, str]) -> Configs:
     """
     if "lora_adapter_metadata" in metadata:
         return _of_metadata(metadata["lora_adapter_metadata"])
-    beside = config_file(weights)
-    if beside is None:
-        return {}
     try:
+        beside = config_file(weights)
+        if beside is None:
+            return {}
         with beside.open("rb") as file:
             raw = file.read(CONFIG_MAX + 1)
     except OSError as error:

@@ -184,6 +184,25 @@ def test_the_tensors_of_a_file_outrank_the_configuration(tmp_path: Path) -> None
     assert farthest(patched(file, before), halved) <= 2e-5
 
 
+def test_a_configuration_that_cannot_be_read_is_not_an_absent_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    saved(tmp_path, "LoraConfig", r=4)
+    real = Path.stat
+
+    def failing(path: Path, **options: Any) -> Any:
+        if path.name == "adapter_config.json":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", failing)
+    failure = refused(tmp_path / "adapter_model.safetensors", known())
+    assert failure.code == "adapter.bad_config"
+    assert "cannot be opened (Input/output error)" in str(failure.params["reason"])
+
+
 def test_a_dora_without_its_magnitudes_is_broken(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
