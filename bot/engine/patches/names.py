@@ -155,7 +155,5 @@ def paths_of(module: str, target: Target) -> tuple[str, ...]:
     transformers 4 has the layers of all text encoders under `text_model`, transformers 5 not all.
     """
     bare = target.path.removeprefix("text_model.")
-    inside = dict.fromkeys(
-        (module.removeprefix(f"{target.part}."), target.path, bare, f"text_model.{bare}")
-    )
-    return (module, *inside, *(f"{target.part}.{path}" for path in inside))
+    spelled = (module, module.removeprefix(f"{target.part}."), target.path)
+    return tuple(dict.fromkeys((*spelled, bare, f"text_model.{bare}")))
