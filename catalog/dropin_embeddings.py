@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from catalog.dropins import HeaderCache, free_key, path_of, real, slug, weight_files
+from catalog.dropins import free_key, path_of, real, slug, weight_files
 from catalog.families import FAMILIES
+from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
 from catalog.misfit import embedding_misfit
@@ -46,12 +47,13 @@ def find_embeddings(
 
     astray: files among the LoRAs that are embeddings. claimed: resolved paths of files that entries
     of the catalog name; these are skipped. keys: in use. headers: the cache to use; updated.
+    Raises OSError as `dropins.find`.
     """
     entries: list[EmbeddingEntry] = []
     facts: dict[str, EmbeddingFacts] = {}
     problems = [*_pickles(models_dir)]
     taken = set(keys)
-    listed = weight_files(models_dir, EMBEDDINGS)
+    listed = weight_files(models_dir / EMBEDDINGS, problems)
     free = [file for file in (*listed, *astray) if real(file) not in claimed]
     pairs = _pairs(free, headers)
     seconds = {second for second, _ in pairs.values()}

@@ -4,151 +4,34 @@ import os
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from catalog.disk import is_absent, may_pass
+from catalog.headers import HeaderCache
 from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
+from catalog.schedulers import FITTING
 from catalog.schema import AdapterEntry, ModelEntry, explain
-from catalog.sidecars import Sidecar, Sidecars
+from catalog.sidecars import Sidecar
 from catalog.snapshot import Problem
 from catalog.weight_files import (
     EMBEDDING,
+    WEIGHTS_FILE,
     AdapterFacts,
-    CheckpointFacts,
-    EmbeddingFacts,
     HeaderError,
-    Refusal,
-    UnreadableFile,
-    adapter_facts,
-    checkpoint_facts,
-    embedding_facts,
-    paired_facts,
-    read_header,
 )
 from catalog.weight_files.base_models import in_words
-from catalog.weight_files.pipeline import WATCHED, folder_refusal
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
-
-Stamp = tuple[str, int, int]
-"""Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
-Said = TypeVar("Said")
-
-
-@dataclass(slots=True)
-class HeaderCache:
-    """What the headers of weight files, and the files next to them, said between two reads."""
-
-    _checkpoints: dict[Stamp, CheckpointFacts | HeaderError] = field(default_factory=dict)
-    _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
-    _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
-    _folders: dict[Path, tuple[tuple[Stamp, ...], Refusal | None]] = field(default_factory=dict)
-    sidecars: Sidecars = field(default_factory=Sidecars)
-
-    def checkpoint(self, file: Path) -> CheckpointFacts:
-        """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
-
-        def read() -> CheckpointFacts:
-            try:
-                return checkpoint_facts(file, read_header(file))
-            except HeaderError:
-                raise
-            except OSError as error:
-                raise UnreadableFile(f"it cannot be read ({error.strerror or error})") from error
-
-        return _once(self._checkpoints, file, read)
-
-    def folder(self, folder: Path) -> Refusal | None:
-        """Why a folder in diffusers' layout cannot be used; None if it can.
-
-        Raises OSError if its configurations cannot be read.
-        """
-        files = [folder / name for name in WATCHED]
-        stamps = tuple(_stamp(file, file.stat()) for file in files if file.is_file())
-        known = self._folders.get(folder)
-        if known is None or known[0] != stamps:
-            known = self._folders[folder] = (stamps, folder_refusal(folder))
-        return known[1]
-
-    def facts(self, file: Path) -> AdapterFacts:
-        """What an adapter file says about itself. Raises HeaderError if the file is broken."""
-
-        def read() -> AdapterFacts:
-            header = read_header(file)
-            return adapter_facts(header.shapes, header.metadata)
-
-        return _once(self._facts, file, read)
-
-    def embedding(self, file: Path, *, surely: bool = True) -> EmbeddingFacts:
-        """What an embedding file says about itself. surely: see `embedding_facts`.
-
-        Raises HeaderError if the file is broken or something else.
-        """
-
-        def read() -> EmbeddingFacts:
-            facts = embedding_facts(read_header(file), surely=surely)
-            if facts is None:
-                raise HeaderError("it is not an embedding (textual inversion)")
-            return facts
-
-        return _once(self._embeddings, file, read)
-
-    def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
-        """What an embedding in two files says about itself; None if they are no such files."""
-        try:
-            if self.embedding(first).vectors or self.embedding(second).vectors:
-                return None
-            return paired_facts(read_header(first), read_header(second))
-        except HeaderError:
-            return None
-
-    @property
-    def stamps(self) -> tuple[Stamp, ...]:
-        """Stamps of the files that were read, valid or not."""
-        folders = (stamp for stamps, _ in self._folders.values() for stamp in stamps)
-        return tuple(dict.fromkeys((*self._facts, *self._embeddings, *self._checkpoints, *folders)))
-
-    def forget_all_but(self, files: Collection[Path]) -> None:
-        """Drop everything that is cached for other files and folders."""
-        kept = {str(file) for file in files}
-        self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
-        self._embeddings = {s: said for s, said in self._embeddings.items() if s[0] in kept}
-        self._checkpoints = {
-            stamp: said for stamp, said in self._checkpoints.items() if stamp[0] in kept
-        }
-        self._folders = {
-            folder: said for folder, said in self._folders.items() if str(folder) in kept
-        }
-        self.sidecars.forget_all_but(files)
-
-
-def _stamp(file: Path, status: os.stat_result) -> Stamp:
-    return (str(file), status.st_size, status.st_mtime_ns)
-
-
-def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
-    """The result of `read` for `file`, cached until the file changes."""
-    try:
-        status = file.stat()
-    except OSError as error:
-        raise HeaderError(f"it cannot be opened ({error.strerror})") from None
-    stamp = _stamp(file, status)
-    if stamp not in known:
-        try:
-            known[stamp] = read()
-        except HeaderError as error:
-            known[stamp] = error
-    said = known[stamp]
-    if isinstance(said, HeaderError):
-        raise HeaderError(str(said))
-    return said
+_SAVED_FILES: Final = (WEIGHTS_FILE, "pytorch_lora_weights.safetensors")
+"""What peft and diffusers call the one adapter file of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +50,43 @@ class Found:
     astray: tuple[Path, ...] = ()
 
 
-def weight_files(models_dir: Path, folder: str) -> list[Path]:
-    """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent."""
-    return _weights_of(models_dir / folder, _names_in(models_dir / folder))
+def weight_files(folder: Path, problems: list[Problem]) -> list[Path]:
+    """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent.
+
+    problems: gets why the folder cannot be listed. Raises OSError if it may be listed later.
+    """
+    return _weights_of(folder, _names_in(folder, problems))
 
 
-def _names_in(folder: Path) -> set[str]:
+def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}
-    except OSError:
+    except OSError as error:
+        if may_pass(error):
+            raise
+        if not is_absent(error):
+            reason = f"the folder cannot be listed ({error.strerror})"
+            problems.append(Problem(str(folder), folder.name, reason))
         return set()
 
 
 def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
     found = (n for n in names if n.lower().endswith(".safetensors") and not n.startswith("."))
     return [folder / name for name in sorted(found)]
+
+
+def adapter_folders(models_dir: Path) -> list[Path]:
+    """The adapter files of folders in the drop-in folder, as peft and diffusers save them."""
+    try:
+        with os.scandir(models_dir / LORAS) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            )
+    except OSError:
+        return []
+    files = (models_dir / LORAS / name / file for name in names for file in _SAVED_FILES)
+    return [file for file in files if file.is_file()]
 
 
 def find(
@@ -198,33 +102,37 @@ def find(
     claimed: resolved paths of files that entries of the catalog name; these are skipped.
     model_keys, adapter_keys: keys in use, including those of disabled and broken entries.
     headers: the cache to use; updated.
+    Raises OSError if the folders cannot be read now, but may be later.
     """
+    folders = adapter_folders(models_dir)
     models: list[ModelEntry] = []
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
     astray: list[Path] = []
-    names = {folder: _names_in(models_dir / folder) for folder in (CHECKPOINTS, LORAS)}
+    names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
     others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
-        for file in files[folder]:
-            if real(file) in claimed:
+        for file in (*files[folder], *(folders if folder == LORAS else ())):
+            stem = file.parent.name if file in folders else file.stem
+            if real(file) in claimed or (file in folders and real(file.parent) in claimed):
                 continue
-            said = AdapterFacts()
+            said, prediction = AdapterFacts(), None
             try:
                 if folder == CHECKPOINTS:
-                    title = headers.checkpoint(file).title
+                    judged = headers.checkpoint(file)
+                    title, prediction = judged.title, judged.prediction
                 else:
                     said = headers.facts(file)
                     if _is_embedding(file, said, headers):
                         astray.append(file)
                         continue
-                    title = said.title
+                    title = said.title or (stem if file in folders else "")
             except HeaderError as error:
-                problems.append(Problem(str(file), slug(file.stem), f"not offered: {error}"))
+                problems.append(Problem(str(file), slug(stem), f"not offered: {error}"))
                 continue
-            key, wanted = free_key(file.stem, taken), slug(file.stem)
+            key, wanted = free_key(stem, taken), slug(stem)
             taken.add(key)
             if key != wanted:
                 problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
@@ -242,6 +150,9 @@ def find(
             }
             try:
                 if folder == CHECKPOINTS:
+                    # Others need no word in the entry: any sampler fits them.
+                    if prediction in FITTING:
+                        fields["prediction"] = prediction
                     models.append(ModelEntry(**fields))
                 else:
                     adapters.append(AdapterEntry(**fields, **_stated(said, beside)))
@@ -253,7 +164,7 @@ def find(
         tuple(adapters),
         tuple(problems),
         MappingProxyType(facts),
-        (*files[CHECKPOINTS], *files[LORAS]),
+        (*files[CHECKPOINTS], *files[LORAS], *folders),
         tuple(astray),
     )
 

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from catalog.dropins import HeaderCache
+from catalog.disk import is_scarce
+from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
 from catalog.unfit import Unfit
@@ -46,22 +47,39 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
 
 def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
     place = locate(model.path, models_dir, model.weight_name, model.revision)
-    with contextlib.suppress(HeaderError, OSError):
+    with _unjudged_if_unreadable():
         if file := checkpoint_file(place, model.weight_name):
-            facts = headers.checkpoint(file)
-            refusal = facts.unfit(vae=model.vae_path is not None, config=model.config is not None)
+            refusal = headers.checkpoint(file).unfit(
+                vae=model.vae_path is not None,
+                config=model.config is not None,
+                prediction=model.prediction is not None,
+            )
             if refusal:
                 return Unfit(file.name, refusal)
-        elif place.path and (refusal := headers.folder(place.path)):
-            return Unfit(_folder_name(place, model), refusal)
+        elif place.path:
+            refusal = headers.folder(place.path)
+            if refusal and not (refusal.of_training and model.prediction):
+                return Unfit(_folder_name(place, model), refusal)
     if model.vae_path is None:
         return None
-    with contextlib.suppress(HeaderError, OSError):
+    with _unjudged_if_unreadable():
         file = checkpoint_file(locate(model.vae_path, models_dir), None)
         if file and not (facts := headers.checkpoint(file)).holds_vae:
             advice = f"vae_path of {model.key} must be a VAE for SDXL"
             return Unfit(file.name, Refusal(facts.what, advice))
     return None
+
+
+@contextlib.contextmanager
+def _unjudged_if_unreadable() -> Iterator[None]:
+    """Whether a file is broken is found out, and said, elsewhere."""
+    try:
+        yield
+    except HeaderError:
+        pass
+    except OSError as error:
+        if is_scarce(error):
+            raise
 
 
 def _folder_name(place: Location, model: ModelEntry) -> str:

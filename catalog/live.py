@@ -8,9 +8,12 @@ from typing import Never
 
 from catalog import dropins
 from catalog.dropin_embeddings import EMBEDDINGS
+from catalog.headers import HeaderCache, Stamp, stamp_of
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.sidecars import SUFFIXES
-from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
+from catalog.weight_files import CONFIG_FILE
+from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +21,8 @@ REPORTED = 20
 """How many problems to log at most each time the catalog is read."""
 
 _Stamp = tuple[str, int, int, int]
-_READ = (".safetensors", *SUFFIXES)
+_Seen = tuple[tuple[_Stamp, ...], tuple[Stamp, ...]]
+_READ = (".safetensors", *SUFFIXES, *BESIDE_CHECKPOINTS)
 
 
 class LiveCatalog:
@@ -33,8 +37,9 @@ class LiveCatalog:
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
-        self._headers = dropins.HeaderCache()
-        self._seen = self._stamps(), self._changed()
+        self._headers = HeaderCache()
+        self._complaint = ""
+        self._seen: _Seen | None = self._stamps(), self._changed()
         self._current = self._read()
         _report(self._current.problems, ())
 
@@ -59,10 +64,16 @@ class LiveCatalog:
             if self._current.default and not fresh.default:
                 first = fresh.problems[0] if fresh.problems else "it is empty"
                 raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
+        except CatalogUnreadable as error:
+            self._seen = None  # nothing may change until it can be read
+            if str(error) != self._complaint:
+                log.error("Keeping the last good catalog: %s", error)
+            self._complaint = str(error)
+            return False
         except CatalogError as error:
             log.error("The changed catalog cannot be used, keeping the last good one: %s", error)
             return False
-        self._seen = seen[0], self._changed()
+        self._seen, self._complaint = (seen[0], self._changed()), ""
         _report(fresh.problems, self._current.problems)
         self._current = fresh
         log.info("Catalog reloaded: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
@@ -88,18 +99,20 @@ class LiveCatalog:
         stamps = [_stamp(self._catalog_dir / file) for file in files]
         for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS):
             stamps += _listing(self._models_dir / folder)
+        for file in dropins.adapter_folders(self._models_dir):
+            stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
         return tuple(stamps)
 
-    def _changed(self) -> tuple[dropins.Stamp, ...]:
+    def _changed(self) -> tuple[Stamp, ...]:
         """Files outside the drop-in folders that have changed since they were read."""
         folders = (dropins.LORAS, dropins.CHECKPOINTS, EMBEDDINGS)
         listed = {str(self._models_dir / name) for name in folders}
         known = [
             stamp for stamp in self._headers.stamps if stamp[0].rpartition(os.sep)[0] not in listed
         ]
-        now = [_stamp(Path(path))[:3] for path, _, _ in known]
+        now = [_with_config(Path(path)) for path, _, _ in known]
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 
 
@@ -109,6 +122,13 @@ def _stamp(file: Path) -> _Stamp:
     except OSError:
         return (str(file), -1, -1, -1)
     return (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _with_config(file: Path) -> Stamp:
+    try:
+        return stamp_of(file)
+    except OSError:
+        return (str(file), -1, -1)
 
 
 def _listing(folder: Path) -> list[_Stamp]:

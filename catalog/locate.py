@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
-from catalog.weight_files import HeaderError, read_header
+from catalog.weight_files import HeaderError, read_configs, read_header
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -189,7 +189,10 @@ def problems_of(
     Lists folders and reads the header of a local .safetensors file; never raises.
     """
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
-    problems = [*_problems_of_path("path", entry.path, models_dir, found, entry.weight_name)]
+    adapter = isinstance(entry, AdapterEntry)
+    problems = _problems_of_path(
+        "path", entry.path, models_dir, found, entry.weight_name, adapter=adapter
+    )
     if not isinstance(entry, ModelEntry):
         if found.kind == "folder" and found.path and entry.weight_name is None:
             problems += _problems_of_choice(found.path)
@@ -215,20 +218,28 @@ def problems_of(
 
 
 def _problems_of_path(
-    field: str, path: str, models_dir: Path, found: Location, weight_name: str | None
+    field: str,
+    path: str,
+    models_dir: Path,
+    found: Location,
+    weight_name: str | None,
+    *,
+    adapter: bool = False,
 ) -> list[str]:
     if found.kind == "missing":
         return [f"{field} {_why_missing(path, models_dir, weight_name)}"]
     if found.kind == "file" and found.path:
-        return _problems_of_file(field, found.path)
+        return _problems_of_file(field, found.path, adapter=adapter)
     if found.kind == "folder" and found.path and weight_name:
-        return _problems_of_file("weight_name", found.path / weight_name)
+        return _problems_of_file("weight_name", found.path / weight_name, adapter=adapter)
     return []
 
 
-def _problems_of_file(field: str, path: Path) -> list[str]:
+def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[str]:
     try:
-        read_header(path)
+        header = read_header(path)
+        if adapter:
+            read_configs(path, header.metadata)
     except HeaderError as error:
         return [f"{field} {str(path)!r} cannot be read: {error}"]
     return []
@@ -243,7 +254,7 @@ def _problems_of_choice(folder: Path) -> list[str]:
         return [f"path {str(folder)!r} contains no .safetensors file"]
     if len(files) > 1:
         return [f"weight_name must name a file in {str(folder)!r}: {', '.join(files[:5])}"]
-    return []
+    return _problems_of_file("path", folder / files[0], adapter=True)
 
 
 def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:

@@ -12,13 +12,15 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog import dropins
+from catalog.disk import may_pass
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
+from catalog.headers import HeaderCache
 from catalog.judging import files_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
-from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
 from catalog.unfit import Unfit
 from catalog.weight_files import AdapterFacts, HeaderError
 
@@ -47,14 +49,24 @@ def read_catalog(
     models_dir: Path,
     *,
     demos: Demos = "hidden",
-    headers: dropins.HeaderCache | None = None,
+    headers: HeaderCache | None = None,
 ) -> Catalog:
     """Read the TOML files of `catalog_dir`, and the drop-ins of `models_dir`.
 
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated.
-    Raises CatalogError if a file is missing, unreadable or not TOML.
+    Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
+    may be read later.
     """
+    try:
+        return _read_catalog(catalog_dir, models_dir, demos, headers or HeaderCache())
+    except OSError as error:
+        raise CatalogUnreadable(f"the models and LoRAs cannot be read now: {error}") from error
+
+
+def _read_catalog(
+    catalog_dir: Path, models_dir: Path, demos: Demos, headers: HeaderCache
+) -> Catalog:
     file = catalog_dir / MODELS_FILE
     data = _parse(file)
     models = _read(file, data, "models", ModelEntry)
@@ -66,7 +78,6 @@ def read_catalog(
         models.entries, adapters.entries = _first(models.entries), _first(adapters.entries)
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
-    headers = headers or dropins.HeaderCache()
     embedding_file = catalog_dir / EMBEDDINGS_FILE
     written = _parse(embedding_file) if embedding_file.exists() else {}
     embeddings = _read(embedding_file, written, "embeddings", EmbeddingEntry)
@@ -123,7 +134,7 @@ def _embeddings(
     entries: Mapping[str, EmbeddingEntry],
     files: Mapping[str, Path],
     found: FoundEmbeddings,
-    headers: dropins.HeaderCache,
+    headers: HeaderCache,
 ) -> Embeddings:
     facts = dict(found.facts)
     for key, file in files.items():
@@ -157,6 +168,8 @@ def _parse(file: Path) -> dict[str, Any]:
         text = file.read_bytes().decode("utf-8-sig")
         return tomllib.loads(text)
     except OSError as error:
+        if may_pass(error):
+            raise
         raise CatalogError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{file} is not UTF-8 text: byte {error.start}") from None
@@ -240,7 +253,7 @@ def _files(
     return {key: file for key, file in located if file is not None}
 
 
-def _facts(files: Mapping[str, Path], headers: dropins.HeaderCache) -> dict[str, AdapterFacts]:
+def _facts(files: Mapping[str, Path], headers: HeaderCache) -> dict[str, AdapterFacts]:
     facts = {}
     for key, file in files.items():
         # Errors in the file of an entry are reported by `problems_of`.

@@ -18,6 +18,10 @@ class CatalogError(Exception):
     """The catalog cannot be read at all; the message names the file and the reason."""
 
 
+class CatalogUnreadable(CatalogError):
+    """It cannot be read now, but perhaps later: too many files are open, or a disk is away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why an entry is left out, or what about it the owner probably did not intend.

@@ -22,7 +22,7 @@ def of_adapters(
     read: Sequence[AdapterFile],
     encoders: Mapping[str, Any],
 ) -> tuple[Notice, ...]:
-    """For adapters that fit only in part: how much took effect, then why the rest did not.
+    """For adapters: how much took effect, why the rest did not, whether the scale is a guess.
 
     encoders: the model's text encoders, which the embeddings inside an adapter have to fit.
     """
@@ -44,6 +44,8 @@ def of_adapters(
                         code, {"adapter": subject.key, "count": len(modules), "example": example}
                     )
                 )
+        if file.unscaled:
+            notices.append(Notice("adapter.no_scale", {"adapter": subject.key}))
         others = [token for token, each in file.embeddings.items() if not each.fits(encoders)]
         if unused := (*file.unused, *others):
             shown = _listed(unused)

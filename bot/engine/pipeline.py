@@ -38,11 +38,12 @@ from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
+from catalog.weight_files import config_file
 from catalog.weight_files.prediction import Training
 
-ENGINE: Final = "2"
+ENGINE: Final = "3"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
-to the weights in one operation."""
+to the weights in one operation, and since 3, their scales may stand beside the file."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -211,7 +212,7 @@ class Pipeline:
     def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download those that are missing."""
         entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
-        pictures = {sha256: _decoded(data) for sha256, data in order.pictures.items()}
+        pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
         files, family = self._model_files(entry, subject), family_of(entry)
         training = training_of(files, family, entry, subject)
         adapters = []
@@ -289,6 +290,8 @@ class Pipeline:
         whole, data = self._hashes.of_adapter(
             path, lambda: patches.check_header(path, subject).data_start, tick
         )
+        if config := config_file(path):
+            whole = self._hashes.of_files(path.parent, (path, config), tick)
         return Weights(subject.key, whole, data[:12])
 
     def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
@@ -371,15 +374,6 @@ class Pipeline:
             report=needed.subject.report,
             check_stop=check_stop,
         )
-
-
-def _decoded(png: bytes) -> Image:
-    """Decode an input image. Raises JobFailed when it is not a complete PNG file."""
-    try:
-        with PIL.Image.open(io.BytesIO(png), formats=("PNG",)) as file:
-            return file.convert("RGB")
-    except (OSError, ValueError):
-        raise JobFailed("picture.gone") from None
 
 
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:

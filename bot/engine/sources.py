@@ -13,6 +13,7 @@ from bot.engine.subject import Subject, public
 from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.locate import locate, locate_entry, second_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
+from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Sources:
         )
 
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
-        """The adapter's one file."""
+        """The adapter's one file. peft's configuration of it lies beside it, if it has one."""
         return self._one_file(entry, entry.weight_name, subject)
 
     def embedding(self, entry: EmbeddingEntry, subject: Subject) -> Source:
@@ -141,7 +142,7 @@ class Sources:
     ) -> Path:
         source = self._find(
             entry.path,
-            lambda names: single_file(names, name),
+            lambda names: adapter_files(names, name),
             subject,
             name,
             entry.revision,
@@ -257,6 +258,16 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
         raise Unfit("reference.incomplete", part=config)
     weights = _weight_files(names, f"{entry.encoder}/", "model", half=half)
     return (*single_file(names, entry.weight_name), config, *sorted(weights))
+
+
+def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
+    """The single file of an adapter, and peft's configuration if it is for this file."""
+    (chosen,) = single_file(names, weight_name)
+    folder = PurePosixPath(chosen).parent
+    config = (folder / CONFIG_FILE).as_posix()
+    beside = [n for n in names if n.endswith(".safetensors") and PurePosixPath(n).parent == folder]
+    own = PurePosixPath(chosen).name == WEIGHTS_FILE or beside == [chosen]
+    return (chosen, config) if own and config in names else (chosen,)
 
 
 def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ ai-toolkit and diffusers/peft write; shapes outrank metadata, which anyone may e
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from catalog.weight_files import algorithms, base_models, training
@@ -32,6 +33,7 @@ from catalog.weight_files.embedding import (
     is_bare_embedding,
 )
 from catalog.weight_files.parts import model_kind
+from catalog.weight_files.peft_config import OFT, Configs
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
@@ -50,10 +52,19 @@ _ALGORITHM_OF_PART: Final = {
     **dict.fromkeys(("w_norm", "b_norm"), NORM),
     **dict.fromkeys(("a1", "a2", "b1", "b2"), GLORA),
     "oft_blocks": DIAG_OFT,
-    "on_input": IA3,
+    **dict.fromkeys(("boft_R", "boft_s"), BOFT),
+    **dict.fromkeys(("on_input", "ia3_l"), IA3),
 }
 _WRAPPERS: Final = frozenset({"weight", "bias", "default", "*"})
 """Suffixes of names that carry no information: `default` is the adapter's name in peft."""
+
+_NAMED_WEIGHTS: Final = frozenset({"lora_A", "lora_B", "lora_magnitude_vector"})
+_NAMED: Final = frozenset(
+    part
+    for part in _ALGORITHM_OF_PART
+    if part.startswith(("hada_", "lokr_", "boft_", "ia3_", "lora_magnitude"))
+)
+"""Tensors that peft gives the name of an adapter, behind which nothing follows."""
 
 _RANK_FIRST: Final = frozenset({"lora_down", "lora_A", "hada_w1_b", "lokr_w1_b", "lokr_w2_b", "a2"})
 _TUCKER: Final = frozenset({"lora_mid", "hada_t1", "lokr_t2"})
@@ -101,10 +112,13 @@ class AdapterFacts:
         return tuple(words.values())[: training.WORDS_MAX]
 
 
-def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
+def adapter_facts(
+    shapes: Shapes, metadata: Mapping[str, str], configs: Configs = MappingProxyType({})
+) -> AdapterFacts:
     """Identify an adapter file from its header. Never raises.
 
-    shapes: of every tensor by name. metadata: as in the file, untrusted.
+    shapes: of every tensor by name. metadata: as in the file, untrusted. configs: from
+    `read_configs`.
     """
     found: set[str] = set()
     ranks: Counter[int] = Counter()
@@ -121,7 +135,7 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             if part in _WRAPPERS:
                 module, _, part = module.rpartition(".")
             if part not in _ALGORITHM_OF_PART:
-                module, part = _unusual(module, part)
+                module, part = _unusual(module, part, named=name.endswith((".weight", ".bias")))
             if part not in _ALGORITHM_OF_PART:
                 bundle |= name.startswith(BUNDLE)
                 strange.append(name)
@@ -142,7 +156,9 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
             conv_ranks[shape[0]] += 1
         if part in _OF_INPUT and base_models.reads_text(module):
             readers.setdefault(module, {})[part] = shape
-    kind = unsupported_kind(strange)
+    if any(config.method == OFT for config in configs.values()):
+        found.add(DIAG_OFT)
+    kind = unsupported_kind(strange, configs)
     if not kind and not found and is_bare_embedding(shapes):
         kind = EMBEDDING
     structure = base_models.of_tensors(shapes, readers)
@@ -162,12 +178,15 @@ def adapter_facts(shapes: Shapes, metadata: Mapping[str, str]) -> AdapterFacts:
     )
 
 
-def _unusual(module: str, part: str) -> tuple[str, str]:
-    """Module and part, in the common form, of a tensor name with an unusual suffix."""
+def _unusual(module: str, part: str, *, named: bool) -> tuple[str, str]:
+    """Module and part, in the common form, of a tensor name with an unusual suffix.
+
+    named: whether it ended in `.weight` or `.bias`, before which peft puts an adapter's name.
+    """
     if part in {"down", "up"} and module.endswith(("lora", "lora_linear_layer")):
         return module, f"lora_{part}"  # diffusers before peft: `attn2.processor.to_k_lora.down`
-    if part in _WRAPPERS:
-        head, _, tail = module.rpartition(".")
+    head, _, tail = module.rpartition(".")
+    if part in _WRAPPERS or tail in _NAMED or (named and tail in _NAMED_WEIGHTS):
         return head, tail
     return module, part
 

@@ -3,27 +3,25 @@
 Shapes and names outrank metadata, which anyone may edit; metadata only gives the title.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
 from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
-from catalog.weight_files.refusal import ONLY_SDXL, Refusal
+from catalog.weight_files.prediction import UnknownTraining
+from catalog.weight_files.refusal import ONLY_SDXL, Refusal, unclear_training
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 TEXT_ENCODERS: Final = "text encoders"
-
-REFUSALS: Final[tuple[Callable[[Path, Header], str | None], ...]] = ()
-"""Further reasons why an SDXL checkpoint cannot be used, from its path and header: clauses such
-as "its weights cannot be read"; the first counts."""
 
 ENCODERS: Final = (
     ("conditioner.embedders.0.", "conditioner.embedders.1."),
@@ -45,6 +43,8 @@ class CheckpointFacts:
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
     holds_vae: whether it can be the `vae_path` of a model.
+    prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
+    unclear: why that is not known; None if it is.
     title: its name in the words of who trained it, "" if there is none.
     """
 
@@ -53,12 +53,15 @@ class CheckpointFacts:
     config: str = ""
     refusal: Refusal | None = None
     holds_vae: bool = False
+    prediction: str | None = None
+    unclear: Refusal | None = None
     title: str = ""
 
-    def unfit(self, *, vae: bool, config: bool) -> Refusal | None:
+    def unfit(self, *, vae: bool, config: bool, prediction: bool = False) -> Refusal | None:
         """Why it cannot be used as a checkpoint; None if it can.
 
-        vae, config: whether its entry names a VAE, and a configuration.
+        vae, config, prediction: whether its entry names a VAE, a configuration, and what it was
+        trained to predict.
         """
         if self.refusal:
             return self.refusal
@@ -70,7 +73,7 @@ class CheckpointFacts:
         if self.config and not config:
             advice = f'give it an entry with config = "{self.config}" in models.toml'
             return Refusal(f"{self.what} with fewer layers than SDXL", advice)
-        return None
+        return None if prediction else self.unclear
 
 
 def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
@@ -87,13 +90,20 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
     lacks = _lacks(shapes)
     what = f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}"
-    reason = next(filter(None, (refusal(file, header) for refusal in REFUSALS)), None)
+    reason = quantisation.refusal(header)
+    prediction, unclear = None, None
+    try:
+        prediction = evidence.of_file(file, header).prediction
+    except UnknownTraining as error:
+        unclear = unclear_training(what, evidence.unclear(error))
     return CheckpointFacts(
         what=what,
         lacks=lacks,
         config=found.config,
         refusal=Refusal(f"{what} ({reason})", "") if reason else None,
         holds_vae=VAE not in lacks,
+        prediction=prediction,
+        unclear=unclear,
         title=title,
     )
 
@@ -109,7 +119,7 @@ def _lacks(shapes: Shapes) -> tuple[str, ...]:
 
 def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
     """What a file that is no SDXL checkpoint is, and what its owner can do with it."""
-    if (kind := unsupported_kind(shapes)) and kind != "checkpoint":
+    if (kind := unsupported_kind(shapes, {})) and kind != "checkpoint":
         return kind, ONLY_SDXL
     if _is_adapter(shapes):
         facts = adapter_facts(shapes, metadata)

@@ -17,6 +17,9 @@ from catalog.weight_files.prediction import (
     resolved,
 )
 
+_SWARM: Final = ".swarm.json"
+BESIDE_CHECKPOINTS: Final = (*ldm_config.SUFFIXES, _SWARM)
+"""What the names of files end in that may say how the checkpoint beside them was trained."""
 _SWARM_MAX: Final = 4 * 1024 * 1024
 
 
@@ -78,30 +81,24 @@ def of_file(path: Path, header: Header) -> Training:
     return collected([(path, header)], None, single=True).training()
 
 
-def refusal(path: Path, header: Header) -> str | None:
-    """Why the single-file checkpoint in `path` cannot be sampled from; None if it can.
-
-    The reason completes "not offered: …", as in `catalog.misfit`. Raises OSError.
-    """
-    return _refusal(lambda: of_file(path, header))
+def beside_checkpoint(path: Path) -> tuple[Path, ...]:
+    """The files beside a single-file checkpoint that may say how it was trained."""
+    return tuple(path.with_suffix(suffix) for suffix in BESIDE_CHECKPOINTS)
 
 
-def folder_refusal(folder: Path) -> str | None:
-    """The same for a model in diffusers' layout, from its configuration. Raises OSError."""
-    return _refusal(lambda: collected([], folder, single=False).training())
+def of_folder(folder: Path) -> Training:
+    """The same for a model in diffusers' layout, from its configuration."""
+    return collected([], folder, single=False).training()
 
 
-def _refusal(read: Callable[[], Training]) -> str | None:
-    try:
-        read()
-    except UnknownTraining as error:
-        return f"it does not say clearly how it was trained: {error}"
-    return None
+def unclear(error: UnknownTraining) -> str:
+    """A clause about a checkpoint of which this was raised."""
+    return f"it does not say clearly how it was trained: {error}"
 
 
 def _swarm(checkpoint: Path) -> list[Claim]:
     """What SwarmUI keeps in a `.swarm.json` beside the file: metadata, and a small picture."""
-    path = checkpoint.with_suffix(".swarm.json")
+    path = checkpoint.with_suffix(_SWARM)
     try:
         said = scheduler_config.read_json(path, _SWARM_MAX)
     except FileNotFoundError:

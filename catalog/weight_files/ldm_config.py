@@ -27,7 +27,7 @@ from catalog.weight_files.prediction import (
 
 YAML_MAX: Final = 16 * 1024
 """Bytes; the longest in use have 5,000, and a parser in Python is slow."""
-_SUFFIXES: Final = (".yaml", ".yml")
+SUFFIXES: Final = (".yaml", ".yml")
 _SCALINGS: Final = {
     "EpsScaling": EPSILON,
     "VScaling": VELOCITY,
@@ -62,7 +62,7 @@ def beside(checkpoint: Path) -> Claim | None:
 
     Raises UnknownTraining when it says something unknown or may not be read, and OSError.
     """
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         path = checkpoint.with_suffix(suffix)
         try:
             if path.exists() and not path.is_file():

@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from catalog.weight_files.refusal import ONLY_SDXL, Refusal
+from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.prediction import UnknownTraining
+from catalog.weight_files.refusal import ONLY_SDXL, Refusal, unclear_training
 
 INDEX: Final = "model_index.json"
 READ: Final = (INDEX, "unet/config.json")
@@ -15,9 +17,7 @@ WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
-REFUSALS: Final[tuple[Callable[[Path], str | None], ...]] = ()
-"""Further reasons why a folder with an SDXL model cannot be used; the first counts."""
-
+_MODEL: Final = "SDXL model"
 _OURS: Final = "StableDiffusionXL"
 _ANY_PIPELINE: Final = ("DiffusionPipeline", "LatentConsistencyModelPipeline")
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
@@ -70,8 +70,13 @@ def folder_refusal(folder: Path) -> Refusal | None:
         return Refusal(what)
     if "unet" in found and (what := kind_of_unet(found["unet"])):
         return Refusal(f"{what} model", ONLY_SDXL)
-    reason = next(filter(None, (refusal(folder) for refusal in REFUSALS)), None)
-    return Refusal(f"SDXL model ({reason})", "") if reason else None
+    if reason := quantisation.config_refusal(found.get("unet", {})):
+        return Refusal(f"{_MODEL} ({reason})", "")
+    try:
+        evidence.of_folder(folder)
+    except UnknownTraining as error:
+        return unclear_training(_MODEL, evidence.unclear(error))
+    return None
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:

@@ -208,6 +208,8 @@ def numbers_of(path: Path, header: Header) -> dict[str, tuple[float, ...]]:
     """The contents of the marker tensors in `path`, whose header this is. Raises OSError."""
     names = [*_markers(header.shapes).values()]
     numbers: dict[str, tuple[float, ...]] = {}
+    if not names:
+        return numbers
     with path.open("rb") as file:
         for name in names:
             dtype, size = header.dtypes[name], header.sizes[name]

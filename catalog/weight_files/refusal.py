@@ -12,10 +12,22 @@ class Refusal:
 
     what: a noun phrase without an article, such as "LoRA for Flux".
     advice: what its owner can do about it, "" if there is nothing.
+    of_training: whether it is a checkpoint of which only the training is unclear; an entry that
+        states its `prediction` settles that.
     """
 
     what: str
     advice: str = ONLY_SDXL
+    of_training: bool = False
+
+
+def unclear_training(what: str, reason: str) -> Refusal:
+    """The refusal of a checkpoint or model that may have been trained in any way.
+
+    what: a noun phrase. reason: a clause, from `evidence`.
+    """
+    advice = "set prediction in its entry in models.toml"
+    return Refusal(f"{what} ({reason})", advice, of_training=True)
 
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))

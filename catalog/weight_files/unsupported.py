@@ -4,6 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from catalog.weight_files.peft_config import CONFIG_KINDS, OFT, Configs
+
+_OFT_ALONE: Final = "OFT of OneTrainer, or of peft without adapter_config.json"
+"""The configuration says how its numbers become rotations."""
+
 _KINDS: Final = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -12,10 +17,9 @@ _KINDS: Final = tuple(
         ("ControlNet-LLLite", r"\nlllite_"),
         ("T-LoRA", r"\.(?:lambda_layer|[pq]_layer\.weight)\n"),
         ("AdaLoRA", r"\.lora_E(?:\.\w+)?\n"),
-        ("OFT of peft (OFTv2)", r"\.oft_[rR][.\n]"),
-        ("BOFT of peft", r"\.boft_[RrsS][.\n]"),
+        ("OFT of peft before 0.16", r"\.oft_r[.\n]"),
+        (_OFT_ALONE, r"\.oft_R[.\n]"),
         ("OFT of LyCORIS 1", r"\.oft_diag\n"),
-        ("IA3 of peft", r"\.ia3_l[.\n]"),
         ("VeRA", r"\.vera_(?:lambda|[AB])"),
         ("LoRA of embeddings", r"\.lora_embedding_[AB]"),
         (
@@ -31,14 +35,17 @@ _KINDS: Final = tuple(
 """Patterns that identify a kind, for names each between two line breaks. Written so that a search
 can skip from literal to literal: a file has thousands of names, and a folder hundreds of files."""
 
-UNSUPPORTED: Final = tuple(dict.fromkeys(kind for kind, _ in _KINDS))
+UNSUPPORTED: Final = tuple(dict.fromkeys((*(kind for kind, _ in _KINDS), *CONFIG_KINDS)))
 """Every kind that `unsupported_kind` can return."""
 
 
-def unsupported_kind(tensors: Iterable[str]) -> str | None:
-    """The kind of file that the tensor names reveal, if it cannot be applied; else None.
+def unsupported_kind(tensors: Iterable[str], configs: Configs) -> str | None:
+    """The kind of file that the tensor names or the configurations reveal, if it cannot be applied.
 
     Both the catalog and the engine use this, so the engine accepts what the catalog offers.
     """
+    if stated := next((c.unsupported for c in configs.values() if c.unsupported), None):
+        return stated
     names = "\n" + "\n\n".join(tensors) + "\n"
-    return next((kind for kind, pattern in _KINDS if pattern.search(names)), None)
+    explained = {_OFT_ALONE} if any(c.method == OFT for c in configs.values()) else frozenset()
+    return next((k for k, pattern in _KINDS if k not in explained and pattern.search(names)), None)

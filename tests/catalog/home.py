@@ -27,7 +27,7 @@ def weights_bytes(metadata: dict[str, Any] | None = None, data: bytes = b"\0\0\0
     return struct.pack("<Q", len(raw)) + raw + data
 
 
-_CHECKPOINT = {
+SDXL = {
     "model.diffusion_model.input_blocks.0.0.weight": [1, 4, 3, 3],
     "model.diffusion_model.label_emb.0.0.weight": [1, 2816],
     "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight": [1, 2048],
@@ -39,7 +39,7 @@ _CHECKPOINT = {
 
 
 def checkpoint_bytes(
-    shapes: Mapping[str, Sequence[int]] = MappingProxyType(_CHECKPOINT),
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType(SDXL),
     metadata: dict[str, Any] | None = None,
 ) -> bytes:
     """A complete .safetensors file with tensors of these shapes, in 16 bits; SDXL if not given."""

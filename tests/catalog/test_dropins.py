@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import dropins as dropins_module
+from catalog import headers as headers_module
 from catalog import locate, problems_of, read_catalog
-from catalog.dropins import HeaderCache, slug
+from catalog.dropins import slug
+from catalog.headers import HeaderCache
 from catalog.schema import is_key
 from catalog.sidecars import SIDECAR_MAX
 from catalog.weight_files import Header, HeaderError, read_header
@@ -268,7 +269,7 @@ def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPa
         reads.append(file.name)
         return read_header(file)
 
-    monkeypatch.setattr(dropins_module, "read_header", counting)
+    monkeypatch.setattr(headers_module, "read_header", counting)
     headers = HeaderCache()
     for _ in range(3):
         assert headers.checkpoint(good).title == "One"
@@ -402,7 +403,7 @@ class TestFacts:
             reads.append(file.name)
             return read_header(file)
 
-        monkeypatch.setattr(dropins_module, "read_header", counting)
+        monkeypatch.setattr(headers_module, "read_header", counting)
         headers = HeaderCache()
         for _ in range(3):
             read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)

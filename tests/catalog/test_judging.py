@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from catalog import LiveCatalog
-from catalog.weight_files import Header, checkpoint, pipeline
-from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
+from tests.catalog.home import ONE_MODEL, SDXL, Home, checkpoint_bytes
 
 FLUX = {"double_blocks.0.img_attn.qkv.weight": [1, 1], "img_in.weight": [1, 64]}
 VAE = {"decoder.conv_in.weight": [1, 4, 3, 3]}
@@ -186,25 +185,53 @@ def test_replaced_files_are_judged_again(home: Home) -> None:
     assert not live.refresh()
 
 
-def test_a_further_reason_makes_a_model_unfit(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    home.weights("checkpoints/odd.safetensors")
-    folder(home, "far", SDXL_UNET)
+def test_quantised_weights_make_a_model_unfit(home: Home) -> None:
+    quantised = {"model.diffusion_model.out.2.weight.absmax": [1]}
+    home.put(
+        home.models_dir / "checkpoints/odd.safetensors", checkpoint_bytes({**SDXL, **quantised})
+    )
+    folder(home, "far", {**SDXL_UNET, "quantization_config": {"quant_method": "nf4"}})
     home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
-    reason = "its weights cannot be read: nf4"
-    monkeypatch.setattr(checkpoint, "REFUSALS", (lambda file, header: reason,))
-    monkeypatch.setattr(pipeline, "REFUSALS", (lambda folder: reason,))
     unfit = home.read().unfit_models
-    assert str(unfit["odd"]) == f"odd.safetensors is an SDXL checkpoint ({reason})"
-    assert str(unfit["far"]) == f"far is an SDXL model ({reason})"
+    assert "its weights cannot be read" in str(unfit["odd"])
+    assert str(unfit["far"]) == (
+        "far is an SDXL model (its weights cannot be read: they are quantised with nf4"
+        " (quantization_config))"
+    )
 
 
-def test_a_reason_that_cannot_be_read_now_is_a_problem(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+def test_a_model_that_may_have_been_trained_in_any_way_is_unfit_until_its_entry_says(
+    home: Home,
 ) -> None:
-    home.weights("checkpoints/odd.safetensors")
+    weights = checkpoint_bytes(metadata={"modelspec.prediction_type": "guess"})
+    home.put(home.models_dir / "checkpoints/odd.safetensors", weights)
+    place = folder(home, "far", SDXL_UNET)
+    home.put(place / "scheduler/scheduler_config.json", b'{"prediction_type": "guess"}')
+    far = f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n'
+    home.write(far)
+    unfit = home.read().unfit_models
+    assert unfit.keys() == {"odd", "far"}
+    for why in unfit.values():
+        assert "it does not say clearly how it was trained" in why.verdict
+        assert str(why).endswith("; set prediction in its entry in models.toml")
+    odd = '[models.odd]\nname = "Odd"\npath = "checkpoints/odd.safetensors"\n'
+    home.write(f'{far}prediction = "epsilon"\n{odd}prediction = "epsilon"\n')
+    assert home.read().unfit_models == {}
 
-    def unreadable(file: Path, header: Header) -> str:
-        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(checkpoint, "REFUSALS", (unreadable,))
-    assert home.problems()[0].endswith("not offered: it cannot be read (Permission denied)")
+def test_a_yaml_that_comes_later_is_read(home: Home) -> None:
+    file = home.weights("checkpoints/odd.safetensors")
+    home.write(ONE_MODEL)
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    assert live.current.unfit_models == {}
+    home.put(file.with_suffix(".yaml"), b"model: {params: {parameterization: guess}}")
+    assert live.refresh()
+    assert live.current.unfit_models.keys() == {"odd"}
+
+
+def test_a_flow_without_an_entry_has_the_samplers_of_one(home: Home) -> None:
+    weights = checkpoint_bytes(metadata={"modelspec.prediction_type": "flow"})
+    home.put(home.models_dir / "checkpoints/flow.safetensors", weights)
+    home.write(ONE_MODEL)
+    model = home.read().models["flow"]
+    assert (model.prediction, model.scheduler) == ("flow", "Euler")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from catalog import AdapterEntry, LiveCatalog, read_catalog
-from catalog.dropins import HeaderCache
+from catalog.headers import HeaderCache
 from catalog.sidecars import SIDECAR_MAX, SUFFIXES
 from catalog.sidecars import files as files_module
 from catalog.sidecars.fields import fields_of

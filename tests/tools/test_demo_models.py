@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalog.dropins import HeaderCache
+from catalog.headers import HeaderCache
 from catalog.locate import BUILTINS_DIR
 from catalog.weight_files import read_header
 from tools.demo import judge

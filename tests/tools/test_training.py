@@ -10,7 +10,7 @@ import pytest
 
 from bot.engine import Engine
 from catalog import AdapterEntry, Catalog, ModelEntry
-from catalog.dropins import HeaderCache
+from catalog.headers import HeaderCache
 from catalog.weight_files import read_header
 from tests.engine.factories import paint, request
 

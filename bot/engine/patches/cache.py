@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 from bot.engine.patches.file import AdapterFile, read
 from bot.engine.patches.names import Target
 from bot.engine.subject import Subject, public
+from catalog.weight_files import config_file
 
 _LOOK: Final = 0.1
 """Seconds between checks whether a job that waits for another thread's read was stopped."""
 
-Key: TypeAlias = tuple[str, int, int, int]
-"""Path, bytes, mtime in ns, number of the names."""
+Key: TypeAlias = tuple[str, int, int, int, tuple[int, ...]]
+"""Path, bytes, mtime in ns, number of the names; bytes and mtime of peft's configuration."""
 
 
 class AdapterCache:
@@ -46,9 +47,12 @@ class AdapterCache:
         """
         try:
             stat = path.stat()
+            config = config_file(path)
+            beside = config.stat() if config else None
         except OSError:
             raise subject.failed("adapter.missing", path=public(str(path))) from None
-        key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known))
+        more = (beside.st_size, beside.st_mtime_ns) if beside else ()
+        key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known), more)
         while True:
             with self._lock:
                 file = self._files.get(key)
@@ -74,8 +78,10 @@ class AdapterCache:
         with self._lock:
             if file.nbytes > self._limit:
                 return
-            for old in [old for old in self._files if old[0] == key[0] and old[1:3] != key[1:3]]:
-                del self._files[old]  # the file was replaced
+            names = key[3]
+            for old in [old for old in self._files if old[0] == key[0]]:
+                if (*old[:3], names, *old[4:]) != key:
+                    del self._files[old]  # the file or its configuration was replaced
             self._files[key] = file
             total = sum(kept.nbytes for kept in self._files.values())
             while total > self._limit:

@@ -128,5 +128,43 @@ class BiasChange:
         total.add_(self.delta(base), alpha=weight)
 
 
+@dataclass(frozen=True, slots=True)
+class BiasScaled:
+    """The bias of a module whose outputs are scaled: b' = b ⊙ factors. peft's (IA)³."""
+
+    part: str
+    parameter: str
+    factors: torch.Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return self.factors.nbytes
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        return base * (at(self.factors, base).reshape(base.shape) - 1.0)
+
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        total.add_(self.delta(base), alpha=weight)
+
+
+@dataclass(frozen=True, slots=True)
+class BiasReplaced:
+    """The bias of a module, trained as a whole by peft: b' = value."""
+
+    part: str
+    parameter: str
+    value: torch.Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return self.value.nbytes
+
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        return at(self.value, base).reshape(base.shape) - base
+
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        total.add_(self.delta(base), alpha=weight)
+
+
 def bytes_of(tensors: Sequence[torch.Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)

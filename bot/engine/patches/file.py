@@ -1,31 +1,38 @@
 """Read an adapter file, check it from its header to its last number, match it to the model."""
 
 import math
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from bot.engine.learned import Learned, bundled
-from bot.engine.patches import algorithms, alphas
-from bot.engine.patches.algorithms import Algorithm, MalformedError, RankError, Shape
+from bot.engine.patches import algorithms
+from bot.engine.patches.algorithms import MalformedError, Shape, Stated
 from bot.engine.patches.changes import (
     BiasChange,
+    BiasReplaced,
+    BiasScaled,
     Change,
     Decomposed,
     WeightChange,
     bytes_of,
-    magnitude_axis,
 )
 from bot.engine.patches.file_tensors import CutOffError, FileTensors
-from bot.engine.patches.names import Target, split
+from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
+from bot.engine.patches.names import Target, paths_of
+from bot.engine.patches.scales import Scales
 from bot.engine.subject import Subject, public
 from catalog.weight_files import (
-    BUNDLE,
+    LOKR,
+    BadConfig,
+    Configs,
     Header,
     NotSafetensors,
     adapter_facts,
+    read_configs,
     read_header,
     unsupported_kind,
 )
@@ -33,26 +40,9 @@ from catalog.weight_files import (
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRAs for SDXL (rank 512, with convolutions) have about 3 GiB."""
 
-ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
-    algorithms.LoRA,
-    algorithms.LoHa,
-    algorithms.LoKr,
-    algorithms.GLoRA,
-    algorithms.OFT,
-    algorithms.IA3,
-    algorithms.Full,
-    algorithms.Norm,
-)
-_BY_ROLE: Final = {role: algorithm for algorithm in ALGORITHMS for role in algorithm.roles}
-_DECOMPOSABLE: Final = (algorithms.LoRA, algorithms.LoHa, algorithms.LoKr, algorithms.GLoRA)
-_SHARED: Final = frozenset(("alpha", "magnitude", "diff_b", "b_norm", "up_bias"))
-_SCALARS: Final = frozenset(("alpha", "on_input"))
-"""Roles of single numbers; only these may be integers."""
-
+_OF_PEFT: Final = "base_model.model."
+"""Before the names of all tensors that peft saves."""
 UNKNOWN_BASE: Final = "another base model"
-
-Roles = dict[str, str]
-"""Role of a tensor in a module → its name in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +53,7 @@ class AdapterFile:
     total: modules in the file. matched: modules that are in `changes` completely.
     skipped: for the others (name in the file, reason): "no_such_module" in this model, or
         "no_bias" to change; the weight of such a module is still applied.
+    unscaled: whether peft's configuration, which states the scale of its files, is missing.
     nbytes: of RAM, held as long as any change lives.
     embeddings: inside the file, by token. unused: names of tensors of such that have no use.
     """
@@ -71,6 +62,7 @@ class AdapterFile:
     total: int
     matched: int
     skipped: tuple[tuple[str, str], ...]
+    unscaled: bool
     nbytes: int
     embeddings: Mapping[str, Learned] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -81,40 +73,43 @@ def check_header(path: Path, subject: Subject) -> Header:
 
     Raises JobFailed.
     """
+    return _checked(path, subject)[0]
+
+
+def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise subject.failed("adapter.too_large", limit=FILE_LIMIT // 2**30)
         header = read_header(path)
+        configs = read_configs(path, header.metadata)
     except NotSafetensors as error:
         raise subject.failed("adapter.not_safetensors", reason=str(error)) from None
+    except BadConfig as error:
+        raise subject.failed("adapter.bad_config", reason=str(error)) from None
     except OSError:
         raise subject.failed("adapter.missing", path=public(str(path))) from None
-    kind = unsupported_kind(header.shapes)
+    kind = unsupported_kind(header.shapes, configs)
     if kind:
         raise subject.failed("adapter.unsupported", kind=kind)
-    return header
+    return header, configs
 
 
 def read(
     path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
 ) -> AdapterFile:
-    """Read and check a whole adapter file.
+    """Read and check a whole adapter file, and peft's configuration beside it.
 
     known: from `Family.targets` of the model that it is for. bases: base models, as
     `catalog.weight_files` names them, whose adapters fit that family. Raises JobFailed, and what
     `subject.check_stop` raises.
     """
-    header = check_header(path, subject)
-    modules = _modules(header, subject)
-    reader = _Reader(header, modules, bases, subject)
-    matched = {name: known[name] for name in modules if name in known}
-    if not matched:
+    header, configs = _checked(path, subject)
+    biases = any(config.biases for config in configs.values())
+    modules = modules_of(header, known, subject, biases=biases)
+    reader = _Reader(header, configs, len(modules), bases, subject)
+    plans = [reader.plan(module, module.target) for module in modules if module.target]
+    if not plans:
         raise reader.matches_nothing()
-    twice = Counter(matched.values())
-    for name, target in matched.items():
-        if twice[target] > 1:  # one module under two names
-            raise subject.failed("adapter.broken", module=name)
-    plans = [reader.plan(name, target) for name, target in matched.items()]
     try:
         contents = FileTensors(path, header, subject.check_stop)
     except CutOffError:
@@ -122,76 +117,42 @@ def read(
     except OSError:
         raise subject.failed("adapter.missing", path=public(str(path))) from None
     if not contents.all_finite(subject.check_stop):
-        reader.blame(contents, matched)
+        reader.blame(contents, plans)
     changes: list[Change] = []
     for plan in plans:
         changes += reader.changes(plan, contents)
     if not changes:
         raise reader.matches_nothing()
-    skipped = [(name, "no_such_module") for name in modules if name not in known]
+    skipped = [(module.name, "no_such_module") for module in modules if not module.target]
     skipped += [(plan.name, "no_bias") for plan in plans if plan.lacks_bias]
     return AdapterFile(
         tuple(changes),
         len(modules),
         len(modules) - len(skipped),
         tuple(skipped),
+        any(reader.lacks_scale(plan) for plan in plans),
         contents.nbytes,
         *bundled(header, contents),
     )
 
 
-def _modules(header: Header, subject: Subject) -> dict[str, Roles]:
-    """The modules of a file, in its order. Raises JobFailed for a tensor of unknown meaning."""
-    modules: dict[str, Roles] = {}
-    for tensor in header.shapes:
-        if tensor.startswith(BUNDLE):
-            continue
-        where = split(tensor)
-        if where is None:
-            raise _unknown(tensor, subject)
-        roles = modules.setdefault(where[0], {})
-        if where[1] in roles:
-            raise subject.failed("adapter.broken", module=where[0])
-        roles[where[1]] = tensor
-    for roles in modules.values():
-        if "weight" in roles and "on_input" not in roles:
-            raise _unknown(roles["weight"], subject)
-    return modules
-
-
-def _unknown(tensor: str, subject: Subject) -> Exception:
-    return subject.failed("adapter.unknown_tensor", tensor=tensor[:100])
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A module that fits the model, before its tensors are read.
-
-    algorithm: None when only its bias changes.
-    """
-
-    name: str
-    target: Target
-    algorithm: type[Algorithm] | None
-    lacks_bias: bool
-    axis: int
-
-
 class _Reader:
-    """Reads one file once."""
+    """Reads one file once. total: its modules."""
 
     def __init__(
         self,
         header: Header,
-        modules: Mapping[str, Roles],
+        configs: Configs,
+        total: int,
         bases: Collection[str],
         subject: Subject,
     ) -> None:
         self._header = header
-        self._modules = modules
+        self._configs = configs
+        self._total = total
         self._bases = bases
         self._subject = subject
-        self._alphas = alphas.AlphasOfMetadata(header.metadata)
+        self._scales = Scales(header.metadata, configs)
 
     def matches_nothing(self) -> Exception:
         if base := self._base_model():
@@ -199,55 +160,34 @@ class _Reader:
         return self._subject.failed("adapter.matches_nothing", tensors=len(self._header.shapes))
 
     def _other_base(self, base: str) -> Exception:
-        return self._subject.failed("adapter.other_base", family=base, total=len(self._modules))
+        return self._subject.failed("adapter.other_base", family=base, total=self._total)
 
     def _base_model(self) -> str:
-        return adapter_facts(self._header.shapes, self._header.metadata).base
+        header = self._header
+        return adapter_facts(header.shapes, header.metadata, self._configs).base
 
-    def _shapes(self, name: str) -> dict[str, Shape]:
-        return {role: self._header.shapes[key] for role, key in self._modules[name].items()}
-
-    def plan(self, name: str, target: Target) -> _Plan:
+    def plan(self, module: Module, target: Target) -> Plan:
         """Check the shapes of a module."""
-        shapes = self._shapes(name)
         try:
-            return self._checked(name, target, shapes)
-        except RankError as error:
+            plan = plan_of(module, target, self._header)
+        except algorithms.RankError as error:
             raise self._subject.failed(
                 "adapter.rank_too_high",
-                module=name,
+                module=module.name,
                 rank=error.args[0],
                 limit=algorithms.RANK_LIMIT,
             ) from None
+        except OtherShape as error:
+            raise self._other_shape(module.name, *error.args) from None
         except MalformedError:
-            raise self._subject.failed("adapter.broken", module=name) from None
+            raise self._broken(module.name) from None
+        config = self._scales.config(target)
+        if config and config.dora and plan.algorithm is algorithms.LoRA and plan.axis < 0:
+            raise self._broken(module.name)  # its magnitude is missing
+        return plan
 
-    def _checked(self, name: str, target: Target, shapes: Mapping[str, Shape]) -> _Plan:
-        algorithm = _algorithm_of(shapes)
-        for role in _SCALARS & shapes.keys():
-            if math.prod(shapes[role]) != 1:
-                raise MalformedError
-        if any(
-            "F" not in self._header.dtypes[self._modules[name][r]] for r in shapes.keys() - _SCALARS
-        ):
-            raise MalformedError
-        if algorithm:
-            made = algorithm.shape(shapes, target.shape)
-            if not _fits(made, target.shape):
-                raise self._other_shape(name, made, target.shape)
-        biases = shapes.keys() & {"diff_b", "b_norm", "up_bias"}
-        if len(biases) > 1 or not (algorithm or biases):
-            raise MalformedError
-        for role in biases:
-            if math.prod(shapes[role]) != target.shape[0]:
-                raise self._other_shape(name, shapes[role], target.shape[:1])
-        axis = -1
-        if "magnitude" in shapes:
-            if algorithm not in _DECOMPOSABLE:
-                raise MalformedError
-            of_rows = "lora_magnitude_vector" in self._modules[name]["magnitude"]
-            axis = magnitude_axis(shapes["magnitude"], target.shape, of_rows=of_rows)
-        return _Plan(name, target, algorithm, bool(biases) and not target.has_bias, axis)
+    def _broken(self, name: str) -> Exception:
+        return self._subject.failed("adapter.broken", module=name)
 
     def _other_shape(self, name: str, found: Shape, expected: Shape) -> Exception:
         base = self._base_model()
@@ -262,76 +202,89 @@ class _Reader:
             family=base or UNKNOWN_BASE,
         )
 
-    def blame(self, contents: FileTensors, matched: Mapping[str, Target]) -> None:
-        """Raise JobFailed naming a module with NaN or infinity; unused ones do no harm."""
-        for name in matched:
-            for key in self._modules[name].values():
-                if not contents.is_finite(key):
-                    raise self._subject.failed("adapter.not_finite", module=name)
+    def lacks_scale(self, plan: Plan) -> bool:
+        """Whether a module was saved by peft, without the configuration that tells its scale."""
+        if plan.rank is None or "alpha" in plan.roles:
+            return False
+        if self._scales.of_peft(plan.name, plan.target, plan.rank) is not None:
+            return False
+        return any(key.startswith(_OF_PEFT) for key in plan.roles.values())
 
-    def changes(self, plan: _Plan, contents: FileTensors) -> list[Change]:
+    def blame(self, contents: FileTensors, plans: Collection[Plan]) -> None:
+        """Raise JobFailed naming a module with NaN or infinity in a tensor that is used."""
+        for plan in plans:
+            for role in plan.used:
+                key = plan.roles[role]
+                unlimited = role == "alpha" and plan.algorithm in BOUNDED  # an infinite bound
+                if not contents.is_finite(key) and not (
+                    unlimited and contents.tensor(key).isinf().all()
+                ):
+                    raise self._subject.failed("adapter.not_finite", module=plan.name)
+
+    def changes(self, plan: Plan, contents: FileTensors) -> list[Change]:
         """The changes of a module: of its weight, of its bias, or both."""
-        roles, target = self._modules[plan.name], plan.target
         try:
-            tensors = {role: contents.tensor(key) for role, key in roles.items()}
-            alpha = float(tensors["alpha"].item()) if "alpha" in tensors else None
-            if alpha is None and "down" in tensors:
-                alpha = self._alphas.of(target, tensors["down"].shape[0])
-            changes: list[Change] = []
-            weight = f"{target.path}.weight"
-            if plan.algorithm:
-                algorithm = plan.algorithm.build(tensors, alpha, target.shape)
-                used = [tensors[role] for role in plan.algorithm.roles & tensors.keys()]
-                if plan.axis < 0:
-                    changes.append(WeightChange(target.part, weight, bytes_of(used), algorithm))
-                else:
-                    magnitude = tensors["magnitude"]
-                    size = bytes_of([*used, magnitude])
-                    changes.append(
-                        Decomposed(target.part, weight, size, algorithm, magnitude, plan.axis)
-                    )
-            if not plan.lacks_bias:
-                bias = f"{target.path}.bias"
-                changes += [
-                    BiasChange(target.part, bias, tensors[role], 1.0)
-                    for role in ("diff_b", "b_norm")
-                    if role in tensors
-                ]
-                if "up_bias" in tensors:
-                    rank = tensors["down"].shape[0]
-                    scale = 1.0 if alpha is None else alpha / rank
-                    changes.append(BiasChange(target.part, bias, tensors["up_bias"], scale))
+            return list(self._changes(plan, contents))
         except (MalformedError, KeyError):
-            raise self._subject.failed("adapter.broken", module=plan.name) from None
-        return changes
+            raise self._broken(plan.name) from None
 
+    def _changes(self, plan: Plan, contents: FileTensors) -> Iterator[Change]:
+        target = plan.target
+        tensors = {role: contents.tensor(plan.roles[role]) for role in plan.used}
+        stated = self._stated(plan, tensors)
+        if plan.algorithm:
+            weight = f"{target.path}.weight"
+            algorithm = plan.algorithm.build(tensors, stated, target.shape)
+            used = [tensors[role] for role in plan.algorithm.roles & tensors.keys()]
+            if plan.axis < 0:
+                yield WeightChange(target.part, weight, bytes_of(used), algorithm)
+            else:
+                magnitude = tensors["magnitude"]
+                size = bytes_of([*used, magnitude])
+                yield Decomposed(target.part, weight, size, algorithm, magnitude, plan.axis)
+            scaled = isinstance(algorithm, algorithms.PeftIA3) and not algorithm.on_input
+            if scaled and target.has_bias:
+                yield BiasScaled(target.part, f"{target.path}.bias", tensors["ia3_l"])
+        if "new_bias" in tensors:
+            yield BiasReplaced(target.part, f"{target.path}.bias", tensors["new_bias"])
+        for role in ("diff_b", "b_norm", "up_bias"):
+            if role in tensors:
+                scale = stated.scale if role == "up_bias" else 1.0
+                yield BiasChange(target.part, f"{target.path}.bias", tensors[role], scale)
 
-def _algorithm_of(shapes: Mapping[str, Shape]) -> type[Algorithm] | None:
-    """The algorithm whose tensors a module has; None when it only has a bias.
+    def _stated(self, plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Stated:
+        """What the algorithm of a module is told besides its own tensors."""
+        alpha = float(tensors["alpha"].item()) if "alpha" in tensors else None
+        config = self._scales.config(plan.target)
+        if plan.algorithm in BOUNDED:
+            return Stated(bound=alpha if alpha and math.isfinite(alpha) else 0.0)
+        if plan.algorithm is algorithms.PeftOFT and config:
+            return Stated(series=config.series, bound=config.bound)
+        if plan.algorithm is algorithms.PeftIA3 and config:
+            paths = paths_of(plan.name, plan.target)
+            return Stated(on_input=config.feedforward.find(paths) is not None)
+        scale = self._scale(plan, alpha)
+        if "scalar" in tensors:
+            scale *= float(tensors["scalar"].item())
+        if not abs(scale) <= algorithms.SCALE_LIMIT:
+            raise MalformedError
+        return Stated(scale=scale)
 
-    shapes: by role. Raises MalformedError when it has tensors of two algorithms.
-    """
-    found = {_BY_ROLE[role] for role in shapes if role not in _SHARED}
-    if len(found) > 1:
-        raise MalformedError
-    if not found:
-        return None
-    algorithm = found.pop()
-    if algorithm is algorithms.OFT and len(shapes.get("oft_blocks", ())) == 4:
-        return algorithms.BOFT
-    return algorithm
-
-
-def _fits(made: Shape, wanted: Shape) -> bool:
-    """Whether both are equal, or `made` is flattened, or one has an extra 1×1."""
-    if len(made) == 2 < len(wanted):
-        return made == (wanted[0], math.prod(wanted[1:]))
-    return _trimmed(made) == _trimmed(wanted)
-
-
-def _trimmed(shape: Shape) -> Shape:
-    """Without the 1×1 that distinguishes a convolution from an equivalent Linear."""
-    return shape[:2] if all(side == 1 for side in shape[2:]) else shape
+    def _scale(self, plan: Plan, alpha: float | None) -> float:
+        if plan.rank is None:  # two whole factors of a LoKr
+            config = self._scales.config(plan.target)
+            if plan.algorithm is not algorithms.LoKr or "alpha" in plan.roles:
+                return 1.0
+            if config is None or config.method != LOKR:
+                return 1.0
+        elif alpha is not None:
+            return alpha / plan.rank
+        stated = self._scales.of_peft(plan.name, plan.target, plan.rank)
+        if stated is not None:
+            return stated
+        if plan.rank is None or "lora_A" in plan.roles.get("down", ""):
+            return 1.0
+        return self._scales.of_kohya(plan.target, plan.rank)
 
 
 def _spelled(shape: Shape) -> str:

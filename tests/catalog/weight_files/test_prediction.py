@@ -2,12 +2,20 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog.weight_files import evidence, ldm_config, prediction, read_header, scheduler_config
+from catalog.weight_files import (
+    Header,
+    evidence,
+    ldm_config,
+    prediction,
+    read_header,
+    scheduler_config,
+)
 from catalog.weight_files.prediction import (
     EDM,
     EDM_VELOCITY,
@@ -23,6 +31,22 @@ from catalog.weight_files.prediction import (
 
 Tensors = dict[str, tuple[str, tuple[int, ...], bytes]]
 PLAIN: Tensors = {"model.diffusion_model.out.2.bias": ("F32", (1,), bytes(4))}
+
+
+def refusal(path: Path, header: Header) -> str | None:
+    return reason(lambda: evidence.of_file(path, header))
+
+
+def folder_refusal(folder: Path) -> str | None:
+    return reason(lambda: evidence.of_folder(folder))
+
+
+def reason(read: Callable[[], Training]) -> str | None:
+    try:
+        read()
+    except UnknownTraining as error:
+        return evidence.unclear(error)
+    return None
 
 
 def checkpoint(
@@ -79,7 +103,7 @@ def training(path: Path, config: Path | None = None) -> Training:
 def test_metadata_tell(tmp_path: Path, key: str, value: str, expected: str) -> None:
     path = checkpoint(tmp_path / "a.safetensors", metadata={key: value})
     assert training(path).prediction == expected
-    assert evidence.refusal(path, read_header(path)) is None
+    assert refusal(path, read_header(path)) is None
 
 
 @pytest.mark.parametrize("value", ["sample", "x0", "mystery", "img_to_img_flow", "v\x1b[31m"])
@@ -88,7 +112,7 @@ def test_an_unknown_word_is_refused_by_name(tmp_path: Path, key: str, value: str
     path = checkpoint(tmp_path / "a.safetensors", metadata={key: value})
     with pytest.raises(UnknownTraining) as refused:
         training(path)
-    reason = evidence.refusal(path, read_header(path))
+    reason = refusal(path, read_header(path))
     for said in (str(refused.value), str(reason)):
         assert key in said
         assert value.partition("\x1b")[0] in said
@@ -173,7 +197,7 @@ def test_broken_or_contradictory_markers_are_refused(
     tmp_path: Path, tensors: Tensors, said: str
 ) -> None:
     path = checkpoint(tmp_path / "a.safetensors", tensors)
-    assert said in str(evidence.refusal(path, read_header(path)))
+    assert said in str(refusal(path, read_header(path)))
     found = evidence.collected([(path, read_header(path))], None, single=True)
     for owner in PREDICTIONS:
         assert found.training(owner).prediction == owner
@@ -209,7 +233,7 @@ def test_what_programs_write_unasked_gives_way(tmp_path: Path) -> None:
 def test_two_that_are_sure_of_different_things_are_refused(tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "a.safetensors", metadata={"modelspec.prediction_type": "flow"})
     path.with_suffix(".yaml").write_text("model: {params: {parameterization: v}}")
-    reason = evidence.refusal(path, read_header(path))
+    reason = refusal(path, read_header(path))
     assert "modelspec.prediction_type says flow but a.yaml says v_prediction" in str(reason)
 
 
@@ -223,7 +247,7 @@ def test_swarmui_keeps_metadata_beside_the_file(tmp_path: Path) -> None:
         ("[", "model.v1.swarm.json is not JSON"),
     ):
         beside.write_text(text)
-        assert said in str(evidence.refusal(path, read_header(path)))
+        assert said in str(refusal(path, read_header(path)))
 
 
 SGM = """
@@ -315,7 +339,7 @@ def test_a_configuration_that_is_not_understood_is_refused_by_name(
 ) -> None:
     path = checkpoint(tmp_path / "a.safetensors")
     path.with_suffix(".yaml").write_bytes(raw)
-    assert said in str(evidence.refusal(path, read_header(path)))
+    assert said in str(refusal(path, read_header(path)))
 
 
 def test_a_configuration_runs_nothing_and_multiplies_nothing(tmp_path: Path) -> None:
@@ -439,7 +463,7 @@ def test_a_scheduler_that_is_not_understood_is_refused_by_name(
     tmp_path: Path, config: dict[str, Any], said: str
 ) -> None:
     folder(tmp_path, config)
-    assert said in str(evidence.folder_refusal(tmp_path))
+    assert said in str(folder_refusal(tmp_path))
 
 
 def folder(path: Path, config: dict[str, Any] | list[int], listed: str | None = None) -> Path:
@@ -457,9 +481,9 @@ def test_the_index_names_the_class_where_the_scheduler_does_not(tmp_path: Path) 
 
 
 def test_a_list_or_a_giant_is_no_configuration(tmp_path: Path) -> None:
-    assert "not a JSON object" in str(evidence.folder_refusal(folder(tmp_path, [1])))
+    assert "not a JSON object" in str(folder_refusal(folder(tmp_path, [1])))
     (tmp_path / "scheduler/scheduler_config.json").write_text("[" * 2_000_000)
-    assert "is larger than" in str(evidence.folder_refusal(tmp_path))
+    assert "is larger than" in str(folder_refusal(tmp_path))
 
 
 def test_the_configuration_that_completes_a_file_gives_way_only_where_it_says_epsilon(

@@ -53,6 +53,24 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
+def test_another_configuration_beside_a_file_is_another_adapter(tmp_path: Path) -> None:
+    import json
+
+    from bot.engine.patches import AdapterCache
+
+    file = make.file(tmp_path / "adapter_model.safetensors", "LoRA", {NAMES[0]: SHAPE}, alpha=None)
+    config, cache, names = tmp_path / "adapter_config.json", AdapterCache(2**20), known()
+    deltas = []
+    base = make.module("full", SHAPE)["diff"]
+    for alpha in (4, 16):
+        config.write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": alpha}))
+        contents = cache.get(file, names, BASES, subject())
+        assert cache.get(file, names, BASES, subject()) is contents
+        deltas.append(contents.changes[0].delta(base))
+        assert cache.nbytes == contents.nbytes
+    assert (deltas[1] - 4.0 * deltas[0]).abs().max() <= 1e-5
+
+
 def test_the_least_recently_used_is_forgotten(paths: list[Path], reads: list[str]) -> None:
     from bot.engine.patches import AdapterCache, read
 

@@ -45,6 +45,7 @@ def plain(pipeline: Any) -> Iterator[Any]:
             model.set_submodule(path, layer.get_base_layer())
         if hasattr(model, "peft_config"):
             del model.peft_config
+            model._hf_peft_config_loaded = False
 
 
 def read(path: Path, known: dict[str, Any]) -> Any:
@@ -162,3 +163,38 @@ def test_alphas_of_diffusers_own_files_are_in_its_metadata(
     layer = plain.unet.get_submodule(module)
     ours = read(path, known).changes[0].delta(layer.get_base_layer().weight.detach())
     torch.testing.assert_close(ours, layer.get_delta_weight("x").detach())
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_diffusers_trains_and_saves(
+    plain: Any, known: dict[str, Any], tmp_path: Path, part: str
+) -> None:
+    """Its configuration of a network, in the names of the transformers that is installed."""
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    ends = ("to_q", "to_k", "conv1") if part == "unet" else ("q_proj", "k_proj")
+    config = LoraConfig(
+        r=4,
+        lora_alpha=12,
+        use_rslora=True,
+        init_lora_weights=False,
+        target_modules=list(ends),
+        alpha_pattern={ends[0]: 3},
+        rank_pattern={ends[1]: 2},
+    )
+    network = getattr(plain, part)
+    network.add_adapter(config, adapter_name="x")
+    wanted = {
+        path: module.get_delta_weight("x").detach()
+        for path, module in network.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+    layers = {f"{part}_lora_layers": get_peft_model_state_dict(network, adapter_name="x")}
+    told = {f"{part}_lora_adapter_metadata": network.peft_config["x"].to_dict()}
+    plain.save_lora_weights(tmp_path, **layers, **told)
+    file = read(tmp_path / "pytorch_lora_weights.safetensors", known)
+    assert len(file.changes) == file.matched == len(wanted) > 2
+    for change in file.changes:
+        delta = wanted[change.parameter.removesuffix(".weight")]
+        torch.testing.assert_close(change.delta(torch.zeros_like(delta)), delta)

@@ -18,10 +18,12 @@ def targets(parts: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
     The names by program: kohya's sd-scripts write `lora_unet_`, `lora_te1_`, `lora_te2_` and the
     path with underscores, the UNet's in the names of diffusers or of Stability's code, and
     `oft_unet_` for OFT; LyCORIS writes the same through kohya's trainer, and `lycoris_` when it
-    wraps a UNet itself, as SimpleTuner does (text encoders wrapped like this cannot be told apart
-    by name, so they match nothing); diffusers `unet.`, `text_encoder.`, `text_encoder_2.`; peft
-    the bare path; ComfyUI `diffusion_model.` and `text_encoders.`; OneTrainer `unet.` in
-    Stability's names, `clip_l.`, `clip_g.` (kohya-ss/sd-scripts networks/lora.py, oft.py;
+    wraps a UNet itself, as SimpleTuner does; diffusers `unet.`, `text_encoder.`,
+    `text_encoder_2.`; peft the bare path; ComfyUI `diffusion_model.` and `text_encoders.`;
+    OneTrainer `unet.` in Stability's names, `clip_l.`, `clip_g.`. Bare paths in a text encoder do
+    not tell in which; `bot.engine.patches.modules` does by the shapes. Dots and underscores mix:
+    diffusers' converter to kohya's names leaves a dot in those of magnitudes
+    (kohya-ss/sd-scripts networks/lora.py, oft.py;
     KohakuBlueleaf/LyCORIS lycoris/wrapper.py, kohya.py; comfyanonymous/ComfyUI comfy/lora.py;
     Nerogar/OneTrainer modules/util/convert/lora/convert_sdxl_lora.py).
     """
@@ -45,7 +47,7 @@ def _unet_names(path: str, layers: int) -> Iterator[str]:
     for one in {path: 0, original: 0}:
         yield _underscored("lora_unet", one)
         yield from (f"unet.{one}", f"diffusion_model.{one}", f"model.diffusion_model.{one}")
-    yield from (path, _underscored("lycoris", path), _underscored("oft_unet", path))
+        yield from (one, _underscored("lycoris", one), _underscored("oft_unet", one))
     attention, _, projection = path.rpartition(".attn")
     if attention:  # diffusers before 0.22: `attn1.processor.to_out_lora.down`
         number, _, projection = projection.partition(".")
@@ -75,9 +77,9 @@ def _text_names(part: str, path: str) -> Iterator[str]:
     for one in {full: 0, bare: 0}:
         yield from (_underscored(prefix, one) for prefix in underscored)
         yield from (f"{prefix}.{one}" for prefix in dotted)
-    if ".self_attn." in full:  # diffusers before 0.22: `self_attn.to_q_lora.down`
-        module, _, projection = full.rpartition(".")
-        yield f"{part}.{module}.to_{projection.removesuffix('_proj')}"
+        module, attention, projection = one.rpartition(".self_attn.")
+        if attention:  # diffusers before 0.22: `self_attn.to_q_lora.down`
+            yield f"{part}.{module}.self_attn.to_{projection.removesuffix('_proj')}"
 
 
 def _underscored(prefix: str, path: str) -> str:

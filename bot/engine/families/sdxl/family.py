@@ -63,11 +63,12 @@ class SDXL:
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True):
+        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True):
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        if refusal := folder_refusal(folder):
+        refusal = folder_refusal(folder)
+        if refusal and not refusal.of_training:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def checked_config(

@@ -26,14 +26,17 @@ with its training code, and needs einops and toml. So it only serves as the refe
 
 from bot.engine.patches.algorithms.algorithm import (
     RANK_LIMIT,
+    SCALE_LIMIT,
     Algorithm,
     MalformedError,
     RankError,
     Shape,
+    Stated,
     at,
 )
 from bot.engine.patches.algorithms.direct import IA3, Full, Norm
 from bot.engine.patches.algorithms.factored import GLoRA, LoHa, LoKr, LoRA
+from bot.engine.patches.algorithms.of_peft import PeftBOFT, PeftIA3, PeftOFT
 from bot.engine.patches.algorithms.orthogonal import BOFT, OFT
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "IA3",
     "OFT",
     "RANK_LIMIT",
+    "SCALE_LIMIT",
     "Algorithm",
     "Full",
     "GLoRA",
@@ -49,7 +53,11 @@ __all__ = [
     "LoRA",
     "MalformedError",
     "Norm",
+    "PeftBOFT",
+    "PeftIA3",
+    "PeftOFT",
     "RankError",
     "Shape",
+    "Stated",
     "at",
 ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 import torch
@@ -9,7 +10,7 @@ import torch
 Shape: TypeAlias = tuple[int, ...]
 RANK_LIMIT: Final = 4096
 SCALE_LIMIT: Final = 1e30
-"""Limit of alpha/rank, which is usually about 1; times any weight it is still finite in fp32."""
+"""Limit of `Stated.scale`, usually about 1; times any weight it is still finite in fp32."""
 
 
 class MalformedError(Exception):
@@ -18,6 +19,22 @@ class MalformedError(Exception):
 
 class RankError(Exception):
     """args[0]: a rank above RANK_LIMIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What is said about a module outside the tensors of its algorithm.
+
+    scale: of the product of its factors: alpha/rank times `scalar`.
+    bound: of the norm of OFT and BOFT, in the unit of the file; 0.0 for none.
+    series: terms of the Neumann series for peft's OFT; 0 for the exact inverse.
+    on_input: whether peft's (IA)³ scales the input.
+    """
+
+    scale: float = 1.0
+    bound: float = 0.0
+    series: int = 0
+    on_input: bool = False
 
 
 class Algorithm(Protocol):
@@ -35,13 +52,20 @@ class Algorithm(Protocol):
         tensors are missing or do not fit each other, RankError when the rank is too high.
         """
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        """The rank that divides alpha; None where the formula reads no alpha as a scale.
+
+        of: shapes that `shape` accepted.
+        """
+
     @classmethod
     def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
+        cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape
     ) -> "Algorithm":
         """Build from tensors by role, whose shapes `shape` accepted for a weight like `target`.
 
-        alpha: None when the file has none. Raises MalformedError.
+        Raises MalformedError.
         """
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
@@ -71,10 +95,3 @@ def checked_rank(rank: int) -> int:
     if rank > RANK_LIMIT:
         raise RankError(rank)
     return rank
-
-
-def scale_of(alpha: float | None, rank: int) -> float:
-    """alpha/rank, 1.0 without an alpha. Raises MalformedError when it exceeds SCALE_LIMIT."""
-    scale = 1.0 if alpha is None else alpha / rank
-    demand(abs(scale) <= SCALE_LIMIT)
-    return scale

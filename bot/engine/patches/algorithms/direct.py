@@ -9,6 +9,7 @@ import torch
 
 from bot.engine.patches.algorithms.algorithm import (
     Shape,
+    Stated,
     at,
     demand,
 )
@@ -33,10 +34,12 @@ class IA3:
         demand(number == max(of["weight"], default=0) and len(target) != 1)
         return target if number in target[:2] else (number, *target[1:])
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return None
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "IA3":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "IA3":
         weight, on_input = tensors["weight"], bool(tensors["on_input"].item())
         demand(weight.numel() == target[1 if on_input else 0])
         return cls(weight, on_input)
@@ -59,10 +62,12 @@ class Full:
         demand(len(of["diff"]) > 0)
         return of["diff"]
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return None
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "Full":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "Full":
         return cls(tensors["diff"])
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
@@ -81,10 +86,12 @@ class Norm:
         demand(len(of["w_norm"]) == 1)
         return of["w_norm"]
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return None
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "Norm":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "Norm":
         return cls(tensors["w_norm"])
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:

@@ -9,12 +9,12 @@ import torch
 from bot.engine.patches.algorithms.algorithm import (
     MalformedError,
     Shape,
+    Stated,
     at,
     checked_rank,
     columns,
     demand,
     flattened,
-    scale_of,
 )
 
 
@@ -50,13 +50,13 @@ class LoRA:
         demand(len(mid) >= 3 and mid[:2] == (up[1], rank) and columns(down) == down[1])
         return (up[0], down[1], *mid[2:])
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return of["down"][0]
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "LoRA":
-        down = tensors["down"]
-        scale = scale_of(alpha, down.shape[0])
-        return cls(down, tensors["up"], tensors.get("mid"), scale)
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "LoRA":
+        return cls(tensors["down"], tensors["up"], tensors.get("mid"), stated.scale)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         up = flattened(at(self.up, base)) * self.scale
@@ -100,17 +100,19 @@ class LoHa:
         a, b, core = of[f"hada_w{number}_a"], of[f"hada_w{number}_b"], of.get(f"hada_t{number}")
         return _shape(a, b, core)
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return of["hada_w1_b"][0]
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "LoHa":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "LoHa":
         first, second = (
             tuple(
                 tensors[n] for n in (f"hada_w{x}_a", f"hada_w{x}_b", f"hada_t{x}") if n in tensors
             )
             for x in "12"
         )
-        return cls(first, second, scale_of(alpha, first[1].shape[0]))
+        return cls(first, second, stated.scale)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         whole = _product(self.first, base).mul_(self.scale)
@@ -143,7 +145,8 @@ class LoKr:
     w1: (a, c); w2: (b, d[, height, width]); the weight is (a·b, c·d[, height, width]).
     w?_a: (·, rank); w?_b: (rank, ·). With t2: (rank, rank, height, width), w2 is
     t2 ×₁ w2_aᵀ ×₂ w2_b, and w2_a is (rank, b).
-    scale: alpha/rank, and 1 when both are full, whatever alpha says.
+    scale: alpha/rank. When both are full, LyCORIS takes 1, whatever alpha says; peft divides its
+    alpha by the rank of its configuration.
     Edalati et al. 2022 (KronA), arXiv 2212.10650; lycoris/modules/lokr.py.
     """
 
@@ -171,10 +174,13 @@ class LoKr:
             raise MalformedError
         return _shape(a, b, core)
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        factors = (of.get("lokr_w2_b"), of.get("lokr_w1_b"))
+        return next((factor[0] for factor in factors if factor), None)
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "LoKr":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "LoKr":
         first, second = (
             tuple(
                 tensors[name]
@@ -183,8 +189,7 @@ class LoKr:
             )
             for x in "12"
         )
-        ranks = [factors[1].shape[0] for factors in (second, first) if len(factors) > 1]
-        return cls(first, second, scale_of(alpha, ranks[0]) if ranks else 1.0)
+        return cls(first, second, stated.scale)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         first, second = (
@@ -224,14 +229,16 @@ class GLoRA:
         demand(checked_rank(a2[0]) == b2[0] and made[1] == a2[1])
         return made
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return of["a1" if _swapped(of["a1"], of["a2"]) else "a2"][0]
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "GLoRA":
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "GLoRA":
         a1, a2, b1, b2 = (tensors[role] for role in ("a1", "a2", "b1", "b2"))
         if _swapped(tuple(a1.shape), tuple(a2.shape)):
             a1, a2, b1, b2 = a2, a1, b2, b1
-        return cls((a1, a2), LoRA(b2, b1, tensors.get("bm"), scale_of(alpha, a2.shape[0])))
+        return cls((a1, a2), LoRA(b2, b1, tensors.get("bm"), stated.scale))
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         a1, a2 = (flattened(at(tensor, base)) for tensor in self.a)

@@ -9,6 +9,7 @@ import torch
 
 from bot.engine.patches.algorithms.algorithm import (
     Shape,
+    Stated,
     at,
     demand,
     flattened,
@@ -20,8 +21,9 @@ class OFT:
     """W' = rescale · Rᵀ W with R = diag(R₁ … R_n), each the Cayley transform of its block.
 
     blocks: (n, size, size), n · size = out; rescale: (out, 1[, 1, 1]) or None.
-    Q = blocks − blocksᵀ, scaled down to the norm alpha · out if that is above 0 and exceeded;
-    R = (I + Q)(I − Q)⁻¹. Both trainers use alpha · out, though ComfyUI takes alpha alone.
+    Q = blocks − blocksᵀ, scaled down to the norm bound · out if that is above 0 and exceeded;
+    R = (I + Q)(I − Q)⁻¹. The bound is the file's alpha, which both trainers multiply by out;
+    ComfyUI does not.
     Qiu et al. 2023, arXiv 2306.07280; lycoris/functional/diag_oft.py; kohya-ss/sd-scripts
     networks/oft.py.
     """
@@ -29,7 +31,7 @@ class OFT:
     roles: ClassVar = frozenset(("oft_blocks", "rescale"))
     blocks: torch.Tensor
     rescale: torch.Tensor | None
-    alpha: float
+    bound: float
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
@@ -40,14 +42,16 @@ class OFT:
         demand(math.prod(of.get("rescale", (out,))) == out > 0 and len(target) != 1)
         return (out, *target[1:])
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return None
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "OFT":
-        return cls(tensors["oft_blocks"], tensors.get("rescale"), alpha or 0.0)
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "OFT":
+        return cls(tensors["oft_blocks"], tensors.get("rescale"), stated.bound)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
-        rotation = _cayley(at(self.blocks, base), self.alpha * base.shape[0])
+        rotation = _cayley(at(self.blocks, base), self.bound * base.shape[0])
         parts = base.reshape(*self.blocks.shape[:2], -1)
         turned = (rotation.transpose(-1, -2) @ parts).reshape(base.shape[0], -1)
         return _rescaled(turned, self.rescale, base).sub_(flattened(base)).reshape(base.shape)
@@ -66,7 +70,7 @@ class BOFT:
     roles: ClassVar = OFT.roles
     blocks: torch.Tensor
     rescale: torch.Tensor | None
-    alpha: float
+    bound: float
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
@@ -79,15 +83,17 @@ class BOFT:
         demand(math.prod(of.get("rescale", (out,))) == out and len(target) != 1)
         return (out, *target[1:])
 
+    @staticmethod
+    def rank(of: Mapping[str, Shape]) -> int | None:
+        return None
+
     @classmethod
-    def build(
-        cls, tensors: Mapping[str, torch.Tensor], alpha: float | None, target: Shape
-    ) -> "BOFT":
-        return cls(tensors["oft_blocks"], tensors.get("rescale"), alpha or 0.0)
+    def build(cls, tensors: Mapping[str, torch.Tensor], stated: Stated, target: Shape) -> "BOFT":
+        return cls(tensors["oft_blocks"], tensors.get("rescale"), stated.bound)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         out = base.shape[0]
-        rotations = _cayley(at(self.blocks, base), self.alpha * out)
+        rotations = _cayley(at(self.blocks, base), self.bound * out)
         number, size = rotations.shape[1:3]
         rows = flattened(base)
         for stage, rotation in enumerate(rotations):

@@ -1,0 +1,224 @@
+"""Every spelling of a module's name is that module: prefixes, wrappers, dots and underscores."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bot.engine.families.sdxl.adapter_names import sgm_path
+from catalog.weight_files import UNKNOWN, adapter_facts, read_configs, read_header
+from tests.engine.factories import TINY, save
+from tests.engine.patches.reading import read, refused
+
+UNET = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+CONVOLUTION = "down_blocks.2.resnets.0.conv1"
+TEXT = "encoder.layers.0.self_attn.q_proj"
+PREFIXES = {
+    "unet": (
+        *("unet.", "", "lora_unet_", "lora_unet.", "unet_", "lycoris_", "oft_unet_"),
+        *("diffusion_model.", "model.diffusion_model.", "pipe.unet.", "model.unet."),
+        *("base_model.model.", "base_model.model.unet.", "unet.base_model.model."),
+        *("module.", "unet.module.", "module.unet.", "_orig_mod.", "unet._orig_mod."),
+        *("unet._orig_mod.base_model.model.", "module._orig_mod.unet.", "lora_unet__orig_mod_"),
+        *("_fsdp_wrapped_module.", "base_model.model.diffusion_model.", "lora_unet_module."),
+    ),
+    "text_encoder": (
+        *("lora_te1_", "lora_te1.", "lora_te_", "text_encoder.", "text_encoder_", "clip_l."),
+        *("text_encoders.clip_l.transformer.", "text_encoder.base_model.model."),
+        *("base_model.model.text_encoder.", "text_encoder.module.", "module.text_encoder."),
+        *("_orig_mod.text_encoder.", "text_encoder._orig_mod.", "lora_te1__orig_mod_"),
+        *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
+    ),
+    "text_encoder_2": (
+        *("lora_te2_", "lora_te2.", "text_encoder_2.", "text_encoder_2_", "clip_g."),
+        *("text_encoders.clip_g.transformer.", "text_encoder_2.base_model.model."),
+        *("base_model.model.text_encoder_2.", "text_encoder_2.module."),
+        *("_orig_mod.text_encoder_2.", "text_encoder_2._orig_mod.", "lora_te2__orig_mod_"),
+        *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
+    ),
+}
+PATHS = {
+    "unet": (UNET, sgm_path(UNET, 2), CONVOLUTION, sgm_path(CONVOLUTION, 2)),
+    "text_encoder": (TEXT, f"text_model.{TEXT}"),
+    "text_encoder_2": (TEXT, f"text_model.{TEXT}"),
+}
+NAMES = [
+    (part, path, spelled)
+    for part, paths in PATHS.items()
+    for path in paths
+    for prefix in PREFIXES[part]
+    for spelled in {prefix + path: 0, (prefix + path).replace(".", "_"): 0}
+]
+SHAPES = {"text_encoder": (32, 32), "text_encoder_2": (48, 48)}
+
+
+@pytest.fixture(scope="module")
+def known(models_dir: Path) -> dict[str, Any]:
+    from diffusers import StableDiffusionXLPipeline
+
+    from bot.engine.families.sdxl.adapter_names import targets
+
+    pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
+    return targets({p: getattr(pipeline, p) for p in ("unet", "text_encoder", "text_encoder_2")})
+
+
+def shape_of(part: str, path: str) -> tuple[int, ...]:
+    if part != "unet":
+        return SHAPES[part]
+    return (96, 64, 3, 3) if path in PATHS["unet"][2:] else (64, 64)
+
+
+def lora(name: str, shape: tuple[int, ...], *, lettered: bool = False) -> dict[str, Any]:
+    ones = [1 for _ in shape[2:]]
+    down, up = ("lora_A", "lora_B") if lettered else ("lora_down", "lora_up")
+    return {
+        f"{name}.{down}.weight": torch.full((2, *shape[1:]), 0.5),
+        f"{name}.{up}.weight": torch.full((shape[0], 2, *ones), 0.5),
+    }
+
+
+@pytest.mark.parametrize(("part", "path", "name"), NAMES, ids=[f"{p} {n}" for p, _, n in NAMES])
+def test_every_spelling_is_the_module(
+    known: dict[str, Any], tmp_path: Path, part: str, path: str, name: str
+) -> None:
+    shape = shape_of(part, path)
+    magnitude = torch.ones(1, shape[0], 1, 1) if len(shape) > 2 else torch.ones(shape[0])
+    tensors = lora(name, shape) | {f"{name}.lora_magnitude_vector": magnitude}
+    (change,) = read(save(tmp_path / "x.safetensors", tensors), known).changes
+    wanted = UNET if path in PATHS["unet"][:2] else CONVOLUTION
+    assert change.part == part
+    assert change.parameter.removeprefix("text_model.") == (
+        f"{wanted}.weight" if part == "unet" else f"{TEXT}.weight"
+    )
+    assert type(change).__name__ == "Decomposed"
+    header = read_header(tmp_path / "x.safetensors")
+    assert adapter_facts(header.shapes, header.metadata).algorithm == (
+        "LoCon + DoRA" if len(shape) > 2 else "DoRA"
+    )
+
+
+MAGNITUDES = (
+    "lora_magnitude_vector",
+    "lora_magnitude_vector.weight",
+    "lora_magnitude_vector.default",
+    "lora_magnitude_vector.default.weight",
+    "lora_magnitude_vector.my-style",
+    "lora_magnitude_vector.my-style.weight",
+    "dora_scale",
+    "dora_scale.weight",
+)
+
+
+@pytest.mark.parametrize("spelled", MAGNITUDES)
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "text_encoder_2"])
+def test_a_magnitude_in_another_spelling_than_its_factors_is_theirs(
+    known: dict[str, Any], tmp_path: Path, part: str, spelled: str
+) -> None:
+    """diffusers' converter to kohya's names keeps the last two dots, whatever they separate."""
+    kohya = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}[part]
+    path, shape = (UNET, (64, 64)) if part == "unet" else (f"text_model.{TEXT}", SHAPES[part])
+    module = f"{kohya}_{path.replace('.', '_')}"
+    head, _, tail = path.rpartition(".")
+    half = f"{kohya}_{head.replace('.', '_')}.{tail}"
+    rows = torch.rand(shape[0]) + 0.5
+    magnitude = rows.reshape(-1, 1) if "dora" in spelled else rows
+    tensors = lora(module, shape) | {f"{half}.{spelled}": magnitude}
+    file = read(save(tmp_path / "x.safetensors", tensors), known)
+    assert (file.total, file.matched) == (1, 1)
+    (change,) = file.changes
+    base = torch.randn(shape)
+    norms = (base + change.delta(base)).norm(dim=1)
+    torch.testing.assert_close(norms, rows)
+    header = read_header(tmp_path / "x.safetensors")
+    assert adapter_facts(header.shapes, header.metadata).algorithm == "DoRA"
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["lora_A.default.weight", "lora_A.my-style.weight", "lora_A.weight", "lora_A.default_0.weight"],
+)
+def test_names_of_adapters_inside_names_of_tensors(
+    known: dict[str, Any], tmp_path: Path, end: str
+) -> None:
+    tensors = lora(f"base_model.model.{UNET}", (64, 64), lettered=True)
+    spelled = {name.replace("lora_A.weight", end): tensor for name, tensor in tensors.items()}
+    other = end.replace("lora_A", "lora_B")
+    spelled = {name.replace("lora_B.weight", other): t for name, t in spelled.items()}
+    path = save(tmp_path / "x.safetensors", spelled)
+    assert read(path, known).matched == 1
+    header = read_header(path)
+    facts = adapter_facts(header.shapes, header.metadata)
+    assert (facts.algorithm, facts.rank) == ("LoRA", 2)
+
+
+@pytest.mark.parametrize("algorithm", ["LoHa", "LoKr", "LoKr, full"])
+def test_names_of_adapters_behind_tensors(
+    known: dict[str, Any], tmp_path: Path, algorithm: str
+) -> None:
+    from tests.engine.patches import make
+
+    made = make.module(algorithm, (64, 64), alpha=None)
+    path = save(
+        tmp_path / "x.safetensors",
+        {f"base_model.model.{UNET}.{part}.my-style": tensor for part, tensor in made.items()},
+    )
+    assert read(path, known).matched == 1
+    header = read_header(path)
+    told = adapter_facts(header.shapes, header.metadata).algorithm
+    assert told != UNKNOWN
+    assert told == algorithm.partition(",")[0]
+
+
+def test_one_module_with_two_sets_of_factors_is_broken(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    name = f"lora_unet_{UNET.replace('.', '_')}"
+    tensors = lora(name, (64, 64)) | lora(f"unet.base_model.model.{UNET}", (64, 64))
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert failure.code == "adapter.broken"
+
+
+BARE, FULL = TEXT, f"text_model.{TEXT}"
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "text_encoder_2"])
+@pytest.mark.parametrize("spelled", [BARE, FULL])
+@pytest.mark.parametrize(
+    "pattern", [BARE, FULL, f"^{BARE}", f"^{FULL}$", "layers.0.self_attn.q_proj", ".*q_proj"]
+)
+@pytest.mark.parametrize("where", ["metadata", "folder"])
+def test_patterns_mean_a_text_encoder_of_either_transformers(
+    known: dict[str, Any], tmp_path: Path, part: str, spelled: str, pattern: str, where: str
+) -> None:
+    shape = SHAPES[part]
+    fields = {"r": 2, "lora_alpha": 2, "alpha_pattern": {pattern: 12}}
+    metadata = None
+    if where == "metadata":
+        name = f"{part}.{spelled}"
+        told = {f"{part}.{key}": value for key, value in fields.items()}
+        metadata = {"lora_adapter_metadata": json.dumps(told)}
+    else:
+        name = f"base_model.model.{spelled}"
+        told = fields | {"peft_type": "LORA"}
+        (tmp_path / "adapter_config.json").write_text(json.dumps(told))
+    tensors = lora(name, shape, lettered=True)
+    path = save(tmp_path / "adapter_model.safetensors", tensors, metadata)
+    assert read_configs(path, read_header(path).metadata)
+    (change,) = read(path, known).changes
+    torch.testing.assert_close(change.delta(torch.zeros(shape)), torch.full(shape, 6.0 * 0.5))
+
+
+def test_a_text_encoder_that_could_be_either_matches_nothing(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    """Not even its shapes tell."""
+    from bot.engine.patches import Target
+
+    twins = {
+        f"{part}.{FULL}": Target(part, FULL, (8, 8), has_bias=False)
+        for part in ("text_encoder", "text_encoder_2")
+    }
+    path = save(tmp_path / "x.safetensors", lora(f"base_model.model.{FULL}", (8, 8)))
+    assert refused(path, twins).code == "adapter.matches_nothing"
