@@ -1,6 +1,5 @@
 """One job from request to images. Imports torch; runs in the engine thread only."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,6 @@ from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.training import training_of, with_moments
 from bot.engine.weights import WeightCache
-from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Progress, Stage

@@ -1,5 +1,6 @@
-"""From latents to images and back: the VAE, in one piece or in tiles."""
+"""Images, from files and to and from latents: the VAE, in one piece or in tiles."""
 
+import io
 from typing import Any
 
 import PIL.Image
@@ -9,6 +10,15 @@ from diffusers.image_processor import VaeImageProcessor
 from bot.engine.families import Family
 from bot.engine.memory import TILE
 from bot.errors import JobFailed
+
+
+def decoded(png: bytes) -> PIL.Image.Image:
+    """Decode an input image. Raises JobFailed when it is not a complete PNG file."""
+    try:
+        with PIL.Image.open(io.BytesIO(png), formats=("PNG",)) as file:
+            return file.convert("RGB")
+    except (OSError, ValueError):
+        raise JobFailed("picture.gone") from None
 
 
 def decode(
