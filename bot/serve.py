@@ -19,8 +19,9 @@ from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import EngineLost, SettingsError, StoreError
 from bot.files.housekeeping import Housekeeping
+from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
-from bot.process.restart import ended_well, slow_down, start_over
+from bot.process.restart import slow_down, start_over, told_to_stop, was_told_to_stop
 from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
@@ -28,7 +29,7 @@ from bot.settings import DISCORD_API_URL, Settings
 from bot.store import Discord, discord_person
 from bot.texts.language import Texts
 from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
-from bot.worker.recovery import recover, tell
+from bot.worker.recovery import LastEnd, recover, tell
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -108,19 +109,20 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
     """
     stop = stop_on_signals()
     async with (
+        crashes_recorded(settings.data_dir.absolute()) as left,
         DiscordBot.build(settings, extensions) as bot,
         _watched(bot, settings),
         watched_loop(partial(start_over, by_itself=settings.restart)),
     ):
-        serving = asyncio.create_task(_serve(bot, settings))
+        serving = asyncio.create_task(_serve(bot, settings, left))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if serving.done():
             serving.result()
+        recording = asyncio.create_task(told_to_stop(bot.backend.store))
         serving.cancel()
-        await asyncio.wait({serving})
-        await ended_well(bot.backend.store)
+        await asyncio.wait({serving, recording})
     log.info("stopped")
 
 
@@ -165,17 +167,23 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
             measuring.cancel()
 
 
-async def _serve(bot: DiscordBot, settings: Settings) -> None:
-    """Generate and, at the same time, log in and stay connected, until cancelled."""
+async def _serve(bot: DiscordBot, settings: Settings, left: Trace) -> None:
+    """Generate and, at the same time, log in and stay connected, until cancelled.
+
+    left: by the last process, see bot.process.crash.
+    """
     if settings.token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
     store, queue = bot.backend.store, bot.backend.queue
+    end = LastEnd(asked=await was_told_to_stop(store), crashed=left.in_a_thread)
+    unfinished = await recover(
+        store, queue, ORIGINS, Claims(settings.data_dir.absolute()), end
+    )
     await slow_down(store)
-    left = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()))
     async with bot.backend.generating(bot.workers):
         beside = asyncio.gather(
             _register(bot, settings),
-            tell(left, bot.by_origin, bot.observers),
+            tell(unfinished, bot.by_origin, bot.observers),
             _tidy(bot.backend),
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),

@@ -3,6 +3,7 @@
 from bot.store.faults import files_error, files_unread
 from bot.store.jobs import (
     CRASHES_MAX,
+    OWN_CRASHES_MAX,
     Failure,
     ImageRecord,
     Job,
@@ -26,6 +27,7 @@ from bot.store.usage import Usage
 
 __all__ = [
     "CRASHES_MAX",
+    "OWN_CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "CommandLine",
     "Discord",

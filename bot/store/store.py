@@ -15,6 +15,7 @@ from bot.errors import Loss
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.backup import back_up
+from bot.store.boot import boot_id
 from bot.store.database import Database
 from bot.store.jobs import (
     Failure,
@@ -31,23 +32,29 @@ from bot.store.origins import SELECT_JOBS
 from bot.store.usage import Usage, usage_of
 
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
+_SINCE_BOOT = "coalesce(boot = ?, 1)"  # unknown counts as the same boot
+_WITNESS = (
+    f"state = 'pending', lost_to = 'died', passed = 0, due_at = NULL, crashes = crashes + {_SINCE_BOOT}"
+)
 
 
 class Store:
     """Jobs, images and settings. Use as `async with Store.open(path) as store`.
 
     messages: the Discord messages and interaction tokens of the jobs.
+    boot: identifies the machine's current boot; None where the system does not say.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, boot: str | None = None) -> None:
         self._database = database
+        self._boot = boot
         self.messages = Messages(database)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path) -> AsyncIterator[Self]:
         async with Database.open(path) as database:
-            yield cls(database)
+            yield cls(database, await asyncio.to_thread(boot_id))
 
     # Accepting
 
@@ -96,9 +103,9 @@ class Store:
         now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?"
+                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?, boot = ?"
                 " WHERE state = 'pending' AND id = ?",
-                (now, job_id),
+                (now, self._boot, job_id),
             )
             if cursor.rowcount == 0:
                 return None
@@ -115,11 +122,11 @@ class Store:
         )
 
     async def lose(self, job: Job, loss: Loss) -> Job | None:
-        """running → pending, and one more crash: this attempt made the process unusable."""
+        """running → pending, and one more crash, its own: it made the process unusable."""
         return await self._transition(
             job.id,
-            "state = 'pending', crashes = crashes + 1, lost_to = ?"
-            " WHERE state = 'running' AND attempt = ?",
+            "state = 'pending', lost_to = ?, passed = 0, due_at = NULL, crashes = crashes + 1,"
+            " own_crashes = own_crashes + 1 WHERE state = 'running' AND attempt = ?",
             (loss.value, job.attempt),
         )
 
@@ -192,14 +199,35 @@ class Store:
             (now_ms(), job.attempt),
         )
 
-    async def requeue_all(self, origins: tuple[str, ...]) -> None:
-        """running → pending at start-up, for all jobs that a crash interrupted."""
+    async def requeue_all(
+        self, origins: tuple[str, ...], *, innocent: bool = False, own: bool = False
+    ) -> None:
+        """running → pending at start-up, for all jobs that the end of a process interrupted.
+
+        Each becomes a suspect, unless the machine has been restarted since it began.
+        innocent: no job ended that process. own: one did; if only one was running, that one.
+        """
+        running = f"state = 'running' AND {_OF_ORIGINS}"
+        those = _json(origins)
         async with self._database.transaction() as write:
+            if innocent:
+                sql = f"UPDATE jobs SET state = 'pending' WHERE {running}"  # noqa: S608
+                await write.execute(sql, (those,))
+                return
+            alone = f"(SELECT count(*) FROM jobs WHERE {running}) = 1"  # noqa: S608
             await write.execute(
-                "UPDATE jobs SET state = 'pending', crashes = crashes + 1,"  # noqa: S608
-                f" lost_to = 'died' WHERE state = 'running' AND {_OF_ORIGINS}",
-                (_json(origins),),
+                f"UPDATE jobs SET {_WITNESS}, own_crashes = own_crashes"  # noqa: S608
+                f" + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {running}",
+                (self._boot, self._boot, own, those, those),
             )
+
+    async def witness(self, job: Job) -> Job | None:
+        """running → pending, after the command line that ran it died; as in `requeue_all`."""
+        return await self._transition(
+            job.id,
+            f"{_WITNESS} WHERE state = 'running' AND attempt = ?",
+            (self._boot, job.attempt),
+        )
 
     # Reading
 
