@@ -42,7 +42,10 @@ CANCEL_AGAIN = 0.2
 
 @dataclass(frozen=True, slots=True)
 class DiscordBot:
-    """A bot and all its parts, built but not yet running."""
+    """A bot and all its parts, built but not yet running.
+
+    last_crash: what the process before this one left, see bot.process.crash.
+    """
 
     client: ImagenBot
     backend: Backend
@@ -51,6 +54,7 @@ class DiscordBot:
     delivery: Delivery
     workers: Workers
     logged_in: asyncio.Event
+    last_crash: Trace
 
     @classmethod
     @asynccontextmanager
@@ -59,6 +63,7 @@ class DiscordBot:
         point_at(settings.api_url)
         texts, observers, logged_in = Texts.read(), Observers(), asyncio.Event()
         async with (
+            crashes_recorded(settings.data_dir.absolute()) as last_crash,
             Backend.open(
                 settings,
                 limits=limits_of(settings),
@@ -84,7 +89,9 @@ class DiscordBot:
             workers = backend.workers(observers)
             await client.load(Services(texts, backend, delivery, workers), extensions)
             client.on_connected(delivery.back)
-            yield cls(client, backend, observers, by_origin, delivery, workers, logged_in)
+            yield cls(
+                client, backend, observers, by_origin, delivery, workers, logged_in, last_crash
+            )
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -109,12 +116,11 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
     """
     stop = stop_on_signals()
     async with (
-        crashes_recorded(settings.data_dir.absolute()) as left,
         DiscordBot.build(settings, extensions) as bot,
         _watched(bot, settings),
         watched_loop(partial(start_over, by_itself=settings.restart)),
     ):
-        serving = asyncio.create_task(_serve(bot, settings, left))
+        serving = asyncio.create_task(_serve(bot, settings))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -167,18 +173,13 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
             measuring.cancel()
 
 
-async def _serve(bot: DiscordBot, settings: Settings, left: Trace) -> None:
-    """Generate and, at the same time, log in and stay connected, until cancelled.
-
-    left: by the last process, see bot.process.crash.
-    """
+async def _serve(bot: DiscordBot, settings: Settings) -> None:
+    """Generate and, at the same time, log in and stay connected, until cancelled."""
     if settings.token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
     store, queue = bot.backend.store, bot.backend.queue
-    end = LastEnd(asked=await was_told_to_stop(store), crashed=left.in_a_thread)
-    unfinished = await recover(
-        store, queue, ORIGINS, Claims(settings.data_dir.absolute()), end
-    )
+    end = LastEnd(asked=await was_told_to_stop(store), crashed=bot.last_crash.in_a_thread)
+    unfinished = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()), end)
     await slow_down(store)
     async with bot.backend.generating(bot.workers):
         beside = asyncio.gather(

@@ -266,9 +266,7 @@ def _suspicion(job: Waiting) -> tuple[int, int]:
 
 def _passed(job: Waiting, now: float) -> Waiting:
     """`job` after another went ahead of it at `now`."""
-    return replace(
-        job, passed=job.passed + 1, due_at=now if job.due_at is None else job.due_at
-    )
+    return replace(job, passed=job.passed + 1, due_at=now if job.due_at is None else job.due_at)
 
 
 def _missing(job: Waiting, here: InPlace) -> int:

@@ -27,8 +27,8 @@ from bot.store.usage import Usage
 
 __all__ = [
     "CRASHES_MAX",
-    "OWN_CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "OWN_CRASHES_MAX",
     "CommandLine",
     "Discord",
     "Failure",

@@ -33,9 +33,7 @@ from bot.store.usage import Usage, usage_of
 
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 _SINCE_BOOT = "coalesce(boot = ?, 1)"  # unknown counts as the same boot
-_WITNESS = (
-    f"state = 'pending', lost_to = 'died', passed = 0, due_at = NULL, crashes = crashes + {_SINCE_BOOT}"
-)
+_WITNESS = f"state = 'pending', lost_to = 'died', passed = 0, due_at = NULL, crashes = crashes + {_SINCE_BOOT}"
 
 
 class Store:

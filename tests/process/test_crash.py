@@ -42,9 +42,7 @@ async def test_a_crash_in_a_thread_leaves_its_trace(
     tmp_path: Path, crash: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     argument = "args=(0,)" if "string_at" in crash else "args=()"
-    ended = died(
-        tmp_path, f"t = threading.Thread(target={crash}, {argument}); t.start(); t.join()"
-    )
+    ended = died(tmp_path, f"t = threading.Thread(target={crash}, {argument}); t.start(); t.join()")
     left = await left_in(tmp_path)
     assert left.in_a_thread == (ended < 0)
     assert bool(left.text) == (ended < 0)

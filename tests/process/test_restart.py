@@ -6,7 +6,13 @@ import pytest
 
 from bot.errors import SettingsError, StoreError
 from bot.process import restart
-from bot.process.restart import MISCONFIGURED, TRY_AGAIN, exit_code, slow_down, told_to_stop, was_told_to_stop
+from bot.process.restart import (
+    MISCONFIGURED,
+    TRY_AGAIN,
+    exit_code,
+    slow_down,
+    told_to_stop,
+)
 from bot.store import Store
 from catalog import CatalogError
 

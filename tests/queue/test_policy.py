@@ -288,7 +288,11 @@ class TestSuspects:
         assert drained(Line(waiting, {"u002": 50}), HERE) == ["a", "b", "s"]
 
     def test_those_that_did_it_more_often_come_last(self) -> None:
-        waiting = [job("twice", 1, 0, crashes=2), job("x", 2, 1, crashes=1), job("y", 1, 2, crashes=1)]
+        waiting = [
+            job("twice", 1, 0, crashes=2),
+            job("x", 2, 1, crashes=1),
+            job("y", 1, 2, crashes=1),
+        ]
         assert drained(Line(waiting)) == ["x", "y", "twice"]
 
     def test_one_waits_until_nothing_else_runs(self) -> None:

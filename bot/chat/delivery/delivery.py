@@ -17,13 +17,11 @@ from bot.chat.delivery.posts import (
     ChannelPost,
     MessageContent,
     Post,
-    Refusal,
     mention,
     only,
-    refusal,
     send,
-    short,
 )
+from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
@@ -127,7 +125,7 @@ class Delivery:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
-            if isinstance(error, discord.NotFound):
+            if refusal(error) is Refusal.CLOSED:
                 # After any other error the message may exist: perhaps only the reply was lost.
                 post = None
                 await self._store.messages.erase_token(job.id)
@@ -272,7 +270,7 @@ class Delivery:
                 uploads=uploads,
                 alt_text=alt_text(job.request.prompt),
                 mention=origin.user_id,
-                direct=say("delivery.direct", channel=f"<#{origin.channel_id}>"),
+                direct=_direct(say, origin),
             )
             try:
                 channel_id, message_id = await self._sender.deliver(job, content, post)
@@ -308,6 +306,7 @@ class Delivery:
             embed=failure_embed(say, job),
             view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
             mention=origin.user_id,
+            direct=_direct(say, origin) if _is_news(job) else None,
         )
         try:
             await self._sender.deliver(job, content, post)
@@ -359,6 +358,17 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _is_news(job: Job) -> bool:
+    """Whether its end is worth a direct message: not to whom cancelled it, nor where the result
+    could not be sent as one either."""
+    return job.error is not None and not job.error.code.startswith("delivery.")
+
+
+def _direct(say: Say, origin: Discord) -> str:
+    """What a direct message says in place of one in the channel."""
+    return say("delivery.direct", channel=f"<#{origin.channel_id}>")
 
 
 def _channel_of(job: Job) -> int:

@@ -2,8 +2,3 @@
 
 ALTER TABLE jobs ADD COLUMN own_crashes INTEGER NOT NULL DEFAULT 0;  -- of `crashes`, those that it surely caused
 ALTER TABLE jobs ADD COLUMN boot TEXT;  -- the machine's boot during which it was last started; NULL: unknown
-
--- Sentences about crashes now say how many there were.
-UPDATE jobs SET error = json_set(error, '$.params.times', crashes)
-WHERE state = 'failed' AND told_at IS NULL AND json_valid(error)
-  AND json_extract(error, '$.code') IN ('job.died', 'job.device', 'job.hung');
