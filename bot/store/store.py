@@ -33,7 +33,8 @@ from bot.store.usage import Usage, usage_of
 
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 _SINCE_BOOT = "coalesce(boot = ?, 1)"  # unknown counts as the same boot
-_WITNESS = f"state = 'pending', lost_to = 'died', passed = 0, due_at = NULL, crashes = crashes + {_SINCE_BOOT}"
+_TO_THE_BACK = "state = 'pending', passed = 0, due_at = NULL"
+_WITNESS = f"{_TO_THE_BACK}, lost_to = 'died', crashes = crashes + {_SINCE_BOOT}"
 
 
 class Store:
@@ -123,8 +124,8 @@ class Store:
         """running → pending, and one more crash, its own: it made the process unusable."""
         return await self._transition(
             job.id,
-            "state = 'pending', lost_to = ?, passed = 0, due_at = NULL, crashes = crashes + 1,"
-            " own_crashes = own_crashes + 1 WHERE state = 'running' AND attempt = ?",
+            f"{_TO_THE_BACK}, lost_to = ?, crashes = crashes + 1, own_crashes = own_crashes + 1"
+            " WHERE state = 'running' AND attempt = ?",
             (loss.value, job.attempt),
         )
 
