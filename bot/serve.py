@@ -26,7 +26,7 @@ from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import Discord, discord_person
+from bot.store import Discord, discord_person, now_ms
 from bot.texts.language import Texts
 from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -157,7 +157,13 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
         return None if up else "not connected"
 
     async def stored() -> str | None:
-        await backend.store.setting("checked")
+        try:
+            # A write, because a disk that became read-only can still be read.
+            await backend.store.set_setting("checked", str(now_ms()))
+        except StoreError:
+            if not backend.store.displaced:
+                raise
+            return "its file was replaced, moved or deleted; restart the bot"
         return None
 
     async def painting() -> str | None:
@@ -188,6 +194,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
             _tidy(bot.backend),
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),
+            store.watch(),
         )
         try:
             await _unless_lost(

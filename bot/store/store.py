@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import aiosqlite
 
-from bot.errors import Loss
+from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.backup import back_up
@@ -31,6 +31,8 @@ from bot.store.messages import Messages, set_message
 from bot.store.origins import SELECT_JOBS
 from bot.store.usage import Usage, usage_of
 
+LOOK = 5.0
+"""Seconds between two looks at the database's file."""
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 _SINCE_BOOT = "coalesce(boot = ?, 1)"  # unknown counts as the same boot
 _TO_THE_BACK = "state = 'pending', passed = 0, due_at = NULL"
@@ -54,6 +56,18 @@ class Store:
     async def open(cls, path: Path) -> AsyncIterator[Self]:
         async with Database.open(path) as database:
             yield cls(database, await asyncio.to_thread(boot_id))
+
+    @property
+    def displaced(self) -> bool:
+        """Whether the database's file was replaced, moved or deleted while it is open."""
+        return self._database.displaced
+
+    async def watch(self) -> None:
+        """Look every LOOK seconds whether the database's file is in place, until cancelled."""
+        while True:
+            with suppress(StoreError):  # logged, and raised at every write
+                await self._database.check()
+            await asyncio.sleep(LOOK)
 
     # Accepting
 

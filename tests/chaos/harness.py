@@ -55,6 +55,12 @@ class ChaosHome(Home):
 class LightBot(Bot):
     program = Path(__file__).with_name("light_bot.py")
 
+    async def health(self) -> tuple[int, dict[str, str]]:
+        """The status of the bot's health check and what it says, by part."""
+        address = f"http://127.0.0.1:{self.settings['IMAGEN_METRICS_PORT']}/healthz"
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            return answer.status, await answer.json()
+
     async def figures(self) -> dict[str, float]:
         """The bot's metrics from its IMAGEN_METRICS_PORT, by name and labels."""
         address = f"http://127.0.0.1:{self.settings['IMAGEN_METRICS_PORT']}/metrics"
