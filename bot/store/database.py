@@ -63,7 +63,7 @@ class Database:
         self.path = path
         self.displaced = False
         self._place = place
-        self._aside: Path | None = None
+        self._saved = False
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
@@ -101,47 +101,52 @@ class Database:
         Cancelling the caller never interrupts BEGIN, COMMIT or ROLLBACK: aiosqlite runs a
         statement even after the task that awaited it is gone, so each is awaited to its end.
 
-        Raises StoreError if the disk or the file prevents the write, or if it went into a file that
-        is no longer in place.
+        Raises StoreError if the disk or the file prevents the write, or if it would go into a file
+        that is no longer in place.
         """
         async with self._lock:
-            if self.displaced:
-                await self._check_place()
             try:
                 await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
                 yield self._writer
-                await _undisturbed(self._writer.commit())
                 await self._check_place()
+                await _undisturbed(self._writer.commit())
             except BaseException as error:
                 # A failed commit (full disk) also leaves its transaction open.
                 if self._writer.in_transaction:
                     await _undisturbed(self._writer.rollback())
+                if self.displaced and not self._saved:
+                    self._saved = True
+                    await self._save_aside()
                 if _is_the_disks(error):
                     raise store_error(self.path, error) from error
                 raise
 
     async def check(self) -> None:
         """Raise StoreError if the file is no longer in place, even if nothing is being written."""
-        async with self._lock:
-            await self._check_place()
+        async with self.transaction():
+            pass
 
     async def _check_place(self) -> None:
         wrong = await asyncio.to_thread(self._place.what_is_wrong)
         if wrong is None:
             if self.displaced:
                 log.warning("%s: the file is in place again", self.path)
-                self.displaced, self._aside = False, None
+                self.displaced = self._saved = False
             return
         error = StoreError(
-            f"{self.path}: {wrong} while the bot was running, and what it writes is lost; restart "
+            f"{self.path}: {wrong} while the bot was running, so nothing can be stored; restart "
             "the bot, which then goes on with what is there",
             lasting=True,
         )
         if not self.displaced:
-            self.displaced = True
-            self._aside = await saved_aside(self._writer, self.path)
-            log.critical("%s. What it had until now is in %s", error, self._aside or "no copy")
+            log.critical("%s", error)
+        self.displaced = True
         raise error
+
+    async def _save_aside(self) -> None:
+        if (aside := await saved_aside(self._writer, self.path)) is not None:
+            log.critical("%s: what it had is now in %s", self.path, aside)
+            await asyncio.to_thread(self._place.leave)
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         rows = await self.rows(sql, parameters)

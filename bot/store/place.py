@@ -51,6 +51,20 @@ class Place:
                 return f"{name} was replaced by another"
         return None
 
+    def leave(self) -> None:
+        """Delete the log if it is still there beside another file. Blocks.
+
+        SQLite would take it for that file's own, and write it into it at the next start.
+        """
+        for suffix in SUFFIXES[1:]:
+            file = _beside(self.path, suffix)
+            try:
+                main = _identity(self.path)
+                if main not in (None, self.files[""]) and _identity(file) == self.files.get(suffix):
+                    file.unlink()
+            except OSError as error:
+                log.error("%s: cannot be deleted, but belongs to another file: %s", file, error)
+
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StoreError
-from bot.store import Store
+from bot.store import JobState, Store
 from bot.store.place import Place
 from tests.store.factories import new_job
 
@@ -75,9 +75,25 @@ async def test_nothing_is_accepted_into_the_void(
     [told] = [record.getMessage() for record in caplog.records if said in record.getMessage()]
     assert "restart the bot" in told
     [aside] = path.parent.glob("*.displaced-*")
-    assert str(aside) in told
+    assert str(aside) in caplog.text
     with closing(sqlite3.connect(aside)) as copy:
         assert (kept.id,) in copy.execute("SELECT id FROM jobs").fetchall()
+
+
+async def test_its_log_is_not_left_to_the_file_that_replaced_it(path: Path) -> None:
+    """SQLite would write it into that file, which then has rows of both, or is damaged."""
+    async with Store.open(path) as store:
+        await store.accept(new_job())
+        other = path.with_name("other")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM INTO ?", (str(other),))
+        late = await store.accept(new_job())
+        other.replace(path)
+        with pytest.raises(StoreError):
+            await store.accept(new_job())
+    async with Store.open(path) as store:
+        assert await store.find(late.id) is None
+        assert len(await store.jobs_in(JobState.PENDING, ("discord",))) == 1
 
 
 async def test_it_is_noticed_when_nothing_is_written(store: Store, path: Path) -> None:
