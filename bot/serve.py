@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, Self, cast
@@ -26,7 +26,7 @@ from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import Discord, discord_person, now_ms
+from bot.store import COPY_NOTICED, Discord, discord_person, now_ms
 from bot.texts.language import Texts
 from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -83,6 +83,7 @@ class DiscordBot:
                 job_timeout=settings.job_timeout,
                 undeliverable=observers.failed,
                 logged_in=logged_in.wait,
+                copies=client.copies,
             )
             by_origin = ByOrigin({Discord.name: delivery}, otherwise=Kept(backend.store))
             observers.subscribe(by_origin)
@@ -152,6 +153,8 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
     )
 
     async def connected() -> str | None:
+        if client.copies.seen:
+            return "another copy of the bot runs with the same token; stop one of the two"
         shards = client.shards.values()
         up = client.is_ready() and not any(shard.is_closed() for shard in shards)
         return None if up else "not connected"
@@ -195,6 +198,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),
             store.watch(),
+            _remember_copies(bot),
         )
         try:
             await _unless_lost(
@@ -221,6 +225,13 @@ async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
     bot.logged_in.set()
     await bot.delivery.resume(bot.backend.queue.standings())
     await stay_connected(bot.client)
+
+
+async def _remember_copies(bot: DiscordBot) -> None:
+    """Keep for `check` when another copy of the bot was noticed."""
+    await bot.client.copies.noticed.wait()
+    with suppress(StoreError):  # it is logged, too
+        await bot.backend.store.set_setting(COPY_NOTICED, str(now_ms()))
 
 
 async def _warm_up_once_online(bot: DiscordBot) -> None:

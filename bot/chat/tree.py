@@ -1,6 +1,7 @@
 """The command tree: every error in a command, button or modal ends in its `on_error`.
 
-It also drops duplicates: a resumed connection may deliver an interaction again.
+It also drops duplicates, since a resumed connection may deliver an interaction again, and what
+another copy of the bot answers.
 """
 
 import logging
@@ -10,6 +11,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
+from bot.chat.copies import Copies
 from bot.chat.errors import answer_error
 from bot.texts.language import Texts
 
@@ -27,6 +29,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
     def __init__(self, client: discord.Client, **options: Any) -> None:
         super().__init__(client, **options)
         self._seen: dict[int, None] = {}
+        self.copies = Copies()
 
     def is_new(self, interaction: discord.Interaction[Any]) -> bool:
         """Whether this interaction is seen for the first time; remembers it."""
@@ -39,7 +42,11 @@ class ImagenTree(app_commands.CommandTree[Any]):
         return True
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        return self.is_new(interaction)
+        if not self.is_new(interaction):
+            return False
+        if interaction.type is discord.InteractionType.autocomplete:
+            return True
+        return not await self.copies.leave_to_the_other(interaction)
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
         await answer_error(interaction, error, self.texts)
@@ -51,7 +58,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
 
         For component callbacks, whose exceptions discord.py would only log.
         """
-        if not self.is_new(interaction):
+        if not self.is_new(interaction) or await self.copies.leave_to_the_other(interaction):
             return
         try:
             await action()

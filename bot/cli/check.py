@@ -7,12 +7,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backend import build_engine
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import COPY_NOTICED, Store, now_ms
 from bot.store.backup import backups_of
 from catalog import (
     AdapterEntry,
@@ -32,6 +33,7 @@ TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
 GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
 """Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included."""
+DAY_MS = 24 * 60 * 60 * 1000
 MEND = {
     ".toml": "correct the entry; it is skipped until then",
     ".json": "correct the file, or delete it",
@@ -70,7 +72,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield Finding("settings: valid")
     yield _token(settings)
-    yield asyncio.run(_database(settings))
+    yield from asyncio.run(_database(settings))
     yield _device(settings)
     yield from _catalog(settings)
 
@@ -91,20 +93,28 @@ def _token(settings: Settings) -> Finding:
     return Finding("token: has the shape of a bot token")
 
 
-async def _database(settings: Settings) -> Finding:
+async def _database(settings: Settings) -> list[Finding]:
     path = settings.database.absolute()
     try:
         async with Store.open(path) as store:
             await store.set_setting("checked", "yes")
+            noticed = int(await store.setting(COPY_NOTICED) or 0)
     except (StoreError, sqlite3.Error) as error:
-        return Finding(
-            f"database: {error}",
-            "fix this, or set IMAGEN_DATA_DIR to a writable folder",
-            fatal=True,
-        )
+        mend = "fix this, or set IMAGEN_DATA_DIR to a writable folder"
+        return [Finding(f"database: {error}", mend, fatal=True)]
     backups = backups_of(path)
     newest = f", newest backup {backups[0].name}" if backups else ", no backup yet"
-    return Finding(f"database: writable ({path}){newest}")
+    return [Finding(f"database: writable ({path}){newest}"), *_copy(noticed)]
+
+
+def _copy(noticed: int) -> Iterator[Finding]:
+    """noticed: when the bot last noticed another copy of itself, in ms; 0 for never."""
+    if now_ms() - noticed < DAY_MS:
+        when = datetime.fromtimestamp(noticed / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+        yield Finding(
+            f"token: another bot was answering with it ({when} UTC)",
+            "stop one of the two; if you do not know where the other runs, reset the token",
+        )
 
 
 def _device(settings: Settings) -> Finding:

@@ -22,10 +22,11 @@ from bot.store.origins import (
     Origin,
     discord_person,
 )
-from bot.store.store import Store
+from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
 __all__ = [
+    "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "OWN_CRASHES_MAX",

@@ -31,6 +31,8 @@ from bot.store.messages import Messages, set_message
 from bot.store.origins import SELECT_JOBS
 from bot.store.usage import Usage, usage_of
 
+COPY_NOTICED = "copy noticed"
+"""The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
 LOOK = 5.0
 """Seconds between two looks at the database's file."""
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"

@@ -12,6 +12,8 @@ from typing import TypeGuard, TypeVar
 
 import discord
 
+from bot.chat.copies import Copies
+from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
     ChannelPost,
@@ -21,10 +23,11 @@ from bot.chat.delivery.posts import (
     only,
     send,
 )
-from bot.chat.delivery.refusals import Refusal, refusal, short
+from bot.chat.delivery.refusals import ACKNOWLEDGED, Refusal, refusal, short
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
+from bot.chat.delivery.verdict import verdict
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
@@ -69,12 +72,14 @@ class Delivery:
         undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
         logged_in: Callable[[], Awaitable[object]] | None = None,
+        copies: Copies | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
 
         undeliverable: called with a finished job that failed because it could not be delivered;
         default `failed`. webhook: builds one from an interaction's token; default discord.py's.
         logged_in: waits until the client has logged in; by default it already has.
+        copies: notices other copies of the bot; by default, the client's requests are not counted.
         """
         self._client = client
         self._store = store
@@ -84,6 +89,7 @@ class Delivery:
         self._undeliverable = undeliverable or self.failed
         self._sender = Sender(client, store, webhook or partial(_webhook, client))
         self._logged_in = logged_in
+        self._copies = copies or Copies()
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
@@ -96,13 +102,27 @@ class Delivery:
 
     # Acknowledging
 
+    async def defer(self, interaction: discord.Interaction) -> None:
+        """Acknowledge a command whose answer takes longer.
+
+        Raises AnsweredElsewhere if another copy of the bot has answered it.
+        """
+        try:
+            await interaction.response.defer(thinking=True)
+        except discord.HTTPException as error:
+            await self._copies.check(interaction, error)
+            if error.code != ACKNOWLEDGED:
+                raise
+            log.info("interaction %d: it was already deferred, by us", interaction.id)
+
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
         """Answer a command with the job's place in the queue, and follow the job from there.
 
         interaction: not answered yet, or deferred.
 
         If the answer comes too late or gets lost, the job goes on: its result is then sent to the
-        channel.
+        channel. Raises AnsweredElsewhere if another copy of the bot has answered: it has a job for
+        it, too.
         """
         job = ticket.job
         token = InteractionToken(interaction.id, interaction.token)
@@ -125,6 +145,7 @@ class Delivery:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
+            await self._copies.check(interaction, error, ours=lambda answer: names(answer, job))
             if refusal(error) is Refusal.CLOSED:
                 # After any other error the message may exist: perhaps only the reply was lost.
                 post = None
@@ -247,7 +268,7 @@ class Delivery:
         entry = self._catalog.current.models.get(job.request.model)
         notes = sentences(say, job.warnings)
         if job.kind == "reroll":
-            notes.append(await self._verdict(say, job, images))
+            notes.append(await verdict(self._store, say, job, images))
         limit = origin.upload_limit
         while True:
             try:
@@ -327,19 +348,6 @@ class Delivery:
                     raise
                 log.info("job %s: no reaction added: %s", job.id, short(error))
                 return
-
-    async def _verdict(self, say: Say, job: Job, images: tuple[ImageRecord, ...]) -> str:
-        """Whether a reroll gave the same pixels as the original and, if not, what has changed."""
-        original = await self._store.find(job.parent_id) if job.parent_id else None
-        if original is None or original.recipe is None or job.recipe is None:
-            return say("result.original_gone")
-        before = await self._store.images(original.id)
-        if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:
-            return say("result.identical")
-        changed = job.recipe.changed_since(original.recipe)
-        if not changed:
-            return say("result.differs_unknown")
-        return say("result.differs", changed=changed)
 
     def _uploads(
         self, say: Say, images: tuple[ImageRecord, ...], limit: int
