@@ -92,7 +92,7 @@ class Copies:
 
         Takes no time unless one was seen.
         """
-        if not self.seen:
+        if not self.seen or interaction.type is discord.InteractionType.autocomplete:
             return False
         await asyncio.sleep(HOLD)
         if await _answer_to(interaction) is not None:

@@ -42,11 +42,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
         return True
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        if not self.is_new(interaction):
-            return False
-        if interaction.type is discord.InteractionType.autocomplete:
-            return True
-        return not await self.copies.leave_to_the_other(interaction)
+        return self.is_new(interaction) and not await self.copies.leave_to_the_other(interaction)
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
         await answer_error(interaction, error, self.texts)

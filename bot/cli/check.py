@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +73,8 @@ def _findings() -> Iterator[Finding]:
         return
     yield Finding("settings: valid")
     yield _token(settings)
-    yield from asyncio.run(_database(settings))
+    yield asyncio.run(_database(settings))
+    yield from asyncio.run(_copies(settings))
     yield _device(settings)
     yield from _catalog(settings)
 
@@ -93,28 +95,33 @@ def _token(settings: Settings) -> Finding:
     return Finding("token: has the shape of a bot token")
 
 
-async def _database(settings: Settings) -> list[Finding]:
+async def _database(settings: Settings) -> Finding:
     path = settings.database.absolute()
     try:
         async with Store.open(path) as store:
             await store.set_setting("checked", "yes")
-            noticed = int(await store.setting(COPY_NOTICED) or 0)
     except (StoreError, sqlite3.Error) as error:
-        mend = "fix this, or set IMAGEN_DATA_DIR to a writable folder"
-        return [Finding(f"database: {error}", mend, fatal=True)]
+        return Finding(
+            f"database: {error}",
+            "fix this, or set IMAGEN_DATA_DIR to a writable folder",
+            fatal=True,
+        )
     backups = backups_of(path)
     newest = f", newest backup {backups[0].name}" if backups else ", no backup yet"
-    return [Finding(f"database: writable ({path}){newest}"), *_copy(noticed)]
+    return Finding(f"database: writable ({path}){newest}")
 
 
-def _copy(noticed: int) -> Iterator[Finding]:
-    """noticed: when the bot last noticed another copy of itself, in ms; 0 for never."""
-    if now_ms() - noticed < DAY_MS:
-        when = datetime.fromtimestamp(noticed / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        yield Finding(
-            f"token: another bot was answering with it ({when} UTC)",
-            "stop one of the two; if you do not know where the other runs, reset the token",
-        )
+async def _copies(settings: Settings) -> list[Finding]:
+    """Whether the bot has noticed a copy of itself within a day."""
+    noticed = 0
+    with suppress(StoreError, sqlite3.Error):  # reported above
+        async with Store.open(settings.database.absolute()) as store:
+            noticed = int(await store.setting(COPY_NOTICED) or 0)
+    if now_ms() - noticed >= DAY_MS:
+        return []
+    when = datetime.fromtimestamp(noticed / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    mend = "stop one of the two; if you do not know where the other runs, reset the token"
+    return [Finding(f"token: another bot was answering with it at {when} UTC", mend)]
 
 
 def _device(settings: Settings) -> Finding:

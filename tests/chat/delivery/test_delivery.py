@@ -12,6 +12,7 @@ import aiohttp
 import discord
 import pytest
 
+from bot.chat.copies import AnsweredElsewhere
 from bot.chat.delivery.posts import NONCE_MAX, only
 from bot.chat.delivery.refusals import Refusal, refusal
 from bot.chat.delivery.status import StatusBoard
@@ -106,6 +107,25 @@ class TestAcknowledging:
         await desk.delivery.finished(job)
         assert desk.world.ways() == ["ack", "interaction"]
         assert await desk.state(job) is S.DELIVERED
+
+    @pytest.mark.parametrize("error", [http_error(400, 40060), http_error(404, 10062)])
+    async def test_what_another_copy_has_answered_is_not_ours(
+        self, desk: Desk, error: Exception
+    ) -> None:
+        desk.world.refuse("ack", error)
+        ticket = await desk.accepted(in_channel())
+        others = SimpleNamespace(embeds=[], components=[], flags=discord.MessageFlags())
+        with pytest.raises(AnsweredElsewhere):
+            await desk.delivery.acknowledge(desk.interaction(answer=others), ticket)
+
+    async def test_an_answer_that_names_our_job_is_ours(self, desk: Desk) -> None:
+        desk.world.refuse("ack", http_error(400, 40060))
+        ticket = await desk.accepted(in_channel())
+        button = SimpleNamespace(custom_id=f"cancel:{ticket.job.id}")
+        own = SimpleNamespace(embeds=[], components=[button], flags=discord.MessageFlags())
+        await desk.delivery.acknowledge(desk.interaction(answer=own), ticket)
+        await desk.delivery.finished(await desk.painted(ticket.job.id))
+        assert desk.world.ways() == ["ack", "interaction"]
 
     @pytest.mark.parametrize("error", [http_error(404, 10062)])
     async def test_a_lost_acknowledgement_does_not_lose_the_job(
