@@ -68,18 +68,21 @@ class Copies:
         self,
         interaction: discord.Interaction[Any],
         error: Exception,
-        ours: Callable[[discord.Message], bool] = lambda _: False,
+        ours: Callable[[discord.Message], bool] | None = None,
     ) -> None:
         """Raise AnsweredElsewhere if `error`, of our answer, came because another copy was faster.
 
-        ours: whether a message is the answer that we tried to give.
+        ours: whether a message is the answer that we tried to give; None if that cannot be told.
         """
         if not isinstance(error, discord.HTTPException) or error.code not in ALREADY_ANSWERED:
             return
         answer = await _answer_to(interaction)
-        if answer is None or ours(answer):
+        if answer is None:
             return
-        if answer.flags.loading and self._sent[interaction.id] > 1:
+        if ours is None or answer.flags.loading:
+            if self._sent[interaction.id] > 1:
+                return
+        elif ours(answer):
             return
         if not self.seen:
             self.seen = True

@@ -10,8 +10,9 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.app_commands import CommandInvokeError
 
-from bot.chat.copies import Copies
+from bot.chat.copies import AnsweredElsewhere, Copies
 from bot.chat.errors import answer_error
 from bot.texts.language import Texts
 
@@ -45,6 +46,11 @@ class ImagenTree(app_commands.CommandTree[Any]):
         return self.is_new(interaction) and not await self.copies.leave_to_the_other(interaction)
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
+        original = error.original if isinstance(error, CommandInvokeError) else error
+        try:
+            await self.copies.check(interaction, original)
+        except AnsweredElsewhere as elsewhere:
+            error = elsewhere
         await answer_error(interaction, error, self.texts)
 
     async def run_once(

@@ -16,6 +16,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.backup import back_up
 from bot.store.boot import boot_id
+from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database
 from bot.store.jobs import (
     Failure,
@@ -29,6 +30,7 @@ from bot.store.jobs import (
 )
 from bot.store.messages import Messages, set_message
 from bot.store.origins import SELECT_JOBS
+from bot.store.settings import set_setting
 from bot.store.usage import Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
@@ -36,9 +38,6 @@ COPY_NOTICED = "copy noticed"
 LOOK = 5.0
 """Seconds between two looks at the database's file."""
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
-_SINCE_BOOT = "coalesce(boot = ?, 1)"  # unknown counts as the same boot
-_TO_THE_BACK = "state = 'pending', passed = 0, due_at = NULL"
-_WITNESS = f"{_TO_THE_BACK}, lost_to = 'died', crashes = crashes + {_SINCE_BOOT}"
 
 
 class Store:
@@ -137,13 +136,9 @@ class Store:
         )
 
     async def lose(self, job: Job, loss: Loss) -> Job | None:
-        """running → pending, and one more crash, its own: it made the process unusable."""
-        return await self._transition(
-            job.id,
-            f"{_TO_THE_BACK}, lost_to = ?, crashes = crashes + 1, own_crashes = own_crashes + 1"
-            " WHERE state = 'running' AND attempt = ?",
-            (loss.value, job.attempt),
-        )
+        """running → pending, and one more crash: this attempt made the process unusable."""
+        async with self._database.transaction() as write:
+            return await _written(write, job.id) if await lost(write, job, loss) else None
 
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
@@ -222,25 +217,17 @@ class Store:
         Each becomes a suspect, unless the machine has been restarted since it began.
         innocent: no job ended that process. own: one did; if only one was running, that one.
         """
-        running = f"state = 'running' AND {_OF_ORIGINS}"
-        those = _json(origins)
         async with self._database.transaction() as write:
             if innocent:
-                sql = f"UPDATE jobs SET state = 'pending' WHERE {running}"  # noqa: S608
-                await write.execute(sql, (those,))
-                return
-            alone = f"(SELECT count(*) FROM jobs WHERE {running}) = 1"  # noqa: S608
-            await write.execute(
-                f"UPDATE jobs SET {_WITNESS}, own_crashes = own_crashes"  # noqa: S608
-                f" + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {running}",
-                (self._boot, self._boot, own, those, those),
-            )
+                await put_back(write, origins)
+            else:
+                await suspect(write, origins, self._boot, own=own)
 
     async def witness(self, job: Job) -> Job | None:
         """running → pending, after the command line that ran it died; as in `requeue_all`."""
         return await self._transition(
             job.id,
-            f"{_WITNESS} WHERE state = 'running' AND attempt = ?",
+            f"{WITNESS} WHERE state = 'running' AND attempt = ?",
             (self._boot, job.attempt),
         )
 
@@ -348,11 +335,7 @@ class Store:
 
     async def set_setting(self, key: str, value: str) -> None:
         async with self._database.transaction() as write:
-            await write.execute(
-                "INSERT INTO settings (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, value),
-            )
+            await set_setting(write, key, value)
 
     # Helpers
 

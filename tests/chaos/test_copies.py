@@ -119,6 +119,26 @@ async def test_two_copies_that_defer_take_it_once(
     assert sum(SEEN in one.log for one in (bot, second)) == 1
 
 
+async def test_other_commands_are_answered_once_too(
+    bot: LightBot, second: LightBot, playground: Playground, ada: User
+) -> None:
+    await ada.slash("queue")
+    await until(lambda: SEEN in bot.log + second.log)
+    for _ in range(2):
+        await ada.slash("queue")
+    assert (bot.log + second.log).count(SEEN) == 1
+    assert "incident" not in bot.log + second.log
+
+
+async def test_a_lost_answer_to_another_command_is_not_taken_for_another_copy(
+    bot: LightBot, playground: Playground, ada: User
+) -> None:
+    playground.lose_answer_next("POST", r"/interactions/.+/callback")
+    await ada.slash("queue")
+    await until(lambda: "cannot tell a user" in bot.log)
+    assert SEEN not in bot.log
+
+
 @pytest.mark.parametrize("code", [40060, 10062])
 async def test_a_refusal_without_another_answer_is_not_either(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User, code: int
