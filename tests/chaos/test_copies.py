@@ -13,6 +13,7 @@ from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.e2e.home import free_port
 
 SEEN = "another copy of this bot runs with the same token"
+ONLINE = "bot.chat.client: online"
 PARTED = "the other copy of this bot has stopped answering"
 
 
@@ -22,7 +23,7 @@ async def second(tmp_path: Path, playground: Playground, bot: LightBot) -> Async
     home = ChaosHome(tmp_path / "second", tmp_path / "models")
     other = LightBot(home, playground, IMAGEN_METRICS_PORT=str(free_port()))
     await other.start(online=False)
-    await playground.wait_for(lambda: len(playground.gateway.connections) == 2)
+    await until(lambda: ONLINE in bot.log and ONLINE in other.log)
     try:
         yield other
     finally:
