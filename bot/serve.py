@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, Self, cast
@@ -17,18 +17,19 @@ from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
-from bot.errors import EngineLost, SettingsError
+from bot.errors import EngineLost, SettingsError, StoreError
 from bot.files.housekeeping import Housekeeping, InputsOfCancelled
+from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
-from bot.process.restart import ended_well, slow_down, start_over
+from bot.process.restart import slow_down, start_over, told_to_stop, was_told_to_stop
 from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import Discord, discord_person
+from bot.store import COPY_NOTICED, Discord, discord_person, now_ms
 from bot.texts.language import Texts
 from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
-from bot.worker.recovery import recover, tell
+from bot.worker.recovery import LastEnd, recover, tell
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,10 @@ CANCEL_AGAIN = 0.2
 
 @dataclass(frozen=True, slots=True)
 class DiscordBot:
-    """A bot and all its parts, built but not yet running."""
+    """A bot and all its parts, built but not yet running.
+
+    last_crash: what the process before this one left, see bot.process.crash.
+    """
 
     client: ImagenBot
     backend: Backend
@@ -50,6 +54,7 @@ class DiscordBot:
     delivery: Delivery
     workers: Workers
     logged_in: asyncio.Event
+    last_crash: Trace
 
     @classmethod
     @asynccontextmanager
@@ -58,6 +63,7 @@ class DiscordBot:
         point_at(settings.api_url)
         texts, observers, logged_in = Texts.read(), Observers(), asyncio.Event()
         async with (
+            crashes_recorded(settings.data_dir.absolute()) as last_crash,
             Backend.open(
                 settings,
                 limits=limits_of(settings),
@@ -77,6 +83,7 @@ class DiscordBot:
                 job_timeout=settings.job_timeout,
                 undeliverable=observers.failed,
                 logged_in=logged_in.wait,
+                copies=client.copies,
             )
             by_origin = ByOrigin({Discord.name: delivery}, otherwise=Kept(backend.store))
             observers.subscribe(by_origin)
@@ -84,7 +91,9 @@ class DiscordBot:
             workers = backend.workers(observers)
             await client.load(Services(texts, backend, delivery, workers), extensions)
             client.on_connected(delivery.back)
-            yield cls(client, backend, observers, by_origin, delivery, workers, logged_in)
+            yield cls(
+                client, backend, observers, by_origin, delivery, workers, logged_in, last_crash
+            )
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -119,9 +128,9 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
         stopping.cancel()
         if serving.done():
             serving.result()
+        recording = asyncio.create_task(told_to_stop(bot.backend.store))
         serving.cancel()
-        await asyncio.wait({serving})
-        await ended_well(bot.backend.store)
+        await asyncio.wait({serving, recording})
     log.info("stopped")
 
 
@@ -145,12 +154,20 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
     )
 
     async def connected() -> str | None:
+        if client.copies.seen:
+            return "another copy of the bot runs with the same token; stop one of the two"
         shards = client.shards.values()
         up = client.is_ready() and not any(shard.is_closed() for shard in shards)
         return None if up else "not connected"
 
     async def stored() -> str | None:
-        await backend.store.setting("checked")
+        try:
+            # A write, because a disk that became read-only can still be read.
+            await backend.store.set_setting("checked", str(now_ms()))
+        except StoreError:
+            if not backend.store.displaced:
+                raise
+            return "its file was replaced, moved or deleted; restart the bot"
         return None
 
     async def painting() -> str | None:
@@ -171,14 +188,17 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
     if settings.token is None:
         raise SettingsError("DISCORD_TOKEN: not set")
     store, queue = bot.backend.store, bot.backend.queue
+    end = LastEnd(asked=await was_told_to_stop(store), crashed=bot.last_crash.in_a_thread)
+    unfinished = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()), end)
     await slow_down(store)
-    left = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()))
     async with bot.backend.generating(bot.workers):
         beside = asyncio.gather(
             _register(bot, settings),
-            tell(left, bot.by_origin, bot.observers),
+            tell(unfinished, bot.by_origin, bot.observers),
             _housekeeping(bot.backend).run(),
             _warm_up_once_online(bot),
+            store.watch(),
+            _remember_copies(bot),
         )
         try:
             await _unless_lost(
@@ -205,6 +225,13 @@ async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
     bot.logged_in.set()
     await bot.delivery.resume(bot.backend.queue.standings())
     await stay_connected(bot.client)
+
+
+async def _remember_copies(bot: DiscordBot) -> None:
+    """Keep for `check` when another copy of the bot was noticed."""
+    await bot.client.copies.noticed.wait()
+    with suppress(StoreError):  # it is logged, too
+        await bot.backend.store.set_setting(COPY_NOTICED, str(now_ms()))
 
 
 async def _warm_up_once_online(bot: DiscordBot) -> None:

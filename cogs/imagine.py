@@ -117,7 +117,7 @@ class Imagine(commands.Cog):
         if image is not None or reference is not None:
             await self._queue.admit(new)
             # Fetching them may take longer than the three seconds allowed for an answer.
-            await interaction.response.defer(thinking=True)
+            await self._delivery.defer(interaction)
             draft = replace(
                 draft,
                 image=await self._keep("image", image),

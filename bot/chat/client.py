@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+import aiohttp
 import discord
 import yarl
 from discord.ext import commands
@@ -27,6 +28,8 @@ class ImagenBot(commands.AutoShardedBot):
 
     def __init__(self, texts: Texts, proxy: str | None) -> None:
         """proxy: URL of an HTTP proxy for reaching Discord; None for none."""
+        # discord.py builds the tree, and the session that it traces, with the client.
+        trace = aiohttp.TraceConfig()
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -37,8 +40,11 @@ class ImagenBot(commands.AutoShardedBot):
             allowed_installs=discord.app_commands.AppInstallationType(guild=True),
             proxy=proxy,
             max_messages=None,
+            http_trace=trace,
         )
         self.tree.texts = texts
+        self.copies = self.tree.copies
+        self.copies.count_in(trace)
         self.components = Components(self.tree)
         self._texts = texts
         self._connected: list[Callable[[], None]] = []

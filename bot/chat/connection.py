@@ -38,7 +38,7 @@ async def log_in(client: discord.Client, token: str, *, own_gateway: bool) -> No
     own_gateway: whether the API set by `point_at` has a gateway other than Discord's.
     Raises discord.LoginFailure when the token is refused.
     """
-    await _persistently("log in", lambda: client.login(token))
+    await _persistently("log in", lambda: _log_in_again(client, token))
     if own_gateway:
         await _persistently("find the gateway", lambda: _find_gateway(client))
 
@@ -91,6 +91,18 @@ async def first_connection(
         )
         await asyncio.sleep(pause)
     raise AssertionError("a backoff has no end")
+
+
+async def _log_in_again(client: discord.Client, token: str) -> None:
+    """Log in once, with the connections of the attempt before.
+
+    discord.py makes a session for each attempt and forgets the last one, whose connector it keeps.
+    The session is therefore detached, not closed: that would close the connector, too.
+    """
+    session: aiohttp.ClientSession | None = vars(client.http)["_HTTPClient__session"] or None
+    if session is not None:
+        session.detach()
+    await client.login(token)
 
 
 async def _find_gateway(client: discord.Client) -> None:

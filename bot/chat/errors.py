@@ -9,6 +9,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.chat.copies import AnsweredElsewhere
 from bot.chat.ui.markdown import plain
 from bot.errors import StoreError, UserError
 from bot.log import traceback_without
@@ -43,6 +44,9 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
     """Tell the user privately what went wrong; log an unexpected error with an incident id."""
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
+    if isinstance(error, AnsweredElsewhere):
+        log.info("interaction %d: answered by another copy of the bot", interaction.id)
+        return
     say = texts.speaker(str(interaction.locale))
     text = sentence(error, say)
     if text is None:

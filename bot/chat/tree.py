@@ -1,6 +1,7 @@
 """The command tree: every error in a command, button or modal ends in its `on_error`.
 
-It also drops duplicates: a resumed connection may deliver an interaction again.
+It also drops duplicates, since a resumed connection may deliver an interaction again, and what
+another copy of the bot answers.
 """
 
 import logging
@@ -9,7 +10,9 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.app_commands import CommandInvokeError
 
+from bot.chat.copies import AnsweredElsewhere, Copies
 from bot.chat.errors import answer_error
 from bot.texts.language import Texts
 
@@ -27,6 +30,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
     def __init__(self, client: discord.Client, **options: Any) -> None:
         super().__init__(client, **options)
         self._seen: dict[int, None] = {}
+        self.copies = Copies()
 
     def is_new(self, interaction: discord.Interaction[Any]) -> bool:
         """Whether this interaction is seen for the first time; remembers it."""
@@ -39,9 +43,14 @@ class ImagenTree(app_commands.CommandTree[Any]):
         return True
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        return self.is_new(interaction)
+        return self.is_new(interaction) and not await self.copies.leave_to_the_other(interaction)
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
+        original = error.original if isinstance(error, CommandInvokeError) else error
+        try:
+            await self.copies.check(interaction, original)
+        except AnsweredElsewhere as elsewhere:
+            error = elsewhere
         await answer_error(interaction, error, self.texts)
 
     async def run_once(
@@ -51,7 +60,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
 
         For component callbacks, whose exceptions discord.py would only log.
         """
-        if not self.is_new(interaction):
+        if not self.is_new(interaction) or await self.copies.leave_to_the_other(interaction):
             return
         try:
             await action()

@@ -8,13 +8,15 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backend import build_engine
 from bot.errors import SettingsError, StoreError
 from bot.settings import ENV_FILE, Settings
-from bot.store import Store
+from bot.store import COPY_NOTICED, Store, now_ms
 from bot.store.backup import backups_of
 from catalog import (
     AdapterEntry,
@@ -35,6 +37,7 @@ TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
 GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
 """Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included."""
+DAY_MS = 24 * 60 * 60 * 1000
 MEND = {
     ".toml": "correct the entry; it is skipped until then",
     ".json": "correct the file, or delete it",
@@ -78,6 +81,7 @@ def _findings() -> Iterator[Finding]:
     yield from _readable_by_others(settings)
     yield _token(settings)
     yield asyncio.run(_database(settings))
+    yield from asyncio.run(_copies(settings))
     yield _device(settings)
     yield from _catalog(settings)
 
@@ -125,6 +129,19 @@ async def _database(settings: Settings) -> Finding:
     backups = backups_of(path)
     newest = f", newest backup {backups[0].name}" if backups else ", no backup yet"
     return Finding(f"database: writable ({path}){newest}")
+
+
+async def _copies(settings: Settings) -> list[Finding]:
+    """Whether the bot has noticed a copy of itself within a day."""
+    noticed = 0
+    with suppress(StoreError, sqlite3.Error):  # reported above
+        async with Store.open(settings.database.absolute()) as store:
+            noticed = int(await store.setting(COPY_NOTICED) or 0)
+    if now_ms() - noticed >= DAY_MS:
+        return []
+    when = datetime.fromtimestamp(noticed / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    mend = "stop one of the two; if you do not know where the other runs, reset the token"
+    return [Finding(f"token: another bot was answering with it at {when} UTC", mend)]
 
 
 def _device(settings: Settings) -> Finding:

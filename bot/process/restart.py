@@ -23,7 +23,7 @@ Discord allows 1,000 sessions a day and then resets the token (docs, events/gate
 every five minutes is 288."""
 WINDOW = 60 * 60 * 1000
 """Milliseconds."""
-KEY = "starts"
+KEY, NONE = "starts", "[]"
 
 
 def exit_code(error: Exception) -> int:
@@ -46,10 +46,15 @@ def start_over(*, by_itself: bool) -> NoReturn:
     end(TRY_AGAIN)
 
 
+async def was_told_to_stop(store: Store) -> bool:
+    """Whether the last process had been told to stop, for asking before `slow_down`."""
+    return await store.setting(KEY) == NONE
+
+
 async def slow_down(store: Store) -> None:
     """Record this start, then wait if many recent ones did not end cleanly."""
     now = now_ms()
-    starts = [at for at in json.loads(await store.setting(KEY) or "[]") if at > now - WINDOW]
+    starts = [at for at in json.loads(await store.setting(KEY) or NONE) if at > now - WINDOW]
     await store.set_setting(KEY, json.dumps([*starts, now]))
     if pause := PAUSES.after(len(starts)):
         log.warning(
@@ -58,6 +63,10 @@ async def slow_down(store: Store) -> None:
         await asyncio.sleep(pause)
 
 
-async def ended_well(store: Store) -> None:
-    """Record a clean stop, so that the next start does not wait."""
-    await store.set_setting(KEY, "[]")
+async def told_to_stop(store: Store) -> None:
+    """Record that this process was told to stop: the next start does not wait, and blames no job
+    even if this process is killed before it has stopped."""
+    try:
+        await store.set_setting(KEY, NONE)
+    except StoreError as error:
+        log.error("that the bot was told to stop cannot be recorded: %s", error)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,9 @@ CLOSE_WITHIN = 4.5
 
 def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     """An event that the first signal sets. The process ends CLOSE_WITHIN later, or at a second one.
+
+    The signals are SIGINT, SIGTERM and, unless it is ignored (`nohup`), SIGHUP of a terminal that
+    closes.
 
     exit_code: used if the process must be killed because a thread is in one long call, such as a
         model load. Nothing is lost: its job is pending in the store again.
@@ -30,8 +33,13 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
         stop.set()
         at_the_latest(lambda: end(exit_code))
 
-    on_signals(asked, signal.SIGINT, signal.SIGTERM)
+    on_signals(asked, signal.SIGINT, signal.SIGTERM, *_hang_up())
     return stop
+
+
+def _hang_up() -> Iterator[signal.Signals]:
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def at_the_latest(finish: Callable[[], object]) -> None:

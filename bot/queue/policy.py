@@ -4,6 +4,9 @@ The fair order is round-robin: each person is represented by their oldest job, a
 was served longest ago comes first. Two kinds of job may go ahead of the one whose turn it is, up to
 a bound kept per job: one with a higher priority, and one that needs less loading because its model,
 or also its LoRAs, are loaded.
+
+A suspect, a job during which the process died, comes after all others and runs alone, so that what
+it may do harms no other job. The bound holds for it, too: others may go ahead of it only so often.
 """
 
 from bisect import bisect_left, insort
@@ -44,6 +47,7 @@ class Waiting:
 
     arrived: increases with each job; one person's jobs go in this order.
     interrupted: it was started before, for instance before a restart, and goes ahead of all others.
+    crashes: how often the process died while it ran; if ever, it goes behind all others.
     passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
     """
 
@@ -54,8 +58,13 @@ class Waiting:
     adapters: tuple[str, ...] = ()
     priority: int = 0
     interrupted: bool = False
+    crashes: int = 0
     passed: int = 0
     due_at: float | None = None
+
+    @property
+    def suspect(self) -> bool:
+        return self.crashes > 0
 
     @property
     def needs(self) -> InPlace:
@@ -72,8 +81,8 @@ class Waiting:
 class Next:
     """The next job, and where it runs: `lane` is an index into the free lanes.
 
-    passed: ids of the jobs whose turn it was instead: the first in the fair order, and the first
-    among those of the highest priority.
+    passed: ids of the jobs whose turn it was instead: the first in the fair order, the first among
+    those of the highest priority, and the first suspect.
     """
 
     job: Waiting
@@ -94,16 +103,18 @@ class Line:
         self._of: dict[str, deque[Waiting]] = {}
         self._turns: list[Turn] = []
         self._ranks: Counter[Rank] = Counter()
+        self._suspects: list[Waiting] = []
         for job in sorted(waiting, key=lambda job: job.arrived):
             self.add(job)
 
     def __len__(self) -> int:
-        return sum(map(len, self._of.values()))
+        return sum(map(len, self._of.values())) + len(self._suspects)
 
     def __iter__(self) -> Iterator[Waiting]:
         """All jobs; only those of one person are in order."""
         for jobs in self._of.values():
             yield from jobs
+        yield from self._suspects
 
     def copy(self) -> "Line":
         other = Line()
@@ -111,10 +122,14 @@ class Line:
         other._of = {person: deque(jobs) for person, jobs in self._of.items()}
         other._turns = list(self._turns)
         other._ranks = self._ranks.copy()
+        other._suspects = list(self._suspects)
         return other
 
     def add(self, job: Waiting) -> None:
         """Add a job, behind those that the same person asked for earlier."""
+        if job.suspect:
+            insort(self._suspects, job, key=_suspicion)
+            return
         with self._rearranging(job.person):
             jobs = self._of.setdefault(job.person, deque())
             behind = []
@@ -127,21 +142,42 @@ class Line:
         """Take the job out of the queue; None if it is not in it."""
         job = next((job for job in self if job.id == job_id), None)
         if job is not None:
-            with self._rearranging(job.person):
-                self._of[job.person].remove(job)
+            self._take_out(job)
         return job
+
+    def _take_out(self, job: Waiting) -> None:
+        if job.suspect:
+            self._suspects.remove(job)
+            return
+        with self._rearranging(job.person):
+            self._of[job.person].remove(job)
 
     def serve(self, person: str, when: float) -> None:
         """Record that `person` was served at `when`, unless a later time is known."""
         with self._rearranging(person):
             self._served[person] = max(when, self._served.get(person, when))
 
-    def choose(self, lanes: Sequence[InPlace], now: float) -> Next | None:
+    def choose(self, lanes: Sequence[InPlace], now: float, *, busy: bool = False) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
 
-        lanes: what each free lane has loaded. Returns None if there is no job or no free lane.
+        lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        Returns None if there is no job or no free lane, or if a suspect waits for the others to
+        end.
         """
-        if not self._turns or not lanes:
+        if not lanes:
+            return None
+        if self._suspects:
+            suspect = self._suspects[0]
+            if not self._turns or suspect.waited_enough(now):
+                return None if busy else Next(suspect, _best_lane(suspect, lanes))
+        choice = self._fair_choice(lanes, now)
+        if choice is None or not self._suspects:
+            return choice
+        return replace(choice, passed=(*choice.passed, self._suspects[0].id))
+
+    def _fair_choice(self, lanes: Sequence[InPlace], now: float) -> Next | None:
+        """The next of the jobs that are no suspects."""
+        if not self._turns:
             return None
         # Thousands may wait, so avoid looking at more than the first few.
         if any(interrupted for interrupted, _ in self._ranks):
@@ -165,20 +201,24 @@ class Line:
     def take(self, choice: Next, now: float) -> None:
         """The chosen job starts: it leaves the queue, and its person's turn is over."""
         passed = set(choice.passed)
+        if self._suspects and self._suspects[0].id in passed:
+            self._suspects[0] = _passed(self._suspects[0], now)
+            passed.remove(self._suspects[0].id)
         for head in self._heads():
             if not passed:
                 break
             if head.id in passed:
                 passed.remove(head.id)
-                due_at = now if head.due_at is None else head.due_at
-                self._of[head.person][0] = replace(head, passed=head.passed + 1, due_at=due_at)
-        with self._rearranging(choice.job.person):
-            # Not simply the first: an earlier one of the same person may have come in meanwhile.
-            self._of[choice.job.person].remove(choice.job)
+                self._of[head.person][0] = _passed(head, now)
+        # Not simply the first: an earlier one of the same person may have come in meanwhile.
+        self._take_out(choice.job)
         self.serve(choice.job.person, now)
 
     def rounds(self) -> list[Waiting]:
-        """All jobs, round by round with one job per person: the fair order without exceptions."""
+        """All jobs, round by round with one job per person: the fair order without exceptions.
+
+        Suspects are last.
+        """
         never = float("-inf")
         # No two arrived as the same one, so the jobs themselves are never compared.
         turns = [
@@ -187,7 +227,7 @@ class Line:
             for served in (self._served.get(person, never),)
             for number, job in enumerate(jobs)
         ]
-        return [job for *_, job in sorted(turns)]
+        return [*(job for *_, job in sorted(turns)), *self._suspects]
 
     def _heads(self) -> Iterator[Waiting]:
         """The oldest job of each person, in the order of their turns."""
@@ -217,6 +257,16 @@ class Line:
 
 def _rank(job: Waiting) -> Rank:
     return job.interrupted, job.priority
+
+
+def _suspicion(job: Waiting) -> tuple[int, int]:
+    """Sort key of suspects: those that the process died of least often, then first come."""
+    return job.crashes, job.arrived
+
+
+def _passed(job: Waiting, now: float) -> Waiting:
+    """`job` after another went ahead of it at `now`."""
+    return replace(job, passed=job.passed + 1, due_at=now if job.due_at is None else job.due_at)
 
 
 def _missing(job: Waiting, here: InPlace) -> int:

@@ -207,9 +207,12 @@ class JobQueue:
             look_again.set()
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        if self.paused:
+        beside = [lane.running for lane in self.lanes if lane not in free and lane.running]
+        if self.paused or any(job.suspect for job in beside):
+            # A suspect runs alone.
             return None
-        return self._line.choose([lane.in_place for lane in free], self._clock())
+        here = [lane.in_place for lane in free]
+        return self._line.choose(here, self._clock(), busy=bool(beside))
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
@@ -293,7 +296,8 @@ class JobQueue:
             needs.model or "",
             needs.adapters,
             job.priority,
-            interrupted=job.attempt > 0,
+            interrupted=job.attempt > 0 and not job.suspect,
+            crashes=job.crashes,
             passed=job.passed,
             due_at=None if job.due_at is None else job.due_at / 1000,
         )

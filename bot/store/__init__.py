@@ -4,6 +4,7 @@ from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
     CRASHES_MAX,
+    OWN_CRASHES_MAX,
     Failure,
     ImageRecord,
     Job,
@@ -22,12 +23,14 @@ from bot.store.origins import (
     Origin,
     discord_person,
 )
-from bot.store.store import Store
+from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
 __all__ = [
+    "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "OWN_CRASHES_MAX",
     "CommandLine",
     "Discord",
     "Failure",

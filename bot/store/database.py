@@ -2,9 +2,13 @@
 
 All writes go through `transaction()` on one connection, so there is one transaction at a time.
 Reads use a separate connection, so they never see uncommitted data.
+
+A file that was replaced, moved or deleted stays open: what is written goes nowhere then. Each write
+checks that its file is still the one in place, see bot.store.place.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -16,6 +20,9 @@ import aiosqlite
 
 from bot.errors import StoreError
 from bot.store.faults import store_error
+from bot.store.place import Place, saved_aside
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -41,12 +48,22 @@ Row = sqlite3.Row
 
 
 class Database:
-    """An open database. Use as `async with Database.open(path) as database`."""
+    """An open database. Use as `async with Database.open(path) as database`.
+
+    displaced: whether its file was found to be no longer in place.
+    """
 
     def __init__(
-        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+        self,
+        path: Path,
+        place: Place,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
     ) -> None:
         self.path = path
+        self.displaced = False
+        self._place = place
+        self._saved = False
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
@@ -72,9 +89,10 @@ class Database:
                 await _look_over(reader, path)
                 for connection in (writer, reader):
                     await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+                place = await asyncio.to_thread(Place.of, path)
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
-            yield cls(path, writer, reader)
+            yield cls(path, place, writer, reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -83,20 +101,52 @@ class Database:
         Cancelling the caller never interrupts BEGIN, COMMIT or ROLLBACK: aiosqlite runs a
         statement even after the task that awaited it is gone, so each is awaited to its end.
 
-        Raises StoreError if the disk or the file prevents the write.
+        Raises StoreError if the disk or the file prevents the write, or if it would go into a file
+        that is no longer in place.
         """
         async with self._lock:
             try:
                 await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
                 yield self._writer
+                await self._check_place()
                 await _undisturbed(self._writer.commit())
             except BaseException as error:
                 # A failed commit (full disk) also leaves its transaction open.
                 if self._writer.in_transaction:
                     await _undisturbed(self._writer.rollback())
+                if self.displaced and not self._saved:
+                    self._saved = True
+                    await self._save_aside()
                 if _is_the_disks(error):
                     raise store_error(self.path, error) from error
                 raise
+
+    async def check(self) -> None:
+        """Raise StoreError if the file is no longer in place, even if nothing is being written."""
+        async with self.transaction():
+            pass
+
+    async def _check_place(self) -> None:
+        wrong = await asyncio.to_thread(self._place.what_is_wrong)
+        if wrong is None:
+            if self.displaced:
+                log.warning("%s: the file is in place again", self.path)
+                self.displaced = self._saved = False
+            return
+        error = StoreError(
+            f"{self.path}: {wrong} while the bot was running, so nothing can be stored; restart "
+            "the bot, which then goes on with what is there",
+            lasting=True,
+        )
+        if not self.displaced:
+            log.critical("%s", error)
+        self.displaced = True
+        raise error
+
+    async def _save_aside(self) -> None:
+        if (aside := await saved_aside(self._writer, self.path)) is not None:
+            log.critical("%s: what it had is now in %s", self.path, aside)
+            await asyncio.to_thread(self._place.leave)
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         rows = await self.rows(sql, parameters)

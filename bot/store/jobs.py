@@ -22,8 +22,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 Kind = Literal["imagine", "reroll", "vary"]
 
-CRASHES_MAX = 2
-"""A job that ended the process this often is not tried again."""
+CRASHES_MAX = 4
+"""A job during which the process died this often is not tried again, whatever the reason."""
+OWN_CRASHES_MAX = 2
+"""Nor is one that has surely caused this many of them."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
@@ -128,7 +130,9 @@ class KeptImage:
 class Job:
     """A stored job. Times are milliseconds since the epoch.
 
-    crashes: how often the process ended while it ran; `lost_to` says why the last time.
+    crashes: how often the process died while it ran, except for what was no fault of a job's;
+    `lost_to` says why the last time. own_crashes: those of them that it surely caused.
+    boot: the machine's boot during which it was last started; None if unknown.
     told_at: when the person was told that it failed or was cancelled.
     """
 
@@ -154,16 +158,22 @@ class Job:
     due_at: int | None = None
     told_at: int | None = None
     lost_to: Loss | None = None
+    own_crashes: int = 0
+    boot: str | None = None
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the process died while it ran: it is tried again after all others, and alone."""
+        return self.crashes > 0
 
     @property
     def poison(self) -> Failure | None:
         """Why it must not be tried again: too many crashes, or an unreadable request; else None."""
         if self.request is UNREADABLE or isinstance(self.origin, Unknown):
             return Failure("job.unreadable", {})
-        if self.crashes < CRASHES_MAX:
+        if self.crashes < CRASHES_MAX and self.own_crashes < OWN_CRASHES_MAX:
             return None
-        loss = self.lost_to or Loss.DIED
-        return Failure(LOST[loss], {})
+        return Failure(LOST[self.lost_to or Loss.DIED], {"times": self.crashes})
 
     @property
     def seconds(self) -> float:

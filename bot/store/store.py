@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any, Self
 
 import aiosqlite
 
-from bot.errors import Loss
+from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.backup import back_up
+from bot.store.boot import boot_id
+from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database
 from bot.store.input_uses import InputUses
 from bot.store.jobs import (
@@ -29,8 +31,13 @@ from bot.store.jobs import (
 )
 from bot.store.messages import Messages, set_message
 from bot.store.origins import SELECT_JOBS
+from bot.store.settings import set_setting
 from bot.store.usage import Usage, usage_of
 
+COPY_NOTICED = "copy noticed"
+"""The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
+LOOK = 5.0
+"""Seconds between two looks at the database's file."""
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 
 
@@ -39,10 +46,12 @@ class Store:
 
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to.
+    boot: identifies the machine's current boot; None where the system does not say.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, boot: str | None = None) -> None:
         self._database = database
+        self._boot = boot
         self.messages = Messages(database)
         self.input_uses = InputUses(database)
 
@@ -50,7 +59,19 @@ class Store:
     @asynccontextmanager
     async def open(cls, path: Path) -> AsyncIterator[Self]:
         async with Database.open(path) as database:
-            yield cls(database)
+            yield cls(database, await asyncio.to_thread(boot_id))
+
+    @property
+    def displaced(self) -> bool:
+        """Whether the database's file was replaced, moved or deleted while it is open."""
+        return self._database.displaced
+
+    async def watch(self) -> None:
+        """Look every LOOK seconds whether the database's file is in place, until cancelled."""
+        while True:
+            with suppress(StoreError):  # logged, and raised at every write
+                await self._database.check()
+            await asyncio.sleep(LOOK)
 
     # Accepting
 
@@ -99,9 +120,9 @@ class Store:
         now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?"
+                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?, boot = ?"
                 " WHERE state = 'pending' AND id = ?",
-                (now, job_id),
+                (now, self._boot, job_id),
             )
             if cursor.rowcount == 0:
                 return None
@@ -119,12 +140,8 @@ class Store:
 
     async def lose(self, job: Job, loss: Loss) -> Job | None:
         """running → pending, and one more crash: this attempt made the process unusable."""
-        return await self._transition(
-            job.id,
-            "state = 'pending', crashes = crashes + 1, lost_to = ?"
-            " WHERE state = 'running' AND attempt = ?",
-            (loss.value, job.attempt),
-        )
+        async with self._database.transaction() as write:
+            return await _written(write, job.id) if await lost(write, job, loss) else None
 
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
@@ -195,14 +212,27 @@ class Store:
             (now_ms(), job.attempt),
         )
 
-    async def requeue_all(self, origins: tuple[str, ...]) -> None:
-        """running → pending at start-up, for all jobs that a crash interrupted."""
+    async def requeue_all(
+        self, origins: tuple[str, ...], *, innocent: bool = False, own: bool = False
+    ) -> None:
+        """running → pending at start-up, for all jobs that the end of a process interrupted.
+
+        Each becomes a suspect, unless the machine has been restarted since it began.
+        innocent: no job ended that process. own: one did; if only one was running, that one.
+        """
         async with self._database.transaction() as write:
-            await write.execute(
-                "UPDATE jobs SET state = 'pending', crashes = crashes + 1,"  # noqa: S608
-                f" lost_to = 'died' WHERE state = 'running' AND {_OF_ORIGINS}",
-                (_json(origins),),
-            )
+            if innocent:
+                await put_back(write, origins)
+            else:
+                await suspect(write, origins, self._boot, own=own)
+
+    async def witness(self, job: Job) -> Job | None:
+        """running → pending, after the command line that ran it died; as in `requeue_all`."""
+        return await self._transition(
+            job.id,
+            f"{WITNESS} WHERE state = 'running' AND attempt = ?",
+            (self._boot, job.attempt),
+        )
 
     # Reading
 
@@ -298,11 +328,7 @@ class Store:
 
     async def set_setting(self, key: str, value: str) -> None:
         async with self._database.transaction() as write:
-            await write.execute(
-                "INSERT INTO settings (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, value),
-            )
+            await set_setting(write, key, value)
 
     # Helpers
 

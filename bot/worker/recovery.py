@@ -1,8 +1,9 @@
 """Recovery: resumes the jobs that an earlier process left unfinished. In this order:
 
 1. Collect jobs that were generated but not delivered, and failures not yet reported.
-2. Requeue jobs that were running. Fail those that have crashed the process too often.
-3. Queue the pending jobs in their old order.
+2. Requeue jobs that were running, as suspects if one of them may have ended the process. Fail those
+   that have done so too often.
+3. Queue the pending jobs in their old order, suspects behind all others.
 4. Take over jobs of command lines that died: keep generated images, queue the rest.
 5. Once jobs are generated again: deliver and report what step 1 collected.
 6. Once logged in, each origin shows its waiting jobs again where it had shown them before.
@@ -15,7 +16,6 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bot.errors import Loss
 from bot.process.lock import Claims
 from bot.queue import JobQueue
 from bot.store import CommandLine, Job, JobState, Store
@@ -37,18 +37,37 @@ class LeftBehind:
     given_up: tuple[Job, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LastEnd:
+    """How the last process ended, as far as is known.
+
+    asked: it had been told to stop, even if it was killed before it had. crashed: something that
+    one of its threads did ended it. With neither, it was killed, or died without a trace.
+    """
+
+    asked: bool = False
+    crashed: bool = False
+
+
+UNKNOWN = LastEnd()
+
+
 async def recover(
-    store: Store, queue: JobQueue, origins: tuple[str, ...], claims: Claims
+    store: Store,
+    queue: JobQueue,
+    origins: tuple[str, ...],
+    claims: Claims,
+    end: LastEnd = UNKNOWN,
 ) -> LeftBehind:
     """Recover the jobs of this bot's `origins` and of dead command lines, before anything runs.
 
     claims: tells whether the process that accepted a command-line job is alive; if so, the job is
-    left to it.
+    left to it. end: of the last process that ran these jobs.
     """
     painted = await store.jobs_in(JobState.DONE, origins)
     untold = await store.untold(origins)
     await queue.restore(origins)
-    await store.requeue_all(origins)
+    await store.requeue_all(origins, innocent=end.asked, own=end.crashed)
     given_up = await _line_up(store, queue, await store.jobs_in(JobState.PENDING, origins))
     await _take_over(store, queue, claims)
     return LeftBehind(tuple(painted), tuple(untold), tuple(given_up))
@@ -76,9 +95,16 @@ async def _line_up(store: Store, queue: JobQueue, jobs: Collection[Job]) -> list
     waiting, given_up = [], []
     for job in jobs:
         if (poison := job.poison) is None:
+            if job.suspect:
+                log.warning(
+                    "job %s: a process died while it ran (crash %d); it is tried again after all "
+                    "others, and alone",
+                    job.id,
+                    job.crashes,
+                )
             waiting.append(job)
         else:
-            log.warning("job %s: given up: %s", job.id, poison.code)
+            log.warning("job %s: given up: %s (%d crashes)", job.id, poison.code, job.crashes)
             failed = await store.fail(job, poison)
             given_up += [failed] if failed else []
     await queue.line_up(waiting)
@@ -91,7 +117,7 @@ async def _take_over(store: Store, queue: JobQueue, claims: Claims) -> None:
     for job in await _abandoned(store, claims, JobState.DONE):
         await store.deliver(job)
     for job in await _abandoned(store, claims, JobState.RUNNING):
-        await store.lose(job, Loss.DIED)
+        await store.witness(job)
     waiting = await _abandoned(store, claims, JobState.PENDING)
     for job in waiting:
         log.info("job %s: taken over from a command line that died", job.id)

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.store import CRASHES_MAX
 from playground import Interaction, Message, NotAcknowledged, Playground
 from playground.faults import Storm
 from tests.e2e.home import Bot, Home
@@ -53,6 +54,12 @@ class ChaosHome(Home):
 
 class LightBot(Bot):
     program = Path(__file__).with_name("light_bot.py")
+
+    async def health(self) -> tuple[int, dict[str, str]]:
+        """The status of the bot's health check and what it says, by part."""
+        address = f"http://127.0.0.1:{self.settings['IMAGEN_METRICS_PORT']}/healthz"
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            return answer.status, await answer.json()
 
     async def figures(self) -> dict[str, float]:
         """The bot's metrics from its IMAGEN_METRICS_PORT, by name and labels."""
@@ -195,17 +202,17 @@ class Chaos:
             await self._playground.wait_online()
 
     async def _kill(self, when: str) -> None:
-        """SIGKILL, but never twice during the same job, which would then be given up as poison.
+        """SIGKILL, but not so often during the same job that it would be given up as poison.
 
         The process is stopped while the database is read, so nothing changes meanwhile.
         """
+        poison = f"SELECT 1 FROM jobs WHERE state = 'running' AND crashes >= {CRASHES_MAX - 1}"
         async with asyncio.timeout(LONG):
             while True:
                 self._bot.send(signal.SIGSTOP)
                 await until(lambda: _stands_still(self._bot.pid))
                 # A process stopped during a checkpoint keeps the database locked.
                 with suppress(sqlite3.OperationalError):
-                    poison = "SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0"
                     if not self._query(poison):
                         break
                 self._bot.send(signal.SIGCONT)

@@ -10,6 +10,7 @@ which changes nothing but the pauses.
 import hashlib
 import os
 import runpy
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -65,6 +66,8 @@ class LightEngine:
             if step == 2:
                 if "kill the process" in request.prompt:
                     os.abort()
+                if "run out of memory" in request.prompt:
+                    os.kill(os.getpid(), signal.SIGKILL)
                 if "lose the device" in request.prompt:
                     raise EngineLost(Loss.DEVICE, "the GPU failed: device-side assert triggered")
                 if "too large" in request.prompt and request.width * request.height > 2**20:

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,38 @@ def wreck(database: Path) -> None:
     with database.open("rb+") as file:
         file.seek((page - 1) * size)
         file.write(b"\xa5" * size)
+
+
+async def well(bot: LightBot) -> None:
+    """Wait until the bot counts as connected, seconds after READY; the rest must be well too."""
+    starts = bot.log.count("logging in using")
+    await until(lambda: bot.log.count("bot.chat.client: online") == starts)
+    assert await bot.health() == (
+        200,
+        {"status": "ok", "discord": "ok", "database": "ok", "painting": "ok"},
+    )
+
+
+async def test_a_database_that_is_replaced_is_noticed_and_a_restart_goes_on_with_the_new_one(
+    bot: LightBot, home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    first = await ada.slash("imagine", prompt="x", steps=1)
+    await first.wait(lambda m: bool(m.attachments))
+    await until(lambda: home.states() == ["delivered"])
+    await well(bot)
+    database = home.data_dir / "imagen.sqlite3"
+    backup = home.data_dir / "backup"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(backup),))
+    backup.replace(database)
+    assert refused(await ada.slash("imagine", prompt="x", steps=1))
+    status, said = await bot.health()
+    assert status == 503
+    assert said["database"] == "its file was replaced, moved or deleted; restart the bot"
+    assert "the file was replaced by another" in bot.log
+    await bot.end()
+    await bot.start()
+    await well(bot)
+    again = await ada.slash("imagine", prompt="x", steps=1)
+    await again.wait(lambda m: bool(m.attachments))
+    await until(lambda: home.states() == ["delivered"] * 2)

@@ -10,6 +10,7 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.chat.copies import Copies
 from bot.chat.errors import answer_error, sentence
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
@@ -179,7 +180,7 @@ class TestAnswering:
         assert await tree.interaction_check(interactions[0])
 
     async def test_the_tree_answers_its_errors(self) -> None:
-        tree: Any = SimpleNamespace(texts=TEXTS)
+        tree: Any = SimpleNamespace(texts=TEXTS, copies=Copies())
         interaction: Any = FakeInteraction()
         await ImagenTree.on_error(tree, interaction, Refused("model.none"))
         assert len(interaction.told) == 1

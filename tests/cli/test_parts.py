@@ -19,7 +19,7 @@ from bot.process.restart import MISCONFIGURED
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
 from bot.settings import Settings
-from bot.store import Failure, Job, JobState, Store
+from bot.store import COPY_NOTICED, Failure, Job, JobState, Store, now_ms
 from bot.texts.language import Texts
 from catalog import CatalogError
 from tests.catalog.home import checkpoint_bytes
@@ -460,6 +460,16 @@ class TestCheck:
         finding = await check_module._database(Settings.load())
         assert finding.fatal
         assert "IMAGEN_DATA_DIR" in finding.mend
+
+    async def test_another_copy_is_reported_for_a_day(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert await check_module._copies(settings) == []
+        for ago, reported in ((60_000, 1), (check_module.DAY_MS, 0)):
+            async with Store.open(settings.database.absolute()) as store:
+                await store.set_setting(COPY_NOTICED, str(now_ms() - ago))
+            assert len(await check_module._copies(settings)) == reported
 
     def test_the_token_is_never_printed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

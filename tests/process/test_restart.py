@@ -6,7 +6,13 @@ import pytest
 
 from bot.errors import SettingsError, StoreError
 from bot.process import restart
-from bot.process.restart import MISCONFIGURED, TRY_AGAIN, ended_well, exit_code, slow_down
+from bot.process.restart import (
+    MISCONFIGURED,
+    TRY_AGAIN,
+    exit_code,
+    slow_down,
+    told_to_stop,
+)
 from bot.store import Store
 from catalog import CatalogError
 
@@ -55,7 +61,7 @@ async def test_starts_of_long_ago_do_not_count(
 async def test_who_stops_it_need_not_wait(store: Store, pauses: list[float]) -> None:
     for _ in range(9):
         await slow_down(store)
-        await ended_well(store)
+        await told_to_stop(store)
     assert pauses == []
 
 

@@ -383,3 +383,37 @@ async def test_accepting_that_is_cancelled_leaves_nothing_behind(store: Store) -
     await settled()
     assert queue.places() == {}
     assert await store.jobs_in(JobState.PENDING, ORIGINS) == []
+
+
+async def test_a_suspect_runs_alone(store: Store) -> None:
+    """While another job runs it waits, and while it runs the others do."""
+    first = await store.accept(of(1))
+    assert await store.start(first.id)
+    await store.requeue_all(ORIGINS)
+    queue = JobQueue(store, [Lane("x"), Lane("y")], origins=ORIGINS)
+    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
+    [other] = await entered(queue, of(2))
+    one, two = queue.lanes
+    assert (await queue.next(one)).id == other
+    waiting = asyncio.create_task(queue.next(two))
+    await _settled()
+    assert not waiting.done()
+    also = asyncio.create_task(queue.next(one))
+    queue.leave(other)
+    [done], [still] = await asyncio.wait({waiting, also}, return_when=asyncio.FIRST_COMPLETED)
+    assert done.result().id == first.id
+    [last] = await entered(queue, of(3))
+    await _settled()
+    assert not still.done()
+    queue.leave(first.id)
+    resting = next(lane for lane in queue.lanes if lane.running is None and lane not in queue._free)
+    third = asyncio.create_task(queue.next(resting))
+    [found], [idle] = await asyncio.wait({still, third}, return_when=asyncio.FIRST_COMPLETED)
+    assert found.result().id == last
+    idle.cancel()
+
+
+async def _settled() -> None:
+    """Everything that can go on without anything happening has gone on."""
+    for _ in range(50):
+        await asyncio.sleep(0.002)

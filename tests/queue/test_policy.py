@@ -278,3 +278,49 @@ def test_what_is_decided_does_not_depend_on_the_order_of_adding(
     for one in reversed(jobs):
         backwards.add(one)
     assert drained(backwards, HERE) == drained(Line(jobs), HERE)
+
+
+class TestSuspects:
+    """Jobs during which the process died."""
+
+    def test_they_come_after_everyone_else(self) -> None:
+        waiting = [job("s", 1, 0, "warm", crashes=1), job("a", 1, 1), job("b", 2, 2)]
+        assert drained(Line(waiting, {"u002": 50}), HERE) == ["a", "b", "s"]
+
+    def test_those_that_did_it_more_often_come_last(self) -> None:
+        waiting = [
+            job("twice", 1, 0, crashes=2),
+            job("x", 2, 1, crashes=1),
+            job("y", 1, 2, crashes=1),
+        ]
+        assert drained(Line(waiting)) == ["x", "y", "twice"]
+
+    def test_one_waits_until_nothing_else_runs(self) -> None:
+        line = Line([job("s", crashes=1)])
+        assert line.choose([HERE], 0, busy=True) is None
+        choice = line.choose([HERE, NOTHING], 0)
+        assert choice is not None
+        assert choice.job.id == "s"
+
+    def test_only_so_many_others_go_ahead_of_one(self) -> None:
+        line = Line([job("s", crashes=1), *(job(f"a{n}", 2, 1 + n) for n in range(LOOKAHEAD + 5))])
+        order = drained(line, now=0)
+        assert order.index("s") == LOOKAHEAD
+        # Until it has run alone, nothing else begins.
+        line = Line([job("s", crashes=1, passed=LOOKAHEAD), job("a", 2, 1)])
+        assert line.choose([HERE], 0, busy=True) is None
+
+    def test_others_go_ahead_of_one_for_so_long(self) -> None:
+        line = Line([job("s", crashes=1, due_at=0.0, passed=1), job("a", 2, 1)])
+        for now, chosen in ((PATIENCE - 1, "a"), (PATIENCE, "s")):
+            choice = line.choose([HERE], now)
+            assert choice is not None
+            assert choice.job.id == chosen
+
+    def test_one_can_leave(self) -> None:
+        line = Line([job("s", crashes=1), job("t", arrived=1, crashes=1)])
+        copy = line.copy()
+        assert [waiting.id for waiting in line.rounds()] == ["s", "t"]
+        assert line.remove("s") is not None
+        assert drained(line) == ["t"]
+        assert len(copy) == 2

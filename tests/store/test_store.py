@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import InvalidRequest, Refused, StoreError
+from bot.errors import InvalidRequest, Loss, Refused, StoreError
 from bot.progress import Notice
 from bot.queue.limits import Limits, check
 from bot.store import Discord, Failure, Job, JobState, Store, Usage
@@ -405,3 +405,23 @@ class TestUnknownOrigins:
         assert (found.person, found.community) == ("discord:7", "discord:1")
         assert found.poison == Failure("job.unreadable", {})
         assert f"job {job.id}: where it was asked" in caplog.text
+
+
+class TestABrokenDevice:
+    async def test_it_is_not_the_fault_of_every_job(self, store: Store) -> None:
+        """Only a job that fails where others do not is surely the cause."""
+        jobs = [await running(store) for _ in range(3)]
+        lost = [await store.lose(job, Loss.DEVICE) for job in jobs]
+        assert [job.own_crashes for job in lost if job] == [1, 0, 0]
+        await done(store)
+        again = await store.start(jobs[1].id)
+        assert again is not None
+        lost_again = await store.lose(again, Loss.DEVICE)
+        assert lost_again is not None
+        assert (lost_again.crashes, lost_again.own_crashes) == (2, 1)
+
+    async def test_a_hang_is_its_own(self, store: Store) -> None:
+        for _ in range(2):
+            lost = await store.lose(await running(store), Loss.HUNG)
+            assert lost is not None
+            assert lost.own_crashes == 1

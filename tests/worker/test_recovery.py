@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.process.lock import Claims
-from bot.store import CRASHES_MAX, Failure, JobState, Store
-from bot.worker.recovery import recover
+from bot.store import CRASHES_MAX, OWN_CRASHES_MAX, Failure, JobState, Store
+from bot.worker.recovery import LastEnd, recover
 from tests.queue.lanes import ORIGINS, entered, next_of, of, positions, queue_of
 from tests.store.factories import CANARY, done, new_job, of_cli, running
 from tests.worker.recovering import recovered
@@ -61,10 +61,10 @@ async def test_a_restart_lines_up_what_waited_and_what_ran(store: Store) -> None
     other = await store.accept(of_cli())
     queue = queue_of(store)
     left = await recovered(store, queue)
-    assert positions(queue) == {crashed.id: 1, waiting.id: 2}
+    assert positions(queue) == {waiting.id: 1, crashed.id: 2}
     first, second = await next_of(queue), await next_of(queue)
-    assert (first.id, first.attempt) == (crashed.id, 2)
-    assert (second.id, second.attempt) == (waiting.id, 1)
+    assert (first.id, first.attempt) == (waiting.id, 1)
+    assert (second.id, second.attempt) == (crashed.id, 2)
     assert (await store.job(other.id)).state is JobState.PENDING
     assert [job.id for job in left.painted] == [painted.id]
     assert left.untold == left.given_up == ()
@@ -82,8 +82,55 @@ async def test_a_job_that_the_process_dies_of_too_often_is_given_up(store: Store
     queue = queue_of(store)
     left = await recovered(store, queue)
     [failed] = left.given_up
-    assert (failed.id, failed.error) == (job.id, Failure("job.died", {}))
+    assert (failed.id, failed.error) == (job.id, Failure("job.died", {"times": CRASHES_MAX}))
     assert positions(queue) == {}
+
+
+async def test_what_it_surely_did_counts_for_more(store: Store) -> None:
+    job = await running(store)
+    queue = queue_of(store)
+    left = await recovered(store, queue, LastEnd(crashed=True))
+    assert left.given_up == ()
+    assert await store.start(job.id)
+    left = await recovered(store, queue_of(store), LastEnd(crashed=True))
+    [failed] = left.given_up
+    assert failed.error == Failure("job.died", {"times": OWN_CRASHES_MAX})
+
+
+async def test_of_two_that_ran_it_is_unknown_which_one_did_it(store: Store) -> None:
+    jobs = [await running(store), await running(store)]
+    for _ in range(OWN_CRASHES_MAX):
+        left = await recovered(store, queue_of(store), LastEnd(crashed=True))
+        assert left.given_up == ()
+        jobs = [job for job in [await store.start(job.id) for job in jobs] if job]
+        assert [(job.crashes > 0, job.own_crashes) for job in jobs] == [(True, 0)] * 2
+
+
+async def test_a_restart_of_the_machine_is_no_fault_of_a_job(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await running(store)
+    for boot in range(CRASHES_MAX + 1):
+        monkeypatch.setattr(store, "_boot", f"boot {boot}")
+        await recovered(store, queue_of(store), LastEnd(crashed=True))
+        started = await store.start(job.id)
+        assert started is not None
+        assert (started.crashes, started.suspect) == (0, False)
+    # The same boot, and a boot that is not known, are no excuse.
+    for known, crashes in ((f"boot {CRASHES_MAX}", 1), (None, 2)):
+        monkeypatch.setattr(store, "_boot", known)
+        await recovered(store, queue_of(store))
+        started = await store.start(job.id)
+        assert started is not None
+        assert started.crashes == crashes
+
+
+async def test_a_stop_that_took_too_long_is_no_fault_of_a_job(store: Store) -> None:
+    job = await running(store)
+    for _ in range(CRASHES_MAX + 1):
+        await recovered(store, queue_of(store), LastEnd(asked=True))
+        assert await store.start(job.id)
+    assert (await store.job(job.id)).crashes == 0
 
 
 @pytest.mark.parametrize(
@@ -136,9 +183,8 @@ async def test_whose_turn_it_is_survives_a_restart(store: Store) -> None:
     assert await store.start(c1, [b1])
     queue = queue_of(store)
     await recovered(store, queue)
-    # Jobs that had begun go first; 1 was served before 2.
-    assert {*queue.places()} == {a1, a2, b1, c1}
-    assert [*queue.places()][:2] == [a1, c1]
+    # What had begun goes last: the process may have died of it. 1 was served before 2.
+    assert [*queue.places()] == [a2, b1, a1, c1]
     assert {job.id: job.passed for job in await store.jobs_in(JobState.PENDING, ORIGINS)} == {
         a1: 0,
         a2: 0,

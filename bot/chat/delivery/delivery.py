@@ -12,23 +12,23 @@ from typing import TypeGuard, TypeVar
 
 import discord
 
+from bot.chat.copies import Copies
+from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
     ChannelPost,
     MessageContent,
     Post,
-    Refusal,
     mention,
     only,
-    refusal,
     send,
-    short,
 )
+from bot.chat.delivery.refusals import ACKNOWLEDGED, Refusal, refusal, short
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.uploads import Upload, fit, share
+from bot.chat.delivery.verdict import verdict
 from bot.chat.ui.buttons import retry_view
-from bot.chat.ui.markdown import plain
 from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import JobFailed, StoreError
@@ -72,12 +72,14 @@ class Delivery:
         undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
         logged_in: Callable[[], Awaitable[object]] | None = None,
+        copies: Copies | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
 
         undeliverable: called with a finished job that failed because it could not be delivered;
         default `failed`. webhook: builds one from an interaction's token; default discord.py's.
         logged_in: waits until the client has logged in; by default it already has.
+        copies: notices other copies of the bot; by default, the client's requests are not counted.
         """
         self._client = client
         self._store = store
@@ -87,6 +89,7 @@ class Delivery:
         self._undeliverable = undeliverable or self.failed
         self._sender = Sender(client, store, webhook or partial(_webhook, client))
         self._logged_in = logged_in
+        self._copies = copies or Copies()
         self._outbox = Outbox()
         self._board = StatusBoard(
             store=store,
@@ -99,13 +102,27 @@ class Delivery:
 
     # Acknowledging
 
+    async def defer(self, interaction: discord.Interaction) -> None:
+        """Acknowledge a command whose answer takes longer.
+
+        Raises AnsweredElsewhere if another copy of the bot has answered it.
+        """
+        try:
+            await interaction.response.defer(thinking=True)
+        except discord.HTTPException as error:
+            await self._copies.check(interaction, error)
+            if error.code != ACKNOWLEDGED:
+                raise
+            log.info("interaction %d: it was already deferred, by us", interaction.id)
+
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
         """Answer a command with the job's place in the queue, and follow the job from there.
 
         interaction: not answered yet, or deferred.
 
         If the answer comes too late or gets lost, the job goes on: its result is then sent to the
-        channel.
+        channel. Raises AnsweredElsewhere if another copy of the bot has answered: it has a job for
+        it, too.
         """
         job = ticket.job
         token = InteractionToken(interaction.id, interaction.token)
@@ -128,7 +145,8 @@ class Delivery:
             if refusal(error) is None:
                 raise
             log.warning("job %s: the acknowledgement failed: %s", job.id, short(error))
-            if isinstance(error, discord.NotFound):
+            await self._copies.check(interaction, error, ours=lambda answer: names(answer, job))
+            if refusal(error) is Refusal.CLOSED:
                 # After any other error the message may exist: perhaps only the reply was lost.
                 post = None
                 await self._store.messages.erase_token(job.id)
@@ -250,7 +268,7 @@ class Delivery:
         entry = self._catalog.current.models.get(job.request.model)
         notes = sentences(say, job.warnings)
         if job.kind == "reroll":
-            notes.append(await self._verdict(say, job, images))
+            notes.append(await verdict(self._store, say, job, images))
         limit = origin.upload_limit
         while True:
             try:
@@ -273,7 +291,7 @@ class Delivery:
                 uploads=uploads,
                 alt_text=alt_text(job.request.prompt),
                 mention=origin.user_id,
-                direct=say("delivery.direct", channel=f"<#{origin.channel_id}>"),
+                direct=_direct(say, origin),
             )
             try:
                 channel_id, message_id = await self._sender.deliver(job, content, post)
@@ -309,6 +327,7 @@ class Delivery:
             embed=failure_embed(say, job),
             view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
             mention=origin.user_id,
+            direct=_direct(say, origin) if _is_news(job) else None,
         )
         try:
             await self._sender.deliver(job, content, post)
@@ -330,19 +349,6 @@ class Delivery:
                 log.info("job %s: no reaction added: %s", job.id, short(error))
                 return
 
-    async def _verdict(self, say: Say, job: Job, images: tuple[ImageRecord, ...]) -> str:
-        """Whether a reroll gave the same pixels as the original and, if not, what has changed."""
-        original = await self._store.find(job.parent_id) if job.parent_id else None
-        if original is None or original.recipe is None or job.recipe is None:
-            return say("result.original_gone")
-        before = await self._store.images(original.id)
-        if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:
-            return say("result.identical")
-        changed = job.recipe.changed_since(original.recipe)
-        if not changed:
-            return say("result.differs_unknown")
-        return say("result.differs", **plain({"changed": changed}))
-
     def _uploads(
         self, say: Say, images: tuple[ImageRecord, ...], limit: int
     ) -> tuple[list[Upload], list[str]]:
@@ -360,6 +366,17 @@ class Delivery:
                 remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
             uploads.append(upload)
         return uploads, list(dict.fromkeys(remarks))
+
+
+def _is_news(job: Job) -> bool:
+    """Whether its end is worth a direct message: not to whom cancelled it, nor where the result
+    could not be sent as one either."""
+    return job.error is not None and not job.error.code.startswith("delivery.")
+
+
+def _direct(say: Say, origin: Discord) -> str:
+    """What a direct message says in place of one in the channel."""
+    return say("delivery.direct", channel=f"<#{origin.channel_id}>")
 
 
 def _channel_of(job: Job) -> int:

@@ -1,21 +1,17 @@
-"""Posts: the ways to edit one message, and what Discord's errors mean for them."""
+"""Posts: the ways to edit one message, or to send one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import partial
 from io import BytesIO
 from typing import Protocol, cast
 
-import aiohttp
 import discord
 
 from bot.chat.delivery.uploads import Upload
 from bot.store import now_ms
 
 NONCE_MAX = 25
-INVALID_WEBHOOK_TOKEN = 50027
-"""Error code of an expired interaction token (docs, topics/opcodes-and-status-codes)."""
 ORIGINAL = cast("int", "@original")
 """Stands for the id of the original response (docs, receiving-and-responding)."""
 
@@ -124,40 +120,3 @@ async def send(
         nonce=nonce[:NONCE_MAX],
     )
     return await (post(reference=reply_to) if reply_to else post())
-
-
-class Refusal(Enum):
-    CLOSED = auto()  # this route is gone (message deleted, token expired): try the next
-    FORBIDDEN = auto()
-    TOO_LARGE = auto()
-    TRANSIENT = auto()  # the same call may succeed later
-    REJECTED = auto()  # Discord considers the message itself invalid
-
-
-def refusal(error: Exception) -> Refusal | None:
-    """What an exception from a Discord call means; None when it has another cause."""
-    match error:
-        case discord.HTTPException() if error.status == 413 or error.code == 40005:
-            return Refusal.TOO_LARGE
-        case discord.NotFound():
-            return Refusal.CLOSED
-        case discord.Forbidden():
-            return Refusal.FORBIDDEN
-        case discord.HTTPException() if error.code == INVALID_WEBHOOK_TOKEN:
-            return Refusal.CLOSED
-        # 401 concerns the bot's own token, which its owner may be replacing.
-        case discord.HTTPException() if error.status >= 500 or error.status in (401, 429):
-            return Refusal.TRANSIENT
-        case discord.HTTPException():
-            return Refusal.REJECTED
-        case discord.RateLimited() | aiohttp.ClientError() | OSError() | TimeoutError():
-            return Refusal.TRANSIENT
-        case _:
-            return None
-
-
-def short(error: BaseException) -> str:
-    """One line for the log, without the error's body, which may quote the message."""
-    if isinstance(error, discord.HTTPException):
-        return f"{type(error).__name__} {error.status} (code {error.code})"
-    return type(error).__name__

@@ -13,12 +13,10 @@ from bot.chat.delivery.posts import (
     InteractionPost,
     MessageContent,
     Post,
-    Refusal,
     mention,
-    refusal,
     send,
-    short,
 )
+from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.errors import JobFailed
 from bot.store import Discord, InteractionToken, Job, Store, now_ms
 
@@ -26,6 +24,8 @@ log = logging.getLogger(__name__)
 
 NO_WAY = {
     Refusal.FORBIDDEN: "delivery.forbidden",
+    Refusal.BLOCKED: "delivery.blocked",
+    Refusal.UNKNOWN: "delivery.rejected",
     Refusal.REJECTED: "delivery.rejected",
 }
 NONCE_KEPT = 60_000
@@ -96,6 +96,8 @@ class Sender:
             return channel.id, await self._send_once(channel, job, named)
         except Exception as error:
             meaning = self._classify(job, error)
+            if meaning is Refusal.BUSY:
+                raise Away(short(error)) from error
             if content.direct is not None and meaning is not Refusal.REJECTED:
                 try:
                     return await self._send_direct(job, replace(content, text=content.direct))
@@ -138,8 +140,8 @@ class Sender:
         reference = _reference(job) if reply else None
         try:
             return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
-        except discord.Forbidden:
-            if reference is None:
+        except discord.HTTPException as error:
+            if reference is None or refusal(error) is not Refusal.FORBIDDEN:
                 raise
             # A reply needs permission to read the message history; a plain message does not.
             return (await send(channel, content, nonce=nonce_of(job))).id
@@ -169,7 +171,7 @@ class Sender:
                 raise TooLarge from error
             case Refusal.TRANSIENT:
                 raise Away(short(error)) from error
-            case Refusal.REJECTED:
+            case Refusal.REJECTED | Refusal.UNKNOWN:
                 log.error("job %s: Discord rejected the message: %s", job.id, short(error))
             case _:
                 log.info("job %s: Discord refused one route: %s", job.id, short(error))

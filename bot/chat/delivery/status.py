@@ -12,11 +12,9 @@ from bot.chat.delivery.posts import (
     InteractionPost,
     MessageContent,
     Post,
-    Refusal,
     mention,
-    refusal,
-    short,
 )
+from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import Sender
 from bot.chat.delivery.uploads import Upload
 from bot.chat.ui.buttons import cancel_view
@@ -37,7 +35,13 @@ NEAR = 10
 DRIFT = 60
 """Seconds by which the time shown in a message may be off."""
 PREVIEW = "preview.jpg"
-PREVIEW_REFUSED = (Refusal.FORBIDDEN, Refusal.TOO_LARGE, Refusal.REJECTED)
+PREVIEW_REFUSED = (
+    Refusal.FORBIDDEN,
+    Refusal.TOO_LARGE,
+    Refusal.BLOCKED,
+    Refusal.UNKNOWN,
+    Refusal.REJECTED,
+)
 """Refusals of an edit with a preview after which it is tried without one."""
 EDITS_AT_ONCE = 2
 """Concurrent edits of messages of queued jobs."""
@@ -168,7 +172,7 @@ class StatusBoard:
             if meaning is None:
                 raise
             log.info("job %s: could not update the status: %s", followed.job.id, short(error))
-            if meaning is not Refusal.TRANSIENT:
+            if meaning not in (Refusal.TRANSIENT, Refusal.BUSY):
                 followed.post = await self._other_post(followed)
 
     async def _put(self, followed: _Followed, post: Post, progress: Progress) -> None:

@@ -18,6 +18,8 @@ GREY = discord.Colour.light_grey()
 RED = discord.Colour.red()
 YELLOW = discord.Colour.gold()
 
+BLOCKED = "delivery.blocked"
+"""The failure of a job whose result a filter of the server has blocked."""
 DESCRIPTION_MAX = 4_096
 FIELD_MAX = 1_024
 ALT_TEXT_MAX = 1_024
@@ -90,7 +92,10 @@ def result_embed(
 
 
 def failure_embed(say: Say, job: Job) -> discord.Embed:
-    """A failed or cancelled job: the reason in one sentence, and the request."""
+    """A failed or cancelled job: the reason in one sentence, and the request.
+
+    What the server's filters have blocked is not repeated, or they would block this, too.
+    """
     if job.error is None:
         embed = discord.Embed(title=say("title.cancelled"), colour=GREY)
     else:
@@ -98,7 +103,8 @@ def failure_embed(say: Say, job: Job) -> discord.Embed:
         embed = discord.Embed(
             title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
-    embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+    if job.error is None or job.error.code != BLOCKED:
+        embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
     embed.set_footer(text=job.id)
     return embed
 

@@ -148,6 +148,8 @@ class FakeInteraction:
     message_id: int = 400
     expired: bool = False
     deferred: bool = False
+    answer: Any = None
+    """The message that answers it, whoever sent that."""
 
     def __post_init__(self) -> None:
         self.token = f"token-{len(self.world.webhooks)}"
@@ -167,6 +169,11 @@ class FakeInteraction:
 
     def is_done(self) -> bool:
         return self.deferred
+
+    async def original_response(self) -> Any:
+        if self.answer is None:
+            raise http_error(404, 10015)
+        return self.answer
 
     async def edit_original_response(self, **sent: Any) -> Any:
         await self.world.take("interaction", self.message_id, sent)

@@ -5,13 +5,16 @@ import errno
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
 import discord
 import pytest
 
-from bot.chat.delivery.posts import NONCE_MAX, Refusal, only, refusal
+from bot.chat.copies import AnsweredElsewhere
+from bot.chat.delivery.posts import NONCE_MAX, only
+from bot.chat.delivery.refusals import Refusal, refusal
 from bot.chat.delivery.status import StatusBoard
 from bot.progress import Notice, Progress, Stage
 from bot.store import Failure, Job, JobState, Store
@@ -104,6 +107,25 @@ class TestAcknowledging:
         await desk.delivery.finished(job)
         assert desk.world.ways() == ["ack", "interaction"]
         assert await desk.state(job) is S.DELIVERED
+
+    @pytest.mark.parametrize("error", [http_error(400, 40060), http_error(404, 10062)])
+    async def test_what_another_copy_has_answered_is_not_ours(
+        self, desk: Desk, error: Exception
+    ) -> None:
+        desk.world.refuse("ack", error)
+        ticket = await desk.accepted(in_channel())
+        others = SimpleNamespace(embeds=[], components=[], flags=discord.MessageFlags())
+        with pytest.raises(AnsweredElsewhere):
+            await desk.delivery.acknowledge(desk.interaction(answer=others), ticket)
+
+    async def test_an_answer_that_names_our_job_is_ours(self, desk: Desk) -> None:
+        desk.world.refuse("ack", http_error(400, 40060))
+        ticket = await desk.accepted(in_channel())
+        button = SimpleNamespace(custom_id=f"cancel:{ticket.job.id}")
+        own = SimpleNamespace(embeds=[], components=[button], flags=discord.MessageFlags())
+        await desk.delivery.acknowledge(desk.interaction(answer=own), ticket)
+        await desk.delivery.finished(await desk.painted(ticket.job.id))
+        assert desk.world.ways() == ["ack", "interaction"]
 
     @pytest.mark.parametrize("error", [http_error(404, 10062)])
     async def test_a_lost_acknowledgement_does_not_lose_the_job(
@@ -383,6 +405,68 @@ class TestTheResult:
         )
         delivered = await desk.store.job(job.id)
         assert (delivered.state, origin_of(delivered).channel_id) == (S.DELIVERED, DIRECT)
+
+    @pytest.mark.parametrize("status", [400, 403])
+    @pytest.mark.parametrize("code", [50083, 160005, 50024, 200000, 999999])
+    async def test_what_only_this_channel_refuses_comes_as_a_direct_message(
+        self, desk: Desk, status: int, code: int
+    ) -> None:
+        job = await desk.asked_and_painted()
+        refused = http_error(status, code)
+        desk.world.refuse("interaction", refused)
+        desk.world.refuse("edit", refused)
+        desk.world.refuse("send", refused, refused)
+        await desk.delivery.finished(job)
+        assert desk.last("direct").files
+        assert await desk.state(job) is S.DELIVERED
+
+    async def test_too_many_edits_of_an_old_message_make_a_new_one(self, desk: Desk) -> None:
+        job = await desk.asked_and_painted()
+        desk.world.refuse("interaction", EXPIRED)
+        desk.world.refuse("edit", http_error(400, 30046))
+        await desk.delivery.finished(job)
+        assert desk.world.ways() == ["ack", "interaction", "edit", "send"]
+
+    @pytest.mark.parametrize("status", [400, 403])
+    async def test_a_reply_that_may_not_be_one_is_sent_without(
+        self, desk: Desk, status: int
+    ) -> None:
+        job = await desk.asked_and_painted()
+        desk.world.refuse("interaction", EXPIRED)
+        desk.world.refuse("edit", GONE)
+        desk.world.refuse("send", http_error(status, 160002))
+        await desk.delivery.finished(job)
+        assert desk.world.ways() == ["ack", "interaction", "edit", "send", "send"]
+        assert "reference" not in desk.last("send").sent
+        assert await desk.state(job) is S.DELIVERED
+
+    async def test_what_is_blocked_everywhere_is_said_without_repeating_it(
+        self, desk: Desk
+    ) -> None:
+        job = await desk.asked_and_painted()
+        blocked = http_error(400, 200000)
+        desk.world.refuse("interaction", blocked)
+        desk.world.refuse("edit", blocked)
+        desk.world.refuse("send", blocked)
+        desk.world.refuse("direct", blocked)
+        await desk.delivery.finished(job)
+        said = desk.world.calls[-1].embed
+        assert "AutoMod" in words(said)
+        assert job.request.prompt not in words(said)
+
+    async def test_a_failure_is_told_by_direct_message_where_the_channel_refuses(
+        self, desk: Desk
+    ) -> None:
+        ticket = await desk.accepted(in_channel())
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        failed = await desk.store.fail(ticket.job, Failure("job.timeout", {"seconds": 600}))
+        assert failed is not None
+        refused = http_error(400, 50083)
+        desk.world.refuse("interaction", refused)
+        desk.world.refuse("edit", refused)
+        desk.world.refuse("send", refused, refused)
+        await desk.delivery.failed(failed)
+        assert "600" in words(desk.last("direct").embed)
 
     async def test_a_job_without_a_channel_fails(self, desk: Desk) -> None:
         job = await desk.painted((await desk.accepted(new_job(guild_id=1))).job.id)
@@ -683,6 +767,12 @@ class TestAfterARestart:
         assert CANARY not in caplog.text
 
 
+def page(status: int) -> discord.HTTPException:
+    """An error of Cloudflare: a page, no JSON."""
+    response: Any = SimpleNamespace(status=status, reason="said Cloudflare")
+    return discord.HTTPException(response, "<!DOCTYPE html><title>Attention required</title>")
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("error", "meaning"),
@@ -703,6 +793,31 @@ class TestRefusals:
             (ConnectionResetError(), Refusal.TRANSIENT),
             (TimeoutError(), Refusal.TRANSIENT),
             (http_error(400, 50035), Refusal.REJECTED),
+            # The same code means the same, whatever the status.
+            *((http_error(s, 50083), Refusal.FORBIDDEN) for s in (400, 403, 404)),
+            *((http_error(s, 160005), Refusal.FORBIDDEN) for s in (400, 403)),
+            *((http_error(s, 160002), Refusal.FORBIDDEN) for s in (400, 403)),
+            *((http_error(s, 50007), Refusal.FORBIDDEN) for s in (400, 403)),
+            *((http_error(s, 50278), Refusal.FORBIDDEN) for s in (400, 403)),
+            *((http_error(s, 10003), Refusal.CLOSED) for s in (400, 403)),
+            *((http_error(s, 10015), Refusal.CLOSED) for s in (400, 404)),
+            *((http_error(s, 10062), Refusal.CLOSED) for s in (400, 404)),
+            *((http_error(s, 50027), Refusal.CLOSED) for s in (400, 401, 403)),
+            *((http_error(s, 40005), Refusal.TOO_LARGE) for s in (400, 403)),
+            *((http_error(s, 200000), Refusal.BLOCKED) for s in (400, 403)),
+            *((http_error(s, 130000), Refusal.TRANSIENT) for s in (400, 403)),
+            *((http_error(s, 40333), Refusal.TRANSIENT) for s in (400, 403)),
+            *((http_error(s, 30046), Refusal.BUSY) for s in (400, 429)),
+            (http_error(403, 20028), Refusal.TRANSIENT),
+            # Codes that are not known.
+            (http_error(400, 999999), Refusal.UNKNOWN),
+            (http_error(403, 999999), Refusal.FORBIDDEN),
+            (http_error(404, 999999), Refusal.CLOSED),
+            (http_error(409, 999999), Refusal.UNKNOWN),
+            (http_error(520, 999999), Refusal.TRANSIENT),
+            # Pages of what stands before Discord.
+            *((page(s), Refusal.TRANSIENT) for s in (400, 403, 404, 429, 502, 520, 530)),
+            (page(413), Refusal.TOO_LARGE),
             (ValueError(), None),
             (RuntimeError(), None),
         ],

@@ -1,0 +1,73 @@
+"""Crashes: what becomes of the jobs during which a process died, and which of them caused it.
+
+Within a transaction each. A job with a crash is a suspect: it goes to the back of the line.
+"""
+
+import json
+from typing import Final
+
+import aiosqlite
+
+from bot.errors import Loss
+from bot.store.jobs import Job, now_ms
+from bot.store.settings import set_setting
+
+DEVICE_LOST: Final = "device lost"
+"""The key of the setting that keeps when a job last lost its device, in ms."""
+_TO_THE_BACK: Final = "state = 'pending', passed = 0, due_at = NULL"
+_SINCE_BOOT: Final = "coalesce(boot = ?, 1)"
+"""Whether a job began in the given boot of the machine; if unknown, it counts as if it did."""
+WITNESS: Final = f"{_TO_THE_BACK}, lost_to = 'died', crashes = crashes + {_SINCE_BOOT}"
+"""The change of a job during which a process died, given the machine's current boot."""
+_RUNNING: Final = "state = 'running' AND origin IN (SELECT value FROM json_each(?))"
+
+
+async def lost(write: aiosqlite.Connection, job: Job, loss: Loss) -> bool:
+    """The attempt made its process unusable; returns whether it was still running.
+
+    The crash is the job's own, unless the device failed and nothing has been generated since it
+    failed before: then the device itself may be broken.
+    """
+    own = loss is not Loss.DEVICE or await _works(write)
+    cursor = await write.execute(
+        f"UPDATE jobs SET {_TO_THE_BACK}, lost_to = ?, crashes = crashes + 1,"  # noqa: S608
+        " own_crashes = own_crashes + ? WHERE state = 'running' AND attempt = ? AND id = ?",
+        (loss.value, own, job.attempt, job.id),
+    )
+    if loss is Loss.DEVICE and cursor.rowcount:
+        await set_setting(write, DEVICE_LOST, str(now_ms()))
+    return cursor.rowcount > 0
+
+
+async def put_back(write: aiosqlite.Connection, origins: tuple[str, ...]) -> None:
+    """A process was stopped while it ran these jobs."""
+    sql = f"UPDATE jobs SET state = 'pending' WHERE {_RUNNING}"  # noqa: S608
+    await write.execute(sql, (json.dumps(origins),))
+
+
+async def suspect(
+    write: aiosqlite.Connection, origins: tuple[str, ...], boot: str | None, *, own: bool
+) -> None:
+    """A process died while it ran these jobs.
+
+    boot: the machine's current one; jobs from before it are not to blame. own: a job caused it.
+    """
+    those = json.dumps(origins)
+    alone = f"(SELECT count(*) FROM jobs WHERE {_RUNNING}) = 1"  # noqa: S608
+    await write.execute(
+        f"UPDATE jobs SET {WITNESS},"  # noqa: S608
+        f" own_crashes = own_crashes + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {_RUNNING}",
+        (boot, boot, own, those, those),
+    )
+
+
+async def _works(write: aiosqlite.Connection) -> bool:
+    """Whether the device has generated anything since it last failed, or has never failed."""
+    sql = "SELECT CAST(value AS INTEGER) AS at FROM settings WHERE key = ?"
+    async with write.execute(sql, (DEVICE_LOST,)) as cursor:
+        row = await cursor.fetchone()
+    if row is None:
+        return True
+    sql = "SELECT 1 FROM jobs WHERE state IN ('done', 'delivered') AND started_at >= ? LIMIT 1"
+    async with write.execute(sql, (row["at"],)) as cursor:
+        return await cursor.fetchone() is not None
