@@ -1,6 +1,6 @@
 """Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -26,6 +26,30 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
         check_reference(catalog)
 
 
+def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether the request uses a model or LoRA that is only for age-restricted channels."""
+    model = catalog.models.get(request.model)
+    adapters = (catalog.adapters.get(use.key) for use in request.adapters)
+    return any(entry is not None and entry.nsfw for entry in (model, *adapters))
+
+
+def nameable(models: Iterable[str], catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+    """Those of the models with these keys whose names may be shown where `nsfw` says."""
+    gated = {key for key, entry in catalog.models.items() if entry.nsfw and not nsfw}
+    return tuple(key for key in models if key not in gated)
+
+
+def default_model(catalog: Catalog, *, nsfw: bool) -> str:
+    """The key of the model for a request that names none; "" if none is offered here.
+
+    Where the default one may not be used, it is the first that may.
+    """
+    default = catalog.models.get(catalog.default)
+    if default is None or nsfw or not default.nsfw:
+        return catalog.default
+    return next((entry.key for entry in catalog.offered_models(nsfw=False)), "")
+
+
 def check_reference(catalog: Catalog) -> None:
     """Raise Refused if reference images are not set up here."""
     if catalog.reference is None:
@@ -48,7 +72,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     if not entry.enabled:
         raise Refused("model.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
-        raise Refused("model.nsfw", name=entry.key)
+        # As it was typed: the catalog's own names are not for this channel.
+        raise Refused("model.nsfw", name=name)
     return entry
 
 
@@ -70,10 +95,13 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     if not entry.enabled:
         raise Refused("lora.disabled", name=entry.key)
     if entry.nsfw and not nsfw:
-        raise Refused("lora.nsfw", name=entry.key)
+        raise Refused("lora.nsfw", name=name)
     allowed = catalog.kept_to(entry.key)
     if allowed and model.key not in allowed:
-        raise Refused("lora.other_model", name=entry.key, model=model.key, models=allowed)
+        models = nameable(allowed, catalog, nsfw=nsfw)
+        if not models:
+            raise Refused("lora.misfit", name=entry.key, model=model.key)
+        raise Refused("lora.other_model", name=entry.key, model=model.key, models=models)
     if why := catalog.misfit(entry.key):
         if why.kind == "base":
             raise Refused(

@@ -159,7 +159,7 @@ class TestLimits:
         )
         check_limits(embed)
         for model in (None, models[0]):
-            embed, _, _ = loras_page(SAY, adapters, page, model=model, catalog=catalog)
+            embed, _, _ = loras_page(SAY, adapters, page, model=model, catalog=catalog, nsfw=True)
             check_limits(embed)
             if adapters[0].trigger_words and page <= 0:
                 assert "Trigger words: `" in embed.fields[0].value  # type: ignore[operator]
@@ -294,7 +294,7 @@ class TestPages:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", default_weight=0.75, trigger_words=("ink wash",)
         )
-        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None, catalog=NOTHING, nsfw=True)
         shown = fields(embed)
         assert shown["Ink"] == "`ink` · weight 0.75\nTrigger words: `ink wash`"
         assert "Page 2 of 2" in (embed.footer.text or "")
@@ -318,7 +318,9 @@ class TestPages:
             for key in facts
         }
         catalog = Catalog({}, adapters, "", adapter_facts=facts)
-        embed, _, _ = loras_page(SAY, [*adapters.values()], 0, model=None, catalog=catalog)
+        embed, _, _ = loras_page(
+            SAY, [*adapters.values()], 0, model=None, catalog=catalog, nsfw=True
+        )
         assert {name: text.splitlines() for name, text in fields(embed).items()} == {
             "own": ["`own` · weight 1 · LoRA · rank 32 · SDXL", "Fine.", "Trigger words: `mine`"],
             "guess": [
@@ -344,15 +346,35 @@ class TestPages:
             ("turbo", ["Free", "Kept"], ["⚠ only for pony, sdxl"]),
         ):
             model = ModelEntry(key=key, name=key, path="x/y")
-            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog)
+            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog, nsfw=True)
             assert [*fields(embed)] == order
             assert fields(embed)["Kept"].splitlines() == ["`kept` · weight 1", *mark]
+
+    def test_a_model_for_age_restricted_channels_is_not_named_elsewhere(self) -> None:
+        models = {
+            key: ModelEntry(key=key, name=key, path="x/y", nsfw=key == "adult")
+            for key in ("adult", "sdxl", "turbo")
+        }
+        kept = {
+            key: AdapterEntry(key=key, name=key, path="x/y", models=models)
+            for key, models in {"both": ("adult", "sdxl"), "one": ("adult",)}.items()
+        }
+        catalog = Catalog(models, kept, "sdxl")
+        for nsfw, both, one in (
+            (True, "⚠ only for adult, sdxl", "⚠ only for adult"),
+            (False, "⚠ only for sdxl", "⚠ won't fit this model"),
+        ):
+            embed, _, _ = loras_page(
+                SAY, [*kept.values()], 0, model=models["turbo"], catalog=catalog, nsfw=nsfw
+            )
+            marks = {name: text.splitlines()[-1] for name, text in fields(embed).items()}
+            assert marks == {"both": both, "one": one}
 
     def test_a_long_description_gives_way_to_the_trigger_words(self) -> None:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", description="*" * 900, trigger_words=("ink wash",)
         )
-        embed, _, _ = loras_page(SAY, [entry], 0, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [entry], 0, model=None, catalog=NOTHING, nsfw=True)
         shown = fields(embed)["Ink"]
         assert shown.endswith("…\nTrigger words: `ink wash`")
         assert 690 <= len(shown) <= 700
@@ -360,5 +382,5 @@ class TestPages:
     def test_nothing_to_show(self) -> None:
         embed, _, _ = models_page(SAY, [], 0, default="", loaded=(), states={})
         assert embed.description == "There are no models here yet."
-        embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING, nsfw=True)
         assert embed.description == "There are no LoRAs here yet."
