@@ -103,6 +103,17 @@ class Stage:
             if role.id in guild.roles:
                 guild.members[account.id].role_ids.append(role.id)
 
+    def set_age_restricted(self, channel: Channel, restricted: bool) -> None:
+        """Turn a channel's age restriction on or off."""
+        channel.nsfw = restricted
+        shown = payloads.channel(channel)
+        self.gateway.emit("CHANNEL_UPDATE", shown, guild=channel.guild, intent=1, channel=channel)
+
+    def time_out(self, user: User, seconds: float = 600.0) -> None:
+        """Put ``user`` in a timeout in every guild; 0 ends it."""
+        for guild in self._world.guilds.values():
+            guild.members[user.id].timed_out_until = time.time() + seconds if seconds else None
+
     def dm(self, user: User) -> Channel:
         """The DM channel between ``user`` and the bot."""
         return self._world.private_channel(user)
@@ -143,6 +154,13 @@ class Stage:
     def drop_gateway(self) -> None:
         """Kill all gateway sockets abruptly; their sessions can be resumed."""
         self.gateway.drop()
+
+    def repeat_events(self, count: int) -> None:
+        """Send every session its last ``count`` events again, as a resumed connection may."""
+        for session in self.gateway.sessions.values():
+            if session.connection is not None:
+                for payload in list(session.events)[-count:]:
+                    session.connection.send(payload)
 
     def request_reconnect(self) -> None:
         """Ask the bot to reconnect (op 7)."""
