@@ -238,7 +238,13 @@ class Stage:
         """Give them back."""
         self._overwrite(channel, permissions.bits(*names), account or self.bot, deny=False)
 
-    def _overwrite(self, channel: Channel, bits: int, account: Account, *, deny: bool) -> None:
+    def grant(self, channel: Channel, *names: str, account: Account) -> None:
+        """Give ``account`` permissions in a channel that its roles do not have."""
+        self._overwrite(channel, permissions.bits(*names), account, deny=False, grant=True)
+
+    def _overwrite(
+        self, channel: Channel, bits: int, account: Account, *, deny: bool, grant: bool = False
+    ) -> None:
         place = channel.parent or channel
         if place.guild is None:
             raise ValueError(f"{place!r} is a DM; only guild channels have permissions")
@@ -247,6 +253,7 @@ class Stage:
             mine = Overwrite(account.id, 1)
             place.overwrites.append(mine)
         mine.deny = mine.deny | bits if deny else mine.deny & ~bits
+        mine.allow = mine.allow | bits if grant else mine.allow & ~bits
         shown = payloads.channel(place)
         self.gateway.emit("CHANNEL_UPDATE", shown, guild=place.guild, intent=1)
 

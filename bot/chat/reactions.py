@@ -1,7 +1,8 @@
 """Which reactions are on a message, as far as Discord has told: one is a request only once.
 
-A resumed connection may repeat what it sent before. A reaction that was taken away and added again
-is a new request. Nothing is kept across a restart, after which Discord repeats nothing.
+A reaction that was taken away and added again is a new request. Nothing is kept across a restart,
+because Discord repeats nothing to a new session. What a resumed one repeats, the client drops; this
+is for a reaction that comes twice as two events.
 """
 
 import discord

@@ -346,6 +346,7 @@ class Delivery:
             mention=origin.user_id,
             # Of a picture that may only be posted there, its person would learn nothing otherwise.
             direct=_direct(say, job) if self._gate.applies(job) else None,
+            direct_embed=failure_embed(say, job, hidden=True),
         )
         try:
             await self._sender.deliver(job, content, post)
