@@ -69,11 +69,12 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
         offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
         raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
+    # As it was typed, where the catalog's own name is not for this channel.
+    said = name if entry.nsfw and not nsfw else entry.key
     if not entry.enabled:
-        raise Refused("model.disabled", name=entry.key)
+        raise Refused("model.disabled", name=said)
     if entry.nsfw and not nsfw:
-        # As it was typed: the catalog's own names are not for this channel.
-        raise Refused("model.nsfw", name=name)
+        raise Refused("model.nsfw", name=said)
     return entry
 
 
@@ -92,10 +93,11 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
             raise InvalidRequest("lora", "lora.none", value=name, model=model.key)
         offered = tuple(fitting[:NAMES_SHOWN])
         raise InvalidRequest("lora", "lora.unlike", value=name, model=model.key, offered=offered)
+    said = name if entry.nsfw and not nsfw else entry.key
     if not entry.enabled:
-        raise Refused("lora.disabled", name=entry.key)
+        raise Refused("lora.disabled", name=said)
     if entry.nsfw and not nsfw:
-        raise Refused("lora.nsfw", name=name)
+        raise Refused("lora.nsfw", name=said)
     allowed = catalog.kept_to(entry.key)
     if allowed and model.key not in allowed:
         models = nameable(allowed, catalog, nsfw=nsfw)

@@ -69,7 +69,7 @@ class Refusals:
                 async with asyncio.timeout(PATIENCE):
                     await self._traffic.clear(channel.id)
                 await channel.send(
-                    f"{mention(told.user_id)} {told.text}",
+                    content=f"{mention(told.user_id)} {told.text}",
                     allowed_mentions=only(told.user_id),
                     delete_after=SHOWN,
                 )
