@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
-from bot.chat.places import age_restricted, may_ask, permissions_in
+from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
@@ -92,8 +92,12 @@ class Reroll(commands.Cog):
             or self._queue.blocks(discord_person(payload.user_id))
         ):
             return False
-        channel = payload.member.guild.get_channel_or_thread(payload.channel_id)
-        return may_ask(channel, permissions_in(channel, payload.member))
+        guild = payload.member.guild
+        channel = guild.get_channel_or_thread(payload.channel_id)
+        # Where we may not write, each attempt counts towards Discord's limit of invalid requests.
+        return may_ask(channel, permissions_in(channel, payload.member)) and may_write(
+            channel, permissions_in(channel, guild.me)
+        )
 
     async def _result(self, message_id: int) -> Job | None:
         """The job whose result the message shows."""

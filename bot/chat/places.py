@@ -43,7 +43,12 @@ def sees(channel: Any, permissions: discord.Permissions, user_id: int) -> bool:
 
 def may_ask(channel: Any, permissions: discord.Permissions) -> bool:
     """Whether someone with these permissions in the channel could send a command there."""
-    if not (permissions.read_messages and permissions.use_application_commands):
+    return permissions.use_application_commands and may_write(channel, permissions)
+
+
+def may_write(channel: Any, permissions: discord.Permissions) -> bool:
+    """Whether someone with these permissions in the channel may send messages there."""
+    if not permissions.read_messages:
         return False
     if not isinstance(channel, discord.Thread):
         return permissions.send_messages

@@ -79,7 +79,7 @@ class Crowd:
             bucket = Bucket()
             desk.world.calls.clear()
             desk.world.before = bucket.take
-            guild = SimpleNamespace(filesize_limit=10_000_000)
+            guild = SimpleNamespace(filesize_limit=10_000_000, me=None)
             client: Any = FakeClient(desk.world)
             client.get_guild = lambda _: guild
             permissions = discord.Permissions.all()

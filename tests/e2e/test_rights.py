@@ -130,6 +130,16 @@ async def test_a_reaction_needs_the_rights_of_a_command(town: Town, missing: str
     await answer(playground, result)
 
 
+async def test_where_the_bot_may_not_write_a_reaction_costs_no_request(town: Town) -> None:
+    playground, room = town.playground, town.playground.add_channel("mute")
+    result = await painted(town.admin, prompt=CANARY, channel=room)
+    playground.deny(room, "send_messages")
+    jobs = town.jobs()
+    await town.admin.react(result, "🔁")
+    await town.settle()
+    assert (town.jobs(), town.sent_to(room)) == (jobs + 1, 0)
+
+
 async def test_in_a_thread_the_right_to_send_is_another(town: Town) -> None:
     playground = town.playground
     room = playground.add_channel("with threads")

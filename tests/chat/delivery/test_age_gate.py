@@ -9,6 +9,7 @@ import pytest
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
+from bot.request import AdapterUse
 from bot.store import Job
 from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.catalog.fixed import fixed
@@ -16,17 +17,15 @@ from tests.chat.delivery.discord_fakes import http_error
 from tests.store.factories import any_job, request
 
 PLACE, PARENT = 20, 21
-CATALOG = Catalog(
-    {
-        key: ModelEntry(key=key, name=key, path="a/b", nsfw=key == "adult")
-        for key in ("demo", "adult")
-    },
-    {
-        key: AdapterEntry(key=key, name=key, path="a/b", nsfw=key == "nude")
-        for key in ("ink", "nude")
-    },
-    "demo",
-)
+MODELS = [
+    ModelEntry(key="demo", name="Demo", path="a/b"),
+    ModelEntry(key="adult", name="Adult", path="a/b", nsfw=True),
+]
+ADAPTERS = [
+    AdapterEntry(key="ink", name="Ink", path="a/b"),
+    AdapterEntry(key="nude", name="Nude", path="a/b", nsfw=True),
+]
+CATALOG = Catalog({m.key: m for m in MODELS}, {a.key: a for a in ADAPTERS}, "demo")
 
 
 def text_channel(*, nsfw: bool) -> Any:
@@ -79,9 +78,8 @@ async def test_the_channel_decides_or_a_threads_parent(asked: Job) -> None:
 
 
 async def test_a_lora_counts_as_well() -> None:
-    uses = request(model="gone").adapters
-    assert not gate({}).applies(any_job(request(adapters=uses)))
-    nude = any_job(request(adapters=(uses[0].__class__("nude", 1.0),)), channel_id=PLACE)
+    assert not gate({}).applies(any_job(request(model="gone", adapters=(AdapterUse("ink", 1.0),))))
+    nude = any_job(request(adapters=(AdapterUse("nude", 1.0),)), channel_id=PLACE)
     assert await gate({PLACE: text_channel(nsfw=False)}).objection(nude) == "delivery.lifted"
 
 
