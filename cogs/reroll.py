@@ -53,7 +53,7 @@ class Reroll(commands.Cog):
             log.warning("reaction to message %d received again; dropped", payload.message_id)
             return
         job = await self._result(payload.message_id)
-        if job is None:
+        if job is None or Discord.of(job.origin).channel_id != payload.channel_id:
             self._present.remove(payload)
             return
         asked = self._asked(job, payload)
