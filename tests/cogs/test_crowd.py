@@ -26,7 +26,7 @@ async def test_a_blocked_person_costs_nothing(tmp_path: Path) -> None:
     limits = Limits(blocked=frozenset({discord_person(1)}))
     async with Crowd.gathered(tmp_path, limits) as crowd:
         for _ in range(100):
-            await crowd.react(1)
+            await asyncio.wait_for(crowd.react(1), 10)
             await crowd.unreact(1)
         assert crowd.desk.world.calls == []
         other = asyncio.create_task(crowd.react(2))
@@ -93,7 +93,7 @@ async def test_a_result_waits_for_its_acknowledgement_and_takes_its_place(tmp_pa
             await asyncio.sleep(0)
         assert not finishing.done()
         crowd.bucket.let_through()
-        await asyncio.gather(reacting, finishing)
+        await asyncio.wait_for(asyncio.gather(reacting, finishing), 10)
         assert crowd.desk.world.ways() == ["send", "edit"]
         assert (await crowd.desk.store.job(done.id)).state is JobState.DELIVERED
 
