@@ -13,14 +13,14 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
+from bot.chat.places import age_restricted
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import escaped
 from bot.chat.ui.pages import embeddings_page, loras_page, models_page
-from bot.request import find_model
+from bot.request import default_model, find_model
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
-from cogs.places import age_restricted
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -101,7 +101,7 @@ class CatalogCog(commands.Cog):
                 say,
                 offered,
                 wanted.page,
-                default=catalog.default,
+                default=default_model(catalog, nsfw=nsfw),
                 loaded=self._loaded(),
                 states=await asyncio.to_thread(self._states, say, offered),
             )
@@ -111,7 +111,7 @@ class CatalogCog(commands.Cog):
         else:
             adapters = catalog.offered_adapters(nsfw=nsfw)
             embed, page, pages = loras_page(
-                say, adapters, wanted.page, model=chosen, catalog=catalog
+                say, adapters, wanted.page, model=chosen, catalog=catalog, nsfw=nsfw
             )
         view = discord.ui.View(timeout=None)
         if pages > 1:

@@ -13,6 +13,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
+from bot.chat.places import age_restricted
 from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.errors import InvalidRequest, UserError
 from bot.files.inputs import Inputs, check_file
@@ -27,11 +28,12 @@ from bot.request import (
     GenerationRequest,
     Picture,
     compose,
+    default_model,
     find_model,
 )
 from bot.texts.language import Texts
 from catalog import Catalog, LiveCatalog, ModelEntry
-from cogs.places import age_restricted, asked_by
+from cogs.places import asked_by
 
 log = logging.getLogger(__name__)
 
@@ -156,14 +158,14 @@ class Imagine(commands.Cog):
     async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         catalog = self._catalog.current
         nsfw = age_restricted(interaction.channel)
-        model = self._chosen(interaction, catalog)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
         say = self._texts.speaker(str(interaction.locale))
         return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        catalog = self._catalog.current
-        model = self._chosen(interaction, catalog)
+        nsfw = age_restricted(interaction.channel)
+        model = self._chosen(interaction, self._catalog.current, nsfw=nsfw)
         if model is None:
             return []
         return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
@@ -172,10 +174,13 @@ class Imagine(commands.Cog):
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         return scheduler_choices(text)
 
-    def _chosen(self, interaction: Interaction, catalog: Catalog) -> ModelEntry | None:
-        """The model typed so far, by key or name, or the default; None if unknown."""
+    def _chosen(
+        self, interaction: Interaction, catalog: Catalog, *, nsfw: bool
+    ) -> ModelEntry | None:
+        """The model typed so far, by key or name, or the default; None if not offered here."""
+        typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
         try:
-            return find_model(catalog, interaction.namespace.model or catalog.default, nsfw=True)
+            return find_model(catalog, typed, nsfw=nsfw)
         except UserError:
             return None
 

@@ -1,25 +1,52 @@
-"""Where a request comes from on Discord, who makes it, and what is allowed there."""
+"""Where a request comes from on Discord, who makes it, and what they may do elsewhere."""
 
 from typing import Any
 
 import discord
 
-from bot.request import GenerationRequest
+from bot.chat.places import age_restricted, permissions_in, sees
+from bot.errors import Refused
+from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, NewJob
+from catalog import Catalog
 
 
-def age_restricted(channel: Any) -> bool:
-    """Whether the channel, or a thread's parent, is age-restricted. Unknown means no."""
-    if isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel):
-        return channel.is_nsfw()
-    if isinstance(channel, discord.Thread):
-        return channel.parent is not None and channel.parent.is_nsfw()
-    return False
+def can_see(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+    """Whether the user can read the channel that something was asked in, wherever they are now."""
+    return _permissions_there(interaction, asked).read_messages
 
 
-def moderates(interaction: discord.Interaction[Any]) -> bool:
-    """Whether the user may delete other people's messages in the channel."""
-    return interaction.guild_id is not None and interaction.permissions.manage_messages
+def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+    """Whether the user may delete other people's messages in the channel of `asked`.
+
+    What they may do where they use the command does not matter.
+    """
+    return _permissions_there(interaction, asked).manage_messages
+
+
+def _permissions_there(
+    interaction: discord.Interaction[Any], asked: Discord
+) -> discord.Permissions:
+    """What the user may do in the channel of `asked`; nothing if they are not known to see it."""
+    if asked.guild_id is None or asked.guild_id != interaction.guild_id:
+        return discord.Permissions.none()
+    if asked.channel_id == interaction.channel_id or interaction.permissions.administrator:
+        return interaction.permissions
+    guild, member = interaction.guild, interaction.user
+    if guild is None or not isinstance(member, discord.Member):
+        return discord.Permissions.none()
+    channel = guild.get_channel_or_thread(asked.channel_id or 0)
+    found = permissions_in(channel, member)
+    return found if sees(channel, found, member.id) else discord.Permissions.none()
+
+
+def check_may_repeat(job: Job, catalog: Catalog, *, nsfw: bool) -> None:
+    """Raise Refused if `job` needs an age-restricted channel and `nsfw` says that this is none.
+
+    The sentence names nothing, because others may see it.
+    """
+    if not nsfw and (Discord.of(job.origin).age_restricted or is_gated(job.request, catalog)):
+        raise Refused("repeat.gated")
 
 
 def roles_of(person: discord.User | discord.Member | None) -> frozenset[int]:
@@ -45,6 +72,7 @@ def asked_by(
             locale=str(interaction.locale),
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
+            age_restricted=age_restricted(interaction.channel),
             token=interaction.token,
         ),
         roles=roles_of(interaction.user),

@@ -1,5 +1,8 @@
 """/queue, /cancel and the Cancel button, /pause and /resume."""
 
+from collections.abc import Callable
+from functools import partial
+
 import discord
 from discord import app_commands
 from discord.app_commands import Choice
@@ -7,14 +10,17 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
+from bot.chat.places import age_restricted
 from bot.chat.ui.buttons import CancelId
 from bot.chat.ui.queue import job_choices, queue_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
-from bot.store import Discord, JobState, Store, discord_person
+from bot.request import is_gated
+from bot.store import Discord, Job, JobState, Store, discord_person
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
-from cogs.places import moderates
+from catalog import LiveCatalog
+from cogs.places import can_see, moderates
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -22,8 +28,11 @@ Interaction = discord.Interaction[ImagenBot]
 class Queue(commands.Cog):
     """Shows the queue privately; lets people cancel their own jobs, and moderators any."""
 
-    def __init__(self, texts: Texts, store: Store, queue: JobQueue, workers: Workers) -> None:
+    def __init__(
+        self, texts: Texts, catalog: LiveCatalog, store: Store, queue: JobQueue, workers: Workers
+    ) -> None:
         self._texts = texts
+        self._catalog = catalog
         self._store = store
         self._queue = queue
         self._workers = workers
@@ -36,7 +45,8 @@ class Queue(commands.Cog):
             self._queue.standings(),
             running={job.id for job in self._queue.running},
             user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
+            sees=partial(can_see, interaction),
+            gated=self._gated(interaction),
             paused=self._queue.paused,
         )
         await interaction.response.send_message(embed=embed, ephemeral=True)
@@ -56,7 +66,8 @@ class Queue(commands.Cog):
             self._texts.speaker(str(interaction.locale)),
             self._queue.standings(),
             user_id=interaction.user.id,
-            others=interaction.guild_id if moderates(interaction) else None,
+            moderates=partial(moderates, interaction),
+            gated=self._gated(interaction),
         )
 
     @app_commands.command(description="command.pause.description")
@@ -78,6 +89,12 @@ class Queue(commands.Cog):
         say = self._texts.speaker(str(interaction.locale))
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
 
+    def _gated(self, interaction: Interaction) -> Callable[[Job], bool]:
+        """Whether what a job uses may not be named in the channel of `interaction`."""
+        if age_restricted(interaction.channel):
+            return lambda job: False
+        return lambda job: is_gated(job.request, self._catalog.current)
+
     def _only_one(self, interaction: Interaction) -> str:
         """The id of the user's only job. Raises Refused if there are none or several."""
         line, person = self._queue.standings(), discord_person(interaction.user.id)
@@ -89,12 +106,19 @@ class Queue(commands.Cog):
         return own[0]
 
     async def check_may_cancel(self, interaction: Interaction, job_id: str) -> None:
-        """Raise Refused if there is no such job or the user may not cancel it."""
+        """Raise Refused if there is no such job or the user may not cancel it.
+
+        For someone who does not see where it was asked, there is no such job.
+        """
         job = await self._store.find(job_id)
-        if job is None or not isinstance(job.origin, Discord):
+        asked = job.origin if job is not None else None
+        if not isinstance(asked, Discord):
             raise Refused("cancel.unknown", value=job_id)
-        if not _may_cancel(interaction, job.origin):
-            raise Refused("cancel.foreign", user=job.origin.user_id)
+        if asked.user_id == interaction.user.id or moderates(interaction, asked):
+            return
+        if not can_see(interaction, asked):
+            raise Refused("cancel.unknown", value=job_id)
+        raise Refused("cancel.foreign", user=asked.user_id)
 
     async def cancel_job(self, interaction: Interaction, job_id: str) -> None:
         """Cancel the job and answer. Raises Refused if it has already ended."""
@@ -123,11 +147,6 @@ class CancelButton(Component[CancelId]):
         await self._queue.cancel_job(interaction, custom_id.job_id)
 
 
-def _may_cancel(interaction: Interaction, asked: Discord) -> bool:
-    own = asked.user_id == interaction.user.id
-    return own or (asked.guild_id == interaction.guild_id and moderates(interaction))
-
-
 async def _check_owner(interaction: Interaction) -> None:
     """Raise MissingPermissions unless the user owns the bot or administers its only server.
 
@@ -143,6 +162,6 @@ async def _check_owner(interaction: Interaction) -> None:
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
-    cog = Queue(services.texts, backend.store, backend.queue, services.workers)
+    cog = Queue(services.texts, backend.catalog, backend.store, backend.queue, services.workers)
     await bot.add_cog(cog)
     bot.components.add(CancelButton(cog))

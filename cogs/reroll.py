@@ -7,22 +7,22 @@ import discord
 from discord.ext import commands
 
 from bot.chat.client import ImagenBot
-from bot.chat.delivery import Delivery, mention, only
+from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
+from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
+from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed
-from bot.store import Discord, Job, JobState, NewJob, Store
+from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
-from cogs.places import age_restricted, roles_of
+from cogs.places import check_may_repeat, roles_of
 
 log = logging.getLogger(__name__)
 
 CANNOT_TELL = (discord.HTTPException, aiohttp.ClientError, OSError)
-REFUSAL_SHOWN = 30.0
-"""Seconds before a refusal is deleted from the channel: after a reaction it cannot be private."""
 
 
 class Reroll(commands.Cog):
@@ -43,64 +43,102 @@ class Reroll(commands.Cog):
         self._store = store
         self._queue = queue
         self._delivery = delivery
+        self._present = ReactionsPresent()
 
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        if (
-            payload.emoji.name not in (SAME_SEED, NEW_SEED)
-            or payload.guild_id is None
-            or self._by_a_bot(payload)
-        ):
+        if not self._is_request(payload):
             return
-        job = await self._store.messages.job_of(payload.message_id)
-        if job is None:
-            await self._delivery.settled()
-            job = await self._store.messages.job_of(payload.message_id)
-        # Users are quick: a result is visible a moment before the store says *delivered*.
-        if job is None or job.state not in (JobState.DONE, JobState.DELIVERED):
+        if not self._present.add(payload):
+            log.warning("reaction to message %d received again; dropped", payload.message_id)
             return
+        job = await self._result(payload.message_id)
+        if job is None or Discord.of(job.origin).channel_id != payload.channel_id:
+            self._present.remove(payload)
+            return
+        asked = self._asked(job, payload)
         try:
-            await self._paint_again(job, payload)
+            await self._paint_again(job, asked, payload)
         except (UserError, StoreError) as error:
-            await self._refuse(job, payload, error)
+            text = sentence(error, self._texts.speaker(asked.locale))
+            await self._delivery.refuse(asked, text or "")
         except CANNOT_TELL as error:
             log.warning("job %s: cannot reroll: %s", job.id, type(error).__name__)
 
-    async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
-        same = payload.emoji.name == SAME_SEED
+    @commands.Cog.listener()
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        self._present.remove(payload)
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_clear(self, payload: discord.RawReactionClearEvent) -> None:
+        self._present.clear(payload.message_id)
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_clear_emoji(
+        self, payload: discord.RawReactionClearEmojiEvent
+    ) -> None:
+        self._present.clear(payload.message_id, payload.emoji.name)
+
+    def _is_request(self, payload: discord.RawReactionActionEvent) -> bool:
+        """Whether this is a reaction that we act on, by someone who may ask in that channel.
+
+        Anyone else gets no answer: they could not ask by a command either, and an answer in the
+        channel would cost more than the reaction. Reads only memory.
+        """
+        if (
+            payload.emoji.name not in (SAME_SEED, NEW_SEED)
+            or payload.member is None
+            or self._by_a_bot(payload)
+            or self._queue.blocks(discord_person(payload.user_id))
+        ):
+            return False
+        guild = payload.member.guild
+        channel = guild.get_channel_or_thread(payload.channel_id)
+        # Where we may not write, each attempt counts towards Discord's limit of invalid requests.
+        return may_ask(channel, permissions_in(channel, payload.member)) and may_write(
+            channel, permissions_in(channel, guild.me)
+        )
+
+    async def _result(self, message_id: int) -> Job | None:
+        """The job whose result the message shows."""
+        job = await self._store.messages.job_of(message_id)
+        if job is None:
+            await self._delivery.settled()
+            job = await self._store.messages.job_of(message_id)
+        # Users are quick: a result is visible a moment before the store says *delivered*.
+        shown = job is not None and job.state in (JobState.DONE, JobState.DELIVERED)
+        return job if shown else None
+
+    def _asked(self, job: Job, payload: discord.RawReactionActionEvent) -> Discord:
+        shown = Discord.of(job.origin)
         guild = self._bot.get_guild(payload.guild_id or 0)
         channel = guild and guild.get_channel_or_thread(payload.channel_id)
-        check_offered(job.request, self._catalog.current, nsfw=age_restricted(channel))
-        shown = Discord.of(job.origin)
+        return Discord(
+            user_id=payload.user_id,
+            guild_id=payload.guild_id,
+            channel_id=payload.channel_id,
+            reply_to=payload.message_id,
+            locale=shown.locale,
+            upload_limit=guild.filesize_limit if guild else shown.upload_limit,
+            age_restricted=age_restricted(channel),
+        )
+
+    async def _paint_again(
+        self, job: Job, asked: Discord, payload: discord.RawReactionActionEvent
+    ) -> None:
+        same = payload.emoji.name == SAME_SEED
+        catalog = self._catalog.current
+        check_may_repeat(job, catalog, nsfw=asked.age_restricted)
+        check_offered(job.request, catalog, nsfw=asked.age_restricted)
         new = NewJob(
             request=_repeated(job) if same else job.request.with_seed(draw_seed()),
-            origin=Discord(
-                user_id=payload.user_id,
-                guild_id=payload.guild_id,
-                channel_id=payload.channel_id,
-                reply_to=payload.message_id,
-                locale=shown.locale,
-                upload_limit=guild.filesize_limit if guild else shown.upload_limit,
-            ),
+            origin=asked,
             kind="reroll" if same else "vary",
             roles=roles_of(payload.member),
             parent_id=job.id,
         )
         async with self._queue.accepting(new) as ticket:
             await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
-
-    async def _refuse(
-        self, job: Job, payload: discord.RawReactionActionEvent, error: UserError | StoreError
-    ) -> None:
-        text = sentence(error, self._texts.speaker(Discord.of(job.origin).locale))
-        try:
-            await self._message(payload).channel.send(
-                f"{mention(payload.user_id)} {text}",
-                allowed_mentions=only(payload.user_id),
-                delete_after=REFUSAL_SHOWN,
-            )
-        except CANNOT_TELL as failure:
-            log.info("job %s: cannot show the refusal: %s", job.id, type(failure).__name__)
 
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)

@@ -1,17 +1,19 @@
 """The button below a job that ran out of GPU memory: retry with lower memory needs."""
 
 import discord
+from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
+from bot.chat.places import age_restricted, may_ask
 from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
 from bot.store import Store, discord_person
 from catalog import LiveCatalog
-from cogs.places import age_restricted, asked_by
+from cogs.places import asked_by, check_may_repeat
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -30,6 +32,9 @@ class RetryButton(Component[RetryId]):
         self._delivery = delivery
 
     async def check(self, interaction: Interaction, custom_id: RetryId) -> None:
+        # Discord lets everyone who sees a button press it.
+        if not may_ask(interaction.channel, interaction.permissions):
+            raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
         job = await self._store.find(custom_id.job_id)
         if job is not None and job.person != discord_person(interaction.user.id):
             raise Refused("lighter.foreign")
@@ -41,6 +46,7 @@ class RetryButton(Component[RetryId]):
         if job is None or request is None:
             raise Refused("lighter.gone")
         nsfw = age_restricted(interaction.channel)
+        check_may_repeat(job, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         async with self._queue.accepting(asked_by(interaction, request, parent=job)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)

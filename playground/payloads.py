@@ -57,10 +57,11 @@ def current_user(account: Account) -> JsonObject:
 
 def member(entry: Member, *, with_user: bool = True) -> JsonObject:
     """A guild member; message events carry it without its user."""
+    timed_out = entry.timed_out_until
     answer: JsonObject = {
         "avatar": None,
         "banner": None,
-        "communication_disabled_until": None,
+        "communication_disabled_until": timed_out and timestamp(timed_out),
         "flags": 0,
         "joined_at": timestamp(entry.joined_at),
         "nick": entry.nick,

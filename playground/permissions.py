@@ -1,5 +1,7 @@
 """Permissions: https://docs.discord.com/developers/topics/permissions."""
 
+import time
+
 from playground.state import Account, Channel, ChannelType
 
 FLAGS: dict[str, int] = {
@@ -38,6 +40,10 @@ FLAGS: dict[str, int] = {
     "use_external_apps": 1 << 50,
 }
 ALL = (1 << 53) - 1
+# What no one has where they may not send.
+WITH_MESSAGES = sum(
+    FLAGS[name] for name in ("mention_everyone", "send_tts_messages", "attach_files", "embed_links")
+)
 
 
 def bits(*names: str) -> int:
@@ -77,7 +83,8 @@ def everyone() -> int:
 
 
 def of(account: Account, channel: Channel) -> int:
-    """The permissions of ``account`` in ``channel``: roles, then the channel's overwrites.
+    """The permissions of ``account`` in ``channel``: roles, then the channel's overwrites, then
+    what a timeout and other denials imply.
 
     A thread has those of its parent. A DM has everything that a text channel has.
     """
@@ -106,7 +113,16 @@ def of(account: Account, channel: Channel) -> int:
     base = base & ~deny | allow
     if (for_member := overwrites.get(account.id)) is not None:
         base = base & ~for_member.deny | for_member.allow
-    return base
+    if (member.timed_out_until or 0) > time.time():
+        base &= bits("view_channel", "read_message_history")
+    if not base & FLAGS["view_channel"]:
+        return 0
+    return base if base & FLAGS[sending(channel)] else base & ~WITH_MESSAGES
+
+
+def sending(channel: Channel) -> str:
+    """The permission that sending messages there needs."""
+    return "send_messages_in_threads" if channel.type is ChannelType.THREAD else "send_messages"
 
 
 def has(account: Account, channel: Channel, *names: str) -> bool:

@@ -103,6 +103,17 @@ class Stage:
             if role.id in guild.roles:
                 guild.members[account.id].role_ids.append(role.id)
 
+    def set_age_restricted(self, channel: Channel, restricted: bool) -> None:
+        """Turn a channel's age restriction on or off."""
+        channel.nsfw = restricted
+        shown = payloads.channel(channel)
+        self.gateway.emit("CHANNEL_UPDATE", shown, guild=channel.guild, intent=1, channel=channel)
+
+    def time_out(self, user: User, seconds: float = 600.0) -> None:
+        """Put ``user`` in a timeout in every guild; 0 ends it."""
+        for guild in self._world.guilds.values():
+            guild.members[user.id].timed_out_until = time.time() + seconds if seconds else None
+
     def dm(self, user: User) -> Channel:
         """The DM channel between ``user`` and the bot."""
         return self._world.private_channel(user)
@@ -143,6 +154,13 @@ class Stage:
     def drop_gateway(self) -> None:
         """Kill all gateway sockets abruptly; their sessions can be resumed."""
         self.gateway.drop()
+
+    def repeat_events(self, count: int) -> None:
+        """Send every session its last ``count`` events again, as a resumed connection may."""
+        for session in self.gateway.sessions.values():
+            if session.connection is not None:
+                for payload in list(session.events)[-count:]:
+                    session.connection.send(payload)
 
     def request_reconnect(self) -> None:
         """Ask the bot to reconnect (op 7)."""
@@ -220,7 +238,13 @@ class Stage:
         """Give them back."""
         self._overwrite(channel, permissions.bits(*names), account or self.bot, deny=False)
 
-    def _overwrite(self, channel: Channel, bits: int, account: Account, *, deny: bool) -> None:
+    def grant(self, channel: Channel, *names: str, account: Account) -> None:
+        """Give ``account`` permissions in a channel that its roles do not have."""
+        self._overwrite(channel, permissions.bits(*names), account, deny=False, grant=True)
+
+    def _overwrite(
+        self, channel: Channel, bits: int, account: Account, *, deny: bool, grant: bool = False
+    ) -> None:
         place = channel.parent or channel
         if place.guild is None:
             raise ValueError(f"{place!r} is a DM; only guild channels have permissions")
@@ -229,6 +253,7 @@ class Stage:
             mine = Overwrite(account.id, 1)
             place.overwrites.append(mine)
         mine.deny = mine.deny | bits if deny else mine.deny & ~bits
+        mine.allow = mine.allow | bits if grant else mine.allow & ~bits
         shown = payloads.channel(place)
         self.gateway.emit("CHANNEL_UPDATE", shown, guild=place.guild, intent=1)
 

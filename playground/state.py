@@ -77,6 +77,7 @@ class Member:
     joined_at: float
     role_ids: list[int] = field(default_factory=list)
     nick: str | None = None
+    timed_out_until: float | None = None
 
 
 @dataclass(eq=False)

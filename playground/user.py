@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from playground import components, forms, limits, messages, payloads, uploads
+from playground import components, forms, limits, messages, payloads, permissions, uploads
 from playground.core import Core, Upload
 from playground.errors import ClientRefused
 from playground.interactions import Interaction
@@ -156,6 +156,10 @@ class User(Account):
         self._must_see(message)
         if message.ephemeral:
             raise ClientRefused("ephemeral messages cannot have reactions")
+        needed = ["read_message_history"]
+        if emoji not in message.reactions:
+            needed.append("add_reactions")
+        self._must_be_allowed(message.channel, *needed)
         reactions.add(self._core, self, message, emoji)
 
     async def unreact(self, message: Message, emoji: str) -> None:
@@ -171,7 +175,7 @@ class User(Account):
         files: tuple[tuple[str, bytes], ...] = (),
     ) -> Message:
         """Write a message."""
-        self._where(channel)
+        self._must_be_allowed(self._where(channel), permissions.sending(channel))
         if len(text) > limits.CONTENT:
             raise ClientRefused(f"{len(text)} characters; the limit is {limits.CONTENT}")
         if not (text.strip() or files):
@@ -190,9 +194,15 @@ class User(Account):
             raise ClientRefused(f"{where} does not exist any more")
         if where.guild is not None and self.id not in where.guild.members:
             raise ClientRefused(f"{self.name} is not in {where.guild}")
+        self._must_be_allowed(where, "view_channel")
         if where.guild is None and where.recipient is not self:
             raise ClientRefused(f"{where} is not a DM with {self.name}")
         return where
+
+    def _must_be_allowed(self, channel: Channel, *needed: str) -> None:
+        for name in needed:
+            if not permissions.has(self, channel, name):
+                raise ClientRefused(f"{self.name} has no {name} in {channel}")
 
     def _picker(self, where: Channel) -> Picker:
         def upload(name: str, data: bytes) -> Attachment:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import aiohttp
 import discord
@@ -48,6 +49,9 @@ class ImagenBot(commands.AutoShardedBot):
         self.components = Components(self.tree)
         self._texts = texts
         self._connected: list[Callable[[], None]] = []
+        self._latest_reaction: dict[
+            int, tuple[str | None, int]
+        ] = {}  # session and sequence, by shard
         self.online = asyncio.Event()
         """Set at the first READY event."""
 
@@ -91,6 +95,26 @@ class ImagenBot(commands.AutoShardedBot):
         shard = discord.shard.Shard(socket, self, own["_AutoShardedClient__queue"].put_nowait)
         own["_AutoShardedClient__shards"][shard_id] = shard
         shard.launch()
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        if event.startswith("raw_reaction_") and self._is_repeated(args[0].guild_id):
+            log.warning("%s received again; dropped", event.removeprefix("raw_"))
+            return
+        super().dispatch(event, *args, **kwargs)
+
+    def _is_repeated(self, guild_id: int | None) -> bool:
+        """Whether the reaction being received was received before: a resumed connection may repeat
+        events, with the sequence numbers that they had. Remembers it, by shard."""
+        shard_id = ((guild_id or 0) >> 22) % (self.shard_count or 1)
+        shard = vars(self)["_AutoShardedClient__shards"].get(shard_id)
+        if shard is None:
+            return False
+        session, sequence = shard.ws.session_id, shard.ws.sequence
+        before, latest = self._latest_reaction.get(shard_id, (session, -1))
+        if session == before and sequence <= latest:
+            return True
+        self._latest_reaction[shard_id] = session, sequence
+        return False
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Do nothing: this bot has no message commands."""

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 PAUSED = "paused"
 """The key of the store's setting that persists it."""
+HELD = 3.0
+"""Seconds after which an accepted job is released even if its person could not be told yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Ticket:
 class JobQueue:
     """The pending jobs in the order of bot.queue.policy, kept in step with the store.
 
-    A job is accepted first, and released once its person was told. No lane gets it in between, so
-    that progress is never reported before the acknowledgement.
+    A job is accepted first, and released once its person was told, or `held` seconds later: where
+    many ask at once, the lanes do not wait for Discord to take all the acknowledgements.
 
     lanes: where jobs run. limits: None for no limits.
     origins: the names of origins whose jobs count towards the limits.
@@ -51,6 +53,7 @@ class JobQueue:
         limits: Limits | None = None,
         origins: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
+        held: float = HELD,
     ) -> None:
         self.lanes = tuple(lanes)
         self.paused = False
@@ -58,6 +61,7 @@ class JobQueue:
         self._limits = limits
         self._origins = origins
         self._clock = clock
+        self._held_for = held
         self._line = Line()
         self._forecast = Forecast()
         self._held: dict[str, Waiting] = {}
@@ -120,27 +124,32 @@ class JobQueue:
     async def accepting(self, new: NewJob) -> AsyncIterator[Ticket]:
         """Accept `new`, and release it once the block, which tells its person, has ended.
 
-        If the block raises, the person cannot be told, and the job is cancelled. Raises what
-        `accept` raises.
+        A block that takes longer goes on after the release. If it raises, the person cannot be
+        told, and the job is cancelled unless it has started. Raises what `accept` raises.
         """
         ticket = await self.accept(new)
+        job_id = ticket.job.id
+        releasing = asyncio.get_running_loop().call_later(self._held_for, self.release, job_id)
         try:
             yield ticket
         except BaseException:
             await asyncio.shield(self.abandon(ticket))
             raise
-        self.release(ticket.job.id)
+        finally:
+            releasing.cancel()
+        self.release(job_id)
 
     def release(self, job_id: str) -> None:
-        """Make an accepted job available to the lanes."""
-        if (waiting := self._held.pop(job_id, None)) is not None:
-            self._line.add(waiting)
+        """Make an accepted job available to the lanes; nothing happens if it already is."""
+        if (waiting := self._held.pop(job_id, None)) is None:
+            return
+        self._line.add(waiting)
         self._newcomers.put_nowait(job_id)
         self._look_again()
         self._moved()
 
     async def abandon(self, ticket: Ticket) -> None:
-        """Cancel an accepted job that was not released, because its person cannot be told.
+        """Cancel an accepted job that has not started, because its person cannot be told.
 
         If the store cannot record that, the job is released instead, so that it is not stuck.
         """
@@ -150,9 +159,11 @@ class JobQueue:
             log.error("job %s: cannot be cancelled, so it will run: %s", ticket.job.id, error)
             self.release(ticket.job.id)
             return
+        if cancelled is None:
+            self._held.pop(ticket.job.id, None)
+            return  # It has started or ended by now, and its lane makes it leave.
         self.leave(ticket.job.id)
-        if cancelled:
-            await self._store.tell(cancelled)
+        await self._store.tell(cancelled)
 
     async def newcomer(self) -> Job | None:
         """Wait for the next job that is released; None if it is no longer pending by then."""
@@ -170,6 +181,10 @@ class JobQueue:
         for job in jobs:
             self._held[job.id] = self._waiting(job)
             self.release(job.id)
+
+    def blocks(self, person: str) -> bool:
+        """Whether this person may ask for nothing at all. Reads only memory."""
+        return self._limits is not None and person in self._limits.blocked
 
     # Leaving
 

@@ -14,7 +14,14 @@ from bot.request.model import (
     InitImage,
     Reference,
 )
-from bot.request.offers import check_offered, find_model, find_scheduler
+from bot.request.offers import (
+    check_offered,
+    default_model,
+    find_model,
+    find_scheduler,
+    is_gated,
+    nameable,
+)
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 from catalog.schedulers import AYS
 
@@ -40,8 +47,11 @@ __all__ = [
     "Reference",
     "check_offered",
     "compose",
+    "default_model",
     "draw_seed",
     "find_model",
     "find_scheduler",
+    "is_gated",
     "lighter",
+    "nameable",
 ]

@@ -11,7 +11,7 @@ from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
 from bot.request.embeddings import embeddings_of
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
-from bot.request.offers import find_adapter, find_model, find_scheduler
+from bot.request.offers import default_model, find_adapter, find_model, find_scheduler
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, check_no_tags, extract_tags, parse_adapters, parse_size
@@ -90,7 +90,7 @@ def compose(
         if len(text) > PROMPT_MAX:
             raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
 
-    model = find_model(catalog, draft.model or catalog.default, nsfw=nsfw)
+    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     _check_options(draft, model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
     asks = (*tagged, *parse_adapters(draft.lora or ""))

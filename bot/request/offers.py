@@ -1,6 +1,6 @@
 """Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -28,6 +28,32 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
         check_reference(catalog)
 
 
+def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether the request uses anything that is only for age-restricted channels."""
+    model = catalog.models.get(request.model)
+    adapters = (catalog.adapters.get(use.key) for use in request.adapters)
+    embeddings = (catalog.embeddings.entries.get(use.key) for use in request.embeddings)
+    used = (model, *adapters, *embeddings)
+    return any(entry is not None and entry.nsfw for entry in used)
+
+
+def nameable(models: Iterable[str], catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+    """Those of the models with these keys whose names may be shown where `nsfw` says."""
+    gated = {key for key, entry in catalog.models.items() if entry.nsfw and not nsfw}
+    return tuple(key for key in models if key not in gated)
+
+
+def default_model(catalog: Catalog, *, nsfw: bool) -> str:
+    """The key of the model for a request that names none; "" if none is offered here.
+
+    Where the default one may not be used, it is the first that may.
+    """
+    default = catalog.models.get(catalog.default)
+    if default is None or nsfw or not default.nsfw:
+        return catalog.default
+    return next((entry.key for entry in catalog.offered_models(nsfw=False)), "")
+
+
 def check_reference(catalog: Catalog) -> None:
     """Raise Refused if reference images are not set up here."""
     if catalog.reference is None:
@@ -43,19 +69,20 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.none")
     found = [catalog.models[key] for key in catalog.models_called(name)]
     meant = _meant(found, lambda entry: entry.enabled and (nsfw or not entry.nsfw))
-    if len(meant) > 1:
-        keys = tuple(entry.key for entry in meant[:NAMES_SHOWN])
-        raise InvalidRequest("model", "model.several", value=name, keys=keys)
+    if len(shown := _shown(meant, nsfw=nsfw)) > 1:
+        raise InvalidRequest("model", "model.several", value=name, keys=shown)
     if not meant:
         if near := catalog.nearest_models(name, nsfw=nsfw):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
         offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
         raise InvalidRequest("model", "model.unlike", value=name, offered=offered)
     entry = meant[0]
+    # As it was typed, where the catalog's own name is not for this channel.
+    said = name if entry.nsfw and not nsfw else entry.key
     if not entry.enabled:
-        raise Refused("model.disabled", name=entry.key)
+        raise Refused("model.disabled", name=said)
     if entry.nsfw and not nsfw:
-        raise Refused("model.nsfw", name=entry.key)
+        raise Refused("model.nsfw", name=said)
     if why := catalog.unfit_models.get(entry.key):
         raise Refused("model.unfit", name=entry.key, what=why.what)
     return entry
@@ -76,9 +103,8 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
             and catalog.misfit(entry.key, model.key) is None
         ),
     )
-    if len(meant) > 1:
-        keys = tuple(entry.key for entry in meant[:NAMES_SHOWN])
-        raise InvalidRequest("lora", "lora.several", value=name, keys=keys)
+    if len(shown := _shown(meant, nsfw=nsfw)) > 1:
+        raise InvalidRequest("lora", "lora.several", value=name, keys=shown)
     if not meant:
         embedding = catalog.embeddings.find(name)
         if embedding in catalog.embeddings.offered(nsfw=nsfw, model=model):
@@ -91,13 +117,17 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         offered = tuple(fitting[:NAMES_SHOWN])
         raise InvalidRequest("lora", "lora.unlike", value=name, model=model.key, offered=offered)
     entry = meant[0]
+    said = name if entry.nsfw and not nsfw else entry.key
     if not entry.enabled:
-        raise Refused("lora.disabled", name=entry.key)
+        raise Refused("lora.disabled", name=said)
     if entry.nsfw and not nsfw:
-        raise Refused("lora.nsfw", name=entry.key)
+        raise Refused("lora.nsfw", name=said)
     allowed = catalog.kept_to(entry.key)
     if allowed and model.key not in allowed:
-        raise Refused("lora.other_model", name=entry.key, model=model.key, models=allowed)
+        models = nameable(allowed, catalog, nsfw=nsfw)
+        if not models:
+            raise Refused("lora.misfit", name=entry.key, model=model.key)
+        raise Refused("lora.other_model", name=entry.key, model=model.key, models=models)
     if why := catalog.misfit(entry.key):
         if why.kind == "base":
             raise Refused(
@@ -123,6 +153,12 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
     if near:
         raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=tuple(near))
     raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=tuple(schedulers))
+
+
+def _shown(entries: Sequence[Entry], *, nsfw: bool) -> tuple[str, ...]:
+    """Keys of the first of them that may be named here."""
+    keys = (entry.key for entry in entries if nsfw or not entry.nsfw)
+    return tuple(keys)[:NAMES_SHOWN]
 
 
 def _meant(candidates: Sequence[Entry], usable: Callable[[Entry], bool]) -> tuple[Entry, ...]:

@@ -65,6 +65,9 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
             entry = find_adapter(catalog, fast.adapter, model=model, nsfw=nsfw)
         except UserError:
             # The user did not name this LoRA, so an error about it would be puzzling.
+            needed = catalog.adapters.get(fast.adapter)
+            if needed is not None and needed.nsfw and not nsfw:
+                raise Refused("preset.nsfw", preset=FAST, model=model.key) from None
             raise Refused(
                 "preset.adapter", preset=FAST, model=model.key, name=fast.adapter
             ) from None

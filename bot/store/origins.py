@@ -126,6 +126,7 @@ class Discord(Origin):
     message_id: our message for the job, which shows first its status and finally its result.
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
+    age_restricted: whether the channel was when it was asked.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -141,6 +142,7 @@ class Discord(Origin):
     upload_limit: int = DEFAULT_UPLOAD_LIMIT
     interaction_id: int | None = None
     posting_at: int | None = None
+    age_restricted: bool = False
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     async def check_new(self, write: aiosqlite.Connection) -> None:

@@ -33,6 +33,11 @@ def add(core: Core, account: Account, message: Message, key: str) -> None:
     if account.id in users:
         return
     users.add(account.id)
+    repeat(core, account, message, key)
+
+
+def repeat(core: Core, account: Account, message: Message, key: str) -> None:
+    """Notify the bot of a reaction that is there, for the first time or once more."""
     data = _event(account, message, key)
     guild = message.channel.guild
     if guild is not None:

@@ -90,6 +90,66 @@ async def test_an_abandoned_job_is_cancelled_and_gives_its_place_free(store: Sto
     assert (await queue.accept(new_job())).position == 1
 
 
+async def test_a_job_is_released_even_if_its_person_cannot_be_told_yet(store: Store) -> None:
+    queue = queue_of(store, held=0.0)
+    told = asyncio.Event()
+
+    async def ask() -> None:
+        async with queue.accepting(new_job()):
+            await told.wait()
+
+    asking = asyncio.create_task(ask())
+    job = await asyncio.wait_for(next_of(queue), 5)
+    assert not asking.done()
+    told.set()
+    await asking
+    assert (queue.running, [*queue.places()]) == ((job,), [job.id])
+    newcomer = asyncio.create_task(queue.newcomer())
+    assert await newcomer is None  # announced once, and running by now
+    assert queue._newcomers.empty()
+
+
+async def test_until_then_it_is_held(store: Store) -> None:
+    queue = queue_of(store, held=600.0)
+    async with queue.accepting(new_job()) as ticket:
+        waiting = asyncio.create_task(next_of(queue))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+    assert (await waiting).id == ticket.job.id
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_person_who_cannot_be_told_in_the_end_loses_only_a_waiting_job(
+    store: Store, started: bool
+) -> None:
+    queue = queue_of(store, held=0.0)
+    await queue.pause()
+    ids = []
+
+    async def ask() -> None:
+        async with queue.accepting(new_job()) as ticket:
+            ids.append(ticket.job.id)
+            if started:
+                await queue.unpause()
+                await asyncio.wait_for(next_of(queue), 5)
+            raise PermissionError
+
+    with pytest.raises(PermissionError):
+        await ask()
+    expected = JobState.RUNNING if started else JobState.CANCELLED
+    assert await state(store, ids[0]) is expected
+    assert [*queue.places()] == (ids if started else [])
+
+
+async def test_who_is_blocked_is_known_without_the_store(store: Store) -> None:
+    person = new_job(user_id=1).origin.person
+    queue = queue_of(store, limits=Limits(blocked=frozenset({person})))
+    assert queue.blocks(person)
+    assert not queue.blocks(new_job(user_id=2).origin.person)
+    assert not queue_of(store).blocks(person)
+
+
 async def test_a_refused_job_takes_no_place(store: Store) -> None:
     queue = queue_of(store, limits=Limits(size=5, per_user=1))
     await queue.accept(new_job())

@@ -303,8 +303,20 @@ class TestModels:
         assert refused(Refused, model="pony-xl-v6") == ("model.disabled", {"name": "pony-xl-v6"})
 
     def test_one_for_adults_only(self) -> None:
-        assert refused(Refused, model="adult") == ("model.nsfw", {"name": "adult"})
+        # As it was typed: the key may not be known there.
+        for typed in ("adult", "ADULT"):
+            assert refused(Refused, model=typed) == ("model.nsfw", {"name": typed})
         assert composed(model="adult", nsfw=True).model == "adult"
+
+    def test_where_the_default_is_for_adults_only_the_next_one_is_used(self) -> None:
+        models = {"adult": model("adult", nsfw=True), "base": model("base")}
+        catalog = Catalog(models, {}, "adult")
+        draft = Draft(prompt="a fox")
+        assert compose(draft, catalog, nsfw=True).model == "adult"
+        assert compose(draft, catalog, nsfw=False).model == "base"
+        with pytest.raises(Refused) as error:
+            compose(draft, Catalog({"adult": models["adult"]}, {}, "adult"), nsfw=False)
+        assert (error.value.code, error.value.params) == ("model.none", {})
 
     def test_an_empty_catalog(self) -> None:
         with pytest.raises(Refused) as error:
@@ -355,7 +367,7 @@ class TestAdapters:
 
     def test_one_that_is_not_offered(self) -> None:
         assert refused(Refused, lora="off") == ("lora.disabled", {"name": "off"})
-        assert refused(Refused, lora="nude") == ("lora.nsfw", {"name": "nude"})
+        assert refused(Refused, lora="NUDE") == ("lora.nsfw", {"name": "NUDE"})
         assert composed(lora="nude", nsfw=True).adapters
 
     def test_one_for_another_model(self) -> None:

@@ -153,7 +153,6 @@ class TestFast:
         [
             {},
             {"lcm": adapter("lcm", enabled=False)},
-            {"lcm": adapter("lcm", nsfw=True)},
             {"lcm": adapter("lcm", models=("turbo",))},
         ],
     )
@@ -162,6 +161,13 @@ class TestFast:
         assert refused(Refused, catalog, preset="fast") == (
             "preset.adapter",
             {"preset": "fast", "model": "base", "name": "lcm"},
+        )
+
+    def test_a_lora_for_age_restricted_channels_is_not_named(self) -> None:
+        catalog = Catalog(MODELS, {"lcm": adapter("lcm", nsfw=True)}, "base")
+        assert refused(Refused, catalog, preset="fast") == (
+            "preset.nsfw",
+            {"preset": "fast", "model": "base"},
         )
 
 

@@ -1,18 +1,19 @@
 """Delivery: keeps each job's message up to date and posts its result or failure."""
 
 import asyncio
-import errno
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import discord
 
 from bot.chat.copies import Copies
+from bot.chat.delivery import direct
+from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
@@ -24,9 +25,11 @@ from bot.chat.delivery.posts import (
     send,
 )
 from bot.chat.delivery.refusals import ACKNOWLEDGED, Refusal, refusal, short
+from bot.chat.delivery.refused_reactions import Refusals, Told
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
-from bot.chat.delivery.uploads import Upload, fit, share
+from bot.chat.delivery.traffic import Traffic
+from bot.chat.delivery.uploads import may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
@@ -38,7 +41,6 @@ from bot.queue import Ticket
 from bot.store import (
     Discord,
     Failure,
-    ImageRecord,
     InteractionToken,
     Job,
     JobState,
@@ -46,7 +48,7 @@ from bot.store import (
     files_unread,
 )
 from bot.store.retrying import keep_trying
-from bot.texts.language import Say, Texts
+from bot.texts.language import Texts
 from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
@@ -91,10 +93,14 @@ class Delivery:
         self._logged_in = logged_in
         self._copies = copies or Copies()
         self._outbox = Outbox()
+        self._traffic = Traffic()
+        self._refusals = Refusals(self._traffic)
+        self._gate = AgeGate(client, catalog)
         self._board = StatusBoard(
             store=store,
             texts=texts,
             sender=self._sender,
+            gate=self._gate,
             interval=interval,
             job_timeout=job_timeout,
         )
@@ -124,6 +130,10 @@ class Delivery:
         channel. Raises AnsweredElsewhere if another copy of the bot has answered: it has a job for
         it, too.
         """
+        with self._traffic.acknowledging(ticket.job) as told:
+            told.set_result(await self._acknowledge(interaction, ticket))
+
+    async def _acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> Discord:
         job = ticket.job
         token = InteractionToken(interaction.id, interaction.token)
         post: Post | None = self._sender.interaction_post(token)
@@ -153,12 +163,19 @@ class Delivery:
         if message_id and interaction.channel_id:
             job = await self._note_message(job, interaction.channel_id, message_id)
         self._board.follow(job, post, ticket.place)
+        return Discord.of(job.origin)
 
     async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
         """Reply to `message` with the job's place in the queue, mentioning its user.
 
         Raises what discord.py raises when that is not allowed.
         """
+        with self._traffic.acknowledging(ticket.job) as told:
+            told.set_result(await self._acknowledge_in_channel(ticket, message))
+
+    async def _acknowledge_in_channel(
+        self, ticket: Ticket, message: discord.PartialMessage
+    ) -> Discord:
         job = ticket.job
         channel = self._sender.channel(job)
         post = None
@@ -180,6 +197,14 @@ class Delivery:
             post = ChannelPost(channel.get_partial_message(sent.id))
             job = await self._note_message(job, channel.id, sent.id)
         self._board.follow(job, post, ticket.place)
+        return Discord.of(job.origin)
+
+    async def refuse(self, asked: Discord, text: str) -> bool:
+        """Tell why the reaction `asked` is refused, or say nothing; see Refusals."""
+        channel = self._client.get_partial_messageable(
+            asked.channel_id or 0, guild_id=asked.guild_id
+        )
+        return await self._refusals.tell(channel, Told(asked.user_id, asked.reply_to or 0, text))
 
     async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
         """Record the message. The user has seen it, so the job goes on if this fails."""
@@ -219,9 +244,9 @@ class Delivery:
         posting = asyncio.get_running_loop().create_future()
         self._posting.add(posting)
         try:
-            turn = self._turn(job, self._finish)
+            job = await self._traffic.acknowledged(job)
             try:
-                place = await self._outbox.carry(_channel_of(job), job.id, turn)
+                place = await self._carry(job, self._finish)
             except Exception as error:
                 prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
                 log.error("job %s: unexpected error\n%s", job.id, traceback_without(error, prompts))
@@ -237,8 +262,13 @@ class Delivery:
 
     async def failed(self, job: Job) -> None:
         """Tell the user why there is no image. If Discord refuses that, nothing more is tried."""
-        turn = self._turn(job, self._tell_failure)
-        await self._outbox.carry(_channel_of(job), job.id, turn)
+        await self._carry(await self._traffic.acknowledged(job), self._tell_failure)
+
+    async def _carry(self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]) -> T:
+        """`bring`, in the line of the job's channel."""
+        channel_id = _channel_of(job)
+        with self._traffic.to(channel_id):
+            return await self._outbox.carry(channel_id, job.id, self._turn(job, bring))
 
     def _turn(
         self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]
@@ -264,6 +294,9 @@ class Delivery:
         """Post the result; returns channel and message ids, or None if not delivered."""
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
+        if (objection := await self._gate.objection(job)) is not None:
+            await self._give_up(job, Failure(objection, {}))
+            return None
         images = await self._store.images(job.id)
         entry = self._catalog.current.models.get(job.request.model)
         notes = sentences(say, job.warnings)
@@ -272,9 +305,11 @@ class Delivery:
         limit = origin.upload_limit
         while True:
             try:
-                uploads, remarks = await asyncio.to_thread(self._uploads, say, images, limit)
+                uploads, remarks = await asyncio.to_thread(
+                    uploads_of, images, self._images_dir, limit, say
+                )
             except (OSError, ValueError) as error:
-                if _may_pass(error):
+                if may_pass(error):
                     raise files_unread(self._images_dir, error) from error
                 log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
                 await self._give_up(job, Failure("delivery.files_gone", {}))
@@ -291,7 +326,7 @@ class Delivery:
                 uploads=uploads,
                 alt_text=alt_text(job.request.prompt),
                 mention=origin.user_id,
-                direct=_direct(say, origin),
+                direct=None if self._gate.applies(job) else direct.instead(say, origin),
             )
             try:
                 channel_id, message_id = await self._sender.deliver(job, content, post)
@@ -322,12 +357,16 @@ class Delivery:
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
+        gated = self._gate.applies(job)
+        hidden = await self._gate.objection(job) is not None
         content = MessageContent(
             text=mention(origin.user_id) if origin.reply_to else None,
-            embed=failure_embed(say, job),
+            embed=failure_embed(say, job, hidden=hidden),
             view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
             mention=origin.user_id,
-            direct=_direct(say, origin) if _is_news(job) else None,
+            # Of an image that may only be posted there, its person would learn nothing otherwise.
+            direct=direct.instead(say, origin) if gated or direct.is_news(job) else None,
+            direct_embed=failure_embed(say, job, hidden=True) if gated else None,
         )
         try:
             await self._sender.deliver(job, content, post)
@@ -349,44 +388,10 @@ class Delivery:
                 log.info("job %s: no reaction added: %s", job.id, short(error))
                 return
 
-    def _uploads(
-        self, say: Say, images: tuple[ImageRecord, ...], limit: int
-    ) -> tuple[list[Upload], list[str]]:
-        """The files within `limit` bytes each, and remarks on those that did not fit. Blocking."""
-        limit = share([image.bytes for image in images], limit)
-        uploads, remarks = [], []
-        for image in images:
-            path = self._images_dir / image.path
-            upload = fit(path.name, path.read_bytes(), limit)
-            if upload is None:
-                remarks.append(say("result.too_large"))
-                continue
-            if upload.shrunk:
-                megabytes = image.bytes / 1_000_000
-                remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
-            uploads.append(upload)
-        return uploads, list(dict.fromkeys(remarks))
-
-
-def _is_news(job: Job) -> bool:
-    """Whether its end is worth a direct message: not to whom cancelled it, nor where the result
-    could not be sent as one either."""
-    return job.error is not None and not job.error.code.startswith("delivery.")
-
-
-def _direct(say: Say, origin: Discord) -> str:
-    """What a direct message says in place of one in the channel."""
-    return say("delivery.direct", channel=f"<#{origin.channel_id}>")
-
 
 def _channel_of(job: Job) -> int:
     """What the outbox keeps in order: the messages of one channel."""
     return Discord.of(job.origin).channel_id or 0
-
-
-def _may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
-    """Whether retrying may help: not for a missing file, nor, without an errno, for a bad one."""
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
 
 
 def _webhook(client: discord.Client, token: str) -> discord.Webhook:

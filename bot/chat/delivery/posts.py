@@ -21,6 +21,7 @@ class MessageContent:
     """What a message should hold. `mention` is the only user it may ping.
 
     direct: replaces `text` in the direct message sent when the channel refuses; None: send none.
+    direct_embed: replaces `embed` there; None for the same.
     """
 
     embed: discord.Embed
@@ -30,6 +31,7 @@ class MessageContent:
     alt_text: str = ""
     mention: int | None = None
     direct: str | None = None
+    direct_embed: discord.Embed | None = None
 
     def files(self) -> list[discord.File]:
         """New file objects on each call: discord.py closes those it has sent."""

@@ -100,7 +100,7 @@ class Sender:
                 raise Away(short(error)) from error
             if content.direct is not None and meaning is not Refusal.REJECTED:
                 try:
-                    return await self._send_direct(job, replace(content, text=content.direct))
+                    return await self._send_direct(job, content)
                 except Exception as second:
                     self._classify(job, second)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
@@ -119,7 +119,8 @@ class Sender:
 
     async def _send_direct(self, job: Job, content: MessageContent) -> tuple[int, int]:
         channel = await self._client.create_dm(discord.Object(Discord.of(job.origin).user_id))
-        message_id = await self._send_once(channel, job, content, reply=False)
+        direct = replace(content, text=content.direct, embed=content.direct_embed or content.embed)
+        message_id = await self._send_once(channel, job, direct, reply=False)
         log.info("job %s: sent as a direct message", job.id)
         return channel.id, message_id
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.pacing import Pacer
 from bot.chat.delivery.posts import (
     InteractionPost,
@@ -74,12 +75,14 @@ class StatusBoard:
         store: Store,
         texts: Texts,
         sender: Sender,
+        gate: AgeGate,
         interval: float = EDIT_INTERVAL,
         job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
         self._sender = sender
+        self._gate = gate
         self._interval = interval
         self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
@@ -92,9 +95,11 @@ class StatusBoard:
         """
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
+        hidden = self._gate.hides(job)
+        preview = None if hidden else preview
         shown = PREVIEW if preview else None
         return MessageContent(
-            embed=status_embed(say, job, progress, shown, self._patience(say, job)),
+            embed=status_embed(say, job, progress, shown, self._patience(say, job), hidden=hidden),
             view=cancel_view(say, job.id),
             text=mention(origin.user_id) if origin.reply_to else None,
             uploads=[Upload(PREVIEW, preview)] if preview else (),

@@ -1,14 +1,18 @@
 """Uploads: images as attachments, within Discord's size limits."""
 
+import errno
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import TypeGuard
 
 from PIL import ExifTags, Image
 
 from bot.files.metadata import read_png
+from bot.store import ImageRecord
+from bot.texts.language import Say
 
 REQUEST_MAX = 25 * 1024 * 1024
 """Bytes of all files in one message (Discord docs, resources/message, "Create Message")."""
@@ -27,6 +31,33 @@ class Upload:
     name: str
     data: bytes
     shrunk: str | None = None
+
+
+def uploads_of(
+    images: Sequence[ImageRecord], folder: Path, limit: int, say: Say
+) -> tuple[list[Upload], list[str]]:
+    """The files within `limit` bytes each, and remarks on those that did not fit. Blocking.
+
+    folder: where the images are.
+    """
+    limit = share([image.bytes for image in images], limit)
+    uploads, remarks = [], []
+    for image in images:
+        path = folder / image.path
+        upload = fit(path.name, path.read_bytes(), limit)
+        if upload is None:
+            remarks.append(say("result.too_large"))
+            continue
+        if upload.shrunk:
+            megabytes = image.bytes / 1_000_000
+            remarks.append(say("result.shrunk", format=upload.shrunk, megabytes=megabytes))
+        uploads.append(upload)
+    return uploads, list(dict.fromkeys(remarks))
+
+
+def may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
+    """Whether retrying may help: not for a missing file, nor, without an errno, for a bad one."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
 
 
 def share(sizes: Sequence[int], limit: int) -> int:

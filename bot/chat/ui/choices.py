@@ -49,7 +49,9 @@ def adapter_choices(
             why = catalog.misfit(entry.key, model)
             facts = catalog.facts(entry.key) or AdapterFacts()
             about = [value, f"{entry.name} ({entry.default_weight:g})", *kind(say, facts)]
-            name = " · ".join([value, misfit_mark(say, why)] if why else about)
+            name = " · ".join(
+                [value, misfit_mark(say, entry, why, catalog, nsfw=nsfw)] if why else about
+            )
             if not why:
                 name = _with_triggers(name, entry, facts, say)
             choices.append(Choice(name=_cut(name), value=value))

@@ -28,21 +28,31 @@ PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters o
 
 
 def status_embed(
-    say: Say, job: Job, progress: Progress, preview: str | None = None, note: str = ""
+    say: Say,
+    job: Job,
+    progress: Progress,
+    preview: str | None = None,
+    note: str = "",
+    *,
+    hidden: bool = False,
 ) -> discord.Embed:
     """A queued or running job. preview: file name of the attachment with the preview image.
 
     note: a sentence about this job, shown in every state.
+    hidden: leave out its prompt and names, which may not be shown in the channel any more.
     """
-    embed = discord.Embed(
-        title=say(f"title.{job.kind}"), description=_prompt(job.request.prompt), colour=BLURPLE
-    )
-    about = _facts(say, job)
-    if progress.ready_at is not None:
-        # In the value, because Discord does not render timestamps in a field's name.
-        about = say("status.ready", when=progress.ready_at) + "\n" + about
-    progress = replace(progress, subject=one_line(progress.subject))
-    embed.add_field(name=status_line(say, progress), value=about, inline=False)
+    embed = discord.Embed(title=say(f"title.{job.kind}"), colour=BLURPLE)
+    about = [] if progress.ready_at is None else [say("status.ready", when=progress.ready_at)]
+    if hidden:
+        embed.description = say("status.hidden")
+        progress = replace(progress, subject="…")
+    else:
+        progress = replace(progress, subject=one_line(progress.subject))
+        embed.description = _prompt(job.request.prompt)
+        about.append(_facts(say, job))
+    # In the value, because Discord does not render timestamps in a field's name.
+    value = "\n".join(about) or "\u200b"
+    embed.add_field(name=status_line(say, progress), value=value, inline=False)
     if note:
         embed.add_field(name="\u200b", value=note, inline=False)
     embed.set_footer(text=job.id)
@@ -91,19 +101,23 @@ def result_embed(
     return embed
 
 
-def failure_embed(say: Say, job: Job) -> discord.Embed:
+def failure_embed(say: Say, job: Job, *, hidden: bool = False) -> discord.Embed:
     """A failed or cancelled job: the reason in one sentence, and the request.
 
     What the server's filters have blocked is not repeated, or they would block this, too.
+    hidden: as in `status_embed`; a reason that may name something is then left out as well.
     """
     if job.error is None:
         embed = discord.Embed(title=say("title.cancelled"), colour=GREY)
     else:
-        sentence = say(job.error.code, **plain(job.error.params))
+        if hidden and job.error.params:
+            sentence = say("status.hidden")
+        else:
+            sentence = say(job.error.code, **plain(job.error.params))
         embed = discord.Embed(
             title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
-    if job.error is None or job.error.code != BLOCKED:
+    if not hidden and (job.error is None or job.error.code != BLOCKED):
         embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
     embed.set_footer(text=job.id)
     return embed

@@ -7,6 +7,7 @@ import discord
 
 from bot.chat.ui.markdown import code, codes, cut_off, one_line, shown
 from bot.chat.ui.messages import BLURPLE
+from bot.request import nameable
 from bot.texts.language import Say
 from catalog import (
     UNKNOWN,
@@ -74,10 +75,12 @@ def loras_page(
     *,
     model: ModelEntry | None,
     catalog: Catalog,
+    nsfw: bool,
 ) -> tuple[discord.Embed, int, int]:
     """LoRAs that do not fit come last, marked.
 
     model: the one they are for; None for any. catalog: has the facts read from their files.
+    nsfw: whether models that are marked so may be named.
     """
     key = model.key if model else None
     unfit = {entry.key: why for entry in adapters if (why := catalog.misfit(entry.key, key))}
@@ -91,7 +94,7 @@ def loras_page(
         why = unfit.get(entry.key)
         weight = say("loras.weight", weight=f"{entry.default_weight:g}")
         above = [" · ".join([code(entry.key), weight, *kind(say, facts)])]
-        above += [one_line(misfit_mark(say, why))] if why else []
+        above += [one_line(misfit_mark(say, entry, why, catalog, nsfw=nsfw))] if why else []
         below = []
         if entry.trigger_words:
             below.append(say("loras.triggers", words=codes(entry.trigger_words, WORDS_MAX)))
@@ -123,10 +126,11 @@ def embeddings_page(
     return embed, page, pages
 
 
-def misfit_mark(say: Say, why: Misfit) -> str:
-    """A few words on why a LoRA does not fit."""
+def misfit_mark(say: Say, entry: AdapterEntry, why: Misfit, catalog: Catalog, *, nsfw: bool) -> str:
+    """A few words on why a LoRA does not fit. nsfw: as in `loras_page`."""
     if why.kind == "models":
-        return say("loras.other_model", models=why.found)
+        models = ", ".join(nameable(catalog.kept_to(entry.key), catalog, nsfw=nsfw))
+        return say("loras.other_model", models=models) if models else say("loras.misfit")
     if why.kind == "base":
         return say("loras.other_base", base=why.found)
     return say("loras.unsupported", family=why.found)

@@ -1,6 +1,6 @@
 """The queue as users see it: what is running, what is waiting, and when yours will be ready."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import discord
 from discord.app_commands import Choice
@@ -25,12 +25,15 @@ def queue_embed(
     *,
     running: Collection[str],
     user_id: int,
-    guild_id: int | None,
+    sees: Callable[[Discord], bool],
+    gated: Callable[[Job], bool],
     paused: bool,
 ) -> discord.Embed:
     """line: the whole queue, in the order expected. running: ids of the running jobs.
 
-    Shows only the prompts of `user_id`, and only the names of users in the server `guild_id`.
+    Shows only the prompts of `user_id`, and of others nothing that they asked where the user does
+    not see it. sees: whether the user does. gated: whether the names of a job's models and LoRAs
+    may not be shown here.
     """
     embed = discord.Embed(title=say("line.title"), colour=YELLOW if paused else BLURPLE)
     lines = [say("line.paused")] if paused else []
@@ -38,8 +41,9 @@ def queue_embed(
         lines.append(say("line.empty"))
     for ticket in line[:LISTED]:
         mark = "▶️" if ticket.job.id in running else f"**#{ticket.position}**"
-        who = _who(say, ticket.job, guild_id)
-        lines.append(" · ".join([f"{mark} {who}", *_about(ticket), *_ready(say, ticket.place)]))
+        who = _who(say, ticket.job, user_id, sees)
+        about = _about(say, ticket, hidden=gated(ticket.job))
+        lines.append(" · ".join([f"{mark} {who}", *about, *_ready(say, ticket.place)]))
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
     embed.description = "\n".join(lines)
@@ -63,11 +67,17 @@ def queue_embed(
 
 
 def job_choices(
-    text: str, say: Say, line: Sequence[Ticket], *, user_id: int, others: int | None
+    text: str,
+    say: Say,
+    line: Sequence[Ticket],
+    *,
+    user_id: int,
+    moderates: Callable[[Discord], bool],
+    gated: Callable[[Job], bool],
 ) -> list[Choice[str]]:
     """The jobs that the user may cancel, their own first.
 
-    others: the server in which they may cancel all jobs; None for own jobs only.
+    moderates: whether they may cancel what others asked there. gated: as in `queue_embed`.
     """
     wanted = text.strip().casefold()
     own, foreign = [], []
@@ -75,8 +85,9 @@ def job_choices(
         if ticket.job.person == discord_person(user_id):
             name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
             own.append((name, ticket.job.id))
-        elif others is not None and _guild_of(ticket.job) == others:
-            name = say("cancel.other", position=ticket.position, model=ticket.job.request.model)
+        elif isinstance(ticket.job.origin, Discord) and moderates(ticket.job.origin):
+            model = say("line.gated") if gated(ticket.job) else ticket.job.request.model
+            name = say("cancel.other", position=ticket.position, model=model)
             foreign.append((name, ticket.job.id))
     return [
         Choice(name=shortened(name, CHOICE_LENGTH), value=job_id)
@@ -85,28 +96,25 @@ def job_choices(
     ][:CHOICES_MAX]
 
 
-def _who(say: Say, job: Job, guild_id: int | None) -> str:
+def _who(say: Say, job: Job, user_id: int, sees: Callable[[Discord], bool]) -> str:
     if isinstance(job.origin, CommandLine):
         return say("line.command")
     if not isinstance(job.origin, Discord):
         return say("line.elsewhere")
-    there = job.origin.guild_id == guild_id
-    return f"<@{job.origin.user_id}>" if there else say("line.elsewhere")
-
-
-def _guild_of(job: Job) -> int | None:
-    return job.origin.guild_id if isinstance(job.origin, Discord) else None
+    named = job.person == discord_person(user_id) or sees(job.origin)
+    return f"<@{job.origin.user_id}>" if named else say("line.elsewhere")
 
 
 def _one_line(ticket: Ticket) -> str:
     return " ".join(seen(ticket.job.request.prompt).split())
 
 
-def _about(ticket: Ticket) -> list[str]:
+def _about(say: Say, ticket: Ticket, *, hidden: bool) -> list[str]:
     request = ticket.job.request
     width, height = request.final_size
     size = f"{width}×{height}" + (f" ×{request.count}" if request.count > 1 else "")
-    return [one_line(request.model, MODEL_SHOWN), size]
+    model = say("line.gated") if hidden else one_line(request.model, MODEL_SHOWN)
+    return [model, size]
 
 
 def _ready(say: Say, place: Progress) -> list[str]:

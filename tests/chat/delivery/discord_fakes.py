@@ -137,6 +137,9 @@ class FakeClient:
     ) -> FakeChannel:
         return FakeChannel(self.world, channel_id)
 
+    def get_channel(self, channel_id: int) -> None:
+        """None is known: as before the connection."""
+
     async def create_dm(self, user: discord.Object) -> FakeChannel:
         return FakeChannel(self.world, DIRECT, "direct")
 

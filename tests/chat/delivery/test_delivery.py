@@ -163,7 +163,13 @@ class TestAcknowledging:
     ("count", "said"), [(1, ""), (4, "That's a lot of steps, so this could take up to 40 minutes.")]
 )
 async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, said: str) -> None:
-    board = StatusBoard(store=desk.store, texts=TEXTS, sender=cast("Any", None), job_timeout=600.0)
+    board = StatusBoard(
+        store=desk.store,
+        texts=TEXTS,
+        sender=cast("Any", None),
+        gate=cast("Any", SimpleNamespace(hides=lambda _: False)),
+        job_timeout=600.0,
+    )
     ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
     shown = words(board.content(ticket.job, ticket.place).embed)
     assert ("a lot of steps" in shown) == bool(said)

@@ -161,7 +161,7 @@ class TestLimits:
         )
         check_limits(embed)
         for model in (None, models[0]):
-            embed, _, _ = loras_page(SAY, adapters, page, model=model, catalog=catalog)
+            embed, _, _ = loras_page(SAY, adapters, page, model=model, catalog=catalog, nsfw=True)
             check_limits(embed)
             if adapters[0].trigger_words and page <= 0:
                 assert "Trigger words: `" in embed.fields[0].value  # type: ignore[operator]
@@ -296,7 +296,7 @@ class TestPages:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", default_weight=0.75, trigger_words=("ink wash",)
         )
-        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [entry] * 7, 1, model=None, catalog=NOTHING, nsfw=True)
         shown = fields(embed)
         assert shown["Ink"] == "`ink` · weight 0.75\nTrigger words: `ink wash`"
         assert "Page 2 of 2" in (embed.footer.text or "")
@@ -320,7 +320,9 @@ class TestPages:
             for key in facts
         }
         catalog = Catalog({}, adapters, "", adapter_facts=facts)
-        embed, _, _ = loras_page(SAY, [*adapters.values()], 0, model=None, catalog=catalog)
+        embed, _, _ = loras_page(
+            SAY, [*adapters.values()], 0, model=None, catalog=catalog, nsfw=True
+        )
         assert {name: text.splitlines() for name, text in fields(embed).items()} == {
             "own": ["`own` · weight 1 · LoRA · rank 32 · SDXL", "Fine.", "Trigger words: `mine`"],
             "guess": [
@@ -346,15 +348,35 @@ class TestPages:
             ("turbo", ["Free", "Kept"], ["⚠ only for pony, sdxl"]),
         ):
             model = ModelEntry(key=key, name=key, path="x/y")
-            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog)
+            embed, _, _ = loras_page(SAY, [kept, free], 0, model=model, catalog=catalog, nsfw=True)
             assert [*fields(embed)] == order
             assert fields(embed)["Kept"].splitlines() == ["`kept` · weight 1", *mark]
+
+    def test_a_model_for_age_restricted_channels_is_not_named_elsewhere(self) -> None:
+        models = {
+            key: ModelEntry(key=key, name=key, path="x/y", nsfw=key == "adult")
+            for key in ("adult", "sdxl", "turbo")
+        }
+        kept = {
+            key: AdapterEntry(key=key, name=key, path="x/y", models=models)
+            for key, models in {"both": ("adult", "sdxl"), "one": ("adult",)}.items()
+        }
+        catalog = Catalog(models, kept, "sdxl")
+        for nsfw, both, one in (
+            (True, "⚠ only for adult, sdxl", "⚠ only for adult"),
+            (False, "⚠ only for sdxl", "⚠ won't fit this model"),
+        ):
+            embed, _, _ = loras_page(
+                SAY, [*kept.values()], 0, model=models["turbo"], catalog=catalog, nsfw=nsfw
+            )
+            marks = {name: text.splitlines()[-1] for name, text in fields(embed).items()}
+            assert marks == {"both": both, "one": one}
 
     def test_a_long_description_gives_way_to_the_trigger_words(self) -> None:
         entry = AdapterEntry(
             key="ink", name="Ink", path="x/y", description="*" * 900, trigger_words=("ink wash",)
         )
-        embed, _, _ = loras_page(SAY, [entry], 0, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [entry], 0, model=None, catalog=NOTHING, nsfw=True)
         shown = fields(embed)["Ink"]
         assert shown.endswith("…\nTrigger words: `ink wash`")
         assert 690 <= len(shown) <= 700
@@ -362,7 +384,7 @@ class TestPages:
     def test_nothing_to_show(self) -> None:
         embed, _, _ = models_page(SAY, [], 0, default="", loaded=(), states={})
         assert embed.description == "There are no models here yet."
-        embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING)
+        embed, _, _ = loras_page(SAY, [], 0, model=None, catalog=NOTHING, nsfw=True)
         assert embed.description == "There are no LoRAs here yet."
 
 
@@ -377,10 +399,10 @@ def test_words_of_a_sidecar_do_not_come_alive() -> None:
     for trigger_words, facts in ((words[:2], AdapterFacts()), ((), AdapterFacts(tags=words))):
         shown = entry.model_copy(update={"trigger_words": trigger_words})
         catalog = Catalog({}, {"a_b_c": shown}, "", adapter_facts={"a_b_c": facts})
-        [field] = loras_page(SAY, [shown], 0, model=None, catalog=catalog)[0].fields
+        [field] = loras_page(SAY, [shown], 0, model=None, catalog=catalog, nsfw=False)[0].fields
         assert "`ink' [free](https://evil.example) '`, `@everyone`" in (field.value or "")
         outside = re.sub(r"`[^`]*`", "", field.value or "")
         assert live(f"{field.name}\n{outside}") == []
     model = ModelEntry(key="m", name="[M](https://evil.example)", path="a/b")
-    title = loras_page(SAY, [], 0, model=model, catalog=NOTHING)[0].title
+    title = loras_page(SAY, [], 0, model=model, catalog=NOTHING, nsfw=False)[0].title
     assert live(title or "") == []

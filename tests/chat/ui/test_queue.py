@@ -1,13 +1,14 @@
 """The queue as users see it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from bot.chat.ui.queue import LISTED, job_choices, queue_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
-from bot.store import CommandLine
+from bot.store import CommandLine, Discord, Job
 from bot.texts.language import Texts
 from tests.chat.ui.test_messages import check_limits, job
 from tests.store.factories import request
@@ -22,8 +23,30 @@ def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticke
     return Ticket(found, Progress(Stage.QUEUED, position=position, ready_at=1_000 + position))
 
 
-def shown(*line: Ticket, paused: bool = False, running: str = "job1", user: int = 1) -> str:
-    embed = queue_embed(SAY, line, running={running}, user_id=user, guild_id=1, paused=paused)
+def in_guild(number: int) -> Callable[[Discord], bool]:
+    return lambda origin: origin.guild_id == number
+
+
+def nothing(_: object) -> bool:
+    return False
+
+
+def shown(
+    *line: Ticket,
+    paused: bool = False,
+    running: str = "job1",
+    user: int = 1,
+    gated: Callable[[Job], bool] = nothing,
+) -> str:
+    embed = queue_embed(
+        SAY,
+        line,
+        running={running},
+        user_id=user,
+        sees=in_guild(1),
+        gated=gated,
+        paused=paused,
+    )
     check_limits(embed)
     return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])
 
@@ -41,11 +64,28 @@ def test_nobody_reads_another_ones_prompt() -> None:
     assert not re.search("secret of [23]", text)
 
 
-def test_people_of_another_server_are_not_named() -> None:
+def test_people_who_asked_where_one_cannot_see_are_not_named() -> None:
     text = shown(ticket(1, user=2, guild=1), ticket(2, user=3, guild=2), user=9)
     assert "<@2>" in text
     assert "<@3>" not in text
-    assert "someone on another server" in text
+    assert "**#2** someone elsewhere" in text
+    assert "<@3>" in shown(ticket(2, user=3, guild=2), user=3)  # oneself
+
+
+def test_a_model_that_may_not_be_named_here_is_not() -> None:
+    line = ticket(1, user=2, model="adults"), ticket(2, user=1)
+    text = shown(*line, gated=lambda job: job.request.model == "adults")
+    assert "adults" not in text
+    assert "▶️ <@2> · an age-restricted model · 64×48" in text
+    [_, other] = job_choices(
+        "",
+        SAY,
+        line,
+        user_id=1,
+        moderates=in_guild(1),
+        gated=lambda job: job.request.model == "adults",
+    )
+    assert other.name == "#1 · an age-restricted model, from someone else"
 
 
 def test_what_a_dead_command_line_left_is_said_so() -> None:
@@ -66,19 +106,20 @@ def test_the_longest_line_fits() -> None:
     assert "and 54 more" in text
 
 
-def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_of_their_server() -> None:
+def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_that_they_moderate() -> None:
     line = [
         ticket(1, user=2, prompt="a fox"),
         ticket(2, user=1, prompt="an owl\nby night " + "x" * 200),
         ticket(3, user=3, guild=2),
     ]
-    own = job_choices("", SAY, line, user_id=1, others=None)
+    own = job_choices("", SAY, line, user_id=1, moderates=nothing, gated=nothing)
     assert [choice.value for choice in own] == ["job2"]
     assert own[0].name.startswith("#2 · an owl by night")
     assert len(own[0].name) == 100
-    both = job_choices("", SAY, line, user_id=1, others=1)
+    both = job_choices("", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing)
     assert [choice.value for choice in both] == ["job2", "job1"]
     assert "fox" not in both[1].name
-    assert [c.value for c in job_choices("OWL", SAY, line, user_id=1, others=1)] == ["job2"]
+    owls = job_choices("OWL", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing)
+    assert [choice.value for choice in owls] == ["job2"]
     many = [ticket(n, user=1) for n in range(1, 60)]
-    assert len(job_choices("", SAY, many, user_id=1, others=None)) == 25
+    assert len(job_choices("", SAY, many, user_id=1, moderates=nothing, gated=nothing)) == 25

@@ -1,0 +1,15 @@
+"""Direct messages: which ends of a job are worth one, and what it says."""
+
+from bot.store import Discord, Job
+from bot.texts.language import Say
+
+
+def is_news(job: Job) -> bool:
+    """Whether its end is worth a direct message: not to whom cancelled it, nor where the result
+    could not be sent as one either."""
+    return job.error is not None and not job.error.code.startswith("delivery.")
+
+
+def instead(say: Say, origin: Discord) -> str:
+    """What a direct message says in place of one in the channel."""
+    return say("delivery.direct", channel=f"<#{origin.channel_id}>")

@@ -1,0 +1,64 @@
+"""Traffic: what is on its way to each channel that people wait for, and what has to wait for it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from bot.store import Discord, Job
+
+
+class Traffic:
+    """Acknowledgements, results and failures on their way.
+
+    A job's result follows its acknowledgement; refusals in a channel follow everything else.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[int, int] = {}
+        self._clear: dict[int, asyncio.Event] = {}
+        self._told: dict[str, asyncio.Future[Discord | None]] = {}
+
+    @contextmanager
+    def to(self, channel_id: int) -> Iterator[None]:
+        """Something that people wait for is on its way to the channel while the block lasts."""
+        self._under_way[channel_id] = self._under_way.get(channel_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._under_way[channel_id] -= 1
+            if not self._under_way[channel_id]:
+                del self._under_way[channel_id]
+                if (clear := self._clear.pop(channel_id, None)) is not None:
+                    clear.set()
+
+    async def clear(self, channel_id: int) -> None:
+        """Wait until nothing is on its way to the channel."""
+        while channel_id in self._under_way:
+            await self._clear.setdefault(channel_id, asyncio.Event()).wait()
+
+    @contextmanager
+    def acknowledging(self, job: Job) -> Iterator[asyncio.Future[Discord | None]]:
+        """The acknowledgement of `job` is on its way while the block lasts.
+
+        Set the future to the job's origin once that knows the message.
+        """
+        told: asyncio.Future[Discord | None] = asyncio.get_running_loop().create_future()
+        self._told[job.id] = told
+        try:
+            with self.to(Discord.of(job.origin).channel_id or 0):
+                yield told
+        finally:
+            del self._told[job.id]
+            if not told.done():
+                told.set_result(None)
+
+    async def acknowledged(self, job: Job) -> Job:
+        """Wait until the acknowledgement of `job` has arrived or failed; returns the job with it.
+
+        Returns at once when none is on its way.
+        """
+        if (told := self._told.get(job.id)) is None:
+            return job
+        origin = await asyncio.shield(told)
+        return job if origin is None else replace(job, origin=origin)
