@@ -1,11 +1,16 @@
 """Where a request comes from on Discord, who makes it, and what is allowed there."""
 
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.request import GenerationRequest
 from bot.store import Discord, Job, NewJob
+
+log = logging.getLogger(__name__)
 
 
 def age_restricted(channel: Any) -> bool:
@@ -50,3 +55,16 @@ def asked_by(
         roles=roles_of(interaction.user),
         parent_id=parent.id if parent else None,
     )
+
+
+def postponing(interaction: discord.Interaction[Any]) -> Callable[[], Awaitable[None]]:
+    """A function that tells Discord to wait for the answer, which then may take 15 minutes."""
+
+    async def postpone() -> None:
+        try:
+            await interaction.response.defer(thinking=True)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            # The job goes on: its result does not need the answer.
+            log.warning("cannot postpone an answer: %s", type(error).__name__)
+
+    return postpone

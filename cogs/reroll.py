@@ -13,7 +13,7 @@ from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed
-from bot.store import Discord, Job, JobState, NewJob, Store
+from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.places import age_restricted, roles_of
@@ -50,6 +50,7 @@ class Reroll(commands.Cog):
             payload.emoji.name not in (SAME_SEED, NEW_SEED)
             or payload.guild_id is None
             or self._by_a_bot(payload)
+            or self._queue.blocks(discord_person(payload.user_id))
         ):
             return
         job = await self._store.messages.job_of(payload.message_id)
@@ -67,6 +68,8 @@ class Reroll(commands.Cog):
             log.warning("job %s: cannot reroll: %s", job.id, type(error).__name__)
 
     async def _paint_again(self, job: Job, payload: discord.RawReactionActionEvent) -> None:
+        roles = roles_of(payload.member)
+        self._queue.screen(discord_person(payload.user_id), roles)
         same = payload.emoji.name == SAME_SEED
         guild = self._bot.get_guild(payload.guild_id or 0)
         channel = guild and guild.get_channel_or_thread(payload.channel_id)
@@ -83,7 +86,7 @@ class Reroll(commands.Cog):
                 upload_limit=guild.filesize_limit if guild else shown.upload_limit,
             ),
             kind="reroll" if same else "vary",
-            roles=roles_of(payload.member),
+            roles=roles,
             parent_id=job.id,
         )
         async with self._queue.accepting(new) as ticket:

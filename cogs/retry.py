@@ -11,7 +11,7 @@ from bot.queue import JobQueue
 from bot.request import check_offered, lighter
 from bot.store import Store, discord_person
 from catalog import LiveCatalog
-from cogs.places import age_restricted, asked_by
+from cogs.places import age_restricted, asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -30,6 +30,7 @@ class RetryButton(Component[RetryId]):
         self._delivery = delivery
 
     async def check(self, interaction: Interaction, custom_id: RetryId) -> None:
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         job = await self._store.find(custom_id.job_id)
         if job is not None and job.person != discord_person(interaction.user.id):
             raise Refused("lighter.foreign")
@@ -42,7 +43,8 @@ class RetryButton(Component[RetryId]):
             raise Refused("lighter.gone")
         nsfw = age_restricted(interaction.channel)
         check_offered(request, catalog, nsfw=nsfw)
-        async with self._queue.accepting(asked_by(interaction, request, parent=job)) as ticket:
+        new = asked_by(interaction, request, parent=job)
+        async with self._queue.accepting(new, postponing(interaction)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
 

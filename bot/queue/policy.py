@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf, nextafter
 from typing import TypeAlias
 
 LOOKAHEAD = 32
@@ -91,6 +92,7 @@ class Line:
         self, waiting: Iterable[Waiting] = (), served: Mapping[str, float] | None = None
     ) -> None:
         self._served = dict(served or {})
+        self._latest = max(self._served.values(), default=float("-inf"))
         self._of: dict[str, deque[Waiting]] = {}
         self._turns: list[Turn] = []
         self._ranks: Counter[Rank] = Counter()
@@ -108,6 +110,7 @@ class Line:
     def copy(self) -> "Line":
         other = Line()
         other._served = dict(self._served)
+        other._latest = self._latest
         other._of = {person: deque(jobs) for person, jobs in self._of.items()}
         other._turns = list(self._turns)
         other._ranks = self._ranks.copy()
@@ -135,6 +138,44 @@ class Line:
         """Record that `person` was served at `when`, unless a later time is known."""
         with self._rearranging(person):
             self._served[person] = max(when, self._served.get(person, when))
+        self._latest = max(self._latest, when)
+
+    def knows(self, person: str) -> bool:
+        """Whether it is recorded when `person` was served."""
+        return person in self._served
+
+    def ahead(self, job: Waiting, beside: Iterable[Waiting] = ()) -> int:
+        """About how many jobs go before `job`, which need not be in the queue yet.
+
+        beside: jobs that will join it, possibly `job` among them. This is the place in the fair
+        order, and among the jobs of the same or a higher priority if it is its person's oldest; it
+        takes no account of what is loaded. Unlike the whole order, it is quickly found.
+        """
+        others = [other for other in beside if other.id != job.id]
+        number = sum(other.arrived < job.arrived for other in self._of.get(job.person, ()))
+        number += sum(
+            other.person == job.person and other.arrived < job.arrived for other in others
+        )
+        turn = self._turn(job)
+        count = 0
+        for person, jobs in self._of.items():
+            if person == job.person:
+                count += sum(other.arrived < job.arrived for other in jobs)
+                continue
+            count += min(len(jobs), number)
+            if len(jobs) > number:
+                count += self._precedes(jobs[number], job, turn, oldest=not number)
+        for other in others:
+            if other.person == job.person:
+                count += other.arrived < job.arrived
+            elif other.person not in self._of or not number:
+                count += self._precedes(other, job, turn, oldest=not number)
+        return count
+
+    def _precedes(self, other: Waiting, job: Waiting, turn: Turn, *, oldest: bool) -> bool:
+        if oldest and other.priority != job.priority:
+            return other.priority > job.priority
+        return self._turn(other) < turn
 
     def choose(self, lanes: Sequence[InPlace], now: float) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
@@ -175,6 +216,9 @@ class Line:
         with self._rearranging(choice.job.person):
             # Not simply the first: an earlier one of the same person may have come in meanwhile.
             self._of[choice.job.person].remove(choice.job)
+        # If the clock was set back, turns still go on from the last one.
+        if now < self._latest:
+            now = nextafter(self._latest, inf)
         self.serve(choice.job.person, now)
 
     def rounds(self) -> list[Waiting]:

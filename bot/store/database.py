@@ -1,7 +1,7 @@
 """Database: one SQLite file, one writer, numbered migrations.
 
-All writes go through `transaction()` on one connection, so there is one transaction at a time.
-Reads use a separate connection, so they never see uncommitted data.
+All writes go through `transaction()` or `write()`, so there is one transaction at a time. Reads use
+a separate connection, so they never see uncommitted data.
 """
 
 import asyncio
@@ -9,13 +9,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Self, TypeGuard
+from typing import Any, Self, TypeGuard, TypeVar
 from uuid import uuid4
 
 import aiosqlite
 
 from bot.errors import StoreError
 from bot.store.faults import store_error
+from bot.store.together import Work, Writer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -25,6 +26,12 @@ OPENING_MS = 5_000
 """During opening, another process may be migrating the schema."""
 MIGRATING_MS = 30 * 60 * 1000
 """While another process brings the schema up to date."""
+PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # Overwrite erased tokens on disk instead of only unlinking them.
+    "PRAGMA secure_delete = ON",
+)
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -38,18 +45,24 @@ DISK_ERRORS = (
 )
 
 Row = sqlite3.Row
+T = TypeVar("T")
 
 
 class Database:
     """An open database. Use as `async with Database.open(path) as database`."""
 
     def __init__(
-        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        together: Writer,
     ) -> None:
         self.path = path
         self._writer = writer
         self._reader = reader
-        self._lock = asyncio.Lock()
+        self._together = together
+        self._lock = together.lock
 
     @classmethod
     @asynccontextmanager
@@ -72,9 +85,12 @@ class Database:
                 await _look_over(reader, path)
                 for connection in (writer, reader):
                     await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+                together = await stack.enter_async_context(
+                    Writer.open(path, (*PRAGMAS, f"PRAGMA busy_timeout = {BUSY_MS}"))
+                )
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
-            yield cls(path, writer, reader)
+            yield cls(path, writer, reader, together)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -97,6 +113,22 @@ class Database:
                 if _is_the_disks(error):
                     raise store_error(self.path, error) from error
                 raise
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on the connection in a write transaction, in another thread and in one step.
+
+        For what happens many times a second: calls that wait for their turn share one transaction,
+        and so wait for the disk once. If `work` raises, only its own changes are undone. A
+        cancelled caller is told once its write has ended, one way or the other.
+
+        Raises StoreError if the disk or the file prevents the write, for all that shared it.
+        """
+        try:
+            return await _undisturbed(self._together.write(work))
+        except sqlite3.DatabaseError as error:
+            if _is_the_disks(error):
+                raise store_error(self.path, error) from error
+            raise
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         rows = await self.rows(sql, parameters)
@@ -127,7 +159,7 @@ def _is_the_disks(error: BaseException) -> TypeGuard[sqlite3.DatabaseError]:
     return isinstance(error, sqlite3.DatabaseError) and name.startswith(DISK_ERRORS)
 
 
-async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
+async def _undisturbed(step: Coroutine[Any, Any, T]) -> T:
     """Await `step` to its end even if cancelled meanwhile, then re-raise the cancellation."""
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
@@ -139,7 +171,7 @@ async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
     if cancelled is not None:
         task.exception()  # mark as retrieved, or asyncio logs it
         raise cancelled
-    task.result()
+    return task.result()
 
 
 @asynccontextmanager
@@ -148,10 +180,8 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         connection.row_factory = sqlite3.Row
         await connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
         await _write_ahead(connection)
-        await connection.execute("PRAGMA synchronous = FULL")
-        await connection.execute("PRAGMA foreign_keys = ON")
-        # Overwrite erased tokens on disk instead of only unlinking them.
-        await connection.execute("PRAGMA secure_delete = ON")
+        for pragma in PRAGMAS:
+            await connection.execute(pragma)
         yield connection
 
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
+LONG = 500
+"""For every so many jobs in the queue, it is TELL_AFTER more."""
 
 
 class Workers:
@@ -131,7 +133,9 @@ class Workers:
         """Report the new places to the observer, after a delay that batches changes."""
         if self._telling is None:
             loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+            # Longer the more jobs there are: each time, all their places are forecast.
+            delay = TELL_AFTER * (1 + len(self._queue) / LONG)
+            self._telling = loop.call_later(delay, self._tell_places)
 
     def _tell_places(self) -> None:
         self._telling = None

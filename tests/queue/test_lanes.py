@@ -179,7 +179,7 @@ def queue_with(store: Store, *loaded: str | None) -> JobQueue:
         lane = Lane(f"gpu{n}")
         lane.last = InPlace(model)
         lanes.append(lane)
-    return JobQueue(store, lanes, origins=ORIGINS)
+    return JobQueue(store, lanes)
 
 
 async def settled() -> None:

@@ -43,7 +43,8 @@ def queue_embed(
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
     embed.description = "\n".join(lines)
-    own = [ticket for ticket in line if ticket.job.person == discord_person(user_id)]
+    person = discord_person(user_id)
+    own = [ticket for ticket in line if ticket.job.person == person]
     if own:
         yours = [
             " · ".join(
@@ -69,10 +70,10 @@ def job_choices(
 
     others: the server in which they may cancel all jobs; None for own jobs only.
     """
-    wanted = text.strip().casefold()
+    wanted, person = text.strip().casefold(), discord_person(user_id)
     own, foreign = [], []
     for ticket in line:
-        if ticket.job.person == discord_person(user_id):
+        if ticket.job.person == person:
             name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
             own.append((name, ticket.job.id))
         elif others is not None and _guild_of(ticket.job) == others:
