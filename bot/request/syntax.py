@@ -11,7 +11,7 @@ from catalog.families import Family
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
-NAMED_WEIGHT = re.compile(r"(unet|te)\s*=\s*(.*)", re.IGNORECASE)
+NAMED_WEIGHT = re.compile(r"(unet|te)\s*+=\s*+(.*)", re.IGNORECASE)
 DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.request.unicode_text import straight
 
-SPECIAL = re.compile(r"([\\*_~|`\[\]<>#])|^(\s*)([-+])", re.MULTILINE)
+SPECIAL = re.compile(r"([\\*_~|`\[\]<>#])|^([^\S\n]*+)([-+])", re.MULTILINE)
 VALUE_SHOWN = 200
 
 
