@@ -8,7 +8,7 @@ or also its LoRAs, are loaded.
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -144,36 +144,35 @@ class Line:
         """Whether it is recorded when `person` was served."""
         return person in self._served
 
-    def ahead(self, job: Waiting, beside: Iterable[Waiting] = ()) -> int:
+    def ahead(self, job: Waiting, beside: Collection[Waiting] = ()) -> int:
         """About how many jobs go before `job`, which need not be in the queue yet.
 
         beside: jobs that will join it, possibly `job` among them. This is the place in the fair
         order, and among the jobs of the same or a higher priority if it is its person's oldest; it
         takes no account of what is loaded. Unlike the whole order, it is quickly found.
         """
-        others = [other for other in beside if other.id != job.id]
-        number = sum(other.arrived < job.arrived for other in self._of.get(job.person, ()))
-        number += sum(
-            other.person == job.person and other.arrived < job.arrived for other in others
-        )
+        own = [other for other in (*self._of.get(job.person, ()), *beside) if other.id != job.id]
+        number = sum(other.person == job.person and other.arrived < job.arrived for other in own)
         turn = self._turn(job)
-        count = 0
-        for person, jobs in self._of.items():
-            if person == job.person:
-                count += sum(other.arrived < job.arrived for other in jobs)
-                continue
-            count += min(len(jobs), number)
-            if len(jobs) > number:
-                count += self._precedes(jobs[number], job, turn, oldest=not number)
-        for other in others:
-            if other.person == job.person:
-                count += other.arrived < job.arrived
-            elif other.person not in self._of or not number:
-                count += self._precedes(other, job, turn, oldest=not number)
+        count: int = number
+        if not number and self._ranks.keys() <= {_rank(job)}:
+            # Everybody's oldest job is in order already.
+            count += bisect_left(self._turns, turn)
+        else:
+            for person, jobs in self._of.items():
+                if person != job.person:
+                    count += min(len(jobs), number)
+                    count += len(jobs) > number and self._precedes(jobs[number], job, turn, number)
+        for other in beside:
+            if other.person != job.person:
+                place = len(self._of.get(other.person, ()))
+                count += place < number
+                count += place == number and self._precedes(other, job, turn, number)
         return count
 
-    def _precedes(self, other: Waiting, job: Waiting, turn: Turn, *, oldest: bool) -> bool:
-        if oldest and other.priority != job.priority:
+    def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
+        """Whether `other` goes before `job`, which is its person's `number`th as well."""
+        if not number and other.priority != job.priority:
             return other.priority > job.priority
         return self._turn(other) < turn
 

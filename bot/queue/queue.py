@@ -265,7 +265,7 @@ class JobQueue:
         self._line.remove(job_id)
         self._forecast.forget(job_id)
         self._admission.leave(job_id)
-        self._outlook.tickets.pop(job_id, None)
+        self._outlook.drop(job_id)
         self._moved()
 
     # Pausing
@@ -302,23 +302,25 @@ class JobQueue:
 
     def standings(self) -> tuple[Ticket, ...]:
         """`places`, with the jobs; in a long queue, those of a moment ago."""
-        return tuple(self._recent().tickets.values())
+        return self._recent().tickets()
 
     def _recent(self) -> Outlook:
         now = self._clock()
         if len(self) <= FEW or not self._outlook.fresh(now):
-            self._outlook = Outlook(self.places(), self._forecast.jobs, now)
+            begin = time.monotonic()
+            places = self.places()
+            took = time.monotonic() - begin
+            self._outlook = Outlook(places, self._forecast.jobs, now, took)
         return self._outlook
 
     def _ticket(self, waiting: Waiting) -> Ticket:
         """The ticket of a job that has just been accepted; in a long queue, nearly."""
         outlook = self._recent()
-        if (ticket := outlook.tickets.get(waiting.id)) is None:
-            ahead = self._line.ahead(waiting, self._held.values())
-            place = outlook.at_position(len(self.running) + ahead + 1)
-            ticket = Ticket(self._forecast.jobs[waiting.id], place)
-            outlook.tickets[waiting.id] = ticket
-        return ticket
+        if (ticket := outlook.ticket(waiting.id)) is not None:
+            return ticket
+        ahead = self._line.ahead(waiting, self._held.values())
+        job = self._forecast.jobs[waiting.id]
+        return outlook.add(job, len(self.running) + ahead + 1)
 
     def _waiting(self, job: Job) -> Waiting:
         self._arrivals += 1

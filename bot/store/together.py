@@ -79,7 +79,7 @@ class Writer:
                 writes, self._waiting = self._waiting, []
                 try:
                     await loop.run_in_executor(self._thread, _commit, self._connection, writes)
-                except RuntimeError as error:  # the thread has ended
+                except Exception as error:  # it has been closed
                     for write in writes:
                         write.error = error
             for write in writes:
@@ -101,8 +101,8 @@ def _connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
 
 def _commit(connection: sqlite3.Connection, writes: Sequence[_Write[Any]]) -> None:
     """Run all in one transaction and note the outcome of each."""
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute("BEGIN IMMEDIATE")
         for write in writes:
             _run(connection, write)
         connection.execute("COMMIT")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,8 +20,8 @@ log = logging.getLogger(__name__)
 
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
-LONG = 500
-"""For every so many jobs in the queue, it is TELL_AFTER more."""
+SHARE = 20
+"""And at least so many times as long as the last report took: each forecasts all places."""
 
 
 class Workers:
@@ -43,6 +44,7 @@ class Workers:
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._telling: asyncio.TimerHandle | None = None
+        self._telling_took = 0.0
 
     @property
     def draining(self) -> bool:
@@ -133,12 +135,11 @@ class Workers:
         """Report the new places to the observer, after a delay that batches changes."""
         if self._telling is None:
             loop = asyncio.get_running_loop()
-            # Longer the more jobs there are: each time, all their places are forecast.
-            delay = TELL_AFTER * (1 + len(self._queue) / LONG)
+            delay = max(TELL_AFTER, SHARE * self._telling_took)
             self._telling = loop.call_later(delay, self._tell_places)
 
     def _tell_places(self) -> None:
-        self._telling = None
+        self._telling, begin = None, time.monotonic()
         places = self._queue.places()
         for job in self._queue.running:
             places.pop(job.id, None)
@@ -146,6 +147,7 @@ class Workers:
             self._observer.moved(places)
         except Exception:
             log.exception("an observer failed")
+        self._telling_took = time.monotonic() - begin
 
     async def _fetch_ahead(self) -> None:
         """Read the files that waiting jobs need from disk while others run."""
