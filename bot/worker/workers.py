@@ -11,6 +11,7 @@ from functools import partial
 from bot.errors import EngineLost
 from bot.log import concerning, here
 from bot.queue import JobQueue
+from bot.queue.outlook import FEW
 from bot.store import Job, JobState, Store
 from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.notices import Notices
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
 SHARE = 20
-"""And at least so many times as long as the last report took: each forecasts all places."""
+"""In a long queue at least so many times as long as the last report took, which forecasts all
+places."""
 
 
 class Workers:
@@ -135,7 +137,8 @@ class Workers:
         """Report the new places to the observer, after a delay that batches changes."""
         if self._telling is None:
             loop = asyncio.get_running_loop()
-            delay = max(TELL_AFTER, SHARE * self._telling_took)
+            long = len(self._queue) > FEW
+            delay = max(TELL_AFTER, SHARE * self._telling_took) if long else TELL_AFTER
             self._telling = loop.call_later(delay, self._tell_places)
 
     def _tell_places(self) -> None:

@@ -114,7 +114,7 @@ async def test_closing_waits_for_what_is_being_written_and_ends_the_thread(tmp_p
     folder = migrations(tmp_path / "m", "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;")
     async with Database.open(tmp_path / "t.sqlite3", folder) as opened:
         writing = asyncio.create_task(opened.write(partial(insert, 1)))
-        while opened._together._writing is None:
+        for _ in range(3):
             await asyncio.sleep(0)
     assert await writing == 1
     assert not [t for t in threading.enumerate() if t.name.startswith("writer") and t.is_alive()]
