@@ -62,7 +62,8 @@ class Admission:
             self.screen(person, new.roles)
             usage = Usage()
             if limits.look_back:
-                usage = await self._store.usage(person, self._clock())
+                now = self._clock()
+                usage = await self._store.usage(person, now, self._demand.asked_at(person, now))
             # From here on without waiting: another request must not take the same place.
             usage = self._demand.add_to(usage, person, community)
             now = self._clock()

@@ -215,7 +215,7 @@ class Line:
         with self._rearranging(choice.job.person):
             # Not simply the first: an earlier one of the same person may have come in meanwhile.
             self._of[choice.job.person].remove(choice.job)
-        # If the clock was set back, turns still go on from the last one.
+        # If the clock was set back, or a turn is in the future, turns go on from the last one.
         if now < self._latest:
             now = nextafter(self._latest, inf)
         self.serve(choice.job.person, now)

@@ -339,10 +339,8 @@ class JobQueue:
         )
 
     def _remember_served(self, served: dict[str, float]) -> None:
-        now = self._clock()
         for person, when in served.items():
-            # A time in the future, from when the clock was wrong, counts as now.
-            self._line.serve(person, min(when, now))
+            self._line.serve(person, when)
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -214,16 +214,17 @@ class Store:
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
 
-    async def usage(self, person: str, now: float) -> Usage:
+    async def usage(self, person: str, now: float, noticed: float | None = None) -> Usage:
         """What `person` has asked for in the day before `now`, in seconds.
 
-        A request in the future, from when the clock was wrong, counts as of now from then on.
+        A request in the future, from when the clock was wrong, counts from then on as made at
+        `noticed`, or now.
         """
-        at = int(now * 1000)
+        at, seen = int(now * 1000), int((now if noticed is None else noticed) * 1000)
         since = at - DAY * 1000
         rows = await self._database.rows(ASKED, (person, since))
         if rows and rows[-1]["created_at"] > at:
-            await self._database.write(lambda write: write.execute(UNDATE, (at, person, at)))
+            await self._database.write(lambda write: write.execute(UNDATE, (seen, person, at)))
             rows = await self._database.rows(ASKED, (person, since))
         return usage_of(rows)
 

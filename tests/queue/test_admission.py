@@ -1,6 +1,7 @@
 """Who gets a place: refused before anything is done, and never more than the limits allow."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,7 @@ class Untouchable(Store):
     async def accept(self, new: NewJob, check: Callable[[Usage], None] | None = None) -> Job:
         raise AssertionError
 
-    async def usage(self, person: str, now: float) -> Usage:
+    async def usage(self, person: str, now: float, noticed: float | None = None) -> Usage:
         raise AssertionError
 
     async def last_served(self, people: object) -> dict[str, float]:
@@ -186,14 +187,29 @@ class TestCooldown:
 
     async def test_after_the_clock_was_set_back_it_lasts_no_longer(self, store: Store) -> None:
         clock = Clock()
+        clock.now = time.time()
         queue = queue_of(store, limits=Limits(cooldown=60), clock=clock)
-        ticket = await queue.accept(of(1))
-        clock.now = ticket.job.created_at / 1000 - 5 * DAY
+        await queue.accept(of(1))
+        clock.now -= 5 * DAY
         assert await refusal(queue, of(1)) == "queue.cooldown"
         clock.now += 59
         assert await refusal(queue, of(1)) == "queue.cooldown"
         clock.now += 2
         await queue.accept(of(1))
+
+
+async def test_what_is_stored_between_the_check_and_the_job_counts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(store, limits=Limits(quota=1))
+    await queue.accept(of(1))
+
+    async def as_before(*_: object) -> Usage:
+        return Usage()
+
+    monkeypatch.setattr(store, "usage", as_before)
+    assert await refusal(queue, of(1)) == "queue.quota"
+    assert len(queue) == 1
 
 
 class TestSlowness:
