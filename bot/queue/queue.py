@@ -1,4 +1,4 @@
-"""JobQueue: the pending jobs in memory. The store is the authority and decides what is accepted."""
+"""JobQueue: the pending jobs in memory, each of which the store holds too."""
 
 import asyncio
 import logging
