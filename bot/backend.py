@@ -62,11 +62,10 @@ class Backend:
         settings: Settings,
         *,
         limits: Limits | None = None,
-        origins: tuple[str, ...] = (),
         preview_interval: float | None = None,
         demos: Demos = "hidden",
     ) -> AsyncIterator[Self]:
-        """limits, origins: see JobQueue. preview_interval: see build_engine.
+        """limits: see JobQueue. preview_interval: see build_engine.
         demos: how to treat the demo models if the owner's settings do not say.
 
         Raises StoreError or CatalogError if the store or the catalog cannot be read.
@@ -85,7 +84,7 @@ class Backend:
                 catalog=catalog,
                 store=store,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, origins),
+                queue=JobQueue(store, lanes, limits),
                 inputs=Inputs(settings.inputs_dir.absolute()),
             )
 

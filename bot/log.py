@@ -17,7 +17,7 @@ from typing import TypeVar
 
 OURS = ("bot", "cogs", "catalog")
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-TOKEN_SHAPE = re.compile(r"[\w-]{20,}\.[\w-]{5,}\.[\w-]{20,}")
+TOKEN_SHAPE = re.compile(r"(?<![\w-])[\w-]{20,}+\.[\w-]{5,}+\.[\w-]{20,}+")
 # discord.py logs full request paths, which contain interaction tokens.
 TOKEN_IN_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[^/?\s'\"]+")
 INTERACTION_TOKEN = re.compile(r"aW50ZXJhY3Rpb246[\w-]+")

@@ -67,7 +67,6 @@ class DiscordBot:
             Backend.open(
                 settings,
                 limits=limits_of(settings),
-                origins=ORIGINS,
                 # Previews between two edits would never be shown.
                 preview_interval=EDIT_INTERVAL if settings.preview else None,
             ) as backend,
@@ -146,7 +145,7 @@ async def _watched(bot: DiscordBot, settings: Settings) -> AsyncIterator[None]:
 
     backend, client = bot.backend, bot.client
     metrics = Metrics(
-        queue_length=lambda: len(backend.queue.places()),
+        queue_length=lambda: len(backend.queue),
         outbox_length=lambda: bot.delivery.on_the_way,
         loaded=backend.loaded,
         latency=lambda: client.latency,

@@ -31,9 +31,10 @@ from bot.request import (
     default_model,
     find_model,
 )
+from bot.store import discord_person
 from bot.texts.language import Texts
 from catalog import Catalog, LiveCatalog, ModelEntry
-from cogs.places import asked_by
+from cogs.places import asked_by, postponing, roles_of
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class Imagine(commands.Cog):
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
     ) -> None:
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),
@@ -116,18 +118,19 @@ class Imagine(commands.Cog):
         )
         request = self._compose(interaction, draft)
         new = asked_by(interaction, request)
-        if image is not None or reference is not None:
-            await self._queue.admit(new)
-            # Fetching them may take longer than the three seconds allowed for an answer.
-            await self._delivery.defer(interaction)
-            draft = replace(
-                draft,
-                image=await self._keep("image", image),
-                reference=await self._keep("reference", reference),
-            )
-            new = replace(new, request=self._compose(interaction, draft))
-        async with self._queue.accepting(new) as ticket:
-            await self._delivery.acknowledge(interaction, ticket)
+        async with self._queue.reserving(new):
+            if image is not None or reference is not None:
+                # Fetching them may take longer than the three seconds allowed for an answer.
+                await self._delivery.defer(interaction)
+                draft = replace(
+                    draft,
+                    image=await self._keep("image", image),
+                    reference=await self._keep("reference", reference),
+                )
+                new = replace(new, request=self._compose(interaction, draft))
+            postpone = postponing(interaction, self._delivery)
+            async with self._queue.accepting(new, postpone) as ticket:
+                await self._delivery.acknowledge(interaction, ticket)
 
     def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
         return compose(
@@ -152,10 +155,14 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        if self._turned_away(interaction):
+            return []
         return model_choices(text, self._catalog.current, nsfw=age_restricted(interaction.channel))
 
     @imagine.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        if self._turned_away(interaction):
+            return []
         catalog = self._catalog.current
         nsfw = age_restricted(interaction.channel)
         model = self._chosen(interaction, catalog, nsfw=nsfw)
@@ -164,6 +171,8 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        if self._turned_away(interaction):
+            return []
         nsfw = age_restricted(interaction.channel)
         model = self._chosen(interaction, self._catalog.current, nsfw=nsfw)
         if model is None:
@@ -172,7 +181,14 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("scheduler")
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        if self._turned_away(interaction):
+            return []
         return scheduler_choices(text)
+
+    def _turned_away(self, interaction: Interaction) -> bool:
+        """Whether the user would be refused anyway; the sentence comes with the command."""
+        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
+        return self._queue.turns_away(person, roles)
 
     def _chosen(
         self, interaction: Interaction, catalog: Catalog, *, nsfw: bool

@@ -1,14 +1,21 @@
 """Where a request comes from on Discord, who makes it, and what they may do elsewhere."""
 
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import discord
 
+from bot.chat.copies import AnsweredElsewhere
+from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
 from bot.errors import Refused
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, NewJob
 from catalog import Catalog
+
+log = logging.getLogger(__name__)
 
 
 def can_see(interaction: discord.Interaction[Any], asked: Discord) -> bool:
@@ -78,3 +85,25 @@ def asked_by(
         roles=roles_of(interaction.user),
         parent_id=parent.id if parent else None,
     )
+
+
+def postponing(
+    interaction: discord.Interaction[Any], delivery: Delivery
+) -> Callable[[], Awaitable[None]]:
+    """A function that tells Discord to wait for the answer, which then may take 15 minutes."""
+
+    async def postpone() -> None:
+        try:
+            await delivery.defer(interaction)
+        except (
+            AnsweredElsewhere,
+            discord.HTTPException,
+            aiohttp.ClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
+            # The job goes on: its result does not need the answer, and the acknowledgement finds
+            # out, too, if another copy has answered.
+            log.warning("cannot postpone an answer: %s", type(error).__name__)
+
+    return postpone

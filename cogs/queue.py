@@ -85,7 +85,7 @@ class Queue(commands.Cog):
     async def resume(self, interaction: Interaction) -> None:
         await _check_owner(interaction)
         await self._workers.unpause()
-        waiting = len(self._queue.places()) - len(self._queue.running)
+        waiting = len(self._queue) - len(self._queue.running)
         say = self._texts.speaker(str(interaction.locale))
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
 

@@ -126,6 +126,8 @@ class Reroll(commands.Cog):
     async def _paint_again(
         self, job: Job, asked: Discord, payload: discord.RawReactionActionEvent
     ) -> None:
+        roles = roles_of(payload.member)
+        self._queue.screen(discord_person(payload.user_id), roles)
         same = payload.emoji.name == SAME_SEED
         catalog = self._catalog.current
         check_may_repeat(job, catalog, nsfw=asked.age_restricted)
@@ -134,11 +136,13 @@ class Reroll(commands.Cog):
             request=_repeated(job) if same else job.request.with_seed(draw_seed()),
             origin=asked,
             kind="reroll" if same else "vary",
-            roles=roles_of(payload.member),
+            roles=roles,
             parent_id=job.id,
         )
-        async with self._queue.accepting(new) as ticket:
-            await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
+        # No refusal goes ahead of its acknowledgement, although that takes longer to be due.
+        with self._delivery.traffic.to(payload.channel_id):
+            async with self._queue.accepting(new) as ticket:
+                await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
 
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)

@@ -13,7 +13,7 @@ from bot.queue import JobQueue
 from bot.request import check_offered, lighter
 from bot.store import Store, discord_person
 from catalog import LiveCatalog
-from cogs.places import asked_by, check_may_repeat
+from cogs.places import asked_by, check_may_repeat, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -32,6 +32,7 @@ class RetryButton(Component[RetryId]):
         self._delivery = delivery
 
     async def check(self, interaction: Interaction, custom_id: RetryId) -> None:
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         # Discord lets everyone who sees a button press it.
         if not may_ask(interaction.channel, interaction.permissions):
             raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
@@ -48,7 +49,8 @@ class RetryButton(Component[RetryId]):
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        async with self._queue.accepting(asked_by(interaction, request, parent=job)) as ticket:
+        new = asked_by(interaction, request, parent=job)
+        async with self._queue.accepting(new, postponing(interaction, self._delivery)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
 

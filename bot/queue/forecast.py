@@ -54,8 +54,8 @@ class Forecast:
         self._running[job.id] = job, here, now
 
     def learn(self, job: Job) -> None:
-        """A job that started is done."""
-        if (running := self._running.get(job.id)) is not None:
+        """A job that started is done. It teaches nothing if the clock was set back meanwhile."""
+        if (running := self._running.get(job.id)) is not None and job.seconds > 0:
             self._estimator.learn(Sample(job.request, job.seconds, running[1]))
 
     def places(
@@ -95,7 +95,8 @@ class Forecast:
         seconds = self._estimator.seconds(job.request, before)
         if seconds is None:
             return None
-        return max(began + seconds, now + seconds * AT_LEAST)
+        # It cannot have begun in the future: then the clock was set back.
+        return max(min(began, now) + seconds, now + seconds * AT_LEAST)
 
     def _in_order(
         self, line: Line, lanes: Sequence["_Free"]

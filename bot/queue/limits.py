@@ -15,9 +15,10 @@ from bot.store.usage import DAY, Usage
 class Limits:
     """The owner's settings. None, 0 as `cooldown`, and empty collections mean no limit.
 
-    size, per_user, per_guild: the most pending and running jobs at once.
+    size, per_user, per_guild: the most pending and running jobs at once, and places reserved.
     cooldown: seconds between two requests of one person.
-    quota: images per person in any 24 hours, not counting failed jobs.
+    quota: images per person in any 24 hours, not counting jobs that failed, or were cancelled
+        before they started; the cooldown counts those too.
     blocked: people who may not ask. roles: at least one of these is required to ask.
     priorities: role ids with their priority; jobs with a higher one go ahead.
     """
@@ -31,6 +32,11 @@ class Limits:
     roles: tuple[int, ...] = ()
     priorities: Mapping[int, int] = field(default_factory=dict)
 
+    @property
+    def look_back(self) -> bool:
+        """Whether it matters what a person has asked for before."""
+        return bool(self.cooldown) or self.quota is not None
+
     def priority(self, roles: frozenset[int]) -> int:
         """The highest priority of these roles; 0 is the default."""
         return max((self.priorities.get(role, 0) for role in roles), default=0)
@@ -40,14 +46,8 @@ def check(
     limits: Limits, usage: Usage, *, person: str, roles: frozenset[int], count: int, now: float
 ) -> None:
     """Raise Refused if this person may not request `count` images at `now` (seconds)."""
-    if person in limits.blocked:
-        raise Refused("queue.blocked")
-    _check_roles(limits, roles)
-    if limits.cooldown and usage.asked_at is not None:
-        again = usage.asked_at + limits.cooldown
-        if now < again:
-            raise Refused("queue.cooldown", when=ceil(again))
-    _check_quota(limits, usage, count)
+    check_person(limits, person, roles)
+    check_history(limits, usage, count=count, now=now)
     if limits.per_user is not None and usage.own >= limits.per_user:
         raise Refused("queue.user_full", limit=limits.per_user)
     if limits.per_guild is not None and usage.in_community >= limits.per_guild:
@@ -56,7 +56,10 @@ def check(
         raise Refused("queue.full", limit=limits.size)
 
 
-def _check_roles(limits: Limits, roles: frozenset[int]) -> None:
+def check_person(limits: Limits, person: str, roles: frozenset[int]) -> None:
+    """Raise Refused if this person may never request images: blocked, or without a role."""
+    if person in limits.blocked:
+        raise Refused("queue.blocked")
     if not limits.roles or roles.intersection(limits.roles):
         return
     if len(limits.roles) == 1:
@@ -64,7 +67,25 @@ def _check_roles(limits: Limits, roles: frozenset[int]) -> None:
     raise Refused("queue.roles", role=limits.roles[0], others=len(limits.roles) - 1)
 
 
-def _check_quota(limits: Limits, usage: Usage, count: int) -> None:
+def check_history(limits: Limits, usage: Usage, *, count: int, now: float) -> None:
+    """Raise Refused if the cooldown or the quota does not allow `count` more images."""
+    check_cooldown(limits, usage.asked_at, now)
+    _check_quota(limits, usage, count, now)
+
+
+def check_cooldown(limits: Limits, asked_at: float | None, now: float) -> None:
+    """Raise Refused if the person asked too short a time ago.
+
+    A time in the future, from when the clock was wrong, counts as now.
+    """
+    if not limits.cooldown or asked_at is None:
+        return
+    again = min(asked_at, now) + limits.cooldown
+    if now < again:
+        raise Refused("queue.cooldown", when=ceil(again))
+
+
+def _check_quota(limits: Limits, usage: Usage, count: int, now: float) -> None:
     if limits.quota is None:
         return
     over = len(usage.images) + count - limits.quota
@@ -73,5 +94,5 @@ def _check_quota(limits: Limits, usage: Usage, count: int) -> None:
     if count > limits.quota:
         raise Refused("queue.quota_small", limit=limits.quota, value=count)
     # There is room once enough of the oldest are a day old.
-    when = ceil(usage.images[over - 1] + DAY)
+    when = ceil(min(usage.images[over - 1], now) + DAY)
     raise Refused("queue.quota", limit=limits.quota, when=when)

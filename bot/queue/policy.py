@@ -11,10 +11,11 @@ it may do harms no other job. The bound holds for it, too: others may go ahead o
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf, nextafter
 from typing import TypeAlias
 
 LOOKAHEAD = 32
@@ -100,6 +101,7 @@ class Line:
         self, waiting: Iterable[Waiting] = (), served: Mapping[str, float] | None = None
     ) -> None:
         self._served = dict(served or {})
+        self._latest = max(self._served.values(), default=float("-inf"))
         self._of: dict[str, deque[Waiting]] = {}
         self._turns: list[Turn] = []
         self._ranks: Counter[Rank] = Counter()
@@ -119,6 +121,7 @@ class Line:
     def copy(self) -> "Line":
         other = Line()
         other._served = dict(self._served)
+        other._latest = self._latest
         other._of = {person: deque(jobs) for person, jobs in self._of.items()}
         other._turns = list(self._turns)
         other._ranks = self._ranks.copy()
@@ -156,6 +159,46 @@ class Line:
         """Record that `person` was served at `when`, unless a later time is known."""
         with self._rearranging(person):
             self._served[person] = max(when, self._served.get(person, when))
+        self._latest = max(self._latest, when)
+
+    def knows(self, person: str) -> bool:
+        """Whether it is recorded when `person` was served."""
+        return person in self._served
+
+    def ahead(self, job: Waiting, beside: Collection[Waiting] = ()) -> int:
+        """About how many jobs go before `job`, which need not be in the queue yet.
+
+        beside: jobs that will join it, possibly `job` among them. This is the place in the fair
+        order, and among the jobs of the same or a higher priority if it is its person's oldest; it
+        takes no account of what is loaded. Unlike the whole order, it is quickly found.
+        """
+        if job.suspect:
+            before = sum(_suspicion(other) < _suspicion(job) for other in self._suspects)
+            return sum(map(len, self._of.values())) + before + len(beside)
+        own = [other for other in (*self._of.get(job.person, ()), *beside) if other.id != job.id]
+        number = sum(other.person == job.person and other.arrived < job.arrived for other in own)
+        turn = self._turn(job)
+        count: int = number
+        if not number and self._ranks.keys() <= {_rank(job)}:
+            # Everybody's oldest job is in order already.
+            count += bisect_left(self._turns, turn)
+        else:
+            for person, jobs in self._of.items():
+                if person != job.person:
+                    count += min(len(jobs), number)
+                    count += len(jobs) > number and self._precedes(jobs[number], job, turn, number)
+        for other in beside:
+            if other.person != job.person:
+                place = len(self._of.get(other.person, ()))
+                count += place < number
+                count += place == number and self._precedes(other, job, turn, number)
+        return count
+
+    def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
+        """Whether `other` goes before `job`, which is its person's `number`th as well."""
+        if not number and other.priority != job.priority:
+            return other.priority > job.priority
+        return self._turn(other) < turn
 
     def choose(self, lanes: Sequence[InPlace], now: float, *, busy: bool = False) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
@@ -212,6 +255,9 @@ class Line:
                 self._of[head.person][0] = _passed(head, now)
         # Not simply the first: an earlier one of the same person may have come in meanwhile.
         self._take_out(choice.job)
+        # If the clock was set back, or a turn is in the future, turns go on from the last one.
+        if now < self._latest:
+            now = nextafter(self._latest, inf)
         self.serve(choice.job.person, now)
 
     def rounds(self) -> list[Waiting]:

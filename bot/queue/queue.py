@@ -1,19 +1,22 @@
-"""JobQueue: the pending jobs in memory. The store is the authority and decides what is accepted."""
+"""JobQueue: the pending jobs in memory, each of which the store holds too."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from math import inf
 
 from bot.errors import StoreError
 from bot.progress import Progress
+from bot.queue.admission import Admission
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane
-from bot.queue.limits import Limits, check
+from bot.queue.limits import Limits
+from bot.queue.outlook import FEW, Outlook, Ticket
 from bot.queue.policy import Line, Next, Waiting
-from bot.store import Job, JobState, NewJob, Store, Usage
+from bot.store import Job, NewJob, Store
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +24,8 @@ PAUSED = "paused"
 """The key of the store's setting that persists it."""
 HELD = 3.0
 """Seconds after which an accepted job is released even if its person could not be told yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """An accepted job and its place, counted over running jobs first, then waiting ones."""
-
-    job: Job
-    place: Progress
-
-    @property
-    def position(self) -> int:
-        return self.place.position
+SLOW = 1.5
+"""Seconds after which accepting a job counts as slow: half of what Discord allows for an answer."""
 
 
 class JobQueue:
@@ -41,8 +34,7 @@ class JobQueue:
     A job is accepted first, and released once its person was told, or `held` seconds later: where
     many ask at once, the lanes do not wait for Discord to take all the acknowledgements.
 
-    lanes: where jobs run. limits: None for no limits.
-    origins: the names of origins whose jobs count towards the limits.
+    lanes: where jobs run. limits: None for no limits; all jobs in this queue count towards them.
     clock: returns seconds since the epoch.
     """
 
@@ -51,19 +43,18 @@ class JobQueue:
         store: Store,
         lanes: Sequence[Lane],
         limits: Limits | None = None,
-        origins: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
         held: float = HELD,
     ) -> None:
         self.lanes = tuple(lanes)
         self.paused = False
         self._store = store
-        self._limits = limits
-        self._origins = origins
+        self._admission = Admission(store, limits, clock)
         self._clock = clock
         self._held_for = held
         self._line = Line()
         self._forecast = Forecast()
+        self._outlook = Outlook({}, {}, -inf)
         self._held: dict[str, Waiting] = {}
         self._arrivals = 0
         self._free: dict[Lane, asyncio.Event] = {}  # set to make it look again
@@ -81,16 +72,40 @@ class JobQueue:
 
     # Entering
 
-    async def admit(self, new: NewJob) -> None:
-        """Raise Refused if `new` would not be accepted now; for checking before expensive work."""
-        if self._limits is not None:
-            usage = await self._store.usage(new, self._origins, self._clock())
-            self._check(self._limits, new, usage)
+    def blocks(self, person: str) -> bool:
+        """Whether the owner has blocked `person`."""
+        return self._admission.blocks(person)
 
-    async def accept(self, new: NewJob) -> Ticket:
-        """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits)."""
+    def turns_away(self, person: str, roles: frozenset[int]) -> bool:
+        """Whether `person`, with these roles, may never request anything."""
+        return self._admission.turns_away(person, roles)
+
+    def screen(self, person: str, roles: frozenset[int]) -> None:
+        """Raise Refused if `person` may not request anything now, as far as that is known without
+        waiting: blocked, without a role, or too soon. For asking before any work is done."""
+        self._admission.screen(person, roles)
+
+    def reserving(self, new: NewJob) -> AbstractAsyncContextManager[None]:
+        """Keep a place for `new` while the block lasts, unless it is accepted in it.
+
+        The place counts towards all limits, so nothing expensive is done for a job that would be
+        refused afterwards. Raises Refused when a limit is reached (see bot.queue.limits).
+        """
+        return self._admission.reserving(new)
+
+    async def accept(
+        self, new: NewJob, slow: Callable[[], Awaitable[None]] | None = None
+    ) -> Ticket:
+        """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits).
+
+        slow: called once if that takes longer than SLOW seconds; it must not raise.
+        """
         accepting = asyncio.ensure_future(self._accept(new))
         try:
+            if slow is not None:
+                await asyncio.wait({accepting}, timeout=SLOW)
+                if not accepting.done():
+                    await slow()
             return await asyncio.shield(accepting)
         except asyncio.CancelledError:
             # It may be stored all the same, and no one would ever release it.
@@ -106,28 +121,28 @@ class JobQueue:
         await self.abandon(ticket)
 
     async def _accept(self, new: NewJob) -> Ticket:
-        limits, person = self._limits, new.origin.person
-        # Reads that may fail come first: once the job is stored, it must enter the queue.
-        served = await self._store.last_served([person])
-        if limits is None:
-            job = await self._store.accept(new)
-        else:
-            new = replace(new, priority=limits.priority(new.roles))
-            job = await self._store.accept(
-                new, lambda usage: self._check(limits, new, usage), self._origins
-            )
-        self._remember_served(served)
-        self._held[job.id] = self._waiting(job)
-        return Ticket(job, self.places()[job.id])
+        async with self._admission.reserving(new):
+            # Reads that may fail come first: once the job is stored, it must enter the queue.
+            served, person = {}, new.origin.person
+            if not self._line.knows(person):
+                served = await self._store.last_served([person])
+            new = replace(new, priority=self._admission.priority(new.roles))
+            job = await self._store.accept(new, self._admission.recheck(new))
+            self._remember_served(served)
+            self._admission.accepted(job)
+            self._held[job.id] = waiting = self._waiting(job)
+            return self._ticket(waiting)
 
     @asynccontextmanager
-    async def accepting(self, new: NewJob) -> AsyncIterator[Ticket]:
+    async def accepting(
+        self, new: NewJob, slow: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[Ticket]:
         """Accept `new`, and release it once the block, which tells its person, has ended.
 
         A block that takes longer goes on after the release. If it raises, the person cannot be
-        told, and the job is cancelled unless it has started. Raises what `accept` raises.
+        told, and the job is cancelled unless it has started. slow, and what is raised: as `accept`.
         """
-        ticket = await self.accept(new)
+        ticket = await self.accept(new, slow)
         job_id = ticket.job.id
         releasing = asyncio.get_running_loop().call_later(self._held_for, self.release, job_id)
         try:
@@ -167,8 +182,9 @@ class JobQueue:
 
     async def newcomer(self) -> Job | None:
         """Wait for the next job that is released; None if it is no longer pending by then."""
-        job = await self._store.find(await self._newcomers.get())
-        return job if job and job.state is JobState.PENDING else None
+        job_id = await self._newcomers.get()
+        running = any(job.id == job_id for job in self.running)
+        return None if running else self._forecast.jobs.get(job_id)
 
     async def restore(self, origins: tuple[str, ...]) -> None:
         """At start-up: load whether the queue is paused, and learn from past jobs of `origins`."""
@@ -181,10 +197,6 @@ class JobQueue:
         for job in jobs:
             self._held[job.id] = self._waiting(job)
             self.release(job.id)
-
-    def blocks(self, person: str) -> bool:
-        """Whether this person may ask for nothing at all. Reads only memory."""
-        return self._limits is not None and person in self._limits.blocked
 
     # Leaving
 
@@ -266,6 +278,8 @@ class JobQueue:
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
+        self._admission.leave(job_id)
+        self._outlook.drop(job_id)
         self._moved()
 
     # Pausing
@@ -289,6 +303,10 @@ class JobQueue:
         """The running jobs, in the order of their lanes."""
         return tuple(lane.running for lane in self.lanes if lane.running is not None)
 
+    def __len__(self) -> int:
+        """How many jobs wait or run."""
+        return len(self._forecast.jobs)
+
     def places(self) -> dict[str, Progress]:
         """The place of every job in the currently expected order, running jobs first."""
         line = self._line.copy()
@@ -297,12 +315,30 @@ class JobQueue:
         return self._forecast.places(line, self.lanes, self._clock(), paused=self.paused)
 
     def standings(self) -> tuple[Ticket, ...]:
-        """`places`, with the jobs."""
-        jobs = self._forecast.jobs
-        return tuple(Ticket(jobs[job_id], place) for job_id, place in self.places().items())
+        """`places`, with the jobs; in a long queue, those of a moment ago."""
+        return self._recent().tickets()
+
+    def _recent(self) -> Outlook:
+        now = self._clock()
+        if len(self) <= FEW or not self._outlook.fresh(now):
+            begin = time.monotonic()
+            places = self.places()
+            took = time.monotonic() - begin
+            self._outlook = Outlook(places, self._forecast.jobs, now, took)
+        return self._outlook
+
+    def _ticket(self, waiting: Waiting) -> Ticket:
+        """The ticket of a job that has just been accepted; in a long queue, nearly."""
+        outlook = self._recent()
+        if (ticket := outlook.ticket(waiting.id)) is not None:
+            return ticket
+        ahead = self._line.ahead(waiting, self._held.values())
+        job = self._forecast.jobs[waiting.id]
+        return outlook.add(job, len(self.running) + ahead + 1)
 
     def _waiting(self, job: Job) -> Waiting:
         self._arrivals += 1
+        self._admission.enter(job)
         needs = self._forecast.expect(job)
         return Waiting(
             job.id,
@@ -314,7 +350,7 @@ class JobQueue:
             interrupted=job.attempt > 0 and not job.suspect,
             crashes=job.crashes,
             passed=job.passed,
-            due_at=None if job.due_at is None else job.due_at / 1000,
+            due_at=None if job.due_at is None else min(job.due_at / 1000, self._clock()),
         )
 
     def _remember_served(self, served: dict[str, float]) -> None:
@@ -324,13 +360,3 @@ class JobQueue:
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):
             moved()
-
-    def _check(self, limits: Limits, new: NewJob, usage: Usage) -> None:
-        check(
-            limits,
-            usage,
-            person=new.origin.person,
-            roles=new.roles,
-            count=new.request.count,
-            now=self._clock(),
-        )

@@ -1,7 +1,7 @@
 """Database: one SQLite file, one writer, numbered migrations.
 
-All writes go through `transaction()` on one connection, so there is one transaction at a time.
-Reads use a separate connection, so they never see uncommitted data.
+All writes go through `transaction()` or `write()`, so there is one transaction at a time. Reads use
+a separate connection, so they never see uncommitted data.
 
 A file that was replaced, moved or deleted stays open: what is written goes nowhere then. Each write
 checks that its file is still the one in place, see bot.store.place.
@@ -13,14 +13,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Self, TypeGuard
+from typing import Any, Self, TypeGuard, TypeVar
 from uuid import uuid4
 
 import aiosqlite
 
 from bot.errors import StoreError
 from bot.store.faults import store_error
-from bot.store.place import Place, saved_aside
+from bot.store.place import Displaced, Place, saved_aside
+from bot.store.together import Work, Writer
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ OPENING_MS = 5_000
 """During opening, another process may be migrating the schema."""
 MIGRATING_MS = 30 * 60 * 1000
 """While another process brings the schema up to date."""
+PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # Overwrite erased tokens on disk instead of only unlinking them.
+    "PRAGMA secure_delete = ON",
+)
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -45,6 +52,7 @@ DISK_ERRORS = (
 )
 
 Row = sqlite3.Row
+T = TypeVar("T")
 
 
 class Database:
@@ -59,6 +67,7 @@ class Database:
         place: Place,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
+        together: Writer,
     ) -> None:
         self.path = path
         self.displaced = False
@@ -66,7 +75,8 @@ class Database:
         self._saved = False
         self._writer = writer
         self._reader = reader
-        self._lock = asyncio.Lock()
+        self._together = together
+        self._lock = together.lock
 
     @classmethod
     @asynccontextmanager
@@ -90,9 +100,11 @@ class Database:
                 for connection in (writer, reader):
                     await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
                 place = await asyncio.to_thread(Place.of, path)
+                pragmas = (*PRAGMAS, f"PRAGMA busy_timeout = {BUSY_MS}")
+                together = await stack.enter_async_context(Writer.open(path, pragmas, place.check))
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
-            yield cls(path, place, writer, reader)
+            yield cls(path, place, writer, reader, together)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -148,6 +160,30 @@ class Database:
             log.critical("%s: what it had is now in %s", self.path, aside)
             await asyncio.to_thread(self._place.leave)
 
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on the connection in a write transaction, in another thread and in one step.
+
+        For what happens many times a second: calls that wait for their turn share one transaction,
+        and so wait for the disk once. If `work` raises, only its own changes are undone. A
+        cancelled caller is told once its write has ended, one way or the other.
+
+        Raises StoreError if the disk or the file prevents the write, for all that shared it, or if
+        it would go into a file that is no longer in place.
+        """
+        try:
+            result = await _undisturbed(self._together.write(work))
+            if self.displaced:
+                await self._check_place()
+            return result
+        except Displaced as error:
+            await self.check()
+            # It is in place again by now.
+            raise StoreError(f"{self.path}: {error} for a moment; try again") from error
+        except sqlite3.DatabaseError as error:
+            if _is_the_disks(error):
+                raise store_error(self.path, error) from error
+            raise
+
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         rows = await self.rows(sql, parameters)
         return rows[0] if rows else None
@@ -177,7 +213,7 @@ def _is_the_disks(error: BaseException) -> TypeGuard[sqlite3.DatabaseError]:
     return isinstance(error, sqlite3.DatabaseError) and name.startswith(DISK_ERRORS)
 
 
-async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
+async def _undisturbed(step: Coroutine[Any, Any, T]) -> T:
     """Await `step` to its end even if cancelled meanwhile, then re-raise the cancellation."""
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None
@@ -189,7 +225,7 @@ async def _undisturbed(step: Coroutine[Any, Any, Any]) -> None:
     if cancelled is not None:
         task.exception()  # mark as retrieved, or asyncio logs it
         raise cancelled
-    task.result()
+    return task.result()
 
 
 @asynccontextmanager
@@ -198,10 +234,8 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         connection.row_factory = sqlite3.Row
         await connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
         await _write_ahead(connection)
-        await connection.execute("PRAGMA synchronous = FULL")
-        await connection.execute("PRAGMA foreign_keys = ON")
-        # Overwrite erased tokens on disk instead of only unlinking them.
-        await connection.execute("PRAGMA secure_delete = ON")
+        for pragma in PRAGMAS:
+            await connection.execute(pragma)
         yield connection
 
 

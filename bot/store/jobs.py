@@ -29,6 +29,7 @@ OWN_CRASHES_MAX = 2
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
+ID_LENGTH = 10
 
 UNREADABLE = GenerationRequest(
     prompt="?",
@@ -48,7 +49,11 @@ FAULTS = (ValueError, TypeError, LookupError, AttributeError)
 
 def new_id() -> str:
     """A new job id: ten unambiguous characters (49 bits)."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(10))
+    number, digits = secrets.randbelow(len(ID_ALPHABET) ** ID_LENGTH), []
+    for _ in range(ID_LENGTH):
+        number, digit = divmod(number, len(ID_ALPHABET))
+        digits.append(ID_ALPHABET[digit])
+    return "".join(digits)
 
 
 class JobState(StrEnum):

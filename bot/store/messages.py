@@ -1,10 +1,10 @@
 """Which Discord messages show which jobs, and the interaction tokens to answer with."""
 
-import aiosqlite
-
 from bot.store.database import Database
 from bot.store.jobs import Job, now_ms
 from bot.store.origins import SELECT_JOBS
+
+SET_MESSAGE = "UPDATE discord_jobs SET channel_id = ?, message_id = ? WHERE job_id = ?"
 
 
 class Messages:
@@ -15,8 +15,8 @@ class Messages:
 
     async def set(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Record which message shows the job."""
-        async with self._database.transaction() as write:
-            await set_message(write, job_id, channel_id, message_id)
+        values = (channel_id, message_id, job_id)
+        await self._database.write(lambda write: write.execute(SET_MESSAGE, values))
 
     async def job_of(self, message_id: int) -> Job | None:
         row = await self._database.row(f"{SELECT_JOBS} WHERE message_id = ?", (message_id,))
@@ -59,13 +59,3 @@ class Messages:
                 " (SELECT id FROM jobs WHERE state = 'delivered' OR told_at IS NOT NULL)",
                 (now_ms(),),
             )
-
-
-async def set_message(
-    write: aiosqlite.Connection, job_id: str, channel_id: int, message_id: int
-) -> None:
-    """Within a transaction: record which message shows the job."""
-    await write.execute(
-        "UPDATE discord_jobs SET channel_id = ?, message_id = ? WHERE job_id = ?",
-        (channel_id, message_id, job_id),
-    )

@@ -6,12 +6,11 @@ To add an origin, add a class here, list it in `ORIGINS`, and create its table i
 """
 
 import logging
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
-
-import aiosqlite
 
 from bot.errors import Refused
 from bot.store.database import Row
@@ -65,17 +64,17 @@ class Origin(ABC):
         """The columns of `table`, named as the fields; without those that are not kept there."""
         return tuple(own.name for own in fields(cls) if own.metadata.get("kept", True))
 
-    async def check_new(self, write: aiosqlite.Connection) -> None:  # noqa: B027 – most need none
+    def check_new(self, write: sqlite3.Connection) -> None:  # noqa: B027 – most need none
         """In the transaction that accepts a job: raise Refused when it has been accepted before."""
 
-    async def insert(self, write: aiosqlite.Connection, job_id: str) -> None:
+    def insert(self, write: sqlite3.Connection, job_id: str) -> None:
         """In the same transaction: keep the fields."""
         if self.table is None:
             return
         columns = ("job_id", *self.columns())
         values = (job_id, *(getattr(self, column) for column in self.columns()))
         marks = ", ".join("?" * len(columns))
-        await write.execute(
+        write.execute(
             f"INSERT INTO {self.table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
             values,
         )
@@ -145,19 +144,18 @@ class Discord(Origin):
     age_restricted: bool = False
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
-    async def check_new(self, write: aiosqlite.Connection) -> None:
+    def check_new(self, write: sqlite3.Connection) -> None:
         if self.interaction_id is None:
             return
         sql = "SELECT 1 FROM discord_jobs WHERE interaction_id = ?"
-        async with write.execute(sql, (self.interaction_id,)) as cursor:
-            if await cursor.fetchone():
-                raise Refused("queue.twice")
+        if write.execute(sql, (self.interaction_id,)).fetchone():
+            raise Refused("queue.twice")
 
-    async def insert(self, write: aiosqlite.Connection, job_id: str) -> None:
-        await Origin.insert(self, write, job_id)
+    def insert(self, write: sqlite3.Connection, job_id: str) -> None:
+        Origin.insert(self, write, job_id)
         if self.interaction_id is not None and self.token is not None:
             token = InteractionToken(self.interaction_id, self.token)
-            await write.execute(
+            write.execute(
                 "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
                 (job_id, token.token, token.good_to),
             )

@@ -20,6 +20,10 @@ SUFFIXES: Final = ("", "-wal", "-shm")
 """The file, its log of writes not yet in it, and that log's index (SQLite docs, wal.html)."""
 
 
+class Displaced(Exception):
+    """The files of an open database are not in their place; the text says what has happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The files of a database as they were when it was opened: device and number of each."""
@@ -50,6 +54,11 @@ class Place:
             if now != then:
                 return f"{name} was replaced by another"
         return None
+
+    def check(self) -> None:
+        """Raise Displaced if something has happened to one of the files. Blocks."""
+        if (wrong := self.what_is_wrong()) is not None:
+            raise Displaced(wrong)
 
     def leave(self) -> None:
         """Delete the log if it is still there beside another file. Blocks.

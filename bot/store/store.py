@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,10 +31,10 @@ from bot.store.jobs import (
     Painted,
     now_ms,
 )
-from bot.store.messages import Messages, set_message
+from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS
 from bot.store.settings import set_setting
-from bot.store.usage import Usage, usage_of
+from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -79,39 +81,15 @@ class Store:
         self,
         new: NewJob,
         check: Callable[[Usage], None] | None = None,
-        among: tuple[str, ...] = (),
     ) -> Job:
         """Insert `new` as pending, unless `check` raises Refused.
 
-        `check` gets the usage, counted over the origins `among`, in the same transaction as the
-        insert, so two requests cannot both take the last place. Also raises what the origin's
-        `check_new` does.
+        `check` gets what the person has asked for in the last day, in the same transaction as the
+        insert, so that two requests cannot both use up a quota. It runs in another thread. Also
+        raises what the origin's `check_new` does.
         """
-        asked_at, origin = now_ms(), new.origin
-        async with self._database.transaction() as write:
-            await origin.check_new(write)
-            if check is not None:
-                usage = await usage_of(
-                    write.execute_fetchall, origin.person, origin.community, among, asked_at
-                )
-                check(usage)
-            await write.execute(
-                "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
-                " priority, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    new.id,
-                    origin.name,
-                    new.kind,
-                    new.parent_id,
-                    _json(new.request.to_dict()),
-                    origin.person,
-                    origin.community,
-                    new.priority,
-                    asked_at,
-                ),
-            )
-            await origin.insert(write, new.id)
-            return await _written(write, new.id)
+        request = _json(new.request.to_dict())
+        return await self._database.write(partial(_accept, new, request, now_ms(), check))
 
     # Transitions: each returns the updated job, or None if it was not in the expected state.
 
@@ -183,7 +161,7 @@ class Store:
             if cursor.rowcount == 0:
                 return None
             if channel_id is not None and message_id is not None:
-                await set_message(write, job.id, channel_id, message_id)
+                await write.execute(SET_MESSAGE, (channel_id, message_id, job.id))
             return await _written(write, job.id)
 
     async def fail(self, job: Job, failure: Failure) -> Job | None:
@@ -269,12 +247,19 @@ class Store:
         )
         return tuple(ImageRecord.from_row(row) for row in rows)
 
-    async def usage(self, new: NewJob, among: tuple[str, ...], now: float) -> Usage:
-        """The usage that limits apply to `new`, at `now` seconds; `among` as in `accept`."""
-        origin = new.origin
-        return await usage_of(
-            self._database.rows, origin.person, origin.community, among, int(now * 1000)
-        )
+    async def usage(self, person: str, now: float, noticed: float | None = None) -> Usage:
+        """What `person` has asked for in the day before `now`, in seconds.
+
+        A request in the future, from when the clock was wrong, counts from then on as made at
+        `noticed`, or now.
+        """
+        at, seen = int(now * 1000), int((now if noticed is None else noticed) * 1000)
+        since = at - DAY * 1000
+        rows = await self._database.rows(ASKED, (person, since))
+        if rows and rows[-1]["created_at"] > at:
+            await self._database.write(lambda write: write.execute(UNDATE, (seen, person, at)))
+            rows = await self._database.rows(ASKED, (person, since))
+        return usage_of(rows)
 
     async def last_served(self, people: Collection[str]) -> dict[str, float]:
         """When each of `people` last had a job started, in seconds; omits those who never did."""
@@ -350,6 +335,37 @@ async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
     """The job as just written. Read in the transaction: a read after the commit could fail."""
     [row] = await write.execute_fetchall(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
     return Job.from_row(row)
+
+
+def _accept(
+    new: NewJob,
+    request: str,
+    asked_at: int,
+    check: Callable[[Usage], None] | None,
+    write: sqlite3.Connection,
+) -> Job:
+    """Within a transaction: check and insert."""
+    origin = new.origin
+    origin.check_new(write)
+    if check is not None:
+        check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
+    write.execute(
+        "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
+        " priority, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            new.id,
+            origin.name,
+            new.kind,
+            new.parent_id,
+            request,
+            origin.person,
+            origin.community,
+            new.priority,
+            asked_at,
+        ),
+    )
+    origin.insert(write, new.id)
+    return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())
 
 
 def _json(value: object) -> str:

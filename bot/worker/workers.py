@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from functools import partial
 from bot.errors import EngineLost
 from bot.log import concerning, here
 from bot.queue import JobQueue
+from bot.queue.outlook import FEW
 from bot.store import Job, JobState, Store
 from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.notices import Notices
@@ -19,6 +21,9 @@ log = logging.getLogger(__name__)
 
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
+SHARE = 20
+"""In a long queue at least so many times as long as the last report took, which forecasts all
+places."""
 
 
 class Workers:
@@ -41,6 +46,7 @@ class Workers:
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._telling: asyncio.TimerHandle | None = None
+        self._telling_took = 0.0
 
     @property
     def draining(self) -> bool:
@@ -131,10 +137,12 @@ class Workers:
         """Report the new places to the observer, after a delay that batches changes."""
         if self._telling is None:
             loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(TELL_AFTER, self._tell_places)
+            long = len(self._queue) > FEW
+            delay = max(TELL_AFTER, SHARE * self._telling_took) if long else TELL_AFTER
+            self._telling = loop.call_later(delay, self._tell_places)
 
     def _tell_places(self) -> None:
-        self._telling = None
+        self._telling, begin = None, time.monotonic()
         places = self._queue.places()
         for job in self._queue.running:
             places.pop(job.id, None)
@@ -142,6 +150,7 @@ class Workers:
             self._observer.moved(places)
         except Exception:
             log.exception("an observer failed")
+        self._telling_took = time.monotonic() - begin
 
     async def _fetch_ahead(self) -> None:
         """Read the files that waiting jobs need from disk while others run."""

@@ -53,6 +53,7 @@ async def test_of_a_crowd_few_are_refused_and_nobody_waits_behind_a_refusal(
     async with Crowd.gathered(tmp_path, Limits(size=ROOM), held=0.0) as crowd:
         reactions = {asyncio.create_task(crowd.react(user)) for user in range(1, PEOPLE + 1)}
         reactions = await left(reactions, ROOM + SHOWN_AT_ONCE)
+        await crowd.bucket.until(ROOM)
         # Not one message has got through yet, and the GPU has all its work.
         assert [is_refusal(call) for call, _ in crowd.bucket.waiting] == [False] * ROOM
         for _ in range(ROOM):

@@ -58,7 +58,9 @@ async def test_a_signal_from_outside_is_not_taken_for_a_threads(
     ended = died(
         tmp_path,
         "threading.Thread(target=time.sleep, args=(9,), daemon=True).start();"
-        f"__import__('subprocess').run(['kill', '-{number.value}', str(os.getpid())]);"
+        # Later: while the main thread starts a process, its signals are blocked.
+        "__import__('subprocess').Popen("
+        f"['sh', '-c', f'sleep 0.3; kill -{number.value} {{os.getpid()}}']);"
         "time.sleep(60)",
     )
     assert ended == -number

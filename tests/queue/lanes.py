@@ -15,7 +15,7 @@ def queue_of(
     store: Store, loaded: Callable[[], str | None] | None = None, **more: object
 ) -> JobQueue:
     """A queue with one lane. more: of JobQueue."""
-    return JobQueue(store, [Lane(loaded=loaded)], **dict[str, Any](origins=ORIGINS) | more)
+    return JobQueue(store, [Lane(loaded=loaded)], **dict[str, Any](more))
 
 
 async def next_of(queue: JobQueue) -> Job:

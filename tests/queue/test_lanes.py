@@ -179,7 +179,7 @@ def queue_with(store: Store, *loaded: str | None) -> JobQueue:
         lane = Lane(f"gpu{n}")
         lane.last = InPlace(model)
         lanes.append(lane)
-    return JobQueue(store, lanes, origins=ORIGINS)
+    return JobQueue(store, lanes)
 
 
 async def settled() -> None:
@@ -390,7 +390,7 @@ async def test_a_suspect_runs_alone(store: Store) -> None:
     first = await store.accept(of(1))
     assert await store.start(first.id)
     await store.requeue_all(ORIGINS)
-    queue = JobQueue(store, [Lane("x"), Lane("y")], origins=ORIGINS)
+    queue = JobQueue(store, [Lane("x"), Lane("y")])
     await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
     [other] = await entered(queue, of(2))
     one, two = queue.lanes

@@ -236,16 +236,6 @@ async def test_a_role_with_priority_goes_ahead(store: Store) -> None:
     assert await order(queue) == [favoured, plain]
 
 
-async def test_it_can_be_asked_before_anything_is_done(store: Store) -> None:
-    queue = queue_of(store, limits=Limits(per_user=1))
-    await queue.admit(of(1))
-    assert queue.places() == {}
-    await queue.accept(of(1))
-    with pytest.raises(Refused):
-        await queue.admit(of(1))
-    await queue_of(store).admit(of(1))
-
-
 async def test_what_cannot_be_lined_up_is_not_stored(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,13 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.errors import InvalidRequest, Loss, Refused, StoreError
 from bot.progress import Notice
-from bot.queue.limits import Limits, check
 from bot.store import Discord, Failure, Job, JobState, Store, Usage
 from bot.store.jobs import now_ms
 from bot.store.origins import Unknown
@@ -65,23 +63,20 @@ class TestAccepting:
         child = await store.accept(new_job(kind="reroll", parent_id=parent.id))
         assert child.parent_id == parent.id
 
-    @pytest.mark.parametrize(
-        ("users", "limits", "taken"),
-        [(50, Limits(7, 3), 7), (1, Limits(50, 3), 3), (2, Limits(50, 4), 8), (5, Limits(9, 2), 9)],
-    )
-    async def test_the_limits_hold_when_fifty_ask_at_once(
-        self, store: Store, users: int, limits: Limits, taken: int
-    ) -> None:
+    async def test_what_it_may_not_exceed_holds_when_fifty_ask_at_once(self, store: Store) -> None:
+        """The check sees in its transaction what the others have stored by then."""
+
+        def at_most_seven(usage: Usage) -> None:
+            if len(usage.images) >= 7:
+                raise Refused("queue.quota", limit=7, when=0)
+
         asked = await asyncio.gather(
-            *(
-                store.accept(new_job(user_id=n % users), within(limits), ("discord",))
-                for n in range(50)
-            ),
+            *(store.accept(new_job(user_id=n % 2), at_most_seven) for n in range(50)),
             return_exceptions=True,
         )
-        assert sum(isinstance(answer, Job) for answer in asked) == taken
-        assert {type(answer) for answer in asked} <= {Job, Refused}
-        assert len(await store.jobs_in(S.PENDING, ("discord",))) == taken
+        assert sum(isinstance(answer, Job) for answer in asked) == 14
+        assert {type(answer) for answer in asked} == {Job, Refused}
+        assert len(await store.jobs_in(S.PENDING, ("discord",))) == 14
 
     async def test_ids_are_short_and_easily_read(self, store: Store) -> None:
         ids = {(await store.accept(new_job())).id for _ in range(20)}
@@ -89,27 +84,9 @@ class TestAccepting:
         assert all(len(job_id) == 10 and not set(job_id) & set("01ilo") for job_id in ids)
 
 
-def within(limits: Limits) -> Callable[[Usage], None]:
-    def admit(usage: Usage) -> None:
-        check(limits, usage, person="u7", roles=frozenset(), count=1, now=0)
-
-    return admit
-
-
 class TestUsage:
-    async def used(self, store: Store, **fields: Any) -> Usage:
-        return await store.usage(new_job(**fields), ("discord",), now_ms() / 1000)
-
-    async def test_what_waits_or_runs_counts_and_only_of_its_origin(self, store: Store) -> None:
-        await store.accept(of_cli())
-        await done(store)
-        await store.fail(await running(store), FAILURE)
-        await store.cancel(await running(store))
-        await store.accept(new_job(guild_id=1))
-        await running(store, new_job(guild_id=2))
-        await store.accept(new_job(user_id=8, guild_id=2))
-        used = await self.used(store, guild_id=2)
-        assert (used.own, used.in_community, used.in_all) == (2, 2, 3)
+    async def used(self, store: Store) -> Usage:
+        return await store.usage("discord:7", now_ms() / 1000)
 
     async def test_pictures_of_a_day_count_but_not_those_of_failed_jobs(self, store: Store) -> None:
         assert (await self.used(store)).images == ()
@@ -127,12 +104,35 @@ class TestUsage:
         await store.cancel(await running(store))
         assert len((await self.used(store)).images) == 5
         tomorrow = now_ms() / 1000 + DAY + 1
-        assert await store.usage(new_job(), ("discord",), tomorrow) == Usage(own=1, in_all=2)
+        assert await store.usage("discord:7", tomorrow) == Usage()
 
     async def test_when_somebody_last_asked(self, store: Store) -> None:
         job = await store.accept(new_job())
         await store.accept(new_job(user_id=8))
         assert (await self.used(store)).asked_at == job.created_at / 1000
+
+    @pytest.mark.parametrize("end", ["cancelled", "failed"])
+    async def test_what_gives_back_the_quota_still_counts_as_the_last_request(
+        self, store: Store, end: str
+    ) -> None:
+        """Otherwise asking and cancelling in turn would have no cooldown."""
+        job = await store.accept(new_job())
+        await (store.cancel(job) if end == "cancelled" else store.fail(job, FAILURE))
+        assert await self.used(store) == Usage(asked_at=job.created_at / 1000)
+
+    async def test_a_request_in_the_future_counts_as_now_from_then_on(self, store: Store) -> None:
+        """The clock was a year ahead when the second one was asked for."""
+        first, second = [await store.accept(new_job()) for _ in range(2)]
+        now = now_ms() + 60_000
+        async with store._database.transaction() as write:
+            await write.execute(
+                "UPDATE jobs SET created_at = created_at + 31536000000 WHERE id = ?", (second.id,)
+            )
+        times = (first.created_at / 1000, now / 1000)
+        assert (await store.usage("discord:7", now / 1000)).images == times
+        # Were it now each time, a cooldown would never end.
+        assert (await store.usage("discord:7", now / 1000 + 60)).images == times
+        assert (await store.job(second.id)).created_at == now
 
 
 class TestServing:

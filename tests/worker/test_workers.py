@@ -19,7 +19,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.workers import Workers
 from tests.catalog.fixed import fixed
-from tests.queue.lanes import ORIGINS, entered, of
+from tests.queue.lanes import entered, of
 from tests.store.factories import painting
 from tests.worker.fakes import CATALOG, CheckStop, FakeEngine, Report, Watcher, eventually
 
@@ -54,7 +54,7 @@ class TwoLanes:
 @asynccontextmanager
 async def two_lanes(folder: Path, work: Any) -> AsyncIterator[TwoLanes]:
     async with Store.open(folder / "x.sqlite3") as store:
-        queue = JobQueue(store, [Lane("gpu0"), Lane("gpu1")], origins=ORIGINS)
+        queue = JobQueue(store, [Lane("gpu0"), Lane("gpu1")])
         engines = [FakeEngine(work), FakeEngine(work)]
         watcher, notices, withdrawn = Watcher(), Notices(), set[str]()
         consumers = [

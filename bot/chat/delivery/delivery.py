@@ -59,7 +59,7 @@ SETTLE = 5.0
 
 
 class Delivery:
-    """The JobObserver for Discord. Discord's types stop here."""
+    """The JobObserver for Discord. Discord's types stop here. traffic: what is on its way."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class Delivery:
         self._logged_in = logged_in
         self._copies = copies or Copies()
         self._outbox = Outbox()
-        self._traffic = Traffic()
-        self._refusals = Refusals(self._traffic)
+        self.traffic = Traffic()
+        self._refusals = Refusals(self.traffic)
         self._gate = AgeGate(client, catalog)
         self._board = StatusBoard(
             store=store,
@@ -130,7 +130,7 @@ class Delivery:
         channel. Raises AnsweredElsewhere if another copy of the bot has answered: it has a job for
         it, too.
         """
-        with self._traffic.acknowledging(ticket.job) as told:
+        with self.traffic.acknowledging(ticket.job) as told:
             told.set_result(await self._acknowledge(interaction, ticket))
 
     async def _acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> Discord:
@@ -170,7 +170,7 @@ class Delivery:
 
         Raises what discord.py raises when that is not allowed.
         """
-        with self._traffic.acknowledging(ticket.job) as told:
+        with self.traffic.acknowledging(ticket.job) as told:
             told.set_result(await self._acknowledge_in_channel(ticket, message))
 
     async def _acknowledge_in_channel(
@@ -244,7 +244,7 @@ class Delivery:
         posting = asyncio.get_running_loop().create_future()
         self._posting.add(posting)
         try:
-            job = await self._traffic.acknowledged(job)
+            job = await self.traffic.acknowledged(job)
             try:
                 place = await self._carry(job, self._finish)
             except Exception as error:
@@ -262,12 +262,12 @@ class Delivery:
 
     async def failed(self, job: Job) -> None:
         """Tell the user why there is no image. If Discord refuses that, nothing more is tried."""
-        await self._carry(await self._traffic.acknowledged(job), self._tell_failure)
+        await self._carry(await self.traffic.acknowledged(job), self._tell_failure)
 
     async def _carry(self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]) -> T:
         """`bring`, in the line of the job's channel."""
         channel_id = _channel_of(job)
-        with self._traffic.to(channel_id):
+        with self.traffic.to(channel_id):
             return await self._outbox.carry(channel_id, job.id, self._turn(job, bring))
 
     def _turn(

@@ -47,7 +47,8 @@ def queue_embed(
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
     embed.description = "\n".join(lines)
-    own = [ticket for ticket in line if ticket.job.person == discord_person(user_id)]
+    person = discord_person(user_id)
+    own = [ticket for ticket in line if ticket.job.person == person]
     if own:
         yours = [
             " · ".join(
@@ -79,10 +80,10 @@ def job_choices(
 
     moderates: whether they may cancel what others asked there. gated: as in `queue_embed`.
     """
-    wanted = text.strip().casefold()
+    wanted, person = text.strip().casefold(), discord_person(user_id)
     own, foreign = [], []
     for ticket in line:
-        if ticket.job.person == discord_person(user_id):
+        if ticket.job.person == person:
             name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
             own.append((name, ticket.job.id))
         elif isinstance(ticket.job.origin, Discord) and moderates(ticket.job.origin):

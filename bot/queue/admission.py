@@ -1,0 +1,100 @@
+"""Admission: refuses a request before anything is done for it, or keeps a place for it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from bot.errors import Refused
+from bot.queue.demand import Claim, Demand
+from bot.queue.limits import Limits, check, check_cooldown, check_history, check_person
+from bot.store import Job, NewJob, Store, Usage
+
+
+class Admission:
+    """The limits, and what counts towards them.
+
+    limits: None for no limits. clock: returns seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, limits: Limits | None, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._demand = Demand()
+
+    def blocks(self, person: str) -> bool:
+        """Whether the owner has blocked `person`."""
+        return self._limits is not None and person in self._limits.blocked
+
+    def turns_away(self, person: str, roles: frozenset[int]) -> bool:
+        """Whether `person`, with these roles, may never request anything."""
+        try:
+            if self._limits is not None:
+                check_person(self._limits, person, roles)
+        except Refused:
+            return True
+        return False
+
+    def screen(self, person: str, roles: frozenset[int]) -> None:
+        """Raise Refused if `person`, with these roles, may not request anything now.
+
+        Checks what is known without waiting for anything: whether they are blocked or lack a role,
+        and the cooldown. For asking before any work is done.
+        """
+        if self._limits is None:
+            return
+        check_person(self._limits, person, roles)
+        now = self._clock()
+        check_cooldown(self._limits, self._demand.asked_at(person, now), now)
+
+    @asynccontextmanager
+    async def reserving(self, new: NewJob) -> AsyncIterator[None]:
+        """Keep a place for `new` while the block lasts, unless it has one already.
+
+        The place counts towards all limits. Raises Refused when one is reached.
+        """
+        if self._demand.reserves(new.id):
+            yield
+            return
+        limits, person, community = self._limits, new.origin.person, new.origin.community
+        count = new.request.count
+        if limits is not None:
+            self.screen(person, new.roles)
+            usage = Usage()
+            if limits.look_back:
+                now = self._clock()
+                usage = await self._store.usage(person, now, self._demand.asked_at(person, now))
+            # From here on without waiting: another request must not take the same place.
+            usage = self._demand.add_to(usage, person, community)
+            now = self._clock()
+            check(limits, usage, person=person, roles=new.roles, count=count, now=now)
+        self._demand.reserve(new.id, Claim(person, community, count, self._clock()))
+        try:
+            yield
+        finally:
+            self._demand.give_back(new.id)
+
+    def recheck(self, new: NewJob) -> Callable[[Usage], None] | None:
+        """A check of what is stored by then, for the transaction that stores `new`: other requests
+        of the same person may have been stored since a place was reserved. None if it is not
+        needed. It raises Refused."""
+        if self._limits is None or not self._limits.look_back:
+            return None
+        now = self._clock()
+        return partial(check_history, self._limits, count=new.request.count, now=now)
+
+    def priority(self, roles: frozenset[int]) -> int:
+        """Of the jobs of people with these roles."""
+        return 0 if self._limits is None else self._limits.priority(roles)
+
+    def accepted(self, job: Job) -> None:
+        """`job` was just requested and stored."""
+        self._demand.asked(job.person, self._clock())
+
+    def enter(self, job: Job) -> None:
+        """`job` waits or runs, and takes the place that was reserved for it."""
+        self._demand.enter(job.id, job.person, job.community)
+
+    def leave(self, job_id: str) -> None:
+        """The job has ended."""
+        self._demand.leave(job_id)

@@ -1,0 +1,131 @@
+"""Many small writes in few transactions: none is lost, none is in part, none waits forever."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StoreError
+from bot.store.database import Database
+from tests.store.test_database import add, cancelled_at, migrations, numbers
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    folder = migrations(tmp_path / "m", "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;")
+    async with Database.open(tmp_path / "t.sqlite3", folder) as opened:
+        yield opened
+
+
+def insert(number: int, write: sqlite3.Connection) -> int:
+    write.execute("INSERT INTO t VALUES (?)", (number,))
+    return number
+
+
+async def test_those_that_wait_share_one_transaction(database: Database) -> None:
+    statements: list[str] = []
+    await database.write(lambda write: write.set_trace_callback(statements.append))
+    statements.clear()
+    async with database.transaction():
+        writes = [asyncio.create_task(database.write(partial(insert, n))) for n in range(50)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*writes) == [*range(50)]
+    assert await numbers(database) == [*range(50)]
+    assert statements.count("COMMIT") == 1
+
+
+async def test_one_that_fails_is_undone_alone(database: Database) -> None:
+    def fails(write: sqlite3.Connection) -> None:
+        insert(5, write)
+        raise KeyError("half way")
+
+    async with database.transaction():
+        writes = [
+            asyncio.create_task(database.write(work))
+            for work in (partial(insert, 1), fails, partial(insert, 2))
+        ]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [outcomes[0], outcomes[2]] == [1, 2]
+    assert isinstance(outcomes[1], KeyError)
+    assert await numbers(database) == [1, 2]
+
+
+async def test_another_program_that_holds_the_file_is_told_to_all(
+    database: Database, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "t.sqlite3", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        writes = [database.write(partial(insert, 1)) for _ in range(2)]
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StoreError, StoreError]
+        assert "the database is locked" in str(outcomes[0])
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+    assert await database.write(partial(insert, 2)) == 2
+    assert await numbers(database) == [2]
+
+
+async def test_a_commit_that_fails_undoes_all_of_it(tmp_path: Path) -> None:
+    """A deferred constraint fails at COMMIT, as a full disk would."""
+    folder = migrations(
+        tmp_path / "m",
+        "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;"
+        "CREATE TABLE c (x INTEGER REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED) STRICT;",
+    )
+    async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
+        async with opened.transaction():
+            bad = asyncio.create_task(
+                opened.write(lambda write: write.execute("INSERT INTO c VALUES (9)"))
+            )
+            good = asyncio.create_task(opened.write(partial(insert, 1)))
+            await asyncio.sleep(0)
+        outcomes = await asyncio.gather(bad, good, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [sqlite3.IntegrityError] * 2
+        assert await numbers(opened) == []
+        await opened.write(partial(insert, 2))
+        assert await numbers(opened) == [2]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_cancelled_at_every_await_it_is_written_whole_or_not(
+    database: Database, times: int
+) -> None:
+    async def two_rows(number: int) -> None:
+        await database.write(lambda write: (insert(number, write), insert(-number, write)))
+
+    for step in range(1, 20):
+        _, seen = await cancelled_at(two_rows(step), step - 1, times)
+        await add(database, 1_000 + step)
+        written = {x for x in await numbers(database) if abs(x) == step}
+        assert written in (set(), {step, -step})
+        if seen < step:
+            break
+    assert seen < step
+
+
+async def test_closing_waits_for_what_is_being_written_and_ends_the_thread(tmp_path: Path) -> None:
+    folder = migrations(tmp_path / "m", "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;")
+    async with Database.open(tmp_path / "t.sqlite3", folder) as opened:
+        writing = asyncio.create_task(opened.write(partial(insert, 1)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert await writing == 1
+    assert not [t for t in threading.enumerate() if t.name.startswith("writer") and t.is_alive()]
+    with pytest.raises(RuntimeError):
+        await opened.write(partial(insert, 2))
+
+
+async def test_what_comes_while_it_is_closed_fails_instead_of_waiting(tmp_path: Path) -> None:
+    folder = migrations(tmp_path / "m", "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;")
+    async with Database.open(tmp_path / "t.sqlite3", folder) as opened:
+        late = [asyncio.create_task(opened.write(partial(insert, n))) for n in range(9)]
+    outcomes = await asyncio.gather(*late, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if not isinstance(outcome, int)]
+    assert {type(failure) for failure in failures} <= {RuntimeError, sqlite3.ProgrammingError}
