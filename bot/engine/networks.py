@@ -107,19 +107,19 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def check(files: ModelFiles, family: Family, subject: Subject) -> None:
     """Check every header before anything else opens the files. Raises JobFailed."""
+    for network in family.networks:
+        if reason := quantisation.config_refusal(files.config_of(network)):
+            raise subject.failed("model.quantised", reason=reason)
     if files.checkpoint.single is None:
         family.check_folder(files.checkpoint.root, subject)
     for source in (files.checkpoint, files.vae):
         for path in source.weights if source else ():
             header = header_of(path, subject)
+            if reason := quantisation.refusal(header):
+                raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
                 family.check_single(path, header, subject, vae=files.vae is not None)
                 _name_strangers(header, family, subject)
-            if reason := quantisation.refusal(header):
-                raise subject.failed("model.quantised", reason=reason)
-    for network in family.networks:
-        if reason := quantisation.config_refusal(files.config_of(network)):
-            raise subject.failed("model.quantised", reason=reason)
 
 
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:

@@ -128,6 +128,11 @@ async def test_a_lost_acknowledgement_loses_no_job(playground: Playground, ada: 
         lambda m: "nevertheless" in str(m.embeds) and bool(m.attachments), timeout=60
     )
     assert message.mentions == {ada.id}
+    # It looked whether another copy of the bot had answered.
+    [looked] = playground.violations
+    assert looked.startswith("GET")
+    assert "10015" in looked
+    playground.violations.clear()
 
 
 async def test_a_lost_answer_to_the_acknowledgement_makes_no_second_message(
