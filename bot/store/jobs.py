@@ -178,7 +178,7 @@ class Job:
             return Failure("job.unreadable", {})
         if self.crashes < CRASHES_MAX and self.own_crashes < OWN_CRASHES_MAX:
             return None
-        return Failure(LOST[self.lost_to or Loss.DIED], {"times": self.crashes})
+        return Failure(LOST[self.lost_to or Loss.DIED], {})
 
     @property
     def seconds(self) -> float:

@@ -29,7 +29,7 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
     await playground.wait_offline()
     await bot.start()
     message = await poison.wait(failed)
-    assert "I crashed twice on this one" in str(message.embeds)
+    assert "I kept crashing on this one" in str(message.embeds)
     await fine.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["failed", "delivered"])
     figures = await bot.figures()
@@ -40,8 +40,8 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
 @pytest.mark.parametrize(
     ("prompt", "said", "logged"),
     [
-        ("lose the device", "The GPU failed twice on this one", "device-side assert"),
-        ("hang", "I got stuck twice on this one", "a step takes longer than"),
+        ("lose the device", "The GPU kept failing on this one", "device-side assert"),
+        ("hang", "I kept getting stuck on this one", "a step takes longer than"),
     ],
 )
 async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
@@ -204,7 +204,7 @@ async def test_one_that_leaves_no_trace_is_given_up_in_the_end(
         assert home.rows("SELECT crashes FROM jobs WHERE state = 'running'") == [(crashes - 1,)]
         await bot.start(online=crashes == 4)
     message = await poison.wait(failed)
-    assert "I crashed four times on this one" in str(message.embeds)
+    assert "I kept crashing on this one" in str(message.embeds)
     for call in fine:
         await call.wait(lambda m: bool(m.attachments))
     await until(lambda: home.states() == ["failed", "delivered", "delivered"])

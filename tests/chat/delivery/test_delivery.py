@@ -696,7 +696,7 @@ class TestAfterARestart:
         failed = await desk.store.fail(job, Failure("job.died", {}))
         assert failed is not None
         await bring(desk.delivery, [failed])
-        assert "I crashed twice on this one" in (desk.last("send").embed.description or "")
+        assert "I kept crashing on this one" in (desk.last("send").embed.description or "")
 
     async def test_what_is_painted_before_the_login_waits_for_it(self, desk: Desk) -> None:
         tickets = [await desk.accepted() for _ in range(2)]
