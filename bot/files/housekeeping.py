@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from heapq import merge
+from itertools import takewhile
+from operator import attrgetter
 from pathlib import Path
 
 from bot.errors import StoreError
 from bot.files.inputs import Inputs
-from bot.files.pruning import Kept, KeptInput, choose, kept_inputs
+from bot.files.pruning import Kept, KeptInput, Pruning, kept_inputs
 from bot.progress import Progress
 from bot.store import Job, JobState, KeptImage, Store, now_ms
 
@@ -60,28 +64,38 @@ class Housekeeping:
 
         What is not delivered yet, and what it is made from, is never deleted.
         """
-        images, files = await self._store.kept_images(), await self._inputs.stored()
+        files = await self._inputs.stored()
         uses = await self._store.input_uses.all() if files else {}
-        chosen = await asyncio.to_thread(self._choose, images, kept_inputs(files, uses, now_ms()))
-        gone = await asyncio.to_thread(
-            self._delete, [kept for kept in chosen if isinstance(kept, KeptImage)]
-        )
-        if gone:
-            await self._store.mark_pruned(gone)
-        dropped = [kept for kept in chosen if isinstance(kept, KeptInput)]
-        pruned: list[Kept] = [*gone, *[kept for kept in dropped if await self._drop(kept)]]
-        if pruned:
-            megabytes = sum(kept.bytes for kept in pruned) / 1_000_000
-            log.info("pruned: %d images, %.1f MB", len(pruned), megabytes)
-        return len(pruned)
-
-    def _choose(self, images: list[KeptImage], inputs: list[KeptInput]) -> list[Kept]:
-        return choose(
-            images,
-            inputs,
+        inputs = kept_inputs(files, uses, now_ms())
+        gone = await self._delete([kept for kept in inputs if kept.unused])
+        left = deque(kept for kept in inputs if not kept.unused)
+        pruning = Pruning(
+            await self._store.kept_bytes() + sum(kept.bytes for kept in left),
             before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
             limit=int(self._gib * GIB) if self._gib else None,
         )
+        async for page in self._store.kept_images():
+            older = [left.popleft() for _ in _until(page[-1].ended_at, left)]
+            gone += await self._delete(
+                pruning.choose(merge(page, older, key=attrgetter("ended_at")))
+            )
+            if pruning.done:
+                break
+        if not pruning.done:
+            gone += await self._delete(pruning.choose(left))
+        if gone:
+            megabytes = sum(kept.bytes for kept in gone) / 1_000_000
+            log.info("pruned: %d images, %.1f MB", len(gone), megabytes)
+        return len(gone)
+
+    async def _delete(self, chosen: Sequence[Kept]) -> list[Kept]:
+        """Delete the files; returns those that are gone."""
+        images = [kept for kept in chosen if isinstance(kept, KeptImage)]
+        gone: list[Kept] = [*await asyncio.to_thread(self._delete_images, images)]
+        if gone:
+            await self._store.mark_pruned([kept for kept in gone if isinstance(kept, KeptImage)])
+        inputs = [kept for kept in chosen if isinstance(kept, KeptInput)]
+        return [*gone, *[kept for kept in inputs if await self._drop(kept)]]
 
     async def _drop(self, kept: KeptInput) -> bool:
         try:
@@ -90,7 +104,7 @@ class Housekeeping:
             log.error("%s: an input image cannot be deleted: %s", kept.file.name, error)
             return False
 
-    def _delete(self, images: list[KeptImage]) -> list[KeptImage]:
+    def _delete_images(self, images: list[KeptImage]) -> list[KeptImage]:
         """Delete files; returns those deleted. Paths outside `images_dir` are left alone."""
         root, gone = self._images_dir.resolve(), []
         for image in images:
@@ -118,6 +132,11 @@ class Housekeeping:
             except Exception:
                 log.exception("a housekeeping task failed")
             await asyncio.sleep(seconds)
+
+
+def _until(time: int, left: Sequence[KeptInput]) -> Iterable[KeptInput]:
+    """The first of them, oldest first, that are no younger than `time`, in ms."""
+    return list(takewhile(lambda kept: kept.ended_at <= time, left))
 
 
 class InputsOfCancelled:

@@ -1,13 +1,12 @@
 """Which files to delete to make room: generated images and the input images they were made from."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from heapq import merge
 from operator import attrgetter
 from typing import Final, Protocol
 
 from bot.files.inputs import StoredInput
-from bot.store import InputUse, KeptImage
+from bot.store import InputUse
 
 FORGET_AFTER: Final = 60 * 60 * 1000
 """Milliseconds that an input image is kept without a job: its job may not be stored yet."""
@@ -65,27 +64,29 @@ def kept_inputs(
     return sorted(kept, key=attrgetter("ended_at"))
 
 
-def choose(
-    images: Sequence[KeptImage],
-    inputs: Sequence[KeptInput],
-    *,
-    before: int,
-    limit: int | None,
-) -> list[Kept]:
-    """Which of the files, both oldest first, to delete.
+class Pruning:
+    """Which files to delete, decided while they are gone through from the oldest on.
 
-    These are unused inputs, then what is older than `before` (ms), and then the oldest until no
-    more than `limit` bytes are left.
+    total: bytes of all files that count. before: what is older goes, in ms. limit: bytes beyond
+    which the oldest go; None for no limit.
     """
-    chosen: list[Kept] = [kept for kept in inputs if kept.unused]
-    left: list[Kept] = [kept for kept in inputs if not kept.unused]
-    by_age: Iterator[Kept] = merge(images, left, key=attrgetter("ended_at"))
-    total = sum(kept.bytes for kept in (*images, *left))
-    for kept in by_age:
-        too_much = limit is not None and total > limit
-        if kept.ended_at >= before and not too_much:
-            break
-        if kept.deletable:
-            chosen.append(kept)
-            total -= kept.bytes
-    return chosen
+
+    def __init__(self, total: int, *, before: int, limit: int | None) -> None:
+        self._total = total
+        self._before = before
+        self._limit = limit
+        self.done = False
+        """Whether everything younger stays."""
+
+    def choose(self, kept: Iterable[Kept]) -> list[Kept]:
+        """Those of `kept` to delete; they are older than any that follow."""
+        chosen = []
+        for each in kept:
+            too_much = self._limit is not None and self._total > self._limit
+            if each.ended_at >= self._before and not too_much:
+                self.done = True
+                break
+            if each.deletable:
+                chosen.append(each)
+                self._total -= each.bytes
+        return chosen

@@ -19,7 +19,11 @@ _SINCE_BOOT: Final = "coalesce(boot = ?, 1)"
 """Whether a job began in the given boot of the machine; if unknown, it counts as if it did."""
 WITNESS: Final = f"{_TO_THE_BACK}, lost_to = 'died', crashes = crashes + {_SINCE_BOOT}"
 """The change of a job during which a process died, given the machine's current boot."""
-_RUNNING: Final = "state = 'running' AND origin IN (SELECT value FROM json_each(?))"
+_RUNNING: Final = (
+    # The index's own condition is repeated, or SQLite would not use it.
+    "state IN ('pending', 'running', 'done') AND state = 'running'"
+    " AND origin IN (SELECT value FROM json_each(?))"
+)
 
 
 async def lost(write: aiosqlite.Connection, job: Job, loss: Loss) -> bool:

@@ -130,6 +130,17 @@ class KeptImage:
     ended_at: int
     deletable: bool
 
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            job_id=row["job_id"],
+            n=row["n"],
+            path=row["path"],
+            bytes=row["bytes"],
+            ended_at=row["ended_at"],
+            deletable=bool(row["deletable"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

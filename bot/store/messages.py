@@ -55,7 +55,7 @@ class Messages:
         """Delete the tokens that have expired or whose job is delivered or reported as ended."""
         async with self._database.transaction() as write:
             await write.execute(
-                "DELETE FROM tokens WHERE good_to <= ? OR job_id IN"
-                " (SELECT id FROM jobs WHERE state = 'delivered' OR told_at IS NOT NULL)",
+                "DELETE FROM tokens WHERE good_to <= ? OR EXISTS (SELECT 1 FROM jobs"
+                " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL))",
                 (now_ms(),),
             )

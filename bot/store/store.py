@@ -225,9 +225,11 @@ class Store:
         return job
 
     async def jobs_in(self, state: JobState, origins: tuple[str, ...]) -> list[Job]:
-        """All jobs of `origins` in `state`, oldest first."""
+        """All jobs of `origins` in `state`, oldest first. state: pending, running or done."""
+        # The condition of the index is repeated, or SQLite would not use it.
         rows = await self._database.rows(
-            f"{SELECT_JOBS} WHERE state = ? AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
+            f"{SELECT_JOBS} WHERE state IN ('pending', 'running', 'done') AND state = ?"
+            f" AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
             (state.value, _json(origins)),
         )
         return [Job.from_row(row) for row in rows]
@@ -282,18 +284,30 @@ class Store:
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
 
-    async def kept_images(self) -> list[KeptImage]:
-        """Every image whose file was not pruned, oldest first."""
-        rows = await self._database.rows(
-            "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
-            " state IN ('delivered', 'failed', 'cancelled') AS deletable"
-            " FROM images JOIN jobs ON jobs.id = job_id WHERE pruned_at IS NULL"
-            " ORDER BY ended_at, job_id, n"
+    async def kept_bytes(self) -> int:
+        """Bytes of all images whose files were not pruned."""
+        row = await self._database.row(
+            "SELECT coalesce(sum(bytes), 0) AS total FROM images INDEXED BY images_kept_bytes"
+            " WHERE pruned_at IS NULL"
         )
-        # In a thread, because years of images are too many rows to convert in the event loop.
-        return await asyncio.to_thread(
-            lambda: [KeptImage(**{**row, "deletable": bool(row["deletable"])}) for row in rows]
-        )
+        return int(row["total"]) if row else 0
+
+    async def kept_images(self, page: int = 1_000) -> AsyncIterator[list[KeptImage]]:
+        """The images whose files were not pruned, in the order they were made, page by page."""
+        last = 0
+        while True:
+            rows = await self._database.rows(
+                "SELECT images.rowid AS number, job_id, n, path, bytes,"
+                " coalesce(finished_at, created_at) AS ended_at,"
+                " state IN ('delivered', 'failed', 'cancelled') AS deletable"
+                " FROM images JOIN jobs ON jobs.id = job_id"
+                " WHERE pruned_at IS NULL AND images.rowid > ? ORDER BY images.rowid LIMIT ?",
+                (last, page),
+            )
+            if not rows:
+                return
+            last = rows[-1]["number"]
+            yield [KeptImage.from_row(row) for row in rows]
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Record that their files were deleted."""

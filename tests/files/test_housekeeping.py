@@ -3,11 +3,9 @@
 import io
 import os
 import shutil
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +15,7 @@ from PIL import Image
 from bot.files.housekeeping import DAY_MS, Housekeeping, InputsOfCancelled
 from bot.files.images import save_images
 from bot.files.inputs import Inputs, StoredInput
-from bot.files.pruning import Kept, KeptInput, choose
+from bot.files.pruning import Kept, KeptInput, Pruning
 from bot.request import InitImage, Reference
 from bot.store import Failure, InteractionToken, Job, JobState, KeptImage, Store, now_ms
 from bot.store.backup import backups_of
@@ -104,20 +102,21 @@ async def test_a_path_that_leaves_the_folder_is_not_followed(store: Store, tmp_p
     assert [bool(image.pruned_at) for image in await store.images(old.id)] == [False, True]
 
 
-async def test_the_loop_does_not_wait_while_years_of_pictures_are_looked_through(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_years_of_images_are_gone_through_page_by_page_and_no_further_than_needed(
+    store: Store, tmp_path: Path
 ) -> None:
-    await painted(store, tmp_path / "images", 91)
-    threads = set()
-
-    def kept(**fields: Any) -> KeptImage:
-        threads.add(threading.get_ident())
-        return KeptImage(**fields)
-
-    monkeypatch.setattr("bot.store.store.KeptImage", kept)
-    assert await housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 2
-    assert threads
-    assert threading.get_ident() not in threads
+    folder = tmp_path / "images"
+    jobs = [await painted(store, folder, days) for days in (93, 92, 91, 9, 8)]
+    pages = [page async for page in store.kept_images(page=3)]
+    assert [len(page) for page in pages] == [3, 3, 3, 1]
+    assert [kept.job_id for page in pages for kept in page] == [
+        job.id for job in jobs for _ in range(2)
+    ]
+    sizes = [image.bytes for job in jobs for image in await store.images(job.id)]
+    assert await store.kept_bytes() == sum(sizes)
+    assert await housekeeping(store, folder, days=90, gib=0).prune() == 6
+    assert await store.kept_bytes() == sum(sizes[6:])
+    assert files(folder) == {job.id for job in jobs[3:]}
 
 
 async def test_what_was_deleted_by_hand_is_noted(store: Store, tmp_path: Path) -> None:
@@ -169,15 +168,18 @@ FILES = st.lists(
 ).map(lambda files: sorted(files, key=lambda file: file.ended_at))
 
 
-@given(IMAGES, FILES, st.integers(0, 60), st.none() | st.integers(0, 500))
+@given(IMAGES, FILES, st.integers(0, 60), st.none() | st.integers(0, 500), st.integers(1, 9))
 def test_exactly_what_must_go_goes(
-    images: list[KeptImage], inputs: list[KeptInput], before: int, limit: int | None
+    images: list[KeptImage], inputs: list[KeptInput], before: int, limit: int | None, page: int
 ) -> None:
-    chosen = choose(images, inputs, before=before, limit=limit)
-    unused = [kept for kept in inputs if kept.unused]
-    assert chosen[: len(unused)] == unused
-    chosen = chosen[len(unused) :]
     everything: list[Kept] = [*images, *[kept for kept in inputs if not kept.unused]]
+    everything.sort(key=lambda kept: kept.ended_at)
+    pruning = Pruning(sum(kept.bytes for kept in everything), before=before, limit=limit)
+    chosen: list[Kept] = []
+    for begin in range(0, len(everything), page):
+        chosen += pruning.choose(everything[begin : begin + page])
+        if pruning.done:
+            break
     left = [kept for kept in everything if not any(kept is one for one in chosen)]
     assert all(kept.deletable for kept in chosen)
     assert not [kept for kept in left if kept.deletable and kept.ended_at < before]

@@ -1,0 +1,64 @@
+"""What is asked for at every request, start and tidying is found by an index, however long the
+history is."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.store import JobState, Store
+from tests.queue.lanes import ORIGINS
+from tests.store.factories import new_job
+
+Ask = Callable[[Store], Awaitable[object]]
+
+
+async def accept(store: Store) -> None:
+    await store.accept(new_job(), lambda _: None)
+
+
+async def page(store: Store) -> None:
+    async for _ in store.kept_images():
+        break
+
+
+ASKED: dict[str, Ask] = {
+    "usage": lambda store: store.usage("discord:7", 1e9),
+    "accept": accept,
+    "last_served": lambda store: store.last_served(["discord:7"]),
+    "find": lambda store: store.find("x"),
+    "job_of": lambda store: store.messages.job_of(1),
+    "jobs_in": lambda store: store.jobs_in(JobState.PENDING, ORIGINS),
+    "untold": lambda store: store.untold(ORIGINS),
+    "painted": lambda store: store.painted(ORIGINS),
+    "requeue_all": lambda store: store.requeue_all(ORIGINS),
+    "innocent": lambda store: store.requeue_all(ORIGINS, innocent=True),
+    "images": lambda store: store.images("x"),
+    "kept_images": page,
+    "kept_bytes": lambda store: store.kept_bytes(),
+    "input_uses": lambda store: store.input_uses.all(),
+    "input_use": lambda store: store.input_uses.of("a" * 64),
+    "erase_tokens": lambda store: store.messages.erase_tokens(),
+}
+
+
+HISTORY = re.compile(
+    r"SCAN (jobs|images|discord_jobs)\b(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
+)
+"""All of a table. An index that holds nothing but what is wanted may be gone through."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_no_table_of_the_history_is_read_from_end_to_end(store: Store, name: str) -> None:
+    said: list[str] = []
+    database = store._database
+    await store.accept(new_job())
+    for connection in (database._reader, database._writer):
+        await connection.set_trace_callback(said.append)
+    await database.write(lambda connection: connection.set_trace_callback(said.append))
+    await ASKED[name](store)
+    statements = [sql for sql in said if re.match(r"\s*(SELECT|UPDATE|DELETE)", sql)]
+    assert statements
+    for sql in statements:
+        plan = [row["detail"] for row in await database.rows(f"EXPLAIN QUERY PLAN {sql}")]
+        assert not [step for step in plan if HISTORY.match(step)], sql
