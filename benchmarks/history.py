@@ -70,12 +70,13 @@ def write_history(path: Path, size: int) -> None:
             database.executemany(
                 "INSERT INTO jobs (id, origin, kind, state, attempt, request, person, community,"
                 " created_at, started_at, finished_at, delivered_at, recipe)"
-                " VALUES (?, 'discord', 'imagine', 'delivered', 1, ?, ?, 'discord:1', ?, ?, ?, ?, ?)",
+                " VALUES (?, 'discord', 'imagine', 'delivered', 1, ?, ?, 'discord:1', ?, ?, ?,"
+                " ?, ?)",
                 _jobs(numbers, size, now, request, recipe),
             )
             database.executemany(
-                "INSERT INTO discord_jobs (job_id, user_id, guild_id, channel_id, message_id, locale,"
-                " upload_limit, interaction_id) VALUES (?, ?, 1, 2, ?, 'en-US', 10000000, ?)",
+                "INSERT INTO discord_jobs (job_id, user_id, guild_id, channel_id, message_id,"
+                " locale, upload_limit, interaction_id) VALUES (?, ?, 1, 2, ?, 'en-US', 10000000, ?)",
                 ((f"job{n:07}", n % PEOPLE, 10**18 + n, 10**18 + n) for n in numbers),
             )
             database.executemany(
