@@ -76,7 +76,8 @@ def write_history(path: Path, size: int) -> None:
             )
             database.executemany(
                 "INSERT INTO discord_jobs (job_id, user_id, guild_id, channel_id, message_id,"
-                " locale, upload_limit, interaction_id) VALUES (?, ?, 1, 2, ?, 'en-US', 10000000, ?)",
+                " locale, upload_limit, interaction_id)"
+                " VALUES (?, ?, 1, 2, ?, 'en-US', 10000000, ?)",
                 ((f"job{n:07}", n % PEOPLE, 10**18 + n, 10**18 + n) for n in numbers),
             )
             database.executemany(
