@@ -203,6 +203,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
             await _unless_lost(
                 bot.workers,
                 _connect(bot, settings, settings.token.get_secret_value()),
+                _look_over_once_online(bot),
                 lambda: start_over(by_itself=settings.restart),
             )
         except (discord.LoginFailure, discord.ConnectionClosed) as error:
@@ -239,6 +240,12 @@ async def _warm_up_once_online(bot: DiscordBot) -> None:
     bot.workers.warm_up()
 
 
+async def _look_over_once_online(bot: DiscordBot) -> None:
+    """Raises StoreError if the database is damaged."""
+    await bot.client.online.wait()
+    await bot.backend.store.look_over()
+
+
 async def _register(bot: DiscordBot, settings: Settings) -> None:
     # Not before connecting: the commands registered earlier still work.
     await bot.logged_in.wait()
@@ -257,16 +264,24 @@ def _housekeeping(backend: Backend) -> Housekeeping:
 
 
 async def _unless_lost(
-    workers: Workers, serving: Coroutine[Any, Any, None], restart: Callable[[], NoReturn]
+    workers: Workers,
+    serving: Coroutine[Any, Any, None],
+    looking: Coroutine[Any, Any, None],
+    restart: Callable[[], NoReturn],
 ) -> None:
     """Await `serving`. Raises EngineLost as soon as a worker can no longer generate.
 
+    looking: ends by itself; what it raises ends serving, too.
     restart: replaces or ends this process if it does not end by itself after that.
     """
-    tasks = [asyncio.create_task(serving), asyncio.create_task(workers.lost())]
-    served, lost = tasks
+    works = (serving, workers.lost(), looking)
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(work) for work in works]
+    served, lost, looked = tasks
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not served.done() and looked.done():
+            looked.result()
+            await asyncio.wait({served, lost}, return_when=asyncio.FIRST_COMPLETED)
         if lost.done():
             at_the_latest(restart)
             raise cast("EngineLost", lost.result())

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from bot import serve
-from bot.errors import EngineLost, Loss
+from bot.errors import EngineLost, Loss, StoreError
 from bot.process import signals
 from bot.queue.limits import Limits
 from bot.settings import Settings
@@ -15,6 +15,15 @@ from bot.settings import Settings
 class LostWorkers:
     async def lost(self) -> EngineLost:
         return EngineLost(Loss.DEVICE, "the GPU failed")
+
+
+class Workers:
+    async def lost(self) -> EngineLost:
+        await asyncio.Event().wait()
+        raise AssertionError("an event without end has ended")
+
+
+async def nothing() -> None: ...
 
 
 class TestServingUntilTheEngineIsLost:
@@ -34,7 +43,9 @@ class TestServingUntilTheEngineIsLost:
                     swallowed += 1
 
         with pytest.raises(EngineLost):
-            await serve._unless_lost(cast("Any", LostWorkers()), serving(), cast("Any", None))
+            await serve._unless_lost(
+                cast("Any", LostWorkers()), serving(), nothing(), cast("Any", None)
+            )
         assert swallowed == 3
 
     async def test_what_never_ends_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +64,32 @@ class TestServingUntilTheEngineIsLost:
             loop.call_soon_threadsafe(ended.set)
 
         with pytest.raises(EngineLost):
-            await serve._unless_lost(cast("Any", LostWorkers()), serving(), cast("Any", anew))
+            await serve._unless_lost(
+                cast("Any", LostWorkers()), serving(), nothing(), cast("Any", anew)
+            )
+
+    @pytest.mark.parametrize("damaged", [True, False])
+    async def test_what_is_found_out_later_ends_it_only_if_it_is_an_error(
+        self, damaged: bool
+    ) -> None:
+        stopped = asyncio.Event()
+
+        async def serving() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        async def looking() -> None:
+            if damaged:
+                raise StoreError("the database is damaged", lasting=True)
+
+        workers = Workers() if damaged else LostWorkers()
+        with pytest.raises(StoreError if damaged else EngineLost):
+            await serve._unless_lost(
+                cast("Any", workers), serving(), looking(), cast("Any", lambda: None)
+            )
+        assert stopped.is_set()
 
 
 def test_the_limits_are_what_the_owner_set() -> None:

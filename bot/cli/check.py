@@ -120,6 +120,7 @@ async def _database(settings: Settings) -> Finding:
     try:
         async with Store.open(path) as store:
             await store.set_setting("checked", "yes")
+            await store.look_over()
     except (StoreError, sqlite3.Error) as error:
         return Finding(
             f"database: {error}",

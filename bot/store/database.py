@@ -33,6 +33,9 @@ OPENING_MS = 5_000
 """During opening, another process may be migrating the schema."""
 MIGRATING_MS = 30 * 60 * 1000
 """While another process brings the schema up to date."""
+LOOKED_OVER_MAX = 64 * 1024**2
+"""Bytes of a file that is looked over for damage before anything else is done with it. Larger ones
+take seconds, and are looked over once the bot is online."""
 PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -68,11 +71,14 @@ class Database:
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
         together: Writer,
+        *,
+        looked_over: bool,
     ) -> None:
         self.path = path
         self.displaced = False
         self._place = place
         self._saved = False
+        self._looked_over = looked_over
         self._writer = writer
         self._reader = reader
         self._together = together
@@ -96,7 +102,9 @@ class Database:
                 await _migrate(writer, path, migrations)
                 reader = await stack.enter_async_context(_connect(path))
                 await reader.execute("PRAGMA query_only = ON")
-                await _look_over(reader, path)
+                large = (await asyncio.to_thread(path.stat)).st_size > LOOKED_OVER_MAX
+                if not large:
+                    await asyncio.to_thread(_look_over, path)
                 for connection in (writer, reader):
                     await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
                 place = await asyncio.to_thread(Place.of, path)
@@ -104,7 +112,7 @@ class Database:
                 together = await stack.enter_async_context(Writer.open(path, pragmas, place.check))
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
-            yield cls(path, place, writer, reader, together)
+            yield cls(path, place, writer, reader, together, looked_over=not large)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -184,6 +192,19 @@ class Database:
                 raise store_error(self.path, error) from error
             raise
 
+    async def look_over(self) -> None:
+        """Find damage in a file that was too large to be looked over while it was opened.
+
+        Takes seconds, on a connection of its own. Raises StoreError.
+        """
+        if self._looked_over:
+            return
+        try:
+            await asyncio.to_thread(_look_over, self.path)
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
+        self._looked_over = True
+
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         rows = await self.rows(sql, parameters)
         return rows[0] if rows else None
@@ -251,12 +272,13 @@ async def _write_ahead(connection: aiosqlite.Connection) -> None:
             await asyncio.sleep(pause)
 
 
-async def _look_over(connection: aiosqlite.Connection, path: Path) -> None:
-    """Find damage at start-up rather than when a job's row is read. Raises StoreError."""
-    async with connection.execute("PRAGMA quick_check(1)") as cursor:
-        [said] = [row[0] for row in await cursor.fetchall()]
+def _look_over(path: Path) -> None:
+    """Find damage before a job's row is read. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
+        [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
-        raise store_error(path, sqlite3.DatabaseError(f"malformed: {said}"))
+        raise sqlite3.DatabaseError(f"malformed: {said}")
 
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:

@@ -68,6 +68,10 @@ class Store:
         """Whether the database's file was replaced, moved or deleted while it is open."""
         return self._database.displaced
 
+    async def look_over(self) -> None:
+        """See Database.look_over."""
+        await self._database.look_over()
+
     async def watch(self) -> None:
         """Look every LOOK seconds whether the database's file is in place, until cancelled."""
         while True:

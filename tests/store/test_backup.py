@@ -48,6 +48,17 @@ def damage(file: Path, start: float, end: float, spare: int = 3 * 4096) -> None:
         opened.write(b"\xa5" * int(size * (end - start)))
 
 
+def wreck(database: Path, index: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        [(page,)] = connection.execute(sql, (index,)).fetchall()
+        [(size,)] = connection.execute("PRAGMA page_size").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with database.open("rb+") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+
+
 async def ids_in(database: Path) -> set[str]:
     async with Store.open(database) as store:
         return {row["id"] for row in await store._database.rows("SELECT id FROM jobs")}
@@ -149,6 +160,19 @@ class TestRepair:
         with pytest.raises(StoreError, match=r"damaged.*check --repair") as raised:
             async with Store.open(database):
                 pass
+        assert raised.value.lasting
+
+    async def test_a_large_one_is_looked_over_later(
+        self, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await filled(database)
+        monkeypatch.setattr("bot.store.database.LOOKED_OVER_MAX", 0)
+        async with Store.open(database) as store:
+            await store.look_over()
+        wreck(database, "discord_jobs_by_message")
+        async with Store.open(database) as store:
+            with pytest.raises(StoreError, match=r"damaged.*check --repair") as raised:
+                await store.look_over()
         assert raised.value.lasting
 
     async def test_what_can_be_read_is_saved(self, database: Path) -> None:
