@@ -327,6 +327,7 @@ def test_its_betas_are_linear_in_their_roots(tmp_path: Path) -> None:
         (b"\xff\xfe\x00\xd8", "a.yaml is not YAML"),
         (b"[" * 16_000, "a.yaml is not YAML"),
         (b"a: " + b"x" * 70_000, "a.yaml is larger than 16384 bytes"),
+        (b"a: " + b"[" * 201, "a.yaml has more than 200 lists and mappings in brackets"),
         (b"model: {params: {zero_snr: perhaps}}", "a.yaml: zero_snr is 'perhaps'"),
         (b"model: {params: {linear_start: .nan}}", "a.yaml: linear_start is '.nan'"),
         (b"model: {params: {linear_start: 0.1}}", "a.yaml has betas of its own, but no beta_end"),
