@@ -221,7 +221,7 @@ def test_moments_that_cannot_be_are_refused(tmp_path: Path, mean: Any, deviation
 
 
 def test_what_programs_write_unasked_gives_way(tmp_path: Path) -> None:
-    """Mergers write epsilon wherever they were not told otherwise; nobody writes v by accident."""
+    """Mergers write epsilon wherever they were not told otherwise; no one writes v by accident."""
     stale = {"modelspec.prediction_type": "epsilon"}
     marked = checkpoint(tmp_path / "a.safetensors", {"v_pred": EMPTY}, metadata=stale)
     assert training(marked).prediction == VELOCITY
