@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from bot.process.preparation import OPEN_FILES
 from playground import Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
 
@@ -17,6 +19,12 @@ CONNECTIONS = 32
 OTHERS = 64
 """Files that the bot may open for everything else."""
 TOO_MANY = "Too many open files"
+
+
+class ColdBot(LightBot):
+    """Has the limits of this process, not those of one that was started before."""
+
+    cold = True
 
 
 def open_files(pid: int) -> set[int]:
@@ -51,3 +59,23 @@ async def ask_more_than_it_may_open(bot: LightBot, playground: Playground, ada: 
     calls = await asyncio.gather(*asking)
     await until(lambda: bot.home.states() == ["delivered"] * len(calls))
     assert TOO_MANY not in bot.log
+
+
+async def test_the_bot_raises_its_own_limit(home: ChaosHome, playground: Playground) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low = min(soft, 1024)
+    bot = ColdBot(home, playground)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (low, hard))
+    try:
+        await bot.start(online=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        await playground.wait_online()
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        assert resource.prlimit(bot.pid, resource.RLIMIT_NOFILE) == (wanted, hard)
+    finally:
+        bot.send(signal.SIGTERM)
+        await bot.wait()
