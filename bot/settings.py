@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     catalog_dir: Path = Field(
         default=Path("catalog"),
         alias="IMAGEN_CATALOG_DIR",
-        description="Folder with `models.toml` and `loras.toml`.",
+        description="Folder with `models.toml`, `loras.toml` and `embeddings.toml`.",
     )
     models_dir: Path = Field(
         default=Path("models"),

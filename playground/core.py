@@ -1,5 +1,6 @@
 """The state that the parts of the playground share."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,8 +53,14 @@ class Core:
     # "Checked for uniqueness in the past few minutes".
     nonce_memory: float = 300.0
     typing: list[tuple[float, int]] = field(default_factory=list)
+    # While it is not set, requests are carried out but not answered; `held` counts those.
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    held: int = 0
     # Every file ever uploaded, by its path: a URL stays valid after an edit.
     files: dict[str, Attachment] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def violate(self, text: str) -> None:
         """Record something that should never happen with a correct bot."""

@@ -194,6 +194,17 @@ class Stage:
         """Let ``weather`` decide what happens to each request from now on; None stops that."""
         self.core.faults.weather = weather
 
+    def hold_answers(self, *, held: bool = True) -> None:
+        """From now on, carry out requests without answering them, as when Discord is slow; False
+        answers them all."""
+        answering = self.core.answering
+        answering.clear() if held else answering.set()
+
+    @property
+    def held(self) -> int:
+        """How many requests of the bot wait for an answer."""
+        return self.core.held
+
     def forget_nonces(self) -> None:
         """As if much time had passed: nonces no longer prevent duplicate messages."""
         self.core.nonce_memory = 0.0

@@ -6,6 +6,8 @@ the least of several runs, so that other processes do not matter.
 """
 
 import gc
+import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,21 +17,55 @@ from itertools import product
 
 import pytest
 
+from bot.chat import copies
 from bot.chat.ui import markdown
 from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
-from bot.chat.ui.custom_id import Routed
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.engine.patches import names as tensor_names
+from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
+from bot.files import jpeg, orientation
 from bot.files.metadata import parse_infotext
-from bot.log import RedactingFormatter, traceback_without
+from bot.log import JsonFormatter, RedactingFormatter, traceback_without
 from bot.request import emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
+from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
-from bot.settings import _parts
+from bot.settings import _parts, names_of
 from bot.texts.language import Texts
-from catalog import AdapterEntry, Catalog, ModelEntry
+from bot.variables import misspelled
+from catalog import (
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    EmbeddingEntry,
+    Embeddings,
+    ModelEntry,
+    Words,
+)
+from catalog.aliases import Aliases, Naming
 from catalog.dropins import slug
+from catalog.embeddings import plain_name
 from catalog.lines import clean_line, one_line
-from catalog.weight_files.training import frequent_tags, phrase, title, weight
+from catalog.locate import is_hub_id
+from catalog.search import Index
+from catalog.sidecars.fields import fields_of
+from catalog.sidecars.plain_text import plain_text
+from catalog.weight_files import (
+    adapter_facts,
+    base_models,
+    embedding,
+    header,
+    ldm_config,
+    pipeline,
+    prediction,
+)
+from catalog.weight_files.harmless import is_harmless
+from catalog.weight_files.large_json import parse_large
+from catalog.weight_files.patterns import ElaboratePattern, Patterns
+from catalog.weight_files.quantisation import refusal
+from catalog.weight_files.training import frequent_tags, output_name, phrase, title, weight
+from catalog.weight_files.unsupported import unsupported_kind
 from playground import mentions
 
 Reader = Callable[[str], object]
@@ -71,6 +107,9 @@ PIECES = (
         '{"a":',
         "[1,",
     ),
+    *("<p>", "<li", "<!--", "<script>", "</p", "&amp;", "&#1", "- a: ", "&a [*a,", "? ", "|\n"),
+    *("embedding:", "embedding:a ", "<embed:", "<a>", "a a a (1) ", "base_model.model.", "_module"),
+    *("lora_unet_", ".down", "-1-of-1", ".*", "[a-z]+", "_SERVICE_HOST", "_1", "\\u00", "/", "a/"),
     *('{"a":', "[1,", "Negative prompt:", "aW50ZXJhY3Rpb246", "a=1\n", "[a]\n", "a.b.", "'''"),
 )
 
@@ -82,10 +121,85 @@ CATALOG = Catalog(
         for key in (f"style-{number}" for number in range(50))
     },
     default="base",
+    adapter_facts={
+        f"style-{number}": AdapterFacts("LoRA", "SDXL", True, bundled=("a.1", "<a>"))
+        for number in range(3)
+    },
+    embeddings=Embeddings(
+        {
+            key: EmbeddingEntry(key=key, name=name, path=f"{name}.safetensors", token=token)
+            for key, name, token in (
+                ("a", "a a a (1)", "<a>"),
+                ("x", "1x 1 x", "x: x"),
+                ("long", "a: b," * 12, "long"),
+            )
+        }
+    ),
 )
 ENTRIES = list(CATALOG.adapters.values())
 SAY = Texts.read().speaker("en")
 REDACTING = RedactingFormatter(("a secret",))
+AS_JSON = JsonFormatter(("a secret",))
+KEYS = ("modelspec.architecture", "ss_base_model_version", "ss_sd_model_name", "ss_output_name")
+TELLING = ("modelspec.prediction_type", "ss_v_parameterization", "quantization_format")
+
+
+class Pressed(CustomId):
+    prefix = "a"
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("bot", logging.INFO, "x.py", 1, "said %s", (text,), None)
+
+
+def weights(text: str) -> header.Header:
+    """The header of a weight file in which every name and every text is `text`."""
+    names = {text: (4, 4), f"{text}.lora_down.weight": (4, 4), f"bundle_emb.{text}.clip_l": (4, 4)}
+    return header.Header(
+        shapes=names,
+        dtypes=dict.fromkeys(names, "F16"),
+        starts=dict.fromkeys(names, 0),
+        sizes=dict.fromkeys(names, 32),
+        data_start=0,
+        metadata=dict.fromkeys((*KEYS, *TELLING), text),
+    )
+
+
+def sidecar(text: str) -> dict[str, object]:
+    """What another program keeps beside a file, with `text` wherever there may be one."""
+    return {
+        "name": text,
+        "description": text,
+        "trainedWords": [text, *text.split("\n")],
+        "usage_tips": text,
+        "lora default weight": text,
+        "civitai": {"modelVersions": [{"files": [{"name": text}], "baseModel": text}]},
+    }
+
+
+def matched(text: str) -> object:
+    """A pattern as in peft's `alpha_pattern`, against a path that nearly matches."""
+    with suppress(ElaboratePattern):
+        return Patterns.of({text: 1.0}).find([text + "!", "a" * 200, "a." * 100])
+    return Patterns.of({"a": 1.0}).find([text])
+
+
+def shards(text: str) -> object:
+    with suppress(MissingShard):
+        return weight_files([f"model{text}.safetensors"], "", ("model",), half=True)
+    return None
+
+
+def said_beside(text: str) -> object:
+    with suppress(prediction.UnknownTraining):
+        return ldm_config.of_text(text.encode(), "a.yaml")
+    return None
+
+
+def told(text: str) -> object:
+    with suppress(prediction.UnknownTraining):
+        return prediction.of_metadata({"modelspec.prediction_type": text})
+    return None
 
 
 READERS: dict[str, Reader] = {
@@ -94,6 +208,9 @@ READERS: dict[str, Reader] = {
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
     "prompt: trigger words": lambda text: _missing_words(text, ENTRIES[:4]),
+    "prompt: embeddings": lambda text: embeddings_of(
+        [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
+    ),
     "prompt: direction": unicode_text.straight,
     "prompt: control characters": unicode_text.storable,
     "prompt: anything visible": unicode_text.visible,
@@ -109,13 +226,51 @@ READERS: dict[str, Reader] = {
     "completion of size": lambda text: size_choices(text, MODEL, SAY),
     "completion of scheduler": scheduler_choices,
     "custom_id": Routed.__discord_ui_compiled_template__.fullmatch,
+    "custom_id: fields": Pressed.parse,
+    "interaction's address": copies._CALLBACK.search,
     "shown: escaped": markdown.escaped,
     "shown: cut": lambda text: markdown.shown(text, len(text) // 2),
     "shown: in a sentence": lambda text: markdown.plain({"value": text, "names": [text] * 3}),
     "log": REDACTING.redacted,
+    "log: as JSON": lambda text: AS_JSON.format(record(text)),
     "log: traceback": lambda text: traceback_without(ValueError(text), [text, text[:20]]),
     "image file: parameters": parse_infotext,
+    "image file: JPEG": lambda text: jpeg.walk(b"\xff\xd8" + text.encode("utf-16"), 100),
+    "image file: XMP": lambda text: orientation.orientation(b"", text.encode()),
+    "name of a LoRA": Aliases([Naming("a", "b", "c/d.safetensors", "e")]).find,
+    "name of an embedding": CATALOG.embeddings.find,
+    "names of files": lambda text: Aliases([Naming("a", text, f"{text}.safetensors", text)]),
+    "names in a prompt": lambda text: list(Words([(text, 1)]).find(text * 3 + "!")),
+    "names to search": lambda text: Index([(text, text)]).search(text, lambda _: True, 10),
+    "nearest name": lambda text: Index([("anime", "b")]).nearest(text, lambda _: True, 10),
+    "file name: embedding": plain_name,
+    "file name: shard": shards,
+    "file name: path": is_hub_id,
+    "weight file: header": lambda text: header._parse(text.encode()),
+    "weight file: large header": lambda text: parse_large(text.encode(), 1_000),
+    "weight file: large strings": lambda text: parse_large(
+        json.dumps({"__metadata__": {"a": text}}).encode(), 1_000
+    ),
+    "weight file: adapter": lambda text: adapter_facts(weights(text).shapes, {}),
+    "weight file: embedding": lambda text: embedding.embedding_facts(weights(text)),
+    "weight file: bundled": lambda text: embedding.bundled_embeddings(weights(text)),
+    "weight file: quantised": lambda text: refusal(weights(text)),
+    "weight file: kind": lambda text: unsupported_kind([text, *text.split("\n")], {}),
+    "weight file: harmless": is_harmless,
+    "weight file: module": tensor_names.split,
+    "weight file: module in LoRA": lambda text: tensor_names.split(f"{text}.lora_A.weight"),
+    "weight file: spelling": lambda text: tensor_names.Spellings({}).target(text),
+    "weight file: base": lambda text: base_models.refined("", weights(text).metadata),
+    "weight file: training": told,
+    "weight file: pipeline": lambda text: pipeline.kind_of_pipeline(
+        {"_class_name": text, "unet": [text, text]}
+    ),
+    "beside a checkpoint": said_beside,
+    "beside a LoRA": lambda text: fields_of(sidecar(text), "a.safetensors"),
+    "beside a LoRA: description": lambda text: plain_text(text, 1_000),
+    "beside a LoRA: patterns": matched,
     "LoRA file: name": slug,
+    "LoRA file: trainer's name": lambda text: output_name({"ss_output_name": text}),
     "LoRA file: line": one_line,
     "LoRA file: cut line": lambda text: clean_line(text, 300),
     "LoRA file: title": lambda text: title({"modelspec.title": text}),
@@ -123,6 +278,7 @@ READERS: dict[str, Reader] = {
     "LoRA file: phrase": lambda text: phrase({"modelspec.trigger_phrase": text}),
     "LoRA file: tags": lambda text: frequent_tags({"ss_tag_frequency": text}),
     "setting: list": _parts,
+    "setting: name": lambda text: misspelled([text, f"IMAGEN_{text}"], names_of()),
     "playground: mentions": lambda text: mentions.CODE.sub("", text),
 }
 
@@ -141,7 +297,7 @@ def seconds(read: Reader, text: str, runs: int) -> float:
     least = float("inf")
     for _ in range(runs):
         begin = time.thread_time()
-        with suppress(UserError, ValueError, RecursionError):
+        with suppress(UserError, ValueError, RecursionError, header.NotSafetensors):
             read(text)
         least = min(least, time.thread_time() - begin)
     return least

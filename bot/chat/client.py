@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.chat.commands import CommandTranslator, localize
 from bot.chat.components import Components
-from bot.chat.connection import first_connection
+from bot.chat.connection import CONNECTIONS, first_connection
 from bot.chat.services import Services
 from bot.chat.tree import ImagenTree
 from bot.chat.ui.custom_id import Routed
@@ -42,6 +42,7 @@ class ImagenBot(commands.AutoShardedBot):
             proxy=proxy,
             max_messages=None,
             http_trace=trace,
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         )
         self.tree.texts = texts
         self.copies = self.tree.copies

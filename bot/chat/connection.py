@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Final
 
 import aiohttp
 import discord
@@ -24,6 +25,9 @@ CLOSED_WELL = 1000
 """The one close code after which discord.py reconnects by itself with a new session."""
 RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
 """Seconds between attempts to reach Discord."""
+CONNECTIONS: Final = 256
+"""HTTP connections to Discord at once; further requests wait. discord.py by itself has no limit, so
+that a slow Discord would use up the process's open files (1,024 on many systems)."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 

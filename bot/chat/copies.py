@@ -3,8 +3,8 @@
 Discord sends every interaction to all of them, and takes the first answer. The copy that is late is
 told that the interaction "has already been acknowledged". So it is when its own first request had
 arrived and only the reply was lost, and discord.py has repeated it. What the answer shows decides:
-it names the job of whoever sent it. Where it shows nothing yet, it is ours only if we sent more
-than one request.
+it names the job of the copy that sent it. Where it shows nothing yet, it is ours only if we sent
+more than one request.
 
 A copy that was beaten stands by: it waits for the other to answer, and takes only what that leaves
 unanswered. As soon as there is something to take, it is the one that serves again.
@@ -107,7 +107,7 @@ class Copies:
 
 
 async def _answer_to(interaction: discord.Interaction[Any]) -> discord.Message | None:
-    """The message that answers it, whoever sent that; None if there is none, or if unknown."""
+    """The message that answers it, from any copy; None if there is none, or if unknown."""
     try:
         return await interaction.original_response()
     except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -54,7 +54,8 @@ async def was_told_to_stop(store: Store) -> bool:
 async def slow_down(store: Store) -> None:
     """Record this start, then wait if many recent ones did not end cleanly."""
     now = now_ms()
-    starts = [at for at in json.loads(await store.setting(KEY) or NONE) if at > now - WINDOW]
+    # None of the future: the clock was wrong then, and they would count until it comes.
+    starts = [at for at in json.loads(await store.setting(KEY) or NONE) if now - WINDOW < at <= now]
     await store.set_setting(KEY, json.dumps([*starts, now]))
     if pause := PAUSES.after(len(starts)):
         log.warning(

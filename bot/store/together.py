@@ -32,7 +32,7 @@ class _Write(Generic[T]):
 class Writer:
     """A connection with a thread of its own. Use as `async with Writer.open(path, pragmas)`.
 
-    lock: held during a transaction; whoever writes to the file otherwise takes it too.
+    lock: held during a transaction; anything else that writes to the file takes it too.
     """
 
     def __init__(

@@ -27,6 +27,8 @@ from catalog.weight_files.prediction import (
 
 YAML_MAX: Final = 16 * 1024
 """Bytes; the longest in use have 5,000, and a parser in Python is slow."""
+BRACKETS_MAX: Final = 200
+"""Lists and mappings in brackets; the parser's time grows with the square of how deep they are."""
 SUFFIXES: Final = (".yaml", ".yml")
 _SCALINGS: Final = {
     "EpsScaling": EPSILON,
@@ -125,6 +127,8 @@ def _tables(raw: bytes, name: str) -> tuple[list[Mapping[str, Any]], list[Mappin
     """
     if len(raw) > YAML_MAX:
         raise UnknownTraining(f"{name} is larger than {YAML_MAX} bytes")
+    if raw.count(b"[") + raw.count(b"{") > BRACKETS_MAX:
+        raise UnknownTraining(f"{name} has more than {BRACKETS_MAX} lists and mappings in brackets")
     try:
         # Only texts, lists and mappings: no tags, no merge keys, nothing is run or multiplied.
         root = yaml.load(raw, Loader=yaml.BaseLoader)  # noqa: S506 – safer than the safe one

@@ -62,6 +62,7 @@ class Api:
         if status:
             for wrong in core.openapi.check_answer(call.method, path, status, answer):
                 core.violate(f"{call.where}: own answer with {status}: {wrong}")
+        await self._hold()
         names = tuple(file.filename for _, file in sorted(call.files.items()))
         core.requests.append(Request(began, call.method, path, call.body, status, names))
         core.signal.notify()
@@ -76,6 +77,15 @@ class Api:
         # Exactly this content type: with a charset, discord.py returns a string.
         headers["Content-Type"] = "application/json"
         return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
+
+    async def _hold(self) -> None:
+        """Wait while answers are held, see `Stage.hold_answers`."""
+        core = self._core
+        core.held += 1
+        try:
+            await core.answering.wait()
+        finally:
+            core.held -= 1
 
     def _admit(
         self, route: Route | None, request: web.Request, call: Call, headers: dict[str, str]

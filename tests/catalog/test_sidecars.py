@@ -1,4 +1,4 @@
-"""What other programs keep next to a weight file is read, whoever wrote it."""
+"""What other programs keep next to a weight file is read, whichever program wrote it."""
 
 import json
 from typing import Any

@@ -97,7 +97,7 @@ def shorten_pauses() -> None:
 
     from bot import serve
     from bot.backoff import Backoff
-    from bot.chat import connection
+    from bot.chat import client, connection
     from bot.chat.delivery import outbox, sender
     from bot.process import restart
     from bot.store import database, retrying
@@ -111,6 +111,8 @@ def shorten_pauses() -> None:
     retrying.PAUSES = Backoff(0.1, 0.3)
     outbox.RETRY_AFTER = Backoff(0.05, 0.1, 0.3)
     restart.PAUSES = Backoff(0)
+    if "CHAOS_CONNECTIONS" in os.environ:
+        client.CONNECTIONS = int(os.environ["CHAOS_CONNECTIONS"])  # type: ignore[attr-defined]
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
         # A step that takes longer than half a second counts as hanging.
         attempt.GRACE = attempt.STEP_MIN = 0.5

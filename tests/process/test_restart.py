@@ -58,6 +58,17 @@ async def test_starts_of_long_ago_do_not_count(
     assert pauses == []
 
 
+async def test_starts_while_the_clock_was_wrong_do_not_count(
+    store: Store, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 10**12
+    for ahead in (10**11, 0):
+        monkeypatch.setattr(restart, "now_ms", lambda ahead=ahead: now + ahead)
+        for _ in range(3):
+            await slow_down(store)
+    assert pauses == []
+
+
 async def test_who_stops_it_need_not_wait(store: Store, pauses: list[float]) -> None:
     for _ in range(9):
         await slow_down(store)

@@ -213,7 +213,7 @@ async def test_what_is_stored_between_the_check_and_the_job_counts(
 
 
 class TestSlowness:
-    async def test_whoever_waits_long_is_told_once(
+    async def test_a_long_wait_is_told_once(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bot.queue.queue.SLOW", 0.0)
@@ -234,7 +234,7 @@ class TestSlowness:
             assert told == ["postponed"]
         assert (await next_of(queue)).id == ticket.job.id
 
-    async def test_whoever_does_not_is_not(self, store: Store) -> None:
+    async def test_a_short_wait_is_not_told(self, store: Store) -> None:
         async def tell() -> None:
             raise AssertionError
 
