@@ -8,9 +8,9 @@ from typing import Final
 from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import Algorithm, MalformedError, Shape
 from bot.engine.patches.changes import magnitude_axis
-from bot.engine.patches.names import Spellings, Target, split
+from bot.engine.patches.names import Spellings, Target
 from bot.engine.subject import Subject
-from catalog.weight_files import BUNDLE, Header
+from catalog.weight_files import BUNDLE, Header, split
 
 ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
     algorithms.LoRA,
