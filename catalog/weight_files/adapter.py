@@ -31,7 +31,7 @@ from catalog.weight_files.embedding import (
     BUNDLE,
     EMBEDDING,
     bundled_tokens,
-    is_bare_embedding,
+    is_embedding,
 )
 from catalog.weight_files.parts import model_kind
 from catalog.weight_files.peft_config import OFT, Configs
@@ -163,7 +163,7 @@ def adapter_facts(
     if any(config.method == OFT for config in configs.values()):
         found.add(DIAG_OFT)
     kind = unsupported_kind(strange, configs)
-    if not kind and not found and is_bare_embedding(shapes):
+    if not kind and not found and is_embedding(shapes):
         kind = EMBEDDING
     structure = base_models.of_tensors(shapes, readers)
     return AdapterFacts(

@@ -131,17 +131,9 @@ def catalogued(path: Path) -> AdapterFacts:
 @pytest.mark.parametrize(
     "tensor",
     [
-        *(f"{NAME}.diff.weight", "unet.conv_in.weight", f"{NAME}.lora_A", f"{NAME}.lora_A.b.c.weight"),
-        *(f"{NAME}.set_weight", f"{NAME}.down.weight", f"{NAME}.lora_C.weight", "weight"),
-    ],
-        f"{NAME}.diff.weight",
-        "unet.conv_in.weight",
-        f"{NAME}.lora_A",
-        f"{NAME}.lora_A.b.c.weight",
-        f"{NAME}.set_weight",
-        f"{NAME}.down.weight",
-        f"{NAME}.lora_C.weight",
-        "weight",
+        *(f"{NAME}.{end}" for end in ("diff.weight", "lora_A", "lora_A.b.c.weight", "set_weight")),
+        *(f"{NAME}.{end}" for end in ("down.weight", "lora_C.weight", "lora_down.x.weight")),
+        *("unet.conv_in.weight", "weight"),
     ],
 )
 def test_a_tensor_of_no_known_kind_is_named(
