@@ -109,6 +109,22 @@ def test_every_spelling_is_the_module(
     )
 
 
+@pytest.mark.parametrize("path", [CONVOLUTION, "down_blocks.2.resnets.0.conv2"])
+def test_a_convolutions_magnitude_that_diffusers_renamed_is_of_its_rows(
+    known: dict[str, Any], tmp_path: Path, path: str
+) -> None:
+    """The second has as many rows as columns, so that only its name tells."""
+    shape = known[f"unet.{path}"].shape
+    head, _, tail = f"lora_unet.{path}".rpartition(".")
+    tensors = lora(f"{head}.{tail}".replace(".", "_"), shape)
+    magnitude = torch.rand(1, shape[0], 1, 1) + 0.5
+    tensors[f"{head.replace('.', '_')}.{tail}.dora_scale"] = magnitude
+    (change,) = read(save(tmp_path / "x.safetensors", tensors), known).changes
+    base = torch.randn(shape)
+    norms = (base + change.delta(base)).flatten(1).norm(dim=1)
+    assert (norms - magnitude.flatten()).abs().max() <= 1e-4
+
+
 MAGNITUDES = (
     "lora_magnitude_vector",
     "lora_magnitude_vector.weight",
