@@ -73,7 +73,8 @@ class Sidecars:
 
 def _merged(first: Sidecar, second: Sidecar) -> Sidecar:
     """What the first says, and where it says nothing, what the second says."""
-    words = first if first.trigger_words else second
+    tags_only = first.others and not second.trigger_words
+    words = first if first.trigger_words or tags_only else second
     return Sidecar(
         name=first.name or second.name,
         trigger_words=words.trigger_words,

@@ -8,6 +8,7 @@ counts), and Civitai's own answers: one version, with its model inside, or a mod
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +29,8 @@ _TITLES: Final = ("usertitle", "title", "modelname")
 _WEIGHTS: Final = ("preferredweight", "loradefaultweight")
 _DESCRIPTIONS: Final = ("description", "modeldescription", "versiondescription")
 _BASES: Final = ("basemodel", "sdversion", "architecture")
+_LORA_TAG: Final = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>", re.IGNORECASE)
+"""What AUTOMATIC1111's users and authors on Civitai write among trigger words; it is none."""
 _MATURE: Final = frozenset({"mature", "r", "x", "xxx", "explicit"})
 
 
@@ -109,7 +112,8 @@ def _version(versions: object, file_name: str) -> Mapping[str, Any] | None:
     for version in known:
         files = version.get("files")
         for file in files if isinstance(files, list) else []:
-            if isinstance(file, dict) and file.get("name") == file_name:
+            name = file.get("name") if isinstance(file, dict) else None
+            if isinstance(name, str) and name.casefold() == file_name.casefold():
                 return version
     return known[0] if len(known) == 1 else None
 
@@ -130,6 +134,7 @@ def _words(levels: list[_Level], wrong: list[str]) -> tuple[tuple[str, ...], tup
     typed = _text(levels, ("activationtext", "triggerphrase"), wrong)
     if words := _checked(typed.split(","), wrong):
         return words, ()
+    tags: tuple[str, ...] = ()
     for level in levels:
         said = level.get("trainedwords")
         if said is None:
@@ -139,15 +144,17 @@ def _words(levels: list[_Level], wrong: list[str]) -> tuple[tuple[str, ...], tup
         if not isinstance(said, list):
             wrong.append(f'"{level.written("trainedwords")}" ignored: it must be a list')
             continue
-        phrases = [word for word in (_word(one).strip(" ,\t\n") for one in said) if word]
+        tags = tags or _checked(_split(map(_word, filter(_is_tag, said[:50]))), [])
+        given = (_word(one).strip(" ,\t\n") for one in said if not _is_tag(one))
+        phrases = [word for word in given if word]
         # Phrases of several words are alternatives: one for each outfit of a character.
         several = len(phrases) > ALTERNATIVES or any("," in phrase for phrase in phrases)
         first = phrases[:1] if several else phrases
         used = _checked(_split(first), wrong)
         rest = [word for word in _split(phrases[len(first) : 50]) if word not in used]
         if used:
-            return used, _checked(rest, [])
-    return (), ()
+            return used, _checked([*rest, *(tag for tag in tags if tag not in used)], [])
+    return (), tags
 
 
 def _word(said: object) -> str:
@@ -156,13 +163,21 @@ def _word(said: object) -> str:
     return said if isinstance(said, str) else ""
 
 
+def _is_tag(said: object) -> bool:
+    """Whether rgthree-comfy found a word among the training tags, and nowhere else."""
+    return isinstance(said, dict) and bool(
+        said.get("metadata") and not said.get("civitai") and not said.get("user")
+    )
+
+
 def _split(phrases: Iterable[str]) -> list[str]:
     return [word for phrase in phrases for word in phrase.split(",")]
 
 
 def _checked(words: Iterable[str], wrong: list[str]) -> tuple[str, ...]:
     """The words that may be trigger words, each once."""
-    cleaned = filter(None, (clean_line(word, len(word)) for word in words))
+    bare = (_LORA_TAG.sub("", word) for word in words)
+    cleaned = filter(None, (clean_line(word, len(word)) for word in bare))
     fine = []
     for word in dict.fromkeys(cleaned):
         if problem := _problem(trigger_words=(word,)):
@@ -187,7 +202,7 @@ def _weight(levels: list[_Level], wrong: list[str]) -> float | None:
     for level in levels:
         for field in _WEIGHTS:
             said = level.get(field)
-            if field == "loradefaultweight" and isinstance(said, str):
+            if isinstance(said, str):
                 said = _number(said)  # as SwarmUI writes it
             if said and (weight := _sound(said, level.written(field), wrong)) is not None:
                 return weight

@@ -30,7 +30,8 @@ from catalog.weight_files.peft_config import (
     read_configs,
 )
 from catalog.weight_files.refusal import Refusal, with_article
-from catalog.weight_files.unsupported import UNSUPPORTED, unsupported_kind
+from catalog.weight_files.tensor_names import split
+from catalog.weight_files.unsupported import UNSUPPORTED
 
 __all__ = [
     "ALL_PARTS",
@@ -61,6 +62,6 @@ __all__ = [
     "paired_facts",
     "read_configs",
     "read_header",
-    "unsupported_kind",
+    "split",
     "with_article",
 ]

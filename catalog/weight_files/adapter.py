@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from catalog.lines import clean_line
 from catalog.weight_files import algorithms, base_models, training
 from catalog.weight_files.algorithms import (
     BOFT,
@@ -30,18 +31,20 @@ from catalog.weight_files.embedding import (
     BUNDLE,
     EMBEDDING,
     bundled_tokens,
-    is_bare_embedding,
+    is_embedding,
 )
 from catalog.weight_files.parts import model_kind
 from catalog.weight_files.peft_config import OFT, Configs
+from catalog.weight_files.tensor_names import split
 from catalog.weight_files.unsupported import unsupported_kind
 
 RANK_MAX: Final = 4096
+_NAME_SHOWN: Final = 60
 
 _ALGORITHM_OF_PART: Final = {
     **dict.fromkeys(("lora_down", "lora_up", "lora_A", "lora_B"), LORA),
     "lora_mid": LOCON,
-    **dict.fromkeys(("dora_scale", "lora_magnitude_vector"), DORA),
+    **dict.fromkeys(("dora_scale", "lora_magnitude_vector", "magnitude"), DORA),
     **dict.fromkeys(
         ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"), LOHA
     ),
@@ -86,7 +89,8 @@ class AdapterFacts:
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
     bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
-    other: what the file is if it is no adapter at all: "VAE", "SDXL checkpoint" …
+    other: what the file is if it is no adapter that can be read: "VAE", "SDXL checkpoint", "adapter
+        with unknown tensors (…)".
     output_name: what the trainer called the file, "" if it does not say.
     """
 
@@ -159,7 +163,7 @@ def adapter_facts(
     if any(config.method == OFT for config in configs.values()):
         found.add(DIAG_OFT)
     kind = unsupported_kind(strange, configs)
-    if not kind and not found and is_bare_embedding(shapes):
+    if not kind and not found and is_embedding(shapes):
         kind = EMBEDDING
     structure = base_models.of_tensors(shapes, readers)
     return AdapterFacts(
@@ -173,9 +177,24 @@ def adapter_facts(
         weight=training.weight(metadata),
         title=training.title(metadata),
         bundled=bundled_tokens(shapes) if bundle else (),
-        other="" if found or kind == EMBEDDING else model_kind(shapes),
+        other=("" if found or kind == EMBEDDING else model_kind(shapes))
+        or ("" if kind else _unknown_tensor(shapes, configs)),
         output_name=training.output_name(metadata),
     )
+
+
+def _unknown_tensor(shapes: Shapes, configs: Configs) -> str:
+    """What a file is that the engine refuses for the name of a tensor; "" if there is none."""
+    biases = any(config.biases for config in configs.values())
+    for name in shapes:
+        if name.startswith(BUNDLE):
+            continue
+        where = split(name, biases=biases)
+        # A weight is one of (IA)³'s only if its axis is told.
+        alone = where and where[1] == "weight" and f"{name[:-6]}on_input" not in shapes
+        if where is None or alone:
+            return f"adapter with unknown tensors ({clean_line(name, _NAME_SHOWN)})"
+    return ""
 
 
 def _unusual(module: str, part: str, *, named: bool) -> tuple[str, str]:

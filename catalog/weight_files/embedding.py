@@ -12,6 +12,7 @@ as a text encoder's token embeddings, for SDXL one set for each of its two encod
 In a LoRA, `bundle_emb.TOKEN.` precedes these names (LyCORIS, OneTrainer).
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -79,7 +80,7 @@ def embedding_facts(header: Header, *, surely: bool = False) -> EmbeddingFacts |
     surely: it lies where only embeddings belong, so a tensor of any name and width may be one.
     """
     bare = _bare(header.shapes, surely=surely)
-    if not bare and not all(map(_is_known, header.shapes)):
+    if not bare and not _has_known_names(header.shapes):
         return None
     facts = _judged(header.shapes, header.dtypes, bare)
     only = clean_line(next(iter(header.shapes)), TRIGGER_MAX) if len(bare) == 1 else ""
@@ -123,9 +124,9 @@ def bundled_embeddings(header: Header) -> dict[str, EmbeddingFacts]:
     return found
 
 
-def is_bare_embedding(shapes: Shapes) -> bool:
-    """Whether a file has nothing but one or two tensors that are named after a token."""
-    return bool(_bare(shapes, surely=False))
+def is_embedding(shapes: Shapes) -> bool:
+    """Whether `embedding_facts` takes a file for an embedding, wherever it lies."""
+    return bool(_bare(shapes, surely=False)) or _has_known_names(shapes)
 
 
 def bundled_tokens(shapes: Shapes) -> tuple[str, ...]:
@@ -147,6 +148,12 @@ def _split(name: str) -> tuple[str, str]:
     if dot and tail == "string_to_param":
         return head, f"{tail}.{part}"
     return token, part
+
+
+def _has_known_names(shapes: Shapes) -> bool:
+    """Whether the file has an embedding's tensors, and else only numbers such as `step`."""
+    others = [shape for name, shape in shapes.items() if not _is_known(name)]
+    return len(others) < len(shapes) and all(math.prod(shape) == 1 for shape in others)
 
 
 def _is_known(name: str) -> bool:
@@ -182,7 +189,10 @@ def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) ->
     if any(map(_T5.fullmatch, others)):
         base = "SD 3"
     flaw = ""
-    if any(len(shape) not in (1, 2) for shape in made) or 0 in (*rows, *widths):
+    axes = max(map(len, made))
+    if axes > 2:
+        flaw = f"an embedding of {axes}-dimensional tensors"
+    elif 0 in (*rows, *widths):
         flaw = "an embedding without vectors"
     elif rows[0] != rows[1]:
         flaw = f"an embedding with {rows[0]} and {rows[1]} vectors for the two text encoders"

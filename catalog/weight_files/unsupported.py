@@ -42,7 +42,7 @@ UNSUPPORTED: Final = tuple(dict.fromkeys((*(kind for kind, _ in _KINDS), *CONFIG
 def unsupported_kind(tensors: Iterable[str], configs: Configs) -> str | None:
     """The kind of file that the tensor names or the configurations reveal, if it cannot be applied.
 
-    Both the catalog and the engine use this, so the engine accepts what the catalog offers.
+    tensors: names that are not those of a kind that can.
     """
     if stated := next((c.unsupported for c in configs.values() if c.unsupported), None):
         return stated

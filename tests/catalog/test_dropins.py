@@ -234,7 +234,7 @@ class TestSidecar:
             ([], "ignored: it is not a JSON object"),
             (b" " * (SIDECAR_MAX + 1), f"ignored: it is larger than {SIDECAR_MAX} bytes"),
             ({"preferred weight": 9}, '"preferred weight" ignored: it must be from -5 to 5, got 9'),
-            ({"preferred weight": "1"}, '"preferred weight" ignored: it must be a number'),
+            ({"preferred weight": "strong"}, '"preferred weight" ignored: it must be a number'),
             ({"preferred weight": True}, '"preferred weight" ignored: it must be a number'),
             (b'{"preferred weight": NaN}', '"preferred weight" ignored: it must be a number'),
             (b'{"preferred weight": 1e999}', '"preferred weight" ignored: it must be a number'),

@@ -157,6 +157,52 @@ def test_phrases_are_alternatives_and_only_the_first_is_added(with_ink: Home) ->
     assert ink(with_ink).trigger_words == ("artist 0",)
 
 
+def test_training_tags_are_suggestions_and_no_trigger_words(with_ink: Home) -> None:
+    """rgthree-comfy keeps both in one list, and says where each is from."""
+    tags = [{"word": "1girl", "count": 90, "metadata": True}, {"word": "smile", "metadata": True}]
+    beside(with_ink, "rgthree-info.json", {"trainedWords": tags})
+    read = with_ink.read()
+    assert read.adapters["ink"].trigger_words == ()
+    assert read.adapter_facts["ink"].tags == ("1girl", "smile")
+    both = [*tags, {"word": "sumi-e", "civitai": True, "metadata": True, "count": 99}]
+    beside(with_ink, "rgthree-info.json", {"trainedWords": both})
+    read = with_ink.read()
+    assert read.adapters["ink"].trigger_words == ("sumi-e",)
+    assert read.adapter_facts["ink"].tags == ("1girl", "smile")
+    beside(with_ink, "rgthree-info.json", {"trainedWords": tags})
+    beside(with_ink, "civitai.info", {"trainedWords": ["inkwash"]})
+    assert ink(with_ink).trigger_words == ("inkwash",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"activation text": "<lora:ink:0.8> inkwash, (sumi-e:1.2),"},
+        {"trainedWords": ["<lora:ink_v1.0:1>, inkwash", "(sumi-e:1.2) <lyco:x:1>"]},
+    ],
+)
+def test_a_tag_that_applies_a_lora_is_no_trigger_word(
+    with_ink: Home, said: dict[str, object]
+) -> None:
+    beside(with_ink, "json", said)
+    words = ink(with_ink).trigger_words
+    assert words in {("inkwash", "(sumi-e:1.2)"), ("inkwash",)}
+
+
+def test_a_weight_may_be_text(with_ink: Home) -> None:
+    beside(with_ink, "json", {"preferred weight": "0.8"})
+    assert ink(with_ink).default_weight == 0.8
+
+
+def test_the_case_of_a_files_name_does_not_matter(with_ink: Home) -> None:
+    versions = [
+        {"trainedWords": ["old"], "files": [{"name": "else.safetensors"}]},
+        {"trainedWords": ["inkwash"], "files": [{"name": "Ink.SafeTensors"}]},
+    ]
+    beside(with_ink, "civitai.info", {"modelVersions": versions})
+    assert ink(with_ink).trigger_words == ("inkwash",)
+
+
 def test_of_several_versions_the_one_with_the_file_counts(with_ink: Home) -> None:
     versions = [{"trainedWords": [word], "files": [{"name": word}]} for word in ("a", "b")]
     beside(with_ink, "json", {"name": "Ink Wash", "modelVersions": versions})

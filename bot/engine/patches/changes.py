@@ -97,7 +97,8 @@ def magnitude_axis(magnitude: Shape, target: Shape, *, of_rows: bool) -> int:
     number = max(magnitude, default=0)
     alone = all(side in (1, number) for side in magnitude) and magnitude.count(number) == 1
     if alone and len(target) > 1:
-        if number == target[0] and (of_rows or magnitude[0] == number):
+        only_rows = of_rows or target[0] != target[1]
+        if number == target[0] and (only_rows or magnitude[0] == number):
             return 0
         if number == target[1] and not of_rows and len(magnitude) > 1 and magnitude[1] == number:
             return 1

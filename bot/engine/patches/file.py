@@ -27,6 +27,7 @@ from bot.engine.patches.scales import Scales
 from bot.engine.subject import Subject, public
 from catalog.weight_files import (
     LOKR,
+    UNSUPPORTED,
     BadConfig,
     Configs,
     Header,
@@ -34,7 +35,6 @@ from catalog.weight_files import (
     adapter_facts,
     read_configs,
     read_header,
-    unsupported_kind,
 )
 
 FILE_LIMIT: Final = 8 * 2**30
@@ -88,8 +88,8 @@ def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
         raise subject.failed("adapter.bad_config", reason=str(error)) from None
     except OSError:
         raise subject.failed("adapter.missing", path=public(str(path))) from None
-    kind = unsupported_kind(header.shapes, configs)
-    if kind:
+    kind = adapter_facts(header.shapes, header.metadata, configs).algorithm
+    if kind in UNSUPPORTED:
         raise subject.failed("adapter.unsupported", kind=kind)
     return header, configs
 
@@ -157,7 +157,9 @@ class _Reader:
     def matches_nothing(self) -> Exception:
         if base := self._base_model():
             return self._other_base(base)
-        return self._subject.failed("adapter.matches_nothing", tensors=len(self._header.shapes))
+        shapes = self._header.shapes
+        example = next(name for name in shapes)[:100]
+        return self._subject.failed("adapter.matches_nothing", tensors=len(shapes), example=example)
 
     def _other_base(self, base: str) -> Exception:
         return self._subject.failed("adapter.other_base", family=base, total=self._total)

@@ -8,9 +8,9 @@ from typing import Final
 from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import Algorithm, MalformedError, Shape
 from bot.engine.patches.changes import magnitude_axis
-from bot.engine.patches.names import Spellings, Target, split
+from bot.engine.patches.names import Spellings, Target
 from bot.engine.subject import Subject
-from catalog.weight_files import BUNDLE, Header
+from catalog.weight_files import BUNDLE, Header, split
 
 ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
     algorithms.LoRA,
@@ -174,10 +174,22 @@ def plan_of(module: Module, target: Target, header: Header) -> Plan:
     if "magnitude" in shapes:
         if algorithm not in _SCALED:
             raise MalformedError
-        of_rows = "lora_magnitude_vector" in module.roles["magnitude"]
+        of_rows = _is_of_peft(module.roles)
         axis = magnitude_axis(shapes["magnitude"], target.shape, of_rows=of_rows)
     lacks_bias = bool(biases) and not target.has_bias
     return Plan(module.name, module.roles, target, algorithm, rank, used, lacks_bias, axis)
+
+
+def _is_of_peft(roles: Mapping[str, str]) -> bool:
+    """Whether a magnitude has the shape that peft gives it, whatever it is called.
+
+    diffusers' converter to kohya's names renames it, and leaves a dot in its module's name that
+    those of the factors have not got.
+    """
+    magnitude = roles["magnitude"]
+    module = magnitude.partition(".dora_scale")[0]
+    factor = roles.get("down", f"{module}.")
+    return "lora_magnitude_vector" in magnitude or not factor.startswith(f"{module}.")
 
 
 def _used(

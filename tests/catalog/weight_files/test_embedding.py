@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.weight_files import (
+    EMBEDDING,
     EmbeddingFacts,
     Header,
     adapter_facts,
@@ -94,11 +95,11 @@ USELESS: dict[str, tuple[Shapes, tuple[str, str]]] = {
         {"clip_l": (0, 768), "clip_g": (0, 1280)},
         ("SDXL", "an embedding without vectors"),
     ),
-    "no axes": ({"clip_l": (), "clip_g": ()}, ("", "an embedding without vectors")),
     "three axes": (
         {"clip_l": (1, 4, 768), "clip_g": (1, 4, 1280)},
-        ("SDXL", "an embedding without vectors"),
+        ("SDXL", "an embedding of 3-dimensional tensors"),
     ),
+    "no axes": ({"clip_l": (), "clip_g": ()}, ("", "an embedding without vectors")),
 }
 
 
@@ -116,6 +117,26 @@ def test_integers_are_no_vectors() -> None:
 def test_what_else_is_in_a_usable_file_is_told() -> None:
     shapes = {"clip_l": (1, 768), "clip_g": (1, 1280), "clip_g_out": (1, 1280)}
     assert told(shapes).unused == ("clip_g_out",)
+
+
+def test_numbers_beside_the_vectors_do_no_harm() -> None:
+    """AUTOMATIC1111 keeps some, and converters carry them over."""
+    shapes: Shapes = {"clip_l": (1, 768), "clip_g": (1, 1280), "step": (1,), "sd_version": ()}
+    assert (told(shapes).flaw, told(shapes).unused) == ("", ("step", "sd_version"))
+
+
+@pytest.mark.parametrize("shapes", [{"step": ()}, {"step": (), "x": (1, 1), "y": (1,)}])
+def test_numbers_alone_are_no_embedding(shapes: Shapes) -> None:
+    assert embedding_facts(header(shapes)) is None
+
+
+@pytest.mark.parametrize("first", ["text_encoder", "text_encoder_0", "text_encoder_1", "clip_l"])
+def test_the_catalog_of_loras_sees_the_same_embeddings(first: str) -> None:
+    second = {"clip_l": "clip_g", "text_encoder_0": "text_encoder_1"}.get(first, "text_encoder_2")
+    shapes = {first: (2, 768), second: (2, 1280), "step": (1,)}
+    assert told(shapes).flaw == ""
+    facts = adapter_facts(shapes, {})
+    assert (facts.algorithm, facts.other) == (EMBEDDING, "")
 
 
 def test_the_name_of_the_only_tensor_is_the_word_to_type() -> None:

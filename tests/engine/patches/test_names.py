@@ -17,6 +17,10 @@ from hypothesis import strategies as st
         ("a.to_q.lora_magnitude_vector.weight", "a.to_q", "magnitude"),
         ("a.to_q.lora_magnitude_vector.default.weight", "a.to_q", "magnitude"),
         ("a.to_q.dora_scale", "a.to_q", "magnitude"),
+        ("a.to_q.magnitude", "a.to_q", "magnitude"),
+        ("unet.a.attn1.processor.to_q_lora.alpha", "unet.a.attn1.processor.to_q", "alpha"),
+        ("t.mlp.fc1.lora_linear_layer.alpha", "t.mlp.fc1", "alpha"),
+        ("t.proj_in.lora.alpha", "t.proj_in", "alpha"),
         ("unet.a.attn1.processor.to_q_lora.down.weight", "unet.a.attn1.processor.to_q", "down"),
         ("t.mlp.fc1.lora_linear_layer.up.weight", "t.mlp.fc1", "up"),
         ("t.proj_in.lora.up.weight", "t.proj_in", "up"),
@@ -29,14 +33,14 @@ from hypothesis import strategies as st
     ],
 )
 def test_a_tensor_has_a_module_and_a_role(tensor: str, module: str, role: str) -> None:
-    from bot.engine.patches.names import split
+    from catalog.weight_files import split
 
     assert split(tensor) == (module, role)
 
 
 @pytest.mark.parametrize("tensor", ["", "alpha", "weight", "m.bias", "m.lora_A", "m.set_weight"])
 def test_other_tensors_have_none(tensor: str) -> None:
-    from bot.engine.patches.names import split
+    from catalog.weight_files import split
 
     assert split(tensor) is None
 
@@ -60,7 +64,7 @@ MODULES = st.lists(st.text("abqlor_01", min_size=1, max_size=8), min_size=1, max
 def test_every_spelling_of_a_role_leaves_the_module_as_it_is(
     module: str, role: str, data: st.DataObject
 ) -> None:
-    from bot.engine.patches.names import split
+    from catalog.weight_files import split
 
     spelling = data.draw(st.sampled_from(SPELLINGS[role]))
     assert split(module + spelling) == (module, role)
@@ -70,7 +74,7 @@ def test_every_spelling_of_a_role_leaves_the_module_as_it_is(
 @settings(deadline=None)
 @given(st.text(".abw_lora_A0weightdownpB", max_size=40))
 def test_no_name_breaks_the_grammar(tensor: str) -> None:
-    from bot.engine.patches.names import split
+    from catalog.weight_files import split
 
     where = split(tensor)
     assert where is None or tensor.removeprefix("base_model.model.").startswith(where[0])

@@ -129,7 +129,12 @@ def catalogued(path: Path) -> AdapterFacts:
 
 
 @pytest.mark.parametrize(
-    "tensor", [f"{NAME}.set_weight", f"{NAME}.down.weight", f"{NAME}.lora_C.weight", "weight"]
+    "tensor",
+    [
+        *(f"{NAME}.{end}" for end in ("diff.weight", "lora_A", "lora_A.b.c.weight", "set_weight")),
+        *(f"{NAME}.{end}" for end in ("down.weight", "lora_C.weight", "lora_down.x.weight")),
+        *("unet.conv_in.weight", "weight"),
+    ],
 )
 def test_a_tensor_of_no_known_kind_is_named(
     known: dict[str, Any], tmp_path: Path, tensor: str
@@ -137,6 +142,9 @@ def test_a_tensor_of_no_known_kind_is_named(
     tensors = {**kohya(NAME, SHAPE), **one(tensor)}
     failure = refused(save(tmp_path / "x.safetensors", tensors), known)
     assert (failure.code, failure.params["tensor"]) == ("adapter.unknown_tensor", tensor)
+    why = misfit(catalogued(tmp_path / "x.safetensors"), [SDXL], vouched=True)
+    assert why is not None, "it would be offered"
+    assert tensor[:60] in why.found
 
 
 FLUX = "lora_unet_double_blocks_0_img_attn_proj"

@@ -58,11 +58,17 @@ def _unet_names(path: str, layers: int) -> Iterator[str]:
 _TEXT_PREFIXES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "text_encoder": (
         ("lora_te1", "lora_te"),
-        ("text_encoder", "clip_l", "text_encoders.clip_l.transformer"),
+        (
+            *("text_encoder", "clip_l", "clip_l.transformer", "text_encoders.clip_l"),
+            *("text_encoders.clip_l.transformer", "conditioner.embedders.0.transformer"),
+        ),
     ),
     "text_encoder_2": (
         ("lora_te2",),
-        ("text_encoder_2", "clip_g", "text_encoders.clip_g.transformer"),
+        (
+            *("text_encoder_2", "clip_g", "clip_g.transformer", "text_encoders.clip_g"),
+            "text_encoders.clip_g.transformer",
+        ),
     ),
 }
 """Text encoder → its prefixes before paths with underscores, and before paths with dots."""

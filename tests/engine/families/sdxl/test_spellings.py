@@ -23,6 +23,7 @@ PREFIXES = {
         *("module.", "unet.module.", "module.unet.", "_orig_mod.", "unet._orig_mod."),
         *("unet._orig_mod.base_model.model.", "module._orig_mod.unet.", "lora_unet__orig_mod_"),
         *("_fsdp_wrapped_module.", "base_model.model.diffusion_model.", "lora_unet_module."),
+        "lycoris_unet_",
     ),
     "text_encoder": (
         *("lora_te1_", "lora_te1.", "lora_te_", "text_encoder.", "text_encoder_", "clip_l."),
@@ -30,6 +31,8 @@ PREFIXES = {
         *("base_model.model.text_encoder.", "text_encoder.module.", "module.text_encoder."),
         *("_orig_mod.text_encoder.", "text_encoder._orig_mod.", "lora_te1__orig_mod_"),
         *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
+        *("clip_l.transformer.", "text_encoders.clip_l.", "conditioner.embedders.0.transformer."),
+        *("lora_text_encoder_", "lycoris_text_encoder_"),
     ),
     "text_encoder_2": (
         *("lora_te2_", "lora_te2.", "text_encoder_2.", "text_encoder_2_", "clip_g."),
@@ -37,8 +40,11 @@ PREFIXES = {
         *("base_model.model.text_encoder_2.", "text_encoder_2.module."),
         *("_orig_mod.text_encoder_2.", "text_encoder_2._orig_mod.", "lora_te2__orig_mod_"),
         *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
+        *("clip_g.transformer.", "text_encoders.clip_g.", "lora_text_encoder_2_"),
+        "lycoris_text_encoder_2_",
     ),
 }
+HOLDERS = ("self.", "network.", "state_dict.", "trainer.student.", "module.model.")
 PATHS = {
     "unet": (UNET, sgm_path(UNET, 2), CONVOLUTION, sgm_path(CONVOLUTION, 2)),
     "text_encoder": (TEXT, f"text_model.{TEXT}"),
@@ -50,6 +56,10 @@ NAMES = [
     for path in paths
     for prefix in PREFIXES[part]
     for spelled in {prefix + path: 0, (prefix + path).replace(".", "_"): 0}
+] + [
+    (part, paths[0], f"{holder}{part}.{paths[0]}")
+    for part, paths in PATHS.items()
+    for holder in HOLDERS
 ]
 SHAPES = {"text_encoder": (32, 32), "text_encoder_2": (48, 48)}
 
@@ -97,6 +107,22 @@ def test_every_spelling_is_the_module(
     assert adapter_facts(header.shapes, header.metadata).algorithm == (
         "LoCon + DoRA" if len(shape) > 2 else "DoRA"
     )
+
+
+@pytest.mark.parametrize("path", [CONVOLUTION, "down_blocks.2.resnets.0.conv2"])
+def test_a_convolutions_magnitude_that_diffusers_renamed_is_of_its_rows(
+    known: dict[str, Any], tmp_path: Path, path: str
+) -> None:
+    """The second has as many rows as columns, so that only its name tells."""
+    shape = known[f"unet.{path}"].shape
+    head, _, tail = f"lora_unet.{path}".rpartition(".")
+    tensors = lora(f"{head}.{tail}".replace(".", "_"), shape)
+    magnitude = torch.rand(1, shape[0], 1, 1) + 0.5
+    tensors[f"{head.replace('.', '_')}.{tail}.dora_scale"] = magnitude
+    (change,) = read(save(tmp_path / "x.safetensors", tensors), known).changes
+    base = torch.randn(shape)
+    norms = (base + change.delta(base)).flatten(1).norm(dim=1)
+    assert (norms - magnitude.flatten()).abs().max() <= 1e-4
 
 
 MAGNITUDES = (
