@@ -7,10 +7,9 @@ from typing import Any
 import aiohttp
 import discord
 
-from bot.chat.copies import AnsweredElsewhere
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
-from bot.errors import Refused
+from bot.errors import AnsweredElsewhere, Refused
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, NewJob
 from catalog import Catalog

@@ -9,9 +9,8 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.chat.copies import AnsweredElsewhere
 from bot.chat.ui.markdown import plain
-from bot.errors import StoreError, UserError
+from bot.errors import AnsweredElsewhere, StoreError, UserError
 from bot.log import traceback_without
 from bot.texts.language import Say, Texts
 
