@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import discord
@@ -15,6 +15,9 @@ from bot.log import traceback_without
 from bot.texts.language import Say, Texts
 
 log = logging.getLogger(__name__)
+
+UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+"""What a call to Discord raises when it is refused, or Discord is unavailable."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
@@ -55,12 +58,12 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
             # The "thinking" message is public, and so would be an answer that replaces it.
-            with contextlib.suppress(discord.NotFound):
+            with contextlib.suppress(*UNREACHABLE):
                 await interaction.delete_original_response()
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True)
         else:
             await interaction.response.send_message(text, ephemeral=True)
-    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
+    except UNREACHABLE as failure:
         # The user cannot be told: the interaction has expired, or Discord is unavailable.
         log.info("cannot tell a user about an error: %s", type(failure).__name__)

@@ -15,6 +15,7 @@ from bot.chat.errors import answer_error, sentence
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
+from tests.chat.delivery.discord_fakes import http_error
 
 TEXTS = Texts.read()
 SAY = TEXTS.speaker()
@@ -143,6 +144,17 @@ class TestAnswering:
         interaction: Any = FakeInteraction(deferred=True)
         await answer_error(interaction, Refused("model.none"), TEXTS)
         assert [way for way, _ in interaction.told] == ["delete", "followup"]
+
+    @pytest.mark.parametrize("failure", [http_error(403, 50001), http_error(404, 10008), OSError()])
+    async def test_if_that_fails_it_is_told_all_the_same(self, failure: Exception) -> None:
+        interaction: Any = FakeInteraction(deferred=True)
+
+        async def fail() -> None:
+            raise failure
+
+        interaction.delete_original_response = fail
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+        assert [way for way, _ in interaction.told] == ["followup"]
 
     @pytest.mark.parametrize("deferred", [False, True])
     @pytest.mark.parametrize(

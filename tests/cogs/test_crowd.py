@@ -19,7 +19,7 @@ PEOPLE, ROOM = 500, 45
 
 
 def is_refusal(call: Call) -> bool:
-    return "delete_after" in call.sent
+    return "embed" not in call.sent
 
 
 async def test_a_blocked_person_costs_nothing(tmp_path: Path) -> None:

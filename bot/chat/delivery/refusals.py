@@ -26,6 +26,8 @@ class Refusal(Enum):
 
 ACKNOWLEDGED: Final = 40060
 """The code for an interaction that has been answered already."""
+NO_HISTORY: Final = 160002
+"""The code for a reply by someone who may not read the message history."""
 
 _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
     Refusal.CLOSED: frozenset(
@@ -67,7 +69,7 @@ _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
             50178,  # the account must be verified first
             50278,  # no server in common with this user
             60003,  # two-factor authentication is required
-            160002,  # no reply without reading the message history
+            NO_HISTORY,
             160005,  # the thread is locked
             400001,  # the server may not upload files
         }

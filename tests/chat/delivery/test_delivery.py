@@ -156,6 +156,15 @@ class TestAcknowledging:
         assert sent.sent["reference"].fail_if_not_exists is False
         assert origin_of(await desk.store.job(ticket.job.id)).message_id == sent.message_id
 
+    async def test_where_it_may_not_be_a_reply_it_is_a_message(self, desk: Desk) -> None:
+        ticket = await desk.accepted(in_channel(user_id=9, reply_to=300))
+        message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
+        desk.world.refuse("send", http_error(403, 160002))
+        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+        assert desk.world.ways() == ["send", "send"]
+        assert "reference" not in desk.last("send").sent
+        assert pinged(desk.last("send")) == [9]
+
     async def test_a_reply_that_is_refused_raises(self, desk: Desk) -> None:
         ticket = await desk.accepted(in_channel(reply_to=300))
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
