@@ -24,6 +24,9 @@ STRIP_PIXELS: Final = 1_000_000
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_FRAME: Final = b"ANMF"
+_END: Final = b"IEND"
+_USED: Final = (b"tRNS", b"eXIf")
+"""Chunks that a reader of PNG may ignore, but that this one uses."""
 _TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 _TURNING: Final = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 """Keywords of the texts with XMP, and with Exif as ImageMagick writes it."""
@@ -77,10 +80,10 @@ def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
 
 
 def _taken_apart(data: bytes) -> tuple[bytes, bytes]:
-    """A PNG without what Pillow rejects files for if it is large, and its colour profile.
+    """A PNG with only what its pixels and their orientation need, and its colour profile.
 
-    That is the profile, and all texts but those that may tell the orientation: an editor of graphs
-    writes megabytes of them into each image.
+    Pillow rejects files for much of the rest: for texts and profiles that are long, as those of
+    ComfyUI's graphs, and for damage where it does not matter.
     """
     kept, profile = [_PNG], b""
     at = len(_PNG)
@@ -90,10 +93,17 @@ def _taken_apart(data: bytes) -> tuple[bytes, bytes]:
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
         if kind == b"iCCP":
             profile = profile or _inflated(data[at + 8 : end - 4].partition(b"\0")[2][1:])
-        elif kind not in _TEXTS or _may_turn(kind, data[at + 8 : max(at + 8, end - 4)]):
+        elif _is_needed(kind, data[at + 8 : max(at + 8, end - 4)]):
             kept.append(data[at:end])
+        if kind == _END:
+            return b"".join(kept), profile
         at = end
     raise ValueError(f"more than {CHUNKS_MAX} chunks")
+
+
+def _is_needed(kind: bytes, body: bytes) -> bool:
+    critical = kind[:1].isupper()
+    return critical or kind in _USED or (kind in _TEXTS and _may_turn(kind, body))
 
 
 def _may_turn(kind: bytes, text: bytes) -> bool:

@@ -402,3 +402,12 @@ def test_profiles_are_taken_out_in_time_in_proportion_to_the_file() -> None:
         return decoding._taken_apart(text.encode("latin-1"))
 
     assert not grows_too_much(read, make)
+
+
+@pytest.mark.parametrize("kind", [b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"tIME"])
+async def test_damage_to_what_its_pixels_do_not_need_does_not_matter(
+    inputs: Inputs, kind: bytes
+) -> None:
+    sound = png(8, 2, bytes(RED + BLUE))
+    damaged = png(8, 2, bytes(RED + BLUE), chunk(kind, b"")[:-1] + b"?") + bytes(1_000_000)
+    assert await inputs.keep(damaged) == await inputs.keep(sound)
