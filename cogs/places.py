@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import discord
 
 from bot.chat.delivery import Delivery
@@ -94,15 +93,8 @@ def postponing(
     async def postpone() -> None:
         try:
             await delivery.defer(interaction)
-        except (
-            AnsweredElsewhere,
-            discord.HTTPException,
-            aiohttp.ClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
-            # The job goes on: its result does not need the answer, and the acknowledgement finds
-            # out, too, if another copy has answered.
-            log.warning("cannot postpone an answer: %s", type(error).__name__)
+        except AnsweredElsewhere:
+            # The acknowledgement finds that out, too, and ends the job.
+            log.info("interaction %d: cannot postpone its answer", interaction.id)
 
     return postpone

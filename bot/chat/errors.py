@@ -53,7 +53,12 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)
-        log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
+        if isinstance(error, discord.HTTPException | aiohttp.ClientError):
+            code = getattr(error, "code", None)
+            kind = type(error).__name__
+            log.error("incident %s: Discord refused a call: %s (code %s)", incident, kind, code)
+        else:
+            log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
         text = say("error.unexpected", id=incident)
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:

@@ -133,6 +133,15 @@ class TestAnswering:
         assert "canarybird" not in caplog.text
         assert text.split("`")[1] != (await answered(RuntimeError())).split("`")[1]
 
+    @pytest.mark.parametrize("error", [http_error(400, 50035), aiohttp.ServerDisconnectedError()])
+    async def test_a_refusal_by_discord_is_one_line_in_the_log(
+        self, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        incident = (await answered(invoked(error))).split("`")[1]
+        [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
+        assert incident in record.getMessage()
+        assert "\n" not in record.getMessage()
+
     @pytest.mark.parametrize(("done", "way"), [(False, "response"), (True, "followup")])
     async def test_it_answers_by_the_way_that_is_open(self, done: bool, way: str) -> None:
         interaction = FakeInteraction(done=done)

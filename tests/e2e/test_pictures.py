@@ -260,3 +260,13 @@ async def test_nor_does_one_that_is_refused_for_the_image_beside_it(shared: Bot,
         )
         assert "reference: " in (await asked.wait_followup()).content
         await until(lambda: {file.name for file in inputs.glob("*")} == before)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 50035), (403, 50001)])
+async def test_a_picture_that_cannot_be_deferred_is_painted_all_the_same(
+    shared: Bot, playground: Playground, ada: User, status: int, code: int
+) -> None:
+    playground.fail_next("POST", r"/interactions/.+/callback", status, code)
+    call = await ada.slash("imagine", prompt=CANARY, image=File("a.png", picture()))
+    await call.wait(lambda m: bool(m.attachments))
+    assert "incident" not in shared.log

@@ -17,7 +17,7 @@ from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import ChannelPost, MessageContent, Post, mention, only, send
-from bot.chat.delivery.refusals import ACKNOWLEDGED, Refusal, refusal, short
+from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.refused_reactions import Refusals, Told
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
@@ -96,15 +96,16 @@ class Delivery:
     async def defer(self, interaction: discord.Interaction) -> None:
         """Acknowledge a command whose answer takes longer.
 
-        Raises AnsweredElsewhere if another copy of the bot has answered it.
+        If Discord refuses, the command goes on: its result does not need the answer. Raises
+        AnsweredElsewhere if another copy of the bot has answered it.
         """
         try:
             await interaction.response.defer(thinking=True)
-        except discord.HTTPException as error:
-            await self._copies.check(interaction, error)
-            if error.code != ACKNOWLEDGED:
+        except Exception as error:
+            if refusal(error) is None:
                 raise
-            log.info("interaction %d: it was already deferred, by us", interaction.id)
+            await self._copies.check(interaction, error)
+            log.warning("interaction %d: not deferred: %s", interaction.id, short(error))
 
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
         """Answer a command with the job's place in the queue, and follow the job from there.

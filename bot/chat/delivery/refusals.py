@@ -24,8 +24,6 @@ class Refusal(Enum):
     REJECTED = auto()  # Discord considers the message itself invalid
 
 
-ACKNOWLEDGED: Final = 40060
-"""The code for an interaction that has been answered already."""
 NO_HISTORY: Final = 160002
 """The code for a reply by someone who may not read the message history."""
 
@@ -104,7 +102,7 @@ _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
             240000,  # harmful links
         }
     ),
-    Refusal.REJECTED: frozenset({ACKNOWLEDGED, 50006, 50035, 50046, 50109, 50110}),
+    Refusal.REJECTED: frozenset({40060, 50006, 50035, 50046, 50109, 50110}),
 }
 _MEANINGS: Final = {code: meaning for meaning, codes in _CODES.items() for code in codes}
 

@@ -156,6 +156,17 @@ class TestAcknowledging:
         assert sent.sent["reference"].fail_if_not_exists is False
         assert origin_of(await desk.store.job(ticket.job.id)).message_id == sent.message_id
 
+    @pytest.mark.parametrize("error", [http_error(400, 50035), http_error(403, 50001), OSError()])
+    async def test_a_command_that_cannot_be_deferred_goes_on(
+        self, desk: Desk, error: Exception
+    ) -> None:
+        async def defer(**_: object) -> None:
+            raise error
+
+        await desk.delivery.defer(
+            cast("Any", SimpleNamespace(id=1, response=SimpleNamespace(defer=defer)))
+        )
+
     async def test_where_it_may_not_be_a_reply_it_is_a_message(self, desk: Desk) -> None:
         ticket = await desk.accepted(in_channel(user_id=9, reply_to=300))
         message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
