@@ -51,6 +51,10 @@ class Refused(UserError):
     """A valid request that cannot be accepted now."""
 
 
+class AnsweredElsewhere(ImagenError):
+    """Another copy of the bot has answered a request, so it is not ours any more."""
+
+
 class JobFailed(UserError):
     """An accepted job that cannot be generated or delivered."""
 

@@ -16,6 +16,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
 from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.errors import InvalidRequest, UserError
+from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs, check_file
 from bot.queue import JobQueue
 from bot.request import (
@@ -31,7 +32,7 @@ from bot.request import (
     default_model,
     find_model,
 )
-from bot.store import discord_person
+from bot.store import Store, discord_person
 from bot.texts.language import Texts
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.places import asked_by, postponing, roles_of
@@ -55,6 +56,7 @@ class Imagine(commands.Cog):
         texts: Texts,
         catalog: LiveCatalog,
         queue: JobQueue,
+        store: Store,
         delivery: Delivery,
         inputs: Inputs,
         adapters_max: int,
@@ -62,6 +64,7 @@ class Imagine(commands.Cog):
         self._texts = texts
         self._catalog = catalog
         self._queue = queue
+        self._store = store
         self._delivery = delivery
         self._inputs = inputs
         self._adapters_max = adapters_max
@@ -118,14 +121,17 @@ class Imagine(commands.Cog):
         )
         request = self._compose(interaction, draft)
         new = asked_by(interaction, request)
-        async with self._queue.reserving(new):
+        async with (
+            self._queue.reserving(new),
+            holding(self._store, self._inputs) as keep,
+        ):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction)
                 draft = replace(
                     draft,
-                    image=await self._keep("image", image),
-                    reference=await self._keep("reference", reference),
+                    image=await self._fetch("image", image, keep),
+                    reference=await self._fetch("reference", reference, keep),
                 )
                 new = replace(new, request=self._compose(interaction, draft))
             postpone = postponing(interaction, self._delivery)
@@ -140,7 +146,9 @@ class Imagine(commands.Cog):
             adapters_max=self._adapters_max,
         )
 
-    async def _keep(self, field: str, attachment: discord.Attachment | None) -> Picture | None:
+    async def _fetch(
+        self, field: str, attachment: discord.Attachment | None, keep: Keep
+    ) -> Picture | None:
         """Download and store an attachment. Raises InvalidRequest if that fails."""
         if attachment is None:
             return None
@@ -150,7 +158,7 @@ class Imagine(commands.Cog):
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.warning("cannot download an attachment: %s", type(error).__name__)
             raise InvalidRequest(field, "picture.unreachable") from error
-        sha256 = await self._inputs.keep(data, field)
+        sha256 = await keep(data, field)
         return Picture(sha256, *await self._inputs.size(sha256))
 
     @imagine.autocomplete("model")
@@ -226,6 +234,7 @@ async def setup(bot: ImagenBot) -> None:
             texts=services.texts,
             catalog=backend.catalog,
             queue=backend.queue,
+            store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
             adapters_max=backend.settings.max_adapters,

@@ -4,13 +4,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import discord
 
-from bot.chat.copies import AnsweredElsewhere
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
-from bot.errors import Refused
+from bot.errors import AnsweredElsewhere, Refused
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, NewJob
 from catalog import Catalog
@@ -95,15 +93,8 @@ def postponing(
     async def postpone() -> None:
         try:
             await delivery.defer(interaction)
-        except (
-            AnsweredElsewhere,
-            discord.HTTPException,
-            aiohttp.ClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
-            # The job goes on: its result does not need the answer, and the acknowledgement finds
-            # out, too, if another copy has answered.
-            log.warning("cannot postpone an answer: %s", type(error).__name__)
+        except AnsweredElsewhere:
+            # The acknowledgement finds that out, too, and ends the job.
+            log.info("interaction %d: cannot postpone its answer", interaction.id)
 
     return postpone

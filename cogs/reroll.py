@@ -8,6 +8,8 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
+from bot.chat.delivery.refusals import Refusal, refusal, short
+from bot.chat.delivery.sender import NO_WAY
 from bot.chat.errors import sentence
 from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
@@ -23,6 +25,8 @@ from cogs.places import check_may_repeat, roles_of
 log = logging.getLogger(__name__)
 
 CANNOT_TELL = (discord.HTTPException, aiohttp.ClientError, OSError)
+NOT_THIS_MESSAGE = (Refusal.BLOCKED, Refusal.UNKNOWN, Refusal.REJECTED)
+"""Refusals of an acknowledgement after which the channel may still take another message."""
 
 
 class Reroll(commands.Cog):
@@ -63,7 +67,10 @@ class Reroll(commands.Cog):
             text = sentence(error, self._texts.speaker(asked.locale))
             await self._delivery.refuse(asked, text or "")
         except CANNOT_TELL as error:
-            log.warning("job %s: cannot reroll: %s", job.id, type(error).__name__)
+            log.warning("job %s: cannot reroll: %s", job.id, short(error))
+            if (meaning := refusal(error)) in NOT_THIS_MESSAGE:
+                text = self._texts.speaker(asked.locale)(NO_WAY[meaning])
+                await self._delivery.refuse(asked, text)
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:

@@ -20,6 +20,8 @@ from typing import Any, Final
 import aiohttp
 import discord
 
+from bot.errors import AnsweredElsewhere
+
 log = logging.getLogger(__name__)
 
 ALREADY_ANSWERED: Final = (40060, 10062)
@@ -35,10 +37,6 @@ SEEN: Final = (
     "you do not know where the other runs, reset the token"
 )
 _CALLBACK: Final = re.compile(r"/interactions/(\d+)/[^/]+/callback$")
-
-
-class AnsweredElsewhere(Exception):
-    """Another copy of the bot has answered this interaction, so it is not ours any more."""
 
 
 class Copies:

@@ -3,19 +3,21 @@
 import contextlib
 import logging
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import discord
 from discord import app_commands
 
-from bot.chat.copies import AnsweredElsewhere
 from bot.chat.ui.markdown import plain
-from bot.errors import StoreError, UserError
+from bot.errors import AnsweredElsewhere, StoreError, UserError
 from bot.log import traceback_without
 from bot.texts.language import Say, Texts
 
 log = logging.getLogger(__name__)
+
+UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+"""What a call to Discord raises when it is refused, or Discord is unavailable."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
@@ -51,17 +53,22 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)
-        log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
+        if isinstance(error, discord.HTTPException | aiohttp.ClientError):
+            code = getattr(error, "code", None)
+            kind = type(error).__name__
+            log.error("incident %s: Discord refused a call: %s (code %s)", incident, kind, code)
+        else:
+            log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
         text = say("error.unexpected", id=incident)
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
             # The "thinking" message is public, and so would be an answer that replaces it.
-            with contextlib.suppress(discord.NotFound):
+            with contextlib.suppress(*UNREACHABLE):
                 await interaction.delete_original_response()
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True)
         else:
             await interaction.response.send_message(text, ephemeral=True)
-    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
+    except UNREACHABLE as failure:
         # The user cannot be told: the interaction has expired, or Discord is unavailable.
         log.info("cannot tell a user about an error: %s", type(failure).__name__)

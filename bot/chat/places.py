@@ -19,13 +19,19 @@ def age_restricted(channel: Any) -> bool:
 
 
 def permissions_in(channel: Any, member: discord.Member) -> discord.Permissions:
-    """What `member` may do in the channel or thread, timeouts included; nothing if unknown."""
+    """What `member` may do in the channel or thread, timeouts included; nothing if unknown.
+
+    The messages of a voice channel are only for those who may join it (docs, resources/message).
+    """
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return discord.Permissions.none()
     try:
-        return channel.permissions_for(member)
+        found = channel.permissions_for(member)
     except discord.ClientException:  # the thread's channel is not known
         return discord.Permissions.none()
+    if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not found.connect:
+        return discord.Permissions.none()
+    return found
 
 
 def sees(channel: Any, permissions: discord.Permissions, user_id: int) -> bool:

@@ -12,8 +12,9 @@ import discord
 from discord import app_commands
 from discord.app_commands import CommandInvokeError
 
-from bot.chat.copies import AnsweredElsewhere, Copies
+from bot.chat.copies import Copies
 from bot.chat.errors import answer_error
+from bot.errors import AnsweredElsewhere
 from bot.texts.language import Texts
 
 log = logging.getLogger(__name__)

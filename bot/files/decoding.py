@@ -13,6 +13,8 @@ from bot.files.orientation import orientation, upright
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 CHUNKS_MAX: Final = 50_000
 """Of a PNG. Pillow takes microseconds for each; 20 MiB could hold 1.7 million."""
+TEXT_MAX: Final = 1024 * 1024
+"""Bytes of a text in a PNG that may tell the orientation; Pillow's own limit."""
 FRAMES_MAX: Final = 5_000
 """Of an animated WebP. All are looked at before the first is decoded."""
 SCANNED_MAX: Final = 400_000_000
@@ -22,6 +24,12 @@ STRIP_PIXELS: Final = 1_000_000
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_FRAME: Final = b"ANMF"
+_END: Final = b"IEND"
+_USED: Final = (b"tRNS", b"eXIf")
+"""Chunks that a reader of PNG may ignore, but that this one uses."""
+_TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
+_TURNING: Final = (b"XML:com.adobe.xmp", b"Raw profile type exif")
+"""Keywords of the texts with XMP, and with Exif as ImageMagick writes it."""
 _GREY_16: Final = "I;16"
 _DEPTH_AT: Final = 24
 _SCALES: Final = {1: 255.0, 2: 85.0, 4: 17.0, 8: 1.0, 16: 1 / 256}
@@ -56,7 +64,7 @@ def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
         walked = jpeg.walk(data, scans_max)
         data, scans, exif, xmp = walked.data, walked.scans, walked.exif, walked.xmp
     elif data.startswith(_PNG):
-        data, profile = _without_profile(data)
+        data, profile = _taken_apart(data)
     elif data.count(_WEBP_FRAME) > FRAMES_MAX:
         raise ValueError(f"more than {FRAMES_MAX} frames")
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -71,25 +79,46 @@ def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
         return upright(_rgb(image, depth, profile), turned)
 
 
-def _without_profile(data: bytes) -> tuple[bytes, bytes]:
-    """A PNG without its colour profile, and the profile: Pillow rejects files with large ones."""
+def _taken_apart(data: bytes) -> tuple[bytes, bytes]:
+    """A PNG with only what its pixels and their orientation need, and its colour profile.
+
+    Pillow rejects files for much of the rest: for texts and profiles that are long, as those of
+    ComfyUI's graphs, and for damage where it does not matter.
+    """
+    kept, profile = [_PNG], b""
     at = len(_PNG)
-    profile = b""
     for _ in range(CHUNKS_MAX):
         if at + 8 > len(data):
-            return data, profile
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"iCCP" and not profile:
-            profile = _inflated(data[at + 8 : end - 4].partition(b"\0")[2][1:])
-            data = data[:at] + data[end:]
-        else:
-            at = end
+            return b"".join((*kept, data[at:])), profile
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind == b"iCCP":
+            profile = profile or _inflated(data[at + 8 : end - 4].partition(b"\0")[2][1:])
+        elif _is_needed(kind, data[at + 8 : max(at + 8, end - 4)]):
+            kept.append(data[at:end])
+        if kind == _END:
+            return b"".join(kept), profile
+        at = end
     raise ValueError(f"more than {CHUNKS_MAX} chunks")
 
 
-def _inflated(data: bytes) -> bytes:
+def _is_needed(kind: bytes, body: bytes) -> bool:
+    critical = kind[:1].isupper()
+    return critical or kind in _USED or (kind in _TEXTS and _may_turn(kind, body))
+
+
+def _may_turn(kind: bytes, text: bytes) -> bool:
+    """Whether a text may tell the orientation, and is not too long for that."""
+    keyword, _, rest = text.partition(b"\0")
+    if keyword not in _TURNING or len(text) > TEXT_MAX:
+        return False
+    packed = rest[1:] if kind == b"zTXt" else rest.split(b"\0", 3)[-1]
+    return kind == b"tEXt" or len(_inflated(packed, TEXT_MAX)) <= TEXT_MAX
+
+
+def _inflated(data: bytes, most: int = PROFILE_MAX) -> bytes:
+    """At most one byte more than `most` of it."""
     try:
-        return zlib.decompressobj().decompress(data, PROFILE_MAX + 1)
+        return zlib.decompressobj().decompress(data, most + 1)
     except zlib.error:
         return b"damaged"
 

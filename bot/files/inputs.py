@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,18 +61,29 @@ class Inputs:
         # because decoding each may take 150 MB.
         self._decoding = asyncio.Semaphore(DECODING_MAX)
         self._busy = asyncio.Lock()
+        self._held: Counter[str] = Counter()
 
-    async def keep(self, data: bytes, field: str = "image") -> str:
+    async def keep(self, data: bytes, field: str = "image", *, hold: bool = False) -> str:
         """Check an image file and store it re-encoded; returns the sha256 of the stored file.
 
-        field: the request's field, for errors.
+        field: the request's field, for errors. hold: whether it is not to be dropped before
+        `let_go` was called as often as it was held.
         Raises InvalidRequest if the file is too large, of an unsupported format, or damaged.
         """
         check_file(field, size=len(data))
         async with self._decoding:
             png = await asyncio.to_thread(_plain_png, data, field)
         async with self._busy:
-            return await asyncio.to_thread(self._keep, png)
+            sha256 = await asyncio.to_thread(self._keep, png)
+            if hold:
+                self._held[sha256] += 1
+        return sha256
+
+    def let_go(self, sha256: str) -> None:
+        """Undo one `hold`."""
+        self._held[sha256] -= 1
+        if self._held[sha256] <= 0:
+            del self._held[sha256]
 
     def path(self, sha256: str) -> Path:
         """The file of a stored image; see `picture_path`."""
@@ -90,11 +102,13 @@ class Inputs:
         return await asyncio.to_thread(self._stored)
 
     async def drop(self, name: str, until: int) -> bool:
-        """Delete the file `name` of `stored`, unless the image was given again after `until`.
+        """Delete the file `name` of `stored`, unless the image is held or was given after `until`.
 
         until: milliseconds since the epoch. Returns whether it was deleted. Raises OSError.
         """
         async with self._busy:  # `keep` may be about to make it younger
+            if name.partition(".")[0] in self._held:
+                return False
             return await asyncio.to_thread(self._drop, name, until)
 
     def _keep(self, png: bytes) -> str:

@@ -17,8 +17,8 @@ class Limits:
 
     size, per_user, per_guild: the most pending and running jobs at once, and places reserved.
     cooldown: seconds between two requests of one person.
-    quota: images per person in any 24 hours, not counting jobs that failed, or were cancelled
-        before they started; the cooldown counts those too.
+    quota: images per person in any 24 hours, not counting jobs that failed or were cancelled; the
+        cooldown counts those too.
     blocked: people who may not ask. roles: at least one of these is required to ask.
     priorities: role ids with their priority; jobs with a higher one go ahead.
     """

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import replace
 from math import inf
 
-from bot.errors import StoreError
+from bot.errors import AnsweredElsewhere, StoreError
 from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.forecast import Forecast
@@ -61,6 +61,7 @@ class JobQueue:
         self._starting = asyncio.Lock()
         self._newcomers: asyncio.Queue[str] = asyncio.Queue()
         self._subscribers: list[Callable[[], None]] = []
+        self._stop: Callable[[str], None] = lambda _: None
 
     def subscribe(self, moved: Callable[[], None]) -> Callable[[], None]:
         """Call `moved`, which must return at once, whenever places change.
@@ -69,6 +70,10 @@ class JobQueue:
         """
         self._subscribers.append(moved)
         return lambda: self._subscribers.remove(moved)
+
+    def stop_with(self, stop: Callable[[str], None]) -> None:
+        """Call `stop` with the id of a running job that is to end at its next step."""
+        self._stop = stop
 
     # Entering
 
@@ -140,13 +145,17 @@ class JobQueue:
         """Accept `new`, and release it once the block, which tells its person, has ended.
 
         A block that takes longer goes on after the release. If it raises, the person cannot be
-        told, and the job is cancelled unless it has started. slow, and what is raised: as `accept`.
+        told, and the job is cancelled unless it has started; AnsweredElsewhere also ends one that
+        has started, without a word. slow, and what is raised: as `accept`.
         """
         ticket = await self.accept(new, slow)
         job_id = ticket.job.id
         releasing = asyncio.get_running_loop().call_later(self._held_for, self.release, job_id)
         try:
             yield ticket
+        except AnsweredElsewhere:
+            await asyncio.shield(self._disown(job_id))
+            raise
         except BaseException:
             await asyncio.shield(self.abandon(ticket))
             raise
@@ -179,6 +188,17 @@ class JobQueue:
             return  # It has started or ended by now, and its lane makes it leave.
         self.leave(ticket.job.id)
         await self._store.tell(cancelled)
+
+    async def _disown(self, job_id: str) -> None:
+        """End an accepted job, whatever has become of it, without a word."""
+        try:
+            await self._store.disown(job_id)
+        except StoreError as error:
+            log.error("job %s: cannot be recorded as answered elsewhere: %s", job_id, error)
+        if any(job.id == job_id for job in self.running):
+            self._stop(job_id)
+        else:
+            self.leave(job_id)
 
     async def newcomer(self) -> Job | None:
         """Wait for the next job that is released; None if it is no longer pending by then."""

@@ -14,13 +14,13 @@ from bot.request.model import (
     InitImage,
     Reference,
 )
+from bot.request.naming import nameable
 from bot.request.offers import (
     check_offered,
     default_model,
     find_model,
     find_scheduler,
     is_gated,
-    nameable,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 from catalog.schedulers import AYS

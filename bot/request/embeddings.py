@@ -16,6 +16,7 @@ from typing import Final
 from bot.errors import InvalidRequest, Refused
 from bot.request import emphasis
 from bot.request.model import EmbeddingUse
+from bot.request.naming import nameable
 from catalog import Catalog, EmbeddingEntry, ModelEntry, Words
 from catalog.embeddings import spellings
 
@@ -143,15 +144,18 @@ def _check(entry: EmbeddingEntry | None, name: str, place: Place) -> EmbeddingEn
             raise InvalidRequest("prompt", "embedding.none", value=name, model=model.key)
         keys = tuple(each.key for each in offered[:NAMES_SHOWN])
         raise InvalidRequest("prompt", "embedding.unlike", value=name, offered=keys)
+    # As it was typed, where the catalog's own name is not for this channel.
+    said = name[:_VALUE_MAX] if entry.nsfw and not nsfw else entry.key
     if not entry.enabled:
-        raise Refused("embedding.disabled", name=entry.key)
+        raise Refused("embedding.disabled", name=said)
     if entry.nsfw and not nsfw:
-        raise Refused("embedding.nsfw", name=entry.key)
+        raise Refused("embedding.nsfw", name=said)
     if why := embeddings.misfit(entry.key, model):
         if why.kind == "models":
-            raise Refused(
-                "embedding.other_model", name=entry.key, model=model.key, models=entry.models
-            )
+            models = nameable(entry.models, place.catalog, nsfw=nsfw)
+            if not models:
+                raise Refused("embedding.misfit", name=entry.key, model=model.key)
+            raise Refused("embedding.other_model", name=entry.key, model=model.key, models=models)
         if why.kind == "base":
             raise Refused("embedding.other_base", name=entry.key, base=why.found, model=model.key)
         raise Refused("embedding.unfit", name=entry.key, kind=why.found)

@@ -1,6 +1,6 @@
 """Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -8,6 +8,7 @@ from rapidfuzz import fuzz, process
 from bot.errors import InvalidRequest, Refused
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
+from bot.request.naming import nameable
 from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
 from catalog.search import SIMILAR
 
@@ -35,12 +36,6 @@ def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
     embeddings = (catalog.embeddings.entries.get(use.key) for use in request.embeddings)
     used = (model, *adapters, *embeddings)
     return any(entry is not None and entry.nsfw for entry in used)
-
-
-def nameable(models: Iterable[str], catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
-    """Those of the models with these keys whose names may be shown where `nsfw` says."""
-    gated = {key for key, entry in catalog.models.items() if entry.nsfw and not nsfw}
-    return tuple(key for key in models if key not in gated)
 
 
 def default_model(catalog: Catalog, *, nsfw: bool) -> str:

@@ -186,6 +186,20 @@ class Store:
             (now_ms(), job.attempt),
         )
 
+    async def disown(self, job_id: str) -> None:
+        """pending, running or done → cancelled, told at once; its interaction's token is deleted.
+
+        For a request that another copy of the bot has answered, which must keep its answer.
+        """
+        async with self._database.transaction() as write:
+            await write.execute(
+                "UPDATE jobs SET state = 'cancelled', told_at = :now,"
+                " finished_at = coalesce(finished_at, :now)"
+                " WHERE id = :id AND state IN ('pending', 'running', 'done')",
+                {"now": now_ms(), "id": job_id},
+            )
+            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+
     async def tell(self, job: Job) -> Job | None:
         """Record that the person was told of the failure or cancellation, or cannot be."""
         return await self._transition(

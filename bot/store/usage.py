@@ -10,11 +10,11 @@ DAY = 24 * 60 * 60
 ASKED = (
     "SELECT created_at,"
     " coalesce(json_extract(iif(json_valid(request), request, '{}'), '$.count'), 1) AS count,"
-    " state != 'failed' AND (state != 'cancelled' OR started_at IS NOT NULL) AS counts"
+    " state NOT IN ('failed', 'cancelled') AS counts"
     " FROM jobs WHERE person = ? AND created_at > ? ORDER BY created_at"
 )
-"""The jobs of a person since a time in ms. Jobs that failed, or were cancelled before they started,
-do not count towards the quota."""
+"""The jobs of a person since a time in ms. Those that failed or were cancelled do not count
+towards the quota."""
 UNDATE = "UPDATE jobs SET created_at = ? WHERE person = ? AND created_at > ?"
 """A time in the future, from when the clock was wrong, becomes now: otherwise a person would have
 to wait until then."""

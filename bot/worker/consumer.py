@@ -24,7 +24,7 @@ from bot.order import order_of
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.store import Failure, ImageRecord, Job, Store, files_error
+from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.engine import ImageEngine
@@ -253,6 +253,7 @@ class GpuConsumer:
                 log.warning(
                     "job %s: attempt %d finished too late; result dropped", job.id, job.attempt
                 )
+                await self._discard_if_cancelled(job)
                 return
             for notice in done.warnings:
                 log.info("job %s: %s %s", job.id, notice.code, notice.params)
@@ -351,10 +352,16 @@ class GpuConsumer:
             case StopReason.TIMEOUT:
                 await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
             case StopReason.CANCELLED:
-                if cancelled := await self._keep_trying(lambda: self._store.cancel(job), job):
-                    # Housekeeping only prunes files that have rows in the store.
-                    await asyncio.to_thread(discard_images, job, self._images_dir)
+                cancelled = await self._keep_trying(lambda: self._store.cancel(job), job)
+                await self._discard_if_cancelled(job)
+                if cancelled is not None:
                     self._notices.send(self._observer.failed(cancelled))
+
+    async def _discard_if_cancelled(self, job: Job) -> None:
+        """Housekeeping only prunes files that have rows in the store."""
+        now = await self._keep_trying(lambda: self._store.job(job.id), job)
+        if now.state is JobState.CANCELLED:
+            await asyncio.to_thread(discard_images, job, self._images_dir)
 
     async def _fail(self, job: Job, failure: Failure) -> None:
         if failed := await self._keep_trying(lambda: self._store.fail(job, failure), job):

@@ -45,6 +45,7 @@ class Workers:
         self._consumers = tuple(consumers)
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        queue.stop_with(self._stop)
         self._telling: asyncio.TimerHandle | None = None
         self._telling_took = 0.0
 
@@ -113,14 +114,18 @@ class Workers:
         job = await self._store.job(job_id)
         if job.state is not JobState.RUNNING:
             return None
-        if not self.cancel(job_id):
-            # Its lane is about to begin it, or has ended it just now.
-            self._withdrawn.add(job_id)
+        self._stop(job_id)
+        if job_id in self._withdrawn:
             job = await self._store.job(job_id)
             if job.state is not JobState.RUNNING:
                 self._withdrawn.discard(job_id)
                 return None
         return job
+
+    def _stop(self, job_id: str) -> None:
+        if not self.cancel(job_id):
+            # Its lane is about to begin it, or has ended it just now.
+            self._withdrawn.add(job_id)
 
     async def pause(self) -> None:
         """Start no more jobs until `unpause`, and free the GPUs' memory after the running ones."""

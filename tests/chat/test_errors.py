@@ -15,6 +15,7 @@ from bot.chat.errors import answer_error, sentence
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
+from tests.chat.delivery.discord_fakes import http_error
 
 TEXTS = Texts.read()
 SAY = TEXTS.speaker()
@@ -132,6 +133,15 @@ class TestAnswering:
         assert "canarybird" not in caplog.text
         assert text.split("`")[1] != (await answered(RuntimeError())).split("`")[1]
 
+    @pytest.mark.parametrize("error", [http_error(400, 50035), aiohttp.ServerDisconnectedError()])
+    async def test_a_refusal_by_discord_is_one_line_in_the_log(
+        self, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        incident = (await answered(invoked(error))).split("`")[1]
+        [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
+        assert incident in record.getMessage()
+        assert "\n" not in record.getMessage()
+
     @pytest.mark.parametrize(("done", "way"), [(False, "response"), (True, "followup")])
     async def test_it_answers_by_the_way_that_is_open(self, done: bool, way: str) -> None:
         interaction = FakeInteraction(done=done)
@@ -143,6 +153,17 @@ class TestAnswering:
         interaction: Any = FakeInteraction(deferred=True)
         await answer_error(interaction, Refused("model.none"), TEXTS)
         assert [way for way, _ in interaction.told] == ["delete", "followup"]
+
+    @pytest.mark.parametrize("failure", [http_error(403, 50001), http_error(404, 10008), OSError()])
+    async def test_if_that_fails_it_is_told_all_the_same(self, failure: Exception) -> None:
+        interaction: Any = FakeInteraction(deferred=True)
+
+        async def fail() -> None:
+            raise failure
+
+        interaction.delete_original_response = fail
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+        assert [way for way, _ in interaction.told] == ["followup"]
 
     @pytest.mark.parametrize("deferred", [False, True])
     @pytest.mark.parametrize(

@@ -79,3 +79,16 @@ def test_in_an_unknown_place_no_one_may_do_anything() -> None:
     assert (
         permissions_in(channel(discord.TextChannel, permissions_for=lambda _: ALL), member) == ALL
     )
+
+
+@pytest.mark.parametrize("kind", [discord.VoiceChannel, discord.StageChannel])
+def test_the_messages_of_a_voice_channel_are_for_those_who_may_join_it(kind: type) -> None:
+    member: Any = object()
+    room = channel(kind)
+    room.permissions_for.return_value = ALL
+    assert permissions_in(room, member) == ALL
+    room.permissions_for.return_value = without("connect")
+    assert permissions_in(room, member) == discord.Permissions.none()
+    text = channel(discord.TextChannel)
+    text.permissions_for.return_value = without("connect")
+    assert permissions_in(text, member) == without("connect")

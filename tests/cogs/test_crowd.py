@@ -11,7 +11,7 @@ from bot.chat.delivery.refused_reactions import SHOWN_AT_ONCE
 from bot.chat.ui.reactions import SAME_SEED
 from bot.queue.limits import Limits
 from bot.store import JobState, discord_person
-from tests.chat.delivery.discord_fakes import Call
+from tests.chat.delivery.discord_fakes import Call, http_error
 from tests.cogs.crowd import Crowd
 from tests.queue.lanes import ORIGINS, next_of
 
@@ -19,7 +19,7 @@ PEOPLE, ROOM = 500, 45
 
 
 def is_refusal(call: Call) -> bool:
-    return "delete_after" in call.sent
+    return "embed" not in call.sent
 
 
 async def test_a_blocked_person_costs_nothing(tmp_path: Path) -> None:
@@ -122,3 +122,21 @@ async def test_who_may_not_ask_gets_neither_picture_nor_answer(
         assert crowd.desk.world.calls == []
         assert await crowd.desk.store.jobs_in(JobState.PENDING, ORIGINS) == []
         assert crowd.permissions != discord.Permissions.none()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(200000, "AutoMod"), (50035, "rejected"), (50013, None), (10003, None)]
+)
+async def test_a_repetition_that_discord_refuses_is_not_dropped_in_silence(
+    tmp_path: Path, code: int, said: str | None
+) -> None:
+    async with Crowd.gathered(tmp_path) as crowd:
+        crowd.desk.world.refuse("send", http_error(400, code))
+        asking = asyncio.create_task(crowd.react(1))
+        await crowd.bucket.until(1)
+        crowd.bucket.let_through()
+        if said is not None:
+            await crowd.bucket.until(1)
+            assert said in crowd.bucket.let_through().sent["content"]
+        await asyncio.wait_for(asking, 10)
+        assert crowd.bucket.waiting == []

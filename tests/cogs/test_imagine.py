@@ -73,6 +73,7 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
         texts=Texts.read(),
         catalog=catalog,
         queue=queue,
+        store=cast("Any", NotLookedAt()),
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
         adapters_max=4,

@@ -246,3 +246,27 @@ async def test_asking_and_cancelling_again_and_again_leaves_no_image_behind(
         await ada.slash("cancel")
         await asked.wait(is_cancelled)
         await until(lambda: {file.name for file in inputs.glob("*")} == before)
+
+
+async def test_nor_does_one_that_is_refused_for_the_image_beside_it(shared: Bot, ada: User) -> None:
+    inputs = shared.home.data_dir / "inputs"
+    before = {file.name for file in inputs.glob("*")}
+    for shade in (211, 212):
+        asked = await ada.slash(
+            "imagine",
+            prompt=CANARY,
+            image=File("a.png", picture(shade=shade)),
+            reference=File("b.png", b"not a PNG at all"),
+        )
+        assert "reference: " in (await asked.wait_followup()).content
+        await until(lambda: {file.name for file in inputs.glob("*")} == before)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 50035), (403, 50001)])
+async def test_a_picture_that_cannot_be_deferred_is_painted_all_the_same(
+    shared: Bot, playground: Playground, ada: User, status: int, code: int
+) -> None:
+    playground.fail_next("POST", r"/interactions/.+/callback", status, code)
+    call = await ada.slash("imagine", prompt=CANARY, image=File("a.png", picture()))
+    await call.wait(lambda m: bool(m.attachments))
+    assert "incident" not in shared.log

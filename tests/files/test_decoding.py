@@ -21,6 +21,7 @@ from bot.files.jpeg import SEGMENTS_MAX
 from tests.files import profiles
 from tests.files.profiles import Triple
 from tests.files.test_inputs import BLUE, RED, close, file, kept, refusal, two_halves
+from tests.test_linear import grows_too_much
 
 
 @pytest.fixture
@@ -390,3 +391,23 @@ class TestBounds:
 async def test_a_transparent_bomb_is_refused(inputs: Inputs) -> None:
     code, _ = await refusal(inputs, png(8, 6, bytes(4), width=20_000_000))
     assert code == "picture.pixels"
+
+
+def test_profiles_are_taken_out_in_time_in_proportion_to_the_file() -> None:
+    def make(count: int) -> str:
+        empty = chunk(b"iCCP", b"x\0\0") * count
+        return png(8, 2, bytes(6), empty, chunk(b"prVt", bytes(200 * count))).decode("latin-1")
+
+    def read(text: str) -> object:
+        return decoding._taken_apart(text.encode("latin-1"))
+
+    assert not grows_too_much(read, make)
+
+
+@pytest.mark.parametrize("kind", [b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"tIME"])
+async def test_damage_to_what_its_pixels_do_not_need_does_not_matter(
+    inputs: Inputs, kind: bytes
+) -> None:
+    sound = png(8, 2, bytes(RED + BLUE))
+    damaged = png(8, 2, bytes(RED + BLUE), chunk(kind, b"")[:-1] + b"?") + bytes(1_000_000)
+    assert await inputs.keep(damaged) == await inputs.keep(sound)

@@ -202,10 +202,13 @@ async def test_a_jpeg_of_endless_passes_is_refused(
     assert (await refusal(inputs, bomb))[0] == "picture.broken"
 
 
-async def test_a_text_bomb_is_refused(inputs: Inputs) -> None:
+@pytest.mark.parametrize("keyword", ["workflow", "XML:com.adobe.xmp", "Raw profile type exif"])
+async def test_texts_of_any_length_are_not_read(inputs: Inputs, keyword: str) -> None:
+    """Nor are they a reason to refuse it: ComfyUI writes its graph into each image."""
     extra = PngInfo()
-    extra.add_text("x", "a" * 80_000_000, zip=True)
-    assert (await refusal(inputs, file(two_halves(), pnginfo=extra)))[0] == "picture.broken"
+    extra.add_text(keyword, "a" * 80_000_000, zip=True)
+    extra.add_itxt(keyword, "a" * 80_000_000, zip=True)
+    assert (await kept(inputs, file(two_halves(), pnginfo=extra))).size == (32, 16)
 
 
 async def test_a_heavy_file_is_refused_before_it_is_opened(inputs: Inputs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import Refused, StoreError
+from bot.errors import AnsweredElsewhere, Refused, StoreError
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import Job, JobState, Store
@@ -363,3 +363,33 @@ async def test_what_cannot_be_taken_back_is_painted(
     monkeypatch.setattr(store, "cancel", refuse)
     await queue.abandon(ticket)
     assert (await next_of(queue)).id == ticket.job.id
+
+
+async def test_a_started_job_that_another_copy_has_answered_ends_without_a_word(
+    store: Store,
+) -> None:
+    queue = queue_of(store, held=0.0)
+    stopped: list[str] = []
+    queue.stop_with(stopped.append)
+    asked = new_job()
+
+    async def ask() -> None:
+        async with queue.accepting(asked):
+            await asyncio.wait_for(next_of(queue), 5)
+            raise AnsweredElsewhere
+
+    with pytest.raises(AnsweredElsewhere):
+        await ask()
+    assert stopped == [asked.id]
+    ended = await store.job(asked.id)
+    assert (ended.state, ended.told_at is None) == (JobState.CANCELLED, False)
+    assert await store.untold(("discord",)) == []
+
+
+async def test_a_waiting_one_gives_its_place_free(store: Store) -> None:
+    queue = queue_of(store, limits=Limits(size=1))
+    with pytest.raises(AnsweredElsewhere):
+        async with queue.accepting(new_job()):
+            raise AnsweredElsewhere
+    assert positions(queue) == {}
+    assert (await queue.accept(new_job())).position == 1

@@ -31,7 +31,10 @@ ENTRIES = [
     entry("bad-hands-5"),
     entry("hands", token="<hand>", name="Beautiful hands"),
     entry("two-words", "Two Words (v2)"),
-    entry("naked", nsfw=True),
+    entry("naked", "Undressed", nsfw=True),
+    entry("bare", enabled=False, nsfw=True, token="<bare>"),
+    entry("only-adults", models=("adults",)),
+    entry("also-adults", models=("adults", "other")),
     entry("off", enabled=False),
     entry("old"),
     entry("half"),
@@ -46,6 +49,7 @@ MODELS = {
     key: ModelEntry(key=key, name=key, path=f"org/{key}", default_negative=negative)
     for key, negative in (("base", ""), ("other", "easynegative"))
 }
+MODELS["adults"] = ModelEntry(key="adults", name="adults", path="org/adults", nsfw=True)
 LORAS = {
     key: AdapterEntry(key=key, name=key, path=f"{key}.safetensors", trigger_words=words)
     for key, words in (("ink", ("hands",)), ("bundle", ()))
@@ -196,6 +200,7 @@ def test_where_there_are_none_that_is_said() -> None:
         ("old", "embedding.other_base"),
         ("half", "embedding.unfit"),
         ("only-other", "embedding.other_model"),
+        ("only-adults", "embedding.misfit"),
     ],
 )
 def test_what_may_not_be_used_here_is_refused_with_the_reason(name: str, code: str) -> None:
@@ -203,6 +208,19 @@ def test_what_may_not_be_used_here_is_refused_with_the_reason(name: str, code: s
         composed(f"embedding:{name}")
     assert failure.value.code == code
     assert failure.value.params["name"] == name
+
+
+@pytest.mark.parametrize("typed", ["Undressed", "<BARE>", "also-adults"])
+def test_a_refusal_names_nothing_that_is_not_for_the_channel(typed: str) -> None:
+    with pytest.raises(Refused) as failure:
+        composed(f"embedding:{typed}")
+    params = failure.value.params
+    assert params["name"] == typed
+    assert not {"naked", "bare"} & {*params.values()}
+    assert params.get("models", ("other",)) == ("other",)
+    with pytest.raises(Refused) as failure:
+        composed("embedding:also-adults", nsfw=True)
+    assert failure.value.params["models"] == ("adults", "other")
 
 
 def test_in_an_age_restricted_channel_all_may_be_used() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import EngineLost, Loss
+from bot.errors import AnsweredElsewhere, EngineLost, Loss
 from bot.painting import Painting
 from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
@@ -192,3 +192,23 @@ async def test_a_job_that_ends_while_it_is_cancelled_is_not_said_to_be_stopping(
         assert await lanes.workers.withdraw(job_id) is None
         assert lanes.workers._withdrawn == set()
         assert (await really(job_id)).state is JobState.DONE
+
+
+async def test_a_running_job_that_another_copy_has_answered_stops_and_tells_nobody(
+    tmp_path: Path,
+) -> None:
+    held = Held()
+    async with two_lanes(tmp_path, held) as lanes:
+        asked = of(1)
+
+        async def ask() -> None:
+            async with lanes.queue.accepting(asked):
+                lanes.queue.release(asked.id)
+                await eventually(lambda: len(held.began) == 1)
+                raise AnsweredElsewhere
+
+        with pytest.raises(AnsweredElsewhere):
+            await ask()
+        await eventually(lambda: not lanes.queue.running)
+        assert (await lanes.store.job(asked.id)).state is JobState.CANCELLED
+        assert lanes.ended() == 0

@@ -16,15 +16,8 @@ from bot.chat.delivery import direct
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
-from bot.chat.delivery.posts import (
-    ChannelPost,
-    MessageContent,
-    Post,
-    mention,
-    only,
-    send,
-)
-from bot.chat.delivery.refusals import ACKNOWLEDGED, Refusal, refusal, short
+from bot.chat.delivery.posts import ChannelPost, MessageContent, Post, mention, only, send
+from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.refused_reactions import Refusals, Told
 from bot.chat.delivery.sender import Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
@@ -38,15 +31,7 @@ from bot.errors import JobFailed, StoreError
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import (
-    Discord,
-    Failure,
-    InteractionToken,
-    Job,
-    JobState,
-    Store,
-    files_unread,
-)
+from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store, files_unread
 from bot.store.retrying import keep_trying
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -111,15 +96,16 @@ class Delivery:
     async def defer(self, interaction: discord.Interaction) -> None:
         """Acknowledge a command whose answer takes longer.
 
-        Raises AnsweredElsewhere if another copy of the bot has answered it.
+        If Discord refuses, the command goes on: its result does not need the answer. Raises
+        AnsweredElsewhere if another copy of the bot has answered it.
         """
         try:
             await interaction.response.defer(thinking=True)
-        except discord.HTTPException as error:
-            await self._copies.check(interaction, error)
-            if error.code != ACKNOWLEDGED:
+        except Exception as error:
+            if refusal(error) is None:
                 raise
-            log.info("interaction %d: it was already deferred, by us", interaction.id)
+            await self._copies.check(interaction, error)
+            log.warning("interaction %d: not deferred: %s", interaction.id, short(error))
 
     async def acknowledge(self, interaction: discord.Interaction, ticket: Ticket) -> None:
         """Answer a command with the job's place in the queue, and follow the job from there.
@@ -244,7 +230,9 @@ class Delivery:
         posting = asyncio.get_running_loop().create_future()
         self._posting.add(posting)
         try:
-            job = await self.traffic.acknowledged(job)
+            if (followed := await self.traffic.acknowledged(job)) is None:
+                return
+            job = followed
             try:
                 place = await self._carry(job, self._finish)
             except Exception as error:
@@ -262,7 +250,8 @@ class Delivery:
 
     async def failed(self, job: Job) -> None:
         """Tell the user why there is no image. If Discord refuses that, nothing more is tried."""
-        await self._carry(await self.traffic.acknowledged(job), self._tell_failure)
+        if (followed := await self.traffic.acknowledged(job)) is not None:
+            await self._carry(followed, self._tell_failure)
 
     async def _carry(self, job: Job, bring: Callable[[Job, Post | None], Awaitable[T]]) -> T:
         """`bring`, in the line of the job's channel."""

@@ -1,6 +1,6 @@
 """Posts: the ways to edit one message, or to send one."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 import discord
 
+from bot.chat.delivery.refusals import NO_HISTORY
 from bot.chat.delivery.uploads import Upload
 from bot.store import now_ms
 
@@ -111,14 +112,28 @@ async def send(
     nonce: str,
     reply_to: discord.MessageReference | None = None,
 ) -> discord.Message:
-    """Send a new message; for a repeated `nonce` Discord returns the first one (docs, message)."""
-    post = partial(
-        channel.send,
-        content=content.text,
-        embed=content.embed,
-        view=content.view,
-        files=content.files(),
-        allowed_mentions=content.mentions(),
-        nonce=nonce[:NONCE_MAX],
-    )
-    return await (post(reference=reply_to) if reply_to else post())
+    """Send a new message; for a repeated `nonce` Discord returns the first one (docs, message).
+
+    Where it may not be a reply to `reply_to`, it is a plain message: a reply needs the permission
+    to read the message history.
+    """
+
+    def post() -> Callable[..., Awaitable[discord.Message]]:
+        return partial(
+            channel.send,
+            content=content.text,
+            embed=content.embed,
+            view=content.view,
+            files=content.files(),
+            allowed_mentions=content.mentions(),
+            nonce=nonce[:NONCE_MAX],
+        )
+
+    if reply_to is None:
+        return await post()()
+    try:
+        return await post()(reference=reply_to)
+    except discord.HTTPException as error:
+        if error.code != NO_HISTORY:
+            raise
+        return await post()()

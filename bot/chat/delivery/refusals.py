@@ -24,8 +24,8 @@ class Refusal(Enum):
     REJECTED = auto()  # Discord considers the message itself invalid
 
 
-ACKNOWLEDGED: Final = 40060
-"""The code for an interaction that has been answered already."""
+NO_HISTORY: Final = 160002
+"""The code for a reply by someone who may not read the message history."""
 
 _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
     Refusal.CLOSED: frozenset(
@@ -67,7 +67,7 @@ _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
             50178,  # the account must be verified first
             50278,  # no server in common with this user
             60003,  # two-factor authentication is required
-            160002,  # no reply without reading the message history
+            NO_HISTORY,
             160005,  # the thread is locked
             400001,  # the server may not upload files
         }
@@ -102,7 +102,7 @@ _CODES: Final[Mapping[Refusal, frozenset[int]]] = {
             240000,  # harmful links
         }
     ),
-    Refusal.REJECTED: frozenset({ACKNOWLEDGED, 50006, 50035, 50046, 50109, 50110}),
+    Refusal.REJECTED: frozenset({40060, 50006, 50035, 50046, 50109, 50110}),
 }
 _MEANINGS: Final = {code: meaning for meaning, codes in _CODES.items() for code in codes}
 

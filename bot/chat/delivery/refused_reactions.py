@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -51,12 +51,19 @@ class Refusals:
     """A refusal must not be cheaper to cause than to bear: most reactions of a crowd that is
     refused get no answer, and none that gets one goes ahead of what others wait for.
 
-    clock: returns seconds; only differences matter.
+    clock: returns seconds; only differences matter. sleep: waits for some.
     """
 
-    def __init__(self, traffic: Traffic, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._traffic = traffic
         self._clock = clock
+        self._sleep = sleep
+        self._deleting: set[asyncio.Task[None]] = set()
         self._people: dict[tuple[int, int], float] = {}
         self._channels: dict[int, _Channel] = {}
 
@@ -69,17 +76,29 @@ class Refusals:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._traffic.clear(channel.id)
-                await channel.send(
+                sent = await channel.send(
                     content=f"{mention(told.user_id)} {told.text}",
                     allowed_mentions=only(told.user_id),
-                    delete_after=SHOWN,
                 )
             except Exception as error:
                 if refusal(error) is None:
                     raise
                 log.info("a refused reaction gets no answer: %s", short(error))
                 return False
+        deleting = asyncio.create_task(self._delete(sent))
+        self._deleting.add(deleting)
+        deleting.add_done_callback(self._deleting.discard)
         return True
+
+    async def _delete(self, sent: discord.Message) -> None:
+        """Delete it in a while. discord.py would do it, but not expect a connection that fails."""
+        await self._sleep(SHOWN)
+        try:
+            await sent.delete()
+        except Exception as error:
+            if refusal(error) is None:
+                raise
+            log.info("a refused reaction's answer stays: %s", short(error))
 
     def _is_due(self, channel_id: int, told: Told) -> bool:
         """Whether neither the person nor the channel has had too many; counts it if so."""

@@ -139,13 +139,7 @@ class Sender:
             if found is not None:
                 return await ChannelPost(channel.get_partial_message(found)).edit(content)
         reference = _reference(job) if reply else None
-        try:
-            return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
-        except discord.HTTPException as error:
-            if reference is None or refusal(error) is not Refusal.FORBIDDEN:
-                raise
-            # A reply needs permission to read the message history; a plain message does not.
-            return (await send(channel, content, nonce=nonce_of(job))).id
+        return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
 
     async def _find(
         self,

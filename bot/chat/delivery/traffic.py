@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from bot.errors import AnsweredElsewhere
 from bot.store import Discord, Job
 
 
@@ -18,6 +19,7 @@ class Traffic:
         self._under_way: dict[int, int] = {}
         self._clear: dict[int, asyncio.Event] = {}
         self._told: dict[str, asyncio.Future[Discord | None]] = {}
+        self._elsewhere: set[str] = set()
 
     @contextmanager
     def to(self, channel_id: int) -> Iterator[None]:
@@ -48,17 +50,21 @@ class Traffic:
         try:
             with self.to(Discord.of(job.origin).channel_id or 0):
                 yield told
+        except AnsweredElsewhere:
+            self._elsewhere.add(job.id)
+            raise
         finally:
             del self._told[job.id]
             if not told.done():
                 told.set_result(None)
 
-    async def acknowledged(self, job: Job) -> Job:
+    async def acknowledged(self, job: Job) -> Job | None:
         """Wait until the acknowledgement of `job` has arrived or failed; returns the job with it.
 
-        Returns at once when none is on its way.
+        Returns at once when none is on its way, and None when another copy of the bot has answered.
         """
-        if (told := self._told.get(job.id)) is None:
-            return job
-        origin = await asyncio.shield(told)
+        told = self._told.get(job.id)
+        origin = await asyncio.shield(told) if told is not None else None
+        if job.id in self._elsewhere:
+            return None
         return job if origin is None else replace(job, origin=origin)

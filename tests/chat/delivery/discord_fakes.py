@@ -98,6 +98,9 @@ class FakeMessage:
         await self.world.take("edit", self.id, sent)
         return self
 
+    async def delete(self) -> None:
+        await self.world.take("delete", self.id, {})
+
     async def add_reaction(self, emoji: str) -> None:
         await self.world.take("reaction", self.id, {"emoji": emoji})
 

@@ -1,5 +1,6 @@
 """How many refusals a person and a channel get, on a clock that the test turns."""
 
+import asyncio
 from typing import Any, cast
 
 import discord
@@ -46,7 +47,30 @@ async def test_it_names_and_pings_whom_it_is_for_and_goes_after_a_while(
     [call] = world.calls
     assert call.sent["content"] == "<@7> No."
     assert [user.id for user in call.sent["allowed_mentions"].users] == [7]
-    assert call.sent["delete_after"] == SHOWN
+
+
+@pytest.mark.parametrize("error", [None, http_error(404, 10008), OSError()])
+async def test_it_is_deleted_after_a_while_if_discord_lets_us(
+    world: World, error: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    slept: list[float] = []
+    go_on = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await go_on.wait()
+
+    caplog.set_level("INFO")
+    refusals = Refusals(Traffic(), Clock(), sleep)
+    if error is not None:
+        world.refuse("delete", error)
+    assert await tell(refusals, world, 7)
+    deleting = {*refusals._deleting}
+    assert world.ways() == ["send"]
+    go_on.set()
+    await asyncio.gather(*deleting)
+    assert (world.ways(), slept) == (["send", "delete"], [SHOWN])
+    assert ("stays" in caplog.text) == (error is not None)
 
 
 async def test_one_a_person_and_message_in_a_minute(
