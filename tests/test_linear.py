@@ -21,7 +21,7 @@ from bot.chat import copies
 from bot.chat.ui import markdown
 from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.engine.patches import names as tensor_names
+from bot.engine.patches.names import Spellings
 from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
@@ -59,6 +59,7 @@ from catalog.weight_files import (
     ldm_config,
     pipeline,
     prediction,
+    tensor_names,
 )
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.large_json import parse_large
@@ -259,7 +260,7 @@ READERS: dict[str, Reader] = {
     "weight file: harmless": is_harmless,
     "weight file: module": tensor_names.split,
     "weight file: module in LoRA": lambda text: tensor_names.split(f"{text}.lora_A.weight"),
-    "weight file: spelling": lambda text: tensor_names.Spellings({}).target(text),
+    "weight file: spelling": lambda text: Spellings({}).target(text),
     "weight file: base": lambda text: base_models.refined("", weights(text).metadata),
     "weight file: training": told,
     "weight file: pipeline": lambda text: pipeline.kind_of_pipeline(
