@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from catalog.disk import may_pass, names_in
 from catalog.dropins import free_key, path_of, real, slug, weight_files
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
@@ -114,9 +115,11 @@ def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path
 def _pickles(models_dir: Path) -> list[Problem]:
     """Files in the formats of most embeddings for SD 1.5, which are never loaded."""
     try:
-        names = sorted(file.name for file in (models_dir / EMBEDDINGS).iterdir())
-    except OSError:
-        return []
+        names = names_in(models_dir / EMBEDDINGS)
+    except OSError as error:
+        if may_pass(error):
+            raise
+        return []  # the caller says that it cannot be listed
     return [
         Problem(
             str(models_dir / EMBEDDINGS / name),

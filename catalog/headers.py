@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from catalog.disk import is_scarce, passing_fault
+from catalog.disk import is_scarce, passing_fault, reason_of, status_of
 from catalog.sidecars import Sidecars
 from catalog.weight_files import (
     AdapterFacts,
@@ -58,7 +58,7 @@ class HeaderCache:
             except HeaderError:
                 raise
             except OSError as error:
-                raise UnreadableFile(f"it cannot be read ({error.strerror or error})") from error
+                raise UnreadableFile(f"it cannot be read ({reason_of(error)})") from error
 
         return _once(self._checkpoints, file, read)
 
@@ -130,9 +130,19 @@ class HeaderCache:
 
 
 def _stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
-    """Of those that are there."""
-    there = [(str(file), file.stat()) for file in files if file.is_file()]
-    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in there)
+    """Of those that are there. Raises OSError if something is scarce."""
+    found = []
+    for file in files:
+        try:
+            status = status_of(file)
+        except OSError as error:
+            if is_scarce(error):
+                raise
+            found.append((str(file), -1, -1))
+        else:
+            if status:
+                found.append((str(file), status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def stamp_of(file: Path) -> Stamp:
@@ -153,7 +163,7 @@ def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[],
     except OSError as error:
         if is_scarce(error):
             raise
-        raise HeaderError(f"it cannot be opened ({error.strerror})") from None
+        raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None
     if stamp not in known:
         try:
             known[stamp] = read()

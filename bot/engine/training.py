@@ -27,7 +27,7 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
     except OSError as error:
-        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        raise subject.unread(files.checkpoint.root, error) from error
     if entry.prediction is None:
         for claim in found.claims:
             stale = not claim.firm and claim.where != scheduler_config.WHERE
@@ -53,4 +53,4 @@ def with_moments(files: ModelFiles, subject: Subject) -> ModelFiles:
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
     except OSError as error:
-        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        raise subject.unread(path, error) from error
