@@ -12,7 +12,6 @@ from catalog.weight_files import (
     CheckpointFacts,
     EmbeddingFacts,
     HeaderError,
-    Refusal,
     UnreadableFile,
     adapter_facts,
     checkpoint_facts,
@@ -23,7 +22,7 @@ from catalog.weight_files import (
     read_header,
 )
 from catalog.weight_files.evidence import beside_checkpoint
-from catalog.weight_files.pipeline import WATCHED, folder_refusal
+from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
 
 Stamp = tuple[str, int, int]
 """Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
@@ -38,7 +37,7 @@ class HeaderCache:
     _beside: dict[Path, tuple[Stamp, ...]] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
     _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
-    _folders: dict[Path, tuple[tuple[Stamp, ...], Refusal | None]] = field(default_factory=dict)
+    _folders: dict[Path, tuple[tuple[Stamp, ...], FolderFacts]] = field(default_factory=dict)
     sidecars: Sidecars = field(default_factory=Sidecars)
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
@@ -62,15 +61,15 @@ class HeaderCache:
 
         return _once(self._checkpoints, file, read)
 
-    def folder(self, folder: Path) -> Refusal | None:
-        """Why a folder in diffusers' layout cannot be used; None if it can.
+    def folder(self, folder: Path) -> FolderFacts:
+        """What a folder in diffusers' layout says about the model in it.
 
         Raises OSError if its configurations cannot be read.
         """
         stamps = _stamps(folder / name for name in WATCHED)
         known = self._folders.get(folder)
         if known is None or known[0] != stamps:
-            known = self._folders[folder] = (stamps, folder_refusal(folder))
+            known = self._folders[folder] = (stamps, folder_facts(folder))
         return known[1]
 
     def facts(self, file: Path) -> AdapterFacts:

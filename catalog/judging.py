@@ -24,6 +24,20 @@ def unfit_models(
     return {key: why for key, why in judged if why}
 
 
+def prediction_of(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> str | None:
+    """What the files of the model say that it was trained to predict; None if they do not tell.
+
+    headers: updated. Raises OSError if they may tell later.
+    """
+    place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+    with _unjudged_if_unreadable():
+        if file := checkpoint_file(place, model.weight_name):
+            return headers.checkpoint(file).prediction
+        if place.path:
+            return headers.folder(place.path).prediction
+    return None
+
+
 def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
     """The one file of a model at `place`; None if it is in diffusers' layout, or not here.
 
@@ -61,7 +75,7 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
             if refusal:
                 return Unfit(file.name, refusal)
         elif place.path:
-            refusal = headers.folder(place.path)
+            refusal = headers.folder(place.path).refusal
             if refusal and not (refusal.of_training and model.prediction):
                 return Unfit(_folder_name(place, model), refusal)
     if model.vae_path is None:

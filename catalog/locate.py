@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reason_of, status_of
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header
+from catalog.weight_files.pipeline import folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -238,6 +239,11 @@ def _problems_of(
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
         problems += _problems_of_layout("path", found.path, "model_index.json")
+        try:
+            folder_facts(found.path)
+        except OSError as error:
+            if not is_absent(error):
+                raise
     if entry.vae_path:
         vae = locate(entry.vae_path, models_dir)
         problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)

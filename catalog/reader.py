@@ -16,8 +16,9 @@ from catalog.disk import may_pass, reason_of, status_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, unfit_models
+from catalog.judging import files_of, prediction_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
+from catalog.schedulers import FITTING
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
@@ -86,6 +87,7 @@ def _read_catalog(
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
+    _complete(file, models, models_dir, headers)
     found = dropins.find(
         models_dir,
         claimed=claimed,
@@ -128,6 +130,25 @@ def _read_catalog(
         embeddings=_embeddings(embeddings.entries, word_files, found_embeddings, headers),
         unfit_models=MappingProxyType(unfit),
     )
+
+
+def _complete(
+    file: Path, models: _Table[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> None:
+    """Add to the entries what only the files of their models say: which schedulers fit."""
+    for key, entry in [*models.entries.items()]:
+        said = prediction_of(entry, models_dir, headers) if entry.prediction is None else None
+        if said not in FITTING:
+            continue
+        try:
+            fields = {"key": key, **models.tables[key], "prediction": said}
+            whole = ModelEntry.model_validate(fields)
+        except ValidationError as error:
+            reason = f"its files say that its prediction is {said}, but {explain(error)}"
+            models.problems.append(Problem(str(file), key, reason))
+            del models.entries[key]
+        else:
+            models.entries[key] = whole.model_copy(update={"enabled": entry.enabled})
 
 
 def _embeddings(

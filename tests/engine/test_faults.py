@@ -84,20 +84,21 @@ def test_an_adapter_and_an_embedding(tmp_path: Path, path: str, call: str) -> No
     embedding = EmbeddingEntry(key="x", name="X", path=path)
     for name in PASSING:
         with failing(tmp_path / looked_at, name, call):
-            with pytest.raises(OSError, match="x|a") as failure:
+            with pytest.raises(OSError, match=tmp_path.name) as failure:
                 sources.adapter(adapter, subject("adapter"))
             assert not isinstance(failure.value, JobFailed)
-            with pytest.raises(OSError, match="x|a"):
+            with pytest.raises(OSError, match=tmp_path.name):
                 sources.embedding(embedding, subject("embedding"))
-            with pytest.raises(OSError, match="x|a"):
+            with pytest.raises(OSError, match=tmp_path.name):
                 sources.adapter_here(adapter)
     with failing(tmp_path / looked_at, "EACCES", call):
-        for entry, find in ((adapter, sources.adapter), (embedding, sources.embedding)):
-            kind = "adapter" if entry is adapter else "embedding"
-            with pytest.raises(JobFailed) as refusal:
-                find(entry, subject(kind))  # type: ignore[operator]
-            assert refusal.value.code == f"{kind}.unreadable"
-            assert refusal.value.params["reason"] == "Permission denied"
+        with pytest.raises(JobFailed) as refusal:
+            sources.adapter(adapter, subject("adapter"))
+        assert refusal.value.code == "adapter.unreadable"
+        assert refusal.value.params["reason"] == "Permission denied"
+        with pytest.raises(JobFailed) as refusal:
+            sources.embedding(embedding, subject("embedding"))
+        assert refusal.value.code == "embedding.unreadable"
         assert sources.adapter_here(adapter) is None
 
 

@@ -42,7 +42,7 @@ from catalog import Words
 from catalog.families import SDXL as FACTS
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.embedding import FIRST, SECOND
-from catalog.weight_files.pipeline import folder_refusal, kind_of_unet
+from catalog.weight_files.pipeline import folder_facts, kind_of_unet
 
 
 class SDXL:
@@ -67,7 +67,7 @@ class SDXL:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        refusal = folder_refusal(folder)
+        refusal = folder_facts(folder).refusal
         if refusal and not refusal.of_training:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
