@@ -9,7 +9,12 @@ from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import ONLY_SDXL, Refusal, unclear_training
+from catalog.weight_files.refusal import (
+    ONLY_SDXL,
+    Refusal,
+    unclear_training,
+    unreadable_weights,
+)
 
 INDEX: Final = "model_index.json"
 READ: Final = (INDEX, "unet/config.json")
@@ -84,7 +89,7 @@ def folder_facts(folder: Path) -> FolderFacts:
     if "unet" in found and (what := kind_of_unet(found["unet"])):
         return FolderFacts(Refusal(f"{what} model", ONLY_SDXL))
     if reason := quantisation.config_refusal(found.get("unet", {})):
-        return FolderFacts(Refusal(f"{_MODEL} ({reason})", ""))
+        return FolderFacts(unreadable_weights(_MODEL, reason))
     try:
         return FolderFacts(prediction=evidence.of_folder(folder).prediction)
     except UnknownTraining as error:

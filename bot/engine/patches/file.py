@@ -88,6 +88,8 @@ def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
         raise subject.failed("adapter.bad_config", reason=str(error)) from None
     except OSError as error:
         raise subject.unread(path, error) from error
+    if other := adapter_facts(header.shapes, header.metadata, configs).other:
+        raise subject.failed("adapter.something_else", kind=other)
     kind = unsupported_kind(header.shapes, configs)
     if kind:
         raise subject.failed("adapter.unsupported", kind=kind)

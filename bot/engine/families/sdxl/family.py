@@ -63,12 +63,13 @@ class SDXL:
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True):
+        refusal = checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True)
+        if refusal and not refusal.of_weights:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         refusal = folder_facts(folder).refusal
-        if refusal and not refusal.of_training:
+        if refusal and not (refusal.of_training or refusal.of_weights):
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def checked_config(
