@@ -32,6 +32,10 @@ CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
 _SAVED_FILES: Final = (WEIGHTS_FILE, "pytorch_lora_weights.safetensors")
 """What peft and diffusers call the one adapter file of a folder."""
+_OTHER_FORMATS: Final = {
+    **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin"), "pickle"),
+    ".gguf": "GGUF",
+}
 _LET_IT_BE_READ: Final = "let the user that runs this read it"
 
 
@@ -75,6 +79,23 @@ def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
     return [folder / name for name in sorted(found)]
 
 
+def other_formats(folder: Path, names: Collection[str]) -> list[Problem]:
+    """Files in formats that are never loaded, unless they have been converted.
+
+    names: of what is in `folder`.
+    """
+    problems = []
+    for name in sorted(names):
+        path = folder / name
+        if (kind := _OTHER_FORMATS.get(path.suffix.lower())) and not name.startswith("."):
+            if f"{path.stem}.safetensors" in names:
+                continue
+            reason = f"not offered: it is a {kind} file, and only .safetensors is ever loaded"
+            mend = "get it as .safetensors, or convert it"
+            problems.append(Problem(str(path), slug(path.stem), reason, mend))
+    return problems
+
+
 def adapter_folders(folder: Path, names: Collection[str], problems: list[Problem]) -> list[Path]:
     """The adapter files of folders in the drop-in folder, as peft and diffusers save them.
 
@@ -116,6 +137,8 @@ def find(
     astray: list[Path] = []
     names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
+    for folder in names:
+        problems += other_formats(models_dir / folder, names[folder])
     folders = adapter_folders(models_dir / LORAS, names[LORAS], problems)
     others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
