@@ -16,7 +16,13 @@ from itertools import product
 import pytest
 
 from bot.chat.ui import markdown
-from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
+from bot.chat.ui.choices import (
+    adapter_choices,
+    model_choices,
+    preset_choices,
+    scheduler_choices,
+    size_choices,
+)
 from bot.chat.ui.custom_id import Routed
 from bot.errors import UserError
 from bot.files.metadata import parse_infotext
@@ -107,7 +113,8 @@ READERS: dict[str, Reader] = {
     ),
     "completion of model": lambda text: model_choices(text, CATALOG, nsfw=False),
     "completion of size": lambda text: size_choices(text, MODEL, SAY),
-    "completion of scheduler": scheduler_choices,
+    "completion of scheduler": lambda text: scheduler_choices(text, MODEL.schedulers),
+    "completion of preset": lambda text: preset_choices(text, MODEL, CATALOG, nsfw=False),
     "custom_id": Routed.__discord_ui_compiled_template__.fullmatch,
     "shown: escaped": markdown.escaped,
     "shown: cut": lambda text: markdown.shown(text, len(text) // 2),
