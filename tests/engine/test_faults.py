@@ -51,6 +51,10 @@ def test_a_model_that_cannot_be_read_now_is_tried_again(own: tuple[Engine, Path]
                 paint(engine, request(model="own"), catalog([OWN]))
             assert refused
     assert paint(engine, request(model="own"), catalog([OWN])).images
+    lora = kohya_lora(folder / "loras" / "a.safetensors")
+    with failing(lora, "EIO") as refused:
+        engine.prefetch([AdapterEntry(key="x", name="X", path=str(lora))])
+    assert refused
 
 
 def test_a_model_that_may_not_be_read_is_not_called_missing(own: tuple[Engine, Path]) -> None:
