@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, Catalog, EmbeddingEntry, ModelEntry, ReferenceEntry
+from catalog.disk import is_absent, may_pass, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,21 @@ def order_of(
     picture: reads the file stored under a sha256; may block on disk. Raises OSError if there is
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
-    Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, reference.none; and
-    OSError if a picture is there but cannot be read.
+    Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, reference.none,
+    job.files; and OSError if a picture may be read later, see `catalog.disk.may_pass`.
     """
     if request.model not in catalog.models:
         raise JobFailed("model.gone", model=request.model)
     try:
         pictures = {sha256: picture(sha256) for sha256 in request.inputs}
-    except (FileNotFoundError, ValueError):
+    except ValueError:
         raise JobFailed("picture.gone") from None
+    except OSError as error:
+        if may_pass(error):
+            raise
+        if is_absent(error):
+            raise JobFailed("picture.gone") from None
+        raise JobFailed("job.files", reason=reason_of(error)) from error
     for use in request.adapters:
         if use.key not in catalog.adapters:
             raise JobFailed("adapter.gone", adapter=use.key)

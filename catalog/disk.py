@@ -5,6 +5,10 @@ has a bad moment, is still there.
 """
 
 import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 _ABSENT: Final = frozenset(
@@ -43,7 +47,7 @@ _AWAY: Final = frozenset(
 
 def is_absent(error: OSError) -> bool:
     """Whether it says that there is no such file, rather than that it cannot be read."""
-    return error.errno in _ABSENT
+    return error.errno in _ABSENT or isinstance(error, FileNotFoundError)
 
 
 def is_scarce(error: OSError) -> bool:
@@ -58,11 +62,65 @@ def may_pass(error: OSError) -> bool:
 
 def passing_fault(error: BaseException) -> OSError | None:
     """The first error that may pass among `error` and those that led to it."""
+    return next(filter(may_pass, _faults(error)), None)
+
+
+def fault_of(error: OSError) -> OSError:
+    """The system's own error among `error` and those that led to it; `error` if there is none."""
+    return next((fault for fault in _faults(error) if fault.errno is not None), error)
+
+
+def _faults(error: BaseException) -> Iterator[OSError]:
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
-        if isinstance(cause, OSError) and may_pass(cause):
-            return cause
+        if isinstance(cause, OSError):
+            yield cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return None
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """The status of what `path` leads to; None if it is absent. Raises OSError for all else.
+
+    `Path.exists`, `is_file` and `is_dir` answer False to some errors, and since Python 3.14 to
+    every error.
+    """
+    try:
+        return path.stat()
+    except ValueError:  # a NUL in the name
+        return None
+    except OSError as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises OSError if that cannot be told."""
+    status = status_of(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder. Raises OSError if that cannot be told."""
+    status = status_of(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def names_in(folder: Path) -> list[str]:
+    """What is in `folder`, sorted; [] if it is absent. Raises OSError if it cannot be listed.
+
+    `Path.glob` leaves out what it cannot read.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        if is_absent(error):
+            return []
+        raise
+
+
+def reason_of(error: OSError) -> str:
+    """What is wrong, in the system's words and without the path."""
+    return error.strerror or type(error).__name__

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from catalog.dropins import free_key, path_of, real, slug, weight_files
+from catalog.disk import may_pass, names_in
+from catalog.dropins import free_key, other_formats, path_of, real, slug, weight_files
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
@@ -22,7 +23,6 @@ from catalog.weight_files import EmbeddingFacts, HeaderError
 EMBEDDINGS: Final = "embeddings"
 _SECOND: Final = re.compile(r"(.+)_2((?:-steps-\d+)?\.safetensors)", re.IGNORECASE)
 """The name of the second file of a pair; without `_2`, it is that of the first."""
-_PICKLES: Final = (".pt", ".bin", ".ckpt", ".pth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def find_embeddings(
     """
     entries: list[EmbeddingEntry] = []
     facts: dict[str, EmbeddingFacts] = {}
-    problems = [*_pickles(models_dir)]
+    problems = [*_other_formats(models_dir)]
     taken = set(keys)
     listed = weight_files(models_dir / EMBEDDINGS, problems)
     free = [file for file in (*listed, *astray) if real(file) not in claimed]
@@ -111,19 +111,12 @@ def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path
     return found
 
 
-def _pickles(models_dir: Path) -> list[Problem]:
+def _other_formats(models_dir: Path) -> list[Problem]:
     """Files in the formats of most embeddings for SD 1.5, which are never loaded."""
     try:
-        names = sorted(file.name for file in (models_dir / EMBEDDINGS).iterdir())
-    except OSError:
-        return []
-    return [
-        Problem(
-            str(models_dir / EMBEDDINGS / name),
-            slug(Path(name).stem),
-            "not offered: it is a pickle file, and only .safetensors is ever loaded",
-            mend="get it as .safetensors, or convert it",
-        )
-        for name in names
-        if name.lower().endswith(_PICKLES)
-    ]
+        names = names_in(models_dir / EMBEDDINGS)
+    except OSError as error:
+        if may_pass(error):
+            raise
+        return []  # the caller says that it cannot be listed
+    return other_formats(models_dir / EMBEDDINGS, names)

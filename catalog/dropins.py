@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from catalog.disk import is_absent, may_pass
+from catalog.disk import is_file, is_folder, may_pass, names_in, reason_of
 from catalog.headers import HeaderCache
 from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
@@ -32,6 +32,11 @@ CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
 _SAVED_FILES: Final = (WEIGHTS_FILE, "pytorch_lora_weights.safetensors")
 """What peft and diffusers call the one adapter file of a folder."""
+_OTHER_FORMATS: Final = {
+    **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin"), "pickle"),
+    ".gguf": "GGUF",
+}
+_LET_IT_BE_READ: Final = "let the user that runs this read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,12 @@ def weight_files(folder: Path, problems: list[Problem]) -> list[Path]:
 
 def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
+        return set(names_in(folder))
     except OSError as error:
         if may_pass(error):
             raise
-        if not is_absent(error):
-            reason = f"the folder cannot be listed ({error.strerror})"
-            problems.append(Problem(str(folder), folder.name, reason))
+        reason = f"the folder cannot be listed ({reason_of(error)})"
+        problems.append(Problem(str(folder), folder.name, reason, _LET_IT_BE_READ))
         return set()
 
 
@@ -76,17 +79,40 @@ def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
     return [folder / name for name in sorted(found)]
 
 
-def adapter_folders(models_dir: Path) -> list[Path]:
-    """The adapter files of folders in the drop-in folder, as peft and diffusers save them."""
-    try:
-        with os.scandir(models_dir / LORAS) as entries:
-            names = sorted(
-                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
-            )
-    except OSError:
-        return []
-    files = (models_dir / LORAS / name / file for name in names for file in _SAVED_FILES)
-    return [file for file in files if file.is_file()]
+def other_formats(folder: Path, names: Collection[str]) -> list[Problem]:
+    """Files in formats that are never loaded, unless they have been converted.
+
+    names: of what is in `folder`.
+    """
+    problems = []
+    for name in sorted(names):
+        path = folder / name
+        if (kind := _OTHER_FORMATS.get(path.suffix.lower())) and not name.startswith("."):
+            if f"{path.stem}.safetensors" in names:
+                continue
+            reason = f"not offered: it is a {kind} file, and only .safetensors is ever loaded"
+            mend = "get it as .safetensors, or convert it"
+            problems.append(Problem(str(path), slug(path.stem), reason, mend))
+    return problems
+
+
+def adapter_folders(folder: Path, names: Collection[str], problems: list[Problem]) -> list[Path]:
+    """The adapter files of folders in the drop-in folder, as peft and diffusers save them.
+
+    names: of what is in `folder`. problems, errors: as for `weight_files`.
+    """
+    found = []
+    for name in sorted(names):
+        try:
+            if not name.startswith(".") and is_folder(folder / name):
+                files = (folder / name / file for file in _SAVED_FILES)
+                found += [file for file in files if is_file(file)]
+        except OSError as error:
+            if may_pass(error):
+                raise
+            reason = f"it cannot be read ({reason_of(error)})"
+            problems.append(Problem(str(folder / name), slug(name), reason, _LET_IT_BE_READ))
+    return found
 
 
 def find(
@@ -104,7 +130,6 @@ def find(
     headers: the cache to use; updated.
     Raises OSError if the folders cannot be read now, but may be later.
     """
-    folders = adapter_folders(models_dir)
     models: list[ModelEntry] = []
     adapters: list[AdapterEntry] = []
     problems: list[Problem] = []
@@ -112,6 +137,9 @@ def find(
     astray: list[Path] = []
     names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
+    for folder in names:
+        problems += other_formats(models_dir / folder, names[folder])
+    folders = adapter_folders(models_dir / LORAS, names[LORAS], problems)
     others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
         for file in (*files[folder], *(folders if folder == LORAS else ())):

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from catalog.disk import is_scarce, passing_fault
+from catalog.disk import is_scarce, passing_fault, reason_of, status_of
 from catalog.sidecars import Sidecars
 from catalog.weight_files import (
     AdapterFacts,
     CheckpointFacts,
     EmbeddingFacts,
     HeaderError,
-    Refusal,
     UnreadableFile,
     adapter_facts,
     checkpoint_facts,
@@ -23,7 +22,7 @@ from catalog.weight_files import (
     read_header,
 )
 from catalog.weight_files.evidence import beside_checkpoint
-from catalog.weight_files.pipeline import WATCHED, folder_refusal
+from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
 
 Stamp = tuple[str, int, int]
 """Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
@@ -38,7 +37,7 @@ class HeaderCache:
     _beside: dict[Path, tuple[Stamp, ...]] = field(default_factory=dict)
     _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
     _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
-    _folders: dict[Path, tuple[tuple[Stamp, ...], Refusal | None]] = field(default_factory=dict)
+    _folders: dict[Path, tuple[tuple[Stamp, ...], FolderFacts]] = field(default_factory=dict)
     sidecars: Sidecars = field(default_factory=Sidecars)
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
@@ -58,19 +57,19 @@ class HeaderCache:
             except HeaderError:
                 raise
             except OSError as error:
-                raise UnreadableFile(f"it cannot be read ({error.strerror or error})") from error
+                raise UnreadableFile(f"it cannot be read ({reason_of(error)})") from error
 
         return _once(self._checkpoints, file, read)
 
-    def folder(self, folder: Path) -> Refusal | None:
-        """Why a folder in diffusers' layout cannot be used; None if it can.
+    def folder(self, folder: Path) -> FolderFacts:
+        """What a folder in diffusers' layout says about the model in it.
 
         Raises OSError if its configurations cannot be read.
         """
         stamps = _stamps(folder / name for name in WATCHED)
         known = self._folders.get(folder)
         if known is None or known[0] != stamps:
-            known = self._folders[folder] = (stamps, folder_refusal(folder))
+            known = self._folders[folder] = (stamps, folder_facts(folder))
         return known[1]
 
     def facts(self, file: Path) -> AdapterFacts:
@@ -130,9 +129,19 @@ class HeaderCache:
 
 
 def _stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
-    """Of those that are there."""
-    there = [(str(file), file.stat()) for file in files if file.is_file()]
-    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in there)
+    """Of those that are there. Raises OSError if something is scarce."""
+    found = []
+    for file in files:
+        try:
+            status = status_of(file)
+        except OSError as error:
+            if is_scarce(error):
+                raise
+            found.append((str(file), -1, -1))
+        else:
+            if status:
+                found.append((str(file), status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def stamp_of(file: Path) -> Stamp:
@@ -153,7 +162,7 @@ def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[],
     except OSError as error:
         if is_scarce(error):
             raise
-        raise HeaderError(f"it cannot be opened ({error.strerror})") from None
+        raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None
     if stamp not in known:
         try:
             known[stamp] = read()

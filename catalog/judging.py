@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from catalog.disk import is_scarce
+from catalog.disk import is_file, is_scarce
 from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
@@ -24,11 +24,28 @@ def unfit_models(
     return {key: why for key, why in judged if why}
 
 
+def prediction_of(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> str | None:
+    """What the files of the model say that it was trained to predict; None if they do not tell.
+
+    headers: updated. Raises OSError if they may tell later.
+    """
+    place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+    with _unjudged_if_unreadable():
+        if file := checkpoint_file(place, model.weight_name):
+            return headers.checkpoint(file).prediction
+        if place.path:
+            return headers.folder(place.path).prediction
+    return None
+
+
 def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
-    """The one file of a model at `place`; None if it is in diffusers' layout, or not here."""
+    """The one file of a model at `place`; None if it is in diffusers' layout, or not here.
+
+    Raises OSError.
+    """
     if place.kind == "file" or place.path is None:
         return place.path
-    if weight_name is None and (place.path / INDEX).is_file():
+    if weight_name is None and is_file(place.path / INDEX):
         return None
     return weight_file(place, weight_name)
 
@@ -41,12 +58,13 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
             (model.vae_path, None, None),
         ):
             place = locate(path, models_dir, name, revision) if path else None
-            if place and (found := checkpoint_file(place, name) or place.path):
-                yield found
+            with _unjudged_if_unreadable():
+                if place and (found := checkpoint_file(place, name) or place.path):
+                    yield found
 
 
 def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
-    place = locate(model.path, models_dir, model.weight_name, model.revision)
+    place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, model.weight_name):
             refusal = headers.checkpoint(file).unfit(
@@ -57,13 +75,14 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
             if refusal:
                 return Unfit(file.name, refusal)
         elif place.path:
-            refusal = headers.folder(place.path)
+            refusal = headers.folder(place.path).refusal
             if refusal and not (refusal.of_training and model.prediction):
                 return Unfit(_folder_name(place, model), refusal)
     if model.vae_path is None:
         return None
+    place = locate(model.vae_path, models_dir).settled()
     with _unjudged_if_unreadable():
-        file = checkpoint_file(locate(model.vae_path, models_dir), None)
+        file = checkpoint_file(place, None)
         if file and not (facts := headers.checkpoint(file)).holds_vae:
             advice = f"vae_path of {model.key} must be a VAE for SDXL"
             return Unfit(file.name, Refusal(facts.what, advice))

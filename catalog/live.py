@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Never
 
 from catalog import dropins
+from catalog.disk import names_in
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.headers import HeaderCache, Stamp, stamp_of
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
@@ -99,11 +100,27 @@ class LiveCatalog:
         stamps = [_stamp(self._catalog_dir / file) for file in files]
         for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS):
             stamps += _listing(self._models_dir / folder)
-        for file in dropins.adapter_folders(self._models_dir):
+        for file in self._adapter_folders():
             stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
-        stamps += [_stamp(folder) for folder in sorted(self._hub.glob("models--*/snapshots/*"))]
+        stamps += [_stamp(folder) for folder in self._snapshots()]
         return tuple(stamps)
+
+    def _adapter_folders(self) -> list[Path]:
+        folder = self._models_dir / dropins.LORAS
+        try:
+            return dropins.adapter_folders(folder, names_in(folder), [])
+        except OSError:
+            return []
+
+    def _snapshots(self) -> list[Path]:
+        """The folders of the hub's cache that hold files; none where they cannot be listed."""
+        try:
+            kept = [name for name in names_in(self._hub) if name.startswith("models--")]
+            folders = [self._hub / name / "snapshots" for name in kept]
+            return [folder / name for folder in folders for name in names_in(folder)]
+        except OSError:
+            return []
 
     def _changed(self) -> tuple[Stamp, ...]:
         """Files outside the drop-in folders that have changed since they were read."""
@@ -133,8 +150,7 @@ def _with_config(file: Path) -> Stamp:
 
 def _listing(folder: Path) -> list[_Stamp]:
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
+        names = names_in(folder)
     except OSError:
         return []
     return [_stamp(folder / name) for name in names if name.lower().endswith(_READ)]

@@ -6,8 +6,10 @@ from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
+from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reason_of, status_of
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header
+from catalog.weight_files.pipeline import folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -15,7 +17,7 @@ BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
 LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings")
 """Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
-Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing"]
+Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "unreadable"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
@@ -26,17 +28,25 @@ class Location:
     """What a path of the catalog refers to on this machine.
 
     kind: folder, file, cached (a snapshot of the hub), download (fetched from the hub at first
-        use), missing (none of these).
-    path: the folder, the file or the snapshot's folder; None for download and missing.
+        use), missing (none of these), unreadable (the system does not say which).
+    path: the folder, the file or the snapshot's folder; None for the other kinds.
+    error: why it is unreadable.
     """
 
     kind: Kind
     path: Path | None = None
+    error: OSError | None = None
 
     @property
     def available(self) -> bool:
         """Whether it can be used without a download."""
         return self.kind in {"folder", "file", "cached"}
+
+    def settled(self) -> "Location":
+        """The same. Raises OSError if another may be found later; see `catalog.disk.may_pass`."""
+        if self.error is not None and may_pass(self.error):
+            raise self.error
+        return self
 
 
 _MISSING = Location("missing")
@@ -55,8 +65,10 @@ def locate(
     """
     try:
         return _locate(path, models_dir, weight_name, revision)
-    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, an unknown `~user`
+    except (ValueError, RuntimeError):  # a NUL, a loop of links, an unknown `~user`
         return _MISSING
+    except OSError as error:
+        return _MISSING if is_absent(error) else Location("unreadable", error=error)
 
 
 def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str | None) -> Location:
@@ -71,10 +83,10 @@ def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str 
     if _leaves(path):
         return _MISSING
     candidate = models_dir / path
-    if candidate.exists():
+    if status_of(candidate) is not None:
         found = _local(candidate, weight_name)
         used = candidate / weight_name if found.kind == "folder" and weight_name else candidate
-        return found if used.resolve().is_relative_to(models_dir.resolve()) else _MISSING
+        return found if _within(used, models_dir) else _MISSING
     if is_hub_id(path):
         snapshot = _snapshot(models_dir / "hub", path, weight_name, revision)
         return Location("cached", snapshot) if snapshot else Location("download")
@@ -83,7 +95,8 @@ def _locate(path: str, models_dir: Path, weight_name: str | None, revision: str 
 
 def builtins() -> list[str]:
     """Names of the models and adapters that ship with the code."""
-    return sorted(p.name for p in BUILTINS_DIR.iterdir() if p.is_dir() or _is_weights(p))
+    found = (BUILTINS_DIR / name for name in names_in(BUILTINS_DIR))
+    return [path.name for path in found if is_folder(path) or _is_weights(path)]
 
 
 def is_hub_id(path: str) -> bool:
@@ -103,15 +116,20 @@ def _leaves(relative: str) -> bool:
     return bool(path.drive or path.root or ".." in path.parts or "\x00" in relative)
 
 
+def _within(path: Path, folder: Path) -> bool:
+    """Whether `path`, which exists, is below `folder` when links are followed. Raises OSError."""
+    return path.resolve(strict=True).is_relative_to(folder.resolve(strict=True))
+
+
 def _local(path: Path, weight_name: str | None) -> Location:
-    if path.is_dir():
-        holds = weight_name is None or (path / weight_name).is_file()
+    if is_folder(path):
+        holds = weight_name is None or is_file(path / weight_name)
         return Location("folder", path) if holds else _MISSING
     return Location("file", path) if _is_weights(path) else _MISSING
 
 
 def _is_weights(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() == ".safetensors"
+    return path.suffix.lower() == ".safetensors" and is_file(path)
 
 
 def _snapshot(
@@ -120,22 +138,21 @@ def _snapshot(
     """The cached snapshot to use: that of `revision` or of `main`, else any usable one."""
     folder = hub / f"models--{repository.replace('/', '--')}"
     snapshots = folder / "snapshots"
-    if not snapshots.is_dir() or (revision and _leaves(revision)):
+    if not is_folder(snapshots) or (revision and _leaves(revision)):
         return None
     names = [_commit(folder / "refs" / (revision or "main")), revision]
-    others = [] if revision else sorted(p.name for p in snapshots.iterdir())
-    root = hub.resolve()
+    others = [] if revision else names_in(snapshots)
     for name in chain(filter(None, names), others):
         snapshot = snapshots / name
         used = snapshot / weight_name if weight_name else snapshot
-        whole = used.is_file() if weight_name else used.is_dir() and any(used.iterdir())
-        if whole and used.resolve().is_relative_to(root):
+        whole = is_file(used) if weight_name else bool(names_in(used))
+        if whole and _within(used, hub):
             return snapshot
     return None
 
 
 def _commit(ref: Path) -> str | None:
-    if not ref.is_file():
+    if not is_file(ref):
         return None
     with ref.open("rb") as file:
         name = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
@@ -153,7 +170,7 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
         single = weights.kind == "file" or entry.weight_name is not None
         needed = [entry.vae_path, (entry.config or entry.family.config) if single else None]
         others = [locate(path, models_dir) for path in needed if path]
-    for kind in ("missing", "download"):
+    for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
             if found.kind == kind:
                 return found
@@ -163,22 +180,32 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
 def weight_file(found: Location, weight_name: str | None) -> Path | None:
     """The .safetensors file of an adapter on this machine; None if there is none.
 
-    Without `weight_name`, a folder must contain exactly one. Only lists folders; never raises.
+    Without `weight_name`, a folder must contain exactly one. Only lists folders. Raises OSError if
+    one may be listed later, see `catalog.disk.may_pass`.
     """
     if found.kind == "file" or found.path is None:
         return found.path
     if weight_name:
         return found.path / weight_name
     try:
-        files = [p for p in found.path.iterdir() if p.suffix == ".safetensors"]
-    except OSError:
+        files = _weights_in(found.path)
+    except OSError as error:
+        if may_pass(error):
+            raise
         return None
-    return files[0] if len(files) == 1 else None
+    return found.path / files[0] if len(files) == 1 else None
+
+
+def _weights_in(folder: Path) -> list[str]:
+    return [name for name in names_in(folder) if name.endswith(".safetensors")]
 
 
 def second_file(found: Path, second: str) -> Path:
-    """Where the other file of an embedding in two is. found: the first, or the folder of both."""
-    return (found if found.is_dir() else found.parent) / second
+    """Where the other file of an embedding in two is. Raises OSError.
+
+    found: the first, or the folder of both.
+    """
+    return (found if is_folder(found) else found.parent) / second
 
 
 def problems_of(
@@ -188,6 +215,15 @@ def problems_of(
 
     Lists folders and reads the header of a local .safetensors file; never raises.
     """
+    try:
+        return _problems_of(entry, models_dir)
+    except OSError as error:
+        return (f"path {entry.path!r} cannot be read: {reason_of(error)}",)
+
+
+def _problems_of(
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
+) -> tuple[str, ...]:
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     adapter = isinstance(entry, AdapterEntry)
     problems = _problems_of_path(
@@ -198,11 +234,16 @@ def problems_of(
             problems += _problems_of_choice(found.path)
         if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
             beside = second_file(found.path, entry.second)
-            if found.kind != "cached" or beside.exists():
+            if found.kind != "cached" or status_of(beside):
                 problems += _problems_of_file("second", beside)
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
         problems += _problems_of_layout("path", found.path, "model_index.json")
+        try:
+            folder_facts(found.path)
+        except OSError as error:
+            if not is_absent(error):
+                raise
     if entry.vae_path:
         vae = locate(entry.vae_path, models_dir)
         problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
@@ -210,7 +251,9 @@ def problems_of(
             problems += _problems_of_layout("vae_path", vae.path, "config.json", "vae/config.json")
     if entry.config:
         config = locate(entry.config, models_dir)
-        if config.kind in {"missing", "file"}:
+        if config.error:
+            problems.append(f"config {entry.config!r} cannot be read: {reason_of(config.error)}")
+        elif config.kind in {"missing", "file"}:
             problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
         elif config.kind == "folder" and config.path:
             problems += _problems_of_layout("config", config.path, "model_index.json")
@@ -226,6 +269,8 @@ def _problems_of_path(
     *,
     adapter: bool = False,
 ) -> list[str]:
+    if found.error:
+        return [f"{field} {path!r} cannot be read: {reason_of(found.error)}"]
     if found.kind == "missing":
         return [f"{field} {_why_missing(path, models_dir, weight_name)}"]
     if found.kind == "file" and found.path:
@@ -246,10 +291,7 @@ def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[
 
 
 def _problems_of_choice(folder: Path) -> list[str]:
-    try:
-        files = sorted(p.name for p in folder.iterdir() if p.suffix == ".safetensors")
-    except OSError as error:
-        return [f"path {str(folder)!r} cannot be read: {error.strerror}"]
+    files = _weights_in(folder)
     if not files:
         return [f"path {str(folder)!r} contains no .safetensors file"]
     if len(files) > 1:
@@ -259,7 +301,7 @@ def _problems_of_choice(folder: Path) -> list[str]:
 
 def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:
     """others: files that may be there instead of `needed`."""
-    if any((folder / name).is_file() for name in (needed, *others)):
+    if any(is_file(folder / name) for name in (needed, *others)):
         return []
     return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
 
@@ -270,13 +312,13 @@ def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
             known = ", ".join(f"{BUILTIN}{name}" for name in builtins())
             return f"must be one of {known}, got {path!r}"
         target = models_dir / Path(path).expanduser()
-        if target.is_dir() and weight_name:
+        if is_folder(target) and weight_name:
             return f"{str(target)!r} contains no {weight_name!r}"
-        if target.is_file() and target.suffix.lower() != ".safetensors":
+        if is_file(target) and target.suffix.lower() != ".safetensors":
             return f"{str(target)!r} is not a .safetensors file"
-        if target.exists():
+        if status_of(target):
             return f"{path!r} leads outside {str(models_dir)!r}: give an absolute path"
-    except (OSError, ValueError, RuntimeError):
+    except (ValueError, RuntimeError):
         pass
     else:
         return f"{str(target)!r} does not exist"

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog import dropins
-from catalog.disk import may_pass
+from catalog.disk import may_pass, reason_of, status_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, unfit_models
+from catalog.judging import files_of, prediction_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
+from catalog.schedulers import FITTING
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
@@ -79,13 +80,14 @@ def _read_catalog(
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
     embedding_file = catalog_dir / EMBEDDINGS_FILE
-    written = _parse(embedding_file) if embedding_file.exists() else {}
+    written = _parse(embedding_file) if _is_there(embedding_file) else {}
     embeddings = _read(embedding_file, written, "embeddings", EmbeddingEntry)
     words = _places(models_dir, embeddings.tables)
     places = _places(models_dir, adapters.tables)
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
+    _complete(file, models, models_dir, headers)
     found = dropins.find(
         models_dir,
         claimed=claimed,
@@ -130,6 +132,25 @@ def _read_catalog(
     )
 
 
+def _complete(
+    file: Path, models: _Table[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> None:
+    """Add to the entries what only the files of their models say: which schedulers fit."""
+    for key, entry in [*models.entries.items()]:
+        said = prediction_of(entry, models_dir, headers) if entry.prediction is None else None
+        if said not in FITTING:
+            continue
+        try:
+            fields = {"key": key, **models.tables[key], "prediction": said}
+            whole = ModelEntry.model_validate(fields)
+        except ValidationError as error:
+            reason = f"its files say that its prediction is {said}, but {explain(error)}"
+            models.problems.append(Problem(str(file), key, reason))
+            del models.entries[key]
+        else:
+            models.entries[key] = whole.model_copy(update={"enabled": entry.enabled})
+
+
 def _embeddings(
     entries: Mapping[str, EmbeddingEntry],
     files: Mapping[str, Path],
@@ -163,6 +184,16 @@ def _first(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
     return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
 
 
+def _is_there(file: Path) -> bool:
+    """Whether there is such a file, readable or not. Raises OSError if it may be told later."""
+    try:
+        return status_of(file) is not None
+    except OSError as error:
+        if may_pass(error):
+            raise
+        return True
+
+
 def _parse(file: Path) -> dict[str, Any]:
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -170,7 +201,7 @@ def _parse(file: Path) -> dict[str, Any]:
     except OSError as error:
         if may_pass(error):
             raise
-        raise CatalogError(f"{file} cannot be read: {error.strerror}") from None
+        raise CatalogError(f"{file} cannot be read: {reason_of(error)}") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{file} is not UTF-8 text: byte {error.start}") from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -223,7 +254,10 @@ def _listed(words: list[str]) -> str:
 
 
 def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Location, str | None]]:
-    """Where the weights of each table are, and its weight_name; includes broken entries."""
+    """Where the weights of each table are, and its weight_name; includes broken entries.
+
+    Raises OSError if one may be found later.
+    """
     places = {}
     for key, fields in tables.items():
         if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
@@ -231,7 +265,7 @@ def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Loca
                 value if isinstance(value := fields.get(field), str) else None
                 for field in ("weight_name", "revision")
             )
-            places[key] = locate(path, models_dir, name, revision), name
+            places[key] = locate(path, models_dir, name, revision).settled(), name
     return places
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from dataclasses import replace
-from typing import Literal
 
 import aiohttp
 import discord
@@ -14,7 +13,13 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
-from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
+from bot.chat.ui.choices import (
+    adapter_choices,
+    model_choices,
+    preset_choices,
+    scheduler_choices,
+    size_choices,
+)
 from bot.errors import InvalidRequest, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs, check_file
@@ -32,9 +37,10 @@ from bot.request import (
     default_model,
     find_model,
 )
+from bot.request.presets import schedulers_of
 from bot.store import Store, discord_person
 from bot.texts.language import Texts
-from catalog import Catalog, LiveCatalog, ModelEntry
+from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
 from cogs.places import asked_by, postponing, roles_of
 
 log = logging.getLogger(__name__)
@@ -104,7 +110,7 @@ class Imagine(commands.Cog):
         size: str | None = None,
         count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
         scheduler: str | None = None,
-        preset: Literal["draft", "fast"] | None = None,
+        preset: str | None = None,
         hires: float | None = None,
         image: discord.Attachment | None = None,
         strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
@@ -191,7 +197,22 @@ class Imagine(commands.Cog):
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         if self._turned_away(interaction):
             return []
-        return scheduler_choices(text)
+        catalog = self._catalog.current
+        nsfw = age_restricted(interaction.channel)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
+        if model is None:
+            return scheduler_choices(text, SCHEDULERS)
+        preset = interaction.namespace.preset
+        return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
+
+    @imagine.autocomplete("preset")
+    async def _complete_preset(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        if self._turned_away(interaction):
+            return []
+        catalog = self._catalog.current
+        nsfw = age_restricted(interaction.channel)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
+        return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
 
     def _turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""

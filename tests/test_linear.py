@@ -19,7 +19,13 @@ import pytest
 
 from bot.chat import copies
 from bot.chat.ui import markdown
-from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
+from bot.chat.ui.choices import (
+    adapter_choices,
+    model_choices,
+    preset_choices,
+    scheduler_choices,
+    size_choices,
+)
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.engine.patches.names import Spellings
 from bot.engine.variants import MissingShard, weight_files
@@ -225,7 +231,8 @@ READERS: dict[str, Reader] = {
     ),
     "completion of model": lambda text: model_choices(text, CATALOG, nsfw=False),
     "completion of size": lambda text: size_choices(text, MODEL, SAY),
-    "completion of scheduler": scheduler_choices,
+    "completion of scheduler": lambda text: scheduler_choices(text, MODEL.schedulers),
+    "completion of preset": lambda text: preset_choices(text, MODEL, CATALOG, nsfw=False),
     "custom_id": Routed.__discord_ui_compiled_template__.fullmatch,
     "custom_id: fields": Pressed.parse,
     "interaction's address": copies._CALLBACK.search,

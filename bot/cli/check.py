@@ -30,6 +30,7 @@ from catalog import (
     problems_of,
     read_catalog,
 )
+from catalog.disk import may_pass, reason_of
 from catalog.weight_files import HeaderError, read_header
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
@@ -181,7 +182,7 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         )
         return
     for problem in catalog.problems:
-        mend = problem.mend or MEND[Path(problem.file).suffix.lower()]
+        mend = problem.mend or MEND.get(Path(problem.file).suffix.lower(), "correct it")
         yield Finding(f"catalog: {problem}", mend)
     if not catalog.default:
         yield Finding("catalog: no model is offered", "enable one in models.toml", fatal=True)
@@ -218,6 +219,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             if problems:
                 broken = entry.key == catalog.default
                 mend = f"put the file under {models_dir}, or correct the entry"
+                if error := locate_entry(entry, models_dir).error:
+                    mend = _mend_of(error)
                 yield Finding(f"{kind} {entry.key}: {'; '.join(problems)}", mend, fatal=broken)
                 continue
             here = locate_entry(entry, models_dir).available
@@ -229,11 +232,19 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
 
 def _reference(entry: ReferenceEntry, models_dir: Path) -> Finding:
     place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
+    if place.error:
+        said = f"reference: {entry.path} cannot be read: {reason_of(place.error)}"
+        return Finding(said, _mend_of(place.error))
     if place.kind == "missing":
         mend = f"put the files under {models_dir}, or correct or remove [reference]"
         return Finding(f"reference: {entry.path} does not contain {entry.weight_name}", mend)
     here = "found" if place.available else "downloaded at first use"
     return Finding(f"reference: {here}")
+
+
+def _mend_of(error: OSError) -> str:
+    """How to fix that a file cannot be found out about."""
+    return "try again later" if may_pass(error) else "let the user that runs this read it"
 
 
 def _unreadable(
@@ -244,11 +255,19 @@ def _unreadable(
     if place.path is None or place.kind != "folder":
         return ()
     problems = []
-    for file in sorted(place.path.rglob("*.safetensors")):
-        try:
-            read_header(file)
-        except HeaderError as error:
-            problems.append(f"{file.name}: {error}")
+
+    def unlisted(error: OSError) -> None:
+        problems.append(f"{error.filename} cannot be read: {reason_of(error)}")
+
+    # Not rglob, which leaves out what it cannot list.
+    for folder, folders, names in os.walk(place.path, onerror=unlisted):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".safetensors"):
+                try:
+                    read_header(Path(folder, name))
+                except HeaderError as error:
+                    problems.append(f"{name}: {error}")
     return tuple(problems)
 
 

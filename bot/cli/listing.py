@@ -135,6 +135,7 @@ _FILES = {
     "cached": "present",
     "download": "downloaded at first use",
     "missing": "missing",
+    "unreadable": "unreadable",
 }
 
 

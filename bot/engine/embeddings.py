@@ -7,7 +7,7 @@ from typing import Any, Final
 from bot.engine.learned import Learned, vectors_of, widths_of
 from bot.engine.patches.file_tensors import CutOffError, FileTensors
 from bot.engine.sources import Source
-from bot.engine.subject import Subject, public
+from bot.engine.subject import Subject
 from bot.request import EmbeddingUse
 from catalog import EmbeddingFacts
 from catalog.weight_files import (
@@ -42,8 +42,8 @@ def _header(path: Path, subject: Subject) -> Header:
         return read_header(path)
     except NotSafetensors as error:
         raise subject.failed("embedding.not_safetensors", reason=str(error)) from None
-    except OSError:
-        raise subject.failed("embedding.missing", path=public(str(path))) from None
+    except OSError as error:
+        raise subject.unread(path, error) from error
 
 
 def read(source: Source, uses: Sequence[EmbeddingUse], subject: Subject) -> Learned:
@@ -59,8 +59,8 @@ def read(source: Source, uses: Sequence[EmbeddingUse], subject: Subject) -> Lear
         ]
     except CutOffError:
         raise subject.failed("embedding.not_safetensors", reason="it is cut off") from None
-    except OSError:
-        raise subject.failed("embedding.missing", path=public(str(source.files[0]))) from None
+    except OSError as error:
+        raise subject.unread(source.files[0], error) from error
     vectors = vectors_of(facts, *files)
     if vectors is None:
         raise subject.failed("embedding.not_finite")

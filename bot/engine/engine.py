@@ -210,10 +210,10 @@ class Engine:
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read the adapters of a waiting job from disk, in any thread but the engine's.
 
-        Never raises JobFailed: errors are reported when the job runs.
+        Never raises JobFailed or OSError: errors are reported when the job runs.
         """
         if pipeline := self._pipeline:
-            with suppress(JobFailed):
+            with suppress(JobFailed, OSError):
                 pipeline.prefetch(adapters)
 
     def rest(self) -> None:

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 
 from bot.engine.subject import Subject
 from bot.progress import Stage
+from catalog.disk import is_scarce, passing_fault
 
 
 class Hub:
@@ -40,8 +41,8 @@ class Hub:
         """Download the repository files that `select` chooses, unless they are there.
 
         Returns the snapshot's folder and the chosen names. Every file comes from the one commit
-        that `revision` (default: main) stands for now. Raises JobFailed, or what `select` and
-        `subject.check_stop` raise.
+        that `revision` (default: main) stands for now. Raises JobFailed, OSError if something is
+        scarce, or what `select` and `subject.check_stop` raise.
         """
         try:
             found = HfApi(endpoint=self._endpoint, token=self._token).model_info(
@@ -86,13 +87,15 @@ class Hub:
             ConnectionError,
             TimeoutError,
         ) as error:
-            raise subject.failed(
+            if (fault := passing_fault(error)) and is_scarce(fault):
+                raise fault from error
+            unreached = subject.failed(
                 "model.unreachable",
                 "adapter.unreachable",
                 "embedding.unreachable",
                 "reference.unreachable",
                 path=repository,
-            ) from error
+            )
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise subject.failed(
@@ -103,9 +106,12 @@ class Hub:
                 path=repository,
                 reason=reason,
             ) from error
-        snapshot = Path(path).parents[name.count("/")]
-        self._remember(snapshot, revision or "main")
-        return snapshot, chosen
+        else:
+            snapshot = Path(path).parents[name.count("/")]
+            self._remember(snapshot, revision or "main")
+            return snapshot, chosen
+        # Without the network's error as its cause, which would pass for one of a file.
+        raise unreached
 
     def _remember(self, snapshot: Path, revision: str) -> None:
         """Record which snapshot a branch or tag stands for, so that it is found offline."""

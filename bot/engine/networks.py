@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +33,14 @@ class ModelFiles:
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
     moments: of the latents, where the checkpoint brings them along.
+    It is made for one job, which reads each header once.
     """
 
     checkpoint: Source
     vae: Source | None
     config: Source | None
     moments: Moments | None = None
+    _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def root(self) -> Path:
@@ -57,6 +59,18 @@ class ModelFiles:
             return self.checkpoint.weights
         folder = self.checkpoint.root / network
         return tuple(path for path in self.checkpoint.weights if path.parent == folder)
+
+    def header_of(self, path: Path, subject: Subject) -> Header:
+        """The header of one of the weight files. Raises JobFailed, and OSError."""
+        if path not in self._headers:
+            try:
+                self._headers[path] = read_header(path)
+            except NotSafetensors as error:
+                reason = str(error)
+                raise subject.failed(
+                    "model.not_safetensors", file=path.name, reason=reason
+                ) from None
+        return self._headers[path]
 
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
@@ -77,14 +91,6 @@ class ModelFiles:
 def _json(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return config
-
-
-def header_of(path: Path, subject: Subject) -> Header:
-    """The header of a weight file of a model. Raises JobFailed, and OSError."""
-    try:
-        return read_header(path)
-    except NotSafetensors as error:
-        raise subject.failed("model.not_safetensors", file=path.name, reason=str(error)) from None
 
 
 _LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
@@ -114,7 +120,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
         family.check_folder(files.checkpoint.root, subject)
     for source in (files.checkpoint, files.vae):
         for path in source.weights if source else ():
-            header = header_of(path, subject)
+            header = files.header_of(path, subject)
             if reason := quantisation.refusal(header):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:

@@ -277,19 +277,25 @@ class Pipeline:
         def tick(fraction: float) -> None:
             subject.tick(Stage.LOADING, fraction)
 
-        if source.single:
-            return self._hashes.of_file(source.single, tick)
-        return self._hashes.of_files(source.root, source.files, tick)
+        try:
+            if source.single:
+                return self._hashes.of_file(source.single, tick)
+            return self._hashes.of_files(source.root, source.files, tick)
+        except OSError as error:
+            raise subject.unread(source.root, error) from error
 
     def _adapter_weights(self, path: Path, subject: Subject) -> Weights:
         def tick(fraction: float) -> None:
             subject.tick(Stage.ADAPTERS, fraction)
 
-        whole, data = self._hashes.of_adapter(
-            path, lambda: patches.check_header(path, subject).data_start, tick
-        )
-        if config := config_file(path):
-            whole = self._hashes.of_files(path.parent, (path, config), tick)
+        try:
+            whole, data = self._hashes.of_adapter(
+                path, lambda: patches.check_header(path, subject).data_start, tick
+            )
+            if config := config_file(path):
+                whole = self._hashes.of_files(path.parent, (path, config), tick)
+        except OSError as error:
+            raise subject.unread(path, error) from error
         return Weights(subject.key, whole, data[:12])
 
     def _embedding_weights(self, files: Source, subject: Subject) -> Weights:

@@ -133,6 +133,8 @@ class References:
         except Exception as error:
             if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                 raise
+            if isinstance(error, OSError) and error.errno is not None:
+                raise subject.unread(files.adapter.root, error) from error
             log.warning("The reference %s cannot be used", subject.key, exc_info=True)
             raise subject.failed("reference.unreadable", reason=type(error).__name__) from error
         return Guide(picture, nothing, weight, part)

@@ -115,6 +115,8 @@ class Residency:
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise subject.unread(files.root, error) from error
                 log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
                 raise subject.failed("model.unreadable", reason=type(error).__name__) from error
         here.key = subject.key

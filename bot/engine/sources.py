@@ -11,6 +11,7 @@ from bot.engine.families import VAE, PipelineFiles, family_of
 from bot.engine.hub import Hub
 from bot.engine.subject import Subject, public
 from bot.engine.variants import MissingShard, indexes, weight_files
+from catalog.disk import is_file, is_folder, may_pass, names_in
 from catalog.locate import locate, locate_entry, second_file
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
@@ -131,7 +132,7 @@ class Sources:
         if entry.second is None:
             return Source(first.parent, (first,))
         second = second_file(first, entry.second)
-        if not second.is_file():
+        if not is_file(second):
             second = self._one_file(entry, entry.second, subject)
         if second == first:
             raise subject.failed("embedding.missing", path=entry.second)
@@ -166,17 +167,21 @@ class Sources:
         )
 
     def here(self, entry: ModelEntry) -> bool:
-        """Whether everything that the model needs is on this machine."""
-        return locate_entry(entry, self._models_dir).kind not in {"download", "missing"}
+        """Whether everything that the model needs is on this machine; OSError as from `_find`."""
+        return locate_entry(entry, self._models_dir).settled().available
 
     def adapter_here(self, entry: AdapterEntry) -> Path | None:
-        """The adapter's one file, if it is on this machine."""
-        place = locate(entry.path, self._models_dir, entry.weight_name, entry.revision)
+        """The adapter's one file, if it is on this machine; OSError as from `_find`."""
+        place = locate(entry.path, self._models_dir, entry.weight_name, entry.revision).settled()
         if place.kind == "file" or not place.path:
             return place.path
         try:
             names = single_file(_names_below(place.path), entry.weight_name)
         except Unfit:
+            return None
+        except OSError as error:
+            if may_pass(error):
+                raise
             return None
         return place.path / names[0]
 
@@ -189,7 +194,10 @@ class Sources:
         revision: str | None = None,
         folders: Collection[str] = (),
     ) -> Source:
-        """folders: folders below `path`, at any depth, whose files may be chosen too."""
+        """folders: folders below `path`, at any depth, whose files may be chosen too.
+
+        Raises JobFailed, and OSError if the files may be found later.
+        """
         place = locate(path, self._models_dir, weight_name, revision)
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
@@ -202,6 +210,8 @@ class Sources:
                 path=public(path),
             )
         try:
+            if place.error:
+                raise place.error
             if place.path:
                 # A snapshot from the hub may be incomplete; the rest is then downloaded.
                 try:
@@ -212,6 +222,10 @@ class Sources:
             return _source(*self._hub.fetch(path, revision, select, subject))
         except Unfit as error:
             raise subject.failed(*error.codes, path=public(path), **error.params) from None
+        except OSError as error:
+            if may_pass(error):
+                raise
+            raise subject.unread(Path(path), error) from error
 
 
 def checkpoint_files(
@@ -314,9 +328,19 @@ def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[s
 
 
 def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
-    files = [*folder.glob("*"), *folder.glob("*/*")]
-    files += [file for path in deeper for file in folder.joinpath(path).glob("*")]
-    return {path.relative_to(folder).as_posix() for path in files if path.is_file()}
+    """The files in `folder`, in the folders in it, and in `deeper` ones. Raises OSError."""
+    files = set()
+    inner = []
+    for name in names_in(folder):
+        if is_folder(folder / name):
+            inner.append(name)
+        elif is_file(folder / name):
+            files.add(name)
+    for path in {*inner, *(PurePosixPath(path).as_posix() for path in deeper)}:
+        if is_folder(folder / path):
+            beside = (f"{path}/{name}" for name in names_in(folder / path))
+            files.update(name for name in beside if is_file(folder / name))
+    return files
 
 
 def _source(folder: Path, names: tuple[str, ...]) -> Source:

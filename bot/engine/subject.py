@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 from bot.errors import JobFailed, Param
 from bot.progress import Progress, Stage
+from catalog.disk import fault_of, is_absent, reason_of
 
 
 def public(path: str) -> str:
@@ -38,6 +39,25 @@ class Subject:
             raise ValueError(f"no error of a {self.kind} among {codes}")
         named: dict[str, Param] = {self.kind: self.key}
         return JobFailed(code, **named, **params)
+
+    def unread(self, path: Path, error: OSError) -> JobFailed:
+        """An error that says why `path` cannot be read: it is gone, or what the system says."""
+        fault = fault_of(error)
+        if is_absent(fault):
+            return self.failed(
+                "model.missing",
+                "adapter.missing",
+                "embedding.missing",
+                "reference.missing",
+                path=public(str(path)),
+            )
+        return self.failed(
+            "model.unreadable",
+            "adapter.unreadable",
+            "embedding.unreadable",
+            "reference.unreadable",
+            reason=reason_of(fault),
+        )
 
     def tick(self, stage: Stage, fraction: float) -> None:
         """Report `fraction` (0.0–1.0) of a stage; raises if the job was stopped."""

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from bot.engine.families import Family
-from bot.engine.networks import ModelFiles, header_of
+from bot.engine.networks import ModelFiles
 from bot.engine.subject import Subject
 from catalog import ModelEntry
 from catalog.weight_files import evidence, scheduler_config
@@ -21,13 +21,15 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
     """
     single = files.checkpoint.single is not None
     try:
-        weights = [(path, header_of(path, subject)) for path in files.holding(family.denoiser)]
+        weights = [
+            (path, files.header_of(path, subject)) for path in files.holding(family.denoiser)
+        ]
         found = evidence.collected(weights, files.root, single=single)
         training = found.training(entry.prediction, entry.zero_terminal_snr, entry.shift)
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
     except OSError as error:
-        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        raise subject.unread(files.checkpoint.root, error) from error
     if entry.prediction is None:
         for claim in found.claims:
             stale = not claim.firm and claim.where != scheduler_config.WHERE
@@ -48,9 +50,9 @@ def with_moments(files: ModelFiles, subject: Subject) -> ModelFiles:
     if path is None:
         return files
     try:
-        header = header_of(path, subject)
+        header = files.header_of(path, subject)
         return replace(files, moments=moments_of(header.shapes, numbers_of(path, header)))
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
     except OSError as error:
-        raise subject.failed("model.unreadable", reason=type(error).__name__) from error
+        raise subject.unread(path, error) from error

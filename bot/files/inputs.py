@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from bot.errors import InvalidRequest
 from bot.files.atomic import write_whole
 from bot.files.decoding import TooLarge, plain_png
+from catalog.disk import status_of
 
 BYTES_MAX: Final = 20 * 1024 * 1024
 PIXELS_MAX: Final = 16_000_000
@@ -115,14 +116,14 @@ class Inputs:
         sha256 = hashlib.sha256(png).hexdigest()
         path = self.path(sha256)
         self._folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
+        if status_of(path):
             os.utime(path)  # as new, for `drop`
         else:
             write_whole(path, png)
         return sha256
 
     def _stored(self) -> list[StoredInput]:
-        if not self._folder.exists():
+        if status_of(self._folder) is None:
             return []
         with os.scandir(self._folder) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]

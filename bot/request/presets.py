@@ -1,6 +1,7 @@
 """Presets: several options set at once, and how far a user may change each of them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequest, Refused, UserError
@@ -39,6 +40,27 @@ def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: 
     if wanted == FAST:
         return _fast(model, catalog, nsfw=nsfw)
     raise InvalidRequest("preset", "preset.unknown", value=name or "", known=PRESETS)
+
+
+def presets_of(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+    """The names of the presets that can be used with `model`."""
+    found = []
+    for name in PRESETS:
+        with suppress(UserError):
+            find_preset(name, model, catalog, nsfw=nsfw)
+            found.append(name)
+    return tuple(found)
+
+
+def schedulers_of(
+    preset: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: bool
+) -> tuple[str, ...]:
+    """The schedulers that can be chosen with `model` and that preset, if it has it."""
+    try:
+        chosen = find_preset(preset, model, catalog, nsfw=nsfw).schedulers
+    except UserError:
+        chosen = ()
+    return chosen or model.schedulers
 
 
 def _draft(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:

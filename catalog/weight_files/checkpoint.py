@@ -15,7 +15,12 @@ from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
 from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import ONLY_SDXL, Refusal, unclear_training
+from catalog.weight_files.refusal import (
+    ONLY_SDXL,
+    Refusal,
+    unclear_training,
+    unreadable_weights,
+)
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
@@ -100,7 +105,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         what=what,
         lacks=lacks,
         config=found.config,
-        refusal=Refusal(f"{what} ({reason})", "") if reason else None,
+        refusal=unreadable_weights(what, reason) if reason else None,
         holds_vae=VAE not in lacks,
         prediction=prediction,
         unclear=unclear,

@@ -34,6 +34,18 @@ _BITS: Final = {
 }  # fmt: skip
 """Bits per element, by the format's dtype name."""
 
+_PAGES: Final = (b"<!DO", b"<!do", b"<htm", b"<HTM", b"<?xm")
+_OTHERS: Final = (
+    (b"GGUF", "a GGUF file, whatever its name says"),
+    (b"PK\x03\x04", "a PyTorch file or a ZIP archive, whatever its name says"),
+    (b"\x80\x02}q", "a pickle file, whatever its name says"),
+    (b"\x80\x02\x8a\x0a", "a pickle file, whatever its name says"),
+    (b"version ", "a Git LFS pointer: the file itself has not been downloaded"),
+    *((start, "a web page: the download was refused, or needs a login") for start in _PAGES),
+)
+"""What other files begin with that are found under the name of a .safetensors file. As the length
+of a header, all but the ZIP archive's would be over the limit."""
+
 
 class HeaderError(Exception):
     """The header of a file cannot be read; the message says why."""
@@ -113,7 +125,8 @@ def _read(path: Path) -> tuple[bytes, int]:
             raise NotSafetensors("it is not a file")  # a pipe would block its reader forever
         size = status.st_size
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            first = file.read(_LENGTH_BYTES)
+            length = int.from_bytes(first, "little")
             if size <= _LENGTH_BYTES:
                 raise NotSafetensors(f"it is empty or cut off: it has {size} bytes")
             if not 2 <= length <= HEADER_LIMIT:
@@ -123,18 +136,25 @@ def _read(path: Path) -> tuple[bytes, int]:
                         f"its header is too long: {HEADER_LIMIT} bytes are allowed, got {length}"
                     )
                 raise NotSafetensors(
-                    "it does not begin with a header length"
+                    _another(first)
+                    or "it does not begin with a header length"
                     f" (2 to {HEADER_LIMIT} bytes, got {length})"
                 )
             if length > size - _LENGTH_BYTES:
                 raise NotSafetensors(
-                    f"its header is cut off: {length} bytes long, but only"
+                    _another(first)
+                    or f"its header is cut off: {length} bytes long, but only"
                     f" {size - _LENGTH_BYTES} are present"
                 )
             return file.read(length), size - _LENGTH_BYTES - length
     except (OSError, ValueError) as error:  # a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UnreadableFile(f"it cannot be opened ({reason})") from error
+
+
+def _another(first: bytes) -> str:
+    """What a file that begins so is, a clause; "" if that is not known."""
+    return next((f"it is {kind}" for start, kind in _OTHERS if first.startswith(start)), "")
 
 
 def _checked(

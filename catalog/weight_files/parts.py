@@ -92,7 +92,7 @@ def _part(shapes: Shapes) -> str:
         return name
     if any(name.startswith(OF_ENCODERS) for name in shapes):
         return "text encoder"
-    return "diffusion transformer of a model that is not known here" if _blocks(shapes) else ""
+    return "denoiser of a model that is not known here" if _blocks(shapes) else ""
 
 
 def _blocks(shapes: Shapes) -> bool:

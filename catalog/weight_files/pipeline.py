@@ -3,12 +3,18 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import ONLY_SDXL, Refusal, unclear_training
+from catalog.weight_files.refusal import (
+    ONLY_SDXL,
+    Refusal,
+    unclear_training,
+    unreadable_weights,
+)
 
 INDEX: Final = "model_index.json"
 READ: Final = (INDEX, "unet/config.json")
@@ -53,8 +59,20 @@ def read_configuration(file: Path) -> dict[str, Any]:
     return data
 
 
-def folder_refusal(folder: Path) -> Refusal | None:
-    """Why the folder in diffusers' layout cannot be used; None if it can, as far as it tells.
+@dataclass(frozen=True, slots=True)
+class FolderFacts:
+    """What a folder in diffusers' layout says about the model in it.
+
+    refusal: why it cannot be used; None if it can, as far as it tells.
+    prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
+    """
+
+    refusal: Refusal | None = None
+    prediction: str | None = None
+
+
+def folder_facts(folder: Path) -> FolderFacts:
+    """Judge a folder in diffusers' layout by its configurations.
 
     Raises OSError if a file is there but cannot be read.
     """
@@ -65,18 +83,17 @@ def folder_refusal(folder: Path) -> Refusal | None:
         except FileNotFoundError:
             continue
         except ConfigurationError as error:
-            return Refusal("folder that cannot be read", str(error))
+            return FolderFacts(Refusal("folder that cannot be read", str(error)))
     if "" in found and (what := kind_of_pipeline(found[""])):
-        return Refusal(what)
+        return FolderFacts(Refusal(what))
     if "unet" in found and (what := kind_of_unet(found["unet"])):
-        return Refusal(f"{what} model", ONLY_SDXL)
+        return FolderFacts(Refusal(f"{what} model", ONLY_SDXL))
     if reason := quantisation.config_refusal(found.get("unet", {})):
-        return Refusal(f"{_MODEL} ({reason})", "")
+        return FolderFacts(unreadable_weights(_MODEL, reason))
     try:
-        evidence.of_folder(folder)
+        return FolderFacts(prediction=evidence.of_folder(folder).prediction)
     except UnknownTraining as error:
-        return unclear_training(_MODEL, evidence.unclear(error))
-    return None
+        return FolderFacts(unclear_training(_MODEL, evidence.unclear(error)))
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:

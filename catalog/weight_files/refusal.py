@@ -14,11 +14,13 @@ class Refusal:
     advice: what its owner can do about it, "" if there is nothing.
     of_training: whether it is a checkpoint of which only the training is unclear; an entry that
         states its `prediction` settles that.
+    of_weights: whether it is a checkpoint whose weights are in a format that cannot be read.
     """
 
     what: str
     advice: str = ONLY_SDXL
     of_training: bool = False
+    of_weights: bool = False
 
 
 def unclear_training(what: str, reason: str) -> Refusal:
@@ -28,6 +30,14 @@ def unclear_training(what: str, reason: str) -> Refusal:
     """
     advice = "set prediction in its entry in models.toml"
     return Refusal(f"{what} ({reason})", advice, of_training=True)
+
+
+def unreadable_weights(what: str, reason: str) -> Refusal:
+    """The refusal of a checkpoint or model whose weights cannot be read.
+
+    what: a noun phrase. reason: a clause, from `quantisation`.
+    """
+    return Refusal(f"{what} ({reason})", "", of_weights=True)
 
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))

@@ -136,11 +136,16 @@ def broken(header: object, data: bytes = b"\0\0\0\0") -> bytes:
     ("raw", "said"),
     [
         (b"", "it is empty or cut off"),
-        (b"PK\x03\x04\x14" + b"\0" * 100, "it does not begin with a header length"),
+        (b"PK\x03\x04\x14" + b"\0" * 100, "it is a PyTorch file or a ZIP archive"),
+        (b"PK\x03\x04" + b"\0" * 100, "it is a PyTorch file or a ZIP archive"),
+        (b"GGUF\3\0\0\0" + b"\0" * 100, "it is a GGUF file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "it is a web page"),
+        (b"\x7fELF\2\1\1\0" + b"\0" * 100, "it does not begin with a header length"),
         (weights_bytes()[:-1], "it is cut off: was the copy or download interrupted?"),
         (broken(b"not json"), "its header is not JSON"),
     ],
-    ids=range(4),
+    ids=range(9),
 )
 def test_a_broken_file_is_a_problem_and_not_offered(home: Home, raw: bytes, said: str) -> None:
     home.put(home.models_dir / "loras" / "bad.safetensors", raw)
@@ -422,3 +427,16 @@ class TestFacts:
             "bad.safetensors",
             "near.safetensors",
         ]
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "loras"])
+def test_other_formats_are_named_unless_converted(home: Home, folder: str) -> None:
+    for name in ("a.ckpt", "b.GGUF", "c.pt", "d.bin", ".hidden.ckpt", "notes.txt"):
+        home.put(home.models_dir / folder / name, b"x")
+    home.weights(f"{folder}/c.safetensors")
+    home.write()
+    said = [problem.rpartition("/")[2] for problem in home.problems()]
+    assert said == [
+        f"{name}: {name[0]}: not offered: it is a {kind} file, and only .safetensors is ever loaded"
+        for name, kind in (("a.ckpt", "pickle"), ("b.GGUF", "GGUF"), ("d.bin", "pickle"))
+    ]

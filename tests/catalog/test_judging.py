@@ -235,3 +235,55 @@ def test_a_flow_without_an_entry_has_the_samplers_of_one(home: Home) -> None:
     home.write(ONE_MODEL)
     model = home.read().models["flow"]
     assert (model.prediction, model.scheduler) == ("flow", "Euler")
+
+
+FLOW_FOLDER = 'default = "flow"\n[models.flow]\nname = "Flow"\npath = "flow"\n'
+
+
+def flow(home: Home) -> Path:
+    place = folder(home, "flow", SDXL_UNET)
+    scheduler = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    home.put(place / "scheduler" / "scheduler_config.json", json.dumps(scheduler).encode())
+    return place
+
+
+def test_an_entry_takes_from_its_files_which_samplers_fit(home: Home) -> None:
+    flow(home)
+    metadata = {"modelspec.prediction_type": "flow"}
+    home.put(home.models_dir / "far/flow.safetensors", checkpoint_bytes(metadata=metadata))
+    home.write(
+        FLOW_FOLDER
+        + '[models.file]\nname = "File"\npath = "far/flow.safetensors"\nenabled = false\n'
+        + '[models.fit]\nname = "Fit"\npath = "flow"\nscheduler = "Heun"\n'
+        + '[models.own]\nname = "Own"\npath = "flow"\nprediction = "epsilon"\n'
+    )
+    read = home.read()
+    assert not read.problems
+    models = read.models
+    assert [(m.prediction, m.scheduler, m.draft is None) for m in models.values()] == [
+        ("flow", "Euler", True),
+        ("flow", "Euler", True),
+        ("flow", "Heun", True),
+        ("epsilon", "DPM++ 2M Karras", False),
+    ]
+    assert not models["file"].enabled
+    assert "DPM++ 2M Karras" not in models["flow"].schedulers
+
+
+def test_an_entry_whose_sampler_cannot_follow_its_files_is_left_out_by_name(home: Home) -> None:
+    flow(home)
+    home.write(FLOW_FOLDER + 'scheduler = "Euler a"\n' + ONE_MODEL.partition("\n")[2])
+    read = home.read()
+    assert list(read.models) == ["base"]
+    assert "flow: its files say that its prediction is flow, but" in str(read.problems[0])
+    assert "got 'Euler a'" in str(read.problems[0])
+
+
+def test_a_folder_whose_files_change_has_other_samplers(home: Home) -> None:
+    place = flow(home)
+    home.write(FLOW_FOLDER)
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    assert live.current.models["flow"].prediction == "flow"
+    home.put(place / "scheduler" / "scheduler_config.json", b"{}")
+    assert live.refresh()
+    assert live.current.models["flow"].prediction is None

@@ -40,3 +40,10 @@ async def test_models_by_key_and_name_and_sizes(playground: Playground, ada: Use
     assert values == ["demo", "second", "bright"]
     sizes = await ada.autocomplete("imagine", "size", "16:9", model="demo")
     assert sizes[0].value == "88x48"
+
+
+async def test_presets_and_the_samplers_of_one(playground: Playground, ada: User) -> None:
+    presets = [c.value for c in await ada.autocomplete("imagine", "preset", "", model="demo")]
+    assert "draft" in presets
+    found = await ada.autocomplete("imagine", "scheduler", "", model="demo", preset="draft")
+    assert [choice.value for choice in found] == ["DPM++ 2M", "DPM++ 2M SDE", "Euler"]

@@ -1,6 +1,9 @@
 """Weights from the hub: what is downloaded, what is reported meanwhile, what happens offline."""
 
+import errno
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -289,3 +292,24 @@ def test_a_download_cut_off_by_the_server_is_no_model(own: Engine, hub: HubServe
     assert failure.code == "model.download_failed"
     assert failure.params["reason"] == "OSError"
     assert own.loaded is None
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.ETIMEDOUT, "model.unreachable"), (errno.EMFILE, None)]
+)
+def test_a_network_that_is_away_is_no_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: str | None
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "connect", away)
+    engine = engine_with(tmp_path, "http://127.0.0.1:9")
+    with pytest.raises((JobFailed, OSError)) as failure:
+        paint(engine, ASKED, catalog([REMOTE]))
+    if expected is None:
+        assert isinstance(failure.value, OSError)
+        assert failure.value.errno == number
+    else:
+        assert isinstance(failure.value, JobFailed)
+        assert failure.value.code == expected

@@ -11,6 +11,7 @@ import pytest
 from bot.engine import Engine
 from bot.errors import JobFailed
 from catalog import ModelEntry
+from catalog.weight_files import Header, read_header
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -209,3 +210,25 @@ def test_a_missing_file_is_named(engine: Engine, models_dir: Path, tmp_path: Pat
     failure = refused(engine, model("x", str(tmp_path / "gone.safetensors")))
     assert failure.code == "model.missing"
     assert failure.params["path"] == "gone.safetensors"
+
+
+def test_a_job_reads_the_header_of_a_single_file_once(
+    engine: Engine, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import networks
+
+    config = configs_only(models_dir / TINY, tmp_path / "config")
+    vae = models_dir / TINY / "vae"
+    checkpoint = single_file(models_dir / TINY, tmp_path / "once.safetensors")
+    entry = model("x", str(checkpoint), config=str(config), vae_path=str(vae))
+    read: list[Path] = []
+
+    def counting(path: Path) -> Header:
+        read.append(path)
+        return read_header(path)
+
+    monkeypatch.setattr(networks, "read_header", counting)
+    for _ in range(2):
+        read.clear()
+        painted(engine, entry)
+        assert read.count(checkpoint) == 1

@@ -570,7 +570,7 @@ class TestFailing:
             assert (await bench.ended(job_id)).state is S.CANCELLED
 
     @pytest.mark.parametrize(
-        ("number", "code"), [(errno.ENOENT, "picture.gone"), (errno.EACCES, "job.unexpected")]
+        ("number", "code"), [(errno.ENOENT, "picture.gone"), (errno.EACCES, "job.files")]
     )
     async def test_only_a_picture_that_is_absent_is_gone(
         self, build: Build, number: int, code: str

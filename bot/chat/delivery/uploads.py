@@ -1,6 +1,5 @@
 """Uploads: images as attachments, within Discord's size limits."""
 
-import errno
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from PIL import ExifTags, Image
 from bot.files.metadata import read_png
 from bot.store import ImageRecord
 from bot.texts.language import Say
+from catalog.disk import is_absent
 
 REQUEST_MAX = 25 * 1024 * 1024
 """Bytes of all files in one message (Discord docs, resources/message, "Create Message")."""
@@ -57,7 +57,7 @@ def uploads_of(
 
 def may_pass(error: OSError | ValueError) -> TypeGuard[OSError]:
     """Whether retrying may help: not for a missing file, nor, without an errno, for a bad one."""
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
+    return isinstance(error, OSError) and error.errno is not None and not is_absent(error)
 
 
 def share(sizes: Sequence[int], limit: int) -> int:

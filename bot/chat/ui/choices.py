@@ -1,5 +1,6 @@
 """Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from discord.app_commands import Choice
@@ -8,9 +9,10 @@ from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
 from bot.request.offers import find_scheduler
+from bot.request.presets import presets_of
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
-from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -69,18 +71,27 @@ def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say
     return name
 
 
-def scheduler_choices(text: str) -> list[Choice[str]]:
-    """The scheduler meant, in any spelling, then those whose name contains what was typed.
+def scheduler_choices(text: str, schedulers: Sequence[str]) -> list[Choice[str]]:
+    """The one of `schedulers` meant, in any spelling, then those whose name contains the text.
 
     All of them if there is no match.
     """
     wanted = text.strip().casefold()
-    found = [name for name in SCHEDULERS if wanted in name.casefold()]
+    found = [name for name in schedulers if wanted in name.casefold()]
     with suppress(InvalidRequest):
-        meant = find_scheduler(text)
+        meant = find_scheduler(text, schedulers)
         found = [meant, *(name for name in found if name != meant)]
-    found = found or [*SCHEDULERS]
+    found = found or [*schedulers]
     return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
+
+
+def preset_choices(
+    text: str, model: ModelEntry, catalog: Catalog, *, nsfw: bool
+) -> list[Choice[str]]:
+    """The presets that `model` has, and whose name contains what was typed."""
+    wanted = text.strip().casefold()
+    found = presets_of(model, catalog, nsfw=nsfw)
+    return [Choice(name=name, value=name) for name in found if wanted in name]
 
 
 def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:

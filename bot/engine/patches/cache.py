@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from bot.engine.patches.file import AdapterFile, read
 from bot.engine.patches.names import Target
-from bot.engine.subject import Subject, public
+from bot.engine.subject import Subject
 from catalog.weight_files import config_file
 
 _LOOK: Final = 0.1
@@ -49,8 +49,8 @@ class AdapterCache:
             stat = path.stat()
             config = config_file(path)
             beside = config.stat() if config else None
-        except OSError:
-            raise subject.failed("adapter.missing", path=public(str(path))) from None
+        except OSError as error:
+            raise subject.unread(path, error) from error
         more = (beside.st_size, beside.st_mtime_ns) if beside else ()
         key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known), more)
         while True:

@@ -24,7 +24,7 @@ from bot.engine.patches.file_tensors import CutOffError, FileTensors
 from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
 from bot.engine.patches.names import Target, paths_of
 from bot.engine.patches.scales import Scales
-from bot.engine.subject import Subject, public
+from bot.engine.subject import Subject
 from catalog.weight_files import (
     LOKR,
     UNSUPPORTED,
@@ -86,10 +86,12 @@ def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
         raise subject.failed("adapter.not_safetensors", reason=str(error)) from None
     except BadConfig as error:
         raise subject.failed("adapter.bad_config", reason=str(error)) from None
-    except OSError:
-        raise subject.failed("adapter.missing", path=public(str(path))) from None
-    kind = adapter_facts(header.shapes, header.metadata, configs).algorithm
-    if kind in UNSUPPORTED:
+    except OSError as error:
+        raise subject.unread(path, error) from error
+    facts = adapter_facts(header.shapes, header.metadata, configs)
+    if facts.other:
+        raise subject.failed("adapter.something_else", kind=facts.other)
+    if (kind := facts.algorithm) in UNSUPPORTED:
         raise subject.failed("adapter.unsupported", kind=kind)
     return header, configs
 
@@ -114,8 +116,8 @@ def read(
         contents = FileTensors(path, header, subject.check_stop)
     except CutOffError:
         raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
-    except OSError:
-        raise subject.failed("adapter.missing", path=public(str(path))) from None
+    except OSError as error:
+        raise subject.unread(path, error) from error
     if not contents.all_finite(subject.check_stop):
         reader.blame(contents, plans)
     changes: list[Change] = []

@@ -60,13 +60,14 @@ def test_names_shapes_types_and_places_are_told(tmp_path: Path) -> None:
     [
         (b"", "it is empty or cut off: it has 0 bytes"),
         (bytes(8), "it is empty or cut off: it has 8 bytes"),
-        (b"PK\x03\x04 a zip, as torch.save writes", "not begin with a header length"),
+        (b"PK\x03\x04 a zip, as torch.save writes", "it is a PyTorch file or a ZIP archive"),
         (struct.pack("<Q", 1) + b"{}", "(2 to 100000000 bytes, got 1)"),
         (struct.pack("<Q", HEADER_LIMIT + 1) + b"{}", "(2 to 100000000 bytes, got 100000001)"),
         (struct.pack("<Q", 2**64 - 1) + b"{}", "not begin with a header length"),
         (struct.pack("<Q", 100) + b"{}", "its header is cut off: 100 bytes long, but only 2"),
+        (struct.pack("<Q", ord("<")) + b"{}", "its header is cut off: 60 bytes long, but only 2"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_what_has_no_header_is_told_from_what_lacks_its_end(
     tmp_path: Path, content: bytes, said: str

@@ -6,11 +6,18 @@ from discord.app_commands import Choice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.chat.ui.choices import adapter_choices, model_choices, scheduler_choices, size_choices
+from bot.chat.ui.choices import (
+    adapter_choices,
+    model_choices,
+    preset_choices,
+    scheduler_choices,
+    size_choices,
+)
 from bot.request import Draft, compose
+from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
 from bot.texts.language import Texts
-from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
 
 SAY = Texts.read().speaker()
 MODELS = {
@@ -65,7 +72,7 @@ TYPED = st.text(max_size=120) | st.text(alphabet="inkame-style,:0.5 <>x", max_si
 @given(text=TYPED)
 def test_whatever_is_typed_the_choices_are_within_the_limits(text: str) -> None:
     check(model_choices(text, CATALOG, nsfw=True))
-    check(scheduler_choices(text))
+    check(scheduler_choices(text, SCHEDULERS))
     check(adapter_choices(text, CATALOG, SAY, nsfw=True, model="model-0"))
     for model in (MODELS["model-0"], SMALL):
         check(size_choices(text, model, SAY))
@@ -201,14 +208,58 @@ class TestSizes:
 
 class TestSchedulers:
     def test_all_are_offered_at_first(self) -> None:
-        assert values(scheduler_choices("")) == [*SCHEDULERS]
+        assert values(scheduler_choices("", SCHEDULERS)) == [*SCHEDULERS]
 
     def test_those_that_hold_what_was_typed(self) -> None:
-        assert values(scheduler_choices(" euler")) == ["Euler", "Euler a", "Euler trailing"]
+        assert values(scheduler_choices(" euler", SCHEDULERS)) == [
+            "Euler",
+            "Euler a",
+            "Euler trailing",
+        ]
 
     def test_another_program_s_name_finds_the_one_that_is_meant(self) -> None:
-        assert values(scheduler_choices("dpmpp_2m")) == ["DPM++ 2M"]
-        assert values(scheduler_choices("euler_ancestral"))[0] == "Euler a"
+        assert values(scheduler_choices("dpmpp_2m", SCHEDULERS)) == ["DPM++ 2M"]
+        assert values(scheduler_choices("euler_ancestral", SCHEDULERS))[0] == "Euler a"
 
     def test_what_is_in_none_of_them_leaves_all_to_choose_from(self) -> None:
-        assert values(scheduler_choices("zzz")) == [*SCHEDULERS]
+        assert values(scheduler_choices("zzz", SCHEDULERS)) == [*SCHEDULERS]
+
+    def test_only_those_that_fit_how_the_model_was_trained(self) -> None:
+        assert values(scheduler_choices("", FLOW.schedulers)) == [*FLOW.schedulers]
+        assert values(scheduler_choices("euler", FLOW.schedulers)) == ["Euler"]
+        assert values(scheduler_choices("euler a", FLOW.schedulers)) == [*FLOW.schedulers]
+        assert "DPM++ 2M Karras" not in values(scheduler_choices("2m", FLOW.schedulers))
+
+    def test_only_those_of_the_preset_if_the_model_has_it(self) -> None:
+        usual = MODELS["model-0"]
+        draft = ("DPM++ 2M", "DPM++ 2M SDE", "Euler")
+        assert schedulers_of("draft", usual, CATALOG, nsfw=False) == draft
+        assert schedulers_of(None, usual, CATALOG, nsfw=False) == SCHEDULERS
+        for preset in ("draft", "fast", "none"):
+            assert schedulers_of(preset, FLOW, CATALOG, nsfw=False) == FLOW.schedulers
+
+
+FLOW = ModelEntry(key="flow", name="Flow", path="a/b", prediction="flow")
+
+
+class TestPresets:
+    def test_only_those_that_the_model_has(self) -> None:
+        fast = ModelEntry(
+            key="f", name="F", path="a/b", fast=FastPreset(steps=4, guidance=1, scheduler="LCM")
+        )
+        lora = ModelEntry(
+            key="l",
+            name="L",
+            path="a/b",
+            fast=FastPreset(steps=4, guidance=1, scheduler="LCM", adapter="nude"),
+        )
+        for model, nsfw, expected in (
+            (MODELS["model-0"], False, ["draft"]),
+            (fast, False, ["draft", "fast"]),
+            (lora, False, ["draft"]),
+            (lora, True, ["draft", "fast"]),
+            (FLOW, False, []),
+        ):
+            found = preset_choices("", model, CATALOG, nsfw=nsfw)
+            assert values(found) == expected, model.key
+        assert values(preset_choices(" FA", fast, CATALOG, nsfw=False)) == ["fast"]

@@ -471,3 +471,34 @@ def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
     with pytest.raises(Stopped):
         read(path, known, BASES, subject(stop))
+
+
+DEEP = "model.diffusion_model.middle_block.1.transformer_blocks.0."
+OTHER_FILES: list[tuple[dict[str, tuple[int, ...]], str]] = [
+    ({"decoder.conv_in.weight": (8, 4, 3, 3), "encoder.conv_in.weight": (8, 3, 3, 3)}, "VAE"),
+    ({"first_stage_model.decoder.conv_in.weight": (8, 4, 3, 3)}, "VAE"),
+    ({"text_model.embeddings.token_embedding.weight": (8, 768)}, "text encoder (CLIP)"),
+    ({"encoder.block.0.layer.0.SelfAttention.q.weight": (8, 8)}, "text encoder (T5)"),
+    ({"conv_first.weight": (8, 3, 3, 3)}, "upscaler"),
+    ({"double_blocks.0.img_attn.qkv.weight": (8, 8), "img_in.weight": (8, 64)}, "Flux (schnell)"),
+    (
+        {
+            "model.diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3),
+            "model.diffusion_model.label_emb.0.0.weight": (8, 2816),
+            f"{DEEP}attn2.to_k.weight": (8, 2048),
+            "first_stage_model.decoder.conv_in.weight": (8, 4, 3, 3),
+        },
+        "SDXL checkpoint",
+    ),
+]
+
+
+@pytest.mark.parametrize(("shapes", "kind"), OTHER_FILES)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    known: dict[str, Any], tmp_path: Path, shapes: dict[str, tuple[int, ...]], kind: str
+) -> None:
+    path = save(tmp_path / "x.safetensors", {n: torch.zeros(s) for n, s in shapes.items()})
+    failure = refused(path, known)
+    assert failure.code == "adapter.something_else"
+    assert str(failure.params["kind"]).startswith(kind)
+    assert failure.params["kind"] == catalogued(path).other

@@ -42,7 +42,7 @@ from catalog import Words
 from catalog.families import SDXL as FACTS
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.embedding import FIRST, SECOND
-from catalog.weight_files.pipeline import folder_refusal, kind_of_unet
+from catalog.weight_files.pipeline import folder_facts, kind_of_unet
 
 
 class SDXL:
@@ -63,12 +63,13 @@ class SDXL:
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        if refusal := checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True):
+        refusal = checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True)
+        if refusal and not refusal.of_weights:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        refusal = folder_refusal(folder)
-        if refusal and not refusal.of_training:
+        refusal = folder_facts(folder).refusal
+        if refusal and not (refusal.of_training or refusal.of_weights):
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def checked_config(
