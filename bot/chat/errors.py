@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import discord
@@ -16,6 +16,9 @@ from bot.log import traceback_without
 from bot.texts.language import Say, Texts
 
 log = logging.getLogger(__name__)
+
+TOO_LATE: Final = 10062
+"""Discord's error code for an answer that came after three seconds ("unknown interaction")."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
@@ -46,6 +49,10 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         error = error.original
     if isinstance(error, AnsweredElsewhere):
         log.info("interaction %d: answered by another copy of the bot", interaction.id)
+        return
+    if isinstance(error, discord.NotFound) and error.code == TOO_LATE:
+        # No answer is taken any more, and a traceback would delay the answers to others, too.
+        log.warning("interaction %d: answered too late (%d)", interaction.id, error.code)
         return
     say = texts.speaker(str(interaction.locale))
     text = sentence(error, say)
