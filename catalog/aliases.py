@@ -68,7 +68,7 @@ class Aliases:
             self._trained.add(trained, naming.key)
             # Usually the same: folding each takes as long as all the rest.
             texts = {naming.key, name, stem, trained}
-            for text in {_loose(text) for text in texts}:
+            for text in {_loose(text) for text in texts if text}:
                 self._loose.add(text, naming.key)
 
     def find(self, text: str) -> tuple[str, ...]:
@@ -93,11 +93,16 @@ class Aliases:
 
 def _plain(text: str) -> str:
     plain = unicodedata.normalize("NFC", text.strip()).casefold().replace("\\", "/")
-    return _HASH.sub("", plain).removesuffix(_SUFFIX)
+    if plain.endswith("]"):
+        plain = _HASH.sub("", plain)
+    return plain.removesuffix(_SUFFIX)
 
 
 def _loose(text: str) -> str:
-    return " ".join(_WORDS.findall(fold(text)))
+    folded = fold(text)
+    if folded.replace(" ", "").isalnum():
+        return folded  # as most are; to take them apart would take twice as long
+    return " ".join(_WORDS.findall(folded))
 
 
 def file_of(path: str, weight_name: str | None) -> str:

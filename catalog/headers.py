@@ -1,6 +1,7 @@
 """HeaderCache: what weight files say about themselves, kept between two reads of the catalog."""
 
-from collections.abc import Callable, Collection, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -8,6 +9,7 @@ from typing import TypeVar
 from catalog.disk import is_scarce, passing_fault, reason_of, status_of
 from catalog.sidecars import Sidecars
 from catalog.weight_files import (
+    CONFIG_FILE,
     AdapterFacts,
     CheckpointFacts,
     EmbeddingFacts,
@@ -144,15 +146,33 @@ def _stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
     return tuple(found)
 
 
+def stamps_now(stamps: Iterable[Stamp]) -> Iterator[Stamp]:
+    """The same files' stamps as they are now, in order; -1 for those that cannot be looked at."""
+    configured: dict[str, bool] = {}
+    for path, _, _ in stamps:
+        folder = path.rpartition(os.sep)[0]
+        if folder not in configured:
+            # Once for all files of a folder: there may be 10,000, and this is done all the time.
+            configured[folder] = Path(folder, CONFIG_FILE).exists()
+        try:
+            yield stamp_of(Path(path)) if configured[folder] else _stamp(path)
+        except OSError:
+            yield (path, -1, -1)
+
+
 def stamp_of(file: Path) -> Stamp:
     """The stamp of a weight file, together with peft's configuration of it. Raises OSError."""
-    status = file.stat()
+    path, size, changed = _stamp(str(file))
     config = config_file(file)
     if config is None:
-        return (str(file), status.st_size, status.st_mtime_ns)
+        return (path, size, changed)
     beside = config.stat()
-    size = status.st_size + beside.st_size
-    return (str(file), size, max(status.st_mtime_ns, beside.st_mtime_ns))
+    return (path, size + beside.st_size, max(changed, beside.st_mtime_ns))
+
+
+def _stamp(path: str) -> Stamp:
+    status = os.stat(path)  # noqa: PTH116 – to make a path takes longer than this
+    return (path, status.st_size, status.st_mtime_ns)
 
 
 def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:

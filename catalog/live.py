@@ -9,7 +9,7 @@ from typing import Never
 from catalog import dropins
 from catalog.disk import names_in
 from catalog.dropin_embeddings import EMBEDDINGS
-from catalog.headers import HeaderCache, Stamp, stamp_of
+from catalog.headers import HeaderCache, Stamp, stamps_now
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
@@ -129,31 +129,25 @@ class LiveCatalog:
         known = [
             stamp for stamp in self._headers.stamps if stamp[0].rpartition(os.sep)[0] not in listed
         ]
-        now = [_with_config(Path(path)) for path, _, _ in known]
+        now = stamps_now(known)
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 
 
-def _stamp(file: Path) -> _Stamp:
+def _stamp(file: Path | os.DirEntry[str]) -> _Stamp:
+    path = os.fspath(file)
     try:
         status = file.stat()
     except OSError:
-        return (str(file), -1, -1, -1)
-    return (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def _with_config(file: Path) -> Stamp:
-    try:
-        return stamp_of(file)
-    except OSError:
-        return (str(file), -1, -1)
+        return (path, -1, -1, -1)
+    return (path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _listing(folder: Path) -> list[_Stamp]:
     try:
-        names = names_in(folder)
+        with os.scandir(folder) as entries:
+            return sorted(_stamp(entry) for entry in entries if entry.name.lower().endswith(_READ))
     except OSError:
         return []
-    return [_stamp(folder / name) for name in names if name.lower().endswith(_READ)]
 
 
 def _report(problems: tuple[Problem, ...], known: tuple[Problem, ...]) -> None:

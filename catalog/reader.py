@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog import dropins
+from catalog.collecting import uncollected
 from catalog.disk import may_pass, reason_of, status_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
@@ -60,7 +61,8 @@ def read_catalog(
     may be read later.
     """
     try:
-        return _read_catalog(catalog_dir, models_dir, demos, headers or HeaderCache())
+        with uncollected():
+            return _read_catalog(catalog_dir, models_dir, demos, headers or HeaderCache())
     except OSError as error:
         raise CatalogUnreadable(f"the models and LoRAs cannot be read now: {error}") from error
 

@@ -121,7 +121,8 @@ class _Vocabulary:
         for number, texts in enumerate(pairs):
             for word in dict.fromkeys((*texts, *" ".join(texts).split())):
                 numbers[word].append(number)
-        self._numbers = dict(numbers)
+        # The garbage collector keeps out of tuples of numbers; lists it would all visit.
+        self._numbers = {word: tuple(found) for word, found in numbers.items()}
         self._by_length: dict[int, list[str]] = defaultdict(list)
         for word in numbers:
             self._by_length[len(word)].append(word)

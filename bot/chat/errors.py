@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Discord raises when it is refused, or Discord is unavailable."""
+TOO_LATE: Final = 10062
+"""Discord's error code for an answer that came after three seconds ("unknown interaction")."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
@@ -48,6 +50,10 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         error = error.original
     if isinstance(error, AnsweredElsewhere):
         log.info("interaction %d: answered by another copy of the bot", interaction.id)
+        return
+    if isinstance(error, discord.NotFound) and error.code == TOO_LATE:
+        # No answer is taken any more, and a traceback would delay the answers to others, too.
+        log.warning("interaction %d: answered too late (%d)", interaction.id, error.code)
         return
     say = texts.speaker(str(interaction.locale))
     text = sentence(error, say)

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from catalog.lines import clean_line
 from catalog.weight_files.prediction import (
     EDM,
@@ -125,6 +123,8 @@ def _tables(raw: bytes, name: str) -> tuple[list[Mapping[str, Any]], list[Mappin
 
     Raises UnknownTraining.
     """
+    import yaml  # few checkpoints have such a file, and each start would wait for it
+
     if len(raw) > YAML_MAX:
         raise UnknownTraining(f"{name} is larger than {YAML_MAX} bytes")
     if raw.count(b"[") + raw.count(b"{") > BRACKETS_MAX:

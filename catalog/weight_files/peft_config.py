@@ -8,6 +8,7 @@ defaults of peft.
 """
 
 import math
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,9 +134,11 @@ def config_file(weights: Path) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     if weights.name != WEIGHTS_FILE:
-        others = (path.suffix for path in weights.parent.iterdir() if path.name != weights.name)
-        if any(suffix.lower() == ".safetensors" for suffix in others):
-            return None
+        # Stops at the first one: to list a folder of thousands for each of its files takes minutes.
+        with os.scandir(weights.parent) as entries:
+            others = (entry.name for entry in entries if entry.name != weights.name)
+            if any(Path(name).suffix.lower() == ".safetensors" for name in others):
+                return None
     return beside
 
 

@@ -27,6 +27,12 @@ def test_a_goal_that_is_missed_is_marked(found: Outcome, met: bool) -> None:
     assert f"| {found.unanswered.total()} of 4" in text
 
 
+def test_the_table_says_what_else_was_going_on() -> None:
+    found = [(RUSHES[0], outcome(900))]
+    assert "computing" not in table(found, calls=4, seconds=1)
+    assert "Other processes computing all the time: 2." in table(found, 4, 1, busy=2)
+
+
 async def test_the_queue_is_filled_with_what_each_person_may_have(tmp_path: Path) -> None:
     home = Home(tmp_path, tmp_path)
     async with Playground() as playground:

@@ -7,6 +7,7 @@ import pytest
 
 from catalog import LiveCatalog, locate, problems_of
 from catalog import live as live_module
+from catalog.weight_files import config_file
 from tests.catalog.home import Home
 from tests.catalog.test_dropins import lora_bytes
 
@@ -85,3 +86,28 @@ def test_a_changed_configuration_is_read_again(home: Home, monkeypatch: pytest.M
     assert live.current.misfit("ink") is not None
     monkeypatch.setattr(live_module, "read_catalog", None)
     assert not live.refresh()
+
+
+def test_a_configuration_is_followed_wherever_it_is(home: Home) -> None:
+    home.write(loras='[loras.far]\nname = "Far"\npath = "mine/far.safetensors"\n')
+    home.put(home.models_dir / "mine/far.safetensors", lora_bytes(2048))
+    live = LiveCatalog(home.catalog_dir, home.models_dir)
+    config = home.models_dir / "mine/adapter_config.json"
+    for method, fits in (("LORA", True), ("VERA", False)):
+        home.put(config, json.dumps({"peft_type": method, "target_modules": []}).encode())
+        assert live.refresh()
+        assert (live.current.misfit("far") is None) is fits
+        assert not live.refresh()
+    config.unlink()
+    assert live.refresh()
+    assert live.current.misfit("far") is None
+
+
+@pytest.mark.parametrize("others", [["b.safetensors"], ["b.SAFETENSORS", "a.png"], ["a.txt"], []])
+def test_a_configuration_belongs_to_the_only_weights_of_its_folder(
+    tmp_path: Path, others: list[str]
+) -> None:
+    for name in ("a.safetensors", "adapter_config.json", *others):
+        (tmp_path / name).touch()
+    alone = not any(name.lower().endswith(".safetensors") for name in others)
+    assert (config_file(tmp_path / "a.safetensors") is not None) is alone

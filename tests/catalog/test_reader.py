@@ -1,11 +1,15 @@
 """Reading models.toml and loras.toml: valid entries work, invalid ones are reported."""
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import catalog
-from catalog import Catalog, CatalogError, Problem, ReferenceEntry, read_catalog
+from catalog import Catalog, CatalogError, Problem, ReferenceEntry, dropins, read_catalog
 from tests.catalog.home import ONE_MODEL, Home
 
 SHIPPED = Path(catalog.__file__).parent
@@ -327,3 +331,34 @@ def test_fast_that_names_an_unknown_lora_is_reported(home: Home) -> None:
     found = home.read()
     assert found.problems == ()
     assert found.models["base"].fast
+
+
+class TestGarbageCollection:
+    """One during the read would stall every other thread."""
+
+    @pytest.fixture(autouse=True)
+    def _as_before(self) -> Iterator[None]:
+        yield
+        gc.enable()
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    @pytest.mark.parametrize("loras", ["", "="])
+    def test_it_waits(
+        self, home: Home, monkeypatch: pytest.MonkeyPatch, loras: str, *, enabled: bool
+    ) -> None:
+        seen: list[bool] = []
+        read = dropins.find
+
+        def looking(*args: Any, **options: Any) -> Any:
+            seen.append(gc.isenabled())
+            return read(*args, **options)
+
+        monkeypatch.setattr(dropins, "find", looking)
+        home.write(loras=loras)
+        if not enabled:
+            gc.disable()
+        with contextlib.suppress(CatalogError):
+            home.read()
+        assert True not in seen
+        assert seen or loras
+        assert gc.isenabled() is enabled

@@ -27,6 +27,7 @@ class FakeInteraction:
     def __init__(
         self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
     ) -> None:
+        self.id = 7
         self.locale = "en-US"
         self.data = {"options": [{"name": "prompt", "value": "canarybird"}, {"name": "model"}]}
         self.told: list[tuple[str, str]] = []
@@ -180,6 +181,18 @@ class TestAnswering:
     ) -> None:
         interaction: Any = FakeInteraction(deferred=deferred, error=failure)
         await answer_error(interaction, Refused("model.none"), TEXTS)
+
+    @pytest.mark.parametrize(("code", "late"), [(10062, True), (10003, False)])
+    async def test_after_a_late_answer_no_other_is_tried(
+        self, caplog: pytest.LogCaptureFixture, code: int, *, late: bool
+    ) -> None:
+        gone: Any = SimpleNamespace(status=404, reason="")
+        error = discord.NotFound(gone, {"code": code, "message": "Unknown"})
+        interaction: Any = FakeInteraction()
+        await answer_error(interaction, invoked(error), TEXTS)
+        assert (interaction.told == []) is late
+        assert ("interaction 7: answered too late" in caplog.text) is late
+        assert ("incident" in caplog.text) is not late
 
     async def test_what_came_before_is_not_done_again(
         self, monkeypatch: pytest.MonkeyPatch

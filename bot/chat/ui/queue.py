@@ -1,6 +1,7 @@
 """The queue as users see it: what is running, what is waiting, and when yours will be ready."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import discord
 from discord.app_commands import Choice
@@ -17,6 +18,8 @@ PROMPT_SHOWN = 80
 MODEL_SHOWN = 40
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
+_POSITION = "\x00"
+"""Stands for a position in a sentence; no file or text has it."""
 
 
 def queue_embed(
@@ -78,23 +81,55 @@ def job_choices(
 ) -> list[Choice[str]]:
     """The jobs that the user may cancel, their own first.
 
-    moderates: whether they may cancel what others asked there. gated: as in `queue_embed`.
+    moderates: whether they may cancel what others asked there; it is asked once for each channel.
+    gated: as in `queue_embed`.
     """
-    wanted, person = text.strip().casefold(), discord_person(user_id)
-    own, foreign = [], []
-    for ticket in line:
-        if ticket.job.person == person:
-            name = say("cancel.choice", position=ticket.position, prompt=_one_line(ticket))
-            own.append((name, ticket.job.id))
-        elif isinstance(ticket.job.origin, Discord) and moderates(ticket.job.origin):
-            model = say("line.gated") if gated(ticket.job) else ticket.job.request.model
-            name = say("cancel.other", position=ticket.position, model=model)
-            foreign.append((name, ticket.job.id))
+    person = discord_person(user_id)
+    own = (ticket for ticket in line if ticket.job.person == person)
+    foreign = (ticket for ticket in line if ticket.job.person != person)
+    named = chain(
+        _named_by_prompt(say, own),
+        _named_by_model(say, _moderated(foreign, moderates), gated),
+    )
+    wanted = text.strip().casefold()
+    # One at a time: there may be 10,000 jobs, and this is done for each letter that is typed.
+    found = ((name, job_id) for name, job_id in named if wanted in name.casefold())
     return [
         Choice(name=shortened(name, CHOICE_LENGTH), value=job_id)
-        for name, job_id in (*own, *foreign)
-        if wanted in name.casefold()
-    ][:CHOICES_MAX]
+        for name, job_id in islice(found, CHOICES_MAX)
+    ]
+
+
+def _named_by_prompt(say: Say, line: Iterable[Ticket]) -> Iterator[tuple[str, str]]:
+    """The names of jobs, and their ids."""
+    for ticket in line:
+        prompt = _one_line(ticket)
+        yield say("cancel.choice", position=ticket.position, prompt=prompt), ticket.job.id
+
+
+def _named_by_model(
+    say: Say, line: Iterable[Ticket], gated: Callable[[Job], bool]
+) -> Iterator[tuple[str, str]]:
+    sentences: dict[str, str] = {}
+    for ticket in line:
+        model = say("line.gated") if gated(ticket.job) else ticket.job.request.model
+        if model not in sentences:
+            # To form a sentence takes as long as all else for twenty jobs.
+            sentences[model] = say("cancel.other", position=_POSITION, model=model)
+        yield sentences[model].replace(_POSITION, str(ticket.position)), ticket.job.id
+
+
+def _moderated(line: Iterable[Ticket], moderates: Callable[[Discord], bool]) -> Iterator[Ticket]:
+    """Those that were asked where the user moderates."""
+    known: dict[tuple[int | None, int | None], bool] = {}
+    for ticket in line:
+        asked = ticket.job.origin
+        if isinstance(asked, Discord):
+            channel = asked.guild_id, asked.channel_id
+            if channel not in known:
+                known[channel] = moderates(asked)
+            if known[channel]:
+                yield ticket
 
 
 def _who(say: Say, job: Job, user_id: int, sees: Callable[[Discord], bool]) -> str:

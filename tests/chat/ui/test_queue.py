@@ -123,3 +123,30 @@ def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_that_they_moderat
     assert [choice.value for choice in owls] == ["job2"]
     many = [ticket(n, user=1) for n in range(1, 60)]
     assert len(job_choices("", SAY, many, user_id=1, moderates=nothing, gated=nothing)) == 25
+
+
+def test_choosing_a_job_costs_no_more_than_it_must() -> None:
+    said: list[str] = []
+    asked: list[object] = []
+
+    def counting(code: str, /, **params: object) -> str:
+        said.append(code)
+        return SAY(code, **params)
+
+    def moderates(origin: Discord) -> bool:
+        asked.append(origin.guild_id)
+        return origin.guild_id == 1
+
+    line = [ticket(n, user=9, guild=1 + n % 2, model="ab"[n % 4 // 2]) for n in range(1, 400)]
+    found = job_choices("", counting, line, user_id=1, moderates=moderates, gated=nothing)
+    assert [choice.name for choice in found[:2]] == [
+        "#2 · b, from someone else",
+        "#4 · a, from someone else",
+    ]
+    assert len(found) == 25
+    assert asked == [2, 1]
+    assert said == ["cancel.other"] * 2
+    mine = [ticket(n, user=1) for n in range(1, 400)]
+    said.clear()
+    job_choices("", counting, mine, user_id=1, moderates=moderates, gated=nothing)
+    assert said == ["cancel.choice"] * 25
