@@ -128,7 +128,7 @@ async def measure(path: Path) -> dict[str, Spread]:
             await store.cancel(await store.accept(NewJob(request=REQUEST, origin=origin)))
 
         async def first_images() -> None:
-            async for _ in store.kept_images():
+            async for _ in store.kept_images.pages():
                 break
 
         works: dict[str, tuple[Callable[[], Awaitable[object]], int]] = {
@@ -142,7 +142,7 @@ async def measure(path: Path) -> dict[str, Spread]:
             "start: last served of everyone": (lambda: store.last_served(people), 3),
             "every 30 s: erase tokens": (store.messages.erase_tokens, REPEATS),
             "hourly: input images": (store.input_uses.all, 3),
-            "hourly: bytes of all images": (store.kept_bytes, 3),
+            "hourly: bytes of all images": (store.kept_images.bytes, 3),
             "hourly: the oldest 1,000 images": (first_images, 3),
         }
         for name, (work, repeats) in works.items():

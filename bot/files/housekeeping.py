@@ -70,11 +70,11 @@ class Housekeeping:
         gone = await self._delete([kept for kept in inputs if kept.unused])
         left = deque(kept for kept in inputs if not kept.unused)
         pruning = Pruning(
-            await self._store.kept_bytes() + sum(kept.bytes for kept in left),
+            await self._store.kept_images.bytes() + sum(kept.bytes for kept in left),
             before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
             limit=int(self._gib * GIB) if self._gib else None,
         )
-        async for page in self._store.kept_images():
+        async for page in self._store.kept_images.pages():
             older = [left.popleft() for _ in _until(page[-1].ended_at, left)]
             gone += await self._delete(
                 pruning.choose(merge(page, older, key=attrgetter("ended_at")))
@@ -93,7 +93,9 @@ class Housekeeping:
         images = [kept for kept in chosen if isinstance(kept, KeptImage)]
         gone: list[Kept] = [*await asyncio.to_thread(self._delete_images, images)]
         if gone:
-            await self._store.mark_pruned([kept for kept in gone if isinstance(kept, KeptImage)])
+            await self._store.kept_images.mark_pruned(
+                [kept for kept in gone if isinstance(kept, KeptImage)]
+            )
         inputs = [kept for kept in chosen if isinstance(kept, KeptInput)]
         return [*gone, *[kept for kept in inputs if await self._drop(kept)]]
 

@@ -9,12 +9,12 @@ from bot.store.jobs import (
     ImageRecord,
     Job,
     JobState,
-    KeptImage,
     Kind,
     NewJob,
     Painted,
     now_ms,
 )
+from bot.store.kept_images import KeptImage
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
     CommandLine,

@@ -115,33 +115,6 @@ class ImageRecord:
         return cls(**{key: row[key] for key in row.keys() if key != "job_id"})  # noqa: SIM118
 
 
-@dataclass(frozen=True, slots=True)
-class KeptImage:
-    """An image whose file still exists.
-
-    ended_at: when its job ended, in milliseconds since the epoch.
-    deletable: whether its job is delivered, failed or cancelled.
-    """
-
-    job_id: str
-    n: int
-    path: str
-    bytes: int
-    ended_at: int
-    deletable: bool
-
-    @classmethod
-    def from_row(cls, row: Row) -> Self:
-        return cls(
-            job_id=row["job_id"],
-            n=row["n"],
-            path=row["path"],
-            bytes=row["bytes"],
-            ended_at=row["ended_at"],
-            deletable=bool(row["deletable"]),
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A stored job. Times are milliseconds since the epoch.

@@ -26,11 +26,11 @@ from bot.store.jobs import (
     ImageRecord,
     Job,
     JobState,
-    KeptImage,
     NewJob,
     Painted,
     now_ms,
 )
+from bot.store.kept_images import KeptImages
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS
 from bot.store.settings import set_setting
@@ -47,7 +47,7 @@ class Store:
     """Jobs, images and settings. Use as `async with Store.open(path) as store`.
 
     messages: the Discord messages and interaction tokens of the jobs.
-    input_uses: the input images that the jobs refer to.
+    input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -56,6 +56,7 @@ class Store:
         self._boot = boot
         self.messages = Messages(database)
         self.input_uses = InputUses(database)
+        self.kept_images = KeptImages(database)
 
     @classmethod
     @asynccontextmanager
@@ -301,39 +302,6 @@ class Store:
             (_json(origins), limit),
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
-
-    async def kept_bytes(self) -> int:
-        """Bytes of all images whose files were not pruned."""
-        row = await self._database.row(
-            "SELECT coalesce(sum(bytes), 0) AS total FROM images INDEXED BY images_kept_bytes"
-            " WHERE pruned_at IS NULL"
-        )
-        return int(row["total"]) if row else 0
-
-    async def kept_images(self, page: int = 1_000) -> AsyncIterator[list[KeptImage]]:
-        """The images whose files were not pruned, in the order they were made, page by page."""
-        last = 0
-        while True:
-            rows = await self._database.rows(
-                "SELECT images.rowid AS number, job_id, n, path, bytes,"
-                " coalesce(finished_at, created_at) AS ended_at,"
-                " state IN ('delivered', 'failed', 'cancelled') AS deletable"
-                " FROM images JOIN jobs ON jobs.id = job_id"
-                " WHERE pruned_at IS NULL AND images.rowid > ? ORDER BY images.rowid LIMIT ?",
-                (last, page),
-            )
-            if not rows:
-                return
-            last = rows[-1]["number"]
-            yield [KeptImage.from_row(row) for row in rows]
-
-    async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
-        """Record that their files were deleted."""
-        async with self._database.transaction() as write:
-            await write.executemany(
-                "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?",
-                [(now_ms(), image.job_id, image.n) for image in images],
-            )
 
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""

@@ -107,15 +107,15 @@ async def test_years_of_images_are_gone_through_page_by_page_and_no_further_than
 ) -> None:
     folder = tmp_path / "images"
     jobs = [await painted(store, folder, days) for days in (93, 92, 91, 9, 8)]
-    pages = [page async for page in store.kept_images(page=3)]
+    pages = [page async for page in store.kept_images.pages(size=3)]
     assert [len(page) for page in pages] == [3, 3, 3, 1]
     assert [kept.job_id for page in pages for kept in page] == [
         job.id for job in jobs for _ in range(2)
     ]
     sizes = [image.bytes for job in jobs for image in await store.images(job.id)]
-    assert await store.kept_bytes() == sum(sizes)
+    assert await store.kept_images.bytes() == sum(sizes)
     assert await housekeeping(store, folder, days=90, gib=0).prune() == 6
-    assert await store.kept_bytes() == sum(sizes[6:])
+    assert await store.kept_images.bytes() == sum(sizes[6:])
     assert files(folder) == {job.id for job in jobs[3:]}
 
 

@@ -18,7 +18,7 @@ async def accept(store: Store) -> None:
 
 
 async def page(store: Store) -> None:
-    async for _ in store.kept_images():
+    async for _ in store.kept_images.pages():
         break
 
 
@@ -35,7 +35,7 @@ ASKED: dict[str, Ask] = {
     "innocent": lambda store: store.requeue_all(ORIGINS, innocent=True),
     "images": lambda store: store.images("x"),
     "kept_images": page,
-    "kept_bytes": lambda store: store.kept_bytes(),
+    "kept_bytes": lambda store: store.kept_images.bytes(),
     "input_uses": lambda store: store.input_uses.all(),
     "input_use": lambda store: store.input_uses.of("a" * 64),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
