@@ -91,11 +91,9 @@ class Housekeeping:
     async def _delete(self, chosen: Sequence[Kept]) -> list[Kept]:
         """Delete the files; returns those that are gone."""
         images = [kept for kept in chosen if isinstance(kept, KeptImage)]
-        gone: list[Kept] = [*await asyncio.to_thread(self._delete_images, images)]
+        gone = await asyncio.to_thread(self._delete_images, images)
         if gone:
-            await self._store.kept_images.mark_pruned(
-                [kept for kept in gone if isinstance(kept, KeptImage)]
-            )
+            await self._store.kept_images.mark_pruned(gone)
         inputs = [kept for kept in chosen if isinstance(kept, KeptInput)]
         return [*gone, *[kept for kept in inputs if await self._drop(kept)]]
 
