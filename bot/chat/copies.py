@@ -13,8 +13,10 @@ unanswered. As soon as there is something to take, it is the one that serves aga
 import asyncio
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 import aiohttp
@@ -24,11 +26,17 @@ from bot.errors import AnsweredElsewhere
 
 log = logging.getLogger(__name__)
 
-ALREADY_ANSWERED: Final = (40060, 10062)
-"""Error codes with which Discord refuses an answer when there is one; 10062 is also for one that is
-late (docs, topics/opcodes-and-status-codes)."""
+TOO_LATE: Final = 10062
+"""Discord's error code for an answer that came after three seconds ("unknown interaction"), or to an
+interaction that another copy has answered."""
+ALREADY_ANSWERED: Final = (40060, TOO_LATE)
+"""Error codes with which Discord refuses an answer when there is one (docs,
+topics/opcodes-and-status-codes)."""
 HOLD = 1.2
 """Seconds that a copy on standby leaves to the other, of the three that Discord allows."""
+ALONE = 5.0
+"""Seconds for which late answers are no sign of another copy, after one that no other had answered:
+where many are late, looking at each would make the rest later still."""
 REMEMBERED: Final = 1_000
 """How many interactions' requests are counted at a time."""
 SEEN: Final = (
@@ -45,7 +53,10 @@ class Copies:
     noticed: set when one is seen for the first time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: returns seconds."""
+        self._clock = clock
+        self._alone_until = -inf
         self.seen = False
         self.noticed = asyncio.Event()
         self._sent: Counter[int] = Counter()
@@ -74,8 +85,12 @@ class Copies:
         """
         if not isinstance(error, discord.HTTPException) or error.code not in ALREADY_ANSWERED:
             return
+        if self._clock() < self._alone_until:
+            return
         answer = await _answer_to(interaction)
         if answer is None:
+            if error.code == TOO_LATE:
+                self._alone_until = self._clock() + ALONE
             return
         if ours is None or answer.flags.loading:
             if self._sent[interaction.id] > 1:

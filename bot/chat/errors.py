@@ -9,6 +9,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.chat.copies import TOO_LATE
 from bot.chat.ui.markdown import plain
 from bot.errors import AnsweredElsewhere, StoreError, UserError
 from bot.log import traceback_without
@@ -18,8 +19,6 @@ log = logging.getLogger(__name__)
 
 UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Discord raises when it is refused, or Discord is unavailable."""
-TOO_LATE: Final = 10062
-"""Discord's error code for an answer that came after three seconds ("unknown interaction")."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:
