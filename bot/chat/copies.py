@@ -27,8 +27,8 @@ from bot.errors import AnsweredElsewhere
 log = logging.getLogger(__name__)
 
 TOO_LATE: Final = 10062
-"""Discord's error code for an answer that came after three seconds ("unknown interaction"), or to an
-interaction that another copy has answered."""
+"""Discord's error code for an answer after more than three seconds ("unknown interaction"), or to
+an interaction that another copy has answered."""
 ALREADY_ANSWERED: Final = (40060, TOO_LATE)
 """Error codes with which Discord refuses an answer when there is one (docs,
 topics/opcodes-and-status-codes)."""
