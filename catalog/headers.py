@@ -153,11 +153,19 @@ def stamps_now(stamps: Iterable[Stamp]) -> Iterator[Stamp]:
         folder = path.rpartition(os.sep)[0]
         if folder not in configured:
             # Once for all files of a folder: there may be 10,000, and this is done all the time.
-            configured[folder] = Path(folder, CONFIG_FILE).exists()
+            configured[folder] = _has_config(folder)
         try:
             yield stamp_of(Path(path)) if configured[folder] else _stamp(path)
         except OSError:
             yield (path, -1, -1)
+
+
+def _has_config(folder: str) -> bool:
+    """Whether a folder may have peft's configuration."""
+    try:
+        return status_of(Path(folder, CONFIG_FILE)) is not None
+    except OSError:
+        return True
 
 
 def stamp_of(file: Path) -> Stamp:

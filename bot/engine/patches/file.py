@@ -36,6 +36,7 @@ from catalog.weight_files import (
     read_configs,
     read_header,
 )
+from catalog.weight_files.parts import model_kind
 
 FILE_LIMIT: Final = 8 * 2**30
 """Bytes. The largest published LoRAs for SDXL (rank 512, with convolutions) have about 3 GiB."""
@@ -89,7 +90,7 @@ def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
     except OSError as error:
         raise subject.unread(path, error) from error
     facts = adapter_facts(header.shapes, header.metadata, configs)
-    if facts.other:
+    if facts.other and facts.other == model_kind(header.shapes):
         raise subject.failed("adapter.something_else", kind=facts.other)
     if (kind := facts.algorithm) in UNSUPPORTED:
         raise subject.failed("adapter.unsupported", kind=kind)

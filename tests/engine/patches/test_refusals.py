@@ -377,8 +377,8 @@ SCALAR = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     ("content", "said"),
     [
         (b"", "it is empty"),
-        (b"PK\x03\x04 a zip, as torch.save writes", "header length"),
-        (b"\x80\x02}q\x00. a pickle, as torch.save wrote", "header length"),
+        (b"PK\x03\x04 a zip, as torch.save writes", "a ZIP archive"),
+        (b"\x80\x02}q\x00. a pickle, as torch.save wrote", "a pickle file"),
         (struct.pack("<Q", 2) + b"[]", "not a JSON object"),
         (struct.pack("<Q", 100_000) + b"[" * 100_000, "not JSON"),
         (claiming({**SCALAR, "shape": [9], "data_offsets": [0, 36]}, data=bytes(8)), "cut off"),
