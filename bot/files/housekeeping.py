@@ -56,8 +56,10 @@ class Housekeeping:
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)
-        finally:
+        except Exception:  # not a cancellation: by then the store may be closed
             await self.prune()
+            raise
+        await self.prune()
 
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.

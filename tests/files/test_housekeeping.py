@@ -1,5 +1,6 @@
 """Old images are deleted, their rows stay; tokens are erased in time."""
 
+import asyncio
 import io
 import os
 import shutil
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bot.errors import StoreError
 from bot.files.housekeeping import DAY_MS, Housekeeping, InputsOfCancelled
 from bot.files.images import save_images
 from bot.files.inputs import Inputs, StoredInput
@@ -345,6 +347,34 @@ async def test_a_day_has_one_backup(store: Store, tmp_path: Path) -> None:
     await keeper.tidy()
     await keeper.tidy()
     assert len(backups_of(tmp_path / "imagen.sqlite3")) == 1
+
+
+async def test_it_prunes_even_if_the_backup_failed_but_not_once_it_is_cancelled(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "images"
+    await painted(store, folder, 91)
+    keeper = housekeeping(store, folder, days=90, gib=0)
+    backing_up = asyncio.Event()
+
+    async def never(_: object) -> None:
+        backing_up.set()
+        await asyncio.Event().wait()
+
+    async def failing(_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "back_up", never)
+    tidying = asyncio.create_task(keeper.tidy())
+    await backing_up.wait()
+    tidying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tidying
+    assert len(files(folder)) == 1
+    monkeypatch.setattr(store, "back_up", failing)
+    with pytest.raises(StoreError):
+        await keeper.tidy()
+    assert files(folder) == set()
 
 
 def content(folder: Path) -> bytes:
