@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from catalog.weight_files.header import HeaderError
+from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.patterns import NO_PATTERNS, ElaboratePattern, Patterns
 
 CONFIG_FILE: Final = "adapter_config.json"
@@ -178,15 +177,10 @@ def _of_metadata(text: str) -> Configs:
 
 
 def _table(raw: bytes, where: str) -> dict[str, Any]:
-    if len(raw) > CONFIG_MAX:
-        raise BadConfig(f"{where} is larger than {CONFIG_MAX} bytes")
     try:
-        fields = from_json(raw)
-    except ValueError:
-        raise BadConfig(f"{where} is not JSON") from None
-    if not isinstance(fields, dict):
-        raise BadConfig(f"{where} is not a JSON object")
-    return fields
+        return json_object(raw, CONFIG_MAX)
+    except NotAnObject as error:
+        raise BadConfig(f"{where} {error}") from None
 
 
 def _parsed(fields: Mapping[str, Any], where: str, part: str = "") -> PeftConfig:

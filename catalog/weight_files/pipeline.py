@@ -1,6 +1,5 @@
 """Say what a folder in diffusers' layout is, by its configurations."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import (
     ONLY_SDXL,
@@ -48,15 +48,10 @@ def read_configuration(file: Path) -> dict[str, Any]:
     """The JSON object in `file`. Raises ConfigurationError, OSError if it cannot be opened."""
     with file.open("rb") as opened:
         raw = opened.read(CONFIGURATION_MAX + 1)
-    if len(raw) > CONFIGURATION_MAX:
-        raise ConfigurationError(f"{file.name} is larger than {CONFIGURATION_MAX} bytes")
     try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ConfigurationError(f"{file.name} is not JSON") from None
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{file.name} is not a JSON object")
-    return data
+        return json_object(raw, CONFIGURATION_MAX)
+    except NotAnObject as error:
+        raise ConfigurationError(f"{file.name} {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

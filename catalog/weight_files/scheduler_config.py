@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from catalog.lines import clean_line
+from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.prediction import (
     EDM,
     EDM_VELOCITY,
@@ -93,15 +92,10 @@ def read_json(path: Path, most: int = CONFIG_MAX) -> dict[str, Any]:
         raise UnknownTraining(f"{path.name} is not a file")  # opening it would block forever
     with path.open("rb") as file:
         raw = file.read(most + 1)
-    if len(raw) > most:
-        raise UnknownTraining(f"{path.name} is larger than {most} bytes")
     try:
-        config = from_json(raw)
-    except ValueError:
-        raise UnknownTraining(f"{path.name} is not JSON") from None
-    if not isinstance(config, dict):
-        raise UnknownTraining(f"{path.name} is not a JSON object")
-    return config
+        return json_object(raw, most)
+    except NotAnObject as error:
+        raise UnknownTraining(f"{path.name} {error}") from None
 
 
 def _of_steps(config: Mapping[str, Any], *, own: bool) -> Claim:
