@@ -338,6 +338,10 @@ class JobQueue:
         """`places`, with the jobs; in a long queue, those of a moment ago."""
         return self._recent().tickets()
 
+    def standing(self, job_id: str) -> Ticket | None:
+        """One job's place, as `standings`; None if it is not in the queue."""
+        return self._recent().ticket(job_id)
+
     def _recent(self) -> Outlook:
         now = self._clock()
         if len(self) <= FEW or not self._outlook.fresh(now):

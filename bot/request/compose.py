@@ -29,7 +29,8 @@ ADAPTERS_MAX: Final = 4
 class Draft:
     """A request as typed; None for what was not given.
 
-    lora: `anime-style:0.6, detail:0.8:0.5`, or tags. size: `832x1216` or `16:9`.
+    lora: `anime-style:0.6, detail:0.8:0.5`, or tags; adapters: further ones, parsed already.
+    size: `832x1216` or `16:9`.
     hires: scale of a second pass. image: to start from, with `strength`; reference: to be guided
     by, with `reference_weight`.
     """
@@ -50,6 +51,7 @@ class Draft:
     strength: float | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
+    adapters: tuple[AdapterAsk, ...] = ()
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
@@ -93,7 +95,7 @@ def compose(
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     _check_options(draft, model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
-    asks = (*tagged, *parse_adapters(draft.lora or ""))
+    asks = (*tagged, *parse_adapters(draft.lora or ""), *draft.adapters)
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)

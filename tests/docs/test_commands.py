@@ -10,7 +10,8 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
-    *("run", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+    *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+    "keys",
 }
 OTHERS = ("docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
 """Programs that are not ours, with their own flags."""

@@ -1,0 +1,49 @@
+"""The settings of the HTTP interface."""
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from bot.settings.values import Names, parts_of
+
+
+class ApiSettings(BaseSettings):
+    """See docs/settings.md."""
+
+    api_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        alias="IMAGEN_API_PORT",
+        description="Port of the HTTP interface, which `run` serves beside Discord. If unset, only "
+        "`serve` offers it, on port 8009.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1",
+        alias="IMAGEN_API_HOST",
+        description="Address that the HTTP interface listens on. One that other machines can reach "
+        "needs a key first: `python main.py keys add NAME`.",
+    )
+    api_hosts: Names = Field(
+        default=(),
+        alias="IMAGEN_API_HOSTS",
+        description="Host names under which the HTTP interface is called, separated by commas, "
+        "beyond `localhost` and plain addresses. Others are refused.",
+    )
+    api_origins: Names = Field(
+        default=(),
+        alias="IMAGEN_API_ORIGINS",
+        description="Websites whose scripts may call the HTTP interface, separated by commas, such "
+        "as `https://chat.example.org`. If unset, none may.",
+    )
+    api_queue_per_key: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        alias="IMAGEN_API_QUEUE_PER_KEY",
+        description="Jobs that may be waiting or running at once for one caller over HTTP.",
+    )
+
+    @field_validator("api_hosts", "api_origins", mode="before")
+    @classmethod
+    def _names(cls, text: object) -> object:
+        return tuple(parts_of(text)) if isinstance(text, str) else text
