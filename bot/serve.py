@@ -19,6 +19,7 @@ from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import EngineLost, SettingsError, StoreError
 from bot.files.housekeeping import Housekeeping, InputsOfCancelled
+from bot.handover import Handover
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, told_to_stop, was_told_to_stop
@@ -26,8 +27,9 @@ from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import COPY_NOTICED, Discord, discord_person, now_ms
+from bot.store import COPY_NOTICED, CommandLine, Discord, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, JobObserver, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
 from bot.worker.workers import Workers
@@ -53,6 +55,7 @@ class DiscordBot:
     by_origin: JobObserver
     delivery: Delivery
     workers: Workers
+    handover: Handover
     logged_in: asyncio.Event
     last_crash: Trace
 
@@ -84,14 +87,27 @@ class DiscordBot:
                 logged_in=logged_in.wait,
                 copies=client.copies,
             )
-            by_origin = ByOrigin({Discord.name: delivery}, otherwise=Kept(backend.store))
+            following = Following(Kept(backend.store))
+            by_origin = ByOrigin(
+                {Discord.name: delivery, CommandLine.name: following},
+                otherwise=Kept(backend.store),
+            )
             observers.subscribe(by_origin)
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             workers = backend.workers(observers)
             await client.load(Services(texts, backend, delivery, workers), extensions)
             client.on_connected(delivery.back)
+            handover = Handover(backend, workers, following, texts.speaker())
             yield cls(
-                client, backend, observers, by_origin, delivery, workers, logged_in, last_crash
+                client,
+                backend,
+                observers,
+                by_origin,
+                delivery,
+                workers,
+                handover,
+                logged_in,
+                last_crash,
             )
 
 
@@ -190,7 +206,7 @@ async def _serve(bot: DiscordBot, settings: Settings) -> None:
     end = LastEnd(asked=await was_told_to_stop(store), crashed=bot.last_crash.in_a_thread)
     unfinished = await recover(store, queue, ORIGINS, Claims(settings.data_dir.absolute()), end)
     await slow_down(store)
-    async with bot.backend.generating(bot.workers):
+    async with bot.backend.generating(bot.workers), bot.handover.offered():
         beside = asyncio.gather(
             _register(bot, settings),
             tell(unfinished, bot.by_origin, bot.observers),

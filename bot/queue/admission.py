@@ -56,8 +56,8 @@ class Admission:
         if self._demand.reserves(new.id):
             yield
             return
-        limits, person, community = self._limits, new.origin.person, new.origin.community
-        count = new.request.count
+        limits = self._limits if new.origin.limited else None
+        person, community, count = new.origin.person, new.origin.community, new.request.count
         if limits is not None:
             self.screen(person, new.roles)
             usage = Usage()
@@ -78,7 +78,7 @@ class Admission:
         """A check of what is stored by then, for the transaction that stores `new`: other requests
         of the same person may have been stored since a place was reserved. None if it is not
         needed. It raises Refused."""
-        if self._limits is None or not self._limits.look_back:
+        if self._limits is None or not self._limits.look_back or not new.origin.limited:
             return None
         now = self._clock()
         return partial(check_history, self._limits, count=new.request.count, now=now)

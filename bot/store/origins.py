@@ -44,10 +44,12 @@ class Origin(ABC):
     """Base of all origins.
 
     name: the value of jobs.origin. table: holds the fields of the class; None if it has none.
+    limited: whether the owner's limits apply.
     """
 
     name: ClassVar[str]
     table: ClassVar[str | None] = None
+    limited: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -87,9 +89,10 @@ class Origin(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CommandLine(Origin):
-    """`main.py imagine`: the caller waits and collects the files itself."""
+    """`main.py imagine`: the caller, who is the owner, collects the files."""
 
     name: ClassVar[str] = "cli"
+    limited: ClassVar[bool] = False
 
     @property
     def person(self) -> str:

@@ -88,7 +88,7 @@ class ByOrigin:
 
 
 class Kept:
-    """A JobObserver for jobs that no one waits for any more: their files stay where they are."""
+    """A JobObserver for jobs whose files stay where they are."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -99,7 +99,7 @@ class Kept:
 
     async def finished(self, job: Job) -> None:
         if await self._store.deliver(job):
-            log.info("job %s: kept in the images folder; its caller is gone", job.id)
+            log.info("job %s: kept in the images folder", job.id)
 
     async def failed(self, job: Job) -> None:
         await self._store.tell(job)

@@ -120,7 +120,7 @@ async def _take_over(store: Store, queue: JobQueue, claims: Claims) -> None:
         await store.witness(job)
     waiting = await _abandoned(store, claims, JobState.PENDING)
     for job in waiting:
-        log.info("job %s: taken over from a command line that died", job.id)
+        log.info("job %s: taken over from a process that has ended", job.id)
     await _line_up(store, queue, waiting)
 
 

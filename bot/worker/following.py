@@ -1,0 +1,87 @@
+"""Following: lets callers in this process watch single jobs as they progress and end."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bot.progress import Progress
+from bot.store import Job
+from bot.worker.observers import JobObserver
+
+
+class Feed:
+    """What is new about one job. Reports that no one has waited for are replaced by later ones."""
+
+    def __init__(self) -> None:
+        self._latest: Progress | None = None
+        self._ended = False
+        self._changed = asyncio.Event()
+
+    async def next(self) -> Progress | None:
+        """Wait for the next report; None once the job has ended."""
+        await self._changed.wait()
+        latest, self._latest = self._latest, None
+        if not self._ended:
+            self._changed.clear()
+        return latest
+
+    def report(self, progress: Progress) -> None:
+        self._latest = progress
+        self._changed.set()
+
+    def end(self) -> None:
+        self._latest, self._ended = None, True
+        self._changed.set()
+
+
+class Following:
+    """A JobObserver that passes everything on to `teller`, and keeps followers up to date.
+
+    Followers hear of a job's end once `teller` has handled it.
+    """
+
+    def __init__(self, teller: JobObserver) -> None:
+        self._teller = teller
+        self._feeds: defaultdict[str, list[Feed]] = defaultdict(list)
+
+    @contextmanager
+    def follow(self, job_id: str) -> Iterator[Feed]:
+        """The job's feed from now on. It may have ended before, which only the store knows."""
+        feed = Feed()
+        self._feeds[job_id].append(feed)
+        try:
+            yield feed
+        finally:
+            self._feeds[job_id].remove(feed)
+            if not self._feeds[job_id]:
+                del self._feeds[job_id]
+
+    def moved(self, places: dict[str, Progress]) -> None:
+        self._teller.moved(places)
+        for job_id in self._feeds.keys() & places.keys():
+            self._report(job_id, places[job_id])
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self._teller.progressed(job, progress)
+        self._report(job.id, progress)
+
+    async def finished(self, job: Job) -> None:
+        try:
+            await self._teller.finished(job)
+        finally:
+            self._end(job.id)
+
+    async def failed(self, job: Job) -> None:
+        try:
+            await self._teller.failed(job)
+        finally:
+            self._end(job.id)
+
+    def _report(self, job_id: str, progress: Progress) -> None:
+        for feed in self._feeds.get(job_id, ()):
+            feed.report(progress)
+
+    def _end(self, job_id: str) -> None:
+        for feed in self._feeds.get(job_id, ()):
+            feed.end()
