@@ -125,6 +125,7 @@ async def measure(path: Path) -> dict[str, Spread]:
     async with Store.open(path) as store:
         found = {"opening": Spread.of([(time.perf_counter() - begin) * 1000])}
         person = discord_person(7)
+        inputs = [f"{number:064}" for number in range(500)]
         people = [discord_person(number) for number in range(PEOPLE)]
 
         async def accept() -> None:
@@ -145,7 +146,7 @@ async def measure(path: Path) -> dict[str, Spread]:
             "start: the last 1,000 images": (lambda: store.painted(ORIGINS), 3),
             "start: last served of everyone": (lambda: store.last_served(people), 3),
             "every 30 s: erase tokens": (store.messages.erase_tokens, REPEATS),
-            "hourly: input images": (store.input_uses.all, 3),
+            "hourly: what needs 500 input images": (lambda: store.input_uses.of_all(inputs), 3),
             "hourly: bytes of all images": (store.kept_images.bytes, 3),
             "hourly: the oldest 1,000 images": (first_images, 3),
         }
