@@ -68,6 +68,10 @@ class Outlook:
     def fresh(self, now: float) -> bool:
         return 0 <= now - self._at < self._kept
 
+    def usable(self, now: float) -> bool:
+        """Whether it may still be told while the next one is being made."""
+        return 0 <= now - self._at < 2 * self._kept
+
     def ticket(self, job_id: str) -> Ticket | None:
         """None if the job has come since, and was not added."""
         place = self._places.get(job_id)
@@ -155,6 +159,8 @@ class Lookout:
         """Of now; in a long queue, of a moment ago."""
         if len(self._jobs) <= FEW:
             deque(self.parts(), maxlen=0)
+            return self._outlook
+        if self._looking.locked() and self._outlook.usable(self._clock()):
             return self._outlook
         async with self._looking:
             if not self._outlook.fresh(self._clock()):

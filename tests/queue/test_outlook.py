@@ -224,6 +224,19 @@ class TestTurns:
         assert len(looks) == 1
         assert all([ticket.job.id for ticket in each] == ids for each in found)
 
+    async def test_while_one_forecasts_the_others_are_told_the_last(self, store: Store) -> None:
+        clock = Clock()
+        queue, ids = await self.long_queue(store, clock)
+        before = await queue.standings()
+        clock.now += 1.5
+        first, second = (asyncio.create_task(queue.standings()) for _ in range(2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert second.done()
+        assert not first.done()
+        assert await second == before
+        assert [ticket.job.id for ticket in await first] == ids
+
     async def test_one_who_gives_up_does_not_keep_the_others_waiting(self, store: Store) -> None:
         queue, ids = await self.long_queue(store, Clock())
         impatient = asyncio.create_task(queue.standings())
