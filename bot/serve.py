@@ -26,6 +26,7 @@ from bot.process.restart import slow_down, start_over, told_to_stop, was_told_to
 from bot.process.signals import at_the_latest, stop_on_signals
 from bot.process.watchdog import watched_loop
 from bot.queue.limits import Limits
+from bot.queue.outlook import PART
 from bot.settings import DISCORD_API_URL, Settings
 from bot.store import COPY_NOTICED, CommandLine, Discord, discord_person, now_ms
 from bot.texts.language import Texts
@@ -239,7 +240,12 @@ async def _connect(bot: DiscordBot, settings: Settings, token: str) -> None:
     """Log in, then stay connected until cancelled. Results finished earlier wait for the login."""
     await log_in(bot.client, token, own_gateway=settings.api_url != DISCORD_API_URL)
     bot.logged_in.set()
-    await bot.delivery.resume(bot.backend.queue.standings())
+    queue = bot.backend.queue
+    tickets = await queue.standings()
+    for begin in range(0, len(tickets), PART):
+        # One that has left meanwhile has its result by now, which a status must not replace.
+        part = [ticket for ticket in tickets[begin : begin + PART] if ticket.job.id in queue]
+        await bot.delivery.resume(part)
     await stay_connected(bot.client)
 
 
