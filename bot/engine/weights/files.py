@@ -3,6 +3,7 @@
 A map of a file would be read by page faults, some pages at a time and one after the other.
 """
 
+import ctypes
 import errno
 import os
 import threading
@@ -252,7 +253,7 @@ class _Reader:
     def __init__(self, layout: Layout, buffer: torch.Tensor) -> None:
         self._layout = layout
         self._buffer = buffer
-        self._bytes = memoryview(buffer.numpy()) if buffer.device.type == "cpu" else None
+        self._bytes = _bytes(buffer) if buffer.device.type == "cpu" else None
         self._room: HostMemory | None = None
 
     # The buffer may have been made in inference mode; it is then written to in that mode only.
@@ -266,7 +267,7 @@ class _Reader:
                 continue
             raw = self._memory()[used : used + strip.size]
             used += -(-strip.size // ALIGNMENT) * ALIGNMENT
-            places.append(memoryview(raw.numpy()))
+            places.append(_bytes(raw))
             passing.append((strip, raw))
         piece.file.read_into(places, piece.strips[0].offset)
         for strip, raw in passing:
@@ -283,5 +284,11 @@ class _Reader:
         whole = self._layout.view(self._buffer, strip.name).view(-1)
         target = whole[begin : begin + stored.numel()]
         step = CONVERTED if self._bytes is not None else max(stored.numel(), 1)
-        for to, of in zip(target.split(step), stored.split(step), strict=True):
-            to.copy_(of)
+        for at in range(0, stored.numel(), step):
+            target[at : at + step].copy_(stored[at : at + step])
+
+
+def _bytes(buffer: torch.Tensor) -> memoryview:
+    """The memory of `buffer`, which must outlive it. Unlike numpy's view it leaves it resizable."""
+    memory = (ctypes.c_ubyte * buffer.nbytes).from_address(buffer.data_ptr())
+    return memoryview(memory).cast("B")
