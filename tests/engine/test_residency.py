@@ -304,6 +304,31 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     assert take(4.0).memory.buffer.data_ptr() == address
 
 
+def test_a_network_is_copied_while_the_next_is_read(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import Part, WeightCache
+
+    expected = digests(paint(engine, request(model="other")))
+    kept = keeping(9 * MODEL)
+    paint(kept, request())
+    done: list[str] = []
+    take, wake = WeightCache.take, Part.wake
+
+    def taken(*given: Any) -> Any:
+        done.append("read")
+        return take(*given)
+
+    def woken(*given: Any) -> None:
+        done.append("copied")
+        wake(*given)
+
+    monkeypatch.setattr(WeightCache, "take", taken)
+    monkeypatch.setattr(Part, "wake", woken)
+    assert digests(paint(kept, request(model="other"))) == expected
+    assert done[:8] == ["read", "copied"] * 4
+
+
 def test_networks_that_are_the_same_are_kept_once(
     keeping: Any, models_dir: Path, tmp_path: Path
 ) -> None:
