@@ -264,10 +264,10 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
-    from bot.engine.weights import cache
+    from bot.engine.weights import HostMemory, cache
 
     made: list[int] = []
-    real = cache.HostMemory
+    real = HostMemory
 
     def counted(size: int, *, pinned: bool) -> Any:
         made.append(size)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from catalog.disk import may_pass
+from catalog.weight_files import read_header
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 SHAPES = ((1000, 7), (3,), (64, 3, 3, 3), (1,), (257, 129))
@@ -192,14 +193,13 @@ def test_a_file_that_is_replaced_between_two_looks_is_refused(
 
     path = tmp_path / "a.safetensors"
     write(path, "F32")
-    real = files.read_header
 
-    def read_header(path: Path) -> Any:
-        header = real(path)
+    def late(path: Path) -> Any:
+        header = read_header(path)
         os.utime(path, ns=(1, 1))
         return header
 
-    monkeypatch.setattr(files, "read_header", read_header)
+    monkeypatch.setattr(files, "read_header", late)
     with pytest.raises(FileChanged):
         opened(path)
 
