@@ -111,7 +111,7 @@ class Residency:
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._read(files, fingerprint, family, subject)
+                here = self._read(files, fingerprint, family, subject, at_once)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
@@ -132,7 +132,7 @@ class Residency:
     def rest(self) -> None:
         """Free the device's memory; the networks and their compiled code stay."""
         for _, part in self._parts.values():
-            part.park()
+            part.give_up()  # the denoiser may be compiling in another thread
         gc.collect()
         self._place.empty_cache()
 
@@ -144,13 +144,20 @@ class Residency:
         self._place.empty_cache()
 
     def _read(
-        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, subject: Subject
+        self,
+        files: ModelFiles,
+        fingerprint: tuple[Any, ...],
+        family: Family,
+        subject: Subject,
+        at_once: Sequence[str],
     ) -> Resident:
         subject.tick(Stage.LOADING, 0.0)
         networks.check(files, family, subject)
         self._build(files, family, subject)
         for name, (_, part) in self._parts.items():
             part.hold(self._weights(name, part, files, family, subject))
+            if name in at_once:
+                part.wake(subject.check_stop)  # a GPU copies while the next one is read
         return Resident(
             key=subject.key,
             family=family,
