@@ -16,7 +16,7 @@ Why capturing failed before, and what is done about it:
 
 - A capture that fails must be ended, or the stream stays in it and torch's allocator keeps handing
   out the graph's memory. In `torch.cuda.graph`, an error of `capture_end` skips restoring the
-  stream, and in torch 2.11 also detaching the allocator. `Cuda.capture` ends every part itself.
+  stream, and in torch 2.11 also detaching the allocator. `Cuda.capture` (capture.py) ends every part itself.
 - Other threads. A compiler thread synchronises the device, so nothing is captured while `busy`.
   Compiling begins in the engine's thread, which is the one that captures, so none begins meanwhile.
   Threads that only read files go on: the mode is `thread_local`.
@@ -37,136 +37,23 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch.utils import _pytree as pytree
 
+from benchmarks.gpu.candidates.capture import Device
 from bot.engine.kernels import KernelChoice, Kernels, Name, Shape
 
 log = logging.getLogger(__name__)
 
 GRAPHS_MAX: Final = 16
-"""They share the memory of their intermediate results, but each has inputs and a list of kernels."""
+"""They share the memory of their intermediate results; each has inputs and a list of kernels."""
 STEPS_AHEAD: Final = 2
 """How many steps may be waiting for the device when the next one is launched."""
 
 Call = Callable[..., Any]
 """Returns a tuple whose first item is a tensor, as a UNet does without `return_dict`."""
-
-
-class Device(Protocol):
-    """What graphs need of CUDA."""
-
-    def warm_up(self, call: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Run `call` on the stream of captures; returns its result, ready for the current one.
-
-        What libraries set up at their first call on a stream must not be recorded.
-        """
-
-    def capture(
-        self, call: Callable[[], torch.Tensor]
-    ) -> tuple[torch.Tensor, Callable[[], object]]:
-        """Record `call` without running it; returns where its result will be, and the replay.
-
-        Raises what `call` or CUDA raises. In any case nothing is being captured afterwards, and
-        the current stream is the one from before.
-        """
-
-    def event(self) -> Any:
-        """An event that was recorded on the current stream, with `synchronize`."""
-
-    def check(self) -> None:
-        """Wait for the device. Raises its error when it cannot be used any more."""
-
-    def forget(self) -> None:
-        """Release what captures share. No replay may be used any more."""
-
-
-class Cuda:
-    """The device of torch.cuda."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-        self._pool: Any = None
-
-    def warm_up(self, call: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """See `Device`."""
-        if self._stream is None:
-            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        current = torch.cuda.current_stream()
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            result = call()
-        current.wait_stream(self._stream)
-        result.record_stream(current)
-        return result
-
-    def capture(
-        self, call: Callable[[], torch.Tensor]
-    ) -> tuple[torch.Tensor, Callable[[], object]]:
-        """See `Device`. Call `warm_up` with the same call before."""
-        self._pool = self._pool or torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize()
-        before = torch.cuda.current_stream()
-        self._stream.wait_stream(before)
-        try:
-            torch.cuda.set_stream(self._stream)
-            result = self._recorded(graph, call)
-        finally:
-            torch.cuda.set_stream(before)
-        return result, graph.replay
-
-    def _recorded(self, graph: Any, call: Callable[[], torch.Tensor]) -> torch.Tensor:
-        try:
-            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-            result = call()
-        except BaseException:
-            self._abort(graph)
-            raise
-        try:
-            graph.capture_end()
-        except BaseException:
-            self._detach()
-            raise
-        return result
-
-    def _abort(self, graph: Any) -> None:
-        """Leave a capture that failed; its own error is the one that matters."""
-        try:
-            graph.capture_end()
-        except Exception:
-            log.debug("the failed capture ended with an error", exc_info=True)
-        self._detach()
-
-    def _detach(self) -> None:
-        """Have the allocator stop serving the graph's pool, as `capture_end` does at its end.
-
-        Raises nothing: where `capture_end` came that far, it is detached already.
-        """
-        end: Any = getattr(torch._C, "_cuda_endAllocateToPool", None)  # noqa: SLF001
-        if end is None:
-            return
-        try:
-            end(torch.cuda.current_device(), self._pool)
-        except Exception:
-            log.debug("the allocator was detached already", exc_info=True)
-
-    def event(self) -> Any:
-        """See `Device`."""
-        # Blocking: the thread sleeps rather than keeping a core busy.
-        event: Any = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        event.record()
-        return event
-
-    def check(self) -> None:
-        """See `Device`."""
-        torch.cuda.synchronize()
-
-    def forget(self) -> None:
-        """See `Device`."""
-        self._stream = self._pool = None
 
 
 class RunAhead:
@@ -353,7 +240,7 @@ class GraphedKernels:
 
     def compiling(self) -> bool:
         """Whether the compiler's thread is alive."""
-        thread = self._kernels._thread  # noqa: SLF001
+        thread = self._kernels._thread
         return thread is not None and thread.is_alive()
 
     def choose(self, module: Any, asked: str | None) -> GraphedChoice:
