@@ -11,7 +11,6 @@ from benchmarks.bench_model import Bench
 from benchmarks.gpu.candidates.seams import replaced
 from bot.engine.patches.algorithms import LoRA
 from bot.engine.weights import Part
-from bot.engine.weights.part import Weighted
 
 ROOM: Final = 256 * 2**20
 """Bytes of fp32 weights that one operation may take."""
@@ -44,15 +43,26 @@ def batched_addmm(bench: Bench) -> Iterator[None]:
         part._patched = {**part._patched, **done}
         own(part, buffer, weights, check)
 
-    with replaced(Part, "_patch", patch):
-        yield
+    _refill(bench)
+    try:
+        with replaced(Part, "_patch", patch):
+            yield
+    finally:
+        _refill(bench)
+
+
+def _refill(bench: Bench) -> None:
+    """Have each network patched from its pristine weights the next time that it wakes."""
+    if bench.resident:
+        for part in bench.resident.parts.values():
+            part._filled = None
 
 
 def _group(shape: tuple[int, ...], weighted: Any) -> Any:
     """What modules must have in common to be computed together; None for other algorithms."""
     kinds: list[Any] = []
     for weight, change in weighted:
-        algorithm = getattr(change, "algorithm", None)
+        algorithm: Any = getattr(change, "algorithm", None)
         plain = type(change).__name__ == "WeightChange" and isinstance(algorithm, LoRA)
         if not plain or algorithm.mid is not None:
             return None
@@ -63,9 +73,9 @@ def _group(shape: tuple[int, ...], weighted: Any) -> Any:
 def _add(part: Any, buffer: torch.Tensor, names: list[str]) -> None:
     views = [part.layout.view(buffer, name) for name in names]
     total = torch.stack(views).float().flatten(2)
-    changes: list[tuple[Weighted, ...]] = [tuple(part._changes[name]) for name in names]
+    changes: list[tuple[Any, ...]] = [tuple(part._changes[name]) for name in names]
     for same_place in zip(*changes, strict=True):
-        algorithms: list[Any] = [change.algorithm for _, change in same_place]  # type: ignore[attr-defined]
+        algorithms: list[Any] = [change.algorithm for _, change in same_place]
         ups, downs = (
             torch.stack([getattr(each, side).flatten(1) for each in algorithms]).to(total)
             for side in ("up", "down")

@@ -24,7 +24,7 @@ def channels_last(bench: Bench) -> Iterator[None]:
     relaid: dict[int, tuple[Part, _Relaid]] = {}
 
     def refresh(module: Any) -> None:
-        for name, part in bench.resident.parts.items():
+        for part in bench.resident.parts.values():
             if part.module is module:
                 known = relaid.setdefault(id(part), (part, _Relaid(part)))[1]
                 known.refresh()
@@ -163,7 +163,8 @@ class _Fused:
             query = attn.to_q(hidden_states)
             key, value = _projected(encoder_hidden_states, attn.to_k, attn.to_v)
         query, key, value = (
-            each.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for each in (query, key, value)
+            each.view(*each.shape[:2], attn.heads, -1).transpose(1, 2)
+            for each in (query, key, value)
         )
         attended = nn.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         result: torch.Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2))

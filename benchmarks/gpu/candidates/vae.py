@@ -11,6 +11,7 @@ import torch
 from benchmarks.bench_model import Bench
 from benchmarks.gpu.candidates.seams import Decode, decoding, replaced
 from bot.engine import pixels
+from bot.engine.families import VAE
 
 SCALE: Final = 2.0**-4
 """Of the decoder's activations in fp16; SDXL's exceed fp16 by less than this."""
@@ -22,7 +23,7 @@ def in_bf16(bench: Bench) -> Iterator[None]:
 
     https://huggingface.co/madebyollin/sdxl-vae-fp16-fix compares it with fp32.
     """
-    with _converted(lambda vae: vae.to(torch.bfloat16)):
+    with _converted(bench, lambda vae: vae.to(torch.bfloat16)):
         yield
 
 
@@ -38,17 +39,17 @@ def in_scaled_fp16(bench: Bench) -> Iterator[None]:
         scale_decoder(vae.decoder, SCALE)
         return vae.to(torch.float16)
 
-    with _converted(convert):
+    with _converted(bench, convert):
         yield
 
 
 @contextmanager
-def _converted(convert: Callable[[Any], Any]) -> Iterator[None]:
-    """Decode with a converted copy of the VAE, made once per VAE."""
+def _converted(bench: Bench, convert: Callable[[Any], Any]) -> Iterator[None]:
+    """Decode with a converted copy of the VAE, made once per VAE's weights."""
     made: list[tuple[Any, Any]] = []
 
     def of(vae: Any) -> Any:
-        where = [(tensor.data_ptr(), tensor._version) for tensor in vae.parameters()]
+        where = bench.resident.parts[VAE].digest
         if not made or made[0][0] != where:
             made.clear()
             other = convert(copy.deepcopy(vae))
@@ -80,8 +81,8 @@ def scale_decoder(decoder: Any, scale: float) -> None:
     weights that do not underflow.
     """
     _shrink(decoder.conv_in, scale)
-    resnets, attentions, upsamplers = list(decoder.mid_block.resnets), [], []
-    attentions += [each for each in decoder.mid_block.attentions if each is not None]
+    resnets, upsamplers = list(decoder.mid_block.resnets), list[Any]()
+    attentions = [each for each in decoder.mid_block.attentions if each is not None]
     for block in decoder.up_blocks:
         resnets += block.resnets
         upsamplers += block.upsamplers or ()
