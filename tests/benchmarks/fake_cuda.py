@@ -77,9 +77,9 @@ class Event:
         self.cuda.log.append(f"wait {Event.count - self.number}")
 
 
-class Tape(TorchDispatchMode):
+class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, cuda: FakeCuda) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.cuda = cuda
         self.entries: list[Any] = []
 
@@ -103,12 +103,12 @@ class Graph:
         if self.cuda.fail_at == "begin":
             raise RuntimeError("begin")
         self.cuda.capturing = self
-        self.tape.__enter__()
+        self.tape.__enter__()  # type: ignore[no-untyped-call]
 
     def capture_end(self) -> None:
         if self.cuda.capturing is not self:
             raise RuntimeError("capture_end() called before capture_begin()")
-        self.tape.__exit__(None, None, None)
+        self.tape.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         self.cuda.capturing = None
         if self.cuda.fail_at in {"call", "end"}:
             raise RuntimeError("capture was invalidated")  # as in torch 2.11, before it detaches

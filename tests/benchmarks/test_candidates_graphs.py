@@ -118,9 +118,11 @@ def test_a_failed_capture_leaves_eager_kernels_and_no_other_trace(
     cuda.fail_at = place
     net = Net()
     steps(kernels, net)
-    assert kernels.graphs.failure and "RuntimeError" in kernels.graphs.failure
+    assert kernels.graphs.failure is not None
+    assert "RuntimeError" in kernels.graphs.failure
     assert "none are used from now on" in caplog.text
-    assert cuda.capturing is None and not cuda.allocating
+    assert cuda.capturing is None
+    assert not cuda.allocating
     assert cuda.stream is cuda.default
     assert gc.isenabled()
     cuda.fail_at = None
@@ -145,7 +147,12 @@ def test_garbage_is_collected_before_a_capture_and_not_within(
 ) -> None:
     seen: list[bool] = []
     collect = gc.collect
-    monkeypatch.setattr(gc, "collect", lambda: (seen.append(gc.isenabled()), collect())[1])
+
+    def collected() -> int:
+        seen.append(gc.isenabled())
+        return collect()
+
+    monkeypatch.setattr(gc, "collect", collected)
     net = Net()
     hook = net.register_forward_hook(lambda *_: seen.append(gc.isenabled()))
     steps(kernels, net, count=1)
