@@ -31,7 +31,7 @@ from bot.engine.subject import Subject, public
 from bot.engine.training import training_of, with_moments
 from bot.engine.weights import WeightCache
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting
 from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
@@ -125,11 +125,7 @@ class Pipeline:
         self._residency.rest()
 
     def paint(
-        self,
-        order: Order,
-        report: Report,
-        check_stop: CheckStop,
-        profile: Profile,
+        self, order: Order, report: Report, check_stop: CheckStop, profile: Profile, each: OnPainted
     ) -> Painting:
         """See `Engine.paint`. After an unexpected exception call `free`."""
         self._place.demand()
@@ -156,6 +152,7 @@ class Pipeline:
             for number in range(request.count):
                 image, scheduler = paint_image(prepared, number)
                 images.append(image)
+                each(image)
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
