@@ -16,6 +16,7 @@ from catalog.weight_files.header import (
     HeaderError,
     NotSafetensors,
     UnreadableFile,
+    open_tensors,
     read_header,
 )
 from catalog.weight_files.peft_config import (
@@ -27,6 +28,8 @@ from catalog.weight_files.peft_config import (
     Configs,
     PeftConfig,
     config_file,
+    configs_of,
+    read_beside,
     read_configs,
 )
 from catalog.weight_files.refusal import Refusal, with_article
@@ -58,8 +61,11 @@ __all__ = [
     "bundled_embeddings",
     "checkpoint_facts",
     "config_file",
+    "configs_of",
     "embedding_facts",
+    "open_tensors",
     "paired_facts",
+    "read_beside",
     "read_configs",
     "read_header",
     "split",
