@@ -85,21 +85,34 @@ def read_header(path: Path) -> Header:
 
     Raises UnreadableFile, or NotSafetensors if the file is something else, truncated or malformed.
     """
-    header, _, file = open_tensors(path)
-    file.close()
-    return header
+    opened = open_tensors(path)
+    opened.file.close()
+    return opened.header
 
 
-def open_tensors(path: Path) -> tuple[Header, bytes, FileIO]:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file whose header was read.
+
+    start: all bytes before the tensors. file: unbuffered, at the first byte of the tensors; to be
+    closed. stat: of the file before a byte of it was read.
+    """
+
+    header: Header
+    start: bytes
+    file: FileIO
+    stat: os.stat_result
+
+
+def open_tensors(path: Path) -> Opened:
     """Read the header of `path` as `read_header`, and keep the file open.
 
-    Returns the header, all bytes before the tensors, and the file, unbuffered and at the first of
-    their bytes; the caller closes it. Who reads on from it reads the file that the header describes
-    even if another one takes its name. Raises as `read_header`.
+    Reading on from it reads the file that the header describes even if another takes its name.
+    Raises as `read_header`.
     """
     if path.suffix.lower() != ".safetensors":
         raise NotSafetensors("its name does not end in .safetensors")
-    raw, data_size, file = _read(path)
+    raw, status, file = _read(path)
     try:
         table = _parse(raw)
         metadata = table.pop("__metadata__", None)
@@ -107,11 +120,12 @@ def open_tensors(path: Path) -> tuple[Header, bytes, FileIO]:
             raise NotSafetensors("it contains no tensors")
         if len(table) > TENSOR_LIMIT:  # one may spell the counted word "\u0064ata_offsets"
             raise NotSafetensors(_TOO_MANY)
-        header = _checked(table, data_size, _LENGTH_BYTES + len(raw), _strings(metadata))
+        start = _LENGTH_BYTES + len(raw)
+        header = _checked(table, status.st_size - start, start, _strings(metadata))
     except BaseException:
         file.close()
         raise
-    return header, len(raw).to_bytes(_LENGTH_BYTES, "little") + raw, file
+    return Opened(header, len(raw).to_bytes(_LENGTH_BYTES, "little") + raw, file, status)
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -136,14 +150,15 @@ def _parse(raw: bytes) -> dict[str, Any]:
     return table
 
 
-def _read(path: Path) -> tuple[bytes, int, FileIO]:
-    """The bytes of the header, the number of bytes after it, and the file, open at these."""
+def _read(path: Path) -> tuple[bytes, os.stat_result, FileIO]:
+    """The bytes of the header, and the file, as it was when opened and open at what follows."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise NotSafetensors("it is not a file")  # a pipe would block its reader forever
         file = path.open("rb", buffering=0)
         try:
-            return *_raw(file), file
+            status = os.fstat(file.fileno())
+            return _raw(file, status.st_size), status, file
         except BaseException:
             file.close()
             raise
@@ -152,8 +167,7 @@ def _read(path: Path) -> tuple[bytes, int, FileIO]:
         raise UnreadableFile(f"it cannot be opened ({reason})") from error
 
 
-def _raw(file: FileIO) -> tuple[bytes, int]:
-    size = os.fstat(file.fileno()).st_size
+def _raw(file: FileIO, size: int) -> bytes:
     first = file.read(_LENGTH_BYTES)
     length = int.from_bytes(first, "little")
     if size <= _LENGTH_BYTES:
@@ -174,7 +188,7 @@ def _raw(file: FileIO) -> tuple[bytes, int]:
             or f"its header is cut off: {length} bytes long, but only"
             f" {size - _LENGTH_BYTES} are present"
         )
-    return file.read(length), size - _LENGTH_BYTES - length
+    return file.read(length)
 
 
 def _another(first: bytes) -> str:

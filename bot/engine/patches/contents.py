@@ -9,12 +9,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import FileIO
 from types import TracebackType
 from typing import Final, Self
 
 from bot.engine.patches.file_tensors import PIECE, FileTensors
-from catalog.weight_files import Header
+from catalog.weight_files import Opened
 
 _LOOK: Final = 0.1
 """Seconds between checks whether the job was stopped."""
@@ -26,18 +25,15 @@ class Contents:
     known: the digests, if no byte needs to be hashed for them as long as the file does not change.
     """
 
-    def __init__(
-        self, header: Header, start: bytes, file: FileIO, known: tuple[str, str] | None
-    ) -> None:
-        """header, start, file: from `open_tensors`. The file stays the caller's to close."""
-        self.tensors = FileTensors(header)
-        self.stat: Final = os.fstat(file.fileno())
-        """Of the file when it was opened."""
-        self._start, self._file, self._known = start, file, known
+    def __init__(self, opened: Opened, known: tuple[str, str] | None) -> None:
+        """opened: the file stays the caller's to close."""
+        self.tensors = FileTensors(opened.header)
+        self.stat: Final = opened.stat
+        self._file, self._known = opened.file, known
         self._read_bytes = 0
         self._stopped = threading.Event()
         self._pools = [ThreadPoolExecutor(1) for _ in range(3)]  # none starts a thread before use
-        self._digests = (hashlib.sha256(start), hashlib.sha256())
+        self._digests = (hashlib.sha256(opened.start), hashlib.sha256())
         self._hashing: list[Future[None]] = []
 
     def __enter__(self) -> Self:

@@ -2,11 +2,9 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +38,7 @@ from catalog.weight_files import (
     Configs,
     Header,
     NotSafetensors,
+    Opened,
     adapter_facts,
     configs_of,
     open_tensors,
@@ -84,37 +83,30 @@ class AdapterFile:
     unused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file whose header is that of an adapter. start, file: as from `open_tensors`."""
-
-    header: Header
-    start: bytes
-    file: FileIO
-    beside: bytes | None
-    configs: Configs
-
-
 def check_header(path: Path, subject: Subject) -> None:
     """Refuse a file that is not an adapter in .safetensors format, from its header alone.
 
     Raises JobFailed.
     """
-    _open(path, subject).file.close()
+    _open(path, subject)[0].file.close()
 
 
-def _open(path: Path, subject: Subject) -> _Opened:
-    """Raises JobFailed. The caller closes the file."""
+def _open(path: Path, subject: Subject) -> tuple[Opened, bytes | None, Configs]:
+    """The file, and peft's configuration beside it: its bytes, and what they say with the metadata.
+
+    The caller closes the file. Raises JobFailed.
+    """
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise subject.failed("adapter.too_large", limit=FILE_LIMIT // 2**30)
-        header, start, file = open_tensors(path)
+        opened = open_tensors(path)
     except NotSafetensors as error:
         raise subject.failed("adapter.not_safetensors", reason=str(error)) from None
     except OSError as error:
         raise subject.unread(path, error) from error
     with ExitStack() as stack:
-        stack.enter_context(file)
+        stack.enter_context(opened.file)
+        header = opened.header
         try:
             beside = read_beside(path)
             configs = configs_of(path, header.metadata, beside)
@@ -129,7 +121,7 @@ def _open(path: Path, subject: Subject) -> _Opened:
         if (kind := facts.algorithm) in UNSUPPORTED:
             raise subject.failed("adapter.unsupported", kind=kind)
         stack.pop_all()
-    return _Opened(header, start, file, beside, configs)
+    return opened, beside, configs
 
 
 def read(
@@ -145,15 +137,15 @@ def read(
     `catalog.weight_files` names them, whose adapters fit that family. hashes: keeps the digests.
     Raises JobFailed, and what `subject.check_stop` raises.
     """
-    opened = _open(path, subject)
-    with opened.file as file:
-        stat = os.fstat(file.fileno())
-        digests = hashes.known(path, stat) if hashes else None
-        # Nothing else may run in vain: the reading begins when the header is known to be one.
-        contents = Contents(opened.header, opened.start, file, digests)
+    opened, beside, configs = _open(path, subject)
+    with opened.file:
+        digests = hashes.known(path, opened.stat) if hashes else None
+        contents = Contents(opened, digests)
         try:
             with contents:
-                return _parsed(path, opened, contents, known, bases, subject, hashes)
+                return _parsed(
+                    path, opened.header, configs, beside, contents, known, bases, subject, hashes
+                )
         except CutOffError:
             raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
         except OSError as error:
@@ -162,7 +154,9 @@ def read(
 
 def _parsed(
     path: Path,
-    opened: _Opened,
+    header: Header,
+    configs: Configs,
+    beside: bytes | None,
     contents: Contents,
     known: Mapping[str, Target],
     bases: Collection[str],
@@ -172,7 +166,7 @@ def _parsed(
     def tick(fraction: float) -> None:
         subject.tick(Stage.ADAPTERS, fraction)
 
-    header, configs, tensors = opened.header, opened.configs, contents.tensors
+    tensors = contents.tensors
     biases = any(config.biases for config in configs.values())
     modules = modules_of(header, known, subject, biases=biases)
     reader = _Reader(header, configs, len(modules), bases, subject)
@@ -201,7 +195,7 @@ def _parsed(
         skipped=tuple(skipped),
         unscaled=any(reader.lacks_scale(plan) for plan in plans),
         nbytes=tensors.nbytes,
-        sha256=_with_beside(path, digests[0], opened.beside),
+        sha256=_with_beside(path, digests[0], beside),
         data_sha256=digests[1],
         stamp=(contents.stat.st_size, contents.stat.st_mtime_ns) if steady else None,
         embeddings=embeddings,
