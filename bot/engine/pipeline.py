@@ -36,7 +36,6 @@ from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
-from catalog.weight_files import config_file
 from catalog.weight_files.prediction import Training
 
 ENGINE: Final = "3"
@@ -93,7 +92,7 @@ class Pipeline:
         self._hashes = HashCache(hashes_file)
         self._residency = Residency(place, cache, self._hashes)
         self._references = References(place, cache)
-        self._adapters = patches.AdapterCache(adapters_limit)
+        self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._kernels = kernels
         self._new_preview = new_preview
         self.profile = profile
@@ -136,6 +135,7 @@ class Pipeline:
         chosen = self._plan(profile, request.final_size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         read = self._apply_adapters(needed, resident, chosen)
+        recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
         learned = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
         told = (
@@ -202,7 +202,6 @@ class Pipeline:
             if path := self._sources.adapter_here(entry):
                 subject = Subject("adapter", entry.key, lambda _: None, lambda: None)
                 self._adapters.get(path, known, bases, subject)
-                self._adapter_weights(path, subject)
 
     def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download those that are missing."""
@@ -245,11 +244,14 @@ class Pipeline:
         return with_moments(ModelFiles(checkpoint, vae, config), subject)
 
     def _recipe(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: the hashes of all files."""
+        """The recipe as far as it is known before anything is loaded: without the adapters."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
-        adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
+        here = self._residency.resident
+        if here is None or here.key != needed.subject.key:
+            for path, subject in needed.adapters:
+                self._adapters.check(path, subject)  # before a model is loaded for it
         words = tuple(self._embedding_weights(files, each) for files, each in needed.embeddings)
         if needed.reference:
             files, subject = needed.reference
@@ -265,7 +267,6 @@ class Pipeline:
             request=needed.request,
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
-            adapters=adapters,
             reference=reference,
             embeddings=words,
         )
@@ -280,20 +281,6 @@ class Pipeline:
             return self._hashes.of_files(source.root, source.files, tick)
         except OSError as error:
             raise subject.unread(source.root, error) from error
-
-    def _adapter_weights(self, path: Path, subject: Subject) -> Weights:
-        def tick(fraction: float) -> None:
-            subject.tick(Stage.ADAPTERS, fraction)
-
-        try:
-            whole, data = self._hashes.of_adapter(
-                path, lambda: patches.check_header(path, subject).data_start, tick
-            )
-            if config := config_file(path):
-                whole = self._hashes.of_files(path.parent, (path, config), tick)
-        except OSError as error:
-            raise subject.unread(path, error) from error
-        return Weights(subject.key, whole, data[:12])
 
     def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
         embeddings.check_headers(files, subject)
@@ -380,6 +367,14 @@ class Pipeline:
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     """The networks that a job needs first."""
     return family.text_encoders if chosen.park_denoiser else family.networks
+
+
+def _weights_of(needed: _Needed, read: Sequence[AdapterFile]) -> tuple[Weights, ...]:
+    """What the recipe says about the adapters: the digests of the bytes that were applied."""
+    return tuple(
+        Weights(subject.key, file.sha256, file.data_sha256[:12])
+        for (_, subject), file in zip(needed.adapters, read, strict=True)
+    )
 
 
 def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:

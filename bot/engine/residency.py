@@ -14,10 +14,9 @@ from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
-from bot.engine.patches import Change, Target
+from bot.engine.patches import Change, Target, Weighted
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
-from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
 from bot.progress import Stage
 

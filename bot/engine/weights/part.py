@@ -5,12 +5,10 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.patches import Change
+from bot.engine.patches import Weighted, staged
 from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.layout import Layout
 
-Weighted = tuple[float, Change]
-"""The weight that a change is applied with, and the change."""
 Changes = Mapping[str, Sequence[Weighted]]
 """Parameter → its changes, in the order of the adapters."""
 
@@ -168,17 +166,25 @@ class Part:
 
         for name in self._patched.keys() - self._changes.keys():
             self.layout.view(buffer, name).copy_(pristine(name))
-        for name, weighted in self._changes.items():
+        missing = (
+            (name, weighted)
+            for name, weighted in self._changes.items()
+            if not _same(self._patched.get(name, ()), weighted)
+        )
+        for name, weighted in staged(missing, self._device):
             check_stop()
-            if _same(self._patched.get(name, ()), weighted):
-                continue
             parameter = self.layout.view(buffer, name)
             # A parameter that is not patched yet need not be copied from RAM again.
-            base = (pristine(name) if name in self._patched else parameter).float()
-            total = base.clone()
+            if name in self._patched:
+                parameter.copy_(pristine(name))
+            base = parameter.float()
+            # Nearly every change is a plain product, which is added where the parameter lies.
+            read = any(change.reads_base for _, change in weighted)
+            total = base.clone() if read else base
             for weight, change in weighted:
                 change.add_to(total, base, weight)
-            parameter.copy_(total)
+            if total is not parameter:
+                parameter.copy_(total)
         self._patched = self._changes
 
 
