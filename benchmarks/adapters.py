@@ -299,6 +299,19 @@ def drift(bench: Bench, pipeline: Any) -> Line:
     )
 
 
+def drifted(bench: Bench, files: Sequence[Path]) -> float:
+    """Share of our weights that differ after a hundred sets of these LoRAs."""
+    cache, chance = patches.AdapterCache(2**33), random.Random(1)
+    apply(bench, (), cache)
+    model = {part: bench.resident.network(part) for part in PARTS}
+    pristine = _copy(model)
+    for _ in range(SETS):
+        chosen = chance.sample(files, chance.randrange(1, len(files) + 1))
+        apply(bench, chosen, cache, chance.uniform(-1, 1))
+    apply(bench, (), cache)
+    return _differing(pristine, model)
+
+
 def _parameters(model: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
     """All parameters of the parts that LoRAs change."""
     for part in PARTS:

@@ -124,7 +124,9 @@ class Bench:
     def lora(self, number: int, rank: int = sdxl_weights.RANK) -> Path:
         """A kohya LoRA of 986 modules, written on the first call."""
         file = self.weights / self.shape.name / f"lora-{number}-r{rank}.safetensors"
-        sdxl_weights.write_lora(file, self.shape, seed=100 + number, rank=rank, device=self.drawn_on)
+        sdxl_weights.write_lora(
+            file, self.shape, seed=100 + number, rank=rank, device=self.drawn_on
+        )
         return file
 
     def guided(self) -> ReferenceEntry:

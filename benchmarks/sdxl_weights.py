@@ -202,9 +202,7 @@ def write_other(folder: Path, original: Path, shape: Shape) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_lora(
-    file: Path, shape: Shape, seed: int, rank: int = RANK, device: str = "cpu"
-) -> None:
+def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK, device: str = "cpu") -> None:
     """Write a LoRA as kohya's trainer saves it, which changes every module a little.
 
     device: as for `write_model`.
@@ -321,9 +319,7 @@ def _move_marks(file: Path) -> None:
     file.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
-def _write_part(
-    folder: Path, make: Callable[[], Any], seed: int, device: str = "cpu"
-) -> None:
+def _write_part(folder: Path, make: Callable[[], Any], seed: int, device: str = "cpu") -> None:
     """Write one part; only its own weights, in 16 bits, are in memory meanwhile."""
     part = on_meta(make)
     text = "text_encoder" in folder.name

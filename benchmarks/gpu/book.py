@@ -29,9 +29,7 @@ def write_json(
     _replace(folder / JSON, json.dumps({"facts": dict(facts), "rows": found}, indent=1))
 
 
-def table(
-    facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, Outcome]
-) -> str:
+def table(facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:
     """All figures in Markdown, under the facts about the machine."""
     lines = [f"- {name}: {value}" for name, value in facts.items() if value not in (None, "")]
     lines += ["", "| row | what | value | note |", "|---|---|---|---|"]

@@ -12,7 +12,7 @@ SKIPPED: Final = "skipped"
 NO_TIME: Final = "not begun: no time left"
 
 
-class Skip(Exception):  # noqa: N818 - not an error
+class Skip(Exception):
     """Raised by a row that cannot be measured here; the text says why."""
 
 

@@ -40,7 +40,7 @@ def serve(
             tell("begin", row=name)
             try:
                 if row.needs_cuda and not context.cuda:
-                    raise Skip("needs CUDA")  # noqa: TRY301 - reported like a row's own
+                    raise Skip("needs CUDA")
                 for figure in row.measure(context):
                     tell("figure", row=name, figure=asdict(figure))
             except Skip as reason:
