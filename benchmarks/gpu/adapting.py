@@ -75,7 +75,7 @@ def memory(context: Context) -> Iterator[Figure]:
 
 
 def drift(context: Context) -> Iterator[Figure]:
-    """Weights of ours that differ after a hundred sets. Plain's takes minutes: not measured here."""
+    """Weights of ours that differ after a hundred sets; plain's hundred take minutes."""
     bench = context.bench
     files = [bench.lora(number) for number in range(bench_model.SET)]
     differing = adapters.drifted(bench, files)

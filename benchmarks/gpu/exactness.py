@@ -64,9 +64,7 @@ def cancel(context: Context) -> Iterator[Figure]:
     bench = context.bench
     yield from_line(engine.cancelled(bench))
     bench.paint(bench.request(steps=2))
-    latencies = []
-    for share in (0.2, 0.5, 0.8):
-        latencies.append(_stopped(context, share))
+    latencies = [_stopped(context, share) for share in (0.2, 0.5, 0.8)]
     worst = max(latencies)
     yield Figure(
         "from a stop within a step to an idle device",

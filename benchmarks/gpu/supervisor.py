@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from benchmarks.gpu.row import DIED, DONE, FAILED, NO_TIME, OVERDUE, SKIPPED, Outcome, Row
@@ -150,8 +151,6 @@ def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None
 
 def _end(process: "subprocess.Popen[str]") -> None:
     """Kill the process with those that it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
