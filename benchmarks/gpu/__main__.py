@@ -13,6 +13,7 @@ found something broken.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -67,15 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.weights or weights_folder()
     small = ["--steps", "2", "--repeat", "1"] if options.shape is sdxl_weights.QUICK else []
     command = [sys.executable, "-m", "benchmarks.gpu", *small, *given, "--weights", str(folder)]
+    supervisor = Supervisor(
+        rows,
+        lambda names: [*command, "--worker", *names],
+        lambda so_far: _keep(options.out, facts, so_far),
+        budget=options.budget or (1800.0 if options.compile else BUDGET),
+        environment={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    # Stopped early, it still writes the table and removes the models.
+    signal.signal(signal.SIGTERM, _stop)
     try:
-        supervisor = Supervisor(
-            rows,
-            lambda names: [*command, "--worker", *names],
-            lambda so_far: _keep(options.out, facts, so_far),
-            budget=options.budget or (1800.0 if options.compile else BUDGET),
-            environment={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
         supervisor.run()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
     finally:
         if options.weights is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,10 +95,15 @@ def _keep(out: Path, facts: dict[str, str], so_far: Supervisor) -> None:
     book.write_json(out, facts | so_far.facts, so_far.rows, so_far.outcomes)
 
 
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _broken(supervisor: Supervisor) -> bool:
     outcomes = supervisor.outcomes.values()
     wrong = any(figure["wrong"] for outcome in outcomes for figure in outcome.figures)
-    return wrong or any(outcome.state not in (DONE, SKIPPED) for outcome in outcomes)
+    unfinished = len(outcomes) < len(supervisor.rows)
+    return wrong or unfinished or any(outcome.state not in (DONE, SKIPPED) for outcome in outcomes)
 
 
 if __name__ == "__main__":

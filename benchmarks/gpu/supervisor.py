@@ -83,14 +83,21 @@ class Supervisor:
             start_new_session=True,
             env=self._environment,
         )
+        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
+        reader.start()
         try:
-            return self._follow(process, {row.name: row for row in rows})
+            return self._follow(process, lines, {row.name: row for row in rows})
         finally:
             _end(process)
+            reader.join()
 
-    def _follow(self, process: "subprocess.Popen[str]", rows: Mapping[str, Row]) -> bool:
-        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    def _follow(
+        self,
+        process: "subprocess.Popen[str]",
+        lines: "queue.SimpleQueue[str | None]",
+        rows: Mapping[str, Row],
+    ) -> bool:
         began, deadline = time.monotonic(), self._starting
         current: str | None = None
         outcome, any_begun = Outcome(DONE), False
@@ -144,8 +151,9 @@ class Supervisor:
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
+    with process.stdout as told:
+        for line in told:
+            lines.put(line)
     lines.put(None)
 
 

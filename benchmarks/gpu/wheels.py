@@ -20,8 +20,8 @@ FOLDER: Final = ROOT / ".wheels"
 LOCK: Final = ROOT / "requirements.lock"
 PRESENT: Final = ("torch", "transformers", "peft", "accelerate")
 """What the machine has, with their dependencies."""
-VARYING: Final = "huggingface-hub"
-"""There too, but of another version, whose dependencies need not be those of ours."""
+VARYING: Final = ("huggingface-hub", "typer")
+"""There too, but maybe of other versions, whose dependencies need not be those of ours."""
 MOST: Final = 64 * 2**20
 IMPORTS: Final = """
 import benchmarks.gpu.__main__
@@ -43,7 +43,7 @@ def canonical(name: str) -> str:
 def with_dependencies(names: Iterable[str]) -> set[str]:
     """The distributions of these names and all that they require without an extra.
 
-    Not what VARYING requires, which is carried.
+    Not what those in VARYING require, which is carried.
     """
     found: set[str] = set()
     left = [canonical(name) for name in names]
@@ -52,7 +52,7 @@ def with_dependencies(names: Iterable[str]) -> set[str]:
         if name in found:
             continue
         found.add(name)
-        if name == VARYING:
+        if name in VARYING:
             continue
         try:
             needed = requires(name) or []
