@@ -119,7 +119,8 @@ def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
 def failed_capture(context: Context) -> Iterator[Figure]:
     """A CUDA graph whose capture fails must leave the device usable, with the same bytes."""
     before, said = _digest(context), ""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+    cuda: Any = torch.cuda
+    graph, stream = cuda.CUDAGraph(), cuda.Stream()
     held: Any = torch.ones(8, device="cuda")
     torch.cuda.synchronize()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import ImageChops, ImageStat
@@ -76,7 +76,7 @@ def candidate(context: Context, name: str) -> Iterator[Figure]:
     )
     before, images = eager.images[0].image, painting.images[0].image
     same = before.tobytes() == images.tobytes()
-    difference = ImageChops.difference(before, images)
+    difference: Any = ImageChops.difference(before, images)
     farthest = max(high for _, high in difference.getextrema())
     mean = statistics.mean(ImageStat.Stat(difference).mean)
     yield Figure(
@@ -167,7 +167,7 @@ def _mark(context: Context) -> Any:
     """Now: on CUDA, when the device gets here."""
     if not context.cuda:
         return time.perf_counter()
-    event = torch.cuda.Event(enable_timing=True)
+    event = cast("Any", torch.cuda).Event(enable_timing=True)
     event.record()
     return event
 
@@ -180,7 +180,7 @@ def _between(before: Any, after: Any) -> float:
 
 def gaps(context: Context) -> Iterator[Figure]:
     """The share of the time from the first to the last kernel of a step in which none runs."""
-    from torch.autograd import DeviceType
+    from torch._C._autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
     asked = context.bench.request(steps=4)
