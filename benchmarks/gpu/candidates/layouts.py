@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -88,20 +87,21 @@ class _Relaid:
         part = self._part
         if part._buffer is None:
             return
-        for name, module, leaf in part._parameters:
+        names = part.layout.slots
+        for name, (place, leaf) in zip(names, part._places, strict=True):
             view = part.layout.view(part._buffer, name)
             if view.ndim == 4:
                 if name not in self._copies:
                     like = torch.empty_like(view, memory_format=torch.channels_last)
                     self._copies[name] = torch.nn.Parameter(like, requires_grad=False)
                 self._copies[name].copy_(view)
-                setattr(module, leaf, self._copies[name])
+                place[leaf] = self._copies[name]
 
     def restore(self) -> None:
         """Have the module use the part's buffer again."""
         part = self._part
-        if part._buffer is not None:
-            part._assign(partial(part.layout.view, part._buffer))
+        if part._awake is not None and part._buffer is not None:
+            part._put(part._awake[1])
 
 
 @contextmanager
