@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import PIL
-import PIL.Image
 import torch
 from PIL.Image import Image
 
 from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
+from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import VAE, Family, family_of
 from bot.engine.hashing import HashCache
@@ -21,7 +20,7 @@ from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.passes import Prepared, paint_image
+from bot.engine.passes import Prepared, described, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
@@ -93,6 +92,7 @@ class Pipeline:
         self._residency = Residency(place, cache, self._hashes)
         self._references = References(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
+        self._encodings = Encodings()
         self._kernels = kernels
         self._new_preview = new_preview
         self.profile = profile
@@ -148,7 +148,7 @@ class Pipeline:
         check_stop()
         images = []
         with torch.inference_mode():
-            prepared = self._prepare(needed, resident, chosen, recipe, learned)
+            prepared = self._prepare(needed, resident, chosen, recipe, read, learned)
             for number in range(request.count):
                 image, scheduler = paint_image(prepared, number)
                 images.append(image)
@@ -156,7 +156,11 @@ class Pipeline:
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
-            environment={**self._place.describe(), **_described(profile, prepared)},
+            environment={
+                **self._place.describe(),
+                "engine": ENGINE,
+                **described(profile, prepared),
+            },
         )
         self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, told)
@@ -292,8 +296,10 @@ class Pipeline:
         here = self._residency.resident
         if chosen.park_denoiser and here:
             here.park(here.family.denoiser)  # a stopped job may have left it there
-        at_once = _at_once(needed.family, chosen)
-        return self._residency.load(needed.files, needed.family, needed.subject, at_once)
+        family, at_once = needed.family, _at_once(needed.family, chosen)
+        if chosen.park_text_encoders:  # which may not be needed at all
+            at_once = tuple(name for name in at_once if name not in family.text_encoders)
+        return self._residency.load(needed.files, family, needed.subject, at_once)
 
     def _apply_adapters(
         self, needed: _Needed, resident: Resident, chosen: Plan
@@ -310,7 +316,6 @@ class Pipeline:
                 for use, f in zip(needed.request.adapters, read, strict=True)
             ]
         )
-        resident.wake(needed.subject.check_stop, *needed.family.text_encoders)
         if not chosen.park_denoiser:
             resident.wake(needed.subject.check_stop, needed.family.denoiser)
         return tuple(read)
@@ -321,12 +326,15 @@ class Pipeline:
         resident: Resident,
         chosen: Plan,
         recipe: Recipe,
+        read: Sequence[AdapterFile],
         learned: Sequence[Learned],
     ) -> Prepared:
         """Encode the prompts and input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
-        encoded = family.encode(resident, request, learned, guided=guidance.on)
+        on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
+        recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
+        encoded = family.encode(resident, request, learned, recall, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
@@ -375,18 +383,3 @@ def _weights_of(needed: _Needed, read: Sequence[AdapterFile]) -> tuple[Weights, 
         Weights(subject.key, file.sha256, file.data_sha256[:12])
         for (_, subject), file in zip(needed.adapters, read, strict=True)
     )
-
-
-def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
-    """What the bits depend on in addition to the request and the `Place`."""
-    facts = {
-        "engine": ENGINE,
-        "memory": profile.value,
-        "decoding": "tiled" if prepared.plan.tiled else "whole",
-        "kernels": prepared.kernels.used,
-    }
-    if prepared.guidance.rescale:
-        facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
-    if prepared.request.inputs or prepared.request.hires:
-        facts["pillow"] = PIL.__version__  # which scales the images
-    return facts

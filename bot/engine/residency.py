@@ -34,6 +34,7 @@ class Resident:
 
     tokenizers: by the names in `Family.tokenizers`.
     targets: names that adapter files use for its modules.
+    shapes: network → its configuration and dtype, as text.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Resident:
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Any]
     targets: Mapping[str, Target]
+    shapes: Mapping[str, str]
 
     @property
     def denoiser(self) -> Any:
@@ -58,7 +60,8 @@ class Resident:
     def park(self, *names: str) -> None:
         """Free the device's memory of these networks until `wake`."""
         for name in names:
-            self.parts[name].park()
+            if self.parts[name].present:
+                self.parts[name].park()
 
     def wake(self, check_stop: Callable[[], None], *names: str) -> None:
         """Make these networks ready on the device, with the adapters of `set_adapters`."""
@@ -103,6 +106,7 @@ class Residency:
     ) -> Resident:
         """Load the model from `files`, with the networks `at_once` on the device.
 
+        Those that are there already keep the last job's adapters until they are woken.
         Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
@@ -119,12 +123,13 @@ class Residency:
                 log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
                 raise subject.failed("model.unreadable", reason=type(error).__name__) from error
         here.key = subject.key
-        for name in at_once:
+        missing = [name for name in at_once if not here.parts[name].filled]
+        for name in missing:
             part = here.parts[name]
             if not part.present:
                 # Otherwise the last job's would be applied, only to be removed again.
                 part.set_changes({})
-        here.wake(subject.check_stop, *at_once)
+        here.wake(subject.check_stop, *missing)
         self.resident = here
         return here
 
@@ -166,6 +171,7 @@ class Residency:
                 name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
             },
             targets=self.targets,
+            shapes={name: shape for name, (shape, _) in self._parts.items()},
         )
 
     def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:

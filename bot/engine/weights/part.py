@@ -68,6 +68,11 @@ class Part:
         return self._buffer is not None
 
     @property
+    def filled(self) -> bool:
+        """Whether the weights of `hold` are on the device, with whatever changes."""
+        return self._filled is not None and self._filled.digest == self.digest
+
+    @property
     def digest(self) -> str | None:
         """The digest of the weights to fill it with; None when there are none."""
         return self._weights.digest if self._weights else None
