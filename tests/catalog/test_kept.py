@@ -11,6 +11,8 @@ import pytest
 
 from catalog import Catalog, KeptFacts, LiveCatalog, headers, kept
 from catalog.sidecars import beside
+from catalog.sidecars.files import read_object
+from catalog.weight_files import read_header
 from tests.catalog.home import Home, weights_bytes
 
 T = TypeVar("T")
@@ -33,8 +35,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return noted
 
-    monkeypatch.setattr(headers, "read_header", noting(headers.read_header))
-    monkeypatch.setattr(beside, "read_object", noting(beside.read_object))
+    monkeypatch.setattr(headers, "read_header", noting(read_header))
+    monkeypatch.setattr(beside, "read_object", noting(read_object))
     return names
 
 
