@@ -23,7 +23,7 @@ import random
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks import bench_model, machine, sdxl_weights
+from benchmarks.baseline import torchs_defaults
 from benchmarks.bench_model import KEYS, Bench
 from benchmarks.page import FIGURES, write_into
 from benchmarks.side_by_side import Line, Work, alternate, of_pair, seconds, table
@@ -170,8 +171,9 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
             if applied:
                 load(pipeline, files)
             for name, unet in (("ours", bench.resident.denoiser), ("plain", pipeline.unet)):
-                outputs[name, applied] = evaluate(unet)
-                taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
+                with torchs_defaults() if name == "plain" else nullcontext():
+                    outputs[name, applied] = evaluate(unet)
+                    taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
                 times.setdefault((name, applied), []).extend([taken] * (number > 0))
         pipeline.unload_lora_weights()
     apply(bench, (), cache)
@@ -295,6 +297,19 @@ def drift(bench: Bench, pipeline: Any) -> Line:
         ours == 0,
         must=True,
     )
+
+
+def drifted(bench: Bench, files: Sequence[Path]) -> float:
+    """Share of our weights that differ after a hundred sets of these LoRAs."""
+    cache, chance = patches.AdapterCache(2**33), random.Random(1)
+    apply(bench, (), cache)
+    model = {part: bench.resident.network(part) for part in PARTS}
+    pristine = _copy(model)
+    for _ in range(SETS):
+        chosen = chance.sample(files, chance.randrange(1, len(files) + 1))
+        apply(bench, chosen, cache, chance.uniform(-1, 1))
+    apply(bench, (), cache)
+    return _differing(pristine, model)
 
 
 def _parameters(model: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +36,10 @@ PROMPT: Final = "a red fox asleep in fresh snow, morning light"
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Random weights in SDXL's architecture on disk, and both programs that load them."""
+    """Random weights in SDXL's architecture on disk, and both programs that load them.
+
+    drawn_on: the device that draws them; see `sdxl_weights.write_model`.
+    """
 
     shape: Shape
     weights: Path
@@ -44,6 +47,7 @@ class Bench:
     catalog: Catalog
     device: str
     dtype: torch.dtype
+    drawn_on: str = "cpu"
 
     @property
     def painter(self) -> Any:
@@ -120,7 +124,9 @@ class Bench:
     def lora(self, number: int, rank: int = sdxl_weights.RANK) -> Path:
         """A kohya LoRA of 986 modules, written on the first call."""
         file = self.weights / self.shape.name / f"lora-{number}-r{rank}.safetensors"
-        sdxl_weights.write_lora(file, self.shape, seed=100 + number, rank=rank)
+        sdxl_weights.write_lora(
+            file, self.shape, seed=100 + number, rank=rank, device=self.drawn_on
+        )
         return file
 
     def guided(self) -> ReferenceEntry:
@@ -148,7 +154,7 @@ class Bench:
             f.stem: AdapterEntry(key=f.stem, name=f.stem, path=str(f.absolute())) for f in files
         }
         catalog = Catalog(self.catalog.models, entries, self.catalog.default, reference=reference)
-        return Bench(self.shape, self.weights, self.engine, catalog, self.device, self.dtype)
+        return replace(self, catalog=catalog)
 
     def wearing(self, *files: Path, weight: float = 0.8) -> tuple[AdapterUse, ...]:
         """These LoRAs as a request names them."""
@@ -187,9 +193,16 @@ def measure(
 
 @contextmanager
 def opened(
-    options: argparse.Namespace, keys: Sequence[str] = KEYS, **engine: Any
+    options: argparse.Namespace,
+    keys: Sequence[str] = KEYS,
+    *,
+    drawn_on: str = "cpu",
+    **engine: Any,
 ) -> Iterator[Bench]:
-    """Write the models and start an engine. keys: those of KEYS to write. engine: its arguments."""
+    """Write the models and start an engine.
+
+    keys: those of KEYS to write. drawn_on: see `Bench`. engine: its arguments.
+    """
     shape, weights = options.shape, options.weights
     with tempfile.TemporaryDirectory() as temporary:
         painter = Engine(
@@ -201,7 +214,7 @@ def opened(
         painter.warm_up()
         for number, key in enumerate(keys):
             folder = sdxl_weights.model_folder(weights, shape, key)
-            sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number)
+            sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number, drawn_on)
         entries = [_entry(weights, shape, key, key) for key in keys]
         vae = _fixed_vae(weights, shape)
         entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
@@ -214,6 +227,7 @@ def opened(
             Catalog(models, {}, KEYS[0]),
             report.device,
             getattr(torch, report.dtype),
+            drawn_on,
         )
         painter.close()
 

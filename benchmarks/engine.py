@@ -51,7 +51,7 @@ from bot.engine.memory import Profile
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress
 from bot.request import GenerationRequest, Reference
-from catalog import ReferenceEntry
+from catalog import ModelEntry, ReferenceEntry
 
 COMPILE: Final = "compile"
 CAP: Final = 9.3
@@ -212,21 +212,20 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
         memory=options.memory,
         model_cache=sum(part.layout.size for part in bench.resident.parts.values()),
     )
-    first, other = (bench.request(model=key, steps=1, width=64, height=64) for key in KEYS)
+    first, other = (bench.catalog.models[key] for key in KEYS)
 
-    def paint(request: GenerationRequest) -> None:
-        engine.paint(bench.order(request), lambda _: None, lambda: None)
+    def load(model: ModelEntry) -> None:
+        engine.preload(model, lambda: None)
 
-    paint(other)  # so that its digests are known, as on every use of a file but the first
-    paint(first)
-    picture = statistics.median(seconds(partial(paint, first)) for _ in range(options.repeat))
+    load(other)  # so that its digests are known, as on every use of a file but the first
+    load(first)
     reading, switching = [], []
     for _ in range(options.repeat):
         _forget(files)
         reading.append(seconds(partial(_read, files)))
         _forget(files)
-        switching.append(seconds(partial(paint, other)) - picture)
-        paint(first)
+        switching.append(seconds(partial(load, other)))
+        load(first)
     engine.close()
     taken, read = statistics.median(switching), statistics.median(reading)
     met = taken <= 1.3 * read if bench.device == "cuda" else None

@@ -1,8 +1,8 @@
 """Measure what the store takes with a long history: `python -m benchmarks.history`.
 
 Makes stores of finished jobs of 2,000 people, each with a request, a recipe and an image, and times
-what a request, a start of the bot and its hourly housekeeping ask of them. `--write` puts the table
-into docs/figures.md.
+what a request, a start of the bot and its hourly housekeeping ask of them; then starts the bot with
+a long queue (`benchmarks.waiting`). `--write` puts the table and a chart into docs/figures.md.
 """
 
 import argparse
@@ -15,16 +15,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from statistics import median
 
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
+from benchmarks.waiting import JOBS, SECONDS, Held, start_with
+from benchmarks.waiting import PEOPLE as PEOPLE_WAITING
 from bot.recipe import Recipe, Weights
 from bot.request import AdapterUse, GenerationRequest
 from bot.store import Discord, JobState, NewJob, Store, discord_person
 from bot.store.database import MIGRATIONS, read_scripts
 
-SIZES = (10_000, 100_000, 1_000_000)
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 PEOPLE = 2_000
 DAY_MS = 24 * 60 * 60 * 1000
 A_DAY = 1_000
@@ -32,6 +35,7 @@ A_DAY = 1_000
 BATCH = 10_000
 ORIGINS = (Discord.name,)
 REPEATS = 20
+STARTS = 3
 
 REQUEST = GenerationRequest(
     prompt="a lighthouse in heavy rain, waves, dramatic light, highly detailed, " * 3,
@@ -121,6 +125,7 @@ async def measure(path: Path) -> dict[str, Spread]:
     async with Store.open(path) as store:
         found = {"opening": Spread.of([(time.perf_counter() - begin) * 1000])}
         person = discord_person(7)
+        inputs = [f"{number:064}" for number in range(500)]
         people = [discord_person(number) for number in range(PEOPLE)]
 
         async def accept() -> None:
@@ -141,7 +146,7 @@ async def measure(path: Path) -> dict[str, Spread]:
             "start: the last 1,000 images": (lambda: store.painted(ORIGINS), 3),
             "start: last served of everyone": (lambda: store.last_served(people), 3),
             "every 30 s: erase tokens": (store.messages.erase_tokens, REPEATS),
-            "hourly: input images": (store.input_uses.all, 3),
+            "hourly: what needs 500 input images": (lambda: store.input_uses.of_all(inputs), 3),
             "hourly: bytes of all images": (store.kept_images.bytes, 3),
             "hourly: the oldest 1,000 images": (first_images, 3),
         }
@@ -151,7 +156,7 @@ async def measure(path: Path) -> dict[str, Spread]:
 
 
 def table(sizes: Sequence[int], found: Sequence[dict[str, Spread]]) -> str:
-    """In Markdown, and what it was measured on."""
+    """In Markdown."""
     lines = [
         f"| with so many jobs | {' | '.join(f'{size:,}' for size in sizes)} |",
         "|---|" + "---|" * len(sizes),
@@ -160,16 +165,59 @@ def table(sizes: Sequence[int], found: Sequence[dict[str, Spread]]) -> str:
         f"| {name} | {' | '.join(f'{each[name].p50:.1f} ms' for each in found)} |"
         for name in found[0]
     ]
-    load = machine.load_average()
-    said = "" if load is None else f" Load at the end: {load:.2f}."
-    lines += ["", f"Medians. Measured on {machine.describe()}.{said}"]
     return "\n".join(lines)
+
+
+def charts(sizes: Sequence[int], found: Sequence[dict[str, Spread]]) -> str:
+    """In Markdown: how what a request and a start take grows, drawn by Mermaid."""
+    drawn, names = [], ", ".join(f'"{size:,}"' for size in sizes)
+    for title, prefixes in (("A request", ("a request:",)), ("A start", ("opening", "start:"))):
+        sums = [
+            sum(spread.p50 for name, spread in each.items() if name.startswith(prefixes))
+            for each in found
+        ]
+        drawn.append(
+            "\n".join(
+                (
+                    "```mermaid",
+                    "xychart-beta",
+                    f'    title "{title}: milliseconds in all, by the jobs in the store"',
+                    f"    x-axis [{names}]",
+                    f'    y-axis "ms" 0 --> {max(1, round(max(sums) * 1.25))}',
+                    f"    line [{', '.join(f'{value:.1f}' for value in sums)}]",
+                    "```",
+                )
+            )
+        )
+    return "\n\n".join(drawn)
+
+
+def waiting_table(held: Sequence[Held]) -> str:
+    """In Markdown: the medians of several starts with a long queue."""
+    ready, longest, late = (
+        median(getattr(each, name) for each in held) for name in ("ready_ms", "held_ms", "late_ms")
+    )
+    return "\n".join(
+        (
+            f"| a start with {JOBS:,} jobs waiting, of {PEOPLE_WAITING} people | |",
+            "|---|---|",
+            f"| until the first job can begin, after opening | {ready:.0f} ms |",
+            f"| longest hold of the event loop (goal ≤ 50 ms) | {longest:.0f} ms |",
+            f"| latest turn of the event loop, while torch is imported beside it | {late:.0f} ms |",
+        )
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=SIZES, help="jobs in each store")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        help="to watch the bot with a long queue",
+    )
+    parser.add_argument("--write", action="store_true", help="put all this into docs/figures.md")
     options = parser.parse_args(arguments)
     found = []
     for size in options.sizes:
@@ -177,7 +225,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             path = Path(folder) / "imagen.sqlite3"
             write_history(path, size)
             found.append(asyncio.run(measure(path)))
-    text = table(options.sizes, found)
+    held = [start_with(JOBS, options.seconds) for _ in range(STARTS)]
+    load = machine.load_average()
+    said = "" if load is None else f" Load at the end: {load:.2f}."
+    text = "\n\n".join(
+        (
+            table(options.sizes, found),
+            charts(options.sizes, found),
+            waiting_table(held),
+            f"Medians. Measured on {machine.describe()}.{said}",
+        )
+    )
     print(text)
     if options.write:
         write_into(FIGURES, "history", text)

@@ -18,7 +18,7 @@ from benchmarks.spread import percentile
 from bot.backend import Backend
 from bot.engine import Engine
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting
 from bot.progress import Progress
 from bot.request import Draft, compose
 from bot.settings import Settings
@@ -106,8 +106,9 @@ class TimedEngine:
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
+        painted: OnPainted,
     ) -> Painting:
-        return self._engine.paint(order, report, check_stop)
+        return self._engine.paint(order, report, check_stop, painted)
 
     def close(self) -> None:
         self._engine.close()

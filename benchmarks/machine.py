@@ -3,7 +3,7 @@
 import os
 import platform
 import re
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -20,10 +20,18 @@ def describe() -> str:
             *_memory(),
             _system(),
             f"Python {platform.python_version()}",
-            f"torch {version('torch')}",
-            f"discord.py {version('discord.py')}",
+            *_version("torch"),
+            *_version("discord.py"),
         ]
     )
+
+
+def _version(package: str) -> list[str]:
+    """Its name and version; nothing where it is not installed."""
+    try:
+        return [f"{package} {version(package)}"]
+    except PackageNotFoundError:
+        return []
 
 
 def _cores() -> int:

@@ -104,7 +104,9 @@ class _Bot:
             self._line.add(
                 Waiting(job.id, str(ask.user), number, ask.request.model, wanted.adapters)
             )
-            places = self._forecast.places(self._line.copy(), [self._lane], ask.at, paused=False)
+            places = dict(
+                self._forecast.places(self._line.copy(), [self._lane], ask.at, paused=False)
+            )
             if (ready_at := places[job.id].ready_at) is not None:
                 self._promised[job.id] = ready_at
 
@@ -116,7 +118,7 @@ class _Bot:
         ask = self._asks[int(choice.job.id)]
         job, before = self._forecast.jobs[choice.job.id], self._lane.last
         self._forecast.begin(job, before, start)
-        foreseen = self._forecast.seconds(job.id, before)
+        foreseen = self._forecast.seconds(job, before)
         taken = seconds(ask, before)
         end = start + taken
         self._lane.last, self._lane.running = choice.job.needs, job

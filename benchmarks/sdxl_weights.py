@@ -157,8 +157,11 @@ def on_meta(make: Callable[[], Any]) -> Any:
         return make()
 
 
-def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
-    """Write the diffusers folder, completely or not at all; keep an existing one."""
+def write_model(folder: Path, shape: Shape, seed: int = SEED, device: str = "cpu") -> None:
+    """Write the diffusers folder, completely or not at all; keep an existing one.
+
+    device: where the numbers are drawn; each kind of device draws others from one seed.
+    """
     if folder.is_dir():
         return
     draft = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.draft")
@@ -178,7 +181,7 @@ def write_model(folder: Path, shape: Shape, seed: int = SEED) -> None:
         )
         scheduler.save_pretrained(draft / "scheduler")
         for number, (name, make) in enumerate(shape.parts().items(), seed):
-            _write_part(draft / name, make, number)
+            _write_part(draft / name, make, number, device)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -199,11 +202,14 @@ def write_other(folder: Path, original: Path, shape: Shape) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK) -> None:
-    """Write a LoRA as kohya's trainer saves it, which changes every module a little."""
+def write_lora(file: Path, shape: Shape, seed: int, rank: int = RANK, device: str = "cpu") -> None:
+    """Write a LoRA as kohya's trainer saves it, which changes every module a little.
+
+    device: as for `write_model`.
+    """
     if file.is_file():
         return
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     tensors: dict[str, torch.Tensor] = {}
     for name, (out, read) in shape.adapted().items():
         tensors[f"{name}.alpha"] = torch.tensor(ALPHA, dtype=torch.float16)
@@ -313,11 +319,11 @@ def _move_marks(file: Path) -> None:
     file.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
-def _write_part(folder: Path, make: Callable[[], Any], seed: int) -> None:
+def _write_part(folder: Path, make: Callable[[], Any], seed: int, device: str = "cpu") -> None:
     """Write one part; only its own weights, in 16 bits, are in memory meanwhile."""
     part = on_meta(make)
     text = "text_encoder" in folder.name
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     shapes = {name: tuple(tensor.shape) for name, tensor in sorted(part.state_dict().items())}
     tensors = {
         _published(name) if text else name: _tensor(name, shapes, generator) for name in shapes
@@ -348,4 +354,5 @@ def _tensor(
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator).half()
+    drawn = torch.empty(shape, device=generator.device)
+    return drawn.uniform_(-bound, bound, generator=generator).half().cpu()

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.baseline import torchs_defaults
+
 Work = Callable[[], Any]
 
 
@@ -43,12 +45,17 @@ def seconds(work: Work) -> float:
 def alternate(
     ours: Work, plain: Work, repeat: int, before: Callable[[], Any] = lambda: None
 ) -> Pair:
-    """Run both alternately, `repeat` times after a warm-up; `before` runs untimed before each."""
+    """Run both alternately, `repeat` times after a warm-up; `before` runs untimed before each.
+
+    plain has torch's own settings, not those that our engine made.
+    """
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeat + 1):
-        for work, taken in zip((ours, plain), times, strict=True):
-            before()
-            taken.append(seconds(work))
+        before()
+        times[0].append(seconds(ours))
+        before()
+        with torchs_defaults():
+            times[1].append(seconds(plain))
     return Pair(times[0][1:], times[1][1:])
 
 

@@ -20,7 +20,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.workers import Workers
-from catalog import Demos, LiveCatalog
+from catalog import Demos, KeptFacts, LiveCatalog
 
 GIB = 2**30
 
@@ -75,6 +75,7 @@ class Backend:
             settings.catalog_dir.absolute(),
             settings.models_dir.absolute(),
             settings.demos(demos),
+            KeptFacts.within(settings.data_dir.absolute()),
         )
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)

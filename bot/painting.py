@@ -1,5 +1,6 @@
 """The engine's result: the images and their recipe."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import PIL.Image
@@ -19,6 +20,14 @@ class PaintedImage:
     seed: int
     image: PIL.Image.Image
     pixels_sha256: str
+
+
+OnPainted = Callable[[PaintedImage], None]
+"""Is told of each image as soon as it is there, in the engine thread; must return at once."""
+
+
+def unheard(_: PaintedImage) -> None:
+    """An OnPainted for callers that wait for all images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
 from catalog.embeddings import Embeddings
+from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.live import LiveCatalog
 from catalog.locate import Location, locate, locate_entry, problems_of
@@ -30,6 +31,7 @@ __all__ = [
     "FastPreset",
     "FloatRange",
     "IntRange",
+    "KeptFacts",
     "LiveCatalog",
     "Location",
     "Misfit",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from catalog.disk import is_scarce, passing_fault, reason_of, status_of
-from catalog.sidecars import Sidecars
+from catalog.sidecars import Sidecar, Sidecars
 from catalog.weight_files import (
     CONFIG_FILE,
     AdapterFacts,
@@ -29,6 +29,20 @@ from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
 Stamp = tuple[str, int, int]
 """Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
 Said = TypeVar("Said")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one file said when it had this stamp.
+
+    kind: "adapter", "embedding", "checkpoint" or "sidecar". beside: of a checkpoint, the stamps of
+    the files next to it that were read with it; of a sidecar, that of its weight file.
+    """
+
+    kind: str
+    stamp: Stamp
+    said: AdapterFacts | EmbeddingFacts | CheckpointFacts | Sidecar | HeaderError
+    beside: tuple[Stamp, ...] = ()
 
 
 @dataclass(slots=True)
@@ -106,6 +120,30 @@ class HeaderCache:
             return paired_facts(read_header(first), read_header(second))
         except HeaderError:
             return None
+
+    def readings(self) -> Iterator[Reading]:
+        """All that is cached, but for folders and for sidecars with problems, to be kept."""
+        for stamp, facts in self._facts.items():
+            yield Reading("adapter", stamp, facts)
+        for stamp, embedding in self._embeddings.items():
+            yield Reading("embedding", stamp, embedding)
+        for stamp, checkpoint in self._checkpoints.items():
+            yield Reading("checkpoint", stamp, checkpoint, self._beside.get(Path(stamp[0]), ()))
+        for file, stamp, sidecar in self.sidecars.sound():
+            yield Reading("sidecar", stamp, sidecar, ((str(file), 0, 0),))
+
+    def restore(self, reading: Reading) -> None:
+        """Put back what `readings` gave; it counts as long as the file has that stamp."""
+        stamp, said = reading.stamp, reading.said
+        if isinstance(said, Sidecar):
+            self.sidecars.restore(Path(reading.beside[0][0]), stamp, said)
+        elif isinstance(said, AdapterFacts) or reading.kind == "adapter":
+            self._facts[stamp] = said  # type: ignore[assignment]
+        elif isinstance(said, EmbeddingFacts) or reading.kind == "embedding":
+            self._embeddings[stamp] = said  # type: ignore[assignment]
+        else:
+            self._checkpoints[stamp] = said
+            self._beside[Path(stamp[0])] = reading.beside
 
     @property
     def stamps(self) -> tuple[Stamp, ...]:

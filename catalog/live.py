@@ -10,6 +10,7 @@ from catalog import dropins
 from catalog.disk import names_in
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.headers import HeaderCache, Stamp, stamps_now
+from catalog.kept import KeptFacts
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
 from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
@@ -32,13 +33,23 @@ class LiveCatalog:
     `current` may be read from any thread; only one thread at a time may call `refresh`.
     """
 
-    def __init__(self, catalog_dir: Path, models_dir: Path, demos: Demos = "hidden") -> None:
-        """Read the catalog for the first time. Blocks. Raises CatalogError if that fails."""
+    def __init__(
+        self,
+        catalog_dir: Path,
+        models_dir: Path,
+        demos: Demos = "hidden",
+        kept: KeptFacts | None = None,
+    ) -> None:
+        """Read the catalog for the first time. Blocks. Raises CatalogError if that fails.
+
+        kept: where what files say is kept for the next start; None to read all of them then.
+        """
         self._demos = demos
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
-        self._headers = HeaderCache()
+        self._kept = kept
+        self._headers = kept.load() if kept else HeaderCache()
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
         self._current = self._read()
@@ -91,9 +102,12 @@ class LiveCatalog:
                 log.exception("Looking for changes of the catalog failed")
 
     def _read(self) -> Catalog:
-        return read_catalog(
+        read = read_catalog(
             self._catalog_dir, self._models_dir, demos=self._demos, headers=self._headers
         )
+        if self._kept:
+            self._kept.save(self._headers)
+        return read
 
     def _stamps(self) -> tuple[_Stamp, ...]:
         files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE)

@@ -42,7 +42,7 @@ class Queue(commands.Cog):
     async def queue(self, interaction: Interaction) -> None:
         embed = queue_embed(
             self._texts.speaker(str(interaction.locale)),
-            self._queue.standings(),
+            await self._queue.standings(),
             running={job.id for job in self._queue.running},
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
@@ -55,7 +55,7 @@ class Queue(commands.Cog):
     @app_commands.describe(job="command.cancel.job")
     @app_commands.guild_only()
     async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
-        job_id = self._only_one(interaction) if job is None else job
+        job_id = await self._only_one(interaction) if job is None else job
         await self.check_may_cancel(interaction, job_id)
         await self.cancel_job(interaction, job_id)
 
@@ -64,7 +64,7 @@ class Queue(commands.Cog):
         return job_choices(
             text,
             self._texts.speaker(str(interaction.locale)),
-            self._queue.standings(),
+            await self._queue.standings(),
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
             gated=self._gated(interaction),
@@ -95,9 +95,9 @@ class Queue(commands.Cog):
             return lambda job: False
         return lambda job: is_gated(job.request, self._catalog.current)
 
-    def _only_one(self, interaction: Interaction) -> str:
+    async def _only_one(self, interaction: Interaction) -> str:
         """The id of the user's only job. Raises Refused if there are none or several."""
-        line, person = self._queue.standings(), discord_person(interaction.user.id)
+        line, person = await self._queue.standings(), discord_person(interaction.user.id)
         own = [ticket.job.id for ticket in line if ticket.job.person == person]
         if not own:
             raise Refused("cancel.none")

@@ -76,7 +76,7 @@ class Desk:
             if not before.same:
                 raise
             job = await self.backend.store.job(before.job_id)
-            return Accepted(job, self.progress(job))
+            return Accepted(job, await self.progress(job))
 
     async def _accept(
         self, caller: ApiKey, draft: Draft, pictures: Mapping[str, Given], origin: Api
@@ -122,11 +122,11 @@ class Desk:
         job = await self.job(caller, job_id)
         return await self._workers.withdraw(job.id) or await self.backend.store.job(job.id)
 
-    def progress(self, job: Job) -> Progress | None:
+    async def progress(self, job: Job) -> Progress | None:
         """Where a job is that waits or runs; None if it has ended."""
         if (latest := self._following.latest(job.id)) is not None:
             return latest
-        ticket = self.backend.queue.standing(job.id)
+        ticket = await self.backend.queue.standing(job.id)
         return ticket.place if ticket else None
 
     @asynccontextmanager

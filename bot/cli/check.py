@@ -23,6 +23,7 @@ from catalog import (
     Catalog,
     CatalogError,
     EmbeddingEntry,
+    KeptFacts,
     ModelEntry,
     ReferenceEntry,
     locate,
@@ -172,7 +173,10 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
     models_dir = settings.models_dir.absolute()
     try:
         catalog = read_catalog(
-            settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
+            settings.catalog_dir.absolute(),
+            models_dir,
+            demos=settings.demos("offered"),
+            headers=KeptFacts.within(settings.data_dir.absolute()).load(),
         )
     except CatalogError as error:
         yield Finding(

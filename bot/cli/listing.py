@@ -13,6 +13,7 @@ from catalog import (
     Catalog,
     EmbeddingEntry,
     EmbeddingFacts,
+    KeptFacts,
     ModelEntry,
     Problem,
     locate_entry,
@@ -32,7 +33,10 @@ def listing(what: Listed, settings: Settings, *, as_json: bool) -> int:
     """Print the catalog's entries, broken ones too. Raises CatalogError if it cannot be read."""
     models_dir = settings.models_dir.absolute()
     catalog = read_catalog(
-        settings.catalog_dir.absolute(), models_dir, demos=settings.demos("offered")
+        settings.catalog_dir.absolute(),
+        models_dir,
+        demos=settings.demos("offered"),
+        headers=KeptFacts.within(settings.data_dir.absolute()).load(),
     )
     kinds_of: dict[str, Mapping[str, Entry]] = {
         "models": catalog.models,

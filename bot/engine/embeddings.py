@@ -54,7 +54,7 @@ def read(source: Source, uses: Sequence[EmbeddingUse], subject: Subject) -> Lear
     headers, facts = check_headers(source, subject)
     try:
         files = [
-            FileTensors(path, header, subject.check_stop)
+            FileTensors.read(path, header, subject.check_stop)
             for path, header in zip(source.files, headers, strict=True)
         ]
     except CutOffError:

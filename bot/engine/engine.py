@@ -12,7 +12,7 @@ from bot.engine.device import DeviceReport
 from bot.engine.importing import sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting, unheard
 from bot.progress import Notice, Progress
 from catalog import AdapterEntry, ModelEntry
 from catalog.disk import passing_fault
@@ -125,11 +125,13 @@ class Engine:
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
+        painted: OnPainted = unheard,
     ) -> Painting:
         """Generate the images of `order`; blocks until done.
 
         report: called often; must return at once. check_stop: called between stages, at each step
-        and while downloading; raises PaintStopped to stop.
+        and while downloading; raises PaintStopped to stop. painted: called with each image; all are
+        generated again, and it is called again, when memory runs out in between.
 
         Raises JobFailed with a code for bot/texts when the user or the owner can fix it, OSError
         when a file cannot be read at the moment (see `catalog.disk.may_pass`), what `check_stop`
@@ -137,7 +139,7 @@ class Engine:
         EngineLost: then the device accepts no more work.
         """
         try:
-            return self._paint(order, report, check_stop)
+            return self._paint(order, report, check_stop, painted)
         except (EngineLost, PaintStopped):
             raise
         except Exception as error:
@@ -151,13 +153,14 @@ class Engine:
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
+        painted: OnPainted,
     ) -> Painting:
         pipeline = self._ready()
         profile = pipeline.profile
-        outcome = self._attempt(pipeline, profile, order, report, check_stop)
+        outcome = self._attempt(pipeline, profile, order, report, check_stop, painted)
         if isinstance(outcome, JobFailed) and profile.sparing:
             log.warning("out of memory: retrying with memory profile %s", profile.sparing.value)
-            outcome = self._attempt(pipeline, profile.sparing, order, report, check_stop)
+            outcome = self._attempt(pipeline, profile.sparing, order, report, check_stop, painted)
             if isinstance(outcome, Painting):
                 notice = Notice("memory.lowered", {"profile": profile.sparing.value})
                 return replace(outcome, warnings=(*outcome.warnings, notice))
@@ -172,10 +175,11 @@ class Engine:
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
+        painted: OnPainted,
     ) -> Painting | JobFailed:
         """Returns JobFailed when memory ran out, while loading the model or generating."""
         try:
-            return pipeline.paint(order, report, check_stop, profile)
+            return pipeline.paint(order, report, check_stop, profile, painted)
         except ImagenError:
             raise
         except Exception as error:

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,13 @@ Tick = Callable[[float], None]
 """Gets the fraction done, 0.0–1.0; may raise to stop."""
 
 
-def _update(digest: "hashlib._Hash", piece: memoryview) -> None:
-    digest.update(piece)
+def _stamp(of: os.stat_result) -> str:
+    return f"{of.st_size}:{of.st_mtime_ns}"
+
+
+def _keys(path: Path) -> tuple[str, str]:
+    """Where the digests of a whole file and of its tensors are kept."""
+    return f"{path.absolute()}:0", f"{path.absolute()}:data"
 
 
 class HashCache:
@@ -34,15 +39,36 @@ class HashCache:
 
     def of_file(self, path: Path, tick: Tick) -> str:
         """Hex digest of the whole file."""
-        return self._digests(path, ("0",), lambda: (0,), tick)[0]
+        before = path.stat()
+        key, stamp = _keys(path)[0], _stamp(before)
+        stamped, _, digest = self._known.get(key, "").partition("=")
+        if stamped == stamp:
+            return digest
+        running = hashlib.sha256()
+        with path.open("rb") as file:
+            done = 0
+            while chunk := file.read(CHUNK):
+                running.update(chunk)
+                done += len(chunk)
+                tick(done / max(before.st_size, 1))
+        if _stamp(path.stat()) == stamp:
+            self._note({key: f"{stamp}={running.hexdigest()}"})
+        return running.hexdigest()
 
-    def of_adapter(self, path: Path, data_start: Callable[[], int], tick: Tick) -> tuple[str, str]:
-        """Hex digests of the whole file and of the tensors after its header, in one read.
-
-        data_start: the offset of the tensors; called only when the file must be read.
-        """
-        whole, data = self._digests(path, ("0", "data"), lambda: (0, data_start()), tick)
+    def known(self, path: Path, of: os.stat_result) -> tuple[str, str] | None:
+        """What `note` got for this path, size and modification time; None if it got nothing."""
+        stamp = _stamp(of)
+        found = [self._known.get(key, "").partition("=") for key in _keys(path)]
+        if any(stamped != stamp for stamped, _, _ in found):
+            return None
+        (_, _, whole), (_, _, data) = found
         return whole, data
+
+    def note(self, path: Path, of: os.stat_result, digests: tuple[str, str]) -> None:
+        """Keep the hex digests of an adapter's file: of all bytes, and of those of its tensors."""
+        stamp = _stamp(of)
+        pairs = zip(_keys(path), digests, strict=True)
+        self._note({key: f"{stamp}={digest}" for key, digest in pairs})
 
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
         """Hex digest of the lines `<digest>  <path below root>`, sorted, as `sha256sum` prints."""
@@ -63,43 +89,13 @@ class HashCache:
         """The result of `measure` for `name` and these files; called only when they changed."""
         files = [(path, path.stat()) for path in paths]
         key = "|".join(str(path.absolute()) for path, _ in files) + f":{name}"
-        stamp = "|".join(f"{stat.st_size}:{stat.st_mtime_ns}" for _, stat in files)
+        stamp = "|".join(_stamp(stat) for _, stat in files)
         known = self._known.get(key, "").partition("=")
         if known[0] == stamp:
             return known[2]
         digest = measure()
         self._note({key: f"{stamp}={digest}"})
         return digest
-
-    def _digests(
-        self,
-        path: Path,
-        parts: Sequence[str],
-        starts: Callable[[], Sequence[int]],
-        tick: Tick,
-    ) -> list[str]:
-        """Hex digests of the file from each of `starts` on. parts: their names in the cache."""
-        before = path.stat()
-        stamp = f"{before.st_size}:{before.st_mtime_ns}"
-        keys = [f"{path.absolute()}:{part}" for part in parts]
-        known = [self._known.get(key, "").partition("=") for key in keys]
-        if all(found == stamp for found, _, _ in known):
-            return [digest for _, _, digest in known]
-        begins = starts()
-        running = [hashlib.sha256() for _ in begins]
-        # Each digest takes longer than reading, and releases the interpreter lock.
-        with path.open("rb") as file, ThreadPoolExecutor(len(running)) as pool:
-            done = 0
-            while chunk := file.read(CHUNK):
-                pieces = [memoryview(chunk)[max(0, begin - done) :] for begin in begins]
-                list(pool.map(_update, running, pieces))
-                done += len(chunk)
-                tick(done / max(before.st_size, 1))
-        digests = [digest.hexdigest() for digest in running]
-        after = path.stat()
-        if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-            self._note({k: f"{stamp}={digest}" for k, digest in zip(keys, digests, strict=True)})
-        return digests
 
     def _note(self, found: Mapping[str, str]) -> None:
         with self._lock:

@@ -6,11 +6,14 @@ torch's kernels, so an image's recipe says which were used: those that ran rathe
 were called, because torch falls back silently.
 """
 
+import importlib
+import inspect
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, cast
@@ -139,7 +142,7 @@ class Kernels:
             backend=self._build,
             fullgraph=True,
             dynamic=False,
-            recompile_limit=SHAPES_MAX,
+            **({"recompile_limit": SHAPES_MAX} if _takes_limit() else {}),
         )
         self._thread = threading.Thread(
             target=self._compile, args=(module, make, wanted, run), name="compiler", daemon=True
@@ -187,7 +190,7 @@ class Kernels:
                 if compiled is None:
                     compiled = make()
                 # The mode must be the same as in a job: the code is bound to it.
-                with torch.inference_mode():
+                with torch.inference_mode(), _limited():
                     run(compiled, shape)
             except Exception:
                 log.warning("compiling for %s failed; using torch's kernels", shape, exc_info=True)
@@ -196,3 +199,17 @@ class Kernels:
             if module is self._module:
                 self._compiled = compiled
                 self._ready.add(shape)
+
+
+def _takes_limit() -> bool:
+    """Whether this torch limits recompilations per call of `torch.compile`; 2.11 does not."""
+    return "recompile_limit" in inspect.signature(torch.compile).parameters
+
+
+def _limited() -> AbstractContextManager[Any]:
+    """While a network compiles: its limit, for a torch that only has one for the process."""
+    if _takes_limit():
+        return nullcontext()
+    config: Any = importlib.import_module("torch._dynamo.config")
+    patched: AbstractContextManager[Any] = config.patch(recompile_limit=SHAPES_MAX)
+    return patched

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import safe_open
 
 from bot.engine.families import VAE, Family
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
-from bot.engine.weights import Layout
+from bot.engine.weights import FileTensors, Layout, WeightFile
 from bot.engine.weights.quantised import plain
 from catalog.lines import one_line
 from catalog.weight_files import Header, NotSafetensors, quantisation, read_header
@@ -146,7 +145,8 @@ def read(
 
     Raises JobFailed when one is missing or has another shape.
     """
-    own = _of(family.prefixes(network), stored(files.holding(network)))
+    in_files = stored(files.holding(network))
+    own = _of(family.prefixes(network), in_files)
     try:
         own = plain(own, layout.dtype)
     except UnknownQuantisation as error:
@@ -157,7 +157,7 @@ def read(
             "Model %s: left out %d tensors that are no part of its %s, such as %s",
             *(subject.key, len(unused), network, one_line(unused[0][:100])),
         )
-    return tensors
+    return FileTensors(tensors, in_files.files)
 
 
 def _of(prefixes: Iterable[str], found: Tensors) -> Tensors:
@@ -182,16 +182,10 @@ def _unused(own: Tensors, taken: Tensors) -> list[str]:
     ]
 
 
-def stored(paths: Iterable[Path]) -> dict[str, torch.Tensor]:
+def stored(paths: Iterable[Path]) -> FileTensors:
     """Every tensor in these files, mapped from them, by its name there."""
-    found: dict[str, torch.Tensor] = {}
-    for path in paths:
-        # safetensors says "No such file" whatever prevents it from opening a file.
-        path.open("rb").close()
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 – not a mapping
-                found[name] = file.get_tensor(name)
-    return found
+    files = [WeightFile(path) for path in paths]
+    return FileTensors({n: t for file in files for n, t in file.tensors.items()}, files)
 
 
 def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> Tensors:
@@ -210,7 +204,8 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
             raise subject.failed(
                 "model.unreadable", "reference.unreadable", reason=f"{network}.{name}: {shapes}"
             )
-    return {name: found[name] for name in layout.slots}
+    fit = {name: found[name] for name in layout.slots}
+    return FileTensors(fit, found.files) if isinstance(found, FileTensors) else fit
 
 
 def digest(tensors: Tensors, tick: Callable[[float], None]) -> str:

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import PIL
 import PIL.Image
 import torch
 
@@ -16,7 +17,7 @@ from bot.engine import pixels, sampling
 from bot.engine.denoise import Estimate, Guidance, denoise, noise
 from bot.engine.families import VAE, Conditioning, Encoded
 from bot.engine.kernels import KernelChoice, Shape
-from bot.engine.memory import Plan
+from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
@@ -173,3 +174,17 @@ class _Pass:
             resident.family, resident.vae, begun, self.generator, self.prepared.dtype
         )
         return sampling.noisy(scheduler, clean, self._noise(), timesteps)
+
+
+def described(profile: Profile, prepared: Prepared) -> dict[str, str]:
+    """What the bits depend on in addition to the request, the engine and the `Place`."""
+    facts = {
+        "memory": profile.value,
+        "decoding": "tiled" if prepared.plan.tiled else "whole",
+        "kernels": prepared.kernels.used,
+    }
+    if prepared.guidance.rescale:
+        facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
+    if prepared.request.inputs or prepared.request.hires:
+        facts["pillow"] = PIL.__version__  # which scales the images
+    return facts

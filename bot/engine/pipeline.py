@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import PIL
-import PIL.Image
 import torch
 from PIL.Image import Image
 
 from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
+from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import VAE, Family, family_of
 from bot.engine.hashing import HashCache
@@ -21,7 +20,7 @@ from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.passes import Prepared, paint_image
+from bot.engine.passes import Prepared, described, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
@@ -31,12 +30,11 @@ from bot.engine.subject import Subject, public
 from bot.engine.training import training_of, with_moments
 from bot.engine.weights import WeightCache
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting
 from bot.progress import Progress, Stage
 from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
-from catalog.weight_files import config_file
 from catalog.weight_files.prediction import Training
 
 ENGINE: Final = "3"
@@ -93,7 +91,8 @@ class Pipeline:
         self._hashes = HashCache(hashes_file)
         self._residency = Residency(place, cache, self._hashes)
         self._references = References(place, cache)
-        self._adapters = patches.AdapterCache(adapters_limit)
+        self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
+        self._encodings = Encodings()
         self._kernels = kernels
         self._new_preview = new_preview
         self.profile = profile
@@ -125,11 +124,7 @@ class Pipeline:
         self._residency.rest()
 
     def paint(
-        self,
-        order: Order,
-        report: Report,
-        check_stop: CheckStop,
-        profile: Profile,
+        self, order: Order, report: Report, check_stop: CheckStop, profile: Profile, each: OnPainted
     ) -> Painting:
         """See `Engine.paint`. After an unexpected exception call `free`."""
         self._place.demand()
@@ -140,6 +135,7 @@ class Pipeline:
         chosen = self._plan(profile, request.final_size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         read = self._apply_adapters(needed, resident, chosen)
+        recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
         learned = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
         told = (
@@ -152,14 +148,19 @@ class Pipeline:
         check_stop()
         images = []
         with torch.inference_mode():
-            prepared = self._prepare(needed, resident, chosen, recipe, learned)
+            prepared = self._prepare(needed, resident, chosen, recipe, read, learned)
             for number in range(request.count):
                 image, scheduler = paint_image(prepared, number)
                 images.append(image)
+                each(image)
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
-            environment={**self._place.describe(), **_described(profile, prepared)},
+            environment={
+                **self._place.describe(),
+                "engine": ENGINE,
+                **described(profile, prepared),
+            },
         )
         self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, told)
@@ -205,7 +206,6 @@ class Pipeline:
             if path := self._sources.adapter_here(entry):
                 subject = Subject("adapter", entry.key, lambda _: None, lambda: None)
                 self._adapters.get(path, known, bases, subject)
-                self._adapter_weights(path, subject)
 
     def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download those that are missing."""
@@ -248,11 +248,14 @@ class Pipeline:
         return with_moments(ModelFiles(checkpoint, vae, config), subject)
 
     def _recipe(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: the hashes of all files."""
+        """The recipe as far as it is known before anything is loaded: without the adapters."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
-        adapters = tuple(self._adapter_weights(path, subject) for path, subject in needed.adapters)
+        here = self._residency.resident
+        if here is None or here.key != needed.subject.key:
+            for path, subject in needed.adapters:
+                self._adapters.check(path, subject)  # before a model is loaded for it
         words = tuple(self._embedding_weights(files, each) for files, each in needed.embeddings)
         if needed.reference:
             files, subject = needed.reference
@@ -268,7 +271,6 @@ class Pipeline:
             request=needed.request,
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
-            adapters=adapters,
             reference=reference,
             embeddings=words,
         )
@@ -284,20 +286,6 @@ class Pipeline:
         except OSError as error:
             raise subject.unread(source.root, error) from error
 
-    def _adapter_weights(self, path: Path, subject: Subject) -> Weights:
-        def tick(fraction: float) -> None:
-            subject.tick(Stage.ADAPTERS, fraction)
-
-        try:
-            whole, data = self._hashes.of_adapter(
-                path, lambda: patches.check_header(path, subject).data_start, tick
-            )
-            if config := config_file(path):
-                whole = self._hashes.of_files(path.parent, (path, config), tick)
-        except OSError as error:
-            raise subject.unread(path, error) from error
-        return Weights(subject.key, whole, data[:12])
-
     def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
         embeddings.check_headers(files, subject)
         digest = self._digest(files, subject)
@@ -308,8 +296,10 @@ class Pipeline:
         here = self._residency.resident
         if chosen.park_denoiser and here:
             here.park(here.family.denoiser)  # a stopped job may have left it there
-        at_once = _at_once(needed.family, chosen)
-        return self._residency.load(needed.files, needed.family, needed.subject, at_once)
+        family, at_once = needed.family, _at_once(needed.family, chosen)
+        if chosen.park_text_encoders:  # which may not be needed at all
+            at_once = tuple(name for name in at_once if name not in family.text_encoders)
+        return self._residency.load(needed.files, family, needed.subject, at_once)
 
     def _apply_adapters(
         self, needed: _Needed, resident: Resident, chosen: Plan
@@ -326,7 +316,6 @@ class Pipeline:
                 for use, f in zip(needed.request.adapters, read, strict=True)
             ]
         )
-        resident.wake(needed.subject.check_stop, *needed.family.text_encoders)
         if not chosen.park_denoiser:
             resident.wake(needed.subject.check_stop, needed.family.denoiser)
         return tuple(read)
@@ -337,12 +326,15 @@ class Pipeline:
         resident: Resident,
         chosen: Plan,
         recipe: Recipe,
+        read: Sequence[AdapterFile],
         learned: Sequence[Learned],
     ) -> Prepared:
         """Encode the prompts and input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
-        encoded = family.encode(resident, request, learned, guided=guidance.on)
+        on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
+        recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
+        encoded = family.encode(resident, request, learned, recall, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
@@ -385,16 +377,9 @@ def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     return family.text_encoders if chosen.park_denoiser else family.networks
 
 
-def _described(profile: Profile, prepared: Prepared) -> dict[str, str]:
-    """What the bits depend on in addition to the request and the `Place`."""
-    facts = {
-        "engine": ENGINE,
-        "memory": profile.value,
-        "decoding": "tiled" if prepared.plan.tiled else "whole",
-        "kernels": prepared.kernels.used,
-    }
-    if prepared.guidance.rescale:
-        facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
-    if prepared.request.inputs or prepared.request.hires:
-        facts["pillow"] = PIL.__version__  # which scales the images
-    return facts
+def _weights_of(needed: _Needed, read: Sequence[AdapterFile]) -> tuple[Weights, ...]:
+    """What the recipe says about the adapters: the digests of the bytes that were applied."""
+    return tuple(
+        Weights(subject.key, file.sha256, file.data_sha256[:12])
+        for (_, subject), file in zip(needed.adapters, read, strict=True)
+    )

@@ -14,10 +14,9 @@ from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
-from bot.engine.patches import Change, Target
+from bot.engine.patches import Change, Target, Weighted
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
-from bot.engine.weights.part import Weighted
 from bot.errors import ImagenError
 from bot.progress import Stage
 
@@ -35,6 +34,7 @@ class Resident:
 
     tokenizers: by the names in `Family.tokenizers`.
     targets: names that adapter files use for its modules.
+    shapes: network → its configuration and dtype, as text.
     """
 
     key: str
@@ -43,6 +43,7 @@ class Resident:
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Any]
     targets: Mapping[str, Target]
+    shapes: Mapping[str, str]
 
     @property
     def denoiser(self) -> Any:
@@ -59,7 +60,8 @@ class Resident:
     def park(self, *names: str) -> None:
         """Free the device's memory of these networks until `wake`."""
         for name in names:
-            self.parts[name].park()
+            if self.parts[name].present:
+                self.parts[name].park()
 
     def wake(self, check_stop: Callable[[], None], *names: str) -> None:
         """Make these networks ready on the device, with the adapters of `set_adapters`."""
@@ -104,6 +106,7 @@ class Residency:
     ) -> Resident:
         """Load the model from `files`, with the networks `at_once` on the device.
 
+        Those that are there already keep the last job's adapters until they are woken.
         Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
@@ -111,7 +114,7 @@ class Residency:
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._read(files, fingerprint, family, subject)
+                here = self._read(files, fingerprint, family, subject, at_once)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
@@ -120,19 +123,20 @@ class Residency:
                 log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
                 raise subject.failed("model.unreadable", reason=type(error).__name__) from error
         here.key = subject.key
-        for name in at_once:
+        missing = [name for name in at_once if not here.parts[name].filled]
+        for name in missing:
             part = here.parts[name]
             if not part.present:
                 # Otherwise the last job's would be applied, only to be removed again.
                 part.set_changes({})
-        here.wake(subject.check_stop, *at_once)
+        here.wake(subject.check_stop, *missing)
         self.resident = here
         return here
 
     def rest(self) -> None:
         """Free the device's memory; the networks and their compiled code stay."""
         for _, part in self._parts.values():
-            part.park()
+            part.give_up()  # the denoiser may be compiling in another thread
         gc.collect()
         self._place.empty_cache()
 
@@ -144,13 +148,20 @@ class Residency:
         self._place.empty_cache()
 
     def _read(
-        self, files: ModelFiles, fingerprint: tuple[Any, ...], family: Family, subject: Subject
+        self,
+        files: ModelFiles,
+        fingerprint: tuple[Any, ...],
+        family: Family,
+        subject: Subject,
+        at_once: Sequence[str],
     ) -> Resident:
         subject.tick(Stage.LOADING, 0.0)
         networks.check(files, family, subject)
         self._build(files, family, subject)
         for name, (_, part) in self._parts.items():
             part.hold(self._weights(name, part, files, family, subject))
+            if name in at_once:
+                part.wake(subject.check_stop)  # a GPU copies while the next one is read
         return Resident(
             key=subject.key,
             family=family,
@@ -160,6 +171,7 @@ class Residency:
                 name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
             },
             targets=self.targets,
+            shapes={name: shape for name, (shape, _) in self._parts.items()},
         )
 
     def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:

@@ -67,8 +67,8 @@ class Housekeeping:
         What is not delivered yet, and what it is made from, is never deleted.
         """
         files = await self._inputs.stored()
-        uses = await self._store.input_uses.all() if files else {}
-        inputs = kept_inputs(files, uses, now_ms())
+        uses = await self._store.input_uses.of_all({file.sha256 for file in files})
+        inputs = await asyncio.to_thread(kept_inputs, files, uses, now_ms())
         gone = await self._delete([kept for kept in inputs if kept.unused])
         left = deque(kept for kept in inputs if not kept.unused)
         pruning = Pruning(

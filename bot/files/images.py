@@ -2,11 +2,13 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from bot.files.atomic import write_whole
-from bot.files.metadata import encode_png
-from bot.painting import Painting
+from bot.files.metadata import compress_png, describe_png
+from bot.painting import PaintedImage, Painting
 from bot.store import ImageRecord, Job
 
 
@@ -15,16 +17,53 @@ def image_name(model: str, seed: int, n: int, count: int) -> str:
     return f"{model}-{seed}.png" if count == 1 else f"{model}-{seed}-{n + 1}.png"
 
 
-def save_images(painting: Painting, job: Job, folder: Path) -> tuple[ImageRecord, ...]:
+class Compressed:
+    """The images of one job, compressed by `pool` while the next ones are generated.
+
+    At most one per seed is kept: an image that is generated again replaces its predecessor.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._begun: dict[int, tuple[PaintedImage, Future[bytes]]] = {}
+
+    def begin(self, painted: PaintedImage) -> None:
+        """Start compressing an image. Returns at once."""
+        future = self._pool.submit(compress_png, painted.image)
+        before = self._begun.get(painted.seed)
+        self._begun[painted.seed] = painted, future
+        if before is not None:
+            before[1].cancel()
+
+    def of(self, painted: PaintedImage) -> bytes:
+        """What `compress_png` returns for it. Blocks while it is being compressed."""
+        begun = self._begun.get(painted.seed)
+        # The same seed is not enough: it may have been generated again with another plan.
+        if begun is None or begun[0] is not painted:
+            return compress_png(painted.image)
+        return begun[1].result()
+
+    def drop(self) -> None:
+        """Begin no more of them: their job has ended."""
+        for _, future in self._begun.values():
+            future.cancel()
+
+
+def save_images(
+    painting: Painting,
+    job: Job,
+    folder: Path,
+    compressed: Callable[[PaintedImage], bytes] = lambda painted: compress_png(painted.image),
+) -> tuple[ImageRecord, ...]:
     """Write each image to `folder/<job id>/` as a PNG with its recipe, synced to disk.
 
-    Raises OSError if that fails.
+    compressed: each image as `compress_png` makes it. Raises OSError if writing fails.
     """
     own = folder / job.id
     own.mkdir(parents=True, exist_ok=True)
     records = []
     for n, painted in enumerate(painting.images):
-        data = encode_png(painted.image, painting.recipe, painted.seed)
+        data = describe_png(compressed(painted), painting.recipe, painted.seed)
         path = own / image_name(job.request.model, painted.seed, n, len(painting.images))
         write_whole(path, data)
         records.append(

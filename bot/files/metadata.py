@@ -16,7 +16,7 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from PIL.Image import Image
-from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo, PngStream
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo, PngStream, putchunk
 from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
@@ -31,6 +31,12 @@ TEXT_MAX: Final = MAX_TEXT_CHUNK
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}
 _CHECKSUM = 4
+_HEADER_END = len(_PNG) + 8 + 13 + _CHECKSUM
+"""Where IHDR ends, which is the first chunk of every PNG."""
+_LEVEL = 6
+"""zlib's. For 1024² pixels of smooth colours with a camera's noise, level 1 takes 89 ms of a CPU
+core and 1,910 KiB, level 4 178 ms and 1,663 KiB, level 6 196 ms and 1,663 KiB; pure noise takes 101
+to 108 ms at any level. Level 1 would make every file on disk and every upload larger by 15%."""
 _NEGATIVE = "Negative prompt:"
 _PROMPT_LINES = "Prompt lines"
 _SCHEDULES = {
@@ -131,6 +137,20 @@ def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
 
     seed: of this image within the job. The same input gives the same bytes.
     """
+    return describe_png(compress_png(image), recipe, seed)
+
+
+def compress_png(image: Image) -> bytes:
+    """The image as a PNG without text: the slow part of `encode_png`, which needs no recipe."""
+    plain = image.convert("RGB")
+    plain.info = {}  # otherwise profile, dpi etc. would be written too
+    file = io.BytesIO()
+    plain.save(file, "PNG", compress_level=_LEVEL)
+    return file.getvalue()
+
+
+def describe_png(png: bytes, recipe: Recipe, seed: int) -> bytes:
+    """`png`, made by `compress_png`, with its text chunks put behind its header."""
     chunks = PngInfo()
     # JSON can contain lone surrogates, which UTF-8 cannot encode; the recipe below escapes them.
     parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
@@ -140,10 +160,11 @@ def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
     recipe = replace(recipe, request=recipe.request.with_kernels(kernels))
     data = {"seed": seed, "recipe": recipe.to_dict()}
     chunks.add_text(IMAGEN, json.dumps(data, sort_keys=True, separators=(",", ":")))
-    plain = image.convert("RGB")
-    plain.info = {}  # otherwise profile, dpi etc. would be written too
     file = io.BytesIO()
-    plain.save(file, "PNG", pnginfo=chunks, compress_level=6)
+    file.write(png[:_HEADER_END])
+    for kind, content, *_ in chunks.chunks:
+        putchunk(file, kind, content)
+    file.write(png[_HEADER_END:])
     return file.getvalue()
 
 

@@ -1,15 +1,15 @@
 """Forecast: the order in which jobs will probably run, and when each will be ready."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from operator import attrgetter
 from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.lanes import Lane
-from bot.queue.policy import InPlace, Line, Waiting
+from bot.queue.policy import InPlace, Line
 from bot.store import Job, Painted
 
 EXACT = 64
@@ -60,12 +60,12 @@ class Forecast:
 
     def places(
         self, line: Line, lanes: Sequence[Lane], now: float, *, paused: bool
-    ) -> dict[str, Progress]:
-        """Position and time of every job; consumes `line`.
+    ) -> Iterator[tuple[str, Progress]]:
+        """Id, position and time of every job that is there now; consumes `line`.
 
         Times are None while they cannot be estimated; those of waiting jobs also while paused.
         """
-        places: dict[str, Progress] = {}
+        running: dict[str, Progress] = {}
         free = []
         for lane in lanes:
             at: float | None = now
@@ -74,21 +74,26 @@ class Forecast:
                 job, before, began = self._running[lane.running.id]
                 here = needs(job.request)
                 at = self._ends(job, before, began, now)
-                places[job.id] = Progress(
+                running[job.id] = Progress(
                     Stage.QUEUED,
-                    position=len(places) + 1,
+                    position=len(running) + 1,
                     ready_at=None if at is None else round(at),
                 )
             free.append(_Free(now if at is None else at, here, known=at is not None))
-        in_order = self._in_order(line, free)
-        for position, (waiting, at) in enumerate(in_order, start=len(places) + 1):
-            places[waiting.id] = Progress(
-                Stage.QUEUED,
-                position=position,
-                ready_at=None if at is None or paused else round(at),
-                paused=paused,
+        in_order = self._in_order(line, free, dict(self.jobs))
+        waiting = (
+            (
+                job_id,
+                Progress(
+                    Stage.QUEUED,
+                    position=position,
+                    ready_at=None if at is None or paused else round(at),
+                    paused=paused,
+                ),
             )
-        return places
+            for position, (job_id, at) in enumerate(in_order, start=len(running) + 1)
+        )
+        return chain(running.items(), waiting)
 
     def _ends(self, job: Job, before: InPlace, began: float, now: float) -> float | None:
         """When the running job will end; None if unknown."""
@@ -99,9 +104,10 @@ class Forecast:
         return max(min(began, now) + seconds, now + seconds * AT_LEAST)
 
     def _in_order(
-        self, line: Line, lanes: Sequence["_Free"]
-    ) -> Iterator[tuple[Waiting, float | None]]:
-        """Waiting jobs in the expected order, each with when it will be ready; None: unknown."""
+        self, line: Line, lanes: Sequence["_Free"], jobs: Mapping[str, Job]
+    ) -> Iterator[tuple[str, float | None]]:
+        """Ids of the waiting `jobs` in the expected order, with when each will be ready; None:
+        unknown."""
         for _ in range(EXACT):
             now = min(lane.until for lane in lanes)
             first_free = [lane for lane in lanes if lane.until <= now]
@@ -109,25 +115,28 @@ class Forecast:
             if choice is None:
                 return
             lane = first_free[choice.lane]
-            seconds = self.seconds(choice.job.id, lane.here)
+            seconds = self.seconds(jobs[choice.job.id], lane.here)
             line.take(choice, now)
             lane.take(seconds)
             lane.here = choice.job.needs
-            yield choice.job, lane.ready
+            yield choice.job.id, lane.ready
         behind = line.rounds()
+        first = list(islice(behind, TIMED))
         # What will be loaded by then is unknown; assume what each needs, true for most.
-        times = [self.seconds(waiting.id, waiting.needs) for waiting in behind[:TIMED]]
+        times = [self.seconds(jobs[waiting.id], waiting.needs) for waiting in first]
         known = [seconds for seconds in times if seconds is not None]
         usual = fmean(known) if known else None
         only = lanes[0] if len(lanes) == 1 else None
-        for waiting, seconds in zip(behind, chain(times, repeat(usual)), strict=False):
+        for waiting, seconds in zip(
+            chain(first, behind), chain(times, repeat(usual)), strict=False
+        ):
             lane = only or min(lanes, key=_until)
             lane.take(seconds)
-            yield waiting, lane.ready
+            yield waiting.id, lane.ready
 
-    def seconds(self, job_id: str, before: InPlace) -> float | None:
-        """How long a job in the queue will take if `before` is loaded; None if unknown."""
-        return self._estimator.seconds(self.jobs[job_id].request, before)
+    def seconds(self, job: Job, before: InPlace) -> float | None:
+        """How long `job` will take if `before` is loaded; None if unknown."""
+        return self._estimator.seconds(job.request, before)
 
 
 @dataclass(slots=True)

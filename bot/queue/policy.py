@@ -102,6 +102,7 @@ class Line:
     ) -> None:
         self._served = dict(served or {})
         self._latest = max(self._served.values(), default=float("-inf"))
+        self._by_id: dict[str, Waiting] = {}  # as they were added
         self._of: dict[str, deque[Waiting]] = {}
         self._turns: list[Turn] = []
         self._ranks: Counter[Rank] = Counter()
@@ -110,7 +111,7 @@ class Line:
             self.add(job)
 
     def __len__(self) -> int:
-        return sum(map(len, self._of.values())) + len(self._suspects)
+        return len(self._by_id)
 
     def __iter__(self) -> Iterator[Waiting]:
         """All jobs; only those of one person are in order."""
@@ -122,6 +123,7 @@ class Line:
         other = Line()
         other._served = dict(self._served)
         other._latest = self._latest
+        other._by_id = dict(self._by_id)
         other._of = {person: deque(jobs) for person, jobs in self._of.items()}
         other._turns = list(self._turns)
         other._ranks = self._ranks.copy()
@@ -130,6 +132,7 @@ class Line:
 
     def add(self, job: Waiting) -> None:
         """Add a job, behind those that the same person asked for earlier."""
+        self._by_id[job.id] = job
         if job.suspect:
             insort(self._suspects, job, key=_suspicion)
             return
@@ -143,17 +146,22 @@ class Line:
 
     def remove(self, job_id: str) -> Waiting | None:
         """Take the job out of the queue; None if it is not in it."""
-        job = next((job for job in self if job.id == job_id), None)
-        if job is not None:
-            self._take_out(job)
-        return job
+        added = self._by_id.get(job_id)
+        return None if added is None else self._take_out(added)
 
-    def _take_out(self, job: Waiting) -> None:
-        if job.suspect:
-            self._suspects.remove(job)
-            return
-        with self._rearranging(job.person):
-            self._of[job.person].remove(job)
+    def _take_out(self, added: Waiting) -> Waiting:
+        """Take out what was added as `added`; returns what it has become since."""
+        del self._by_id[added.id]
+        if added.suspect:
+            return self._suspects.pop(
+                bisect_left(self._suspects, _suspicion(added), key=_suspicion)
+            )
+        with self._rearranging(added.person):
+            jobs = self._of[added.person]
+            number = bisect_left(jobs, added.arrived, key=_arrived)
+            job = jobs[number]
+            del jobs[number]
+        return job
 
     def serve(self, person: str, when: float) -> None:
         """Record that `person` was served at `when`, unless a later time is known."""
@@ -260,20 +268,17 @@ class Line:
             now = nextafter(self._latest, inf)
         self.serve(choice.job.person, now)
 
-    def rounds(self) -> list[Waiting]:
+    def rounds(self) -> Iterator[Waiting]:
         """All jobs, round by round with one job per person: the fair order without exceptions.
 
-        Suspects are last.
+        Suspects are last. The line must not change meanwhile.
         """
-        never = float("-inf")
-        # No two arrived as the same one, so the jobs themselves are never compared.
-        turns = [
-            (number, served, job.arrived, job)
-            for person, jobs in self._of.items()
-            for served in (self._served.get(person, never),)
-            for number, job in enumerate(jobs)
-        ]
-        return [*(job for *_, job in sorted(turns)), *self._suspects]
+        people = [iter(jobs) for jobs in self._of.values()]
+        while people:
+            heads = [(next(jobs, None), jobs) for jobs in people]
+            people = [jobs for job, jobs in heads if job is not None]
+            yield from sorted((job for job, _ in heads if job is not None), key=self._turn)
+        yield from self._suspects
 
     def _heads(self) -> Iterator[Waiting]:
         """The oldest job of each person, in the order of their turns."""
@@ -303,6 +308,10 @@ class Line:
 
 def _rank(job: Waiting) -> Rank:
     return job.interrupted, job.priority
+
+
+def _arrived(job: Waiting) -> int:
+    return job.arrived
 
 
 def _suspicion(job: Waiting) -> tuple[int, int]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
-from math import inf
 
 from bot.errors import AnsweredElsewhere, StoreError
 from bot.progress import Progress
@@ -14,7 +13,7 @@ from bot.queue.admission import Admission
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane
 from bot.queue.limits import Limits
-from bot.queue.outlook import FEW, Outlook, Ticket
+from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
 from bot.store import Job, NewJob, Store
 
@@ -54,7 +53,7 @@ class JobQueue:
         self._held_for = held
         self._line = Line()
         self._forecast = Forecast()
-        self._outlook = Outlook({}, {}, -inf)
+        self._lookout = Lookout(self._foreseen, self._forecast.jobs, clock)
         self._held: dict[str, Waiting] = {}
         self._arrivals = 0
         self._free: dict[Lane, asyncio.Event] = {}  # set to make it look again
@@ -135,8 +134,9 @@ class JobQueue:
             job = await self._store.accept(new, self._admission.recheck(new))
             self._remember_served(served)
             self._admission.accepted(job)
-            self._held[job.id] = waiting = self._waiting(job)
-            return self._ticket(waiting)
+            self._arrivals += 1
+            self._held[job.id] = waiting = self._waiting(job, self._arrivals)
+            return await self._ticket(job, waiting)
 
     @asynccontextmanager
     async def accepting(
@@ -214,9 +214,14 @@ class JobQueue:
     async def line_up(self, jobs: Sequence[Job]) -> None:
         """Add and release pending jobs that an earlier process accepted, in this order."""
         self._remember_served(await self._store.last_served({job.person for job in jobs}))
-        for job in jobs:
-            self._held[job.id] = self._waiting(job)
-            self.release(job.id)
+        before = self._arrivals
+        self._arrivals += len(jobs)
+        async with self._starting:  # none starts before all are there
+            for number, job in enumerate(jobs, 1):
+                self._held[job.id] = self._waiting(job, before + number)
+                self.release(job.id)
+                if number % PART == 0:
+                    await asyncio.sleep(0)
 
     # Leaving
 
@@ -299,7 +304,7 @@ class JobQueue:
         self._line.remove(job_id)
         self._forecast.forget(job_id)
         self._admission.leave(job_id)
-        self._outlook.drop(job_id)
+        self._lookout.drop(job_id)
         self._moved()
 
     # Pausing
@@ -327,47 +332,50 @@ class JobQueue:
         """How many jobs wait or run."""
         return len(self._forecast.jobs)
 
+    def __contains__(self, job_id: object) -> bool:
+        """Whether the job waits or runs."""
+        return job_id in self._forecast.jobs
+
     def places(self) -> dict[str, Progress]:
         """The place of every job in the currently expected order, running jobs first."""
+        return {job_id: place for part in self.parts() for job_id, place in part.items()}
+
+    def parts(self) -> Iterator[dict[str, Progress]]:
+        """`places`, a few at a time; see Lookout.parts."""
+        return self._lookout.parts()
+
+    def _foreseen(self) -> Iterator[tuple[str, Progress]]:
         line = self._line.copy()
         for waiting in self._held.values():
             line.add(waiting)
         return self._forecast.places(line, self.lanes, self._clock(), paused=self.paused)
 
-    def standings(self) -> tuple[Ticket, ...]:
+    async def standings(self) -> tuple[Ticket, ...]:
         """`places`, with the jobs; in a long queue, those of a moment ago."""
-        return self._recent().tickets()
+        return (await self._lookout.recent()).tickets()
 
-    def standing(self, job_id: str) -> Ticket | None:
+    async def standing(self, job_id: str) -> Ticket | None:
         """One job's place, as `standings`; None if it is not in the queue."""
-        return self._recent().ticket(job_id)
+        return (await self._lookout.recent()).ticket(job_id)
 
-    def _recent(self) -> Outlook:
-        now = self._clock()
-        if len(self) <= FEW or not self._outlook.fresh(now):
-            begin = time.monotonic()
-            places = self.places()
-            took = time.monotonic() - begin
-            self._outlook = Outlook(places, self._forecast.jobs, now, took)
-        return self._outlook
-
-    def _ticket(self, waiting: Waiting) -> Ticket:
+    async def _ticket(self, job: Job, waiting: Waiting) -> Ticket:
         """The ticket of a job that has just been accepted; in a long queue, nearly."""
-        outlook = self._recent()
-        if (ticket := outlook.ticket(waiting.id)) is not None:
+        outlook = await self._lookout.recent()
+        if (ticket := outlook.ticket(job.id)) is not None:
             return ticket
         ahead = self._line.ahead(waiting, self._held.values())
-        job = self._forecast.jobs[waiting.id]
-        return outlook.add(job, len(self.running) + ahead + 1)
+        ticket = outlook.add(job, len(self.running) + ahead + 1)
+        if job.id not in self:
+            outlook.drop(job.id)
+        return ticket
 
-    def _waiting(self, job: Job) -> Waiting:
-        self._arrivals += 1
+    def _waiting(self, job: Job, arrived: int) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
         return Waiting(
             job.id,
             job.person,
-            self._arrivals,
+            arrived,
             needs.model or "",
             needs.adapters,
             job.priority,

@@ -15,6 +15,7 @@ from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
+from bot.queue.outlook import PART
 from bot.serve.core import Core
 from bot.settings import DISCORD_API_URL, Settings
 from bot.store import COPY_NOTICED, Discord, now_ms
@@ -76,10 +77,19 @@ class DiscordBot:
         try:
             await log_in(self.client, token, own_gateway=settings.api_url != DISCORD_API_URL)
             self.logged_in.set()
-            await self.delivery.resume(self.core.backend.queue.standings())
+            await self._resume()
             await stay_connected(self.client)
         except (discord.LoginFailure, discord.ConnectionClosed) as error:
             raise refused_for_good(error) from error
+
+    async def _resume(self) -> None:
+        """Show waiting jobs again where they were shown before."""
+        queue = self.core.backend.queue
+        tickets = await queue.standings()
+        for begin in range(0, len(tickets), PART):
+            # One that has left meanwhile has its result by now, which a status must not replace.
+            part = [ticket for ticket in tickets[begin : begin + PART] if ticket.job.id in queue]
+            await self.delivery.resume(part)
 
     async def register(self) -> None:
         """Register the commands, if they have changed."""

@@ -1,9 +1,14 @@
 """Which jobs refer to input images; see bot.files.inputs."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 from bot.store.database import Database, Row
 
+PAGE = 500
+"""How many images to ask for at once."""
 # The conditions repeat those of the indexes, or SQLite would not use them.
 _USES = """
 SELECT sha256, max(state IN ('pending', 'running', 'done')) AS needed,
@@ -11,11 +16,11 @@ SELECT sha256, max(state IN ('pending', 'running', 'done')) AS needed,
 FROM (
     SELECT json_extract(request, '$.init_image.sha256') AS sha256, state, finished_at, created_at
     FROM jobs WHERE json_valid(request)
-        AND json_extract(request, '$.init_image.sha256') {init_image}
+        AND json_extract(request, '$.init_image.sha256') IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT json_extract(request, '$.reference.sha256'), state, finished_at, created_at
     FROM jobs WHERE json_valid(request)
-        AND json_extract(request, '$.reference.sha256') {reference}
+        AND json_extract(request, '$.reference.sha256') IN (SELECT value FROM json_each(?))
 )
 GROUP BY sha256
 """
@@ -46,15 +51,17 @@ class InputUses:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self) -> dict[str, InputUse]:
-        """By sha256."""
-        sql = _USES.format(init_image="IS NOT NULL", reference="IS NOT NULL")
-        rows = await self._database.rows(sql)
-        return {row["sha256"]: InputUse.from_row(row) for row in rows}
+    async def of_all(self, images: Collection[str]) -> dict[str, InputUse]:
+        """By sha256, without those that no job refers to. images: their sha256.
+
+        They are asked for a few at a time, so that nothing else has to wait for all of them.
+        """
+        left, found = iter(images), dict[str, InputUse]()
+        while page := list(islice(left, PAGE)):
+            rows = await self._database.rows(_USES, [json.dumps(page)] * 2)
+            found |= {row["sha256"]: InputUse.from_row(row) for row in rows}
+        return found
 
     async def of(self, sha256: str) -> InputUse | None:
         """None if no job refers to it."""
-        row = await self._database.row(
-            _USES.format(init_image="= ?", reference="= ?"), [sha256] * 2
-        )
-        return InputUse.from_row(row) if row else None
+        return (await self.of_all([sha256])).get(sha256)

@@ -20,7 +20,7 @@ from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up
 from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
-from bot.store.database import Database
+from bot.store.database import Database, Row
 from bot.store.input_uses import InputUses
 from bot.store.jobs import (
     Failure,
@@ -258,7 +258,7 @@ class Store:
             f" AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
             (state.value, _json(origins)),
         )
-        return [Job.from_row(row) for row in rows]
+        return await _read(rows)
 
     async def untold(self, origins: tuple[str, ...]) -> list[Job]:
         """Failed and cancelled jobs whose person has not been told yet, oldest first."""
@@ -267,7 +267,7 @@ class Store:
             f" AND {_OF_ORIGINS} ORDER BY created_at, jobs.rowid",
             (_json(origins),),
         )
-        return [Job.from_row(row) for row in rows]
+        return await _read(rows)
 
     async def images(self, job_id: str) -> tuple[ImageRecord, ...]:
         rows = await self._database.rows(
@@ -342,6 +342,11 @@ async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
     """The job as just written. Read in the transaction: a read after the commit could fail."""
     [row] = await write.execute_fetchall(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
     return Job.from_row(row)
+
+
+async def _read(rows: Sequence[Row]) -> list[Job]:
+    """In another thread: to read thousands takes most of a second."""
+    return await asyncio.to_thread(lambda: [Job.from_row(row) for row in rows])
 
 
 def _accept(

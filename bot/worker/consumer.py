@@ -18,7 +18,7 @@ from bot.errors import (
     StoreError,
     UserError,
 )
-from bot.files.images import discard_images, save_images
+from bot.files.images import Compressed, discard_images, save_images
 from bot.log import concerning, here, traceback_without
 from bot.order import order_of
 from bot.painting import Painting
@@ -86,6 +86,7 @@ class GpuConsumer:
         self._timeout = timeout
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
+        self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = False
@@ -217,6 +218,7 @@ class GpuConsumer:
     def shut_down(self) -> None:
         """Abandon the thread, even if it is busy."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self._compressor.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> None:
         lane, model = self.lane, job.request.model
@@ -229,13 +231,14 @@ class GpuConsumer:
             lane.device,
         )
         self._running = running = Attempt(job, self._timeout)
+        compressed = Compressed(self._compressor)
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
-            painting = await self._paint_patiently(running)
+            painting = await self._paint_patiently(running, compressed)
             self._report(job, Progress(Stage.SAVING))
-            done = await self._keep(running, painting)
+            done = await self._keep(running, painting, compressed)
         except PaintStopped as stopped:
             await self._stopped(running, stopped.reason)
         except EngineLost as lost:
@@ -262,15 +265,16 @@ class GpuConsumer:
             self._notices.send(self._observer.finished(done))
         finally:
             self._running = None
+            compressed.drop()
 
-    async def _paint_patiently(self, running: Attempt) -> Painting:
+    async def _paint_patiently(self, running: Attempt, compressed: Compressed) -> Painting:
         """As `_paint`, and again for as long as PAUSES if files cannot be read at the moment.
 
         Raises JobFailed if they still cannot.
         """
         for pause in (*PAUSES, 0):
             try:
-                return await self._paint(running)
+                return await self._paint(running, compressed)
             except OSError as error:
                 if not may_pass(error):
                     raise
@@ -281,7 +285,7 @@ class GpuConsumer:
                 running.check()
         raise JobFailed("job.files", reason=fault.strerror or type(fault).__name__)
 
-    async def _paint(self, running: Attempt) -> Painting:
+    async def _paint(self, running: Attempt, compressed: Compressed) -> Painting:
         """Raises EngineLost if the engine thread hangs."""
         loop = asyncio.get_running_loop()
 
@@ -292,7 +296,7 @@ class GpuConsumer:
         def work(catalog: Catalog) -> Painting:
             running.check()
             order = order_of(running.job.request, catalog, self._picture)
-            return self._engine.paint(order, report, running.check)
+            return self._engine.paint(order, report, running.check, compressed.begin)
 
         painting = loop.run_in_executor(self._thread, here(partial(work, self._catalog.current)))
         while not painting.done():
@@ -301,7 +305,9 @@ class GpuConsumer:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
         return await painting
 
-    async def _keep(self, running: Attempt, painting: Painting) -> Job | None:
+    async def _keep(
+        self, running: Attempt, painting: Painting, compressed: Compressed
+    ) -> Job | None:
         """Save the images to disk and the result to the store, retrying until both succeed.
 
         Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
@@ -311,7 +317,9 @@ class GpuConsumer:
 
         async def save() -> tuple[ImageRecord, ...]:
             try:
-                return await asyncio.to_thread(save_images, painting, job, self._images_dir)
+                return await asyncio.to_thread(
+                    save_images, painting, job, self._images_dir, compressed.of
+                )
             except OSError as error:
                 raise files_error(self._images_dir, error) from error
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting
 from bot.progress import Progress
 from catalog import AdapterEntry, ModelEntry
 
@@ -24,6 +24,7 @@ class ImageEngine(Protocol):
         order: Order,
         report: Callable[[Progress], None],
         check_stop: Callable[[], None],
+        painted: OnPainted,
     ) -> Painting: ...
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None: ...

@@ -15,7 +15,8 @@ class JobObserver(Protocol):
     """Is notified about every job. `moved` and `progressed` must return at once."""
 
     def moved(self, places: dict[str, Progress]) -> None:
-        """The queue has changed; `places` are of the waiting jobs, by id."""
+        """The queue has changed; `places` are of waiting jobs, by id. In a long queue, they come
+        in several calls."""
 
     def progressed(self, job: Job, progress: Progress) -> None: ...
 

@@ -46,8 +46,7 @@ class Workers:
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         queue.stop_with(self._stop)
-        self._telling: asyncio.TimerHandle | None = None
-        self._telling_took = 0.0
+        self._changed = asyncio.Event()
 
     @property
     def draining(self) -> bool:
@@ -57,16 +56,15 @@ class Workers:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run jobs while the block lasts."""
-        unsubscribe = self._queue.subscribe(self._tell_soon)
+        unsubscribe = self._queue.subscribe(self._changed.set)
         tasks = [asyncio.create_task(consumer.run()) for consumer in self._consumers]
-        fetching = asyncio.create_task(self._fetch_ahead())
+        beside = [asyncio.create_task(work) for work in (self._fetch_ahead(), self._tell_places())]
         try:
             yield
         finally:
             unsubscribe()
-            if self._telling is not None:
-                self._telling.cancel()
-            fetching.cancel()
+            for task in beside:
+                task.cancel()
             for consumer in self._consumers:
                 consumer.stop()
             ends = (c.end(task) for c, task in zip(self._consumers, tasks, strict=True))
@@ -138,24 +136,25 @@ class Workers:
         await self._queue.unpause()
         log.info("no longer paused")
 
-    def _tell_soon(self) -> None:
+    async def _tell_places(self) -> None:
         """Report the new places to the observer, after a delay that batches changes."""
-        if self._telling is None:
-            loop = asyncio.get_running_loop()
+        took = 0.0
+        while True:
+            await self._changed.wait()
             long = len(self._queue) > FEW
-            delay = max(TELL_AFTER, SHARE * self._telling_took) if long else TELL_AFTER
-            self._telling = loop.call_later(delay, self._tell_places)
-
-    def _tell_places(self) -> None:
-        self._telling, begin = None, time.monotonic()
-        places = self._queue.places()
-        for job in self._queue.running:
-            places.pop(job.id, None)
-        try:
-            self._observer.moved(places)
-        except Exception:
-            log.exception("an observer failed")
-        self._telling_took = time.monotonic() - begin
+            await asyncio.sleep(max(TELL_AFTER, SHARE * took) if long else TELL_AFTER)
+            self._changed.clear()
+            took, begin = 0.0, time.monotonic()
+            for places in self._queue.parts():
+                for job in self._queue.running:
+                    places.pop(job.id, None)
+                try:
+                    self._observer.moved(places)
+                except Exception:
+                    log.exception("an observer failed")
+                took += time.monotonic() - begin
+                await asyncio.sleep(0)
+                begin = time.monotonic()
 
     async def _fetch_ahead(self) -> None:
         """Read the files that waiting jobs need from disk while others run."""

@@ -1,6 +1,6 @@
 """Find the sidecars of a weight file, and read each once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,18 @@ class Sidecars:
                     found = _merged(found, said)
                     problems += [(file.with_name(name), why) for why in wrong]
         return found, problems
+
+    def sound(self) -> Iterator[tuple[Path, tuple[str, int, int], Sidecar]]:
+        """Those without problems: the weight file; the sidecar's path, size and mtime; the rest."""
+        for file, known in self._known.items():
+            for (name, size, modified), (said, wrong) in known.items():
+                if not wrong:
+                    yield file, (str(file.with_name(name)), size, modified), said
+
+    def restore(self, file: Path, stamp: tuple[str, int, int], said: Sidecar) -> None:
+        """Put back what `sound` gave; it counts as long as the sidecar has that stamp."""
+        path, size, modified = stamp
+        self._known.setdefault(file, {})[Path(path).name, size, modified] = said, ()
 
     def forget_all_but(self, files: Collection[Path]) -> None:
         """Drop what is cached for other weight files."""

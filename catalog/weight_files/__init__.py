@@ -15,7 +15,9 @@ from catalog.weight_files.header import (
     Header,
     HeaderError,
     NotSafetensors,
+    Opened,
     UnreadableFile,
+    open_tensors,
     read_header,
 )
 from catalog.weight_files.peft_config import (
@@ -27,6 +29,8 @@ from catalog.weight_files.peft_config import (
     Configs,
     PeftConfig,
     config_file,
+    configs_of,
+    read_beside,
     read_configs,
 )
 from catalog.weight_files.refusal import Refusal, with_article
@@ -51,6 +55,7 @@ __all__ = [
     "Header",
     "HeaderError",
     "NotSafetensors",
+    "Opened",
     "PeftConfig",
     "Refusal",
     "UnreadableFile",
@@ -58,8 +63,11 @@ __all__ = [
     "bundled_embeddings",
     "checkpoint_facts",
     "config_file",
+    "configs_of",
     "embedding_facts",
+    "open_tensors",
     "paired_facts",
+    "read_beside",
     "read_configs",
     "read_header",
     "split",

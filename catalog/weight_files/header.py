@@ -4,9 +4,11 @@ The format: github.com/huggingface/safetensors, "Format" in its README.
 """
 
 import math
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import FileIO
 from itertools import chain, pairwise
 from operator import mul, sub
 from pathlib import Path
@@ -83,16 +85,47 @@ def read_header(path: Path) -> Header:
 
     Raises UnreadableFile, or NotSafetensors if the file is something else, truncated or malformed.
     """
+    opened = open_tensors(path)
+    opened.file.close()
+    return opened.header
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file whose header was read.
+
+    start: all bytes before the tensors. file: unbuffered, at the first byte of the tensors; to be
+    closed. stat: of the file before a byte of it was read.
+    """
+
+    header: Header
+    start: bytes
+    file: FileIO
+    stat: os.stat_result
+
+
+def open_tensors(path: Path) -> Opened:
+    """Read the header of `path` as `read_header`, and keep the file open.
+
+    Reading on from it reads the file that the header describes even if another takes its name.
+    Raises as `read_header`.
+    """
     if path.suffix.lower() != ".safetensors":
         raise NotSafetensors("its name does not end in .safetensors")
-    raw, data_size = _read(path)
-    table = _parse(raw)
-    metadata = table.pop("__metadata__", None)
-    if not table:
-        raise NotSafetensors("it contains no tensors")
-    if len(table) > TENSOR_LIMIT:  # one may spell the counted word "\u0064ata_offsets"
-        raise NotSafetensors(_TOO_MANY)
-    return _checked(table, data_size, _LENGTH_BYTES + len(raw), _strings(metadata))
+    raw, status, file = _read(path)
+    try:
+        table = _parse(raw)
+        metadata = table.pop("__metadata__", None)
+        if not table:
+            raise NotSafetensors("it contains no tensors")
+        if len(table) > TENSOR_LIMIT:  # one may spell the counted word "\u0064ata_offsets"
+            raise NotSafetensors(_TOO_MANY)
+        start = _LENGTH_BYTES + len(raw)
+        header = _checked(table, status.st_size - start, start, _strings(metadata))
+    except BaseException:
+        file.close()
+        raise
+    return Opened(header, len(raw).to_bytes(_LENGTH_BYTES, "little") + raw, file, status)
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -117,39 +150,45 @@ def _parse(raw: bytes) -> dict[str, Any]:
     return table
 
 
-def _read(path: Path) -> tuple[bytes, int]:
-    """The bytes of the header, and the number of bytes after it."""
+def _read(path: Path) -> tuple[bytes, os.stat_result, FileIO]:
+    """The bytes of the header, and the file, as it was when opened and open at what follows."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             raise NotSafetensors("it is not a file")  # a pipe would block its reader forever
-        size = status.st_size
-        with path.open("rb") as file:
-            first = file.read(_LENGTH_BYTES)
-            length = int.from_bytes(first, "little")
-            if size <= _LENGTH_BYTES:
-                raise NotSafetensors(f"it is empty or cut off: it has {size} bytes")
-            if not 2 <= length <= HEADER_LIMIT:
-                # Other files begin with letters: as a number, more than any disk holds.
-                if HEADER_LIMIT < length <= size - _LENGTH_BYTES:
-                    raise NotSafetensors(
-                        f"its header is too long: {HEADER_LIMIT} bytes are allowed, got {length}"
-                    )
-                raise NotSafetensors(
-                    _another(first)
-                    or "it does not begin with a header length"
-                    f" (2 to {HEADER_LIMIT} bytes, got {length})"
-                )
-            if length > size - _LENGTH_BYTES:
-                raise NotSafetensors(
-                    _another(first)
-                    or f"its header is cut off: {length} bytes long, but only"
-                    f" {size - _LENGTH_BYTES} are present"
-                )
-            return file.read(length), size - _LENGTH_BYTES - length
+        file = path.open("rb", buffering=0)
+        try:
+            status = os.fstat(file.fileno())
+            return _raw(file, status.st_size), status, file
+        except BaseException:
+            file.close()
+            raise
     except (OSError, ValueError) as error:  # a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UnreadableFile(f"it cannot be opened ({reason})") from error
+
+
+def _raw(file: FileIO, size: int) -> bytes:
+    first = file.read(_LENGTH_BYTES)
+    length = int.from_bytes(first, "little")
+    if size <= _LENGTH_BYTES:
+        raise NotSafetensors(f"it is empty or cut off: it has {size} bytes")
+    if not 2 <= length <= HEADER_LIMIT:
+        # Other files begin with letters: as a number, more than any disk holds.
+        if HEADER_LIMIT < length <= size - _LENGTH_BYTES:
+            raise NotSafetensors(
+                f"its header is too long: {HEADER_LIMIT} bytes are allowed, got {length}"
+            )
+        raise NotSafetensors(
+            _another(first)
+            or f"it does not begin with a header length (2 to {HEADER_LIMIT} bytes, got {length})"
+        )
+    if length > size - _LENGTH_BYTES:
+        raise NotSafetensors(
+            _another(first)
+            or f"its header is cut off: {length} bytes long, but only"
+            f" {size - _LENGTH_BYTES} are present"
+        )
+    return file.read(length)
 
 
 def _another(first: bytes) -> str:

@@ -23,6 +23,7 @@ CONFIG_FILE: Final = "adapter_config.json"
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
 CONFIG_MAX: Final = 2**20
 """In bytes: alphas for every module of SDXL take 0.2 MB."""
+_IN_METADATA: Final = "lora_adapter_metadata"
 _RANK_MAX: Final = 2**31
 ALL_PARTS: Final = ""
 """The part of a configuration that does not name one."""
@@ -146,17 +147,29 @@ def read_configs(weights: Path, metadata: Mapping[str, str]) -> Configs:
 
     Raises BadConfig.
     """
-    if "lora_adapter_metadata" in metadata:
-        return _of_metadata(metadata["lora_adapter_metadata"])
     try:
-        beside = config_file(weights)
-        if beside is None:
-            return {}
-        with beside.open("rb") as file:
-            raw = file.read(CONFIG_MAX + 1)
+        beside = None if _IN_METADATA in metadata else read_beside(weights)
     except OSError as error:
         raise BadConfig(f"{CONFIG_FILE} cannot be opened ({error.strerror})") from None
-    fields = _table(raw, CONFIG_FILE)
+    return configs_of(weights, metadata, beside)
+
+
+def read_beside(weights: Path) -> bytes | None:
+    """The bytes of `config_file`, up to one more than CONFIG_MAX. Raises OSError."""
+    beside = config_file(weights)
+    if beside is None:
+        return None
+    with beside.open("rb") as file:
+        return file.read(CONFIG_MAX + 1)
+
+
+def configs_of(weights: Path, metadata: Mapping[str, str], beside: bytes | None) -> Configs:
+    """As `read_configs`, from what `read_beside` returned."""
+    if _IN_METADATA in metadata:
+        return _of_metadata(metadata[_IN_METADATA])
+    if beside is None:
+        return {}
+    fields = _table(beside, CONFIG_FILE)
     if weights.name != WEIGHTS_FILE and not fields.keys() >= _STATED:
         return {}  # some repositories have one that only names the base model
     if not isinstance(fields.get("peft_type"), str):
@@ -165,7 +178,7 @@ def read_configs(weights: Path, metadata: Mapping[str, str]) -> Configs:
 
 
 def _of_metadata(text: str) -> Configs:
-    where = "lora_adapter_metadata"
+    where = _IN_METADATA
     parts: dict[str, dict[str, Any]] = {}
     for key, value in _table(text.encode(errors="replace"), where).items():
         part, dot, option = key.partition(".")

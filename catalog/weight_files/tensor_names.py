@@ -4,6 +4,7 @@ No torch: the catalog offers only what the engine can read.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _PAIRS: Final = {
@@ -50,6 +51,7 @@ _WRAPPERS: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=2**13)  # a file's names are split twice, and most files have the same
 def split(tensor: str, *, biases: bool = False) -> tuple[str, str] | None:
     """A tensor's name → (name of its module, role of the tensor in it); None if it is unknown.
 

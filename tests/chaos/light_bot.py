@@ -52,6 +52,7 @@ class LightEngine:
         order: Any,
         report: Callable[[Any], None],
         check_stop: Callable[[], None],
+        painted: Callable[[Any], None],
     ) -> Any:
         from bot.errors import EngineLost, JobFailed, Loss
         from bot.painting import PaintedImage, Painting

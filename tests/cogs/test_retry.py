@@ -72,5 +72,5 @@ async def test_what_was_asked_in_an_age_restricted_channel_is_retried_only_in_on
         await button(desk).use(press(desk), RetryId(job.id))
     assert (lifted.value.code, lifted.value.params) == ("repeat.gated", {})
     await button(desk).use(press(desk, nsfw=True), RetryId(job.id))
-    again = [ticket.job for ticket in desk.queue.standings() if ticket.job.id != job.id]
+    again = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
     assert [cast("Any", one.origin).age_restricted for one in again] == [True]

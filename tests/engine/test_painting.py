@@ -8,6 +8,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.recipe import Recipe
 from tests.engine.factories import (
@@ -15,6 +16,7 @@ from tests.engine.factories import (
     catalog,
     digests,
     model,
+    ordered,
     paint,
     plain_pipeline,
     request,
@@ -223,3 +225,17 @@ def test_models_are_told_apart(engine: Engine) -> None:
     named = paint(engine, request(model="twin"), catalog([model("twin", "other")]))
     assert digests(named) == digests(other)
     assert engine.loaded == "twin"
+
+
+def test_each_image_is_handed_out_before_the_next_begins(engine: Engine) -> None:
+    news: list[int | PaintedImage] = []
+    painting = engine.paint(
+        ordered(request(count=2)),
+        lambda progress: news.append(progress.image),
+        lambda: None,
+        news.append,
+    )
+    handed = [n for n, each in enumerate(news) if isinstance(each, PaintedImage)]
+    assert [news[n] for n in handed] == list(painting.images)
+    assert 2 not in news[: handed[0]]
+    assert 2 in news[handed[0] : handed[1]]

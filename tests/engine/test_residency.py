@@ -264,10 +264,10 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
-    from bot.engine.weights import cache
+    from bot.engine.weights import HostMemory, cache
 
     made: list[int] = []
-    real = cache.HostMemory
+    real = HostMemory
 
     def counted(size: int, *, pinned: bool) -> Any:
         made.append(size)
@@ -302,6 +302,31 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     assert float(held.tensor("weight")[0, 0]) == 1.0
     address = take(3.0).memory.buffer.data_ptr()
     assert take(4.0).memory.buffer.data_ptr() == address
+
+
+def test_a_network_is_copied_while_the_next_is_read(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import Part, WeightCache
+
+    expected = digests(paint(engine, request(model="other")))
+    kept = keeping(9 * MODEL)
+    paint(kept, request())
+    done: list[str] = []
+    take, wake = WeightCache.take, Part.wake
+
+    def taken(*given: Any) -> Any:
+        done.append("read")
+        return take(*given)
+
+    def woken(*given: Any) -> None:
+        done.append("copied")
+        wake(*given)
+
+    monkeypatch.setattr(WeightCache, "take", taken)
+    monkeypatch.setattr(Part, "wake", woken)
+    assert digests(paint(kept, request(model="other"))) == expected
+    assert done[:8] == ["read", "copied"] * 4
 
 
 def test_networks_that_are_the_same_are_kept_once(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,19 +99,17 @@ def test_a_folder_is_hashed_as_sha256sum_prints_it(tmp_path: Path) -> None:
     assert fractions[-1] == 1.0
 
 
-def test_an_adapter_is_hashed_with_and_without_its_header_in_one_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.engine.hashing.CHUNK", 4)
-    content = b"a long header, tensors"
+def test_the_digests_of_an_adapter_are_kept_until_it_changes(tmp_path: Path) -> None:
     file, book = tmp_path / "adapter", tmp_path / "hashes.json"
-    file.write_bytes(content)
-    fractions: list[float] = []
-    both = HashCache(book).of_adapter(file, lambda: 15, fractions.append)
-    assert both == tuple(hashlib.sha256(part).hexdigest() for part in (content, content[15:]))
-    assert fractions == sorted(set(fractions))
-    assert HashCache(book).of_adapter(file, lambda: 1 // 0, never) == both
-    assert HashCache(book).of_file(file, never) == both[0]
+    file.write_bytes(b"a long header, tensors")
+    assert HashCache(book).known(file, file.stat()) is None
+    HashCache(book).of_file(file, ignore)
+    assert HashCache(book).known(file, file.stat()) is None  # not both
+    HashCache(book).note(file, file.stat(), ("whole", "data"))
+    assert HashCache(book).known(file, file.stat()) == ("whole", "data")
+    assert HashCache(book).of_file(file, never) == "whole"
+    os.utime(file, ns=(1, 1))
+    assert HashCache(book).known(file, file.stat()) is None
 
 
 def test_hashing_can_be_stopped(tmp_path: Path) -> None:

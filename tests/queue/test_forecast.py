@@ -43,7 +43,7 @@ def job_of(job_id: str, model: str = "demo") -> Job:
 
 def test_each_is_ready_after_those_before_it() -> None:
     forecast = taught()
-    places = forecast.places(lined_up(forecast, 3), lanes(WARM), 1_000, paused=False)
+    places = dict(forecast.places(lined_up(forecast, 3), lanes(WARM), 1_000, paused=False))
     assert [place.position for place in places.values()] == [1, 2, 3]
     times = [place.ready_at for place in places.values()]
     assert times == pytest.approx([1_010, 1_020, 1_030], abs=2)
@@ -51,13 +51,17 @@ def test_each_is_ready_after_those_before_it() -> None:
 
 def test_bringing_another_model_takes_its_time() -> None:
     forecast = taught()
-    places = forecast.places(lined_up(forecast, 1, model="other"), lanes(WARM), 1_000, paused=False)
+    places = dict(
+        forecast.places(lined_up(forecast, 1, model="other"), lanes(WARM), 1_000, paused=False)
+    )
     assert places["job0"].ready_at == pytest.approx(1_015, abs=2)
 
 
 def test_the_end_of_a_long_line_is_told_too() -> None:
     forecast, count = taught(), EXACT + TIMED + 50
-    places = [*forecast.places(lined_up(forecast, count), lanes(WARM), 0, paused=False).values()]
+    places = [
+        *dict(forecast.places(lined_up(forecast, count), lanes(WARM), 0, paused=False)).values()
+    ]
     assert [place.position for place in places] == [*range(1, count + 1)]
     times = [place.ready_at or 0 for place in places]
     assert times == sorted(times)
@@ -67,8 +71,8 @@ def test_the_end_of_a_long_line_is_told_too() -> None:
 def test_looking_ahead_changes_nothing() -> None:
     forecast = taught()
     line = lined_up(forecast, 5)
-    first = forecast.places(line.copy(), lanes(WARM), 0, paused=False)
-    assert forecast.places(line.copy(), lanes(WARM), 0, paused=False) == first
+    first = dict(forecast.places(line.copy(), lanes(WARM), 0, paused=False))
+    assert dict(forecast.places(line.copy(), lanes(WARM), 0, paused=False)) == first
     assert len(line) == 5
 
 
@@ -79,7 +83,7 @@ def test_what_was_in_place_long_ago_is_not_taken_to_be_still() -> None:
     seldom = [Painted(request(), n * apart, n * apart + 90 * SECOND) for n in range(9)]
     forecast.remember(seldom)
     line = lined_up(forecast, 1)
-    places = forecast.places(line, lanes(WARM), 0, paused=False)
+    places = dict(forecast.places(line, lanes(WARM), 0, paused=False))
     assert places["job0"].ready_at == pytest.approx(90, abs=5)
 
     forecast = Forecast()
@@ -87,7 +91,7 @@ def test_what_was_in_place_long_ago_is_not_taken_to_be_still() -> None:
     often = [Painted(request(), last + n, last + n + 10 * SECOND) for n in range(3)]
     forecast.remember([*seldom, *often])
     line = lined_up(forecast, 1)
-    places = forecast.places(line, lanes(WARM), 0, paused=False)
+    places = dict(forecast.places(line, lanes(WARM), 0, paused=False))
     assert places["job0"].ready_at == pytest.approx(10, abs=1)
 
 
@@ -98,11 +102,11 @@ def test_who_has_left_is_forgotten() -> None:
     forecast.begin(job, InPlace(), 0)
     [busy] = lanes(WARM)
     busy.running = job
-    assert [*forecast.places(Line(), [busy], 1, paused=False)] == ["job0"]
+    assert [*dict(forecast.places(Line(), [busy], 1, paused=False))] == ["job0"]
     forecast.forget("job0")
     assert forecast.jobs == {}
-    assert forecast.places(Line(), [busy], 1, paused=False) == {}
+    assert dict(forecast.places(Line(), [busy], 1, paused=False)) == {}
     forecast.learn(replace(job, started_at=0, finished_at=1))  # too late to be learned from
     line = lined_up(forecast, 1)
-    places = forecast.places(line, lanes(WARM), 0, paused=False)
+    places = dict(forecast.places(line, lanes(WARM), 0, paused=False))
     assert places["job0"].ready_at == pytest.approx(10, abs=1)

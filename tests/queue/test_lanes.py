@@ -289,7 +289,7 @@ async def test_with_two_lanes_the_wait_is_half_as_long(store: Store) -> None:
             lane = Lane()
             lane.last = InPlace("demo", needs.adapters)
             free.append(lane)
-        places = forecast.places(line, free, 0, paused=False)
+        places = dict(forecast.places(line, free, 0, paused=False))
         assert [place.position for place in places.values()] == [*range(1, 41)]
         waits.append(max(place.ready_at or 0 for place in places.values()))
     assert waits[1] == pytest.approx(waits[0] / 2, rel=0.05)

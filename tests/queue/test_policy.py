@@ -280,6 +280,36 @@ def test_what_is_decided_does_not_depend_on_the_order_of_adding(
     assert drained(backwards, HERE) == drained(Line(jobs), HERE)
 
 
+@given(arrivals(), st.integers(0, 40))
+@settings(deadline=None, max_examples=60)
+def test_the_rounds_are_the_fair_order_of_those_who_have_not_left(
+    coming: list[tuple[int, Waiting]], left: int
+) -> None:
+    jobs = [job for _, job in coming]
+    line = Line(jobs)
+    number_of: dict[str, int] = {}
+    for one in sorted(jobs, key=lambda job: job.arrived):
+        number_of[one.id] = sum(o.person == one.person for o in jobs if o.arrived < one.arrived)
+    plain = sorted(jobs, key=lambda job: (number_of[job.id], job.arrived))
+    assert [*line.rounds()] == plain
+    gone = jobs[left % len(jobs)]
+    assert line.remove(gone.id) == gone
+    assert line.remove(gone.id) is None
+    assert len(line) == len([*line]) == len(jobs) - 1
+    assert gone not in [*line.rounds()]
+
+
+def test_one_that_others_went_ahead_of_can_leave() -> None:
+    line = Line([job("cold", 1, 0), job("warm", 2, 1, "warm")])
+    choice = line.choose([InPlace("warm")], 0)
+    assert choice is not None
+    line.take(choice, 0)
+    left = line.remove("cold")
+    assert left is not None
+    assert left.passed == 1
+    assert len(line) == 0
+
+
 class TestSuspects:
     """Jobs during which the process died."""
 

@@ -345,7 +345,7 @@ async def test_a_long_line_is_told_to_its_end(store: Store) -> None:
     places = queue.places()
     assert sorted(places) == sorted(ids)
     assert [place.position for place in places.values()] == [*range(1, 101)]
-    assert [ticket.job.id for ticket in queue.standings()] == [*places]
+    assert [ticket.job.id for ticket in await queue.standings()] == [*places]
     for job_id in ids[:99]:
         queue.leave(job_id)
     assert [*queue.places()] == [ids[99]]

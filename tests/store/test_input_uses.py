@@ -1,25 +1,26 @@
 """Which jobs refer to an input image, and what they still need of it."""
 
-from pathlib import Path
+import json
 
 import pytest
 
 from bot.request import InitImage, Reference
 from bot.store import InputUse, Store
-from bot.store.input_uses import _USES
+from bot.store.database import Row
+from bot.store.input_uses import _USES, PAGE
 from tests.store.factories import new_job, request, running
 
 ONE, OTHER = "a" * 64, "b" * 64
 
 
 async def test_all_that_jobs_refer_to(store: Store) -> None:
-    assert await store.input_uses.all() == {}
+    assert await store.input_uses.of_all([ONE, OTHER]) == {}
     assert await store.input_uses.of(ONE) is None
     await store.accept(new_job())
     await store.accept(new_job(request=request(init_image=InitImage(ONE, 0.6))))
     both = request(init_image=InitImage(ONE, 0.6), reference=Reference(OTHER, 0.6))
     last = await store.accept(new_job(request=both))
-    uses = await store.input_uses.all()
+    uses = await store.input_uses.of_all([ONE, OTHER])
     assert uses == {
         sha256: InputUse(sha256, needed=True, wanted=True, ended_at=last.created_at)
         for sha256 in (ONE, OTHER)
@@ -47,13 +48,27 @@ async def test_a_request_that_cannot_be_read_refers_to_nothing(store: Store, tex
     await store.accept(new_job(request=request(init_image=InitImage(ONE, 0.6))))
     async with store._database.transaction() as write:
         await write.execute("UPDATE jobs SET request = ?", (text,))
-    assert await store.input_uses.all() == {}
+    assert await store.input_uses.of_all([ONE, OTHER]) == {}
 
 
-async def test_no_other_job_is_read(store: Store, tmp_path: Path) -> None:
-    for condition, sha256 in (("IS NOT NULL", ()), ("= ?", (ONE, ONE))):
-        sql = _USES.format(init_image=condition, reference=condition)
-        plan = await store._database.rows(f"EXPLAIN QUERY PLAN {sql}", sha256)
-        steps = "\n".join(row["detail"] for row in plan)
-        assert "jobs USING INDEX jobs_by_init_image" in steps
-        assert "jobs USING INDEX jobs_by_reference" in steps
+async def test_no_other_job_is_read(store: Store) -> None:
+    plan = await store._database.rows(f"EXPLAIN QUERY PLAN {_USES}", ["[]"] * 2)
+    steps = "\n".join(row["detail"] for row in plan)
+    assert "SEARCH jobs USING INDEX jobs_by_init_image" in steps
+    assert "SEARCH jobs USING INDEX jobs_by_reference" in steps
+
+
+async def test_many_are_asked_for_a_few_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.accept(new_job(request=request(init_image=InitImage(ONE, 0.6))))
+    asked, rows = [], store._database.rows
+
+    async def watched(sql: str, parameters: list[str]) -> list[Row]:
+        asked.append(len(json.loads(parameters[0])))
+        return await rows(sql, parameters)
+
+    monkeypatch.setattr(store._database, "rows", watched)
+    others = [f"{number:064}" for number in range(PAGE)]
+    assert [*await store.input_uses.of_all([*others, ONE])] == [ONE]
+    assert asked == [PAGE, 1]

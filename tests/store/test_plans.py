@@ -36,7 +36,7 @@ ASKED: dict[str, Ask] = {
     "images": lambda store: store.images("x"),
     "kept_images": page,
     "kept_bytes": lambda store: store.kept_images.bytes(),
-    "input_uses": lambda store: store.input_uses.all(),
+    "input_uses": lambda store: store.input_uses.of_all(["a" * 64, "b" * 64]),
     "input_use": lambda store: store.input_uses.of("a" * 64),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 
 from bot.order import Order
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting, unheard
 from bot.progress import Progress
 from bot.request import GenerationRequest
 from bot.store import Job
@@ -39,6 +39,7 @@ class FakeEngine:
         self.rested = threading.Event()
         self.fetched: Queue[tuple[str, list[str]]] = Queue()
         self.orders: list[Order] = []
+        self.painted: OnPainted = unheard
 
     def warm_up(self) -> None:
         self.threads.append(threading.current_thread().name)
@@ -49,7 +50,10 @@ class FakeEngine:
         self.threads.append(threading.current_thread().name)
         self.preloading(check_stop)
 
-    def paint(self, order: Order, report: Report, check_stop: CheckStop) -> Painting:
+    def paint(
+        self, order: Order, report: Report, check_stop: CheckStop, painted: OnPainted
+    ) -> Painting:
+        self.painted = painted
         self.threads.append(threading.current_thread().name)
         self.orders.append(order)
         return self.work(order.request, report, check_stop)

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL.Image import Image
 
 from bot.backoff import Backoff
 from bot.errors import EngineLost, JobFailed, Loss, StoreError
+from bot.files import images as images_module
 from bot.files.images import save_images
+from bot.files.metadata import compress_png, read_png
 from bot.log import job_of
 from bot.order import Order
 from bot.painting import Painting
@@ -828,6 +831,31 @@ class TestShutdown:
             await stopping
             assert (await bench.store.job(job_id)).state is S.DONE
             assert [job.id for job in bench.watcher.finished_jobs] == [job_id]
+
+    async def test_an_image_is_compressed_while_the_next_is_generated(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compressed = threading.Event()
+
+        def compress(image: Image) -> bytes:
+            data = compress_png(image)
+            compressed.set()
+            return data
+
+        def work(asked: GenerationRequest, report: Report, check_stop: CheckStop) -> Painting:
+            made = painting(asked)
+            bench.engine.painted(made.images[0])
+            # The second image is on its way here.
+            assert compressed.wait(30)
+            bench.engine.painted(made.images[1])
+            return made
+
+        monkeypatch.setattr(images_module, "compress_png", compress)
+        async with build(work) as bench:
+            job = await bench.ended(await bench.take(new_job(request=request(count=2))))
+            assert job.state is S.DONE
+            files = sorted((bench.images / job.id).iterdir())
+            assert [read_png(file.read_bytes()).seed for file in files] == [42, 43]
 
     async def test_a_notice_on_its_way_is_waited_for_but_not_for_ever(
         self, build: Build, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,8 @@
 """What an earlier process left behind, resumed by the next one."""
 
+import asyncio
+import gc
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.process.lock import Claims
-from bot.store import CRASHES_MAX, OWN_CRASHES_MAX, Failure, JobState, Store
-from bot.worker.recovery import LastEnd, recover
+from bot.queue.outlook import PART
+from bot.store import CRASHES_MAX, OWN_CRASHES_MAX, Failure, Job, JobState, Store
+from bot.store.database import Row
+from bot.worker.observers import Kept
+from bot.worker.recovery import LastEnd, LeftBehind, recover, tell
 from tests.queue.lanes import ORIGINS, entered, next_of, of, positions, queue_of
-from tests.store.factories import CANARY, done, new_job, of_cli, running
+from tests.store.factories import CANARY, any_job, done, new_job, of_cli, running
 from tests.worker.recovering import recovered
 
 
@@ -159,7 +165,7 @@ async def test_what_cannot_be_read_does_not_stop_the_start(
     assert CANARY not in caplog.text
     # Nor does it stop the user who requested it.
     assert len((await store.usage("discord:7", time.time())).images) == 3
-    assert await store.input_uses.all() == {}
+    assert await store.input_uses.of_all(["a" * 64]) == {}
 
 
 async def test_a_shutdown_is_no_crash(store: Store) -> None:
@@ -191,3 +197,73 @@ async def test_whose_turn_it_is_survives_a_restart(store: Store) -> None:
         b1: 1,
         c1: 0,
     }
+
+
+async def test_a_long_queue_is_lined_up_in_parts_between_which_others_have_their_turn(
+    store: Store,
+) -> None:
+    await asyncio.gather(*(store.accept(new_job(user_id=n)) for n in range(2 * PART)))
+    queue, seen = queue_of(store), set[int]()
+
+    async def look() -> None:
+        while True:
+            seen.add(len(queue))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    try:
+        await recovered(store, queue)
+    finally:
+        looking.cancel()
+        frozen = gc.get_freeze_count()
+        gc.unfreeze()
+    assert {0, PART, 2 * PART} <= {*seen, len(queue)}
+    assert seen <= {0, PART, 2 * PART}
+    assert frozen > 2 * PART
+    assert gc.isenabled()
+
+
+async def test_garbage_of_a_short_queue_is_collected_as_ever(store: Store) -> None:
+    await store.accept(new_job())
+    await recovered(store, queue_of(store))
+    assert gc.get_freeze_count() == 0
+    assert gc.isenabled()
+
+
+async def test_jobs_are_read_in_another_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.accept(new_job())
+    threads, read = [], Job.from_row
+
+    def watched(row: Row) -> Job:
+        threads.append(threading.current_thread())
+        return read(row)
+
+    monkeypatch.setattr(Job, "from_row", watched)
+    assert await store.jobs_in(JobState.PENDING, ORIGINS)
+    assert threading.main_thread() not in threads
+
+
+async def test_thousands_of_results_are_told_in_parts(store: Store) -> None:
+    """And one that cannot be told keeps none of the others from it."""
+    told: list[str] = []
+    begun: list[int] = []
+
+    class Teller(Kept):
+        async def finished(self, job: Job) -> None:
+            if job.id == "job0":
+                raise ValueError("this one not")
+            told.append(job.id)
+
+    async def look() -> None:
+        while True:
+            begun.append(len(told))
+            await asyncio.sleep(0)
+
+    jobs = tuple(any_job(id=f"job{n}") for n in range(2 * PART))
+    looking = asyncio.create_task(look())
+    await tell(LeftBehind(jobs, (), ()), Teller(store), Teller(store))
+    looking.cancel()
+    assert told == [job.id for job in jobs[1:]]
+    assert {PART - 1, 2 * PART - 1} <= {*begun, len(told)}

@@ -70,7 +70,7 @@ def routes(parts: Parts) -> APIRouter:
         """Where a job is."""
         caller = await callers.of(request)
         job = await (desk.wait(caller, job_id, wait) if wait else desk.job(caller, job_id))
-        return status(job, desk.progress(job), await desk.images(job), speaker(request))
+        return status(job, await desk.progress(job), await desk.images(job), speaker(request))
 
     @router.get(
         "/events/{job_id}",
@@ -88,7 +88,7 @@ def routes(parts: Parts) -> APIRouter:
         async def stream() -> AsyncIterator[str]:
             async with desk.following(caller, job_id) as (job, feed):
                 shown: bytes | None = None
-                news: Progress | None = desk.progress(job)
+                news: Progress | None = await desk.progress(job)
                 waiting = asyncio.ensure_future(feed.next())
                 try:
                     while True:
@@ -111,7 +111,8 @@ def routes(parts: Parts) -> APIRouter:
                     waiting.cancel()
             job = await desk.job(caller, job_id)
             yield _event(
-                STATUS[job.state], status(job, desk.progress(job), await desk.images(job), say)
+                STATUS[job.state],
+                status(job, await desk.progress(job), await desk.images(job), say),
             )
 
         return StreamingResponse(
@@ -150,7 +151,7 @@ def routes(parts: Parts) -> APIRouter:
         """Cancel a job. One that runs ends at its next step; one that has ended stays as it is."""
         caller = await callers.of(request)
         job = await desk.cancel(caller, job_id)
-        return status(job, desk.progress(job), await desk.images(job), speaker(request))
+        return status(job, await desk.progress(job), await desk.images(job), speaker(request))
 
     @router.post(
         "/images",

@@ -11,6 +11,8 @@ from bot.engine.families.family import (
     LoadedModel,
     PipelineFiles,
     PreviewFactors,
+    Recall,
+    Tensors,
 )
 from bot.engine.families.sdxl import SDXL
 from catalog import ModelEntry
@@ -33,5 +35,7 @@ __all__ = [
     "LoadedModel",
     "PipelineFiles",
     "PreviewFactors",
+    "Recall",
+    "Tensors",
     "family_of",
 ]

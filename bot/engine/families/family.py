@@ -6,7 +6,7 @@ cancelling, progress, hashing, weights in RAM and on the device, and the adapter
 A network is named after its folder in a diffusers pipeline: "unet", "text_encoder", "vae".
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -27,6 +27,15 @@ VAE = "vae"
 
 Encoded: TypeAlias = Any
 """An encoded prompt; opaque to everything but its family."""
+
+Tensors: TypeAlias = tuple[torch.Tensor, ...]
+Recall: TypeAlias = Callable[[Hashable, Callable[[], Tensors]], Tensors]
+"""Called with a text and a function that encodes it; returns what that function would, on the
+model's device; not to be written to. The text encoders are only there, with their adapters, while
+the function runs.
+
+A text is everything that the result depends on, except for the text encoders themselves: the
+numbers that they read, not the words, and which of their layers is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +180,15 @@ class Family(Protocol):
         model: LoadedModel,
         request: GenerationRequest,
         learned: Sequence[Learned],
+        recall: Recall,
         *,
         guided: bool,
     ) -> Encoded:
         """The prompt of `request`, and with guidance its negative one, on the model's device.
 
         learned: embeddings to read where their words stand, as wide as the model's encoders.
+        recall: the only place for using the text encoders' weights; their configuration is
+            always there.
         Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
         """
 

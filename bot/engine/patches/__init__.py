@@ -2,7 +2,8 @@
 
 from bot.engine.patches.cache import AdapterCache
 from bot.engine.patches.changes import Change
-from bot.engine.patches.file import AdapterFile, check_header, read
+from bot.engine.patches.file import AdapterFile, read
 from bot.engine.patches.names import Target
+from bot.engine.patches.staging import Weighted, staged
 
-__all__ = ["AdapterCache", "AdapterFile", "Change", "Target", "check_header", "read"]
+__all__ = ["AdapterCache", "AdapterFile", "Change", "Target", "Weighted", "read", "staged"]

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from bot.engine.patches.file import AdapterFile, read
+from bot.engine.hashing import HashCache
+from bot.engine.patches.file import AdapterFile, check_header, read
 from bot.engine.patches.names import Target
 from bot.engine.subject import Subject
 from catalog.weight_files import config_file
@@ -21,11 +22,12 @@ Key: TypeAlias = tuple[str, int, int, int, tuple[int, ...]]
 class AdapterCache:
     """Drops the least recently used files first. Any thread may use it.
 
-    limit_bytes: for all files together; 0 keeps none.
+    limit_bytes: for all files together; 0 keeps none. hashes: keeps the digests of all.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, hashes: HashCache | None = None) -> None:
         self._limit = limit_bytes
+        self._hashes = hashes
         self._lock = threading.Lock()
         self._files: OrderedDict[Key, AdapterFile] = OrderedDict()
         self._reading: dict[Key, threading.Event] = {}
@@ -66,7 +68,7 @@ class AdapterCache:
             while not other.wait(_LOOK):
                 subject.check_stop()
         try:
-            file = read(path, known, bases, subject)
+            file = read(path, known, bases, subject, self._hashes)
             self._keep(key, file)
         finally:
             with self._lock:
@@ -74,10 +76,22 @@ class AdapterCache:
             done.set()
         return file
 
+    def check(self, path: Path, subject: Subject) -> None:
+        """Refuse a file that is not an adapter, from its header alone, unless it was read before.
+
+        Raises JobFailed.
+        """
+        try:
+            known = self._hashes and self._hashes.known(path, path.stat())
+        except OSError as error:
+            raise subject.unread(path, error) from error
+        if not known:
+            check_header(path, subject)
+
     def _keep(self, key: Key, file: AdapterFile) -> None:
         with self._lock:
-            if file.nbytes > self._limit:
-                return
+            if file.nbytes > self._limit or file.stamp != key[1:3]:
+                return  # the latter if it was replaced or written to after `key` was made
             names = key[3]
             for old in [old for old in self._files if old[0] == key[0]]:
                 if (*old[:3], names, *old[4:]) != key:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 
@@ -23,6 +23,10 @@ class Change(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of RAM that the tensors of the change take."""
+
+    @property
+    def reads_base(self) -> bool:
+        """Whether `add_to` reads the numbers of `base`; if not, `base` may be `total` itself."""
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         """The difference that the adapter makes at weight 1.
@@ -46,6 +50,10 @@ class WeightChange:
     parameter: str
     nbytes: int
     algorithm: Algorithm
+
+    @property
+    def reads_base(self) -> bool:
+        return not (isinstance(self.algorithm, LoRA) and self.algorithm.mid is None)
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         return self.algorithm.delta(base)
@@ -75,6 +83,7 @@ class Decomposed:
     algorithm: Algorithm
     magnitude: torch.Tensor
     axis: int
+    reads_base: ClassVar = True
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         merged = self.algorithm.delta(base).add_(base)
@@ -117,6 +126,7 @@ class BiasChange:
     parameter: str
     difference: torch.Tensor
     scale: float
+    reads_base: ClassVar = False
 
     @property
     def nbytes(self) -> int:
@@ -136,6 +146,7 @@ class BiasScaled:
     part: str
     parameter: str
     factors: torch.Tensor
+    reads_base: ClassVar = True
 
     @property
     def nbytes(self) -> int:
@@ -155,6 +166,7 @@ class BiasReplaced:
     part: str
     parameter: str
     value: torch.Tensor
+    reads_base: ClassVar = True
 
     @property
     def nbytes(self) -> int:

@@ -1,13 +1,16 @@
 """Read an adapter file, check it from its header to its last number, match it to the model."""
 
+import hashlib
 import math
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import torch
 
+from bot.engine.hashing import HashCache
 from bot.engine.learned import Learned, bundled
 from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import MalformedError, Shape, Stated
@@ -20,21 +23,26 @@ from bot.engine.patches.changes import (
     WeightChange,
     bytes_of,
 )
+from bot.engine.patches.contents import Contents
 from bot.engine.patches.file_tensors import CutOffError, FileTensors
 from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
 from bot.engine.patches.names import Target, paths_of
 from bot.engine.patches.scales import Scales
 from bot.engine.subject import Subject
+from bot.progress import Stage
 from catalog.weight_files import (
+    CONFIG_FILE,
     LOKR,
     UNSUPPORTED,
     BadConfig,
     Configs,
     Header,
     NotSafetensors,
+    Opened,
     adapter_facts,
-    read_configs,
-    read_header,
+    configs_of,
+    open_tensors,
+    read_beside,
 )
 from catalog.weight_files.parts import model_kind
 
@@ -56,6 +64,9 @@ class AdapterFile:
         "no_bias" to change; the weight of such a module is still applied.
     unscaled: whether peft's configuration, which states the scale of its files, is missing.
     nbytes: of RAM, held as long as any change lives.
+    sha256: of the bytes that were read: the whole file, and peft's configuration if there is one.
+    data_sha256: of those after the header.
+    stamp: bytes and mtime in ns of the file; None if it was written to while it was read.
     embeddings: inside the file, by token. unused: names of tensors of such that have no use.
     """
 
@@ -65,78 +76,142 @@ class AdapterFile:
     skipped: tuple[tuple[str, str], ...]
     unscaled: bool
     nbytes: int
+    sha256: str
+    data_sha256: str
+    stamp: tuple[int, int] | None
     embeddings: Mapping[str, Learned] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
 
-def check_header(path: Path, subject: Subject) -> Header:
+def check_header(path: Path, subject: Subject) -> None:
     """Refuse a file that is not an adapter in .safetensors format, from its header alone.
 
     Raises JobFailed.
     """
-    return _checked(path, subject)[0]
+    _open(path, subject)[0].file.close()
 
 
-def _checked(path: Path, subject: Subject) -> tuple[Header, Configs]:
+def _open(path: Path, subject: Subject) -> tuple[Opened, bytes | None, Configs]:
+    """The file, and peft's configuration beside it: its bytes, and what they say with the metadata.
+
+    The caller closes the file. Raises JobFailed.
+    """
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise subject.failed("adapter.too_large", limit=FILE_LIMIT // 2**30)
-        header = read_header(path)
-        configs = read_configs(path, header.metadata)
+        opened = open_tensors(path)
     except NotSafetensors as error:
         raise subject.failed("adapter.not_safetensors", reason=str(error)) from None
-    except BadConfig as error:
-        raise subject.failed("adapter.bad_config", reason=str(error)) from None
     except OSError as error:
         raise subject.unread(path, error) from error
-    facts = adapter_facts(header.shapes, header.metadata, configs)
-    if facts.other and facts.other == model_kind(header.shapes):
-        raise subject.failed("adapter.something_else", kind=facts.other)
-    if (kind := facts.algorithm) in UNSUPPORTED:
-        raise subject.failed("adapter.unsupported", kind=kind)
-    return header, configs
+    with ExitStack() as stack:
+        stack.enter_context(opened.file)
+        header = opened.header
+        try:
+            beside = read_beside(path)
+            configs = configs_of(path, header.metadata, beside)
+        except BadConfig as error:
+            raise subject.failed("adapter.bad_config", reason=str(error)) from None
+        except OSError as error:
+            reason = f"{CONFIG_FILE} cannot be opened ({error.strerror})"
+            raise subject.failed("adapter.bad_config", reason=reason) from None
+        facts = adapter_facts(header.shapes, header.metadata, configs)
+        if facts.other and facts.other == model_kind(header.shapes):
+            raise subject.failed("adapter.something_else", kind=facts.other)
+        if (kind := facts.algorithm) in UNSUPPORTED:
+            raise subject.failed("adapter.unsupported", kind=kind)
+        stack.pop_all()
+    return opened, beside, configs
 
 
 def read(
-    path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
+    path: Path,
+    known: Mapping[str, Target],
+    bases: Collection[str],
+    subject: Subject,
+    hashes: HashCache | None = None,
 ) -> AdapterFile:
     """Read and check a whole adapter file, and peft's configuration beside it.
 
     known: from `Family.targets` of the model that it is for. bases: base models, as
-    `catalog.weight_files` names them, whose adapters fit that family. Raises JobFailed, and what
-    `subject.check_stop` raises.
+    `catalog.weight_files` names them, whose adapters fit that family. hashes: keeps the digests.
+    Raises JobFailed, and what `subject.check_stop` raises.
     """
-    header, configs = _checked(path, subject)
+    opened, beside, configs = _open(path, subject)
+    with opened.file:
+        digests = hashes.known(path, opened.stat) if hashes else None
+        contents = Contents(opened, digests)
+        try:
+            with contents:
+                return _parsed(
+                    path, opened.header, configs, beside, contents, known, bases, subject, hashes
+                )
+        except CutOffError:
+            raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
+        except OSError as error:
+            raise subject.unread(path, error) from error
+
+
+def _parsed(
+    path: Path,
+    header: Header,
+    configs: Configs,
+    beside: bytes | None,
+    contents: Contents,
+    known: Mapping[str, Target],
+    bases: Collection[str],
+    subject: Subject,
+    hashes: HashCache | None,
+) -> AdapterFile:
+    def tick(fraction: float) -> None:
+        subject.tick(Stage.ADAPTERS, fraction)
+
+    tensors = contents.tensors
     biases = any(config.biases for config in configs.values())
     modules = modules_of(header, known, subject, biases=biases)
     reader = _Reader(header, configs, len(modules), bases, subject)
     plans = [reader.plan(module, module.target) for module in modules if module.target]
     if not plans:
         raise reader.matches_nothing()
-    try:
-        contents = FileTensors(path, header, subject.check_stop)
-    except CutOffError:
-        raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
-    except OSError as error:
-        raise subject.unread(path, error) from error
-    if not contents.all_finite(subject.check_stop):
-        reader.blame(contents, plans)
+    contents.wait(tick)
+    if not tensors.all_finite(subject.check_stop):
+        reader.blame(tensors, plans)
     changes: list[Change] = []
     for plan in plans:
-        changes += reader.changes(plan, contents)
+        changes += reader.changes(plan, tensors)
     if not changes:
         raise reader.matches_nothing()
     skipped = [(module.name, "no_such_module") for module in modules if not module.target]
     skipped += [(plan.name, "no_bias") for plan in plans if plan.lacks_bias]
+    embeddings, unused = bundled(header, tensors)
+    digests, hashed = contents.digests(tick)
+    steady = contents.steady
+    if hashes and hashed and steady:
+        hashes.note(path, contents.stat, digests)
     return AdapterFile(
-        tuple(changes),
-        len(modules),
-        len(modules) - len(skipped),
-        tuple(skipped),
-        any(reader.lacks_scale(plan) for plan in plans),
-        contents.nbytes,
-        *bundled(header, contents),
+        changes=tuple(changes),
+        total=len(modules),
+        matched=len(modules) - len(skipped),
+        skipped=tuple(skipped),
+        unscaled=any(reader.lacks_scale(plan) for plan in plans),
+        nbytes=tensors.nbytes,
+        sha256=_with_beside(path, digests[0], beside),
+        data_sha256=digests[1],
+        stamp=(contents.stat.st_size, contents.stat.st_mtime_ns) if steady else None,
+        embeddings=embeddings,
+        unused=unused,
     )
+
+
+def _with_beside(path: Path, digest: str, beside: bytes | None) -> str:
+    """The digest of a file and of peft's configuration, as of the lines that `sha256sum` prints."""
+    if beside is None:
+        return digest
+    lines = [
+        f"{digest}  {path.name}\n",
+        f"{hashlib.sha256(beside).hexdigest()}  {CONFIG_FILE}\n",
+    ]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 class _Reader:

@@ -1,6 +1,7 @@
 """The tensors of a .safetensors file in one buffer in RAM, checked for NaN and infinity."""
 
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +26,9 @@ _LARGEST: Final[dict[str, tuple[type[Any], int]]] = {
 }
 """The bits of the largest finite number as an integer; without their signs, all infinities and
 NaNs are greater."""
-_READ: Final = 64 * 2**20
-"""Bytes read between two checks whether the job was stopped."""
+PIECE: Final = 16 * 2**20
+"""Bytes read at once: between two checks whether the job was stopped, and before they are hashed
+while the next are read."""
 _LOOK: Final = 2**18
 """Numbers checked at once, so that they stay in the CPU's cache."""
 
@@ -41,24 +43,43 @@ class FileTensors:
     The file is read, not mapped: it may be replaced or truncated while its tensors are in use.
     """
 
-    def __init__(self, path: Path, header: Header, check_stop: Callable[[], None]) -> None:
-        """Raises CutOffError, OSError, whatever check_stop raises."""
+    def __init__(self, header: Header) -> None:
+        """Room for the tensors that `header` describes; `fill` reads them."""
         self._header = header
         self.nbytes = max(
             (start + header.sizes[name] for name, start in header.starts.items()), default=0
         )
         self._buffer = torch.empty(self.nbytes, dtype=torch.uint8)
         self._bytes: np.ndarray[Any, np.dtype[np.uint8]] = self._buffer.numpy()
-        into: Any = self._bytes
+
+    @classmethod
+    def read(cls, path: Path, header: Header, check_stop: Callable[[], None]) -> "FileTensors":
+        """The tensors of the file at `path`. Raises as `fill`, and what check_stop raises."""
+        tensors = cls(header)
         with path.open("rb", buffering=0) as file:
             file.seek(header.data_start)
-            done = 0
-            while done < self.nbytes:
+            for _ in tensors.fill(file):
                 check_stop()
-                count = file.readinto(into[done : done + _READ])
-                if not count:
-                    raise CutOffError
-                done += count
+        return tensors
+
+    @property
+    def whole(self) -> memoryview:
+        """The buffer."""
+        into: Any = self._bytes
+        return memoryview(into)
+
+    def fill(self, file: FileIO) -> Iterator[memoryview]:
+        """Read the tensors from `file`, which stands at the first; yields each piece when read.
+
+        Raises CutOffError, OSError.
+        """
+        into, done = self.whole, 0
+        while done < self.nbytes:
+            count = file.readinto(into[done : done + PIECE])
+            if not count:
+                raise CutOffError
+            yield into[done : done + count]
+            done += count
 
     def tensor(self, name: str) -> torch.Tensor:
         """A tensor of the file, in its dtype, on the CPU. KeyError when torch lacks that dtype."""

@@ -4,48 +4,15 @@ import logging
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from bot.engine.weights.files import FileTensors, fill
+from bot.engine.weights.host import HostMemory
 from bot.engine.weights.layout import Layout
 
 log = logging.getLogger(__name__)
-
-
-class HostMemory:
-    """A buffer in RAM, pinned if a GPU is to copy from it at the full speed of the bus.
-
-    Registered with CUDA rather than taken from torch's pinned allocator, which rounds each block
-    up to a power of two: 8 GiB for a UNet of 4.8.
-    """
-
-    def __init__(self, size: int, *, pinned: bool) -> None:
-        self.buffer = torch.empty(size, dtype=torch.uint8)
-        self._pinned = pinned and self._register(size)
-
-    def _register(self, size: int) -> bool:
-        runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-        code = int(runtime.cudaHostRegister(self.buffer.data_ptr(), size, 0))
-        if code:
-            log.warning("%d MB could not be pinned (CUDA error %d)", size >> 20, code)
-            # CUDA keeps the error, and torch would raise it at the next kernel of any job.
-            with suppress(RuntimeError):
-                torch.ones(1, device="cuda")
-        return code == 0
-
-    def settle(self) -> None:
-        """Wait for pending copies from the buffer; then it may be written to, or freed."""
-        if self._pinned:
-            torch.cuda.synchronize()
-
-    def __del__(self) -> None:
-        if getattr(self, "_pinned", False):
-            self.settle()
-            runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-            runtime.cudaHostUnregister(self.buffer.data_ptr())
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -69,12 +36,18 @@ class PristineWeights:
         return self.tensors[name]
 
     def copy_into(self, buffer: torch.Tensor, check_stop: Callable[[], None]) -> None:
-        """Fill `buffer`, of the layout's size on any device. `check_stop` may raise to stop."""
+        """Fill `buffer`, of the layout's size on any device. `check_stop` may raise to stop.
+
+        Raises OSError and FileChanged when the weights are still in their files.
+        """
         check_stop()
         if self.memory:
             buffer.copy_(self.memory.buffer, non_blocking=True)
             return
-        for name in self.layout.slots:
+        read = set()
+        if isinstance(self.tensors, FileTensors):
+            read = fill(self.layout, buffer, self.tensors, check_stop)
+        for name in self.layout.slots.keys() - read:
             check_stop()
             self.layout.view(buffer, name).copy_(self.tensors[name])
 

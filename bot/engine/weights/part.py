@@ -1,19 +1,19 @@
 """One network on the device: filled, patched by adapters, restored – always the same buffer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 
-from bot.engine.patches import Change
+from bot.engine.patches import Weighted, staged
 from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.layout import Layout
 
-Weighted = tuple[float, Change]
-"""The weight that a change is applied with, and the change."""
 Changes = Mapping[str, Sequence[Weighted]]
 """Parameter → its changes, in the order of the adapters."""
+
+_RESIZABLE: Final = ("cpu", "cuda")
+"""Devices on which torch can take a tensor's memory away and give it some again."""
 
 
 class Part:
@@ -27,18 +27,34 @@ class Part:
     `hold` and `set_changes` only set the target state; `wake` applies it with as little copying as
     possible.
 
+    A network that is parked has parameters on the meta device, which say so when they are used.
+    Both those and the ones on the device, without their memory, are kept for the next time: making
+    them again takes far longer than putting them in place.
+
     module: built on the meta device, except for its own small buffers.
     """
 
     def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
         self.module = module.eval().requires_grad_(False).to(dtype=dtype)
         self.layout = Layout.of(module, dtype)
-        self._parameters = [
-            (name, module.get_submodule(path), leaf)
-            for name in self.layout.slots
-            for path, _, leaf in [name.rpartition(".")]
+        # The dictionaries themselves: setting an attribute of a module takes far longer.
+        self._places = [
+            (module.get_submodule(path)._parameters, leaf)  # noqa: SLF001
+            for path, _, leaf in (name.rpartition(".") for name in self.layout.slots)
         ]
+        self._small = [
+            (inner._buffers, name, tensor.to("cpu"))  # noqa: SLF001
+            for inner in module.modules()
+            for name, tensor in inner.named_buffers(recurse=False)
+        ]
+        self._parked = [
+            _parameter(torch.empty(slot.shape, dtype=dtype, device="meta"))
+            for slot in self.layout.slots.values()
+        ]
+        # Also while parked, but without memory; None when they have yet to be made.
+        self._awake: tuple[torch.Tensor, list[torch.nn.Parameter]] | None = None
         self._device = device
+        # The memory of those that are awake; None while the network is parked.
         self._buffer: torch.Tensor | None = None
         self._weights: PristineWeights | None = None
         self._changes: Changes = {}
@@ -50,6 +66,11 @@ class Part:
     def present(self) -> bool:
         """Whether it is on the device."""
         return self._buffer is not None
+
+    @property
+    def filled(self) -> bool:
+        """Whether the weights of `hold` are on the device, with whatever changes."""
+        return self._filled is not None and self._filled.digest == self.digest
 
     @property
     def digest(self) -> str | None:
@@ -74,10 +95,51 @@ class Part:
         self._changes = changes
 
     def park(self) -> None:
-        """Free the device's memory. The module cannot be used until `wake`."""
+        """Free the device's memory. The module cannot be used until `wake`.
+
+        No other thread may be running it.
+        """
+        self._leave()
+        if self._awake is None:
+            return
+        memory = self._awake[0].untyped_storage()
+        if self._device in _RESIZABLE and memory.resizable():  # not if numpy has seen it
+            memory.resize_(0)
+        else:
+            self._awake = None
+
+    def give_up(self) -> None:
+        """Like `park`, but another thread that is running the module keeps what it computes with
+        until it comes to the next parameter, which fails cleanly."""
+        self._leave()
+        self._awake = None
+
+    def _leave(self) -> None:
         self._buffer = self._filled = None
-        self._assign(lambda name: torch.empty(self.layout.slots[name].shape, device="meta"))
-        self._move_small_buffers("cpu")
+        self._put(self._parked)
+        for buffers, name, tensor in self._small:
+            buffers[name] = tensor
+
+    def _enter(self) -> torch.Tensor:
+        """Take the device's memory; returns it, with anything in it. After an error, e.g. because
+        there is not enough, the network is still parked."""
+        if self._awake is None:
+            buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
+            views = (self.layout.view(buffer, name) for name in self.layout.slots)
+            self._awake = buffer, [_parameter(view) for view in views]
+        buffer, parameters = self._awake
+        if not buffer.untyped_storage().nbytes():
+            buffer.untyped_storage().resize_(self.layout.size)
+        small = [tensor.to(self._device) for _, _, tensor in self._small]
+        for (buffers, name, _), tensor in zip(self._small, small, strict=True):
+            buffers[name] = tensor
+        self._put(parameters)
+        self._buffer = buffer
+        return buffer
+
+    def _put(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        for (place, leaf), parameter in zip(self._places, parameters, strict=True):
+            place[leaf] = parameter
 
     # Never in inference mode, even if the caller is: a tensor made in it may not be written to
     # outside, and compiled code distinguishes the two kinds.
@@ -91,16 +153,13 @@ class Part:
         weights = self._weights
         if weights is None:
             raise RuntimeError("wake() was called without weights; call hold() first")
-        if self._buffer is None:
-            self._buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
-            self._assign(partial(self.layout.view, self._buffer))
-            self._move_small_buffers(self._device)
+        buffer = self._enter() if self._buffer is None else self._buffer
         fits = self._filled is not None and self._filled.digest == weights.digest
         self._filled = None
         if not fits:
-            weights.copy_into(self._buffer, check_stop)
+            weights.copy_into(buffer, check_stop)
             self._patched = {}
-        self._patch(self._buffer, weights, check_stop)
+        self._patch(buffer, weights, check_stop)
         self._filled = weights
 
     def _patch(
@@ -112,27 +171,30 @@ class Part:
 
         for name in self._patched.keys() - self._changes.keys():
             self.layout.view(buffer, name).copy_(pristine(name))
-        for name, weighted in self._changes.items():
+        missing = (
+            (name, weighted)
+            for name, weighted in self._changes.items()
+            if not _same(self._patched.get(name, ()), weighted)
+        )
+        for name, weighted in staged(missing, self._device):
             check_stop()
-            if _same(self._patched.get(name, ()), weighted):
-                continue
             parameter = self.layout.view(buffer, name)
             # A parameter that is not patched yet need not be copied from RAM again.
-            base = (pristine(name) if name in self._patched else parameter).float()
-            total = base.clone()
+            if name in self._patched:
+                parameter.copy_(pristine(name))
+            base = parameter.float()
+            # Nearly every change is a plain product, which is added where the parameter lies.
+            read = any(change.reads_base for _, change in weighted)
+            total = base.clone() if read else base
             for weight, change in weighted:
                 change.add_to(total, base, weight)
-            parameter.copy_(total)
+            if total is not parameter:
+                parameter.copy_(total)
         self._patched = self._changes
 
-    def _move_small_buffers(self, device: str) -> None:
-        for module in self.module.modules():
-            for name, tensor in module.named_buffers(recurse=False):
-                setattr(module, name, tensor.to(device))
 
-    def _assign(self, tensor: Callable[[str], torch.Tensor]) -> None:
-        for name, module, leaf in self._parameters:
-            setattr(module, leaf, torch.nn.Parameter(tensor(name), requires_grad=False))
+def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:
+    return torch.nn.Parameter(tensor, requires_grad=False)
 
 
 def _same(some: Sequence[Weighted], others: Sequence[Weighted]) -> bool:

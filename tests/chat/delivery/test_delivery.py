@@ -706,7 +706,7 @@ class TestAfterARestart:
         await desk.store.messages.set(ticket.job.id, CHANNEL, 77)
         queue = queue_of(desk.store)
         await queue.line_up([await desk.store.job(ticket.job.id)])
-        await desk.delivery.resume(queue.standings())
+        await desk.delivery.resume(await queue.standings())
         await until_edited(desk, 1)
         assert desk.last("edit").message_id == 77
 

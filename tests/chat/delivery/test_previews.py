@@ -156,7 +156,7 @@ async def test_what_an_earlier_run_left_is_taken_away(desk: Desk) -> None:
     await followed(desk)
     queue = queue_of(desk.store)
     await queue.line_up(await desk.store.jobs_in(JobState.PENDING, ORIGINS))
-    await desk.delivery.resume(queue.standings())
+    await desk.delivery.resume(await queue.standings())
     await until_edited(desk, 2)
     edit = desk.last("edit")
     assert edit.sent["attachments"] == []

@@ -20,6 +20,7 @@ from catalog.weight_files import (
     UNSUPPORTED,
     AdapterFacts,
     adapter_facts,
+    open_tensors,
     read_configs,
     read_header,
 )
@@ -425,27 +426,22 @@ def test_whatever_a_file_holds_it_is_read_or_refused(
         read(path, known)
 
 
-def test_a_file_that_is_cut_or_goes_while_it_is_read(
+def test_a_file_that_is_cut_while_it_is_read(
     known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
 
-    def header_then_cut(path: Path) -> Any:
-        header = read_header(path)
-        path.write_bytes(path.read_bytes()[:-100])
-        return header
+    def opened_then_cut(path: Path) -> Any:
+        opened = open_tensors(path)
+        os.truncate(path, path.stat().st_size - 100)
+        return opened
 
-    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_cut)
+    monkeypatch.setattr("bot.engine.patches.file.open_tensors", opened_then_cut)
     assert refused(path, known).code == "adapter.not_safetensors"
 
-    def header_then_gone(path: Path) -> Any:
-        header = read_header(path)
-        path.unlink()
-        return header
 
-    save(path, kohya(NAME, SHAPE))
-    monkeypatch.setattr("bot.engine.patches.file.read_header", header_then_gone)
-    failure = refused(path, known)
+def test_a_file_that_goes_before_it_is_read(known: dict[str, Any], tmp_path: Path) -> None:
+    failure = refused(tmp_path / "x.safetensors", known)
     assert (failure.code, failure.params["path"]) == ("adapter.missing", "x.safetensors")
 
 

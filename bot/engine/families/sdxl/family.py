@@ -10,7 +10,7 @@ from diffusers.schedulers import AysSchedules
 from transformers import CLIPTokenizer
 
 from bot.engine.environment import Place
-from bot.engine.families.family import LoadedModel
+from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.sdxl import adapter_names, conditioning, configurations, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
 from bot.engine.families.sdxl.conditioning import Conditioning
@@ -110,6 +110,7 @@ class SDXL:
         model: LoadedModel,
         request: GenerationRequest,
         learned: Sequence[Learned],
+        recall: Recall,
         *,
         guided: bool,
     ) -> Encoded:
@@ -123,7 +124,7 @@ class SDXL:
             [(each.vectors[FIRST], each.vectors[SECOND]) for each in learned],
         )
         return text.encode(
-            encoders, request.painted_prompt, negative, request.clip_skip, inversions
+            encoders, request.painted_prompt, negative, request.clip_skip, inversions, recall
         )
 
     def condition(

@@ -1,6 +1,7 @@
 """SDXL's two text encoders over every chunk of a prompt. Imports torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.families.sdxl.chunks import ROOM, VECTOR, Chunk, Token, split
+from bot.engine.families.family import Recall, Tensors
+from bot.engine.families.sdxl.chunks import ROOM, TOKENS, VECTOR, Chunk, Token, split
 from bot.errors import JobFailed
 from bot.request.emphasis import PARTS_MAX, WEIGHT_MAX, WEIGHT_MIN, parse
 from catalog import Words
@@ -46,6 +48,11 @@ class Inversions:
 NONE: Final = Inversions(Words(), ())
 
 
+def afresh(_: Hashable, run: Callable[[], Tensors]) -> Tensors:
+    """A Recall that remembers nothing, for text encoders that are always there."""
+    return run()
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """Both prompts of a job, encoded; dtype and device are the encoders'.
@@ -67,6 +74,7 @@ def encode(
     negative: str | None,
     clip_skip: int | None,
     inversions: Inversions = NONE,
+    recall: Recall = afresh,
 ) -> Encoded:
     """Encode the prompts of one job, in the syntax of `bot.request.emphasis`.
 
@@ -74,21 +82,25 @@ def encode(
     clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
         the prompt only.
     inversions: what stands for vectors in either prompt; each vector is a token.
+    recall: gets each chunk, without the weights of its tokens, which count only afterwards.
 
     Raises JobFailed when either fills more than PARTS_MAX chunks.
 
     The shorter of the two is padded with empty chunks. Without weights and with at most ROOM
     tokens, the tensors equal those of `StableDiffusionXLPipeline.encode_prompt` bit for bit.
     """
-    vectors = inversions.vectors
+
+    def encoded(chunks: tuple[Chunk, ...], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return _encode_one(encoders, chunks, layer, inversions.vectors, recall)
+
     chunks = _chunks(encoders, prompt, inversions)
     if negative is None:
-        return Encoded(*_encode_one(encoders, chunks, clip_skip or SDXL_LAYER, vectors), None, None)
+        return Encoded(*encoded(chunks, clip_skip or SDXL_LAYER), None, None)
     others = _chunks(encoders, negative, inversions)
     count = max(len(chunks), len(others))
     return Encoded(
-        *_encode_one(encoders, _filled(chunks, count), clip_skip or SDXL_LAYER, vectors),
-        *_encode_one(encoders, _filled(others, count), SDXL_LAYER, vectors),
+        *encoded(_filled(chunks, count), clip_skip or SDXL_LAYER),
+        *encoded(_filled(others, count), SDXL_LAYER),
     )
 
 
@@ -140,6 +152,7 @@ def _encode_one(
     chunks: tuple[Chunk, ...],
     layer: int,
     vectors: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    recall: Recall,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The embeddings of all `chunks`, shape (1, 77 · chunks, width), and the first's pooled one.
 
@@ -149,10 +162,19 @@ def _encode_one(
     @cache
     def read(chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:
         firsts, seconds = _learned(chunk, vectors)
-        first, _ = _read(encoders.tokenizer, encoders.text_encoder, chunk, layer, firsts)
-        # The second encoder's first output is the projected one that SDXL conditions on.
-        second, pooled = _read(encoders.tokenizer_2, encoders.text_encoder_2, chunk, layer, seconds)
-        return torch.concat([first, second], dim=-1), pooled
+        ids, ids_2 = (_ids(each, chunk) for each in (encoders.tokenizer, encoders.tokenizer_2))
+
+        def run() -> Tensors:
+            first, _ = _read(encoders.text_encoder, ids, layer, firsts)
+            # The second encoder's first output is the projected one that SDXL conditions on.
+            second, pooled = _read(encoders.text_encoder_2, ids_2, layer, seconds)
+            return first, second, pooled
+
+        told = (ids, ids_2, layer, _digest(firsts), _digest(seconds))
+        first, second, pooled = recall(told, run)
+        weights = [1.0, *(token.weight for token in chunk), *[1.0] * (TOKENS - 1 - len(chunk))]
+        states = [emphasized(first, weights), emphasized(second, weights)]
+        return torch.concat(states, dim=-1), pooled
 
     return torch.concat([read(chunk)[0] for chunk in chunks], dim=1), read(chunks[0])[1]
 
@@ -167,6 +189,26 @@ def _learned(
         for which in (0, 1)
     )
     return first, second
+
+
+def _digest(learned: Mapping[int, torch.Tensor]) -> bytes:
+    """SHA-256 of the vectors and their positions."""
+    seen = hashlib.sha256()
+    for place, vector in learned.items():
+        seen.update(f"{place} {vector.dtype} {tuple(vector.shape)}\n".encode())
+        seen.update(vector.contiguous().view(torch.uint8).numpy().data)
+    return seen.digest()
+
+
+def _ids(tokenizer: Any, chunk: Chunk) -> tuple[int, ...]:
+    """The TOKENS numbers that an encoder reads for `chunk`."""
+    return (
+        tokenizer.bos_token_id,
+        # Any id but those of the start and the end, where the pooled output is taken.
+        *(0 if token.id == VECTOR else token.id for token in chunk),
+        tokenizer.eos_token_id,
+        *[tokenizer.pad_token_id] * (ROOM - len(chunk)),
+    )
 
 
 @contextmanager
@@ -190,25 +232,12 @@ def _reading(encoder: Any, learned: Mapping[int, torch.Tensor]) -> Iterator[None
 
 
 def _read(
-    tokenizer: Any,
-    encoder: Any,
-    chunk: Chunk,
-    layer: int,
-    learned: Mapping[int, torch.Tensor],
+    encoder: Any, ids: tuple[int, ...], layer: int, learned: Mapping[int, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states of `layer`, weighted, shape (1, 77, width), and the encoder's first output."""
-    padding = [tokenizer.pad_token_id] * (ROOM - len(chunk))
-    ids = [
-        tokenizer.bos_token_id,
-        # Any id but those of the start and the end, where the pooled output is taken.
-        *(0 if token.id == VECTOR else token.id for token in chunk),
-        tokenizer.eos_token_id,
-        *padding,
-    ]
+    """Hidden states of `layer`, shape (1, 77, width), and the encoder's first output."""
     with _reading(encoder, learned):
         output = encoder(torch.tensor([ids], device=encoder.device), output_hidden_states=True)
-    weights = [1.0, *(token.weight for token in chunk), 1.0, *(1.0 for _ in padding)]
-    return emphasized(output.hidden_states[-layer], weights), output[0]
+    return output.hidden_states[-layer], output[0]
 
 
 def emphasized(states: torch.Tensor, weights: list[float]) -> torch.Tensor:

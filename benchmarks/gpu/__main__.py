@@ -1,0 +1,110 @@
+"""Measure everything worth knowing about this machine's GPU, in one call.
+
+`python -m benchmarks.gpu --out DIR` makes two models of SDXL's true size with random weights, on
+the device itself, and runs every row with them: requests, stages, adapters, switches, same bytes,
+memory caps. DIR/gpu.json is rewritten after every row; DIR/gpu.md is the table, printed last. A
+row that fails, hangs or ends its process is reported as such, and the others go on. Planned for
+eight minutes on an H200; `--compile` measures compiled code, which takes minutes of its own.
+
+`--quick` tries it on any computer, with a model an eighth as wide. Returns 1 when a row failed or
+found something broken.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from benchmarks import bench_model, sdxl_weights
+from benchmarks.bench_model import KEYS
+from benchmarks.gpu import book, card, context, worker
+from benchmarks.gpu.row import DONE, SKIPPED, Row
+from benchmarks.gpu.rows import all_rows, chosen, planned
+from benchmarks.gpu.supervisor import Supervisor
+
+ROOM: Final = 24 * 2**30
+"""Bytes of two models, ten LoRAs and an IP-Adapter."""
+IN_RAM: Final = Path("/dev/shm")
+BUDGET: Final = 560.0
+
+
+def grammar(rows: Sequence[Row]) -> argparse.ArgumentParser:
+    parser = bench_model.arguments(str(__doc__), [row.name for row in rows])
+    parser.set_defaults(repeat=2)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
+    parser.add_argument("--memory", default="auto", help="auto, full, 16gb, 11gb or 8gb")
+    parser.add_argument("--compile", action="store_true", help="the rows that compile, alone")
+    parser.add_argument("--budget", type=float, help="seconds in all (560; compiling 1800)")
+    parser.add_argument("--worker", nargs="+", metavar="ROW", help=argparse.SUPPRESS)
+    return parser
+
+
+def weights_folder() -> Path:
+    """Where the models go unless `--weights` says: in RAM if there is room, else on the disk."""
+    roomy = IN_RAM.is_dir() and shutil.disk_usage(IN_RAM).free > ROOM
+    return Path(tempfile.mkdtemp(prefix="imagen-gpu-", dir=IN_RAM if roomy else None))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write, print, and return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    everything = all_rows()
+    options = grammar(everything).parse_args(given)
+    if options.worker:
+        extra = {"compiled": True} if options.compile else {}
+        opened = partial(context.opened, options, KEYS, **extra)
+        worker.serve(everything, options.worker, opened, worker.own_output())
+        return 0
+    rows = chosen(everything, compiled=options.compile)
+    rows = tuple(row for row in rows if not options.only or row.name in options.only)
+    options.out.mkdir(parents=True, exist_ok=True)
+    facts = card.describe() | {"planned": f"{planned(rows):.0f} s"}
+    folder = options.weights or weights_folder()
+    small = ["--steps", "2", "--repeat", "1"] if options.shape is sdxl_weights.QUICK else []
+    command = [sys.executable, "-m", "benchmarks.gpu", *small, *given, "--weights", str(folder)]
+    supervisor = Supervisor(
+        rows,
+        lambda names: [*command, "--worker", *names],
+        lambda so_far: _keep(options.out, facts, so_far),
+        budget=options.budget or (1800.0 if options.compile else BUDGET),
+        environment={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    # Stopped early, it still writes the table and removes the models.
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        supervisor.run()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    finally:
+        if options.weights is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    _keep(options.out, facts, supervisor)
+    text = book.table(facts | supervisor.facts, rows, supervisor.outcomes)
+    book.write_table(options.out, text)
+    print(text)
+    return 1 if _broken(supervisor) else 0
+
+
+def _keep(out: Path, facts: dict[str, str], so_far: Supervisor) -> None:
+    book.write_json(out, facts | so_far.facts, so_far.rows, so_far.outcomes)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _broken(supervisor: Supervisor) -> bool:
+    outcomes = supervisor.outcomes.values()
+    wrong = any(figure["wrong"] for outcome in outcomes for figure in outcome.figures)
+    unfinished = len(outcomes) < len(supervisor.rows)
+    return wrong or unfinished or any(outcome.state not in (DONE, SKIPPED) for outcome in outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What may make the engine faster on a GPU, to be measured there before any of it is adopted.
+
+`Candidate.apply` changes a running engine within its block and leaves it exactly as it was.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, NamedTuple
+
+from benchmarks.bench_model import Bench
+from benchmarks.gpu.candidates import adapters, layouts, settings, vae
+from benchmarks.gpu.candidates.capture import Cuda
+from benchmarks.gpu.candidates.graphs import GraphedKernels
+from benchmarks.gpu.candidates.seams import replaced
+from bot.engine.kernels import Kernels
+
+
+class Candidate(NamedTuple):
+    """One change to measure.
+
+    apply: makes it within a block. same_bits: whether images keep their bits. needs_cuda: whether
+    it changes nothing elsewhere, or cannot run. own_process: whether a failure may leave the
+    process unusable.
+    """
+
+    name: str
+    apply: Callable[[Bench], AbstractContextManager[None]]
+    same_bits: bool
+    needs_cuda: bool
+    own_process: bool
+
+
+@contextmanager
+def graph(bench: Bench) -> Iterator[None]:
+    """Replay the denoiser's kernels as a CUDA graph; see graphs.py."""
+    with _graphed(bench, bench.painter._kernels):
+        yield
+
+
+@contextmanager
+def compiled_graph(bench: Bench) -> Iterator[None]:
+    """Compiled code replayed as a CUDA graph; compiles for minutes before the block begins.
+
+    Raises RuntimeError when nothing was compiled.
+    """
+    kernels = Kernels("inductor")
+    with replaced(bench.painter, "_kernels", kernels):
+        bench.paint(bench.request(steps=1))  # its end begins compiling
+        kernels.wait()
+        if not kernels._ready:
+            raise RuntimeError("nothing was compiled; the log says why")
+        with _graphed(bench, kernels):
+            yield
+
+
+@contextmanager
+def _graphed(bench: Bench, kernels: Kernels) -> Iterator[None]:
+    graphed = GraphedKernels(kernels, Cuda())
+    try:
+        with replaced(bench.painter, "_kernels", graphed):
+            yield
+            if graphed.graphs.failure:
+                raise RuntimeError(f"no CUDA graph could be captured: {graphed.graphs.failure}")
+    finally:
+        graphed.graphs.forget()
+
+
+CANDIDATES: Final = (
+    Candidate("graph", graph, same_bits=True, needs_cuda=True, own_process=True),
+    Candidate("compiled-graph", compiled_graph, False, needs_cuda=True, own_process=True),
+    Candidate("channels-last", layouts.channels_last, False, needs_cuda=False, own_process=False),
+    Candidate("fused-qkv", layouts.fused_projections, False, needs_cuda=False, own_process=False),
+    Candidate("fp16-accumulation", settings.fp16_accumulation, False, True, own_process=False),
+    Candidate("cudnn-benchmark", settings.cudnn_benchmark, False, True, own_process=False),
+    Candidate("vae-tf32", settings.vae_tf32, False, needs_cuda=True, own_process=False),
+    Candidate("vae-bf16", vae.in_bf16, False, needs_cuda=False, own_process=False),
+    Candidate("vae-scaled-fp16", vae.in_scaled_fp16, False, needs_cuda=False, own_process=False),
+    Candidate("uint8-on-device", vae.bytes_on_device, True, needs_cuda=False, own_process=False),
+    Candidate("batched-addmm", adapters.batched_addmm, False, needs_cuda=False, own_process=False),
+)

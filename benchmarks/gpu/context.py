@@ -1,0 +1,87 @@
+"""What all rows of one process share: two models, our engine, and plain diffusers."""
+
+import argparse
+import gc
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import bench_model, engine
+from benchmarks.baseline import torchs_defaults
+from benchmarks.bench_model import Bench
+from benchmarks.side_by_side import Work, seconds
+
+
+class Context:
+    """One engine with two models, and what several rows need of them.
+
+    repeat: runs of each kind after its warm-up. steps: of a request. facts: for the JSON.
+    """
+
+    def __init__(self, bench: Bench, options: argparse.Namespace, facts: dict[str, str]) -> None:
+        self.bench = bench
+        self.options = options
+        self.facts = facts
+        self.repeat: int = options.repeat
+        self.steps: int = options.steps
+        self._plain: Any = None
+        self._plain_seconds: float | None = None
+
+    @property
+    def cuda(self) -> bool:
+        return self.bench.device == "cuda"
+
+    @property
+    def out(self) -> Path:
+        """The folder for the run's files, which is on a disk."""
+        return Path(self.options.out).absolute()
+
+    @property
+    def plain(self) -> Any:
+        """Plain diffusers' pipeline of the first model."""
+        if self._plain is None:
+            with torchs_defaults():
+                self._plain = self.bench.plain()
+        return self._plain
+
+    @property
+    def request(self) -> Any:
+        """The request that the most rows time."""
+        return self.bench.request(steps=self.steps)
+
+    def plain_seconds(self) -> float:
+        """Median seconds of plain diffusers' request with torch's own settings, in this process."""
+        if self._plain_seconds is None:
+            work = partial(self.bench.paint_plain, self.plain, self.request)
+            with torchs_defaults():
+                self._plain_seconds = self.median(work)
+        return self._plain_seconds
+
+    def median(self, work: Work) -> float:
+        """Median seconds of `work` after a warm-up."""
+        work()
+        return statistics.median(seconds(work) for _ in range(self.repeat))
+
+    def tidy(self) -> None:
+        """Free what a row left behind."""
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def opened(options: argparse.Namespace, keys: Sequence[str], **extra: Any) -> Iterator[Context]:
+    """Draw the models on the device, unless they are there, and load the first one."""
+    drawn_on = "cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu"
+    with bench_model.opened(
+        options, keys, drawn_on=drawn_on, model_cache=engine.RAM, memory=options.memory, **extra
+    ) as bench:
+        bench.paint(bench.request(steps=1, width=64, height=64))
+        context = Context(bench, options, bench.painter._place.describe())
+        context.facts["model"] = options.shape.name
+        yield context

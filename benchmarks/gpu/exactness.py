@@ -1,0 +1,143 @@
+"""Same bytes, whatever ran before; no weight changed; stopping at once; memory caps."""
+
+import argparse
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from benchmarks import engine
+from benchmarks.bench_model import KEYS
+from benchmarks.gpu.context import Context, opened
+from benchmarks.gpu.requests import shown
+from benchmarks.gpu.row import Figure
+from benchmarks.side_by_side import Line
+from bot.errors import PaintStopped, StopReason
+from bot.progress import Progress, Stage
+
+
+def from_line(line: Line) -> Figure:
+    """A line of the other benchmarks."""
+    plain = "" if line.plain == "–" else f"plain {line.plain}"
+    met = "" if line.met is None else ("met" if line.met else "missed")
+    goal = f"goal {line.goal} {met}".rstrip() if line.goal else ""
+    note = ", ".join(part for part in (plain, line.ratio, goal) if part)
+    return Figure(line.what, line.ours, note, wrong=line.fails)
+
+
+def exact(context: Context) -> Iterator[Figure]:
+    """Twice, after other models and adapters, and by another engine from files."""
+    yield from_line(engine.exact(context.bench, context.options))
+
+
+def in_a_new_process(context: Context) -> Iterator[Figure]:
+    """The same request in this process and in another."""
+    here = _digest(context)
+    there = engine.alone(_digest_alone, context.options)
+    same = here == there
+    yield Figure("byte-identical in a new process", "yes" if same else "no", wrong=not same)
+
+
+def _digest(context: Context) -> str:
+    request = context.bench.request(steps=2, model=KEYS[0])
+    image = context.bench.paint(request).images[0].image
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _digest_alone(options: argparse.Namespace) -> str:
+    with opened(options, KEYS) as context:
+        return _digest(context)
+
+
+def alike(context: Context) -> Iterator[Figure]:
+    """How far our image is from plain diffusers', both with our settings."""
+    yield from_line(engine.alike(context.bench, context.plain, context.steps))
+
+
+def cancel(context: Context) -> Iterator[Figure]:
+    """Steps begun after a stop, and the time from a stop until the device has nothing to do."""
+    bench = context.bench
+    yield from_line(engine.cancelled(bench))
+    bench.paint(bench.request(steps=2))
+    latencies = [_stopped(context, share) for share in (0.2, 0.5, 0.8)]
+    worst = max(latencies)
+    yield Figure(
+        "from a stop within a step to an idle device",
+        shown(worst),
+        f"the most of {len(latencies)}",
+        {"seconds": worst},
+    )
+
+
+def _stopped(context: Context, share: float) -> float:
+    """Seconds from a stop at `share` of a step until the device is idle."""
+    bench, stop = context.bench, threading.Event()
+    asked: list[float] = []
+    seen: list[float] = []
+    timers: list[threading.Timer] = []
+
+    def ask() -> None:
+        asked.append(time.perf_counter())
+        stop.set()
+
+    def report(progress: Progress) -> None:
+        if progress.stage is not Stage.PAINTING:
+            return
+        seen.append(time.perf_counter())
+        if len(seen) == 3:
+            timers.append(threading.Timer(share * (seen[-1] - seen[-2]), ask))
+            timers[0].start()
+
+    def check() -> None:
+        if stop.is_set():
+            raise PaintStopped(StopReason.CANCELLED)
+
+    request = bench.request(steps=20)
+    with suppress(PaintStopped):
+        bench.engine.paint(bench.order(request), report, check)
+    if context.cuda:
+        torch.cuda.synchronize()
+    idle = time.perf_counter()
+    for timer in timers:
+        timer.join()
+    if not asked or asked[0] > idle:
+        raise RuntimeError("the request was over before the stop")
+    return idle - asked[0]
+
+
+def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
+    """The hardest case of a small card under a cap, and plain diffusers under the same."""
+    for line in engine.under_a_cap(context.bench, gibibytes):
+        yield from_line(replace(line, must=context.cuda))
+
+
+def failed_capture(context: Context) -> Iterator[Figure]:
+    """A CUDA graph whose capture fails must leave the device usable, with the same bytes."""
+    before, said = _digest(context), ""
+    cuda: Any = torch.cuda
+    graph, stream = cuda.CUDAGraph(), cuda.Stream()
+    held: Any = torch.ones(8, device="cuda")
+    torch.cuda.synchronize()
+    try:
+        with torch.cuda.stream(stream):
+            graph.capture_begin()
+            try:
+                held.sum().item()  # waits for the device, which a capture forbids
+            finally:
+                graph.capture_end()
+    except RuntimeError as error:
+        said = str(error).strip().split("\n", 1)[0]
+    if not said:
+        raise RuntimeError("the capture was meant to fail and did not")
+    after = _digest(context)
+    yield Figure(
+        "after a failed capture, the same bytes",
+        "yes" if after == before else "no",
+        said[:120],
+        wrong=after != before,
+    )

@@ -1,0 +1,221 @@
+"""How long a request takes: each program, each candidate, each stage, and the gaps between."""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from io import BytesIO
+from typing import Any, cast
+
+import torch
+from PIL import ImageChops, ImageStat
+
+from benchmarks.baseline import torchs_defaults
+from benchmarks.gpu.context import Context
+from benchmarks.gpu.row import Figure, Skip
+from benchmarks.side_by_side import alternate, seconds
+from bot.engine.pixels import _processor
+
+
+def request(context: Context) -> Iterator[Figure]:
+    """Plain with torch's own settings, plain with ours, and our engine."""
+    bench, asked = context.bench, context.request
+    paint_plain = partial(bench.paint_plain, context.plain, asked)
+    pair = alternate(lambda: bench.paint(asked), paint_plain, context.repeat)
+    ours, plain = pair.seconds
+    context._plain_seconds = plain
+    yield Figure("plain diffusers, torch's own settings", shown(plain), "", {"seconds": plain})
+    ours_of_plain = context.median(paint_plain)
+    yield Figure(
+        "plain diffusers, our settings",
+        shown(ours_of_plain),
+        f"{ours_of_plain / plain:.3f}× plain",
+        {"seconds": ours_of_plain, "ratio": ours_of_plain / plain},
+    )
+    numbers = {"seconds": ours, "ratio": pair.ratio}
+    yield Figure("ours eager", shown(ours), f"{pair.ratio:.3f}× plain", numbers)
+
+
+def counts(context: Context, count: int) -> Iterator[Figure]:
+    """A request for `count` images, and what each of them takes."""
+    asked = context.bench.request(steps=context.steps, count=count)
+    taken = context.median(lambda: context.bench.paint(asked))
+    yield Figure(
+        f"ours, {count} × {asked.width}×{asked.height}, {asked.steps} steps",
+        shown(taken),
+        f"{shown(taken / count)} an image",
+        {"seconds": taken, "each": taken / count},
+    )
+
+
+def candidate(context: Context, name: str) -> Iterator[Figure]:
+    """One candidate against our engine as it is, alternately, and against plain diffusers."""
+    from benchmarks.gpu.candidates import CANDIDATES
+
+    chosen = next(each for each in CANDIDATES if each.name == name)
+    bench, asked = context.bench, context.request
+    eager = bench.paint(asked)
+    times: dict[str, list[float]] = {"eager": [], "candidate": []}
+    for _ in range(context.repeat):
+        times["eager"].append(seconds(lambda: bench.paint(asked)))
+        with chosen.apply(bench):
+            painting = bench.paint(asked)  # whatever it captures or builds first
+            times["candidate"].append(seconds(lambda: bench.paint(asked)))
+    if "compil" in name:
+        compiled_ran(painting)
+    after = bench.paint(asked)
+    ours, taken = (statistics.median(times[key]) for key in ("eager", "candidate"))
+    plain = context.plain_seconds()
+    yield Figure(
+        name,
+        shown(taken),
+        f"{taken / ours:.3f}× ours eager, {taken / plain:.3f}× plain",
+        {"seconds": taken, "eager": ours, "of_eager": taken / ours, "of_plain": taken / plain},
+    )
+    before, images = eager.images[0].image, painting.images[0].image
+    same = before.tobytes() == images.tobytes()
+    difference: Any = ImageChops.difference(before, images)
+    farthest = max(high for _, high in difference.getextrema())
+    mean = statistics.mean(ImageStat.Stat(difference).mean)
+    yield Figure(
+        f"{name}: same bytes as ours eager",
+        "yes" if same else "no",
+        f"farthest {farthest} of 255, mean {mean:.4f}",
+        {"same": same, "farthest": float(farthest), "mean": mean},
+        wrong=chosen.same_bits and not same,
+    )
+    restored = after.images[0].image.tobytes() == before.tobytes()
+    yield Figure(
+        f"{name}: ours eager has its bytes again afterwards",
+        "yes" if restored else "no",
+        wrong=not restored,
+    )
+
+
+def compiled(context: Context) -> Iterator[Figure]:
+    """Our engine with compiled code, in a process that has compiled it first."""
+    bench = context.bench
+    bench.paint(context.request)
+    waited = seconds(bench.painter._kernels.wait)
+    yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
+    compiled_ran(bench.paint(context.request))
+    taken = context.median(lambda: compiled_ran(bench.paint(context.request)))
+    plain = context.plain_seconds()
+    ratio = taken / plain
+    yield Figure(
+        "ours compiled", shown(taken), f"{ratio:.3f}× plain", {"seconds": taken, "ratio": ratio}
+    )
+
+
+def compiled_ran(painting: Any) -> None:
+    """Raise RuntimeError unless compiled code made the picture; eager's time stands for nothing."""
+    used = painting.recipe.environment["kernels"]
+    if used != "compiled":
+        raise RuntimeError(f"compiled code did not run: the recipe says {used!r}")
+
+
+def stages(context: Context) -> Iterator[Figure]:
+    """Seconds of each stage of a request, on the device's clock."""
+    bench = context.bench
+    bench.paint(context.request)
+    with _timed(context) as spans:
+        whole = seconds(lambda: spans["picture"].append(bench.paint(context.request)))
+    picture = spans.pop("picture")[0].images[0].image
+    for stage in ("text encoding", "UNet", "VAE decode"):
+        taken = [span() for span in spans[stage]]
+        yield Figure(
+            stage,
+            shown(sum(taken)),
+            f"{len(taken)} × {shown(sum(taken) / len(taken))}, {sum(taken) / whole:.1%}",
+            {"seconds": sum(taken), "share": sum(taken) / whole},
+        )
+    yield Figure("the whole request", shown(whole), "", {"seconds": whole})
+    pixels = torch.rand(1, 3, picture.height, picture.width, device=bench.device)
+    processor = _processor(bench.resident.family)
+    with torch.inference_mode():
+        post = context.median(lambda: processor.postprocess(pixels, output_type="pil"))
+    yield Figure("postprocess", shown(post), f"{post / whole:.1%}", {"seconds": post})
+    png = context.median(lambda: picture.save(BytesIO(), "PNG", compress_level=6))
+    yield Figure("PNG at level 6", shown(png), f"{png / whole:.1%}", {"seconds": png})
+
+
+@contextmanager
+def _timed(context: Context) -> Iterator[defaultdict[str, list[Any]]]:
+    """Meanwhile, collect what computes the seconds of each call of a network."""
+    resident, spans = context.bench.resident, defaultdict[str, list[Any]](list)
+    timed = {"UNet": [resident.denoiser], "VAE decode": [resident.vae.decoder]}
+    timed["text encoding"] = [resident.network(name) for name in resident.family.text_encoders]
+    with ExitStack() as hooks:
+        for stage, modules in timed.items():
+            for module in modules:
+                begun: list[Callable[[], float]] = []
+
+                def before(*_: Any, begun: list[Any] = begun) -> None:
+                    begun.append(_mark(context))
+
+                def after(*_: Any, begun: list[Any] = begun, stage: str = stage) -> None:
+                    spans[stage].append(partial(_between, begun.pop(), _mark(context)))
+
+                hooks.callback(module.register_forward_pre_hook(before).remove)
+                hooks.callback(module.register_forward_hook(after).remove)
+        yield spans
+
+
+def _mark(context: Context) -> Any:
+    """Now: on CUDA, when the device gets here."""
+    if not context.cuda:
+        return time.perf_counter()
+    event = cast("Any", torch.cuda).Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def _between(before: Any, after: Any) -> float:
+    if isinstance(before, float):
+        return float(after - before)
+    return float(before.elapsed_time(after)) / 1000
+
+
+def gaps(context: Context) -> Iterator[Figure]:
+    """The share of the time from the first to the last kernel of a step in which none runs."""
+    from torch._C._autograd import DeviceType
+    from torch.profiler import ProfilerActivity, profile
+
+    asked = context.bench.request(steps=4)
+    for name, work in (
+        ("ours eager", lambda: context.bench.paint(asked)),
+        ("plain", lambda: context.bench.paint_plain(context.plain, asked)),
+    ):
+        with torchs_defaults() if name == "plain" else ExitStack():
+            work()
+            with profile(activities=[ProfilerActivity.CUDA]) as trace:
+                seconds(work)
+        spans = [
+            (event.time_range.start, event.time_range.end)
+            for event in trace.events() or ()
+            if event.device_type == DeviceType.CUDA
+        ]
+        if not spans:
+            raise Skip("the profiler saw no kernel; CUPTI may be closed to this user")
+        share = idle(spans)
+        yield Figure(
+            f"{name}: device idle between kernels, 4 steps",
+            f"{share:.1%}",
+            f"{len(spans)} kernels and copies",
+            {"share": share},
+        )
+
+
+def idle(spans: list[tuple[float, float]]) -> float:
+    """The share of the time from the first to the last in which nothing ran."""
+    first, reached, busy = min(spans)[0], min(spans)[0], 0.0
+    for begin, end in sorted(spans):
+        busy += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return 1 - busy / (reached - first) if reached > first else 0.0
+
+
+def shown(value: float) -> str:
+    return f"{value:.3f} s" if value >= 1 else f"{1000 * value:.1f} ms"

@@ -1,0 +1,150 @@
+"""Rows of `benchmarks.gpu` for real, and what they are compared with."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import baseline, side_by_side
+from benchmarks.gpu import requests, wheels
+from bot.engine import environment, kernels
+
+
+def test_plain_is_measured_with_torchs_own_settings() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "from benchmarks.baseline import *; print(numerics()==TORCHS_OWN)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "True", "torch's own settings are others now"
+    environment.settle()
+    ours = baseline.numerics()
+    assert ours != baseline.TORCHS_OWN
+    seen: dict[str, list[baseline.Numerics]] = {"ours": [], "plain": []}
+    side_by_side.alternate(
+        lambda: seen["ours"].append(baseline.numerics()),
+        lambda: seen["plain"].append(baseline.numerics()),
+        1,
+    )
+    assert seen == {"ours": [ours] * 2, "plain": [baseline.TORCHS_OWN] * 2}
+    with pytest.raises(ZeroDivisionError), baseline.torchs_defaults():
+        _ = 1 / 0
+    assert baseline.numerics() == ours
+
+
+def test_an_older_torch_compiles_as_many_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch 2.11 has no `recompile_limit` in `torch.compile`, only one for the process."""
+    newer, limits = torch.compile, []
+
+    def older(
+        model: Any, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any
+    ) -> Any:
+        return newer(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend)
+
+    class Own(torch.nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(8, 8)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return super().forward(given)
+
+    monkeypatch.setattr(torch, "compile", older)
+    shapes = [kernels.Shape(1, 77, 8 * n, 8) for n in range(1, 13)]
+    module, made = Own(), kernels.Kernels("eager")
+
+    def run(code: Any, shape: kernels.Shape) -> None:
+        limits.append(torch._dynamo.config.recompile_limit)
+        code(torch.zeros(shape.width, 8))
+
+    made.prepare(module, shapes, run)
+    made.wait()
+    choice = made.choose(module, None)
+    with torch.inference_mode():
+        for shape in shapes:
+            choice.of(shape)(torch.zeros(shape.width, 8))
+            assert choice.used == "compiled"
+    assert set(limits) == {kernels.SHAPES_MAX}
+    assert torch._dynamo.config.recompile_limit != kernels.SHAPES_MAX
+
+
+def test_eager_pictures_do_not_count_as_compiled() -> None:
+    def painting(used: str) -> Any:
+        return SimpleNamespace(recipe=SimpleNamespace(environment={"kernels": used}))
+
+    requests.compiled_ran(painting("compiled"))
+    with pytest.raises(RuntimeError, match="compiled code did not run"):
+        requests.compiled_ran(painting("eager"))
+
+
+def test_gaps_are_what_no_kernel_fills() -> None:
+    assert requests.idle([(0, 4), (2, 6), (8, 10)]) == pytest.approx(0.2)
+    assert requests.idle([(0, 10), (1, 2)]) == 0
+
+
+BLOCKED = """
+import sys
+from importlib.metadata import packages_distributions
+from benchmarks.gpu import wheels
+from types import ModuleType
+allowed = wheels.with_dependencies(wheels.PRESENT) | set(sys.argv[1].split(","))
+owners = packages_distributions()
+class Bare:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        owning = [wheels.canonical(owner) for owner in owners.get(top, ())]
+        if owning and not allowed.intersection(owning):
+            raise ModuleNotFoundError(f"{name} is not on the bare machine", name=name)
+sys.meta_path.insert(0, Bare())
+exec(wheels.IMPORTS)
+assert "discord" not in sys.modules
+"""
+
+
+def test_the_carried_packages_are_enough_and_none_is_the_bots() -> None:
+    """On a machine that has torch, transformers, peft and accelerate."""
+    carried = wheels.missing(wheels.imported())
+    assert {"diffusers", "pydantic", "pydantic-core"} <= carried.keys()
+    assert not {"discord-py", "torch", "transformers"} & carried.keys()
+
+    def bare(names: set[str]) -> int:
+        command = [sys.executable, "-c", BLOCKED, ",".join(names)]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    assert bare(set(carried)) == 0
+    assert bare(carried.keys() - {"pydantic"}) != 0
+
+
+def test_too_many_wheels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.whl").write_bytes(bytes(11))
+    assert wheels.check(tmp_path, 11) == 11
+    with pytest.raises(ValueError, match="of wheels; at most"):
+        wheels.check(tmp_path, 10)
+
+
+def test_a_few_rows_for_real(tmp_path: Path) -> None:
+    pytest.importorskip("benchmarks.gpu.candidates")
+    rows = ["stages", "gaps", "cancel", "failed capture"]
+    command = [sys.executable, "-m", "benchmarks.gpu", "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--only", *rows],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["rows"]
+    states = {name: (row["state"], row["said"]) for name, row in found.items()}
+    assert states == {
+        "stages": ("done", ""),
+        "gaps": ("skipped", "needs CUDA"),
+        "cancel": ("done", ""),
+        "failed capture": ("skipped", "needs CUDA"),
+    }, done.stderr
+    assert done.returncode == 0
+    assert "| stages | UNet |" in done.stdout
+    assert (tmp_path / "gpu.md").read_text(encoding="utf-8") in done.stdout

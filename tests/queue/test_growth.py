@@ -1,0 +1,112 @@
+"""However many jobs wait, what a request does to the queue costs about the same.
+
+Counted in the instructions that Python executes, not in seconds: they are always the same. To
+forecast all places is not part of it, as that is done once for many requests.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any, cast
+
+import pytest
+
+from bot.queue import JobQueue, Lane
+from bot.queue.policy import Line
+from bot.store import Store
+from tests.store.factories import any_job, request
+
+SIZES = (100, 1_000, 10_000)
+PEOPLE = 50
+
+Ask = Callable[[JobQueue, int], object]
+
+
+def queue_with(jobs: int) -> JobQueue:
+    queue = JobQueue(cast("Store", None), [Lane(loaded=lambda: "m3")])
+    for number in range(jobs):
+        enter(queue, number)
+    return queue
+
+
+def enter(queue: JobQueue, number: int, **fields: Any) -> str:
+    job_id = f"job{number}"
+    asked = request(model=f"m{number % 7}")
+    values = {"user_id": number % PEOPLE, "guild_id": number % 3, "started_at": None, **fields}
+    job = any_job(asked, id=job_id, **values)
+    queue._held[job_id] = queue._waiting(job, number)
+    queue.release(job_id)
+    return job_id
+
+
+def instructions(work: Callable[[], object]) -> int:
+    """How many `work` executes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def comes(queue: JobQueue, jobs: int) -> None:
+    waiting = queue._waiting(any_job(id="new", user_id=PEOPLE + 1), jobs)
+    queue._held["new"] = waiting
+    queue._line.ahead(waiting, queue._held.values())
+    queue.release("new")
+
+
+def comes_again(queue: JobQueue, jobs: int) -> None:
+    """Of someone who waits already."""
+    waiting = queue._waiting(any_job(id="new", user_id=jobs // 2 % PEOPLE), jobs)
+    queue._line.add(waiting)
+
+
+def leaves(queue: JobQueue, jobs: int) -> None:
+    queue.leave(f"job{jobs // 2}")
+    queue.leave(f"job{jobs - 1}")
+
+
+def is_next(queue: JobQueue, _: int) -> None:
+    choice = queue._choose(queue.lanes)
+    assert choice is not None
+    queue._line.take(choice, 1.0)
+
+
+def is_asked_for(queue: JobQueue, jobs: int) -> None:
+    assert len(queue) == jobs
+    assert f"job{jobs - 1}" in queue
+    assert queue.running == ()
+
+
+@pytest.mark.parametrize("ask", [comes, comes_again, leaves, is_next, is_asked_for])
+def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
+    found = []
+    for size in SIZES:
+        queue = queue_with(size)
+        found.append(instructions(partial(ask, queue, size)))
+    assert found[0] > 0
+    assert all(
+        steps <= found[0] * (math.log(size) / math.log(SIZES[0]))
+        for size, steps in zip(SIZES, found, strict=True)
+    ), found
+
+
+def test_going_through_the_queue_would_be_noticed() -> None:
+    found = [instructions(partial(look_through, queue_with(size)._line)) for size in SIZES]
+    assert found[-1] > 10 * found[0]
+
+
+def look_through(line: Line) -> None:
+    assert not any(job.id == "none of them" for job in line)
