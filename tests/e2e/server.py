@@ -14,6 +14,8 @@ from tests.e2e.processes import Process, start
 class Server:
     """Use as `async with Server(home) as server`; `client` calls it from this machine."""
 
+    program = ROOT / "main.py"
+
     def __init__(self, home: Home, *arguments: str, **settings: str) -> None:
         self.home = home
         self.port = free_port()
@@ -45,7 +47,7 @@ class Server:
         with self.log_file.open("ab") as log:
             self._process = await start(
                 [
-                    *(sys.executable, str(ROOT / "main.py"), "serve"),
+                    *(sys.executable, str(self.program), "serve"),
                     *("--port", str(self.port), *self._arguments),
                 ],
                 cwd=self.home.folder,
