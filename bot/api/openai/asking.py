@@ -9,8 +9,8 @@ from bot.api.openai.bodies import COMPRESSION_MAX, PARTIAL_MAX, Edit, Format, Op
 from bot.api.original.bodies import SHA256_DIGITS, picture
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import Draft, default_model, find_model
-from bot.request.pictures import within
+from bot.request import Draft, Picture, default_model, find_model
+from bot.request.pictures import size_like, within
 from bot.request.presets import presets_of
 from bot.request.syntax import AdapterAsk
 from catalog import Catalog, ModelEntry
@@ -19,16 +19,18 @@ OPENAI_MODEL: Final = re.compile(r"(dall-e|gpt-image|chatgpt-image)-[a-z0-9.-]+"
 """Sent by clients that cannot be set to another."""
 DALL_E: Final = "dall-e"
 """Models whose images came as links if nothing else was asked for."""
-OPENAI_SIZES: Final = {
-    "256x256": "1:1",
-    "512x512": "1:1",
-    "1024x1024": "1:1",
-    "1536x1024": "3:2",
-    "1024x1536": "2:3",
-    "1792x1024": "7:4",
-    "1024x1792": "4:7",
-}
-"""Those that clients offer, whatever the model can do; with their ratios."""
+OPENAI_SIZES: Final = frozenset(
+    {
+        "256x256",
+        "512x512",
+        "1024x1024",
+        "1536x1024",
+        "1024x1536",
+        "1792x1024",
+        "1024x1792",
+    }
+)
+"""Those that clients offer, whatever the model can do."""
 MORE_STEPS: Final = {"high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": 2.0}
 """How many times the default steps. Not a second pass: that would change the size."""
 HIGH_FIDELITY: Final = 0.4
@@ -153,17 +155,16 @@ def _size(body: Options, model: ModelEntry, notes: list[Notice]) -> str | None:
     size = (body.size or "").strip().lower()
     if size in ("", "auto"):
         return None
-    ratio = OPENAI_SIZES.get(size)
-    if ratio is None or _can_do(size, model):
+    if size not in OPENAI_SIZES:
         return size
-    notes.append(Notice("api.openai.size", {"value": size}))
-    return ratio
-
-
-def _can_do(size: str, model: ModelEntry) -> bool:
     width, height = map(int, size.split("x"))
-    within_sides = model.min_side <= min(width, height) <= max(width, height) <= model.max_side
-    return within_sides and width * height <= model.max_pixels
+    sides = model.min_side <= min(width, height) <= max(width, height) <= model.max_side
+    if sides and width * height <= model.max_pixels:
+        return size
+    width, height = size_like(Picture("", width, height), model)
+    own = f"{width}x{height}"
+    notes.append(Notice("api.openai.size", {"value": size, "own": own}))
+    return own
 
 
 def _strength(body: Edit) -> float | None:
