@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from bot import __version__
 from bot.api import openai, original
+from bot.api.ending import Ending
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
 from bot.api.parts import Parts
@@ -59,7 +60,7 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
             expose_headers=["X-Generation-Metadata", "Retry-After", "Content-Disposition"],
         )
     hosts = (*settings.api_hosts, settings.api_host)
-    return Guard(
+    guarded = Guard(
         app,
         texts=texts,
         refusals=refusals,
@@ -67,6 +68,7 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         hosts=hosts,
         origins=settings.api_origins,
     )
+    return Ending(guarded, texts=texts, refusals=refusals)
 
 
 def _answer_errors(app: FastAPI, parts: Parts, refusals: Refusals) -> None:

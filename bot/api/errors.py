@@ -54,6 +54,10 @@ class TooManyCalls(CallError):
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
+class ServerEnds(CallError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is answered to a call that cannot be served.

@@ -1,4 +1,4 @@
-"""OpenAI's images interface, for clients that were written for it. See docs/api.md, "OpenAI"."""
+"""OpenAI's images interface, for clients that were written for it. See docs/openai.md."""
 
 from bot.api.openai.refusing import FORM
 from bot.api.openai.routes import routes

@@ -57,7 +57,7 @@ class TestEdits:
 
     async def test_the_synchronous_client(self, sync_client: openai.OpenAI) -> None:
         answer = await asyncio.to_thread(
-            sync_client.images.edit, image=picture(), size="64x64", **SMALL
+            lambda: sync_client.images.edit(image=picture(), size="64x64", **SMALL)
         )
         [data] = files_of(answer)
         assert opened(data).size == (64, 64)
@@ -66,7 +66,7 @@ class TestEdits:
         ("given", "param", "said"),
         [
             ({"mask": picture()}, "mask", "isn't possible yet"),
-            ({"image": [picture(), picture()]}, "image", "2 images"),
+            ({"image": [picture(), picture()]}, "image", "one image, not 2"),
             ({"markup": picture()}, "markup", "no file called markup"),
             ({"image": b"nothing"}, "image", "can't read that"),
             ({"extra_body": {"foo": "1"}}, "foo", "no field called foo"),
