@@ -1,5 +1,6 @@
 """Refusals: what a call that is not served is answered, in the form that its interface has."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,13 @@ class Form:
     status: Callable[[Answer], int] = lambda answer: answer.status
 
 
+class _Repeating(JSONResponse):
+    """JSON that repeats what a caller sent, which may hold half a character (a lone surrogate)."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+
+
 class Refusals:
     """Finds the form by the path, which is known even where there is no route for it."""
 
@@ -36,7 +44,7 @@ class Refusals:
 
     def response(self, request: Request, answer: Answer) -> JSONResponse:
         form = self._form(request)
-        return JSONResponse(dict(form.body(answer)), form.status(answer), answer.headers)
+        return _Repeating(dict(form.body(answer)), form.status(answer), answer.headers)
 
     def _form(self, request: Request) -> Form:
         path = request.scope["path"]

@@ -92,13 +92,19 @@ class ImageRef(BaseModel):
     file_id: str | None = None
 
 
+def _one_or_more(schema: dict[str, Any]) -> None:
+    items = {"type": "string"}
+    schema.pop("type")
+    schema |= {"anyOf": [items, {"type": "array", "items": schema.pop("items") and items}]}
+
+
 class Edit(Options):
     """What to make of an image. `image` is OpenAI's field in forms, and `images` the one in JSON.
 
     In JSON, `image` is text as for `reference`.
     """
 
-    image: list[bytes | str] = Field(default=[], json_schema_extra={"items": {"type": "string"}})
+    image: list[bytes | str] = Field(default=[], json_schema_extra=_one_or_more)
     images: list[ImageRef] = []
     mask: Any = Field(default=None, description="Refused: there is no inpainting yet.")
     input_fidelity: Literal["low", "high"] | None = Field(

@@ -1,6 +1,7 @@
 """Routes of OpenAI's interface. A call waits until its images are there."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final, cast
 
@@ -120,12 +121,22 @@ def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 def _either_body() -> dict[str, Any]:
     schema = Edit.model_json_schema()
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {kind: {"schema": schema} for kind in (FORM, JSON)},
-        }
-    }
+    parts = schema.pop("$defs")
+    content = {kind: {"schema": _inlined(schema, parts)} for kind in (FORM, JSON)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """A JSON Schema that stands for itself: its references would lead out of the document."""
+    match schema:
+        case {"$ref": str(name)}:
+            return _inlined(parts[name.rpartition("/")[2]], parts)
+        case dict():
+            return {key: _inlined(value, parts) for key, value in schema.items()}
+        case list():
+            return [_inlined(value, parts) for value in schema]
+        case _:
+            return schema
 
 
 def _model(entry: ModelEntry) -> Model:
