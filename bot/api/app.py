@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -12,11 +13,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.api import original
+from bot.api import openai, original
+from bot.api.ending import Ending
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
-from bot.api.original.bodies import NAMES
 from bot.api.parts import Parts
+from bot.api.refusals import Refusals
 from bot.errors import ImagenError
 from bot.settings import Settings
 from bot.texts.language import Texts
@@ -45,8 +47,10 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         redoc_url=None,
         max_body_size=BODY_MAX,
     )
-    app.include_router(original.routes(parts))
-    _answer_errors(app, parts)
+    for interface in (original, openai):
+        app.include_router(interface.routes(parts))
+    refusals = Refusals((original.FORM, openai.FORM))
+    _answer_errors(app, parts, refusals)
     if settings.api_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -56,40 +60,49 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
             expose_headers=["X-Generation-Metadata", "Retry-After", "Content-Disposition"],
         )
     hosts = (*settings.api_hosts, settings.api_host)
-    return Guard(app, texts=texts, body_max=BODY_MAX, hosts=hosts, origins=settings.api_origins)
+    guarded = Guard(
+        app,
+        texts=texts,
+        refusals=refusals,
+        body_max=BODY_MAX,
+        hosts=hosts,
+        origins=settings.api_origins,
+    )
+    return Ending(guarded, texts=texts, refusals=refusals)
 
 
-def _answer_errors(app: FastAPI, parts: Parts) -> None:
+def _answer_errors(app: FastAPI, parts: Parts, refusals: Refusals) -> None:
     def on(error: type[Exception]) -> Callable[[Any], Any]:
         return app.exception_handler(error)
 
+    def refused(request: Request, error: ImagenError) -> JSONResponse:
+        answer = answer_to(error, parts.speaker(request), refusals.names(request))
+        return refusals.response(request, answer)
+
     @on(ImagenError)
     async def own(request: Request, error: ImagenError) -> JSONResponse:
-        return _problem(answer_to(error, parts.speaker(request), NAMES))
+        return refused(request, error)
 
     @on(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        say = parts.speaker(request)
         if isinstance(error.body, bytes):  # as it was not declared to be JSON
-            return _problem(answer_to(WrongMediaType("api.http.kind"), say))
-        return _problem(wrong_field(error.errors()[0], say))
+            return refused(request, WrongMediaType("api.http.kind"))
+        answer = wrong_field(error.errors()[0], parts.speaker(request))
+        return refusals.response(request, answer)
 
     @on(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        say = parts.speaker(request)
         if isinstance(error.__cause__, ImagenError):  # raised while FastAPI read the body
-            return _problem(answer_to(error.__cause__, say, NAMES))
+            return refused(request, error.__cause__)
         code = SENTENCES.get(error.status_code)
-        detail = say(code) if code else str(error.detail)
-        body = {"detail": detail, "code": code or f"http.{error.status_code}"}
-        return JSONResponse(body, error.status_code, dict(error.headers or {}))
+        detail = parts.speaker(request)(code) if code else str(error.detail)
+        code = code or f"http.{error.status_code}"
+        answer = Answer(HTTPStatus(error.status_code), code, detail, {})
+        response = refusals.response(request, answer)
+        response.headers.update(error.headers or {})
+        return response
 
     @on(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it again, and the server logs it.
-        return _problem(answer_to(ImagenError(), parts.speaker(request)))
-
-
-def _problem(answer: Answer) -> JSONResponse:
-    body = {"detail": answer.detail, "code": answer.code, **answer.params}
-    return JSONResponse(body, answer.status, answer.headers)
+        return refused(request, ImagenError())

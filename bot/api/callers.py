@@ -27,13 +27,15 @@ class Callers:
         self._spent: dict[str, tuple[float, float]] = {}
 
     async def of(self, request: Request) -> ApiKey:
-        """Raises NoValidKey."""
-        if (secret := presented(request)) is not None:
-            if (key := await self._store.api_keys.find(secret)) is None:
-                raise NoValidKey("api.key.invalid")
+        """Raises NoValidKey.
+
+        Where no key is needed, any is as good as none: clients of OpenAI cannot do without one.
+        """
+        secret = presented(request)
+        if secret is not None and (key := await self._store.api_keys.find(secret)) is not None:
             return key
         if await self._store.api_keys.needed() or not is_local(request):
-            raise NoValidKey("api.key.missing")
+            raise NoValidKey("api.key.missing" if secret is None else "api.key.invalid")
         return LOCAL
 
     def count(self, caller: ApiKey) -> None:

@@ -138,8 +138,8 @@ class Desk:
                 feed.end()
             yield job, feed
 
-    async def wait(self, caller: ApiKey, job_id: str, seconds: float) -> Job:
-        """Wait for the job's end, at most so long; returns the job as it is then."""
+    async def wait(self, caller: ApiKey, job_id: str, seconds: float | None = None) -> Job:
+        """Wait for the job's end, at most so long if that is said; returns it as it is then."""
         async with self.following(caller, job_id) as (job, feed):
             try:
                 async with asyncio.timeout(seconds):

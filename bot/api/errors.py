@@ -54,6 +54,10 @@ class TooManyCalls(CallError):
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
+class ServerEnds(CallError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is answered to a call that cannot be served.
@@ -155,11 +159,16 @@ def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
     """The answer to a body or parameter that has the wrong form. problem: from pydantic."""
     path = [str(part) for part in problem["loc"][1:]] or ["body"]
     field, kind, value = ".".join(path), str(problem["type"]), problem.get("input")
+    params: dict[str, Any]
     match kind:
         case "missing":
             code, params = "api.field.missing", {"field": field}
         case "extra_forbidden":
             code, params = "api.field.unknown", {"field": field}
+        case "literal_error":
+            allowed = str(problem["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+            code = "api.field.choice"
+            params = {"field": field, "value": _short(value), "allowed": allowed.split(", ")}
         case _:
             expected = say(EXPECTED.get(kind.split("_")[0], "api.expected.any"))
             code = "api.field.wrong"

@@ -5,12 +5,12 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.api.callers import is_loopback
 from bot.api.errors import BodyTooLarge, CallError, Forbidden, answer_to
 from bot.api.languages import speaker_for
+from bot.api.refusals import Refusals
 from bot.texts.language import Texts
 
 
@@ -31,12 +31,14 @@ class Guard:
         app: ASGIApp,
         *,
         texts: Texts,
+        refusals: Refusals,
         body_max: int,
         hosts: Collection[str],
         origins: Collection[str],
     ) -> None:
         self._app = app
         self._texts = texts
+        self._refusals = refusals
         self._body_max = body_max
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origins)
@@ -47,8 +49,7 @@ class Guard:
             error = self._refusal(request)
             if error is not None:
                 answer = answer_to(error, speaker_for(self._texts, request))
-                body = {"detail": answer.detail, "code": answer.code}
-                await JSONResponse(body, answer.status)(scope, receive, send)
+                await self._refusals.response(request, answer)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
