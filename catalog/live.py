@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Never
 
@@ -29,7 +30,7 @@ _READ = (".safetensors", *SUFFIXES, *BESIDE_CHECKPOINTS)
 class LiveCatalog:
     """Holds the last good `Catalog` and swaps in a new one when the files change.
 
-    `current` may be read from any thread; only one thread at a time may call `refresh`.
+    Any thread may read `current` and call `refresh`.
     """
 
     def __init__(self, catalog_dir: Path, models_dir: Path, demos: Demos = "hidden") -> None:
@@ -39,6 +40,7 @@ class LiveCatalog:
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
         self._headers = HeaderCache()
+        self._refreshing = threading.Lock()
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
         self._current = self._read()
@@ -55,6 +57,10 @@ class LiveCatalog:
         If the catalog cannot be read, or offers no model any more, that is logged once and the last
         good one stays in use.
         """
+        with self._refreshing:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
         # Taken before reading, so that a change made meanwhile is noticed next time.
         seen = self._stamps(), self._changed()
         if seen == self._seen:
