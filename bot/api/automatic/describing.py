@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot import __version__
 from bot.api.automatic.bodies import Img2Img, Txt2Img
 from bot.api.describing import eta, share
-from bot.files.metadata import infotext, parse_infotext
+from bot.files.metadata import IMAGEN, PngMetadata, infotext, parse_infotext
 from bot.progress import Progress, Stage
 from bot.store import ImageRecord, Job
 
@@ -136,15 +136,19 @@ def _progress(
     }
 
 
-def png_info(text: str | None) -> dict[str, Any]:
-    """The answer to `POST /png-info`. text: the chunk `parameters` of the PNG."""
-    if text is None:
-        return {"info": "", "items": {}, "parameters": {}}
+def png_info(metadata: PngMetadata) -> dict[str, Any]:
+    """The answer to `POST /png-info`."""
+    items = {}
+    if metadata.recipe is not None:
+        data = {"seed": metadata.seed, "recipe": metadata.recipe.to_dict()}
+        items[IMAGEN] = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    if (text := metadata.parameters) is None:
+        return {"info": "", "items": items, "parameters": {}}
     read = parse_infotext(text)
     found = {"Prompt": read.prompt, "Negative prompt": read.negative, **read.settings}
     if "x" in (size := read.settings.get("Size", "")):
         found["Size-1"], _, found["Size-2"] = size.partition("x")
-    return {"info": text, "items": {}, "parameters": found}
+    return {"info": text, "items": items, "parameters": found}
 
 
 def memory(total: int, used: int, gpu: Mapping[str, int]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bot.api.automatic.samplers import listed_samplers, listed_schedulers
 from bot.api.desk import Desk
 from bot.api.parts import Parts
 from bot.engine.ram import usable_ram
-from bot.errors import InvalidRequest
+from bot.errors import Refused
 from bot.progress import Stage
 from bot.store import ApiKey, Job
 
@@ -71,7 +71,7 @@ def routes(parts: Parts) -> APIRouter:
         caller = await callers.of(request)
         for job in _current_first(desk, caller)[:1]:
             if job.request.count > 1:
-                raise InvalidRequest("skip", "api.automatic.skip", count=job.request.count)
+                raise Refused("api.automatic.skip")
             await desk.cancel(caller, job.id)
 
     @router.get("/options")

@@ -29,7 +29,7 @@ from bot.errors import InvalidRequest, JobFailed
 from bot.files.inputs import check_file
 from bot.files.metadata import read_png
 from bot.progress import Notice
-from bot.store import ApiKey, JobState
+from bot.store import JobState
 
 RESAMPLING_MAX: Final = 2
 """Images that are resampled at once: each takes up to 200 MB."""
@@ -91,7 +91,7 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)
     async def extra_single_image(request: Request, body: Extras) -> dict[str, str]:
         """Enlarge an image by resampling."""
-        counted(await callers.of(request))
+        callers.count(await callers.of(request))
         data = decoded("image", body.image)
         async with resampling:
             png = await asyncio.to_thread(enlarged, data, body)
@@ -100,16 +100,13 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/png-info", response_model=Read, responses=REFUSALS)
     async def png_info(request: Request, body: PngInfo) -> dict[str, Any]:
         """What a PNG says about how it was generated."""
-        counted(await callers.of(request))
+        callers.count(await callers.of(request))
         data = decoded("image", body.image)
         try:
             read = await asyncio.to_thread(read_png, data)
         except ValueError:
             raise InvalidRequest("image", "api.automatic.png") from None
-        return describing.png_info(read.parameters)
-
-    def counted(caller: ApiKey) -> None:
-        callers.count(caller)
+        return describing.png_info(read)
 
     def decoded(field: str, text: str) -> bytes:
         """Raises InvalidRequest."""
