@@ -21,26 +21,31 @@ class KnownWeights:
         rows = await self._database.rows(
             "SELECT json_extract(recipe, '$.checkpoint') AS checkpoint,"
             " json_extract(recipe, '$.adapters') AS adapters FROM"
-            " (SELECT recipe FROM jobs WHERE recipe IS NOT NULL AND json_valid(recipe)"
-            " ORDER BY rowid DESC LIMIT ?)",
+            " (SELECT recipe FROM jobs WHERE state IN ('done', 'delivered')"
+            " AND started_at IS NOT NULL ORDER BY started_at DESC LIMIT ?)"
+            " WHERE json_valid(recipe)",
             (RECENT,),
         )
         known: dict[str, Weights] = {}
         for row in reversed(rows):
-            used = (row["checkpoint"], *_items(row["adapters"]))
+            adapters = _parsed(row["adapters"])
+            used = [_parsed(row["checkpoint"]), *(adapters if isinstance(adapters, list) else ())]
             for weights in filter(None, map(_weights, used)):
                 known[weights.name] = weights
         return known
 
 
-def _items(text: str | None) -> list[str]:
-    found = json.loads(text or "[]")
-    return [json.dumps(item) for item in found] if isinstance(found, list) else []
-
-
-def _weights(text: str | None) -> Weights | None:
-    """None for what is no longer readable: the hash is unknown then."""
+def _parsed(value: object) -> object:
+    """What SQLite gives for an object or a list in JSON; None for anything else."""
     try:
-        return Weights(**json.loads(text or "{}"))
+        return json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _weights(data: object) -> Weights | None:
+    """None for what can no longer be read: the hash is unknown then."""
+    try:
+        return Weights(**data) if isinstance(data, dict) else None
     except TypeError:
         return None

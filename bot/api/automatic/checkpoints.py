@@ -27,13 +27,17 @@ def title(entry: ModelEntry, known: Known) -> str:
 
 
 def named(text: str, catalog: Catalog, known: Known, *, nsfw: bool) -> str:
-    """What to look up for a title, name, file name or hash: the key if a hash is meant."""
+    """What to look up for a title, name, file name or hash: the key where only we can tell."""
+    if catalog.models_called(text):
+        return text
     wanted = text.strip().casefold()
-    if len(wanted) >= _HASH_MIN and set(wanted) <= _HASH_DIGITS and not catalog.models_called(text):
-        for entry in catalog.offered_models(nsfw=nsfw):
-            weights = known.get(entry.key)
-            if weights and weights.sha256.startswith(wanted):
-                return entry.key
+    hashed = len(wanted) >= _HASH_MIN and set(wanted) <= _HASH_DIGITS
+    for entry in catalog.offered_models(nsfw=nsfw):
+        weights = known.get(entry.key)
+        if hashed and weights and weights.sha256.startswith(wanted):
+            return entry.key
+        if wanted == _file(entry).casefold():
+            return entry.key
     return text
 
 
