@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,13 +14,12 @@ import webuiapi
 from PIL import Image
 
 from bot.files.metadata import read_png
+from tests.e2e.automatic import QUICK, called, sent, told, until_running
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Home, call
 from tests.e2e.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-QUICK: dict[str, Any] = {"prompt": CANARY, "steps": 2, "width": 64, "height": 64}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -37,29 +37,6 @@ async def server(
 async def api(server: Server, monkeypatch: pytest.MonkeyPatch) -> webuiapi.WebUIApi:
     monkeypatch.setenv("NO_PROXY", "*")
     return await asyncio.to_thread(webuiapi.WebUIApi, port=server.port)
-
-
-async def called(method: Any, *arguments: Any, **fields: Any) -> Any:
-    """`webuiapi` blocks."""
-    return await asyncio.to_thread(method, *arguments, **fields)
-
-
-def sent(result: Any) -> list[bytes]:
-    """The files of a result."""
-    return [base64.b64decode(image) for image in result.json["images"]]
-
-
-async def told(server: Server, method: str, address: str, **options: Any) -> tuple[int, Any]:
-    answer = await server.client.request(method, f"/sdapi/v1/{address}", **options)
-    return answer.status_code, answer.json()
-
-
-async def until_running(api: webuiapi.WebUIApi) -> dict[str, Any]:
-    """The first progress that has a step."""
-    while True:
-        progress = dict(await called(api.get_progress))
-        if progress["state"]["sampling_step"]:
-            return progress
 
 
 class TestTxt2Img:
@@ -176,6 +153,24 @@ class TestTxt2Img:
         assert list(body) == ["error", "detail", "body", "errors"]
         assert said in body["detail"]
 
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            ({"\ud800": 1}, 422),
+            ({"override_settings": {"\ud800": 1}}, 200),
+            ({"script_args": ["\ud800"]}, 200),
+            ({"sampler_name": "\ud800"}, 404),
+            ({"override_settings": {"sd_model_checkpoint": "\ud800"}}, 400),
+        ],
+    )
+    async def test_half_a_character_is_answered(
+        self, server: Server, fields: dict[str, Any], expected: int
+    ) -> None:
+        text = json.dumps({**QUICK, **fields})
+        headers = {"Content-Type": "application/json"}
+        status, _ = await told(server, "POST", "txt2img", content=text, headers=headers)
+        assert status == expected
+
     async def test_a_wrong_type_is_named_as_fastapi_does(self, server: Server) -> None:
         status, body = await told(server, "POST", "txt2img", json={**QUICK, "steps": "many"})
         assert (status, body["detail"][0]["loc"]) == (422, ["body", "steps"])
@@ -265,76 +260,6 @@ class TestProgress:
         await painting
 
 
-class TestCheckpoints:
-    async def test_each_name_of_a_checkpoint_is_understood(
-        self, server: Server, api: webuiapi.WebUIApi
-    ) -> None:
-        body = {**QUICK, "steps": 10}
-        await called(api.txt2img, **body, override_settings={"sd_model_checkpoint": "second"})
-        [listed] = [m for m in await called(api.get_sd_models) if m["model_name"] == "second"]
-        assert listed["title"] == f"second [{listed['hash']}]"
-        assert listed["sha256"].startswith(listed["hash"])
-        assert (listed["filename"], listed["config"]) == ("ink.safetensors", None)
-        for name in ("title", "model_name", "hash", "sha256", "filename"):
-            settings = {"sd_model_checkpoint": listed[name]}
-            result = await called(api.txt2img, **body, override_settings=settings)
-            assert result.info["sd_model_name"] == "second", name
-            assert result.info["sd_model_hash"] == listed["hash"]
-        assert await called(api.util_get_current_model) != listed["title"]
-
-    async def test_one_is_chosen(self, api: webuiapi.WebUIApi) -> None:
-        await called(api.util_set_model, "bright")
-        assert (await called(api.util_get_current_model)).startswith("bright")
-        assert (await called(api.txt2img, **QUICK)).info["sd_model_name"] == "bright"
-        assert await called(api.set_options, {"sd_model_checkpoint": "demo"}) is None
-        assert (await called(api.util_get_current_model)).startswith("demo")
-
-    async def test_nothing_else_can_be_set(self, api: webuiapi.WebUIApi) -> None:
-        before = await called(api.get_options)
-        assert await called(api.set_options, before) is None
-        told = await called(api.set_options, {**before, "CLIP_stop_at_last_layers": 2, "new": 1})
-        assert told["warnings"] == [
-            "CLIP_stop_at_last_layers can't be changed here. Only sd_model_checkpoint can.",
-            "new can't be changed here. Only sd_model_checkpoint can.",
-        ]
-        assert await called(api.get_options) == before
-
-    async def test_an_unknown_one_is_refused(self, api: webuiapi.WebUIApi) -> None:
-        told = await called(api.set_options, {"sd_model_checkpoint": "gone"})
-        assert "Model 'gone' is not available" in told["detail"]
-
-
-async def test_what_there_is(server: Server, api: webuiapi.WebUIApi) -> None:
-    loras = {lora["name"]: lora for lora in await called(api.get_loras)}
-    assert loras["ember"]["path"] == "ember.safetensors"
-    assert "Euler a" in await called(api.util_get_sampler_names)
-    assert "karras" in await called(api.util_get_scheduler_names)
-    assert [each["name"] for each in await called(api.get_upscalers)] == [
-        "None",
-        "Lanczos",
-        "Nearest",
-    ]
-    assert (await called(api.get_memory))["ram"]["total"] > 0
-    assert (await called(api.get_cmd_flags))["api"] is True
-    assert (await called(api.get_embeddings)).keys() == {"loaded", "skipped"}
-    assert await called(api.get_scripts) == {"txt2img": [], "img2img": []}
-    for none in (
-        api.get_prompt_styles,
-        api.get_hypernetworks,
-        api.get_face_restorers,
-        api.get_realesrgan_models,
-        api.get_latent_upscale_modes,
-    ):
-        assert await called(none) == []
-    listed = json.dumps([await called(api.get_sd_models), await called(api.get_sd_vae), *loras])
-    assert str(server.home.folder) not in listed
-
-
-async def test_new_files_are_found_at_once(server: Server) -> None:
-    for what in ("checkpoints", "loras", "vae", "embeddings"):
-        assert await told(server, "POST", f"refresh-{what}") == (200, None)
-
-
 async def test_each_key_has_its_own_jobs_and_checkpoint(home: Home) -> None:
     keys = [(await call(home, "keys", "add", name))[1].strip() for name in ("ada", "bob")]
     ada, bob = ({"auth": ("a1111", key)} for key in keys)
@@ -358,17 +283,18 @@ async def test_each_key_has_its_own_jobs_and_checkpoint(home: Home) -> None:
         assert (await painting)[1]["images"] == []
 
 
-async def test_a_checkpoint_that_is_gone_is_replaced_and_named(home: Home) -> None:
+async def test_a_job_outlives_the_process_though_its_caller_does_not(home: Home) -> None:
+    body = {"prompt": CANARY, "steps": 100, "width": 512, "height": 512, "batch_size": 2}
     async with Server(home) as server:
-        await told(server, "POST", "options", json={"sd_model_checkpoint": "bright"})
-        models = home.catalog_dir / "models.toml"
-        text = models.read_text(encoding="utf-8").replace("[models.bright]", "[models.other]")
-        models.write_text(text, encoding="utf-8")
-        await told(server, "POST", "refresh-checkpoints")
-        assert (await told(server, "GET", "options"))[1]["sd_model_checkpoint"] == "demo"
-        info = json.loads((await told(server, "POST", "txt2img", json=QUICK))[1]["info"])
-        assert info["sd_model_name"] == "demo"
-        assert info["warnings"] == [
-            "The model bright, which you chose earlier, isn't available any more."
-            " demo was used instead."
-        ]
+        calling = asyncio.create_task(server.client.post("/sdapi/v1/txt2img", json=body))
+        while not (await told(server, "GET", "progress"))[1]["state"]["sampling_step"]:
+            pass
+        server.send(signal.SIGTERM)
+        assert await server.wait() == 0
+        await asyncio.wait({calling})
+        assert calling.exception() or calling.result().is_server_error
+        assert home.states() == ["pending"]
+        await server.start()
+        while (await told(server, "GET", "progress"))[1]["state"]["job_count"]:
+            pass
+        assert home.states() == ["delivered"]

@@ -206,7 +206,7 @@ class ProgressState(BaseModel):
     textinfo: str | None
 
 
-class Problem(BaseModel):
+class WebUiProblem(BaseModel):
     """Why a call was not served. `detail` is in the language of `Accept-Language`."""
 
     error: str

@@ -12,7 +12,7 @@ from bot.api.automatic import checkpoints, describing
 from bot.api.automatic.bodies import ProgressState
 from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.painting import REFUSALS
-from bot.api.automatic.problems import answering
+from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import listed_upscalers
 from bot.api.automatic.samplers import listed_samplers, listed_schedulers
 from bot.api.desk import Desk
@@ -80,14 +80,12 @@ def routes(parts: Parts) -> APIRouter:
         return await chosen.options(await callers.of(request))
 
     @router.post("/options")
-    async def set_options(
-        request: Request, body: Annotated[dict[str, Any], Body()]
-    ) -> dict[str, Any] | None:
+    async def set_options(request: Request, body: Annotated[dict[str, Any], Body()]) -> AsciiJson:
         """Choose a checkpoint, for this caller. Other options are named in `warnings`."""
         notices = await chosen.choose(await callers.of(request), body)
         say = speaker(request)
         warnings = [say(notice.code, **notice.params) for notice in notices]
-        return {"warnings": warnings} if warnings else None
+        return AsciiJson({"warnings": warnings} if warnings else None)
 
     @router.get("/sd-models")
     async def sd_models(request: Request) -> list[dict[str, Any]]:

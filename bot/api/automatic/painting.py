@@ -14,12 +14,12 @@ from bot.api.automatic.bodies import (
     Img2Img,
     Painted,
     PngInfo,
-    Problem,
     Read,
     Txt2Img,
+    WebUiProblem,
 )
 from bot.api.automatic.chosen import Chosen
-from bot.api.automatic.problems import answering
+from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.automatic.waiting import ended, files
@@ -34,7 +34,7 @@ from bot.store import JobState
 RESAMPLING_MAX: Final = 2
 """Images that are resampled at once: each takes up to 200 MB."""
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": Problem, "description": HTTPStatus(code).phrase}
+    code: {"model": WebUiProblem, "description": HTTPStatus(code).phrase}
     for code in (400, 401, 403, 404, 413, 415, 429, 500, 503)
 }
 
@@ -47,16 +47,16 @@ def routes(parts: Parts) -> APIRouter:
     resampling = asyncio.Semaphore(RESAMPLING_MAX)
 
     @router.post("/txt2img", response_model=Painted, responses=REFUSALS)
-    async def txt2img(request: Request, body: Txt2Img) -> dict[str, Any]:
+    async def txt2img(request: Request, body: Txt2Img) -> AsciiJson:
         """Generate images from text, and wait for them. A caller that hangs up cancels the job."""
         return await painted(request, body)
 
     @router.post("/img2img", response_model=Painted, responses=REFUSALS)
-    async def img2img(request: Request, body: Img2Img) -> dict[str, Any]:
+    async def img2img(request: Request, body: Img2Img) -> AsciiJson:
         """The same from an image. Masks are refused: there is no inpainting yet."""
         return await painted(request, body)
 
-    async def painted(request: Request, body: Txt2Img | Img2Img) -> dict[str, Any]:
+    async def painted(request: Request, body: Txt2Img | Img2Img) -> AsciiJson:
         caller = await callers.of(request)
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
@@ -73,11 +73,13 @@ def routes(parts: Parts) -> APIRouter:
         warnings = [say(notice.code, **notice.params) for notice in notices]
         outcome = describing.Outcome(job, images, warnings)
         sent = await files(desk, caller, job, len(images)) if body.send_images is not False else []
-        return {
-            "images": sent,
-            "parameters": describing.parameters(body, job),
-            "info": describing.info(body, outcome),
-        }
+        return AsciiJson(
+            {
+                "images": sent,
+                "parameters": describing.parameters(body, job),
+                "info": describing.info(body, outcome),
+            }
+        )
 
     async def given(translated: Translated) -> dict[str, bytes | str]:
         if translated.picture is None:
@@ -98,7 +100,7 @@ def routes(parts: Parts) -> APIRouter:
         return {"html_info": "", "image": base64.b64encode(png).decode()}
 
     @router.post("/png-info", response_model=Read, responses=REFUSALS)
-    async def png_info(request: Request, body: PngInfo) -> dict[str, Any]:
+    async def png_info(request: Request, body: PngInfo) -> AsciiJson:
         """What a PNG says about how it was generated."""
         callers.count(await callers.of(request))
         data = decoded("image", body.image)
@@ -106,7 +108,7 @@ def routes(parts: Parts) -> APIRouter:
             read = await asyncio.to_thread(read_png, data)
         except ValueError:
             raise InvalidRequest("image", "api.automatic.png") from None
-        return describing.png_info(read)
+        return AsciiJson(describing.png_info(read))
 
     def decoded(field: str, text: str) -> bytes:
         """Raises InvalidRequest."""

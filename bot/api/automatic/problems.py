@@ -1,5 +1,6 @@
 """Errors in AUTOMATIC1111's form, and routes that answer so."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -24,6 +25,13 @@ STATUS: Final = {
 """Where a client of AUTOMATIC1111 expects another status than our other interfaces have."""
 
 
+class AsciiJson(JSONResponse):
+    """JSON that may repeat what a caller sent: even half a character (a lone surrogate)."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode("ascii")
+
+
 def answering(speaker: Callable[[Request], Say]) -> type[APIRoute]:
     """The class of the interface's routes."""
 
@@ -42,7 +50,7 @@ def answering(speaker: Callable[[Request], Say]) -> type[APIRoute]:
     return AutomaticRoute
 
 
-def problem(error: ImagenError | RequestValidationError | HTTPException, say: Say) -> JSONResponse:
+def problem(error: ImagenError | RequestValidationError | HTTPException, say: Say) -> AsciiJson:
     """The answer to a call that raised `error`."""
     match error:
         case RequestValidationError() if isinstance(error.body, bytes):
@@ -53,7 +61,7 @@ def problem(error: ImagenError | RequestValidationError | HTTPException, say: Sa
             return problem(cause, say)
         case HTTPException():
             # One that FastAPI raised while it read the body.
-            return JSONResponse(
+            return AsciiJson(
                 {
                     "error": type(error).__name__,
                     "detail": str(error.detail),
@@ -72,15 +80,15 @@ def _status(error: ImagenError) -> HTTPStatus | None:
     return STATUS.get(error.code) if isinstance(error, UserError) else None
 
 
-def _own(answer: Answer, name: str, status: HTTPStatus | None = None) -> JSONResponse:
+def _own(answer: Answer, name: str, status: HTTPStatus | None = None) -> AsciiJson:
     body = {"error": name, "detail": answer.detail, "body": "", "errors": answer.detail}
-    return JSONResponse(body, status or answer.status, answer.headers)
+    return AsciiJson(body, status or answer.status, answer.headers)
 
 
-def _invalid(error: RequestValidationError, say: Say) -> JSONResponse:
+def _invalid(error: RequestValidationError, say: Say) -> AsciiJson:
     """As FastAPI answers, but without the values: those of images are long."""
     detail = [
         {"type": each["type"], "loc": each["loc"], "msg": wrong_field(each, say).detail}
         for each in error.errors()
     ]
-    return JSONResponse({"detail": detail}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return AsciiJson({"detail": detail}, HTTPStatus.UNPROCESSABLE_ENTITY)

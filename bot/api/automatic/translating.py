@@ -100,7 +100,8 @@ def _clip_skip(body: Txt2Img | Img2Img) -> int | None:
     asked = body.settings.get(CLIP_SETTING, body.clip_skip)
     if asked is None:
         return None
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or asked != int(asked):
+    whole = isinstance(asked, int) or (isinstance(asked, float) and asked.is_integer())
+    if isinstance(asked, bool) or not whole:
         raise InvalidRequest(
             f"override_settings.{CLIP_SETTING}", "api.automatic.whole", value=str(asked)[:100]
         )
