@@ -178,6 +178,13 @@ class TestFromAnImage:
             {"override_settings": {"CLIP_stop_at_last_layers": "two"}},
             "override_settings.CLIP_stop_at_last_layers",
         ),
+        *(
+            (
+                {"override_settings": {"CLIP_stop_at_last_layers": number}},
+                "override_settings.CLIP_stop_at_last_layers",
+            )
+            for number in (2.5, float("inf"), float("nan"))
+        ),
         (
             {"override_settings": {"CLIP_stop_at_last_layers": True}},
             "override_settings.CLIP_stop_at_last_layers",
