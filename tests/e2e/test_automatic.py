@@ -181,8 +181,9 @@ class TestTxt2Img:
         while (await told(server, "GET", "progress"))[1]["state"]["job_count"] != 4:
             pass
         calling.cancel()
-        while (await told(server, "GET", "progress"))[1]["state"]["job_count"]:
-            pass
+        async with asyncio.timeout(60):  # it would take longer to paint
+            while (await told(server, "GET", "progress"))[1]["state"]["job_count"]:
+                pass
         assert server.home.states()[-1] == "cancelled"
 
 
@@ -202,6 +203,15 @@ class TestImg2Img:
         assert result.image.size == (64, 64)
         assert "Denoising strength: 0.5" in result.info["infotexts"][0]
         assert result.parameters["init_images"] is None
+
+    async def test_it_is_stretched_unless_it_is_to_be_cropped(self, api: webuiapi.WebUIApi) -> None:
+        wide = Image.linear_gradient("L").resize((128, 64)).rotate(90).convert("RGB")
+        square = wide.resize((64, 64), Image.Resampling.LANCZOS)
+        body = {**QUICK, "seed": 3}
+        stretched = await called(api.img2img, images=[wide], **body)
+        assert sent(stretched) == sent(await called(api.img2img, images=[square], **body))
+        cropped = await called(api.img2img, images=[wide], resize_mode=1, **body)
+        assert sent(cropped) != sent(stretched)
 
     async def test_a_mask_is_refused(self, api: webuiapi.WebUIApi) -> None:
         picture = Image.new("RGB", (64, 64))
