@@ -197,5 +197,6 @@ class TestASecondPassAsAskedFor:
 
     @pytest.mark.parametrize("field", ["hires_strength", "hires_steps"])
     def test_needs_one(self, field: str) -> None:
+        given: dict[str, Any] = {field: 1}
         with pytest.raises(InvalidRequest, match=r"hires\.without"):
-            composed(**{field: 1})
+            composed(**given)
