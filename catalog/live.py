@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Never
 
@@ -30,7 +31,7 @@ _READ = (".safetensors", *SUFFIXES, *BESIDE_CHECKPOINTS)
 class LiveCatalog:
     """Holds the last good `Catalog` and swaps in a new one when the files change.
 
-    `current` may be read from any thread; only one thread at a time may call `refresh`.
+    Any thread may read `current` and call `refresh`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class LiveCatalog:
         self._hub = models_dir / "hub"
         self._kept = kept
         self._headers = kept.load() if kept else HeaderCache()
+        self._refreshing = threading.Lock()
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
         self._current = self._read()
@@ -66,6 +68,10 @@ class LiveCatalog:
         If the catalog cannot be read, or offers no model any more, that is logged once and the last
         good one stays in use.
         """
+        with self._refreshing:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
         # Taken before reading, so that a change made meanwhile is noticed next time.
         seen = self._stamps(), self._changed()
         if seen == self._seen:

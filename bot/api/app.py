@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.api import openai, original
+from bot.api import automatic, openai, original
 from bot.api.ending import Ending
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 BODY_MAX: Final = 64 * 2**20
 """Bytes of a request's body: two input images of 20 MB in base64."""
 
+INTERFACES: Final = (original, openai, automatic)
 SENTENCES: Final = {
     404: "api.http.missing",
     405: "api.http.method",
@@ -47,9 +48,9 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         redoc_url=None,
         max_body_size=BODY_MAX,
     )
-    for interface in (original, openai):
+    for interface in INTERFACES:
         app.include_router(interface.routes(parts))
-    refusals = Refusals((original.FORM, openai.FORM))
+    refusals = Refusals(interface.FORM for interface in INTERFACES)
     _answer_errors(app, parts, refusals)
     if settings.api_origins:
         app.add_middleware(

@@ -122,6 +122,13 @@ class Desk:
         job = await self.job(caller, job_id)
         return await self._workers.withdraw(job.id) or await self.backend.store.job(job.id)
 
+    async def unfinished(self, caller: ApiKey) -> tuple[Job, ...]:
+        """The caller's own jobs that run or wait, in the order expected."""
+        jobs = (ticket.job for ticket in await self.backend.queue.standings())
+        return tuple(
+            job for job in jobs if isinstance(job.origin, Api) and job.origin.key_id == caller.id
+        )
+
     async def progress(self, job: Job) -> Progress | None:
         """Where a job is that waits or runs; None if it has ended."""
         if (latest := self._following.latest(job.id)) is not None:

@@ -32,6 +32,7 @@ from bot.store.jobs import (
     now_ms,
 )
 from bot.store.kept_images import KeptImages
+from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.settings import set_setting
@@ -49,7 +50,7 @@ class Store:
 
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
-    api_keys: of callers over HTTP.
+    api_keys: of callers over HTTP. known_weights: the hashes that recipes name.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -60,6 +61,7 @@ class Store:
         self.input_uses = InputUses(database)
         self.kept_images = KeptImages(database)
         self.api_keys = ApiKeys(database)
+        self.known_weights = KnownWeights(database)
 
     @classmethod
     @asynccontextmanager
