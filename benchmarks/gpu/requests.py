@@ -15,7 +15,7 @@ from PIL import ImageChops, ImageStat
 from benchmarks.baseline import torchs_defaults
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Figure, Skip
-from benchmarks.side_by_side import alternate, seconds
+from benchmarks.side_by_side import Work, alternate, seconds
 from bot.engine.pixels import _processor
 
 
@@ -55,17 +55,20 @@ def candidate(context: Context, name: str) -> Iterator[Figure]:
     from benchmarks.gpu.candidates import CANDIDATES
 
     chosen = next(each for each in CANDIDATES if each.name == name)
-    bench, asked = context.bench, context.request
-    eager = bench.paint(asked)
+    bench = context.bench
+    kernels = "compiled" if chosen.compiles else "eager"
+    eager = painted_with("eager", context)
     times: dict[str, list[float]] = {"eager": [], "candidate": []}
-    for _ in range(context.repeat):
-        times["eager"].append(seconds(lambda: bench.paint(asked)))
+    # Compiling for each of the runs would take minutes.
+    rounds, each = (1, context.repeat) if chosen.compiles else (context.repeat, 1)
+    for _ in range(rounds):
+        times["eager"] += [seconds(lambda: painted_with("eager", context)) for _ in range(each)]
         with chosen.apply(bench):
-            painting = bench.paint(asked)  # whatever it captures or builds first
-            times["candidate"].append(seconds(lambda: bench.paint(asked)))
-    if "compil" in name:
-        compiled_ran(painting)
-    after = bench.paint(asked)
+            painting = painted_with(kernels, context)  # whatever it captures or builds first
+            times["candidate"] += [
+                seconds(lambda: painted_with(kernels, context)) for _ in range(each)
+            ]
+    after = painted_with("eager", context)
     ours, taken = (statistics.median(times[key]) for key in ("eager", "candidate"))
     plain = context.plain_seconds()
     yield Figure(
@@ -100,8 +103,7 @@ def compiled(context: Context) -> Iterator[Figure]:
     bench.paint(context.request)
     waited = seconds(bench.painter._kernels.wait)
     yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
-    compiled_ran(bench.paint(context.request))
-    taken = context.median(lambda: compiled_ran(bench.paint(context.request)))
+    taken = context.median(lambda: painted_with("compiled", context))
     plain = context.plain_seconds()
     ratio = taken / plain
     yield Figure(
@@ -109,11 +111,16 @@ def compiled(context: Context) -> Iterator[Figure]:
     )
 
 
-def compiled_ran(painting: Any) -> None:
-    """Raise RuntimeError unless compiled code made the picture; eager's time stands for nothing."""
+def painted_with(kernels: str, context: Context) -> Any:
+    """The Painting of `context.request`. kernels: `eager` or `compiled`, as the recipe calls them.
+
+    Raises RuntimeError when others made it; their time would stand for something else.
+    """
+    painting = context.bench.paint(context.request)
     used = painting.recipe.environment["kernels"]
-    if used != "compiled":
-        raise RuntimeError(f"compiled code did not run: the recipe says {used!r}")
+    if used != kernels:
+        raise RuntimeError(f"{kernels} code did not run: the recipe says {used!r}")
+    return painting
 
 
 def stages(context: Context) -> Iterator[Figure]:
@@ -184,10 +191,11 @@ def gaps(context: Context) -> Iterator[Figure]:
     from torch.profiler import ProfilerActivity, profile
 
     asked = context.bench.request(steps=4)
-    for name, work in (
-        ("ours eager", lambda: context.bench.paint(asked)),
-        ("plain", lambda: context.bench.paint_plain(context.plain, asked)),
-    ):
+    programs: dict[str, Work] = {
+        "ours eager": lambda: context.bench.paint(asked),
+        "plain": lambda: context.bench.paint_plain(context.plain, asked),
+    }
+    for name, work in programs.items():
         with torchs_defaults() if name == "plain" else ExitStack():
             work()
             with profile(activities=[ProfilerActivity.CUDA]) as trace:

@@ -3,17 +3,19 @@
 from functools import partial
 from typing import Final
 
-from benchmarks.gpu import adapting, exactness, requests, switching
+from benchmarks.gpu import adapting, decoding, exactness, requests, switching
 from benchmarks.gpu.row import Row
 
 CANDIDATE: Final = 11.0
 """Seconds planned for a candidate; one with a process of its own also has to start."""
 START: Final = 14.0
+COMPILING: Final = 200.0
 
 _FIRST: Final = (
     Row("request", requests.request, 22),
     Row("stages", requests.stages, 6),
     Row("gaps", requests.gaps, 6, needs_cuda=True),
+    Row("VAE", decoding.vae, 6),
 )
 _REST: Final = (
     Row("exact", exactness.exact, 12),
@@ -34,6 +36,7 @@ _REST: Final = (
 _ALONE: Final = (
     Row("cap 9.3 GiB", partial(exactness.cap, gibibytes=9.3), START + 14, own_process=True),
     Row("cap 7 GiB", partial(exactness.cap, gibibytes=7.0), START + 14, own_process=True),
+    Row("graph bytes", exactness.graphed, START + 14, needs_cuda=True, own_process=True),
     Row(
         "failed capture",
         exactness.failed_capture,
@@ -42,7 +45,9 @@ _ALONE: Final = (
         own_process=True,
     ),
 )
-COMPILED: Final = Row("compiled", requests.compiled, 300, needs_cuda=True, compiles=True)
+COMPILED: Final = Row(
+    "compiled", requests.compiled, COMPILING + CANDIDATE, needs_cuda=True, compiles=True
+)
 
 
 def all_rows() -> tuple[Row, ...]:
@@ -53,10 +58,12 @@ def all_rows() -> tuple[Row, ...]:
         Row(
             each.name,
             partial(requests.candidate, name=each.name),
-            CANDIDATE + (START if each.own_process else 0.0),
+            (COMPILING if each.compiles else 0.0)
+            + CANDIDATE
+            + (START if each.own_process else 0.0),
             needs_cuda=each.needs_cuda,
             own_process=each.own_process,
-            compiles="compil" in each.name,
+            compiles=each.compiles,
         )
         for each in CANDIDATES
     )

@@ -29,7 +29,7 @@ class Supervisor:
     """Runs every row once; `outcomes` are those so far, by name, and `facts` the worker's.
 
     command: of a worker for the rows of these names. changed: called after every row.
-    budget: seconds for everything. starting: see STARTING.
+    budget: seconds for everything. starting: see STARTING. patience: factor of the rows' deadlines.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Supervisor:
         *,
         budget: float,
         starting: float = STARTING,
+        patience: float = 1.0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.rows = rows
@@ -49,6 +50,7 @@ class Supervisor:
         self._changed = changed
         self._until = time.monotonic() + budget
         self._starting = starting
+        self._patience = patience
         self._environment = environment
 
     def run(self) -> None:
@@ -124,7 +126,8 @@ class Supervisor:
                     began, deadline = time.monotonic(), self._starting
                 case "begin":
                     current, any_begun, outcome = told["row"], True, Outcome(DONE)
-                    began, deadline = time.monotonic(), rows[told["row"]].deadline
+                    began = time.monotonic()
+                    deadline = self._patience * rows[told["row"]].deadline
                 case "figure":
                     outcome.figures.append(told["figure"])
                 case state:
