@@ -12,6 +12,8 @@ import torch
 
 from benchmarks import engine
 from benchmarks.bench_model import KEYS
+from benchmarks.gpu.candidates import graph
+from benchmarks.gpu.candidates.capture import Cuda
 from benchmarks.gpu.context import Context, opened
 from benchmarks.gpu.requests import shown
 from benchmarks.gpu.row import Figure
@@ -117,18 +119,16 @@ def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
 
 def graphed(context: Context) -> Iterator[Figure]:
     """Images by CUDA graphs against eager ones, while sizes, adapters and models change."""
-    from benchmarks.gpu.candidates import graph
-
     bench = context.bench
     files = [bench.lora(number) for number in range(2)]
     offering, side = bench.offering(*files), bench.shape.side
     requests = {
-        "as it is": bench.request(steps=3),
-        "another size": bench.request(steps=3, width=side * 3 // 4),
-        "two images": bench.request(steps=3, count=2),
-        "without guidance": bench.request(steps=3, guidance=1.0),
-        "with two LoRAs": bench.request(steps=3, adapters=bench.wearing(*files)),
-        "of the other model": bench.request(steps=3, model=KEYS[1]),
+        "as it is": bench.request(steps=2),
+        "another size": bench.request(steps=2, width=side * 3 // 4),
+        "two images": bench.request(steps=2, count=2),
+        "without guidance": bench.request(steps=2, guidance=1.0),
+        "with two LoRAs": bench.request(steps=2, adapters=bench.wearing(*files)),
+        "of the other model": bench.request(steps=2, model=KEYS[1]),
     }
 
     def painted() -> dict[str, list[bytes]]:
@@ -149,8 +149,6 @@ def graphed(context: Context) -> Iterator[Figure]:
 
 def failed_capture(context: Context) -> Iterator[Figure]:
     """A CUDA graph whose capture fails must leave the device usable, with the same bytes."""
-    from benchmarks.gpu.candidates.capture import Cuda
-
     before, said = _digest(context), ""
     device, held = Cuda(), torch.ones(8, device=context.bench.device)
 

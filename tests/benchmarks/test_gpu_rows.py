@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 
 from benchmarks import baseline, side_by_side
 from benchmarks.gpu import requests, wheels
+from benchmarks.gpu.__main__ import main
 from bot.engine import environment, kernels
 
 
@@ -73,15 +73,6 @@ def test_an_older_torch_compiles_as_many_shapes(monkeypatch: pytest.MonkeyPatch)
     assert torch._dynamo.config.recompile_limit != kernels.SHAPES_MAX
 
 
-def test_eager_pictures_do_not_count_as_compiled() -> None:
-    def painting(used: str) -> Any:
-        return SimpleNamespace(recipe=SimpleNamespace(environment={"kernels": used}))
-
-    requests.compiled_ran(painting("compiled"))
-    with pytest.raises(RuntimeError, match="compiled code did not run"):
-        requests.compiled_ran(painting("eager"))
-
-
 def test_gaps_are_what_no_kernel_fills() -> None:
     assert requests.idle([(0, 4), (2, 6), (8, 10)]) == pytest.approx(0.2)
     assert requests.idle([(0, 10), (1, 2)]) == 0
@@ -128,8 +119,7 @@ def test_too_many_wheels_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_few_rows_for_real(tmp_path: Path) -> None:
-    pytest.importorskip("benchmarks.gpu.candidates")
-    rows = ["stages", "gaps", "cancel", "failed capture"]
+    rows = ["gaps", "cancel", "failed capture"]
     command = [sys.executable, "-m", "benchmarks.gpu", "--quick", "--out", str(tmp_path)]
     done = subprocess.run(
         [*command, "--device", "cpu", "--only", *rows],
@@ -140,11 +130,21 @@ def test_a_few_rows_for_real(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["rows"]
     states = {name: (row["state"], row["said"]) for name, row in found.items()}
     assert states == {
-        "stages": ("done", ""),
         "gaps": ("skipped", "needs CUDA"),
         "cancel": ("done", ""),
         "failed capture": ("skipped", "needs CUDA"),
     }, done.stderr
     assert done.returncode == 0
-    assert "| stages | UNet |" in done.stdout
+    assert "| cancel | from a stop within a step to an idle device |" in done.stdout
     assert (tmp_path / "gpu.md").read_text(encoding="utf-8") in done.stdout
+
+
+def test_a_row_of_the_other_call_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--quick", "--out", str(tmp_path / "out"), "--only", "cancel", "compiled"]
+    for more, said in (([], "compiled: only with"), (["--compile"], "cancel: without")):
+        with pytest.raises(SystemExit):
+            main([*given, *more])
+        assert f"{said} --compile" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

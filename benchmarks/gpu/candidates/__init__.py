@@ -59,7 +59,8 @@ def compiled_graph(bench: Bench) -> Iterator[None]:
         bench.paint(bench.request(steps=1))  # its end begins compiling
         kernels.wait()
         if not kernels._ready:
-            raise RuntimeError("nothing was compiled; the log says why")
+            # Where networks are parked, nothing is compiled and nothing is logged.
+            raise RuntimeError("nothing was compiled; the log says why, or `--memory full` helps")
         with _graphed(bench, kernels):
             yield
 
