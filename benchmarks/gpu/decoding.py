@@ -14,20 +14,26 @@ from benchmarks.gpu.requests import shown
 from benchmarks.gpu.row import Figure
 from benchmarks.side_by_side import seconds
 
-WAYS: Final[dict[str, tuple[str, Callable[[Bench], AbstractContextManager[None]] | None]]] = {
+Apply = Callable[[Bench], AbstractContextManager[None]]
+
+WAYS: Final[dict[str, tuple[str, Apply | None]]] = {
     "fp32, as a stock VAE demands": (KEYS[0], None),
     "fp32 in TF32": (KEYS[0], settings.vae_tf32),
     "bf16": (KEYS[0], candidates.in_bf16),
     "fp16, scaled": (KEYS[0], candidates.in_scaled_fp16),
     "fp16, of a VAE made for it": (FIXED, None),
 }
-"""What to decode with: a model, and a candidate. On a CPU all but the candidates are in fp32."""
+"""What to decode with: a model, and a candidate."""
+FP32_ON_CPU: Final = frozenset(("fp32 in TF32", "fp16, of a VAE made for it"))
 
 
 def vae(context: Context) -> Iterator[Figure]:
     """Seconds of decoding in each way, postprocessing and the copy to RAM included."""
     first: float | None = None
     for what, (model, apply) in WAYS.items():
+        if what in FP32_ON_CPU and not context.cuda:
+            yield Figure(what, "–", "needs CUDA")
+            continue
         with apply(context.bench) if apply else nullcontext():
             taken = _seconds(context, model)
         first = first or taken

@@ -114,7 +114,9 @@ def _stopped(context: Context, share: float) -> float:
 def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
     """The hardest case of a small card under a cap, and plain diffusers under the same."""
     for line in engine.under_a_cap(context.bench, gibibytes):
-        yield from_line(replace(line, must=context.cuda))
+        figure = from_line(replace(line, must=context.cuda))
+        note = figure.note if context.cuda else "nothing is capped without CUDA"
+        yield replace(figure, note=note)
 
 
 def graphed(context: Context) -> Iterator[Figure]:

@@ -158,4 +158,5 @@ def test_a_capture_that_fails_leaves_the_bytes(context: Context, cuda: FakeCuda)
 def test_the_vae_is_timed_in_each_precision(context: Context) -> None:
     figures = list(decoding.vae(context))
     assert [figure.what for figure in figures] == list(decoding.WAYS)
-    assert all(figure.numbers["seconds"] for figure in figures)
+    unmeasured = {figure.what for figure in figures if not figure.numbers}
+    assert unmeasured == decoding.FP32_ON_CPU
