@@ -103,11 +103,30 @@ def test_the_results_are_rewritten_after_every_row(tmp_path: Path) -> None:
     ]
 
 
-def test_patience_multiplies_the_deadlines(tmp_path: Path) -> None:
-    rows = [Row("hanging", lambda _: [], 0)]
-    written = supervised(rows, "hangs", ["hanging"], tmp_path, patience=0.001)
-    assert written["rows"]["hanging"]["state"] == OVERDUE
-    assert written["rows"]["hanging"]["seconds"] < rows[0].deadline
+def test_patience_multiplies_the_deadlines() -> None:
+    """Otherwise the first row takes all the time."""
+    rows = [Row(name, lambda _: [], 0) for name in ("hanging", "fine")]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "hangs", "hanging", "--"]
+    found = Supervisor(
+        rows,
+        lambda names: [*command, *names],
+        lambda _: None,
+        budget=15.0,
+        patience=0.5 / rows[0].deadline,
+    )
+    found.run()
+    states = {name: outcome.state for name, outcome in found.outcomes.items()}
+    assert states == {"hanging": OVERDUE, "fine": DONE}
+
+
+def test_rows_of_their_own_process_keep_their_time() -> None:
+    """Half of all at most, however long the shared ones take."""
+    rows = [Row("slow", lambda _: [], 0), Row("own", lambda _: [], 30, own_process=True)]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "hangs", "slow", "--"]
+    found = Supervisor(rows, lambda names: [*command, *names], lambda _: None, budget=6.0)
+    found.run()
+    states = {name: outcome.state for name, outcome in found.outcomes.items()}
+    assert states == {"slow": OVERDUE, "own": DONE}
 
 
 def test_without_time_rows_are_not_begun(tmp_path: Path) -> None:
