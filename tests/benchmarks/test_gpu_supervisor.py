@@ -25,7 +25,7 @@ class Brief(Row):
 
     @property
     def deadline(self) -> float:
-        return 0.3
+        return 0.2
 
 
 def supervised(
