@@ -48,7 +48,7 @@ def test_every_call_of_the_command_line_can_be_parsed() -> None:
 def test_every_flag_exists() -> None:
     # Read, not imported: most benchmarks import torch.
     sources = [
-        *(ROOT / "benchmarks").glob("*.py"),
+        *(ROOT / "benchmarks").rglob("*.py"),
         *(ROOT / "tools").rglob("*.py"),
     ]
     defined = re.compile(r'add_argument\(\s*"(--[a-z-]+)"')
