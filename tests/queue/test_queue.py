@@ -173,11 +173,13 @@ class FailingOnce(Store):
 
     fails = True
 
-    async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
+    async def start(
+        self, job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+    ) -> Job | None:
         if self.fails:
             self.fails = False
             raise sqlite3.OperationalError("database is locked")
-        return await super().start(job_id, passed)
+        return await super().start(job_id, passed, saving)
 
 
 async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from bot.queue import JobQueue
 from bot.request import AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, Job, JobState, NewJob, Store
 from bot.worker import consumer as consumer_module
+from bot.worker import saving as saving_module
 from bot.worker import workers as workers_module
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
@@ -167,7 +168,7 @@ class TestPainting:
     async def test_a_job_ends_done_with_its_files(
         self, build: Build, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))
@@ -450,9 +451,11 @@ class TestStopping:
         async with build() as bench:
             really = bench.store.start
 
-            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+            async def start(
+                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+            ) -> Job | None:
                 """The store says *running*, but the consumer does not know it yet."""
-                started: Job | None = await really(job_id, passed)
+                started: Job | None = await really(job_id, passed, saving)
                 began.set()
                 await go_on.wait()
                 return started
@@ -736,10 +739,12 @@ class TestRobustness:
         async with build() as bench:
             really, failures = bench.store.start, iter([True, True])
 
-            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+            async def start(
+                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+            ) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                started: Job | None = await really(job_id, passed)
+                started: Job | None = await really(job_id, passed, saving)
                 return started
 
             monkeypatch.setattr(bench.store, "start", start)
@@ -821,7 +826,7 @@ class TestShutdown:
             assert go_on.wait(30)
             return really(*arguments)
 
-        monkeypatch.setattr(consumer_module, "save_images", slow)
+        monkeypatch.setattr(saving_module, "save_images", slow)
         async with build() as bench:
             job_id = await bench.take()
             assert await asyncio.to_thread(saving.wait, 20)
