@@ -259,11 +259,12 @@ class JobQueue:
             look_again.set()
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        if self.paused or any(job.suspect for job in self.running):
+        beside = running_on([lane for lane in self.lanes if lane not in free])
+        if self.paused or any(job.suspect for job in beside):
             # A suspect runs alone.
             return None
         here = [lane.in_place for lane in free]
-        return self._line.choose(here, self._clock(), busy=bool(self.running))
+        return self._line.choose(here, self._clock(), busy=bool(beside or saving_on(free)))
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""

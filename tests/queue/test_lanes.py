@@ -421,3 +421,23 @@ async def _settled() -> None:
     """Everything that can go on without anything happening has gone on."""
     for _ in range(50):
         await asyncio.sleep(0.002)
+
+
+async def test_a_suspect_does_not_begin_while_another_job_is_being_saved(store: Store) -> None:
+    first = await store.accept(of(1))
+    assert await store.start(first.id)
+    await store.requeue_all(ORIGINS)
+    queue = JobQueue(store, [Lane("x")])
+    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
+    [other] = await entered(queue, of(2))
+    [lane] = queue.lanes
+    saved = await queue.next(lane)
+    assert saved.id == other
+    queue.hand_over(replace(saved, painted_at=1))
+    assert lane.running is None
+    waiting = asyncio.create_task(queue.next(lane))
+    await _settled()
+    assert not waiting.done()
+    assert [*queue.places()] == [other, first.id]
+    queue.leave(other)
+    assert (await asyncio.wait_for(waiting, 20)).id == first.id

@@ -316,7 +316,7 @@ async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
         # One after the other, ten seconds each.
         job = await next_of(queue)
         clock.now += 10
-        queue.painted(replace(job, started_at=0, finished_at=10_000))
+        queue.painted(replace(job, started_at=0, painted_at=10_000))
         queue.leave(job.id)
         await entered(queue, of(1))
     job = await next_of(queue)
