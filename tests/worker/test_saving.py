@@ -313,6 +313,9 @@ class TestShutdown:
                 assert not bench.workers.draining
                 assert await states(bench, job_ids) == [S.PENDING] * len(job_ids)
                 assert bench.engine.closed is not painting_too
+                # Nothing outlives the store.
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                assert not [task for task in others if "_save" in repr(task)]
                 disk.go_on.set()
                 await asyncio.get_running_loop().shutdown_default_executor()
                 # It comes back too late to write anything into the store.
@@ -368,7 +371,7 @@ class TestBlame:
             first = await running(store)
             cancelled = await store.cancel(first)
             waiting = await store.accept(new_job())
-            assert await store.start(waiting.id, saving=[first])
+            assert await store.start(waiting.id, saving=[replace(first, painted_at=1)])
             assert await store.job(first.id) == cancelled
 
     async def test_a_command_line_that_died_is_judged_likewise(self, tmp_path: Path) -> None:
