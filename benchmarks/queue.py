@@ -123,7 +123,7 @@ class _Bot:
         end = start + taken
         self._lane.last, self._lane.running = choice.job.needs, job
         self._let_in(end)
-        self._forecast.learn(replace(job, started_at=0, finished_at=round(taken * 1000)))
+        self._forecast.learn(replace(job, started_at=0, painted_at=round(taken * 1000)))
         self._forecast.forget(job.id)
         self._lane.running = None
         self.outcome.note(ask, before, start, end)

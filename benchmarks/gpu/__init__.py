@@ -5,7 +5,7 @@ rows.py        every row: what it measures, how long it is planned to take
 supervisor.py  runs the rows in a process that may hang or die, and goes on after it
 worker.py      that process; row.py: what the two tell each other
 context.py     what all rows share: one engine, two models, plain diffusers
-requests.py, adapting.py, exactness.py, switching.py    the measurements
+requests.py, decoding.py, adapting.py, exactness.py, switching.py    the measurements
 book.py        the JSON and the table; card.py: the machine they come from
 candidates/    faster ways to run the engine
 wheels.py      packages for a machine without a network

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from benchmarks import engine
 from benchmarks.bench_model import KEYS
+from benchmarks.gpu.candidates import graph
+from benchmarks.gpu.candidates.capture import Cuda
 from benchmarks.gpu.context import Context, opened
 from benchmarks.gpu.requests import shown
 from benchmarks.gpu.row import Figure
@@ -113,27 +114,57 @@ def _stopped(context: Context, share: float) -> float:
 def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
     """The hardest case of a small card under a cap, and plain diffusers under the same."""
     for line in engine.under_a_cap(context.bench, gibibytes):
-        yield from_line(replace(line, must=context.cuda))
+        figure = from_line(replace(line, must=context.cuda))
+        note = figure.note if context.cuda else "nothing is capped without CUDA"
+        yield replace(figure, note=note)
+
+
+def graphed(context: Context) -> Iterator[Figure]:
+    """Images by CUDA graphs against eager ones, while sizes, adapters and models change."""
+    bench = context.bench
+    files = [bench.lora(number) for number in range(2)]
+    offering, side = bench.offering(*files), bench.shape.side
+    requests = {
+        "as it is": bench.request(steps=2),
+        "another size": bench.request(steps=2, width=side * 3 // 4),
+        "two images": bench.request(steps=2, count=2),
+        "without guidance": bench.request(steps=2, guidance=1.0),
+        "with two LoRAs": bench.request(steps=2, adapters=bench.wearing(*files)),
+        "of the other model": bench.request(steps=2, model=KEYS[1]),
+    }
+
+    def painted() -> dict[str, list[bytes]]:
+        return {
+            what: [image.image.tobytes() for image in offering.paint(asked).images]
+            for what, asked in requests.items()
+        }
+
+    eager = painted()
+    with graph(bench):
+        # The second time, graphs are there that were captured with other weights.
+        found = [painted(), painted()]
+    for what, images in eager.items():
+        same = all(each[what] == images for each in found)
+        said = "yes" if same else "no"
+        yield Figure(f"graph against eager, {what}: same bytes", said, wrong=not same)
 
 
 def failed_capture(context: Context) -> Iterator[Figure]:
     """A CUDA graph whose capture fails must leave the device usable, with the same bytes."""
     before, said = _digest(context), ""
-    cuda: Any = torch.cuda
-    graph, stream = cuda.CUDAGraph(), cuda.Stream()
-    held: Any = torch.ones(8, device="cuda")
-    torch.cuda.synchronize()
+    device, held = Cuda(), torch.ones(8, device=context.bench.device)
+
+    def waits() -> torch.Tensor:
+        return held * held.sum().item()  # for the device, which a capture forbids
+
+    device.warm_up(waits)
     try:
-        with torch.cuda.stream(stream):
-            graph.capture_begin()
-            try:
-                held.sum().item()  # waits for the device, which a capture forbids
-            finally:
-                graph.capture_end()
+        device.capture(waits)
     except RuntimeError as error:
         said = str(error).strip().split("\n", 1)[0]
     if not said:
         raise RuntimeError("the capture was meant to fail and did not")
+    device.check()
     after = _digest(context)
     yield Figure(
         "after a failed capture, the same bytes",

@@ -13,9 +13,10 @@ import torch
 from PIL import ImageChops, ImageStat
 
 from benchmarks.baseline import torchs_defaults
+from benchmarks.gpu.candidates import CANDIDATES
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Figure, Skip
-from benchmarks.side_by_side import alternate, seconds
+from benchmarks.side_by_side import Work, alternate, seconds
 from bot.engine.pixels import _processor
 
 
@@ -39,9 +40,9 @@ def request(context: Context) -> Iterator[Figure]:
 
 
 def counts(context: Context, count: int) -> Iterator[Figure]:
-    """A request for `count` images, and what each of them takes."""
+    """A request for `count` images, and what each of them takes; they are made in turn."""
     asked = context.bench.request(steps=context.steps, count=count)
-    taken = context.median(lambda: context.bench.paint(asked))
+    taken = seconds(lambda: context.bench.paint(asked))
     yield Figure(
         f"ours, {count} × {asked.width}×{asked.height}, {asked.steps} steps",
         shown(taken),
@@ -51,29 +52,32 @@ def counts(context: Context, count: int) -> Iterator[Figure]:
 
 
 def candidate(context: Context, name: str) -> Iterator[Figure]:
-    """One candidate against our engine as it is, alternately, and against plain diffusers."""
-    from benchmarks.gpu.candidates import CANDIDATES
+    """One candidate against our engine as it is.
 
+    Those in a process of their own change most: they get a whole request, and a comparison with
+    plain diffusers. For the others a third of the steps will do.
+    """
     chosen = next(each for each in CANDIDATES if each.name == name)
-    bench, asked = context.bench, context.request
-    eager = bench.paint(asked)
+    steps = context.steps if chosen.own_process else max(2, context.steps // 3)
+    kernels = "compiled" if chosen.compiles else "eager"
+    paint = partial(painted_with, context, steps=steps)
+    eager = paint("eager")
     times: dict[str, list[float]] = {"eager": [], "candidate": []}
-    for _ in range(context.repeat):
-        times["eager"].append(seconds(lambda: bench.paint(asked)))
-        with chosen.apply(bench):
-            painting = bench.paint(asked)  # whatever it captures or builds first
-            times["candidate"].append(seconds(lambda: bench.paint(asked)))
-    if "compil" in name:
-        compiled_ran(painting)
-    after = bench.paint(asked)
+    # Capturing, and even more compiling, for each of the runs would take too long.
+    rounds, each = (1, context.repeat) if chosen.own_process else (context.repeat, 1)
+    for _ in range(rounds):
+        times["eager"] += [seconds(lambda: paint("eager")) for _ in range(each)]
+        with chosen.apply(context.bench):
+            painting = paint(kernels)  # whatever it captures or builds first
+            times["candidate"] += [seconds(lambda: paint(kernels)) for _ in range(each)]
+    after = paint("eager")
     ours, taken = (statistics.median(times[key]) for key in ("eager", "candidate"))
-    plain = context.plain_seconds()
-    yield Figure(
-        name,
-        shown(taken),
-        f"{taken / ours:.3f}× ours eager, {taken / plain:.3f}× plain",
-        {"seconds": taken, "eager": ours, "of_eager": taken / ours, "of_plain": taken / plain},
-    )
+    numbers = {"seconds": taken, "eager": ours, "of_eager": taken / ours}
+    note = f"{steps} steps, {taken / ours:.3f}× ours eager"
+    if chosen.own_process:
+        numbers["of_plain"] = taken / context.plain_seconds()
+        note += f", {numbers['of_plain']:.3f}× plain"
+    yield Figure(name, shown(taken), note, numbers)
     before, images = eager.images[0].image, painting.images[0].image
     same = before.tobytes() == images.tobytes()
     difference: Any = ImageChops.difference(before, images)
@@ -100,8 +104,7 @@ def compiled(context: Context) -> Iterator[Figure]:
     bench.paint(context.request)
     waited = seconds(bench.painter._kernels.wait)
     yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
-    compiled_ran(bench.paint(context.request))
-    taken = context.median(lambda: compiled_ran(bench.paint(context.request)))
+    taken = context.median(lambda: painted_with(context, "compiled", steps=context.steps))
     plain = context.plain_seconds()
     ratio = taken / plain
     yield Figure(
@@ -109,11 +112,16 @@ def compiled(context: Context) -> Iterator[Figure]:
     )
 
 
-def compiled_ran(painting: Any) -> None:
-    """Raise RuntimeError unless compiled code made the picture; eager's time stands for nothing."""
+def painted_with(context: Context, kernels: str, *, steps: int) -> Any:
+    """The Painting of a request. kernels: `eager` or `compiled`, as the recipe calls them.
+
+    Raises RuntimeError when others made it; their time would stand for something else.
+    """
+    painting = context.bench.paint(context.bench.request(steps=steps))
     used = painting.recipe.environment["kernels"]
-    if used != "compiled":
-        raise RuntimeError(f"compiled code did not run: the recipe says {used!r}")
+    if used != kernels:
+        raise RuntimeError(f"{kernels} code did not run: the recipe says {used!r}")
+    return painting
 
 
 def stages(context: Context) -> Iterator[Figure]:
@@ -184,10 +192,11 @@ def gaps(context: Context) -> Iterator[Figure]:
     from torch.profiler import ProfilerActivity, profile
 
     asked = context.bench.request(steps=4)
-    for name, work in (
-        ("ours eager", lambda: context.bench.paint(asked)),
-        ("plain", lambda: context.bench.paint_plain(context.plain, asked)),
-    ):
+    programs: dict[str, Work] = {
+        "ours eager": lambda: context.bench.paint(asked),
+        "plain": lambda: context.bench.paint_plain(context.plain, asked),
+    }
+    for name, work in programs.items():
         with torchs_defaults() if name == "plain" else ExitStack():
             work()
             with profile(activities=[ProfilerActivity.CUDA]) as trace:

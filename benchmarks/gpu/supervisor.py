@@ -29,7 +29,7 @@ class Supervisor:
     """Runs every row once; `outcomes` are those so far, by name, and `facts` the worker's.
 
     command: of a worker for the rows of these names. changed: called after every row.
-    budget: seconds for everything. starting: see STARTING.
+    budget: seconds for everything. starting: see STARTING. patience: factor of the rows' deadlines.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Supervisor:
         *,
         budget: float,
         starting: float = STARTING,
+        patience: float = 1.0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.rows = rows
@@ -48,33 +49,37 @@ class Supervisor:
         self._command = command
         self._changed = changed
         self._until = time.monotonic() + budget
+        # Rows with a process of their own come last, and are not to pay for slow ones.
+        kept = sum(row.planned for row in rows if row.own_process)
+        self._shared_until = self._until - min(kept, budget / 2)
         self._starting = starting
+        self._patience = patience
         self._environment = environment
 
     def run(self) -> None:
         """Run them: those that share a process first, then each of the others in its own."""
         left = [row for row in self.rows if not row.own_process]
         starts = 0
-        while left and starts < STARTS_MAX and not self._no_time():
-            begun = self._worker(left)
+        while left and starts < STARTS_MAX and not _over(self._shared_until):
+            begun = self._worker(left, self._shared_until)
             starts = 0 if begun else starts + 1
             left = [row for row in left if row.name not in self.outcomes]
         for row in self.rows:
-            if row.own_process and not self._no_time():
-                self._worker([row])
+            if row.own_process and not _over(self._until):
+                self._worker([row], self._until)
             if row.name not in self.outcomes and (row.own_process or not left):
                 self._end(row.name, Outcome(NO_TIME))
         for row in left:
-            state = NO_TIME if self._no_time() else FAILED
+            state = FAILED if starts == STARTS_MAX else NO_TIME
             self._end(row.name, Outcome(state, said="" if state == NO_TIME else self._why))
 
     _why = ""
 
-    def _no_time(self) -> bool:
-        return time.monotonic() >= self._until
+    def _worker(self, rows: Sequence[Row], until: float) -> bool:
+        """Run `rows` in one process until it ends or is ended; returns whether a row began.
 
-    def _worker(self, rows: Sequence[Row]) -> bool:
-        """Run `rows` in one process until it ends or is ended; returns whether a row began."""
+        until: time.monotonic() at which it is ended.
+        """
         process = subprocess.Popen(
             self._command([row.name for row in rows]),
             stdout=subprocess.PIPE,
@@ -87,7 +92,7 @@ class Supervisor:
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()
         try:
-            return self._follow(process, lines, {row.name: row for row in rows})
+            return self._follow(process, lines, {row.name: row for row in rows}, until)
         finally:
             _end(process)
             reader.join()
@@ -97,12 +102,13 @@ class Supervisor:
         process: "subprocess.Popen[str]",
         lines: "queue.SimpleQueue[str | None]",
         rows: Mapping[str, Row],
+        until: float,
     ) -> bool:
         began, deadline = time.monotonic(), self._starting
         current: str | None = None
         outcome, any_begun = Outcome(DONE), False
         while True:
-            ends = min(began + deadline, self._until)
+            ends = min(began + deadline, until)
             try:
                 line = lines.get(timeout=max(0.0, ends - time.monotonic()))
             except queue.Empty:
@@ -124,7 +130,8 @@ class Supervisor:
                     began, deadline = time.monotonic(), self._starting
                 case "begin":
                     current, any_begun, outcome = told["row"], True, Outcome(DONE)
-                    began, deadline = time.monotonic(), rows[told["row"]].deadline
+                    began = time.monotonic()
+                    deadline = self._patience * rows[told["row"]].deadline
                 case "figure":
                     outcome.figures.append(told["figure"])
                 case state:
@@ -147,6 +154,10 @@ class Supervisor:
     def _end(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
         self._changed(self)
+
+
+def _over(until: float) -> bool:
+    return time.monotonic() >= until
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:

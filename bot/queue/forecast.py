@@ -8,7 +8,7 @@ from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
-from bot.queue.lanes import Lane
+from bot.queue.lanes import Lane, saving_on
 from bot.queue.policy import InPlace, Line
 from bot.store import Job, Painted
 
@@ -34,7 +34,7 @@ class Forecast:
         """Learn from past jobs, oldest first."""
         before: Painted | None = None
         for job in history:
-            known = before is not None and job.started_at - before.finished_at < IDLE
+            known = before is not None and job.started_at - before.painted_at < IDLE
             here = needs(before.request) if before is not None and known else None
             self._estimator.learn(Sample(job.request, job.seconds, here))
             before = job
@@ -54,9 +54,12 @@ class Forecast:
         self._running[job.id] = job, here, now
 
     def learn(self, job: Job) -> None:
-        """A job that started is done. It teaches nothing if the clock was set back meanwhile."""
-        if (running := self._running.get(job.id)) is not None and job.seconds > 0:
-            self._estimator.learn(Sample(job.request, job.seconds, running[1]))
+        """A job that started is done. It teaches nothing if the clock was set back meanwhile.
+
+        What counts is how long it kept its lane: the next job does not wait for its files.
+        """
+        if (running := self._running.get(job.id)) is not None and job.lane_seconds > 0:
+            self._estimator.learn(Sample(job.request, job.lane_seconds, running[1]))
 
     def places(
         self, line: Line, lanes: Sequence[Lane], now: float, *, paused: bool
@@ -65,7 +68,10 @@ class Forecast:
 
         Times are None while they cannot be estimated; those of waiting jobs also while paused.
         """
-        running: dict[str, Progress] = {}
+        running = {
+            job.id: Progress(Stage.QUEUED, position=position, ready_at=round(now))
+            for position, job in enumerate(saving_on(lanes), start=1)
+        }
         free = []
         for lane in lanes:
             at: float | None = now

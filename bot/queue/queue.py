@@ -11,7 +11,7 @@ from bot.errors import AnsweredElsewhere, StoreError
 from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.forecast import Forecast
-from bot.queue.lanes import Lane
+from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
@@ -259,17 +259,18 @@ class JobQueue:
             look_again.set()
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        beside = [lane.running for lane in self.lanes if lane not in free and lane.running]
+        beside = running_on([lane for lane in self.lanes if lane not in free])
         if self.paused or any(job.suspect for job in beside):
             # A suspect runs alone.
             return None
         here = [lane.in_place for lane in free]
-        return self._line.choose(here, self._clock(), busy=bool(beside))
+        return self._line.choose(here, self._clock(), busy=bool(beside or saving_on(free)))
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
-        starting = asyncio.ensure_future(self._store.start(choice.job.id, choice.passed))
+        beside = saving_on(self.lanes)
+        starting = asyncio.ensure_future(self._store.start(choice.job.id, choice.passed, beside))
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -291,6 +292,14 @@ class JobQueue:
             # The next start finds it running, and takes it up.
             log.error("a job that was being started cannot be put back: %s", error)
 
+    def hand_over(self, job: Job) -> None:
+        """A running job is generated and from now on only saved: its lane may take the next one.
+
+        job: with when it was painted. It stays in the queue until it leaves.
+        """
+        for lane in self.lanes:
+            lane.hand_over(job)
+
     def painted(self, job: Job) -> None:
         """Learn from a job that is done how long it took."""
         self._forecast.learn(job)
@@ -298,13 +307,13 @@ class JobQueue:
     def leave(self, job_id: str) -> None:
         """Remove a job that has ended; those behind it move up."""
         for lane in self.lanes:
-            if lane.running is not None and lane.running.id == job_id:
-                lane.running = None
+            lane.leave(job_id)
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
         self._admission.leave(job_id)
         self._lookout.drop(job_id)
+        self._look_again()  # a suspect waits until no other job is there
         self._moved()
 
     # Pausing
@@ -325,8 +334,8 @@ class JobQueue:
 
     @property
     def running(self) -> tuple[Job, ...]:
-        """The running jobs, in the order of their lanes."""
-        return tuple(lane.running for lane in self.lanes if lane.running is not None)
+        """See `running_on`."""
+        return running_on(self.lanes)
 
     def __len__(self) -> int:
         """How many jobs wait or run."""

@@ -24,6 +24,8 @@ _RUNNING: Final = (
     "state IN ('pending', 'running', 'done') AND state = 'running'"
     " AND origin IN (SELECT value FROM json_each(?))"
 )
+_PAINTING: Final = f"{_RUNNING} AND painted_at IS NULL"
+"""Without those that were only being saved while another job was generated."""
 
 
 async def lost(write: aiosqlite.Connection, job: Job, loss: Loss) -> bool:
@@ -55,14 +57,16 @@ async def suspect(
     """A process died while it ran these jobs.
 
     boot: the machine's current one; jobs from before it are not to blame. own: a job caused it.
+    Those that were only being saved while another was generated are put back without blame.
     """
     those = json.dumps(origins)
-    alone = f"(SELECT count(*) FROM jobs WHERE {_RUNNING}) = 1"  # noqa: S608
+    alone = f"(SELECT count(*) FROM jobs WHERE {_PAINTING}) = 1"  # noqa: S608
     await write.execute(
         f"UPDATE jobs SET {WITNESS},"  # noqa: S608
-        f" own_crashes = own_crashes + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {_RUNNING}",
+        f" own_crashes = own_crashes + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {_PAINTING}",
         (boot, boot, own, those, those),
     )
+    await put_back(write, origins)  # the rest
 
 
 async def _works(write: aiosqlite.Connection) -> bool:

@@ -122,6 +122,8 @@ class Job:
     crashes: how often the process died while it ran, except for what was no fault of a job's;
     `lost_to` says why the last time. own_crashes: those of them that it surely caused.
     boot: the machine's boot during which it was last started; None if unknown.
+    painted_at: when the engine had generated all of it, so that its lane was free; None until
+    another job is started, or it is done.
     told_at: when the person was told that it failed or was cancelled.
     """
 
@@ -149,6 +151,7 @@ class Job:
     lost_to: Loss | None = None
     own_crashes: int = 0
     boot: str | None = None
+    painted_at: int | None = None
 
     @property
     def suspect(self) -> bool:
@@ -166,10 +169,17 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """How long it ran; 0 if it has not ended."""
+        """How long it ran, until its files were saved; 0 if it has not ended."""
         if self.started_at is None or self.finished_at is None:
             return 0.0
         return (self.finished_at - self.started_at) / 1000
+
+    @property
+    def lane_seconds(self) -> float:
+        """How long it kept its lane; 0 if it has not been generated."""
+        if self.started_at is None or self.painted_at is None:
+            return 0.0
+        return (self.painted_at - self.started_at) / 1000
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -218,15 +228,19 @@ def _notices(data: list[dict[str, Any]]) -> tuple[Notice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A generated job, for the estimator. Times are milliseconds since the epoch."""
+    """A generated job, for the estimator. Times are milliseconds since the epoch.
+
+    painted_at: when its lane was free again.
+    """
 
     request: GenerationRequest
     started_at: int
-    finished_at: int
+    painted_at: int
 
     @property
     def seconds(self) -> float:
-        return (self.finished_at - self.started_at) / 1000
+        """How long it kept its lane."""
+        return (self.painted_at - self.started_at) / 1000
 
     @classmethod
     def from_row(cls, row: Row) -> Self | None:
@@ -234,7 +248,7 @@ class Painted:
         request = _read(row, "request", GenerationRequest.from_dict, UNREADABLE)
         if request is UNREADABLE:
             return None
-        return cls(request, row["started_at"], row["finished_at"])
+        return cls(request, row["started_at"], row["painted_at"])
 
 
 def now_ms() -> int:

@@ -107,13 +107,19 @@ class Store:
 
     # Transitions: each returns the updated job, or None if it was not in the expected state.
 
-    async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
-        """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of."""
+    async def start(
+        self, job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+    ) -> Job | None:
+        """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of.
+
+        saving: attempts whose images only have to be saved, with when they were painted. From then
+        on they are not to blame if the process dies; it costs no transaction of its own.
+        """
         now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?, boot = ?"
-                " WHERE state = 'pending' AND id = ?",
+                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?,"
+                " boot = ?, painted_at = NULL WHERE state = 'pending' AND id = ?",
                 (now, self._boot, job_id),
             )
             if cursor.rowcount == 0:
@@ -121,6 +127,10 @@ class Store:
             await write.executemany(
                 "UPDATE jobs SET passed = passed + 1, due_at = coalesce(due_at, ?) WHERE id = ?",
                 [(now, other) for other in passed],
+            )
+            await write.executemany(
+                "UPDATE jobs SET painted_at = ? WHERE state = 'running' AND attempt = ? AND id = ?",
+                [(other.painted_at, other.attempt, other.id) for other in saving],
             )
             return await _written(write, job_id)
 
@@ -138,13 +148,15 @@ class Store:
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
     ) -> Job | None:
-        """running → done: the files are on disk."""
+        """running → done: the files are on disk. job: with when it was painted; if None, now."""
+        now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "UPDATE jobs SET state = 'done', finished_at = ?, recipe = ?, warnings = ?"
-                " WHERE id = ? AND state = 'running' AND attempt = ?",
+                "UPDATE jobs SET state = 'done', finished_at = ?, painted_at = ?, recipe = ?,"
+                " warnings = ? WHERE id = ? AND state = 'running' AND attempt = ?",
                 (
-                    now_ms(),
+                    now,
+                    now if job.painted_at is None else job.painted_at,
                     _json(recipe.to_dict()),
                     _json([asdict(notice) for notice in notices]),
                     job.id,
@@ -223,8 +235,9 @@ class Store:
     ) -> None:
         """running → pending at start-up, for all jobs that the end of a process interrupted.
 
-        Each becomes a suspect, unless the machine has been restarted since it began.
-        innocent: no job ended that process. own: one did; if only one was running, that one.
+        Each becomes a suspect, unless the machine has been restarted since it began, or it was only
+        being saved while another was generated. innocent: no job ended that process. own: one did;
+        if only one was being generated, that one.
         """
         async with self._database.transaction() as write:
             if innocent:
@@ -234,6 +247,8 @@ class Store:
 
     async def witness(self, job: Job) -> Job | None:
         """running → pending, after the command line that ran it died; as in `requeue_all`."""
+        if job.painted_at is not None:
+            return await self.requeue(job)
         return await self._transition(
             job.id,
             f"{WITNESS} WHERE state = 'running' AND attempt = ?",
@@ -304,9 +319,11 @@ class Store:
     async def painted(self, origins: tuple[str, ...], limit: int = 1_000) -> list[Painted]:
         """The latest `limit` generated jobs, oldest first."""
         rows = await self._database.rows(
-            "SELECT id, request, started_at, finished_at FROM jobs"  # noqa: S608
+            # Earlier versions kept the lane until the job was done, and did not know painted_at.
+            "SELECT id, request, started_at, coalesce(painted_at, finished_at) AS painted_at"  # noqa: S608
+            " FROM jobs"
             f" WHERE state IN ('done', 'delivered') AND {_OF_ORIGINS}"
-            " AND started_at IS NOT NULL AND finished_at > started_at"
+            " AND started_at IS NOT NULL AND coalesce(painted_at, finished_at) > started_at"
             " ORDER BY started_at DESC LIMIT ?",
             (_json(origins), limit),
         )

@@ -1,13 +1,14 @@
-"""GpuConsumer: the task of one lane, which generates in its own thread."""
+"""GpuConsumer: the task of one lane, which has jobs generated in its own thread."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.errors import (
     EngineLost,
@@ -18,24 +19,24 @@ from bot.errors import (
     StoreError,
     UserError,
 )
-from bot.files.images import Compressed, discard_images, save_images
-from bot.log import concerning, here, traceback_without
+from bot.files.images import Compressed
+from bot.log import concerning, here
 from bot.order import order_of
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.store import Failure, ImageRecord, Job, JobState, Store, files_error
-from bot.store.retrying import keep_trying
+from bot.store import Job, Store, now_ms
 from bot.worker.attempt import Attempt
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
+from bot.worker.outcomes import Outcomes
+from bot.worker.saving import Saver
 from catalog import Catalog, LiveCatalog
 from catalog.disk import may_pass
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 GRACE = 3.0
 """Seconds that a shutdown waits for the current step to end."""
 PAUSE = 1.0
@@ -48,7 +49,7 @@ WATCH = 1.0
 
 
 class GpuConsumer:
-    """Takes its lane's next job, has it generated, stores the files and notifies the observer.
+    """Takes its lane's next job, has it generated, and leaves it to its Saver.
 
     notices: runs the observer's `finished` and `failed` in the background.
     withdrawn: ids of jobs that were cancelled just as they started; shared by all lanes.
@@ -81,8 +82,8 @@ class GpuConsumer:
         self._catalog = catalog
         self._picture = picture
         self._observer = observer
-        self._notices = notices
-        self._images_dir = images_dir
+        self._outcomes = Outcomes(store, observer, notices, images_dir)
+        self._saver = Saver(queue, store, self._outcomes, images_dir, self._leave)
         self._timeout = timeout
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
@@ -160,14 +161,19 @@ class GpuConsumer:
                 log.exception("the next job could not be started")
                 await asyncio.sleep(PAUSE)
                 continue
+            handed_over = False
             try:
                 with concerning(job.id):
-                    await self._handle(job)
+                    handed_over = await self._handle(job)
             except Exception:
                 log.exception("job %s: its result could not be handled", job.id)
             finally:
-                self._withdrawn.discard(job.id)
-                self._queue.leave(job.id)
+                if not handed_over:
+                    self._leave(job.id)
+
+    def _leave(self, job_id: str) -> None:
+        self._withdrawn.discard(job_id)
+        self._queue.leave(job_id)
 
     @contextmanager
     def _resting_when_idle(self) -> Iterator[None]:
@@ -186,31 +192,46 @@ class GpuConsumer:
                 timer.cancel()
 
     def cancel(self, job_id: str) -> bool:
-        """Stop the running job at its next step, if it is `job_id`; returns whether it is."""
-        if self._running is not None and self._running.job.id == job_id:
-            self._running.stop(StopReason.CANCELLED)
-            return True
+        """Stop the job at its next step, if it is one that runs here; returns whether it is.
+
+        One that is being saved is stopped only if that fails.
+        """
+        for attempt in self._attempts:
+            if attempt.job.id == job_id:
+                attempt.stop(StopReason.CANCELLED)
+                return True
         return False
 
+    @property
+    def _attempts(self) -> tuple[Attempt, ...]:
+        """The one that is being saved, and the one that is being generated."""
+        return tuple(one for one in (self._saver.attempt, self._running) if one is not None)
+
     def stop(self) -> None:
-        """Take no more jobs, and stop the running one at its next step."""
+        """Take no more jobs, and stop the running one at its next step. What is being saved is
+        given up only if that fails."""
         self._stopping = True
-        if self._running is not None:
-            self._running.stop(StopReason.SHUTDOWN)
+        for attempt in self._attempts:
+            attempt.stop(StopReason.SHUTDOWN)
 
     async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
-        """After `stop`: end `task`, which runs `run`; an unfinished job goes back to pending.
+        """After `stop`: end `task`, which runs `run`; unfinished jobs go back to pending.
 
         Returns a future that closes the engine; None if its thread is stuck or it is lost.
         """
-        if self._running is not None:
-            await asyncio.wait([task], timeout=GRACE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                if self._running is not None:
+                    await asyncio.wait([task])
+                await self._saver.idle()
         stuck = self._running
-        if stuck is not None:
-            log.warning("job %s: still inside one long call; not waiting for it", stuck.job.id)
-            await self._quietly(self._store.requeue(stuck.job))
+        for attempt in self._attempts:
+            where = "inside one long call" if attempt is stuck else "being saved"
+            log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
+            await self._outcomes.put_back(attempt.job)
         task.cancel()
         await asyncio.wait([task])
+        await self._saver.abandon()
         if stuck is not None or self._lost is not None:
             return None
         return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
@@ -220,7 +241,8 @@ class GpuConsumer:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._compressor.shutdown(wait=False, cancel_futures=True)
 
-    async def _handle(self, job: Job) -> None:
+    async def _handle(self, job: Job) -> bool:
+        """Have it generated; returns whether the saver has taken it over."""
         lane, model = self.lane, job.request.model
         log.info(
             "job %s: attempt %d with %s on %s (%s)",
@@ -238,34 +260,37 @@ class GpuConsumer:
         try:
             painting = await self._paint_patiently(running, compressed)
             self._report(job, Progress(Stage.SAVING))
-            done = await self._keep(running, painting, compressed)
-        except PaintStopped as stopped:
-            await self._stopped(running, stopped.reason)
+            await self._saver.idle(running.check_stop)
         except EngineLost as lost:
-            await self._keep_trying(partial(self._store.lose, job, lost.loss), job)
+            await self._outcomes.record(partial(self._store.lose, job, lost.loss), job)
             self._lose(lost)
-        except UserError as error:
-            log.info("job %s: %s", job.id, error)
-            await self._fail(job, Failure.of(error))
+        except PaintStopped as stopped:
+            await self._outcomes.raised(running, stopped)
         except Exception as error:
-            prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
-            log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
-            await self._fail(job, Failure("job.unexpected", {"id": job.id}))
+            # People are told in the order of their jobs.
+            await self._saver.idle()
+            await self._outcomes.raised(running, error)
         else:
-            if done is None:
-                log.warning(
-                    "job %s: attempt %d finished too late; result dropped", job.id, job.attempt
-                )
-                await self._discard_if_cancelled(job)
-                return
-            for notice in done.warnings:
-                log.info("job %s: %s %s", job.id, notice.code, notice.params)
-            log.info("job %s: done in %.1f s", job.id, done.seconds)
-            self._queue.painted(done)
-            self._notices.send(self._observer.finished(done))
+            await self._save(running, painting, compressed)
+            return True
         finally:
             self._running = None
-            compressed.drop()
+        compressed.drop()
+        return False
+
+    async def _save(self, running: Attempt, painting: Painting, compressed: Compressed) -> None:
+        """Leave it to the saver, and the lane to the next job.
+
+        One that was tried before keeps the lane until it is saved. If it is the saving that ends
+        the process, no other job must be blamed again and again; and a suspect runs alone.
+        """
+        self._running = None
+        running.job = job = replace(running.job, painted_at=now_ms())
+        self._saver.begin(running, painting, compressed)
+        if job.attempt == 1:
+            self._queue.hand_over(job)
+        else:
+            await self._saver.idle()
 
     async def _paint_patiently(self, running: Attempt, compressed: Compressed) -> Painting:
         """As `_paint`, and again for as long as PAUSES if files cannot be read at the moment.
@@ -305,41 +330,6 @@ class GpuConsumer:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
         return await painting
 
-    async def _keep(
-        self, running: Attempt, painting: Painting, compressed: Compressed
-    ) -> Job | None:
-        """Save the images to disk and the result to the store, retrying until both succeed.
-
-        Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
-        while retrying.
-        """
-        job = running.job
-
-        async def save() -> tuple[ImageRecord, ...]:
-            try:
-                return await asyncio.to_thread(
-                    save_images, painting, job, self._images_dir, compressed.of
-                )
-            except OSError as error:
-                raise files_error(self._images_dir, error) from error
-
-        async def finish() -> Job | None:
-            return await self._store.finish(job, painting.recipe, images, painting.warnings)
-
-        what = f"job {job.id}: generated, but its result cannot be saved"
-        images = await keep_trying(save, what, check=running.check_stop)
-        return await keep_trying(finish, what, check=running.check_stop)
-
-    async def _keep_trying(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
-        return await keep_trying(change, f"job {job.id}: its state cannot be saved")
-
-    async def _quietly(self, change: Awaitable[object]) -> None:
-        """Await `change`, only logging a StoreError: the next start recovers the job anyway."""
-        try:
-            await change
-        except StoreError as error:
-            log.error("%s", error)
-
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:
             self._observe(self._observer.progressed, job, progress)
@@ -350,27 +340,3 @@ class GpuConsumer:
             tell(*news)
         except Exception:
             log.exception("an observer failed")
-
-    async def _stopped(self, running: Attempt, reason: StopReason) -> None:
-        job = running.job
-        log.info("job %s: stopped (%s)", job.id, reason.value)
-        match reason:
-            case StopReason.SHUTDOWN:
-                await self._quietly(self._store.requeue(job))
-            case StopReason.TIMEOUT:
-                await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
-            case StopReason.CANCELLED:
-                cancelled = await self._keep_trying(lambda: self._store.cancel(job), job)
-                await self._discard_if_cancelled(job)
-                if cancelled is not None:
-                    self._notices.send(self._observer.failed(cancelled))
-
-    async def _discard_if_cancelled(self, job: Job) -> None:
-        """Housekeeping only prunes files that have rows in the store."""
-        now = await self._keep_trying(lambda: self._store.job(job.id), job)
-        if now.state is JobState.CANCELLED:
-            await asyncio.to_thread(discard_images, job, self._images_dir)
-
-    async def _fail(self, job: Job, failure: Failure) -> None:
-        if failed := await self._keep_trying(lambda: self._store.fail(job, failure), job):
-            self._notices.send(self._observer.failed(failed))

@@ -1,8 +1,8 @@
 """Recovery: resumes the jobs that an earlier process left unfinished. In this order:
 
 1. Collect jobs that were generated but not delivered, and failures not yet reported.
-2. Requeue jobs that were running, as suspects if one of them may have ended the process. Fail those
-   that have done so too often.
+2. Requeue jobs that were running, as suspects if one of them may have ended the process, but not
+   those that were only being saved meanwhile. Fail those that have done so too often.
 3. Queue the pending jobs in their old order, suspects behind all others.
 4. Take over jobs of command lines that died: keep generated images, queue the rest.
 5. Once jobs are generated again: deliver and report what step 1 collected.

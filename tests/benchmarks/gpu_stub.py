@@ -1,6 +1,6 @@
-"""A worker of `benchmarks.gpu` whose rows take no time, and one of which goes wrong.
+"""A worker of `benchmarks.gpu` whose rows take no time, and some of which go wrong.
 
-Arguments: how it goes wrong (`raises`, `hangs`, `dies` or `well`), its row, and the rows to run.
+Arguments: how (`raises`, `hangs`, `dies` or `well`), the rows that do, `--`, and the rows to run.
 """
 
 import os
@@ -39,10 +39,11 @@ def wrong(how: str) -> Iterator[Figure]:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(how: str, bad: str, names: list[str]) -> None:
-    rows = [Row(name, (lambda _: wrong(how)) if name == bad else fine, 0) for name in names]
+def main(how: str, bad: list[str], names: list[str]) -> None:
+    rows = [Row(name, (lambda _: wrong(how)) if name in bad else fine, 0) for name in names]
     serve(rows, names, lambda: nullcontext(Nothing()), own_output())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    bar = sys.argv.index("--")
+    main(sys.argv[1], sys.argv[2:bar], sys.argv[bar + 1 :])

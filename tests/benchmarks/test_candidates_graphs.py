@@ -193,7 +193,8 @@ def test_a_graph_of_other_bits_is_not_used(
 
     monkeypatch.setattr(kernels.graphs._device, "capture", wrong)
     steps(kernels, Net())
-    assert kernels.graphs.failure is None
+    assert kernels.graphs.failure == "a CUDA graph gives other bits than its kernels"
+    assert kernels.graphs.replays == 0
 
 
 def test_graphs_are_bounded_and_dropped_together(

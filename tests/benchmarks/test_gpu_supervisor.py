@@ -2,49 +2,46 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks.gpu import book
-from benchmarks.gpu.row import DIED, DONE, FAILED, NO_TIME, OVERDUE, Row
+from benchmarks.gpu.__main__ import COMPILING as COMPILING_BUDGET
+from benchmarks.gpu.candidates import CANDIDATES
+from benchmarks.gpu.row import DIED, DONE, FAILED, NO_TIME, OVERDUE, Outcome, Row
+from benchmarks.gpu.rows import all_rows, chosen, planned
 from benchmarks.gpu.supervisor import Supervisor
 
+ROWS = all_rows()
 HOW = {"raises": FAILED, "hangs": OVERDUE, "dies": DIED}
 
 
-class Quick(Row):
-    """A row whose deadline a test does not wait long for."""
+class Brief(Row):
+    """A row that hangs, whose deadline a test does not wait long for."""
 
-    deadline = 1.5  # type: ignore[assignment]
-
-
-def all_rows(monkeypatch: pytest.MonkeyPatch) -> tuple[Row, ...]:
-    """The real ones, with two candidates."""
-    stub: Any = ModuleType("benchmarks.gpu.candidates")
-    stub.CANDIDATES = tuple(
-        SimpleNamespace(name=name, same_bits=True, needs_cuda=True, own_process=own)
-        for name, own in (("a candidate", False), ("a risky candidate", True))
-    )
-    monkeypatch.setitem(sys.modules, "benchmarks.gpu.candidates", stub)
-    from benchmarks.gpu import rows
-
-    return rows.all_rows()
+    @property
+    def deadline(self) -> float:
+        return 0.2
 
 
 def supervised(
-    rows: Sequence[Row], how: str, bad: str, tmp_path: Path, **options: Any
+    rows: Sequence[Row], how: str, bad: Collection[str], tmp_path: Path, **options: Any
 ) -> dict[str, Any]:
-    """The JSON after a run of stubs named like `rows`."""
-    quick = [Quick(row.name, row.measure, 0, own_process=row.own_process) for row in rows]
+    """The JSON after a run of stubs named like `rows`, those of `bad` going wrong."""
+    stubs = [
+        (Brief if how == "hangs" and row.name in bad else Row)(
+            row.name, row.measure, 0, own_process=row.own_process
+        )
+        for row in rows
+    ]
     found = Supervisor(
-        quick,
-        lambda names: [sys.executable, "-m", "tests.benchmarks.gpu_stub", how, bad, *names],
-        lambda so_far: book.write_json(tmp_path, so_far.facts, quick, so_far.outcomes),
+        stubs,
+        lambda names: [sys.executable, "-m", "tests.benchmarks.gpu_stub", how, *bad, "--", *names],
+        lambda so_far: book.write_json(tmp_path, so_far.facts, stubs, so_far.outcomes),
         **{"budget": 120.0, **options},
     )
     found.run()
@@ -52,31 +49,21 @@ def supervised(
     return written
 
 
-def names() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield from (row.name for row in all_rows(patch))
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("how", HOW)
+def test_every_row_may_go_wrong_in_every_way(how: str, others: int, tmp_path: Path) -> None:
+    """Every other row at once, so that those next to it show what it does to them."""
+    bad = [row.name for row in ROWS[others::2]]
+    written = supervised(ROWS, how, bad, tmp_path)["rows"]
+    expected = {row.name: HOW[how] if row.name in bad else DONE for row in ROWS}
+    assert {name: row["state"] for name, row in written.items()} == expected
+    for name, row in written.items():
+        assert [figure["value"] for figure in row["figures"]] == ["1"], name
+        assert bool(row["said"]) == (name in bad)
 
 
-@pytest.mark.parametrize("bad", list(names()))
-def test_every_row_may_go_wrong_in_every_way(
-    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = all_rows(monkeypatch)
-    # Those next to it are enough to see what it does to others.
-    at = [row.name for row in rows].index(bad)
-    near = rows[max(0, at - 1) : at + 2]
-    for how, state in HOW.items():
-        written = supervised(near, how, bad, tmp_path)
-        states = {name: row["state"] for name, row in written["rows"].items()}
-        assert states == {row.name: state if row.name == bad else DONE for row in near}
-        for name, row in written["rows"].items():
-            assert [figure["value"] for figure in row["figures"]] == ["1"], name
-            assert bool(row["said"]) == (name == bad)
-
-
-def test_all_rows_stand_when_one_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = all_rows(monkeypatch)
-    written = supervised(rows, "dies", "stages", tmp_path)
+def test_all_rows_stand_when_one_dies(tmp_path: Path) -> None:
+    written = supervised(ROWS, "dies", ["stages"], tmp_path)
     bad = {name for name, row in written["rows"].items() if row["state"] != DONE}
     assert bad == {"stages"}
     assert written["facts"] == {"model": "none"}
@@ -98,30 +85,66 @@ def test_a_process_that_never_starts_fails_its_rows(tmp_path: Path) -> None:
     assert all("exit code 3" in outcome.said for outcome in found.outcomes.values())
 
 
-def test_without_time_rows_are_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = all_rows(monkeypatch)
-    written = supervised(rows, "well", "", tmp_path, budget=0.0)
+def test_the_results_are_rewritten_after_every_row(tmp_path: Path) -> None:
+    rows = [Row(name, lambda _: [], 0, own_process=name == "c") for name in "abc"]
+    kept: list[list[str]] = []
+
+    def changed(so_far: Supervisor) -> None:
+        book.write_json(tmp_path, so_far.facts, rows, so_far.outcomes)
+        written = json.loads((tmp_path / book.JSON).read_text(encoding="utf-8"))["rows"]
+        kept.append([row["state"] for row in written.values()])
+
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "raises", "b", "--"]
+    Supervisor(rows, lambda names: [*command, *names], changed, budget=60.0).run()
+    assert kept == [
+        [DONE, book.PENDING, book.PENDING],
+        [DONE, FAILED, book.PENDING],
+        [DONE, FAILED, DONE],
+    ]
+
+
+def test_patience_multiplies_the_deadlines() -> None:
+    """Otherwise the first row takes all the time."""
+    rows = [Row(name, lambda _: [], 0) for name in ("hanging", "fine")]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "hangs", "hanging", "--"]
+    found = Supervisor(
+        rows,
+        lambda names: [*command, *names],
+        lambda _: None,
+        budget=15.0,
+        patience=0.5 / rows[0].deadline,
+    )
+    found.run()
+    states = {name: outcome.state for name, outcome in found.outcomes.items()}
+    assert states == {"hanging": OVERDUE, "fine": DONE}
+
+
+def test_rows_of_their_own_process_keep_their_time() -> None:
+    """Half of all at most, however long the shared ones take."""
+    rows = [Row("slow", lambda _: [], 0), Row("own", lambda _: [], 30, own_process=True)]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "hangs", "slow", "--"]
+    found = Supervisor(rows, lambda names: [*command, *names], lambda _: None, budget=6.0)
+    found.run()
+    states = {name: outcome.state for name, outcome in found.outcomes.items()}
+    assert states == {"slow": OVERDUE, "own": DONE}
+
+
+def test_without_time_rows_are_not_begun(tmp_path: Path) -> None:
+    written = supervised(ROWS, "well", [], tmp_path, budget=0.0)
     assert {row["state"] for row in written["rows"].values()} == {NO_TIME}
 
 
-def test_a_call_is_planned_for_eight_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_rows(monkeypatch)
-    monkeypatch.delitem(sys.modules, "benchmarks.gpu.candidates")
-    from benchmarks.gpu import rows
-
-    try:
-        everything = rows.all_rows()
-    except ModuleNotFoundError:
-        everything = all_rows(monkeypatch)
-    assert rows.planned(rows.chosen(everything, compiled=False)) <= 480
-    compiling = rows.chosen(everything, compiled=True)
-    assert "compiled" in {row.name for row in compiling}
+def test_a_call_is_planned_for_eight_minutes() -> None:
+    """And one that compiles for less than its budget; with all candidates."""
+    assert {candidate.name for candidate in CANDIDATES} <= {row.name for row in ROWS}
+    assert planned(chosen(ROWS, compiled=False)) <= 480
+    compiling = chosen(ROWS, compiled=True)
+    assert {row.name for row in compiling} == {"compiled", "compiled-graph"}
+    assert planned(compiling) <= COMPILING_BUDGET
 
 
 def test_the_table_shows_what_went_wrong(tmp_path: Path) -> None:
     rows = [Row("bad", lambda _: [], 0), Row("to come", lambda _: [], 0)]
-    from benchmarks.gpu.row import Outcome
-
     wrong = {"what": "bytes", "value": "no", "note": "a|b", "numbers": {}, "wrong": True}
     outcomes = {"bad": replace(Outcome(FAILED, said="why"), figures=[wrong])}
     text = book.table({"card": "none"}, rows, outcomes)

@@ -125,6 +125,19 @@ def shorten_pauses() -> None:
         sender.NONCE_KEPT = -1000
 
 
+def save_later(held: Path) -> None:
+    """Write no image for as long as `held` exists."""
+    from bot.files.images import save_images as really
+    from bot.worker import saving
+
+    def save_images(*arguments: Any) -> Any:
+        while held.exists():
+            time.sleep(STEP)
+        return really(*arguments)
+
+    saving.save_images = save_images  # type: ignore[attr-defined, assignment]
+
+
 def stand_still_once(mark: Path) -> None:
     """Block the event loop as soon as the bot is online, unless `mark` exists."""
     from bot.chat.client import ImagenBot
@@ -148,6 +161,8 @@ if __name__ == "__main__":
     shorten_pauses()
     if "CHAOS_STANDS_STILL_ONCE" in os.environ:
         stand_still_once(Path(os.environ["CHAOS_STANDS_STILL_ONCE"]))
+    if "CHAOS_HOLDS_IMAGES" in os.environ:
+        save_later(Path(os.environ["CHAOS_HOLDS_IMAGES"]))
     from bot import backend
 
     backend.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]

@@ -137,6 +137,33 @@ async def test_the_same_picture_after_a_kill_while_painting(
     assert playground.violations == []
 
 
+async def test_a_kill_while_one_is_saved_and_the_next_is_painted(
+    home: ChaosHome, playground: Playground, ada: User, tmp_path: Path
+) -> None:
+    from tests.chaos.light_bot import pixels
+
+    held = tmp_path / "held"
+    held.touch()
+    async with LightBot(home, playground, CHAOS_HOLDS_IMAGES=str(held)) as bot:
+        saved = await ada.slash("imagine", prompt="x", steps=10, seed=4)
+        painted = await ada.slash("imagine", prompt="x", steps=60, seed=5)
+        waiting = await ada.slash("imagine", prompt="x", seed=6)
+        await painted.wait(lambda m: "Step" in str(m.embeds))
+        await bot.end(signal.SIGKILL)
+        assert home.states() == ["running", "running", "pending"]
+        held.unlink()
+        await bot.start()
+        for call in (saved, painted, waiting):
+            await call.wait(lambda m: bool(m.attachments))
+        assert await painted_pixels(playground, saved.message) == pixels(4, 64, 64)
+        assert await painted_pixels(playground, painted.message) == pixels(5, 64, 64)
+    jobs = home.rows(
+        "SELECT json_extract(request, '$.seed'), attempt, crashes FROM jobs ORDER BY finished_at"
+    )
+    assert jobs == [(4, 2, 0), (6, 1, 0), (5, 2, 1)], "only the one being painted is suspected"
+    assert playground.violations == []
+
+
 async def painted_pixels(playground: Playground, message: Any) -> bytes:
     import io
 

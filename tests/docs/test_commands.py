@@ -59,7 +59,7 @@ def flags_of(call: ArgumentParser) -> set[str]:
 def test_every_flag_exists() -> None:
     # Read, not imported: most benchmarks import torch.
     sources = [
-        *(ROOT / "benchmarks").glob("*.py"),
+        *(ROOT / "benchmarks").rglob("*.py"),
         *(ROOT / "tools").rglob("*.py"),
     ]
     defined = re.compile(r'add_argument\(\s*"(--[a-z-]+)"')

@@ -13,7 +13,7 @@ import pytest
 from bot.engine import Engine
 from bot.errors import JobFailed
 from bot.request import EmbeddingUse, GenerationRequest
-from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings
+from catalog import Catalog, EmbeddingEntry, Embeddings
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -84,7 +84,7 @@ def offering(models_dir: Path, folder: Path) -> Catalog:
         key: EmbeddingEntry(key=key, name=key, path=str(learned(folder / f"{key}.safetensors", n)))
         for n, key in enumerate(("wort", "kraut"))
     }
-    loras: dict[str, Path | str | AdapterEntry] = {
+    loras: dict[str, Any] = {
         "a": kohya_lora(folder / "a.safetensors", seed=1),
         "b": kohya_lora(folder / "b.safetensors", seed=2),
         "unet": kohya_lora(folder / "unet.safetensors", seed=3, text=False),

@@ -87,7 +87,7 @@ def test_what_was_in_place_long_ago_is_not_taken_to_be_still() -> None:
     assert places["job0"].ready_at == pytest.approx(90, abs=5)
 
     forecast = Forecast()
-    last = seldom[-1].finished_at
+    last = seldom[-1].painted_at
     often = [Painted(request(), last + n, last + n + 10 * SECOND) for n in range(3)]
     forecast.remember([*seldom, *often])
     line = lined_up(forecast, 1)
@@ -106,7 +106,7 @@ def test_who_has_left_is_forgotten() -> None:
     forecast.forget("job0")
     assert forecast.jobs == {}
     assert dict(forecast.places(Line(), [busy], 1, paused=False)) == {}
-    forecast.learn(replace(job, started_at=0, finished_at=1))  # too late to be learned from
+    forecast.learn(replace(job, started_at=0, painted_at=1))  # too late to be learned from
     line = lined_up(forecast, 1)
     places = dict(forecast.places(line, lanes(WARM), 0, paused=False))
     assert places["job0"].ready_at == pytest.approx(10, abs=1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -252,12 +252,12 @@ async def test_when_one_lane_cannot_start_a_job_another_does(
     really = store.start
     refused = 0
 
-    async def start(job_id: str, passed: object = ()) -> Job | None:
+    async def start(job_id: str, passed: object = (), saving: Collection[Job] = ()) -> Job | None:
         nonlocal refused
         if not refused:
             refused += 1
             raise StoreError("the disk is full")
-        return await really(job_id)
+        return await really(job_id, (), saving)
 
     monkeypatch.setattr(store, "start", start)
     asked = [asyncio.create_task(queue.next(lane)) for lane in (first, second)]
@@ -304,10 +304,12 @@ async def test_what_is_released_while_another_starts_stays_in_line(
     [later] = await entered(queue, of(1))
     really, starting, go_on = store.start, asyncio.Event(), asyncio.Event()
 
-    async def start(job_id: str, passed: tuple[str, ...] = ()) -> Job | None:
+    async def start(
+        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
+    ) -> Job | None:
         starting.set()
         await go_on.wait()
-        return await really(job_id, passed)
+        return await really(job_id, passed, saving)
 
     monkeypatch.setattr(store, "start", start)
     next_job = asyncio.create_task(queue.next(queue.lanes[0]))
@@ -331,11 +333,13 @@ async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
     really = store.start
     withdrawn: list[str] = []
 
-    async def start(job_id: str, passed: tuple[str, ...] = ()) -> Job | None:
+    async def start(
+        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
+    ) -> Job | None:
         if not withdrawn:
             withdrawn.append(job_id)
             await store.cancel(await store.job(job_id))
-        return await really(job_id, passed)
+        return await really(job_id, passed, saving)
 
     monkeypatch.setattr(store, "start", start)
     ids = await entered(queue, of(1, "b"), of(2, "a"))
@@ -417,3 +421,23 @@ async def _settled() -> None:
     """Everything that can go on without anything happening has gone on."""
     for _ in range(50):
         await asyncio.sleep(0.002)
+
+
+async def test_a_suspect_does_not_begin_while_another_job_is_being_saved(store: Store) -> None:
+    first = await store.accept(of(1))
+    assert await store.start(first.id)
+    await store.requeue_all(ORIGINS)
+    queue = JobQueue(store, [Lane("x")])
+    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
+    [other] = await entered(queue, of(2))
+    [lane] = queue.lanes
+    saved = await queue.next(lane)
+    assert saved.id == other
+    queue.hand_over(replace(saved, painted_at=1))
+    assert lane.running is None
+    waiting = asyncio.create_task(queue.next(lane))
+    await _settled()
+    assert not waiting.done()
+    assert [*queue.places()] == [other, first.id]
+    queue.leave(other)
+    assert (await asyncio.wait_for(waiting, 20)).id == first.id

@@ -35,7 +35,7 @@ async def taught(store: Store, clock: Clock) -> JobQueue:
     for _ in range(20):
         await entered(queue, of(1))
         job = await next_of(queue)
-        queue.painted(replace(job, started_at=0, finished_at=10_000))
+        queue.painted(replace(job, started_at=0, painted_at=10_000))
         queue.leave(job.id)
     return queue
 
@@ -170,7 +170,7 @@ class TestClockSetBack:
         for seconds in (-3_600, 0) * 20:
             await entered(queue, of(1))
             job = await next_of(queue)
-            queue.painted(replace(job, started_at=0, finished_at=seconds * 1_000))
+            queue.painted(replace(job, started_at=0, painted_at=seconds * 1_000))
             queue.leave(job.id)
         [job_id] = await entered(queue, of(1))
         assert queue.places()[job_id].ready_at == pytest.approx(clock.now + 10, abs=1)

@@ -173,11 +173,13 @@ class FailingOnce(Store):
 
     fails = True
 
-    async def start(self, job_id: str, passed: Collection[str] = ()) -> Job | None:
+    async def start(
+        self, job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+    ) -> Job | None:
         if self.fails:
             self.fails = False
             raise sqlite3.OperationalError("database is locked")
-        return await super().start(job_id, passed)
+        return await super().start(job_id, passed, saving)
 
 
 async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) -> None:
@@ -314,7 +316,7 @@ async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
         # One after the other, ten seconds each.
         job = await next_of(queue)
         clock.now += 10
-        queue.painted(replace(job, started_at=0, finished_at=10_000))
+        queue.painted(replace(job, started_at=0, painted_at=10_000))
         queue.leave(job.id)
         await entered(queue, of(1))
     job = await next_of(queue)

@@ -7,10 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -25,98 +22,24 @@ from bot.log import job_of
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
-from bot.queue import JobQueue
 from bot.request import AdapterUse, GenerationRequest, InitImage
-from bot.store import Failure, Job, JobState, NewJob, Store
+from bot.store import Failure, Job, JobState
 from bot.worker import consumer as consumer_module
+from bot.worker import saving as saving_module
 from bot.worker import workers as workers_module
-from bot.worker.consumer import GpuConsumer
-from bot.worker.notices import Notices
-from bot.worker.workers import Workers
-from tests.catalog.fixed import fixed
-from tests.queue.lanes import queue_of
 from tests.store.factories import CANARY, new_job, painting, request
+from tests.worker.bench import Build, Gate
 from tests.worker.fakes import (
     ADAPTERS,
-    CATALOG,
     MODEL,
     CheckStop,
-    FakeEngine,
     Report,
     Watcher,
-    Work,
     eventually,
     paint_at_once,
 )
 
 S = JobState
-
-
-@dataclass
-class Bench:
-    store: Store
-    queue: JobQueue
-    workers: Workers
-    engine: FakeEngine
-    watcher: Watcher
-    images: Path
-    stop: Callable[[], Awaitable[None]]
-
-    async def take(self, new: NewJob | None = None) -> str:
-        ticket = await self.queue.accept(new or new_job())
-        self.queue.release(ticket.job.id)
-        return ticket.job.id
-
-    async def ended(self, job_id: str) -> Job:
-        """Wait until the job's observer was told and it left the queue."""
-
-        def told() -> bool:
-            ended = [*self.watcher.finished_jobs, *self.watcher.failed_jobs]
-            return job_id in {job.id for job in ended} and job_id not in self.queue.places()
-
-        await self.watcher.until(told)
-        return await self.store.job(job_id)
-
-
-Build = Callable[..., Any]
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Build:
-    """An async context manager that gives a running Bench."""
-
-    @asynccontextmanager
-    async def open_bench(
-        work: Work = paint_at_once,
-        timeout: float = 600,
-        watcher: Any = None,
-        idle: float | None = None,
-        picture: Callable[[str], bytes] | None = None,
-    ) -> AsyncIterator[Bench]:
-        async with Store.open(tmp_path / "x.sqlite3") as store:
-            queue, engine = queue_of(store), FakeEngine(work)
-            observer, notices, withdrawn = watcher or Watcher(), Notices(), set[str]()
-            consumer = GpuConsumer(
-                lane=queue.lanes[0],
-                queue=queue,
-                store=store,
-                engine=engine,
-                catalog=fixed(CATALOG),
-                picture=picture or (lambda _: b""),
-                observer=observer,
-                notices=notices,
-                withdrawn=withdrawn,
-                images_dir=tmp_path / "images",
-                timeout=timeout,
-                idle=idle,
-            )
-            workers = Workers(queue, store, observer, notices, [consumer], withdrawn)
-            async with AsyncExitStack() as running:
-                await running.enter_async_context(workers.running())
-                stop = running.aclose
-                yield Bench(store, queue, workers, engine, observer, tmp_path / "images", stop)
-
-    return open_bench
 
 
 class TestOrdering:
@@ -146,28 +69,11 @@ class TestOrdering:
         assert not bench.engine.orders
 
 
-class Gate:
-    """Work that signals when it began and waits until it may go on."""
-
-    def __init__(self) -> None:
-        self.began = threading.Event()
-        self.go_on = threading.Event()
-
-    def __call__(self, asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
-        self.began.set()
-        assert self.go_on.wait(30)
-        check()
-        return painting(asked)
-
-    async def entered(self) -> None:
-        assert await asyncio.to_thread(self.began.wait, 20)
-
-
 class TestPainting:
     async def test_a_job_ends_done_with_its_files(
         self, build: Build, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         async with build(lambda asked, *_: painting(asked, notice)) as bench:
             job = await bench.ended(await bench.take(new_job(request=request(count=2))))
@@ -450,9 +356,11 @@ class TestStopping:
         async with build() as bench:
             really = bench.store.start
 
-            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+            async def start(
+                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+            ) -> Job | None:
                 """The store says *running*, but the consumer does not know it yet."""
-                started: Job | None = await really(job_id, passed)
+                started: Job | None = await really(job_id, passed, saving)
                 began.set()
                 await go_on.wait()
                 return started
@@ -736,10 +644,12 @@ class TestRobustness:
         async with build() as bench:
             really, failures = bench.store.start, iter([True, True])
 
-            async def start(job_id: str, passed: Collection[str] = ()) -> Job | None:
+            async def start(
+                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+            ) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                started: Job | None = await really(job_id, passed)
+                started: Job | None = await really(job_id, passed, saving)
                 return started
 
             monkeypatch.setattr(bench.store, "start", start)
@@ -821,7 +731,7 @@ class TestShutdown:
             assert go_on.wait(30)
             return really(*arguments)
 
-        monkeypatch.setattr(consumer_module, "save_images", slow)
+        monkeypatch.setattr(saving_module, "save_images", slow)
         async with build() as bench:
             job_id = await bench.take()
             assert await asyncio.to_thread(saving.wait, 20)

@@ -20,7 +20,7 @@ class Candidate(NamedTuple):
 
     apply: makes it within a block. same_bits: whether images keep their bits. needs_cuda: whether
     it changes nothing elsewhere, or cannot run. own_process: whether a failure may leave the
-    process unusable.
+    process unusable. compiles: whether it compiles first, for minutes.
     """
 
     name: str
@@ -28,12 +28,23 @@ class Candidate(NamedTuple):
     same_bits: bool
     needs_cuda: bool
     own_process: bool
+    compiles: bool = False
 
 
 @contextmanager
 def graph(bench: Bench) -> Iterator[None]:
-    """Replay the denoiser's kernels as a CUDA graph; see graphs.py."""
+    """Replay the denoiser's kernels as a CUDA graph; see graphs.py.
+
+    Raises RuntimeError at the block's end when no graph was used, or one had to be given up.
+    """
     with _graphed(bench, bench.painter._kernels):
+        yield
+
+
+@contextmanager
+def graph_of_layouts(bench: Bench) -> Iterator[None]:
+    """A graph of channels_last convolutions and fused projections; raises as `graph` does."""
+    with graph(bench), layouts.fused_projections(bench), layouts.channels_last(bench):
         yield
 
 
@@ -41,14 +52,15 @@ def graph(bench: Bench) -> Iterator[None]:
 def compiled_graph(bench: Bench) -> Iterator[None]:
     """Compiled code replayed as a CUDA graph; compiles for minutes before the block begins.
 
-    Raises RuntimeError when nothing was compiled.
+    Raises RuntimeError when nothing was compiled, and as `graph` does.
     """
     kernels = Kernels("inductor")
     with replaced(bench.painter, "_kernels", kernels):
         bench.paint(bench.request(steps=1))  # its end begins compiling
         kernels.wait()
         if not kernels._ready:
-            raise RuntimeError("nothing was compiled; the log says why")
+            # Where networks are parked, nothing is compiled and nothing is logged.
+            raise RuntimeError("nothing was compiled; the log says why, or `--memory full` helps")
         with _graphed(bench, kernels):
             yield
 
@@ -59,15 +71,26 @@ def _graphed(bench: Bench, kernels: Kernels) -> Iterator[None]:
     try:
         with replaced(bench.painter, "_kernels", graphed):
             yield
+            # Otherwise the time of eager kernels would stand for that of a graph.
             if graphed.graphs.failure:
-                raise RuntimeError(f"no CUDA graph could be captured: {graphed.graphs.failure}")
+                raise RuntimeError(f"CUDA graphs were given up: {graphed.graphs.failure}")
+            if not graphed.graphs.replays:
+                raise RuntimeError("no CUDA graph was used")
     finally:
         graphed.graphs.forget()
 
 
 CANDIDATES: Final = (
     Candidate("graph", graph, same_bits=True, needs_cuda=True, own_process=True),
-    Candidate("compiled-graph", compiled_graph, False, needs_cuda=True, own_process=True),
+    Candidate("graph-of-layouts", graph_of_layouts, False, needs_cuda=True, own_process=True),
+    Candidate(
+        "compiled-graph",
+        compiled_graph,
+        same_bits=False,
+        needs_cuda=True,
+        own_process=True,
+        compiles=True,
+    ),
     Candidate("channels-last", layouts.channels_last, False, needs_cuda=False, own_process=False),
     Candidate("fused-qkv", layouts.fused_projections, False, needs_cuda=False, own_process=False),
     Candidate("fp16-accumulation", settings.fp16_accumulation, False, True, own_process=False),

@@ -94,6 +94,7 @@ class Graphs:
 
     busy: whether another thread may be using the device; nothing is captured then.
     failure: why there are no graphs any more; None while there may be some.
+    replays: how often graphs took the place of their kernels.
 
     A graph is used only after it has given the bits of the call that it was captured from, for the
     inputs of its capture and for others.
@@ -106,6 +107,7 @@ class Graphs:
         self._home: int | None = None
         self.ahead = RunAhead(device.event)
         self.failure: str | None = None
+        self.replays = 0
 
     def settle(self, module: torch.nn.Module) -> Hashable:
         """Drop all graphs if `module` has moved; returns its state, part of each graph's key."""
@@ -150,7 +152,9 @@ class Graphs:
         if proven:
             self._graphs[key] = graph
         else:
-            log.warning("a CUDA graph gives other bits than its kernels; it is not used")
+            self.failure = "a CUDA graph gives other bits than its kernels"
+            log.warning("%s; none are used from now on", self.failure)
+            self._drop()
         return result
 
     def forget(self) -> None:
@@ -225,6 +229,7 @@ class GraphedChoice:
             else:
                 result = (graph(_tensors((args, kwargs))),)
                 self._replayed = graph.used
+                self._graphs.replays += 1
             self._graphs.ahead.launched()
             return result
 

@@ -1,0 +1,98 @@
+"""Outcomes: records how attempts end other than with images, and has their people told."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from bot.errors import PaintStopped, StopReason, StoreError, UserError
+from bot.files.images import discard_images
+from bot.log import traceback_without
+from bot.store import Failure, Job, JobState, Store
+from bot.store.retrying import keep_trying
+from bot.worker.attempt import Attempt
+from bot.worker.notices import Notices
+from bot.worker.observers import JobObserver
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Outcomes:
+    """Of the attempts of one lane.
+
+    notices: runs the observer's `finished` and `failed` in the background.
+    images_dir: each job's files are in a subfolder named after it.
+    """
+
+    def __init__(
+        self, store: Store, observer: JobObserver, notices: Notices, images_dir: Path
+    ) -> None:
+        self._store = store
+        self._observer = observer
+        self._notices = notices
+        self._images_dir = images_dir
+
+    def done(self, job: Job) -> None:
+        """It is *done*: has its person told."""
+        for notice in job.warnings:
+            log.info("job %s: %s %s", job.id, notice.code, notice.params)
+        log.info("job %s: done in %.1f s", job.id, job.seconds)
+        self._notices.send(self._observer.finished(job))
+
+    async def late(self, job: Job) -> None:
+        """Another attempt, or a cancellation, has overtaken this one."""
+        log.warning("job %s: attempt %d finished too late; result dropped", job.id, job.attempt)
+        await self._discard_if_cancelled(job)
+
+    async def raised(self, running: Attempt, error: Exception) -> None:
+        """It raised `error`: it was stopped, or fails."""
+        job = running.job
+        match error:
+            case PaintStopped():
+                await self._stopped(running, error.reason)
+            case UserError():
+                log.info("job %s: %s", job.id, error)
+                await self._fail(job, Failure.of(error))
+            case _:
+                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
+                await self._fail(job, Failure("job.unexpected", {"id": job.id}))
+
+    async def put_back(self, job: Job) -> None:
+        """The process ends before it is done. An error of the store is only logged: the next start
+        recovers the job anyway."""
+        try:
+            await self._store.requeue(job)
+        except StoreError as error:
+            log.error("%s", error)
+
+    async def record(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
+        """Make a `change` of the job's state, retrying until it succeeds."""
+        return await keep_trying(change, f"job {job.id}: its state cannot be saved")
+
+    async def _stopped(self, running: Attempt, reason: StopReason) -> None:
+        job = running.job
+        log.info("job %s: stopped (%s)", job.id, reason.value)
+        match reason:
+            case StopReason.SHUTDOWN:
+                await self.put_back(job)
+            case StopReason.TIMEOUT:
+                await self._fail(job, Failure("job.timeout", {"seconds": round(running.seconds)}))
+            case StopReason.CANCELLED:
+                cancelled = await self.record(lambda: self._store.cancel(job), job)
+                await self._discard_if_cancelled(job)
+                if cancelled is not None:
+                    self._notices.send(self._observer.failed(cancelled))
+
+    async def _discard_if_cancelled(self, job: Job) -> None:
+        """Housekeeping only prunes files that have rows in the store."""
+        now = await self.record(lambda: self._store.job(job.id), job)
+        if now.state is JobState.CANCELLED:
+            await asyncio.to_thread(discard_images, job, self._images_dir)
+
+    async def _fail(self, job: Job, failure: Failure) -> None:
+        if failed := await self.record(lambda: self._store.fail(job, failure), job):
+            self._notices.send(self._observer.failed(failed))

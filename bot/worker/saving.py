@@ -1,0 +1,113 @@
+"""Saver: saves what a lane has generated, while the lane generates the next job."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.files.images import Compressed, save_images
+from bot.painting import Painting
+from bot.queue import JobQueue
+from bot.store import ImageRecord, Job, Store, files_error
+from bot.store.retrying import keep_trying
+from bot.worker.attempt import Attempt
+from bot.worker.outcomes import Outcomes
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0
+"""Seconds between two checks of whether waiting still makes sense."""
+
+
+class Saver:
+    """Saves one job at a time.
+
+    One is enough: saving takes less time than generating, so the GPU waits only for a disk that is
+    full or very slow, and then more of them would only fill the memory with images. It also keeps
+    the order in which people are told.
+
+    attempt: the one that is being saved; None if there is none.
+    left: called with a job's id when it has ended, one way or the other; must return at once.
+    images_dir: each job's files go into a subfolder named after it.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        store: Store,
+        outcomes: Outcomes,
+        images_dir: Path,
+        left: Callable[[str], None],
+    ) -> None:
+        self.attempt: Attempt | None = None
+        self._queue = queue
+        self._store = store
+        self._outcomes = outcomes
+        self._images_dir = images_dir
+        self._left = left
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
+        """Save `painting` in the background; only after `idle`."""
+        self.attempt = attempt
+        self._task = asyncio.create_task(self._save(attempt, painting, compressed))
+
+    async def idle(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait until nothing is being saved. check: called meanwhile; raises to give up."""
+        while (task := self._task) is not None and not task.done():
+            await asyncio.wait([task], timeout=LOOK)
+            if not task.done():
+                check()
+
+    async def abandon(self) -> None:
+        """Wait for it no longer; nothing of it is stored from then on."""
+        if (task := self._task) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _save(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
+        try:
+            await self._end(attempt, painting, compressed)
+        except Exception:
+            log.exception("job %s: its result could not be handled", attempt.job.id)
+        finally:
+            compressed.drop()
+            self.attempt = self._task = None
+            self._left(attempt.job.id)
+
+    async def _end(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
+        try:
+            done = await self._keep(attempt, painting, compressed)
+        except Exception as error:
+            await self._outcomes.raised(attempt, error)
+            return
+        if done is None:
+            await self._outcomes.late(attempt.job)
+            return
+        self._queue.painted(done)
+        self._outcomes.done(done)
+
+    async def _keep(
+        self, attempt: Attempt, painting: Painting, compressed: Compressed
+    ) -> Job | None:
+        """Save the images to disk and the result to the store, retrying until both succeed.
+
+        Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
+        while retrying.
+        """
+        job = attempt.job
+
+        async def save() -> tuple[ImageRecord, ...]:
+            try:
+                return await asyncio.to_thread(
+                    save_images, painting, job, self._images_dir, compressed.of
+                )
+            except OSError as error:
+                raise files_error(self._images_dir, error) from error
+
+        async def finish() -> Job | None:
+            return await self._store.finish(job, painting.recipe, images, painting.warnings)
+
+        what = f"job {job.id}: generated, but its result cannot be saved"
+        images = await keep_trying(save, what, check=attempt.check_stop)
+        return await keep_trying(finish, what, check=attempt.check_stop)

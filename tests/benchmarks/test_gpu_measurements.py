@@ -1,0 +1,165 @@
+"""Measurements of `benchmarks.gpu` with a tiny model, and CUDA replaced where they need it."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks import bench_model
+from benchmarks.bench_model import KEYS
+from benchmarks.gpu import candidates, decoding, exactness, requests
+from benchmarks.gpu.candidates.capture import Cuda
+from benchmarks.gpu.candidates.graphs import Graphs
+from benchmarks.gpu.context import Context
+from benchmarks.gpu.row import Figure
+from bot.engine.kernels import KernelChoice, Kernels, Shape
+from tests.benchmarks.fake_cuda import FakeCuda
+from tests.benchmarks.tiny import TINY
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    weights = tmp_path_factory.mktemp("weights")
+    options: Any = SimpleNamespace(shape=TINY, weights=weights, device="cpu", repeat=1, steps=2)
+    with bench_model.opened(options, KEYS, memory="full") as bench:
+        context = Context(bench, options, {})
+        context._plain_seconds = 1.0
+        yield context
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    return FakeCuda(monkeypatch)
+
+
+class Compiled(Kernels):
+    """Kernels that have compiled the network once that `prepare` was called.
+
+    shapes: what has been compiled; None for all.
+    """
+
+    def __init__(self, shapes: list[Shape] | None = None) -> None:
+        super().__init__(None)
+        self._shapes = shapes
+
+    def prepare(self, module: Any, shapes: Any, run: Any) -> None:
+        del run
+        self._module = module
+        self._ready = set(shapes if self._shapes is None else self._shapes)
+
+    def choose(self, module: Any, asked: str | None) -> KernelChoice:
+        def compiled(*args: Any, **kwargs: Any) -> Any:
+            self._runs[0] += 1
+            return module(*args, **kwargs)
+
+        assert asked is None
+        return KernelChoice(module, compiled, frozenset(self._ready), lambda: self._runs[0])
+
+
+def measured(context: Context, name: str) -> dict[str, Figure]:
+    return {figure.what: figure for figure in requests.candidate(context, name)}
+
+
+@pytest.mark.parametrize("name", ["graph", "graph-of-layouts"])
+def test_graphs_are_measured_against_eager_kernels(
+    context: Context, cuda: FakeCuda, name: str
+) -> None:
+    figures = measured(context, name)
+    assert cuda.log.count("replay") >= 2 * context.steps
+    assert not any(figure.wrong for figure in figures.values())
+    assert set(figures[name].numbers) == {"seconds", "eager", "of_eager", "of_plain"}
+
+
+def test_a_graph_that_was_never_used_fails_its_row(
+    context: Context, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Graphs, "find", lambda *_: None)
+    with pytest.raises(RuntimeError, match="no CUDA graph was used"):
+        measured(context, "graph")
+
+
+@pytest.mark.parametrize("place", ["begin", "call", "end"])
+def test_a_graph_that_cannot_be_captured_fails_its_row(
+    context: Context, cuda: FakeCuda, place: str
+) -> None:
+    cuda.fail_at = place
+    with pytest.raises(RuntimeError, match="given up: RuntimeError"):
+        measured(context, "graph")
+
+
+def changed(capture: Any) -> Any:
+    """`capture` with a replay that gives other bits."""
+
+    def captured(self: Cuda, call: Any) -> Any:
+        result, replay = capture(self, call)
+        return result, lambda: (replay(), result.add_(0.25))
+
+    return captured
+
+
+def test_a_graph_of_other_bits_fails_its_row(
+    context: Context, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cuda, "capture", changed(Cuda.capture))
+    with pytest.raises(RuntimeError, match="given up: a CUDA graph gives other bits"):
+        measured(context, "graph")
+    monkeypatch.setattr(Graphs, "_proven", lambda *_: True)
+    figures = measured(context, "graph")
+    assert figures["graph: same bytes as ours eager"].wrong
+    assert not figures["graph: ours eager has its bytes again afterwards"].wrong
+    wrong = [figure.wrong for figure in exactness.graphed(context)]
+    assert wrong == [True] * 6
+
+
+def test_graphs_give_eager_bytes_while_models_and_adapters_change(
+    context: Context, cuda: FakeCuda
+) -> None:
+    found = list(exactness.graphed(context))
+    assert [figure.value for figure in found] == ["yes"] * 6
+    assert "captured" in cuda.log
+
+
+def test_compiled_code_is_captured_and_measured_as_such(
+    context: Context, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "Kernels", lambda _: Compiled())
+    figures = measured(context, "compiled-graph")
+    assert cuda.log.count("captured") == 1, "once, not for each of the runs"
+    assert not any(figure.wrong for figure in figures.values())
+
+
+def test_what_is_not_compiled_is_not_measured_as_compiled(
+    context: Context, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "Kernels", lambda _: Compiled([]))
+    with pytest.raises(RuntimeError, match="nothing was compiled"):
+        measured(context, "compiled-graph")
+    another = Compiled([Shape(2, 77, 8, 8)])
+    monkeypatch.setattr(candidates, "Kernels", lambda _: another)
+    with pytest.raises(RuntimeError, match="compiled code did not run: the recipe says 'eager'"):
+        measured(context, "compiled-graph")
+    monkeypatch.setattr(context.bench.painter, "_kernels", Compiled())
+    context.bench.paint(context.request)
+    with pytest.raises(RuntimeError, match="eager code did not run: the recipe says 'compiled'"):
+        measured(context, "fused-qkv")
+
+
+def test_a_capture_that_fails_leaves_the_bytes(context: Context, cuda: FakeCuda) -> None:
+    with pytest.raises(RuntimeError, match="meant to fail and did not"):
+        list(exactness.failed_capture(context))
+    cuda.fail_at = "end"
+    (figure,) = exactness.failed_capture(context)
+    assert (figure.value, figure.note, figure.wrong) == ("yes", "capture was invalidated", False)
+    assert cuda.stream is cuda.default
+    assert not cuda.allocating
+
+
+def test_the_vae_is_timed_in_each_precision(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(decoding.WAYS, "fp16, scaled")  # slow on a CPU
+    figures = list(decoding.vae(context))
+    assert [figure.what for figure in figures] == list(decoding.WAYS)
+    unmeasured = {figure.what for figure in figures if not figure.numbers}
+    assert unmeasured == decoding.FP32_ON_CPU
