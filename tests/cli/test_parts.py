@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from bot.api.describing import record as described
 from bot.cli import check as check_module
 from bot.cli.arguments import parser
 from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
-from bot.cli.imagine import _as_json, _placed, _print, _Watcher
 from bot.cli.listing import listing
+from bot.cli.result import Result, placed, printable, show
 from bot.cli.run import FIRST_STEPS, run
+from bot.cli.watching import Watcher
 from bot.engine import DeviceReport
 from bot.process.restart import MISCONFIGURED
 from bot.progress import Notice, Progress, Stage
@@ -90,12 +92,18 @@ class TestGrammar:
 
 
 class TestOutput:
-    async def test_json_is_the_contract(self, tmp_path: Path) -> None:
+    async def test_json_is_the_contract(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         job = await finished(tmp_path, warnings=(notice,))
         images = (record(0), record(1))
         paths = [Path("/a/1.png"), Path("/a/2.png")]
-        said = json.loads(json.dumps(_as_json(SAY, job, images, paths), allow_nan=False))
+        assert show(Result(described(job, images, SAY), paths), SAY, as_json=True) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert list(said) == [
+            *("job_id", "status", "seconds", "images", "recipe", "warnings", "error")
+        ]
         assert said["job_id"] == job.id
         assert said["status"] == "done"
         assert said["images"] == [
@@ -113,14 +121,17 @@ class TestOutput:
         assert "5 of its 9 modules" in said["warnings"][0]["text"]
         assert said["error"] is None
 
-    async def test_json_of_a_failure(self, tmp_path: Path) -> None:
+    async def test_json_of_a_failure(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         job = await finished(
             tmp_path,
             state=JobState.FAILED,
             recipe=None,
             error=Failure("job.timeout", {"seconds": 600}),
         )
-        said = _as_json(SAY, job, (), [])
+        assert show(Result(described(job, (), SAY), []), SAY, as_json=True) == 1
+        said = json.loads(capsys.readouterr().out)
         assert (said["status"], said["images"], said["recipe"]) == ("failed", [], None)
         assert said["error"]["code"] == "job.timeout"
         assert "600 seconds" in said["error"]["text"]
@@ -129,7 +140,8 @@ class TestOutput:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         job = await finished(tmp_path, started_at=0, finished_at=3000)
-        _print(SAY, job, (record(0), record(1)), [Path("/a/1.png"), Path("/a/2.png")])
+        images = described(job, (record(0), record(1)), SAY)
+        show(Result(images, [Path("/a/1.png"), Path("/a/2.png")]), SAY, as_json=False)
         printed = capsys.readouterr()
         assert printed.out.splitlines() == [
             "/a/1.png  model demo  seed 42  1.5 s",
@@ -152,10 +164,14 @@ class TestOutput:
         error: Failure | None,
         said: str,
     ) -> None:
-        _print(SAY, await finished(tmp_path, state=state, error=error), (), [])
+        job = await finished(tmp_path, state=state, error=error)
+        assert show(Result(described(job, (), SAY), []), SAY, as_json=False) == 1
         printed = capsys.readouterr()
         assert printed.out == ""
         assert said in printed.err
+
+    def test_a_text_from_elsewhere_cannot_steer_the_terminal(self) -> None:
+        assert printable("\x1b[2Jfine\x9b2J\n") == "\ufffd[2Jfine\ufffd2J\n"
 
 
 class TestFiles:
@@ -167,16 +183,17 @@ class TestFiles:
 
     def test_without_a_folder_they_stay_where_they_are(self, tmp_path: Path) -> None:
         folder = self.images(tmp_path)
-        assert _placed((record(),), folder, None, "id") == [folder / "x" / "demo-42.png"]
+        source = folder / "x" / "demo-42.png"
+        assert placed([source], None, "id") == [source]
 
     def test_with_one_they_are_copied_and_replace_no_other_picture(self, tmp_path: Path) -> None:
         folder, out = self.images(tmp_path), tmp_path / "out"
         out.mkdir()
         for _ in range(2):
-            [path] = _placed((record(),), folder, out, "id")
+            [path] = placed([folder / "x" / "demo-42.png"], out, "id")
             assert path == out / "demo-42.png"
         (folder / "x" / "demo-42.png").write_bytes(b"newer")
-        [path] = _placed((record(),), folder, out, "id")
+        [path] = placed([folder / "x" / "demo-42.png"], out, "id")
         assert path == out / "demo-42-id.png"
         assert (out / "demo-42.png").read_bytes() == b"new"
         assert path.read_bytes() == b"newer"
@@ -188,7 +205,7 @@ class TestWatching:
     ) -> None:
         job = await finished(tmp_path)
         for news in ("finished", "failed"):
-            watcher = _Watcher(SAY, bar=False)
+            watcher = Watcher(SAY, bar=False)
             watcher.progressed(job, Progress(Stage.PAINTING, step=1, steps=2))
             assert not watcher.ended.is_set()
             await getattr(watcher, news)(job)
@@ -199,7 +216,7 @@ class TestWatching:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         job = await finished(tmp_path)
-        watcher = _Watcher(SAY, bar=True)
+        watcher = Watcher(SAY, bar=True)
         watcher.progressed(job, Progress(Stage.PAINTING, step=1, steps=2))
         assert "Step 1/2" in capsys.readouterr().err
 

@@ -15,11 +15,12 @@ from bot.api.bodies import StrictRoute
 from bot.api.describing import STATUS, eta, metadata, status
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
-from bot.api.original.catalog import adapters, models
+from bot.api.original.catalog import adapters, embeddings, models
 from bot.api.parts import Parts
 from bot.files.inputs import CONTENT_TYPES
 from bot.progress import Progress
 from bot.store import ImageRecord, Job, JobState
+from bot.texts.lines import status_line
 
 WAIT_MAX: Final = 60
 """Seconds that one call may wait for a job; proxies cut off longer ones."""
@@ -94,6 +95,7 @@ def routes(parts: Parts) -> APIRouter:
                     while True:
                         if news is not None:
                             body = status(job, news, (), say)
+                            body["message"] = status_line(say, news)
                             if news.preview is not None and news.preview is not shown:
                                 shown = news.preview
                                 body["preview"] = _data_url(shown)
@@ -185,6 +187,11 @@ def routes(parts: Parts) -> APIRouter:
     async def list_loras(request: Request) -> list[dict[str, Any]]:
         """The LoRAs, likewise."""
         return await adapters(desk.backend, await callers.of(request))
+
+    @router.get("/embeddings", responses=_refusals(401))
+    async def list_embeddings(request: Request) -> list[dict[str, Any]]:
+        """The embeddings (textual inversions), likewise. Prompts name them by their keys."""
+        return await embeddings(desk.backend, await callers.of(request))
 
     @router.get("/healthz", responses={503: {"description": "A part does not work."}})
     async def health() -> JSONResponse:
