@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.api import original, records
+from bot.api import docs, original, records
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
 from bot.api.original.bodies import NAMES
@@ -47,6 +47,7 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
     )
     app.include_router(original.routes(parts))
     app.include_router(records.routes(parts))
+    app.include_router(docs.routes())
     _answer_errors(app, parts)
     if settings.api_origins:
         app.add_middleware(
