@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from bot import __version__
 from bot.api import docs, original, records
+from bot.api.document import documented
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
 from bot.api.original.bodies import NAMES
@@ -48,6 +49,7 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
     app.include_router(original.routes(parts))
     app.include_router(records.routes(parts))
     app.include_router(docs.routes())
+    app.openapi = documented(app)  # type: ignore[method-assign]
     _answer_errors(app, parts)
     if settings.api_origins:
         app.add_middleware(

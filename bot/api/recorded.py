@@ -10,7 +10,7 @@ class Told(BaseModel):
 
     code: str = Field(examples=["adapter.partial"])
     params: dict[str, Any] = Field(examples=[{"adapter": "ink", "matched": 5, "total": 9}])
-    text: str
+    text: str = Field(examples=["ink: only 5 of its 9 modules fit this model."])
 
 
 class RecordedImage(BaseModel):
@@ -21,7 +21,7 @@ class RecordedImage(BaseModel):
     seed: int = Field(examples=[42])
     width: int = Field(examples=[1024])
     height: int = Field(examples=[1024])
-    sha256: str
+    sha256: str = Field(examples=["7f" * 32])
 
 
 class Record(BaseModel):
@@ -33,17 +33,23 @@ class Record(BaseModel):
     )
     model: str = Field(examples=["sdxl-base"])
     seconds: float = Field(description="How long it was generated.", examples=[7.9])
-    images: list[RecordedImage]
+    images: list[RecordedImage] = Field(description="Once the job is done.")
     recipe: dict[str, Any] | None = Field(
         description="The request and what it was resolved to: hashes of all weights, the "
         "scheduler's configuration, versions. Null until the job is done."
     )
-    warnings: list[Told]
-    error: Told | None
+    warnings: list[Told] = Field(description="What the caller should know about the result.")
+    error: Told | None = Field(description="Why it failed.")
 
 
 class Entries(BaseModel):
     """The catalog's entries of one kind. `problems` are for keys with `--admin`."""
 
-    entries: list[dict[str, Any]]
-    problems: list[str]
+    entries: list[dict[str, Any]] = Field(
+        description="As in the catalog's files, with what is known about their weights.",
+        examples=[[{"key": "demo", "name": "Demo, flat", "files": "present", "problems": []}]],
+    )
+    problems: list[str] = Field(
+        description="What is wrong in the catalog's files.",
+        examples=[["catalog/loras.toml: ink: no such file"]],
+    )

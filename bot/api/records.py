@@ -5,9 +5,9 @@ The command line as a client stands on them.
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 
 from bot.api.describing import record
 from bot.api.original.bodies import Problem
@@ -36,7 +36,9 @@ def routes(parts: Parts) -> APIRouter:
         return record(job, await desk.images(job), speaker(request))
 
     @router.get("/catalog/{kind}", response_model=Entries, responses=refusals)
-    async def entries(request: Request, kind: Listed) -> dict[str, Any]:
+    async def entries(
+        request: Request, kind: Annotated[Listed, Path(description="Of what.")]
+    ) -> dict[str, Any]:
         """The catalog as `main.py models`, `loras` and `embeddings` print it, with what its files
         say. Where they are is told to keys with `--admin` alone."""
         caller = await callers.of(request)
