@@ -88,9 +88,9 @@ class Calls:
         return float("inf") if self._heard is None else time.monotonic() - self._heard
 
     def stranger(self, method: str, path: str, answered: str = "something else") -> NotDone:
-        """The server is not one of ours."""
+        """The server is not one of ours, or a proxy before it speaks for it."""
         return NotDone(
-            f"{self._url} is not an Imagen server: it answered {method} /{path} with {answered}",
+            f"{self._url} does not answer like an Imagen server: {method} /{path} got {answered}",
             BAD_REQUEST,
         )
 

@@ -77,13 +77,33 @@ class TestGrammar:
             "imagine fox --steps many",
             "imagine fox --colour red",
             "sync --guild x",
+            "imagine fox --server example.org",
+            "imagine fox --server ftp://example.org",
+            "imagine fox --server http://",
+            "imagine fox --server http://example.org:port",
+            "imagine fox --server http://example.org/?key=secret",
+            "models --server http://secret@example.org",
+            "models --server http://example.org --key s\u00e9cret",
         ],
     )
     def test_usage_errors_end_with_2(self, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as ended:
             parser().parse_args(typed.split())
         assert ended.value.code == 2
-        assert "usage:" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "usage:" in said
+        assert "cret@" not in said
+        assert "s\u00e9cret" not in said
+
+    def test_a_key_without_a_server_is_a_mistake(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        options = parser().parse_args(["imagine", "fox", "--key", "secret"])
+        with pytest.raises(SystemExit) as ended:
+            options.run(options)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == "--key: there is no --server to present it to\n"
 
     def test_listings_and_sync(self) -> None:
         for call in ("models", "loras"):

@@ -256,11 +256,23 @@ class TestOtherServers:
             (
                 "HTTP/1.1 404 Not Found\nContent-Length: 6\n\nnginx\n",
                 2,
-                "is not an Imagen server: it answered POST /generate with 404 Not Found",
+                "does not answer like an Imagen server: POST /generate got 404 Not Found",
             ),
-            ("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", 2, "is not an Imagen server"),
-            ("HTTP/1.1 202 OK\nContent-Length: 2\n\n{}", 2, "is not an Imagen server"),
-            ('HTTP/1.1 202 OK\nContent-Length: 19\n\n{"job_id": "../../"}', 2, "is not an Imagen"),
+            (
+                "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+                2,
+                "does not answer like an Imagen server",
+            ),
+            (
+                "HTTP/1.1 202 OK\nContent-Length: 2\n\n{}",
+                2,
+                "does not answer like an Imagen server",
+            ),
+            (
+                'HTTP/1.1 202 OK\nContent-Length: 19\n\n{"job_id": "../../"}',
+                2,
+                "does not answer like",
+            ),
             ("HTTP/1.1 502 Bad\nContent-Length: 0\n\n", 1, "is not available: 502 Bad"),
             (
                 'HTTP/1.1 400 No\nContent-Length: 35\n\n{"detail":"\\u001b[2J","code":"new"} ',
@@ -279,6 +291,20 @@ class TestOtherServers:
         code, err = await self.imagine(home, server.url.replace("http:", "https:"))
         assert (code, "no trusted connection" in err) == (1, True), err
 
+    async def test_a_certificate_that_no_one_vouches_for(self, home: Home, tmp_path: Path) -> None:
+        files = tmp_path / "key.pem", tmp_path / "cert.pem"
+        make = await asyncio.create_subprocess_exec(
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-keyout", str(files[0]), "-out", str(files[1])),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert await make.wait() == 0
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(files[1], files[0])
+        async with answering(saying(""), tls) as url:
+            code, err = await self.imagine(home, url)
+        assert (code, err) == (1, f"{url}: no trusted connection: self-signed certificate\n")
+
     async def test_a_path_of_ours_that_is_none(self, server: Server, home: Home) -> None:
         code, err = await self.imagine(home, f"{server.url}/imagen")
-        assert (code, "is not an Imagen server" in err) == (2, True), err
+        assert (code, "does not answer like an Imagen server" in err) == (2, True), err

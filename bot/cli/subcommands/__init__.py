@@ -7,6 +7,7 @@ any command line, so a module defers slow imports (discord, the backend) until i
 
 import argparse
 import re
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -43,8 +44,11 @@ def add_server_to(parser: argparse.ArgumentParser) -> None:
 
 
 def server_of(options: argparse.Namespace, settings: Settings) -> "RemoteServer | None":
-    """The server that the options name; None without one."""
+    """The server that the options name; None without one. Exits if there is a key for none."""
     if options.server is None:
+        if options.key is not None:
+            print("--key: there is no --server to present it to", file=sys.stderr)
+            sys.exit(2)
         return None
     from bot.cli.remote import RemoteServer
     from bot.texts.language import Texts
