@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.api.original.bodies import Generate
 from bot.cli import remote as remote_module
 from bot.cli.asked import Asked
 from bot.cli.remote import RemoteServer
@@ -153,3 +154,30 @@ async def test_a_file_is_saved_only_where_it_was_asked_to_be_and_whole(
         image |= {"file": "demo-1.png", "sha256": right}
         path = await client.download("abc", image, folder)
     assert (path, path.read_bytes()) == (folder / "demo-1.png", b"png")
+
+
+def test_all_that_the_interface_takes_is_sent() -> None:
+    draft = Draft(
+        **{
+            **dict.fromkeys(Draft.__dataclass_fields__, 1),
+            "lora": "a:0.5:0.25",
+            "image": None,
+            "reference": None,
+            "adapters": (),
+        }  # type: ignore[arg-type]
+    )
+    body = remote_module._body(draft, {"image": b"a", "reference": b"b"})
+    # The command line knows sizes as one word.
+    assert body.keys() == Generate.model_fields.keys() - {"width", "height"}
+    assert body["loras"] == [{"name": "a", "weight": 0.5, "text_weight": 0.25}]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+async def test_a_number_that_json_does_not_know_is_named(value: float) -> None:
+    async def answer(call: str, head: Head) -> bytes | None:
+        raise AssertionError(call)
+
+    async with server(answer) as client:
+        with pytest.raises(NotDone, match=f"guidance: {value} won't work") as ended:
+            await client.accept(Asked(Draft(prompt="fox", guidance=value), {}, None))
+    assert ended.value.code == 2
