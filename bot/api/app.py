@@ -13,7 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from bot import __version__
-from bot.api import automatic, openai, original
+from bot.api import automatic, docs, openai, original, records
+from bot.api.document import documented
 from bot.api.ending import Ending
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
 from bot.api.guard import Guard
@@ -50,6 +51,9 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
     )
     for interface in INTERFACES:
         app.include_router(interface.routes(parts))
+    app.include_router(records.routes(parts))
+    app.include_router(docs.routes())
+    app.openapi = documented(app)  # type: ignore[method-assign]
     refusals = Refusals(interface.FORM for interface in INTERFACES)
     _answer_errors(app, parts, refusals)
     if settings.api_origins:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import PurePath
 from typing import Any, Final
 
-from bot.progress import Progress, Stage
+from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
 from bot.request import AdapterUse
-from bot.store import ImageRecord, Job, JobState
+from bot.store import Failure, ImageRecord, Job, JobState
 from bot.texts.language import Say
 
 STATUS: Final[Mapping[JobState, str]] = {
@@ -70,6 +72,35 @@ def status(
         "warnings": [say(notice.code, **notice.params) for notice in job.warnings],
         "metadata": metadata(job.recipe, job.request.seed) if job.recipe else None,
     }
+
+
+def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
+    """A job with all that its caller may want to keep: how to generate the same again, and codes
+    for its warnings and its error beside the sentences."""
+    return {
+        "job_id": job.id,
+        "status": STATUS[job.state],
+        "model": job.request.model,
+        "seconds": job.seconds,
+        "images": [
+            {
+                "url": image_url(job.id, image.n + 1),
+                "file": PurePath(image.path).name,
+                "seed": image.seed,
+                "width": image.width,
+                "height": image.height,
+                "sha256": image.sha256,
+            }
+            for image in images
+        ],
+        "recipe": job.recipe.to_dict() if job.recipe else None,
+        "warnings": [_told(notice, say) for notice in job.warnings],
+        "error": _told(job.error, say) if job.error else None,
+    }
+
+
+def _told(what: Notice | Failure, say: Say) -> dict[str, Any]:
+    return {**asdict(what), "text": say(what.code, **what.params)}
 
 
 def image_entry(job: Job, image: ImageRecord) -> dict[str, Any]:

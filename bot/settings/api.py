@@ -1,6 +1,8 @@
 """The settings of the HTTP interface."""
 
-from pydantic import Field, field_validator
+import re
+
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from bot.settings.values import Names, parts_of
@@ -42,6 +44,20 @@ class ApiSettings(BaseSettings):
         alias="IMAGEN_API_QUEUE_PER_KEY",
         description="Jobs that may be waiting or running at once for one caller over HTTP.",
     )
+
+    key: SecretStr | None = Field(
+        default=None,
+        alias="IMAGEN_KEY",
+        description="Key that the command line presents to the server named by `--server`. Other "
+        "users of a machine can see the options of commands, but not this.",
+    )
+
+    @field_validator("key")
+    @classmethod
+    def _printable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("must be a key as `main.py keys add` prints it")
+        return key
 
     @field_validator("api_hosts", "api_origins", mode="before")
     @classmethod

@@ -335,7 +335,7 @@ class Settings(ApiSettings):
     def secrets(self) -> tuple[str, ...]:
         """Values that must never appear in a log."""
         # discord.py strips the token, so this is the form that could end up in a log.
-        tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token) if t]
+        tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token, self.key) if t]
         return tuple(secret for secret in (*tokens, self.proxy or "") if secret)
 
     def variables(self) -> dict[str, str]:
@@ -382,7 +382,7 @@ def described() -> Iterator[tuple[str, str]]:
         yield str(field.alias), str(field.description)
 
 
-SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN")
+SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN", "IMAGEN_KEY")
 
 
 def _sentence(name: str, error: ErrorDetails) -> str:

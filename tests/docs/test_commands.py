@@ -14,7 +14,7 @@ SHOWN_TO_PEOPLE = {
     *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
     "keys",
 }
-OTHERS = ("docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
+OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
 """Programs that are not ours, with their own flags."""
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bot.api.original.examples import IMAGE, METADATA
 from bot.errors import InvalidRequest
 from bot.request import COUNT_MAX, SEED_MAX, Draft
 from bot.request.syntax import AdapterAsk
@@ -35,9 +36,13 @@ class Lora(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(examples=["sketch"])
-    weight: Number | None = Field(default=None, examples=[0.8])
-    text_weight: Number | None = None
+    name: str = Field(description="A key or name from `GET /loras`.", examples=["sketch"])
+    weight: Number | None = Field(
+        default=None, description="Its own default weight if not given.", examples=[0.8]
+    )
+    text_weight: Number | None = Field(
+        default=None, description="For the text encoders; as `weight` if not given.", examples=[0.5]
+    )
 
 
 class Generate(BaseModel):
@@ -60,8 +65,12 @@ class Generate(BaseModel):
         },
     )
 
-    prompt: str
-    negative_prompt: str | None = None
+    prompt: str = Field(
+        description="What to generate, up to 2,000 characters. Weights, `BREAK`, `embedding:…` and "
+        "`<lora:…>` work as on Discord.",
+        examples=["a red star on a blue background"],
+    )
+    negative_prompt: str | None = Field(default=None, description="What to keep out of the image.")
     model: str | None = Field(default=None, description="A key or name from `GET /models`.")
     loras: list[Lora] = Field(default=[], description="Up to four.")
     steps: Int | None = Field(default=None, description="10–100, 30 by default.")
@@ -70,10 +79,12 @@ class Generate(BaseModel):
         default=None, description=f"0–{SEED_MAX}. The same seed gives the same image."
     )
     width: Int | None = Field(default=None, description="In pixels, together with `height`.")
-    height: Int | None = None
+    height: Int | None = Field(default=None, description="In pixels, together with `width`.")
     size: str | None = Field(default=None, description="`832x1216`, or a ratio such as `16:9`.")
     count: Int | None = Field(default=None, description=f"How many images: 1–{COUNT_MAX}.")
-    scheduler: str | None = None
+    scheduler: str | None = Field(
+        default=None, description="Sampling method.", examples=["DPM++ 2M Karras"]
+    )
     preset: str | None = Field(default=None, description="`draft` or `fast`.")
     hires: Number | None = Field(default=None, description="Scale of a second pass: 1.25, 1.5, 2.")
     image: str | None = Field(
@@ -83,7 +94,9 @@ class Generate(BaseModel):
     )
     strength: Number | None = Field(default=None, description="How much of `image` to change.")
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
-    reference_weight: Number | None = None
+    reference_weight: Number | None = Field(
+        default=None, description="How closely to follow `reference`: 0–1.5."
+    )
 
     def draft(self) -> Draft:
         """Without the images. Raises InvalidRequest if the size is given in two ways."""
@@ -141,7 +154,7 @@ class Queued(BaseModel):
     """A job that was accepted. `eta`: seconds until it will probably be ready."""
 
     job_id: str = Field(examples=["k3v9m2xqpa"])
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(examples=["queued"])
     position: int | None = Field(examples=[1])
     seed: int = Field(examples=[42])
     eta: int | None = Field(examples=[12])
@@ -151,29 +164,42 @@ class Status(BaseModel):
     """A job as it is now. `progress` goes from 0 to 1; `step` counts within the current image."""
 
     job_id: str = Field(examples=["k3v9m2xqpa"])
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
-    position: int | None
+    status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(examples=["done"])
+    position: int | None = Field(
+        description="Place in the queue; null once it runs.", examples=[None]
+    )
     progress: float = Field(examples=[0.4])
     step: int = Field(examples=[12])
     steps: int = Field(examples=[30])
     stage: str | None = Field(examples=["painting"])
-    eta: int | None
-    error: str | None
-    images: list[dict[str, Any]]
-    warnings: list[str]
-    metadata: dict[str, Any] | None
+    eta: int | None = Field(
+        description="Seconds until it will probably be ready; null if unknown.", examples=[5]
+    )
+    error: str | None = Field(description="Why it failed.", examples=[None])
+    images: list[dict[str, Any]] = Field(
+        description="One entry for each image, once the job is done.", examples=[[IMAGE]]
+    )
+    warnings: list[str] = Field(
+        description="What the caller should know about the result.", examples=[[]]
+    )
+    metadata: dict[str, Any] | None = Field(
+        description="How the images were generated, without the prompts; null until then.",
+        examples=[METADATA],
+    )
 
 
 class Uploaded(BaseModel):
     """An image that was kept: name it by its `sha256`. Unused, it is deleted after an hour."""
 
-    sha256: str
-    width: int
-    height: int
+    sha256: str = Field(description="Of the image as it was kept.", examples=["7f" * 32])
+    width: int = Field(examples=[1024])
+    height: int = Field(examples=[1024])
 
 
 class Problem(BaseModel):
-    """Why a call was not served. `detail` is in the language of `Accept-Language`."""
+    """Why a call was not served. What the sentence names is there as a field of its own, too."""
+
+    model_config = ConfigDict(extra="allow")
 
     detail: str = Field(examples=["steps: 5 won't work. Choose a value from 10 to 100."])
     code: str = Field(examples=["number.range"])

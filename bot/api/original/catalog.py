@@ -1,4 +1,5 @@
-"""`GET /models` and `GET /loras`: what the catalog offers a caller, and what it does not."""
+"""`GET /models`, `GET /loras` and `GET /embeddings`: what the catalog offers a caller, and what it
+does not."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 from bot.backend import Backend
 from bot.request import default_model
 from bot.store import ApiKey
-from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry, locate_entry, problems_of
+from catalog import AdapterFacts, Catalog, EmbeddingFacts, locate_entry, problems_of
+from catalog.listing import Entry
 
 
 async def models(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
@@ -25,6 +27,13 @@ async def adapters(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
     """Every LoRA that the caller may know of."""
     return await asyncio.to_thread(
         _adapters, backend.catalog.current, backend.settings.models_dir.absolute(), caller
+    )
+
+
+async def embeddings(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every embedding that the caller may know of."""
+    return await asyncio.to_thread(
+        _embeddings, backend.catalog.current, backend.settings.models_dir.absolute(), caller
     )
 
 
@@ -79,7 +88,24 @@ def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[s
     return listed
 
 
-def _named(entry: ModelEntry | AdapterEntry) -> dict[str, Any]:
+def _embeddings(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
+    listed = []
+    for entry in catalog.embeddings.entries.values():
+        if entry.nsfw and not caller.nsfw:
+            continue
+        facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
+        listed.append(
+            {
+                **_named(entry),
+                "base": facts.base or None,
+                "vectors": facts.vectors or None,
+                **_state(entry, models_dir, catalog.embeddings.misfit(entry.key)),
+            }
+        )
+    return listed
+
+
+def _named(entry: Entry) -> dict[str, Any]:
     return {"key": entry.key, "name": entry.name, "description": entry.description}
 
 
@@ -87,9 +113,7 @@ def _bounds(range_: Any) -> dict[str, Any]:
     return {"min": range_.min, "default": range_.default, "max": range_.max}
 
 
-def _state(
-    entry: ModelEntry | AdapterEntry, models_dir: Path, why: object | None
-) -> dict[str, Any]:
+def _state(entry: Entry, models_dir: Path, why: object | None) -> dict[str, Any]:
     problems = [*problems_of(entry, models_dir), *([str(why)] if why else [])]
     located = locate_entry(entry, models_dir)
     return {

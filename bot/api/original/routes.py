@@ -15,11 +15,13 @@ from bot.api.bodies import StrictRoute
 from bot.api.describing import STATUS, eta, metadata, status
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
-from bot.api.original.catalog import adapters, models
+from bot.api.original.catalog import adapters, embeddings, models
+from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LORA, MODEL, answering
 from bot.api.parts import Parts
 from bot.files.inputs import CONTENT_TYPES
 from bot.progress import Progress
 from bot.store import ImageRecord, Job, JobState
+from bot.texts.lines import status_line
 
 WAIT_MAX: Final = 60
 """Seconds that one call may wait for a job; proxies cut off longer ones."""
@@ -75,7 +77,10 @@ def routes(parts: Parts) -> APIRouter:
     @router.get(
         "/events/{job_id}",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}}, **_refusals(401, 404)},
+        responses={
+            200: answering(EVENTS, "Until the job has ended.", "text/event-stream"),
+            **_refusals(401, 404),
+        },
     )
     async def events(request: Request, job_id: str) -> StreamingResponse:
         """What `/status` says, as Server-Sent Events, with previews as data URLs.
@@ -94,6 +99,7 @@ def routes(parts: Parts) -> APIRouter:
                     while True:
                         if news is not None:
                             body = status(job, news, (), say)
+                            body["message"] = status_line(say, news)
                             if news.preview is not None and news.preview is not shown:
                                 shown = news.preview
                                 body["preview"] = _data_url(shown)
@@ -177,17 +183,28 @@ def routes(parts: Parts) -> APIRouter:
         picture = await desk.upload(caller, await request.body())
         return {"sha256": picture.sha256, "width": picture.width, "height": picture.height}
 
-    @router.get("/models", responses=_refusals(401))
+    @router.get("/models", responses={200: answering([MODEL], "All."), **_refusals(401)})
     async def list_models(request: Request) -> list[dict[str, Any]]:
         """The models that can be used, and those that cannot, with the reason."""
         return await models(desk.backend, await callers.of(request))
 
-    @router.get("/loras", responses=_refusals(401))
+    @router.get("/loras", responses={200: answering([LORA], "All."), **_refusals(401)})
     async def list_loras(request: Request) -> list[dict[str, Any]]:
         """The LoRAs, likewise."""
         return await adapters(desk.backend, await callers.of(request))
 
-    @router.get("/healthz", responses={503: {"description": "A part does not work."}})
+    @router.get("/embeddings", responses={200: answering([EMBEDDING], "All."), **_refusals(401)})
+    async def list_embeddings(request: Request) -> list[dict[str, Any]]:
+        """The embeddings (textual inversions), likewise. Prompts name them by their keys."""
+        return await embeddings(desk.backend, await callers.of(request))
+
+    @router.get(
+        "/healthz",
+        responses={
+            200: answering(HEALTH, "Every part works."),
+            503: answering(HEALTH | {"engine": "lost"}, "One does not; its word says why."),
+        },
+    )
     async def health() -> JSONResponse:
         """Whether every part works; needs no key."""
         report = await parts.health.report()
