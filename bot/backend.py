@@ -20,7 +20,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.workers import Workers
-from catalog import Demos, KeptFacts, LiveCatalog
+from catalog import Demos, KeptFacts, LiveCatalog, Pace
 
 GIB = 2**30
 
@@ -76,6 +76,7 @@ class Backend:
             settings.models_dir.absolute(),
             settings.demos(demos),
             KeptFacts.within(settings.data_dir.absolute()),
+            Pace(),
         )
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)
