@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from catalog.disk import may_pass, names_in
-from catalog.dropins import Keys, named, other_formats, path_of, real, slug, weight_files
+from catalog.dropins import Keys, Links, named, other_formats, slug, weight_files
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
@@ -59,8 +59,9 @@ def find_embeddings(
     later: list[Unread] = []
     strays, unread = {*astray}, {*unread}
     offered = Keys(keys)
+    links = Links(models_dir)
     listed = weight_files(models_dir / EMBEDDINGS, problems)
-    free = [file for file in (*listed, *astray) if real(file) not in claimed]
+    free = [file for file in (*listed, *astray) if links.real(file) not in claimed]
     pairs, put_off = _pairs(free, unread, headers)
     seconds = {second for second, _ in pairs.values()}
     for file in free:
@@ -92,7 +93,7 @@ def find_embeddings(
         fields: dict[str, Any] = {
             "key": key,
             "name": clean_line(said.title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
-            "path": path_of(file, models_dir),
+            "path": links.path_of(file),
             "token": said.token,
             "second": second.name if second else None,
         }

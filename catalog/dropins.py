@@ -141,6 +141,7 @@ def find(
     facts: dict[str, AdapterFacts] = {}
     astray: list[Path] = []
     unread: list[Unread] = []
+    links = Links(models_dir)
     names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
     for folder in names:
@@ -150,7 +151,9 @@ def find(
     for folder, keys in ((CHECKPOINTS, Keys(model_keys)), (LORAS, Keys(adapter_keys))):
         for file in (*files[folder], *(folders if folder == LORAS else ())):
             stem = file.parent.name if file in folders else file.stem
-            if real(file) in claimed or (file in folders and real(file.parent) in claimed):
+            if links.real(file) in claimed or (
+                file in folders and links.real(file.parent) in claimed
+            ):
                 continue
             said, prediction = AdapterFacts(), None
             try:
@@ -187,7 +190,7 @@ def find(
                 or clean_line(title, NAME_MAX)
                 or clean_line(file.stem, NAME_MAX)
                 or key,
-                "path": path_of(file, models_dir),
+                "path": links.path_of(file),
                 "description": beside.description,
                 "nsfw": beside.nsfw,
             }
@@ -224,10 +227,33 @@ def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:
     return True
 
 
-def real(path: Path) -> Path:
-    """`path` with its links resolved as far as they exist; a loop of links resolves to itself."""
-    # Path.resolve raises on loops before Python 3.13.
-    return Path(os.path.realpath(path))
+class Links:
+    """Resolves links, those on the way to a folder once: there may be 10,000 files in it."""
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self._folders: dict[str, str] = {}
+        self._root = str(self.real(models_dir)) + os.sep
+
+    def real(self, path: Path) -> Path:
+        """`path` with its links resolved as far as they exist; a loop resolves to itself."""
+        return Path(self._real(str(path)))
+
+    def path_of(self, file: Path) -> str:
+        """How an entry names a file of the models folder."""
+        # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
+        if self._real(str(file)).startswith(self._root):
+            return file.relative_to(self._models_dir).as_posix()
+        return str(file.absolute())
+
+    def _real(self, path: str) -> str:
+        folder, _, name = path.rpartition(os.sep)
+        # Path.resolve raises on loops before Python 3.13.
+        if not folder or name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114 – as in `stamps`
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder].rstrip(os.sep) + os.sep + name
 
 
 def slug(stem: str) -> str:
@@ -277,13 +303,6 @@ def _numbered(key: str) -> Iterator[str]:
         suffix = f"-{number}"
         yield key[: KEY_MAX - len(suffix)] + suffix
         number += 1
-
-
-def path_of(file: Path, models_dir: Path) -> str:
-    # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
-    if real(file).is_relative_to(real(models_dir)):
-        return file.relative_to(models_dir).as_posix()
-    return str(file.absolute())
 
 
 def _stated(facts: AdapterFacts, beside: Sidecar) -> dict[str, Any]:

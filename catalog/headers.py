@@ -9,7 +9,7 @@ from typing import Any, Final
 from catalog.disk import is_scarce, reason_of
 from catalog.shelf import Shelf
 from catalog.sidecars import Sidecar, Sidecars, names_beside
-from catalog.stamps import Stamp, stamp_of, stamps_of
+from catalog.stamps import Stamp, Stamping, stamps_of
 from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import (
     EMBEDDING,
@@ -68,6 +68,7 @@ class HeaderCache:
     sidecars: Sidecars = field(default_factory=Sidecars)
     _until: tuple[float, float] | None = None
     _read_one: bool = False
+    _stamping: Stamping = field(default_factory=Stamping)
 
     @property
     def shelves(self) -> Mapping[str, Shelf[Any]]:
@@ -89,9 +90,13 @@ class HeaderCache:
         self._until = None if adapters is None else (now + adapters, now + others)
         self._read_one = False
 
+    def look_again(self) -> None:
+        """Files may have come and gone since the last time."""
+        self._stamping = Stamping()
+
     def checkpoint(self, file: Path) -> CheckpointFacts:
         """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
-        stamps = (_stamp(file), *stamps_of(beside_checkpoint(file)))
+        stamps = (self._stamp(file), *stamps_of(beside_checkpoint(file)))
         self._allow(Unread("checkpoint", (str(file),)), stamps)
 
         def read() -> CheckpointFacts:
@@ -122,7 +127,7 @@ class HeaderCache:
         beside: names of the files in its folder, of which its sidecars are read as well if it is
         put off. at_once: never put it off.
         """
-        stamps = (_stamp(file),)
+        stamps = (self._stamp(file),)
         if not at_once:
             unread = Unread("adapter", (str(file),))
             self._allow(unread, stamps, names_beside(file, beside) if beside else ())
@@ -139,7 +144,7 @@ class HeaderCache:
 
         Raises HeaderError if the file is broken or something else.
         """
-        stamps = (_stamp(file),)
+        stamps = (self._stamp(file),)
         kind = "embedding" if surely else "adapter"
         if not self.embeddings.knows(str(file), stamps):
             self._allow(Unread(kind, (str(file),)), None)
@@ -155,7 +160,7 @@ class HeaderCache:
     def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
         """What an embedding in two files says about itself; None if they are no such files."""
         try:
-            stamps = (_stamp(second), _stamp(first))
+            stamps = (self._stamp(second), self._stamp(first))
             self._allow(Unread("pair", (str(second), str(first))), stamps)
 
             def read() -> EmbeddingFacts:
@@ -172,6 +177,7 @@ class HeaderCache:
 
     def read(self, unread: Unread) -> Iterator[Reading]:
         """Read a file that was put off; yields everything new that is to be kept."""
+        self.look_again()
         until, self._until = self._until, None
         file = Path(unread.paths[0])
         try:
@@ -227,6 +233,15 @@ class HeaderCache:
             shelf.forget_all_but(kept)
         self.sidecars.forget_all_but(files)
 
+    def _stamp(self, file: Path) -> Stamp:
+        """Raises HeaderError if the file cannot be looked at."""
+        try:
+            return self._stamping.of(file)
+        except OSError as error:
+            if is_scarce(error):
+                raise
+            raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None
+
     def _allow(
         self, unread: Unread, stamps: tuple[Stamp, ...] | None, beside: Iterable[str] = ()
     ) -> None:
@@ -241,13 +256,3 @@ class HeaderCache:
         shelf = self.shelves[unread.kind]
         if stamps is None or not shelf.knows(unread.paths[0], stamps):
             raise NotReadYet(Unread(unread.kind, unread.paths, tuple(beside)))
-
-
-def _stamp(file: Path) -> Stamp:
-    """Raises HeaderError if the file cannot be looked at."""
-    try:
-        return stamp_of(file)
-    except OSError as error:
-        if is_scarce(error):
-            raise
-        raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None

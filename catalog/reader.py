@@ -65,6 +65,7 @@ def _read_catalog(
     headers: HeaderCache,
     wanted: set[str],
 ) -> Catalog:
+    headers.look_again()
     file = catalog_dir / MODELS_FILE
     data = parsed(file)
     models = read_tables(file, data, "models", ModelEntry)

@@ -29,16 +29,28 @@ def stamps_of(files: Iterable[Path]) -> tuple[Stamp, ...]:
 
 def stamps_now(stamps: Iterable[Stamp]) -> Iterator[Stamp]:
     """The same files' stamps as they are now, in order; -1 for those that cannot be looked at."""
-    configured: dict[str, bool] = {}
+    stamping = Stamping()
     for path, *_ in stamps:
-        folder = path.rpartition(os.sep)[0]
-        if folder not in configured:
-            # Once for all files of a folder: there may be 10,000, and this is done all the time.
-            configured[folder] = _has_config(folder)
         try:
-            yield stamp_of(Path(path)) if configured[folder] else _stamp(path)
+            yield stamping.of(path)
         except OSError:
             yield (path, -1, -1, -1)
+
+
+class Stamping:
+    """Takes stamps of files, looking once for each of their folders whether it has peft's
+    configuration: there may be 10,000 files in it, and this is done all the time."""
+
+    def __init__(self) -> None:
+        self._configured: dict[str, bool] = {}
+
+    def of(self, file: Path | str) -> Stamp:
+        """As `stamp_of`."""
+        path = str(file)
+        folder = path.rpartition(os.sep)[0]
+        if folder not in self._configured:
+            self._configured[folder] = _has_config(folder)
+        return stamp_of(Path(path)) if self._configured[folder] else _stamp(path)
 
 
 def stamp_of(file: Path) -> Stamp:
