@@ -37,6 +37,6 @@ if __name__ == "__main__":
 
         await read_with(catalog, read_if_allowed)
 
-    LiveCatalog._read_with = bit_by_bit  # type: ignore[method-assign]
-    backend.Pace = lambda: Pace(0, 1, 0)  # type: ignore[assignment,misc]
+    LiveCatalog._read_with = bit_by_bit  # type: ignore[assignment,method-assign]
+    backend.Pace = lambda: Pace(0, 1, 0)  # type: ignore[attr-defined]
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
