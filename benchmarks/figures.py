@@ -119,7 +119,8 @@ class Report:
             f" background, in {reading.lag.seconds:.0f} s",
             f"{reading.lag.max:.1f} ms",
             f"≤ {STALL_GOAL:g} ms",
-            f"{reading.cpu:.1f} s of CPU in the bot, {reading.cpu_of_reader:.1f} s in the process"
+            f"{reading.lag.max / reading.idle.max:.1f} × an idle loop ({reading.idle.max:.1f} ms);"
+            f" {reading.cpu:.1f} s of CPU in the bot, {reading.cpu_of_reader:.1f} s in the process"
             " that reads",
             reading.lag.max <= STALL_GOAL,
         )

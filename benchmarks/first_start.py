@@ -15,20 +15,26 @@ from bot.backend import Backend
 from bot.settings import Settings
 from bot.worker.observers import Observers
 
+IDLE = 10.0
+"""Seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """lag: of the event loop. cpu: seconds of this process, and of the one that reads."""
+    """lag: of the event loop; idle: when nothing is left to do. cpu: seconds of this process.
+    cpu_of_reader: of the one that reads.
+    """
 
     files: int
     lag: Lag
+    idle: Lag
     cpu: float
     cpu_of_reader: float
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         fields = json.loads(text)
-        return cls(**{**fields, "lag": Lag(**fields["lag"])})
+        return cls(**{**fields, "lag": Lag(**fields["lag"]), "idle": Lag(**fields["idle"])})
 
 
 async def measure(settings: Settings) -> Reading:
@@ -42,11 +48,13 @@ async def measure(settings: Settings) -> Reading:
             while backend.catalog.current.unread:  # noqa: ASYNC110 – it tells no one
                 await asyncio.sleep(0.1)
             await asyncio.sleep(0.5)  # until the reader has ended, and is counted
-        end, after = time.perf_counter(), os.times()
+            end, after = time.perf_counter(), os.times()
+            await asyncio.sleep(IDLE)
         ticking.cancel()
     return Reading(
         files=unread,
         lag=ticker.between(begin, end),
+        idle=ticker.between(end, end + IDLE),
         cpu=after.user + after.system - before.user - before.system,
         cpu_of_reader=after.children_user + after.children_system,
     )

@@ -41,7 +41,7 @@ def report(*, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0
         small_start=start,
         bare_start=start,
         first_start=start,
-        reading=Reading(files=3_000, lag=lag, cpu=2.0, cpu_of_reader=30.0),
+        reading=Reading(files=3_000, lag=lag, idle=lag, cpu=2.0, cpu_of_reader=30.0),
         latencies=latencies,
         small_latencies=latencies,
         lags=Lags(idle=lag, importing=lag, first_job=lag, painting=lag, rereading=lag),
