@@ -245,9 +245,15 @@ def test_an_embedding_in_two_files_and_a_folder_are_kept(
 def test_an_embedding_in_two_files_is_not_offered_by_halves(home: Home) -> None:
     for name, width in (("toy.safetensors", 768), ("toy_2.safetensors", 1280)):
         home.put(home.models_dir / "embeddings" / name, embedding_bytes({"<toy>": (width,)}))
+    headers = HeaderCache()
+    for name in ("toy.safetensors", "toy_2.safetensors"):
+        headers.embedding(home.models_dir / "embeddings" / name)
+    headers.hurry(0)
+    assert not read_catalog(home.catalog_dir, home.models_dir, headers=headers).embeddings.entries
     live = start(home)
     assert not live.current.embeddings.entries
     live.read_rest()
+    assert [*live.current.embeddings.entries] == ["toy"]
     assert same(live.current, home.read())
 
 

@@ -9,9 +9,9 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL.Image import Image
@@ -33,7 +33,9 @@ from bot.worker import workers as workers_module
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.workers import Workers
-from tests.catalog.fixed import fixed
+from catalog import Catalog, LiveCatalog
+from catalog.unread import Unread
+from tests.catalog.fixed import Fixed, fixed
 from tests.queue.lanes import queue_of
 from tests.store.factories import CANARY, new_job, painting, request
 from tests.worker.fakes import (
@@ -92,6 +94,7 @@ def build(tmp_path: Path) -> Build:
         watcher: Any = None,
         idle: float | None = None,
         picture: Callable[[str], bytes] | None = None,
+        catalog: LiveCatalog | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             queue, engine = queue_of(store), FakeEngine(work)
@@ -101,7 +104,7 @@ def build(tmp_path: Path) -> Build:
                 queue=queue,
                 store=store,
                 engine=engine,
-                catalog=fixed(CATALOG),
+                catalog=catalog or fixed(CATALOG),
                 picture=picture or (lambda _: b""),
                 observer=observer,
                 notices=notices,
@@ -144,6 +147,54 @@ class TestOrdering:
             job = await bench.ended(await bench.take(new_job(request=asked)))
         assert job.error == Failure("picture.gone", {})
         assert not bench.engine.orders
+
+
+class TestUnreadFiles:
+    @pytest.fixture
+    def catalog(self, monkeypatch: pytest.MonkeyPatch) -> Fixed:
+        """Of a bot that has read nothing yet."""
+        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        return Fixed(Catalog({}, {}, "", unread=(Unread("adapter", ("any.safetensors",)),)))
+
+    async def waiting(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with asyncio.timeout(30):
+            while "waiting until the model files are read" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def test_a_job_waits_for_what_it_names(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            assert not bench.engine.orders
+            catalog.current = replace(CATALOG, unread=catalog.current.unread)
+            job = await bench.ended(job_id)
+        assert job.state is S.DONE
+
+    async def test_it_fails_once_all_is_read_and_it_is_in_no_file(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            catalog.current = Catalog({}, {}, "")
+            job = await bench.ended(job_id)
+        assert job.error is not None
+        assert job.error.code == "model.gone"
+
+    async def test_it_can_be_cancelled_meanwhile(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            bench.workers.cancel(job_id)
+            job = await bench.ended(job_id)
+        assert job.state is S.CANCELLED
 
 
 class Gate:
