@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import pytest
 from catalog import Catalog, KeptFacts, LiveCatalog, read_catalog, read_with_progress
 from catalog import live as live_module
 from catalog.dropins import Keys
-from catalog.headers import HeaderCache
-from catalog.live import FEW, Pace
+from catalog.headers import HeaderCache, Reading
+from catalog.live import BATCH, FEW, Pace
 from catalog.reading import Read, ReaderGone
+from catalog.unread import Unread
 from catalog.weight_files import HeaderError
 from tests.catalog.home import Home, checkpoint_bytes
 from tests.catalog.test_embeddings import embedding_bytes
@@ -142,6 +143,21 @@ def test_a_crash_costs_nothing_that_was_read(home: Home) -> None:
     asyncio.run(live.knowing("style-001 style-004"))
     again = start(home)  # the first one never came to an end
     assert [*again.current.adapters] == ["style-001", "style-004"]
+
+
+async def test_what_is_read_is_kept_before_it_is_offered(home: Home) -> None:
+    loras(home, BATCH + 1)
+    live = start(home, Pace(0, 0, 600))
+
+    async def read(batch: Sequence[Unread]) -> list[Reading]:
+        if len(batch) < BATCH:
+            raise RuntimeError("killed")
+        return [reading for one in batch for reading in HeaderCache().read(one)]
+
+    with pytest.raises(RuntimeError):
+        await live._read_with(read)
+    assert not live.current.adapters
+    assert len(start(home).current.adapters) == BATCH
 
 
 def test_what_is_read_is_appended(home: Home) -> None:
