@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bot.backend import Backend
+from bot.cli import reading
 from bot.cli.beside import BesideBot, BotGone, RefusedByBot
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs, check_file
 from bot.process.lock import Claims
 from bot.process.signals import stop_on_signals
 from bot.progress import Progress
-from bot.request import Draft, Picture, compose
+from bot.request import Draft, GenerationRequest, Picture, compose
 from bot.settings import Settings
 from bot.store import CommandLine, ImageRecord, Job, JobState, NewJob, Store
 from bot.texts.language import Say, Texts
@@ -114,9 +115,7 @@ async def _generate(
                 image=await _picture(backend.inputs, "image", options.image),
                 reference=await _picture(backend.inputs, "reference", options.reference),
             )
-            request = compose(
-                draft, backend.catalog.current, nsfw=True, adapters_max=settings.max_adapters
-            )
+            request = await _composed(draft, backend)
             new = NewJob(request=request, origin=CommandLine())
             # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
@@ -139,6 +138,19 @@ async def _generate(
             workers.cancel(ticket.job.id)
         job = await _conclude(backend.store, ticket.job.id)
         return await _show(backend.store, job, watcher.say, options, settings)
+
+
+async def _composed(draft: Draft, backend: Backend) -> GenerationRequest:
+    """Raises InvalidRequest or Refused."""
+    catalog = await backend.catalog.knowing(*draft.names)
+    most = backend.settings.max_adapters
+    try:
+        return compose(draft, catalog, nsfw=True, adapters_max=most)
+    except (InvalidRequest, Refused):
+        if not catalog.unread:
+            raise
+    await asyncio.to_thread(backend.catalog.read_rest, reading.Progress())
+    return compose(draft, backend.catalog.current, nsfw=True, adapters_max=most)
 
 
 async def _show(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from bot.cli.reading import read
 from bot.settings import Settings
 from catalog import (
     UNKNOWN,
@@ -13,12 +14,10 @@ from catalog import (
     Catalog,
     EmbeddingEntry,
     EmbeddingFacts,
-    KeptFacts,
     ModelEntry,
     Problem,
     locate_entry,
     problems_of,
-    read_catalog,
 )
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
@@ -32,12 +31,7 @@ _FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDIN
 def listing(what: Listed, settings: Settings, *, as_json: bool) -> int:
     """Print the catalog's entries, broken ones too. Raises CatalogError if it cannot be read."""
     models_dir = settings.models_dir.absolute()
-    catalog = read_catalog(
-        settings.catalog_dir.absolute(),
-        models_dir,
-        demos=settings.demos("offered"),
-        headers=KeptFacts.within(settings.data_dir.absolute()).load(),
-    )
+    catalog = read(settings)
     kinds_of: dict[str, Mapping[str, Entry]] = {
         "models": catalog.models,
         "loras": catalog.adapters,

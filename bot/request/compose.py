@@ -51,6 +51,11 @@ class Draft:
     reference: Picture | None = None
     reference_weight: float | None = None
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The texts in which models, LoRAs and embeddings are named."""
+        return (self.prompt, self.negative, self.lora, self.model)
+
     @classmethod
     def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
         """Make a draft of a command's options, which are named like the fields; others are ignored.
