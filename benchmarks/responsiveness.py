@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -33,9 +34,12 @@ from benchmarks.bot_process import (
     write_catalog,
 )
 from benchmarks.figures import Latencies, Report, Start, Starts, table
+from benchmarks.first_start import Reading
 from benchmarks.lag import Lags
+from benchmarks.lora_files import write_loras
 from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
+from catalog import KeptFacts, LiveCatalog
 from playground import Interaction, Message, Playground, User
 
 FEW_ENTRIES = 10
@@ -57,11 +61,17 @@ Call = Callable[[int], Coroutine[Any, Any, float]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is started: the bot with a catalog of `entries` LoRAs, or another command."""
+    """What is started: the bot with a catalog of `entries` LoRAs, or another command.
+
+    models: the models folder; None for an empty one. facts: what an earlier start has kept about
+    the files in it; None if it is the first.
+    """
 
     entries: int
     catalog: Path
     command: tuple[str, ...] = ()
+    models: Path | None = None
+    facts: Path | None = None
 
 
 async def starts(folder: Path, kinds: Sequence[Kind], count: int) -> list[Starts]:
@@ -94,9 +104,13 @@ def _medians(kind: Kind, found: Sequence[Start]) -> Starts:
 
 
 async def _start(home: Home, kind: Kind) -> Start:
+    if kind.facts:
+        home.data.mkdir(parents=True)
+        shutil.copy(kind.facts, home.data)
+    settings = {"IMAGEN_MODELS_DIR": str(kind.models)} if kind.models else {}
     async with playground() as pg:
         begin = time.perf_counter()
-        async with bot_process(pg, home, *kind.command) as process:
+        async with bot_process(pg, home, *kind.command, **settings) as process:
             await pg.wait_online(timeout=60)
             online = time.perf_counter() - begin
             await pg.wait_commands("models", timeout=60)
@@ -270,21 +284,34 @@ async def _own_stall() -> AsyncIterator[list[float]]:
 async def loop_lags(home: Home, seconds: float) -> Lags:
     """Run benchmarks.lag in a separate process and return its figures."""
     home.folder.mkdir(parents=True)
+    command = ("benchmarks.lag", "--seconds", str(seconds))
+    return Lags.from_json(await _output(home, command, 120 + 10 * seconds))
+
+
+async def first_reading(home: Home, models: Path) -> Reading:
+    """Run benchmarks.first_start in a separate process and return its figures."""
+    home.folder.mkdir(parents=True)
+    command = ("benchmarks.first_start",)
+    return Reading.from_json(await _output(home, command, 900, IMAGEN_MODELS_DIR=str(models)))
+
+
+async def _output(home: Home, command: Sequence[str], seconds: float, **settings: str) -> str:
+    """What `python -m command…` prints."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.lag", "--seconds", str(seconds)),
-        env=home.environment(PYTHONPATH=str(ROOT)),
+        *(sys.executable, "-m", *command),
+        env=home.environment(PYTHONPATH=str(ROOT), **settings),
         cwd=home.folder,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), 120 + 10 * seconds)
+        output, _ = await asyncio.wait_for(process.communicate(), seconds)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise SystemExit(f"benchmarks.lag ended with {process.returncode}")
-    return Lags.from_json(output.decode())
+        raise SystemExit(f"{command[0]} ended with {process.returncode}")
+    return output.decode()
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> Report:
@@ -294,16 +321,25 @@ async def measure(options: argparse.Namespace, folder: Path) -> Report:
     many_keys, few_keys = write_catalog(many, options.entries), write_catalog(few, FEW_ENTRIES)
     homes = (folder / f"home-{number}" for number in itertools.count())
 
+    known, unknown = folder / "known", folder / "unknown"
+    write_loras(known / "loras", options.entries)
+    write_loras(unknown / "loras", options.unknown)
+    _say(f"an earlier start: reading {options.entries} files")
+    earlier = KeptFacts.within(folder)
+    await asyncio.to_thread(LiveCatalog, few, known, "default", earlier)
     _say(f"starts: {options.starts} of each kind")
     bot, small, bare = await starts(
         next(homes),
         (
-            Kind(options.entries, many),
+            Kind(options.entries, few, models=known, facts=earlier.file),
             Kind(FEW_ENTRIES, few),
             Kind(0, few, (BARE_BOT,)),
         ),
         options.starts,
     )
+    [first] = await starts(next(homes), [Kind(options.unknown, few, models=unknown)], 1)
+    _say(f"the first start with {options.unknown} files")
+    reading = await first_reading(Home(next(homes), few), unknown)
     _say(f"latencies: {options.calls} calls of each kind, {options.entries} LoRAs")
     loaded = await latencies(Home(next(homes), many), many_keys, options.calls)
     _say(f"latencies: the same with {FEW_ENTRIES} LoRAs")
@@ -318,6 +354,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> Report:
         start=bot,
         small_start=small,
         bare_start=bare,
+        first_start=first,
+        reading=reading,
         latencies=loaded,
         small_latencies=light,
         lags=lags,
@@ -332,6 +370,7 @@ def grammar() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=500, help="of each kind (default 500)")
     parser.add_argument("--entries", type=int, default=10_000, help="LoRAs (default 10000)")
+    parser.add_argument("--unknown", type=int, default=3_000, help="LoRAs at a first start")
     parser.add_argument("--starts", type=int, default=5, help="of each kind (default 5)")
     parser.add_argument("--seconds", type=float, default=15, help="per phase of the event loop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")

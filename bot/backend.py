@@ -4,6 +4,7 @@ The bot and the command line both build theirs here, so both generate in the sam
 """
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.workers import Workers
-from catalog import Demos, KeptFacts, LiveCatalog
+from catalog import Demos, KeptFacts, LiveCatalog, Pace
 
 GIB = 2**30
 
@@ -76,7 +77,11 @@ class Backend:
             settings.models_dir.absolute(),
             settings.demos(demos),
             KeptFacts.within(settings.data_dir.absolute()),
+            Pace(),
         )
+        # What was imported and read so far stays. To collect garbage among all of that would hold
+        # the event loop for a tenth of a second.
+        gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)

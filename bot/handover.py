@@ -155,7 +155,7 @@ class Handover:
                 )
                 request = compose(
                     draft,
-                    backend.catalog.current,
+                    await backend.catalog.knowing(*draft.names),
                     nsfw=True,
                     adapters_max=backend.settings.max_adapters,
                 )

@@ -35,6 +35,15 @@ def _none_kept(sha256: str) -> bytes:
     raise FileNotFoundError(sha256)
 
 
+def knows(catalog: Catalog, request: GenerationRequest) -> bool:
+    """Whether the catalog has every model, LoRA and embedding that `request` names."""
+    return (
+        request.model in catalog.models
+        and all(use.key in catalog.adapters for use in request.adapters)
+        and all(key in catalog.embeddings.entries for key in request.embedding_keys)
+    )
+
+
 def order_of(
     request: GenerationRequest,
     catalog: Catalog,

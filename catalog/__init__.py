@@ -3,9 +3,10 @@
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
-from catalog.live import LiveCatalog
+from catalog.live import LiveCatalog, Pace
 from catalog.locate import Location, locate, locate_entry, problems_of
 from catalog.misfit import Misfit
+from catalog.progress import read_with_progress
 from catalog.ranges import FloatRange, IntRange
 from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
@@ -36,6 +37,7 @@ __all__ = [
     "Location",
     "Misfit",
     "ModelEntry",
+    "Pace",
     "Problem",
     "ReferenceEntry",
     "Unfit",
@@ -44,4 +46,5 @@ __all__ = [
     "locate_entry",
     "problems_of",
     "read_catalog",
+    "read_with_progress",
 ]

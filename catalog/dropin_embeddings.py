@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from catalog.disk import may_pass, names_in
-from catalog.dropins import free_key, other_formats, path_of, real, slug, weight_files
+from catalog.dropins import Keys, Links, named, other_formats, slug, weight_files
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
@@ -18,6 +18,7 @@ from catalog.lines import clean_line
 from catalog.misfit import embedding_misfit
 from catalog.schema import EmbeddingEntry, explain
 from catalog.snapshot import Problem
+from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import EmbeddingFacts, HeaderError
 
 EMBEDDINGS: Final = "embeddings"
@@ -33,50 +34,66 @@ class FoundEmbeddings:
     facts: Mapping[str, EmbeddingFacts]
     files: tuple[Path, ...]
     problems: tuple[Problem, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def find_embeddings(
     models_dir: Path,
     astray: Sequence[Path],
     *,
+    unread: Collection[Path] = (),
     claimed: Collection[Path],
     keys: Collection[str],
     headers: HeaderCache,
 ) -> FoundEmbeddings:
     """Make an entry for every embedding in `embeddings/` and for those in `astray`.
 
-    astray: files among the LoRAs that are embeddings. claimed: resolved paths of files that entries
-    of the catalog name; these are skipped. keys: in use. headers: the cache to use; updated.
+    astray: files among the LoRAs that are embeddings, and `unread`, which may be. claimed:
+    resolved paths of files that entries of the catalog name; these are skipped. keys: in use.
+    headers: the cache to use; updated.
     Raises OSError as `dropins.find`.
     """
     entries: list[EmbeddingEntry] = []
     facts: dict[str, EmbeddingFacts] = {}
     problems = [*_other_formats(models_dir)]
-    taken = set(keys)
+    later: list[Unread] = []
+    strays, unread = {*astray}, {*unread}
+    offered = Keys(keys)
+    links = Links(models_dir)
     listed = weight_files(models_dir / EMBEDDINGS, problems)
-    free = [file for file in (*listed, *astray) if real(file) not in claimed]
-    pairs = _pairs(free, headers)
+    free = [file for file in (*listed, *astray) if links.real(file) not in claimed]
+    pairs, put_off = _pairs(free, unread, headers)
     seconds = {second for second, _ in pairs.values()}
     for file in free:
         if file in seconds:
             continue
+        if file in put_off or file in unread:
+            # Those that lie among the LoRAs are counted there.
+            later += [named(put_off[file], file.stem)] if file not in unread else []
+            offered.reserve(file.stem)
+            continue
         wanted = slug(file.stem)
         try:
-            said = headers.embedding(file, surely=file not in astray)
+            said = headers.embedding(file, surely=file not in strays)
             second, said = pairs.get(file, (None, said))
+        except NotReadYet as waits:
+            later.append(named(waits.unread, file.stem))
+            offered.reserve(file.stem)
+            continue
         except HeaderError as error:
             problems.append(Problem(str(file), wanted, f"not offered: {error}"))
             continue
-        key = free_key(file.stem, taken)
-        taken.add(key)
-        if file in astray:
+        if (key := offered.take(file.stem)) is None:
+            later.append(named(Unread("embedding", (str(file),)), file.stem))
+            continue
+        if file in strays:
             problems.append(_astray(file, key, said, models_dir))
         elif key != wanted:
             problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
         fields: dict[str, Any] = {
             "key": key,
             "name": clean_line(said.title, NAME_MAX) or clean_line(file.stem, NAME_MAX) or key,
-            "path": path_of(file, models_dir),
+            "path": links.path_of(file),
             "token": said.token,
             "second": second.name if second else None,
         }
@@ -86,7 +103,11 @@ def find_embeddings(
         except ValidationError as error:
             problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
     return FoundEmbeddings(
-        tuple(entries), MappingProxyType(facts), (*listed, *astray), tuple(problems)
+        tuple(entries),
+        MappingProxyType(facts),
+        (*listed, *astray),
+        tuple(problems),
+        tuple(later),
     )
 
 
@@ -99,16 +120,29 @@ def _astray(file: Path, key: str, said: EmbeddingFacts, models_dir: Path) -> Pro
     return Problem(str(file), key, reason, mend)
 
 
-def _pairs(files: Sequence[Path], headers: HeaderCache) -> dict[Path, tuple[Path, EmbeddingFacts]]:
-    """The embeddings in two files, as diffusers writes them: the first → the second, and facts."""
+def _pairs(
+    files: Sequence[Path], unread: Collection[Path], headers: HeaderCache
+) -> tuple[dict[Path, tuple[Path, EmbeddingFacts]], dict[Path, Unread]]:
+    """The embeddings in two files, as diffusers writes them: the first → the second, and facts.
+
+    And all files that may belong to one, and are read later.
+    """
     known = set(files)
-    found = {}
+    found: dict[Path, tuple[Path, EmbeddingFacts]] = {}
+    put_off: dict[Path, Unread] = {}
     for second in files:
         if name := _SECOND.fullmatch(second.name):
             first = second.with_name(name[1] + name[2])
-            if first in known and (facts := headers.embedding_in_two(first, second)):
-                found[first] = (second, facts)
-    return found
+            if first not in known:
+                continue
+            try:
+                if first in unread or second in unread:
+                    raise NotReadYet(Unread("pair", (str(second), str(first))))
+                if facts := headers.embedding_in_two(first, second):
+                    found[first] = (second, facts)
+            except NotReadYet as waits:
+                put_off |= dict.fromkeys((first, second), waits.unread)
+    return found, put_off
 
 
 def _other_formats(models_dir: Path) -> list[Problem]:

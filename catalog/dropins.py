@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +18,10 @@ from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
 from catalog.schedulers import FITTING
 from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.search import fold
 from catalog.sidecars import Sidecar
 from catalog.snapshot import Problem
+from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import (
     EMBEDDING,
     WEIGHTS_FILE,
@@ -44,7 +46,8 @@ class Found:
     """What is in the folders: valid entries, the files they were made from, and problems.
 
     facts: what the files of the adapters say, by key.
-    astray: embeddings that lie among the LoRAs.
+    astray: embeddings that lie among the LoRAs, and those of `unread`, which may be some.
+    unread: files of which nothing is said yet, because they are read later.
     """
 
     models: tuple[ModelEntry, ...]
@@ -53,6 +56,7 @@ class Found:
     facts: Mapping[str, AdapterFacts]
     files: tuple[Path, ...]
     astray: tuple[Path, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def weight_files(folder: Path, problems: list[Problem]) -> list[Path]:
@@ -122,12 +126,13 @@ def find(
     model_keys: Collection[str],
     adapter_keys: Collection[str],
     headers: HeaderCache,
+    wanted: Collection[str] = (),
 ) -> Found:
     """Make an entry for every valid file in the drop-in folders.
 
     claimed: resolved paths of files that entries of the catalog name; these are skipped.
     model_keys, adapter_keys: keys in use, including those of disabled and broken entries.
-    headers: the cache to use; updated.
+    headers: the cache to use; updated. wanted: keys of adapters whose files are read at once.
     Raises OSError if the folders cannot be read now, but may be later.
     """
     models: list[ModelEntry] = []
@@ -135,16 +140,20 @@ def find(
     problems: list[Problem] = []
     facts: dict[str, AdapterFacts] = {}
     astray: list[Path] = []
+    unread: list[Unread] = []
+    links = Links(models_dir)
     names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
     files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
     for folder in names:
         problems += other_formats(models_dir / folder, names[folder])
     folders = adapter_folders(models_dir / LORAS, names[LORAS], problems)
     others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
-    for folder, taken in ((CHECKPOINTS, set(model_keys)), (LORAS, set(adapter_keys))):
+    for folder, keys in ((CHECKPOINTS, Keys(model_keys)), (LORAS, Keys(adapter_keys))):
         for file in (*files[folder], *(folders if folder == LORAS else ())):
             stem = file.parent.name if file in folders else file.stem
-            if real(file) in claimed or (file in folders and real(file.parent) in claimed):
+            if links.real(file) in claimed or (
+                file in folders and links.real(file.parent) in claimed
+            ):
                 continue
             said, prediction = AdapterFacts(), None
             try:
@@ -152,18 +161,27 @@ def find(
                     judged = headers.checkpoint(file)
                     title, prediction = judged.title, judged.prediction
                 else:
-                    said = headers.facts(file)
+                    at_once = slug(stem) in wanted
+                    said = headers.facts(file, others[folder], at_once=at_once)
                     if _is_embedding(file, said, headers):
                         astray.append(file)
                         continue
                     title = said.title or (stem if file in folders else "")
+            except NotReadYet as later:
+                unread.append(named(later.unread, stem))
+                keys.reserve(stem)
+                if folder == LORAS:
+                    astray.append(file)
+                continue
             except HeaderError as error:
                 problems.append(Problem(str(file), slug(stem), f"not offered: {error}"))
                 continue
-            key, wanted = free_key(stem, taken), slug(stem)
-            taken.add(key)
-            if key != wanted:
-                problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
+            if (key := keys.take(stem)) is None:
+                unread.append(named(Unread("adapter", (str(file),)), stem))
+                continue
+            if key != slug(stem):
+                reason = f"offered as {key!r}: {slug(stem)!r} is taken"
+                problems.append(Problem(str(file), key, reason))
             beside, wrong = headers.sidecars.of(file, others[folder])
             problems += [Problem(str(sidecar), key, why) for sidecar, why in wrong]
             fields: dict[str, Any] = {
@@ -172,7 +190,7 @@ def find(
                 or clean_line(title, NAME_MAX)
                 or clean_line(file.stem, NAME_MAX)
                 or key,
-                "path": path_of(file, models_dir),
+                "path": links.path_of(file),
                 "description": beside.description,
                 "nsfw": beside.nsfw,
             }
@@ -194,6 +212,7 @@ def find(
         MappingProxyType(facts),
         (*files[CHECKPOINTS], *files[LORAS], *folders),
         tuple(astray),
+        tuple(unread),
     )
 
 
@@ -208,10 +227,33 @@ def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:
     return True
 
 
-def real(path: Path) -> Path:
-    """`path` with its links resolved as far as they exist; a loop of links resolves to itself."""
-    # Path.resolve raises on loops before Python 3.13.
-    return Path(os.path.realpath(path))
+class Links:
+    """Resolves links, those on the way to a folder once: there may be 10,000 files in it."""
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self._folders: dict[str, str] = {}
+        self._root = str(self.real(models_dir)) + os.sep
+
+    def real(self, path: Path) -> Path:
+        """`path` with its links resolved as far as they exist; a loop resolves to itself."""
+        return Path(self._real(str(path)))
+
+    def path_of(self, file: Path) -> str:
+        """How an entry names a file of the models folder."""
+        # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
+        if self._real(str(file)).startswith(self._root):
+            return file.relative_to(self._models_dir).as_posix()
+        return str(file.absolute())
+
+    def _real(self, path: str) -> str:
+        folder, _, name = path.rpartition(os.sep)
+        # Path.resolve raises on loops before Python 3.13.
+        if not folder or name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114 – as in `stamps`
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder].rstrip(os.sep) + os.sep + name
 
 
 def slug(stem: str) -> str:
@@ -221,9 +263,37 @@ def slug(stem: str) -> str:
     return key or f"file-{zlib.crc32(os.fsencode(stem)):08x}"
 
 
-def free_key(stem: str, taken: Collection[str]) -> str:
-    wanted = slug(stem)
-    return next(key for key in _numbered(wanted) if key not in taken)
+class Keys:
+    """Gives each file a key of its own: the same one, whichever files have been read already."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        """taken: keys in use."""
+        self._taken = {*taken}
+        self._reserved: set[str] = set()
+
+    def take(self, stem: str) -> str | None:
+        """The first free key for a file called so; None if it depends on files not read yet."""
+        for key in _numbered(slug(stem)):
+            if key in self._reserved:
+                self.reserve(stem)
+                return None
+            if key not in self._taken:
+                self._taken.add(key)
+                return key
+        raise AssertionError
+
+    def reserve(self, stem: str) -> None:
+        """Keep the key free that a file called so may get once it is read."""
+        for key in _numbered(slug(stem)):
+            if key not in self._taken and key not in self._reserved:
+                self._reserved.add(key)
+                return
+
+
+def named(unread: Unread, stem: str, *others: str) -> Unread:
+    """The same with the names by which a request may mean it."""
+    names = dict.fromkeys(map(fold, (stem, slug(stem), *others)))
+    return replace(unread, names=tuple(filter(None, names)))
 
 
 def _numbered(key: str) -> Iterator[str]:
@@ -233,13 +303,6 @@ def _numbered(key: str) -> Iterator[str]:
         suffix = f"-{number}"
         yield key[: KEY_MAX - len(suffix)] + suffix
         number += 1
-
-
-def path_of(file: Path, models_dir: Path) -> str:
-    # A link may lead anywhere, and `locate` rejects a relative path that leaves the folder.
-    if real(file).is_relative_to(real(models_dir)):
-        return file.relative_to(models_dir).as_posix()
-    return str(file.absolute())
 
 
 def _stated(facts: AdapterFacts, beside: Sidecar) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """HeaderCache: what weight files say about themselves, kept between two reads of the catalog."""
 
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final
 
-from catalog.disk import is_scarce, passing_fault, reason_of, status_of
-from catalog.sidecars import Sidecar, Sidecars
+from catalog.disk import is_scarce, reason_of
+from catalog.shelf import Shelf
+from catalog.sidecars import Sidecar, Sidecars, names_beside
+from catalog.stamps import Stamp, Stamping, stamps_of
+from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import (
-    CONFIG_FILE,
+    EMBEDDING,
     AdapterFacts,
     CheckpointFacts,
     EmbeddingFacts,
@@ -17,7 +20,6 @@ from catalog.weight_files import (
     UnreadableFile,
     adapter_facts,
     checkpoint_facts,
-    config_file,
     embedding_facts,
     paired_facts,
     read_configs,
@@ -26,46 +28,76 @@ from catalog.weight_files import (
 from catalog.weight_files.evidence import beside_checkpoint
 from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
 
-Stamp = tuple[str, int, int]
-"""Path, size and mtime in nanoseconds: a file whose stamp is unchanged is not read again."""
-Said = TypeVar("Said")
+SIDECAR: Final = "sidecar"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one file said when it had this stamp.
+    """What one file said when it, and all that was read for it, had these stamps.
 
-    kind: "adapter", "embedding", "checkpoint" or "sidecar". beside: of a checkpoint, the stamps of
-    the files next to it that were read with it; of a sidecar, that of its weight file.
+    kind: "adapter", "embedding", "pair", "checkpoint", "folder" or SIDECAR. path: of the file; of
+    the second file of a pair, of the weight file that a sidecar belongs to.
     """
 
     kind: str
-    stamp: Stamp
-    said: AdapterFacts | EmbeddingFacts | CheckpointFacts | Sidecar | HeaderError
-    beside: tuple[Stamp, ...] = ()
+    path: str
+    stamps: tuple[Stamp, ...]
+    said: object
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Of two readings with the same key, the later one counts."""
+        own = (self.stamps[0][0],) if self.kind == SIDECAR else ()
+        return (self.kind, self.path, *own)
 
 
 @dataclass(slots=True)
 class HeaderCache:
-    """What the headers of weight files, and the files next to them, said between two reads."""
+    """What the headers of weight files, and the files next to them, said between two reads.
 
-    _checkpoints: dict[Stamp, CheckpointFacts | HeaderError] = field(default_factory=dict)
-    _beside: dict[Path, tuple[Stamp, ...]] = field(default_factory=dict)
-    _facts: dict[Stamp, AdapterFacts | HeaderError] = field(default_factory=dict)
-    _embeddings: dict[Stamp, EmbeddingFacts | HeaderError] = field(default_factory=dict)
-    _folders: dict[Path, tuple[tuple[Stamp, ...], FolderFacts]] = field(default_factory=dict)
+    Where a file is not known, and the time for its kind is up, NotReadYet is raised by all of
+    these; by default, it never is. All raise OSError if something is scarce (see `catalog.disk`),
+    so that nothing can be said now.
+    """
+
+    adapters: Shelf[AdapterFacts] = field(default_factory=lambda: Shelf(AdapterFacts))
+    embeddings: Shelf[EmbeddingFacts] = field(default_factory=lambda: Shelf(EmbeddingFacts))
+    pairs: Shelf[EmbeddingFacts] = field(default_factory=lambda: Shelf(EmbeddingFacts))
+    checkpoints: Shelf[CheckpointFacts] = field(default_factory=lambda: Shelf(CheckpointFacts))
+    folders: Shelf[FolderFacts] = field(default_factory=lambda: Shelf(FolderFacts))
     sidecars: Sidecars = field(default_factory=Sidecars)
+    _until: tuple[float, float] | None = None
+    _read_one: bool = False
+    _stamping: Stamping = field(default_factory=Stamping)
+
+    @property
+    def shelves(self) -> Mapping[str, Shelf[Any]]:
+        """By the kind of their readings."""
+        return {
+            "adapter": self.adapters,
+            "embedding": self.embeddings,
+            "pair": self.pairs,
+            "checkpoint": self.checkpoints,
+            "folder": self.folders,
+        }
+
+    def hurry(self, adapters: float | None, others: float = 0) -> None:
+        """From now on, read unknown files only for so many seconds; None: read all of them.
+
+        others: of checkpoints and embeddings. One checkpoint is read in any case.
+        """
+        now = time.monotonic()
+        self._until = None if adapters is None else (now + adapters, now + others)
+        self._read_one = False
+
+    def look_again(self) -> None:
+        """Files may have come and gone since the last time."""
+        self._stamping = Stamping()
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
-        """What a file in the place of a checkpoint is.
-
-        Raises HeaderError if it is broken, and OSError as all of these do if something is scarce
-        (see `catalog.disk`), so that nothing can be said now.
-        """
-        beside = _stamps(beside_checkpoint(file))
-        if self._beside.get(file) != beside:
-            self._checkpoints = {s: k for s, k in self._checkpoints.items() if s[0] != str(file)}
-            self._beside[file] = beside
+        """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
+        stamps = (self._stamp(file), *stamps_of(beside_checkpoint(file)))
+        self._allow(Unread("checkpoint", (str(file),)), stamps)
 
         def read() -> CheckpointFacts:
             try:
@@ -75,34 +107,47 @@ class HeaderCache:
             except OSError as error:
                 raise UnreadableFile(f"it cannot be read ({reason_of(error)})") from error
 
-        return _once(self._checkpoints, file, read)
+        said = self.checkpoints.once(str(file), stamps, read)
+        self._read_one = True
+        return said
 
     def folder(self, folder: Path) -> FolderFacts:
         """What a folder in diffusers' layout says about the model in it.
 
         Raises OSError if its configurations cannot be read.
         """
-        stamps = _stamps(folder / name for name in WATCHED)
-        known = self._folders.get(folder)
-        if known is None or known[0] != stamps:
-            known = self._folders[folder] = (stamps, folder_facts(folder))
-        return known[1]
+        stamps = stamps_of(folder / name for name in WATCHED)
+        return self.folders.once(str(folder), stamps, lambda: folder_facts(folder))
 
-    def facts(self, file: Path) -> AdapterFacts:
-        """What an adapter file says about itself. Raises HeaderError if the file is broken."""
+    def facts(
+        self, file: Path, beside: Collection[str] = (), *, at_once: bool = False
+    ) -> AdapterFacts:
+        """What an adapter file says about itself. Raises HeaderError if the file is broken.
+
+        beside: names of the files in its folder, of which its sidecars are read as well if it is
+        put off. at_once: never put it off.
+        """
+        stamps = (self._stamp(file),)
+        if not at_once:
+            unread = Unread("adapter", (str(file),))
+            self._allow(unread, stamps, names_beside(file, beside) if beside else ())
 
         def read() -> AdapterFacts:
             header = read_header(file)
             configs = read_configs(file, header.metadata)
             return adapter_facts(header.shapes, header.metadata, configs)
 
-        return _once(self._facts, file, read)
+        return self.adapters.once(str(file), stamps, read)
 
     def embedding(self, file: Path, *, surely: bool = True) -> EmbeddingFacts:
         """What an embedding file says about itself. surely: see `embedding_facts`.
 
         Raises HeaderError if the file is broken or something else.
         """
+        stamps = (self._stamp(file),)
+        kind = "embedding" if surely else "adapter"
+        if not self.embeddings.knows(str(file), stamps):
+            self._allow(Unread(kind, (str(file),)), None)
 
         def read() -> EmbeddingFacts:
             facts = embedding_facts(read_header(file), surely=surely)
@@ -110,135 +155,104 @@ class HeaderCache:
                 raise HeaderError("it is not an embedding (textual inversion)")
             return facts
 
-        return _once(self._embeddings, file, read)
+        return self.embeddings.once(str(file), stamps, read)
 
     def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
         """What an embedding in two files says about itself; None if they are no such files."""
         try:
-            if self.embedding(first).vectors or self.embedding(second).vectors:
-                return None
-            return paired_facts(read_header(first), read_header(second))
+            stamps = (self._stamp(second), self._stamp(first))
+            self._allow(Unread("pair", (str(second), str(first))), stamps)
+
+            def read() -> EmbeddingFacts:
+                if self.embedding(first).vectors or self.embedding(second).vectors:
+                    raise HeaderError("each is an embedding")
+                facts = paired_facts(read_header(first), read_header(second))
+                if facts is None:
+                    raise HeaderError("they are no embedding in two files")
+                return facts
+
+            return self.pairs.once(str(second), stamps, read)
         except HeaderError:
             return None
 
+    def read(self, unread: Unread) -> Iterator[Reading]:
+        """Read a file that was put off; yields everything new that is to be kept."""
+        self.look_again()
+        until, self._until = self._until, None
+        file = Path(unread.paths[0])
+        try:
+            match unread.kind:
+                case "adapter":
+                    if self.facts(file).algorithm == EMBEDDING:
+                        self.embedding(file, surely=False)
+                case "embedding":
+                    self.embedding(file)
+                case "checkpoint":
+                    self.checkpoint(file)
+                case "pair":
+                    self.embedding_in_two(Path(unread.paths[1]), file)
+        except HeaderError:
+            pass  # cached, as everything that a file says
+        finally:
+            self._until = until
+        if unread.beside:
+            self.sidecars.of(file, unread.beside)
+        for path in unread.paths:
+            yield from self._readings_of(path)
+
+    def _readings_of(self, path: str) -> Iterator[Reading]:
+        for kind, shelf in self.shelves.items():
+            if known := shelf.lasting(path):
+                yield Reading(kind, path, *known)
+        for stamp, said in self.sidecars.sound_of(Path(path)):
+            yield Reading(SIDECAR, path, (stamp,), said)
+
     def readings(self) -> Iterator[Reading]:
-        """All that is cached, but for folders and for sidecars with problems, to be kept."""
-        for stamp, facts in self._facts.items():
-            yield Reading("adapter", stamp, facts)
-        for stamp, embedding in self._embeddings.items():
-            yield Reading("embedding", stamp, embedding)
-        for stamp, checkpoint in self._checkpoints.items():
-            yield Reading("checkpoint", stamp, checkpoint, self._beside.get(Path(stamp[0]), ()))
-        for file, stamp, sidecar in self.sidecars.sound():
-            yield Reading("sidecar", stamp, sidecar, ((str(file), 0, 0),))
+        """All that is cached, but for sidecars with problems, to be kept."""
+        paths = (path for shelf in self.shelves.values() for path in shelf)
+        for path in dict.fromkeys((*paths, *map(str, self.sidecars.files))):
+            yield from self._readings_of(path)
 
     def restore(self, reading: Reading) -> None:
-        """Put back what `readings` gave; it counts as long as the file has that stamp."""
-        stamp, said = reading.stamp, reading.said
-        if isinstance(said, Sidecar):
-            self.sidecars.restore(Path(reading.beside[0][0]), stamp, said)
-        elif isinstance(said, AdapterFacts) or reading.kind == "adapter":
-            self._facts[stamp] = said  # type: ignore[assignment]
-        elif isinstance(said, EmbeddingFacts) or reading.kind == "embedding":
-            self._embeddings[stamp] = said  # type: ignore[assignment]
-        else:
-            self._checkpoints[stamp] = said
-            self._beside[Path(stamp[0])] = reading.beside
+        """Put back what `readings` gave; it counts as long as the file has those stamps."""
+        if isinstance(reading.said, Sidecar):
+            self.sidecars.restore(Path(reading.path), reading.stamps[0], reading.said)
+        elif shelf := self.shelves.get(reading.kind):
+            shelf.put(reading.path, reading.stamps, reading.said)
 
     @property
     def stamps(self) -> tuple[Stamp, ...]:
         """Stamps of the files that were read, valid or not."""
-        folders = (stamp for stamps, _ in self._folders.values() for stamp in stamps)
-        beside = (stamp for stamps in self._beside.values() for stamp in stamps)
-        files = (*self._facts, *self._embeddings, *self._checkpoints)
-        return tuple(dict.fromkeys((*files, *folders, *beside)))
+        every = (stamp for shelf in self.shelves.values() for stamp in shelf.stamps)
+        return tuple(dict.fromkeys(every))
 
     def forget_all_but(self, files: Collection[Path]) -> None:
         """Drop everything that is cached for other files and folders."""
         kept = {str(file) for file in files}
-        self._facts = {stamp: said for stamp, said in self._facts.items() if stamp[0] in kept}
-        self._embeddings = {s: said for s, said in self._embeddings.items() if s[0] in kept}
-        self._checkpoints = {
-            stamp: said for stamp, said in self._checkpoints.items() if stamp[0] in kept
-        }
-        self._beside = {file: said for file, said in self._beside.items() if str(file) in kept}
-        self._folders = {
-            folder: said for folder, said in self._folders.items() if str(folder) in kept
-        }
+        for shelf in self.shelves.values():
+            shelf.forget_all_but(kept)
         self.sidecars.forget_all_but(files)
 
-
-def _stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
-    """Of those that are there. Raises OSError if something is scarce."""
-    found = []
-    for file in files:
+    def _stamp(self, file: Path) -> Stamp:
+        """Raises HeaderError if the file cannot be looked at."""
         try:
-            status = status_of(file)
+            return self._stamping.of(file)
         except OSError as error:
             if is_scarce(error):
                 raise
-            found.append((str(file), -1, -1))
-        else:
-            if status:
-                found.append((str(file), status.st_size, status.st_mtime_ns))
-    return tuple(found)
+            raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None
 
-
-def stamps_now(stamps: Iterable[Stamp]) -> Iterator[Stamp]:
-    """The same files' stamps as they are now, in order; -1 for those that cannot be looked at."""
-    configured: dict[str, bool] = {}
-    for path, _, _ in stamps:
-        folder = path.rpartition(os.sep)[0]
-        if folder not in configured:
-            # Once for all files of a folder: there may be 10,000, and this is done all the time.
-            configured[folder] = _has_config(folder)
-        try:
-            yield stamp_of(Path(path)) if configured[folder] else _stamp(path)
-        except OSError:
-            yield (path, -1, -1)
-
-
-def _has_config(folder: str) -> bool:
-    """Whether a folder may have peft's configuration."""
-    try:
-        return status_of(Path(folder, CONFIG_FILE)) is not None
-    except OSError:
-        return True
-
-
-def stamp_of(file: Path) -> Stamp:
-    """The stamp of a weight file, together with peft's configuration of it. Raises OSError."""
-    path, size, changed = _stamp(str(file))
-    config = config_file(file)
-    if config is None:
-        return (path, size, changed)
-    beside = config.stat()
-    return (path, size + beside.st_size, max(changed, beside.st_mtime_ns))
-
-
-def _stamp(path: str) -> Stamp:
-    status = os.stat(path)  # noqa: PTH116 – to make a path takes longer than this
-    return (path, status.st_size, status.st_mtime_ns)
-
-
-def _once(known: dict[Stamp, Said | HeaderError], file: Path, read: Callable[[], Said]) -> Said:
-    """The result of `read` for `file`, cached until the file changes."""
-    try:
-        stamp = stamp_of(file)
-    except OSError as error:
-        if is_scarce(error):
-            raise
-        raise HeaderError(f"it cannot be opened ({reason_of(error)})") from None
-    if stamp not in known:
-        try:
-            known[stamp] = read()
-        except HeaderError as error:
-            if fault := passing_fault(error):
-                if is_scarce(fault):
-                    raise fault from error
-                raise
-            known[stamp] = error
-    said = known[stamp]
-    if isinstance(said, HeaderError):
-        raise HeaderError(str(said))
-    return said
+    def _allow(
+        self, unread: Unread, stamps: tuple[Stamp, ...] | None, beside: Iterable[str] = ()
+    ) -> None:
+        """Raises NotReadYet if a file is not known and has to wait."""
+        if self._until is None:
+            return
+        of_adapter = unread.kind == "adapter"
+        if time.monotonic() < self._until[0 if of_adapter else 1]:
+            return
+        if unread.kind == "checkpoint" and not self._read_one:
+            return
+        shelf = self.shelves[unread.kind]
+        if stamps is None or not shelf.knows(unread.paths[0], stamps):
+            raise NotReadYet(Unread(unread.kind, unread.paths, tuple(beside)))

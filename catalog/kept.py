@@ -7,8 +7,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,35 +18,46 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalog.collecting import uncollected
 from catalog.disk import reason_of
-from catalog.headers import HeaderCache, Reading, Stamp
+from catalog.headers import SIDECAR, HeaderCache, Reading
 from catalog.sidecars import Sidecar
-from catalog.weight_files import (
-    CONFIG_FILE,
-    AdapterFacts,
-    CheckpointFacts,
-    EmbeddingFacts,
-    HeaderError,
-)
+from catalog.stamps import Stamp
+from catalog.weight_files import AdapterFacts, CheckpointFacts, EmbeddingFacts, HeaderError
+from catalog.weight_files.pipeline import FolderFacts
 
 log = logging.getLogger(__name__)
 
+DEAD_MAX: Final = 1_000
+"""Lines that no longer count, above which the file is written whole while the bot runs."""
 _KINDS: Final[dict[str, TypeAdapter[Any]]] = {
     "adapter": TypeAdapter(AdapterFacts),
     "embedding": TypeAdapter(EmbeddingFacts),
+    "pair": TypeAdapter(EmbeddingFacts),
     "checkpoint": TypeAdapter(CheckpointFacts),
-    "sidecar": TypeAdapter(Sidecar),
+    "folder": TypeAdapter(FolderFacts),
+    SIDECAR: TypeAdapter(Sidecar),
 }
+
+_Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class KeptFacts:
-    """The file in which the facts are kept, one reading a line, below a line that vouches for them.
+    """The file in which the facts are kept, one reading a line, below the version of the code.
 
-    It is only a cache: one that is damaged, or was written by other code, is ignored and replaced.
+    Lines are appended as files are read, so that whatever ends the process costs none of them; the
+    last one about a file counts. It is only a cache: a line that is damaged is ignored, and so is
+    all that was written by other code.
     """
 
     file: Path
-    _saved: frozenset[tuple[str, Stamp]] = frozenset()
+    _saved: dict[_Key, tuple[Stamp, ...]] = field(default_factory=dict)
+    _dead: int = 0
+    _begun: bool = False
+    """Whether the file is there and begins as it should."""
+    _tidy: bool = False
+    """Whether it was written whole since `load`, or did not have to be."""
+    _failed: str = ""
+    """Why it could not be written, as it was last logged."""
 
     @classmethod
     def within(cls, folder: Path) -> Self:
@@ -53,53 +65,90 @@ class KeptFacts:
         return cls(folder / "facts.jsonl")
 
     def load(self) -> HeaderCache:
-        """What was kept about files that have not changed since. Never raises. Blocks."""
+        """What was kept. Never raises. Blocks."""
         headers = HeaderCache()
+        self._saved, self._dead, self._begun, self._tidy = {}, 0, False, False
         try:
-            vouched, _, body = self.file.read_bytes().partition(b"\n")
+            version, *lines = self.file.read_bytes().split(b"\n")
         except FileNotFoundError:
             return headers
         except OSError as error:
             log.warning("%s cannot be read (%s): reading every file", self.file, reason_of(error))
             return headers
-        version, _, digest = vouched.partition(b" ")
         if version != _version().encode():
             log.info("%s is from another version of the bot: reading every file", self.file)
-        elif digest != _digest(body):
-            log.warning("%s is damaged: reading every file", self.file)
-        else:
-            changed_at = _changed_at()
-            with uncollected():
-                for line in body.splitlines():
-                    if reading := _read(line, changed_at):
-                        headers.restore(reading)
-            self._saved = frozenset((r.kind, r.stamp) for r in headers.readings())
+            return headers
+        damaged = 0
+        with uncollected():
+            for line in filter(None, lines):
+                if reading := decoded(line):
+                    self._dead += reading.key in self._saved
+                    self._saved[reading.key] = reading.stamps
+                    headers.restore(reading)
+                else:
+                    damaged += 1
+        if damaged:
+            log.warning("%s is damaged: reading %d files again", self.file, damaged)
+        self._dead += damaged
+        self._begun = True
         return headers
 
     def save(self, headers: HeaderCache) -> None:
-        """Keep what was read, and nothing about other files. Never raises. Blocks.
+        """Keep what was read, and forget other files. Never raises. Blocks.
 
-        Writes nothing when nothing was read or forgotten since the last time.
+        Writes nothing when nothing was read since the last time.
         """
-        # A folder's permissions or a mount may mend an OSError without touching the file.
-        readings = [r for r in headers.readings() if not isinstance(r.said, OSError)]
-        now = frozenset((reading.kind, reading.stamp) for reading in readings)
-        if now == self._saved:
+        readings = {reading.key: reading for reading in headers.readings()}
+        gone = self._saved.keys() - readings.keys()
+        for key in gone:
+            del self._saved[key]
+        self._dead += len(gone)
+        if (self._dead and not self._tidy) or self._dead > max(DEAD_MAX, len(readings)):
+            self._begun = False
+        if self._begun:
+            self.add(readings.values())
+        else:
+            self._write(readings)
+        self._tidy = True
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        """Keep these as well. Never raises. Blocks."""
+        fresh = {r.key: r for r in readings if self._saved.get(r.key) != r.stamps}
+        if not fresh or not self._begun:
             return
-        changed_at = _changed_at()
-        body = b"".join(filter(None, (_line(reading, changed_at) for reading in readings)))
+        try:
+            with self.file.open("r+b") as file:  # not made anew: it begins with the version
+                file.seek(0, os.SEEK_END)
+                file.write(b"".join(map(encoded, fresh.values())))
+        except OSError as error:
+            self._complain(error)
+            self._begun = False
+            return
+        self._dead += len(fresh.keys() & self._saved.keys())
+        self._saved |= {key: reading.stamps for key, reading in fresh.items()}
+
+    def _write(self, readings: dict[_Key, Reading]) -> None:
         beside = self.file.with_name(f"{self.file.name}.{os.getpid()}.tmp")
+        body = b"".join(map(encoded, readings.values()))
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside.write_bytes(_version().encode() + b" " + _digest(body) + b"\n" + body)
+            beside.write_bytes(_version().encode() + b"\n" + body)
             beside.replace(self.file)
         except OSError as error:
-            log.warning(
-                "%s cannot be written (%s): the next start reads every model file again",
-                self.file,
-                reason_of(error),
-            )
-        self._saved = now
+            self._complain(error)
+            return
+        self._saved = {key: reading.stamps for key, reading in readings.items()}
+        self._dead, self._begun = 0, True
+
+    def _complain(self, error: OSError) -> None:
+        if self._failed == str(error):
+            return
+        self._failed = str(error)
+        log.warning(
+            "%s cannot be written (%s): the next start reads every model file again",
+            self.file,
+            reason_of(error),
+        )
 
 
 @cache
@@ -112,52 +161,27 @@ def _version() -> str:
     return digest.hexdigest()
 
 
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()
-
-
-def _changed_at() -> Callable[[str], int]:
-    """When a file, or peft's configuration next to it, last changed in any way: the sum of ctimes.
-
-    A copy that keeps size and mtime has another ctime. Raises OSError.
-    """
-    configs: dict[str, int] = {}
-
-    def changed_at(path: str) -> int:
-        folder = path.rpartition(os.sep)[0]
-        if folder not in configs:
-            try:
-                configs[folder] = os.stat(folder + os.sep + CONFIG_FILE).st_ctime_ns  # noqa: PTH116
-            except OSError:
-                configs[folder] = 0
-        return os.stat(path).st_ctime_ns + configs[folder]  # noqa: PTH116 – as in `headers`
-
-    return changed_at
-
-
-def _line(reading: Reading, changed_at: Callable[[str], int]) -> bytes:
-    """One reading as a line; empty if it cannot be kept."""
+def encoded(reading: Reading) -> bytes:
+    """One reading as a line, with its line break."""
     failed = isinstance(reading.said, HeaderError)
-    try:
-        said = str(reading.said) if failed else _KINDS[reading.kind].dump_python(reading.said)
-        fields = [reading.kind, reading.stamp, changed_at(reading.stamp[0]), failed, said]
-        return json.dumps([*fields, reading.beside]).encode() + b"\n"
-    except (OSError, ValueError):
-        return b""
+    said = str(reading.said) if failed else _KINDS[reading.kind].dump_python(reading.said)
+    raw = json.dumps([reading.kind, reading.path, reading.stamps, failed, said]).encode()
+    return b"%08x %s\n" % (_sum(raw), raw)
 
 
-def _read(line: bytes, changed_at: Callable[[str], int]) -> Reading | None:
-    """The reading of a line; None if its file has changed or is gone."""
-    kind, (path, size, modified), changed, failed, said, beside = json.loads(line)
+def decoded(line: bytes) -> Reading | None:
+    """The reading of a line; None if the line is damaged, or by other code."""
+    checked, _, raw = line.partition(b" ")
     try:
-        if changed_at(path) != changed:
+        if int(checked, 16) != _sum(raw):
             return None
+        kind, path, stamps, failed, said = json.loads(raw)
         said = HeaderError(said) if failed else _KINDS[kind].validate_python(said)
-    except (OSError, ValidationError):
+    except (ValueError, ValidationError):
         return None
-    return Reading(
-        kind,
-        (path, size, modified),
-        said,
-        tuple((path, size, modified) for path, size, modified in beside),
-    )
+    stamped = tuple((name, size, modified, changed) for name, size, modified, changed in stamps)
+    return Reading(kind, path, stamped, said)
+
+
+def _sum(raw: bytes) -> int:
+    return zlib.crc32(raw, zlib.crc32(_version().encode()))

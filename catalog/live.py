@@ -4,17 +4,26 @@ import asyncio
 import logging
 import os
 import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Never
+from typing import Final, Never
 
 from catalog import dropins
 from catalog.disk import names_in
 from catalog.dropin_embeddings import EMBEDDINGS
-from catalog.headers import HeaderCache, Stamp, stamps_now
+from catalog.headers import HeaderCache, Reading
 from catalog.kept import KeptFacts
+from catalog.progress import Told
 from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
+from catalog.reading import Read, ReaderGone, reading_process
+from catalog.search import fold
 from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
+from catalog.stamps import Stamp, stamps_now
+from catalog.unread import Unread
 from catalog.weight_files import CONFIG_FILE
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 
@@ -22,16 +31,37 @@ log = logging.getLogger(__name__)
 
 REPORTED = 20
 """How many problems to log at most each time the catalog is read."""
+BATCH: Final = 8
+"""Files that are read before it is looked what to do next: a tenth of a second."""
+FEW: Final = 16
+"""Up to so many files are read in this process: to start another one takes as long."""
+SHARE: Final = 10
+"""A new snapshot is made at the earliest after so many times as long as the last one took."""
+PATIENCE: Final = 1.5
+"""Seconds that a request waits for files that it may mean; Discord allows three for an answer."""
 
 _Stamp = tuple[str, int, int, int]
 _Seen = tuple[tuple[_Stamp, ...], tuple[Stamp, ...]]
 _READ = (".safetensors", *SUFFIXES, *BESIDE_CHECKPOINTS)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that may be spent on reading files before a snapshot is made without the rest.
+
+    adapters: on LoRAs. others: on checkpoints and embeddings, which are few. between: seconds from
+    one snapshot to the next while the rest is read.
+    """
+
+    adapters: float = 0.1
+    others: float = 1.0
+    between: float = 3.0
+
+
 class LiveCatalog:
     """Holds the last good `Catalog` and swaps in a new one when the files change.
 
-    Any thread may read `current` and call `refresh`.
+    Every method may be called from any thread.
     """
 
     def __init__(
@@ -40,21 +70,26 @@ class LiveCatalog:
         models_dir: Path,
         demos: Demos = "hidden",
         kept: KeptFacts | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Read the catalog for the first time. Blocks. Raises CatalogError if that fails.
 
         kept: where what files say is kept for the next start; None to read all of them then.
+        pace: for how long unknown files are read at once, before `watch` reads the rest; None to
+        read all of them at once.
         """
+        self._lock = threading.Lock()
+        self._pace = pace
+        self._news = False
         self._demos = demos
         self._catalog_dir = catalog_dir
         self._models_dir = models_dir
         self._hub = models_dir / "hub"
         self._kept = kept
         self._headers = kept.load() if kept else HeaderCache()
-        self._refreshing = threading.Lock()
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
-        self._current = self._read()
+        self._current = self._read(pace)
         _report(self._current.problems, ())
 
     @property
@@ -63,23 +98,150 @@ class LiveCatalog:
         return self._current
 
     def refresh(self) -> bool:
-        """Read the catalog again if a file changed. Blocks; True when a new one was swapped in.
+        """Read the catalog again if a file changed, or was read meanwhile. Blocks.
 
-        If the catalog cannot be read, or offers no model any more, that is logged once and the last
-        good one stays in use.
+        True when a new one was swapped in. If the catalog cannot be read, or offers no model any
+        more, that is logged once and the last good one stays in use.
         """
-        with self._refreshing:
-            return self._refresh()
+        with self._lock:
+            return self._refresh(self._pace)
 
-    def _refresh(self) -> bool:
+    def read_rest(self, told: Told | None = None) -> None:
+        """Read all files that are not read yet. Blocks. told: see `read_with_progress`."""
+        before = self._current
+        for number, one in enumerate(before.unread):
+            if told:
+                told(before.files_read + number, before.files)
+            self._read_one(one)
+        with self._lock:
+            self._news |= bool(before.unread)
+            self._refresh(None)
+
+    async def knowing(self, *texts: str | None) -> Catalog:
+        """The current catalog, once files not read yet are read that these texts may name.
+
+        It is not waited for longer than PATIENCE; the rest may be unread still.
+        """
+        text = fold(" ".join(filter(None, texts)))
+        named = [one for one in self._current.unread if one.is_named_in(text)]
+        if named:
+            reading = asyncio.create_task(asyncio.to_thread(self._read_now, named))
+            await asyncio.wait([reading], timeout=PATIENCE)
+            if reading.done():
+                reading.result()
+        return self._current
+
+    async def watch(self, interval: float = 2.0) -> Never:
+        """Read what is not read yet; refresh every `interval` seconds; until cancelled."""
+        while True:
+            try:
+                if self._current.unread:
+                    await self._read_in_background()
+            except Exception:
+                log.exception("Reading model files in the background failed")
+            await asyncio.sleep(interval)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:
+                # Whatever it is, the bot goes on with the catalog that it has.
+                log.exception("Looking for changes of the catalog failed")
+
+    async def _read_in_background(self) -> None:
+        begin, told = time.monotonic(), len(self._current.unread) > FEW
+        if told:
+            log.info("Reading %d model files in the background", len(self._current.unread))
+        async with self._reader(len(self._current.unread)) as read:
+            await self._read_with(read)
+        if self._current.unread:
+            # What could not be read there is read now, or becomes a problem of the catalog.
+            await asyncio.to_thread(self.read_rest)
+        if told and not self._current.unread:
+            seconds = time.monotonic() - begin
+            log.info("All %d model files are read, after %.0f s", self._current.files, seconds)
+
+    async def _read_with(self, read: Read) -> None:
+        between = self._pace.between if self._pace else 0
+        tried: set[Unread] = set()
+        due = time.monotonic() + between
+        while todo := [one for one in self._current.unread if one not in tried]:
+            todo.sort(key=lambda one: one.kind == "adapter")  # the others are few
+            for at in range(0, len(todo), BATCH):
+                batch = todo[at : at + BATCH]
+                tried.update(batch)
+                await asyncio.to_thread(self._take, await read(batch))
+                if time.monotonic() >= due:
+                    break
+            begin = time.monotonic()
+            await asyncio.to_thread(self.refresh)
+            took = time.monotonic() - begin
+            due = time.monotonic() + max(between, SHARE * took)
+
+    @asynccontextmanager
+    async def _reader(self, count: int) -> AsyncIterator[Read]:
+        """Yields what reads a batch of `count` files, if possible in another process."""
+        if count <= FEW:
+            yield self._read_here
+            return
+        try:
+            async with reading_process() as read_there:
+                here = False
+
+                async def read(batch: Sequence[Unread]) -> list[Reading]:
+                    nonlocal here
+                    if not here:
+                        try:
+                            return await read_there(batch)
+                        except ReaderGone as error:
+                            log.warning("Reading model files in this process: %s", error)
+                            here = True
+                    return await self._read_here(batch)
+
+                yield read
+        except ReaderGone as error:
+            log.warning("Reading model files in this process: %s", error)
+            yield self._read_here
+
+    async def _read_here(self, batch: Sequence[Unread]) -> list[Reading]:
+        for one in batch:
+            begin = time.monotonic()
+            await asyncio.to_thread(self._read_one, one)
+            # As long as it took, so that other threads have half of the time.
+            await asyncio.sleep(time.monotonic() - begin)
+        return []
+
+    def _read_one(self, one: Unread) -> None:
+        with self._lock:
+            try:
+                self._keep([*self._headers.read(one)])
+            except OSError as error:
+                log.debug("%s cannot be read now: %s", one.file, error)
+
+    def _read_now(self, named: Sequence[Unread]) -> None:
+        for one in named:
+            self._read_one(one)
+        self.refresh()
+
+    def _take(self, readings: Sequence[Reading]) -> None:
+        with self._lock:
+            for reading in readings:
+                self._headers.restore(reading)
+            self._keep(readings)
+
+    def _keep(self, readings: Sequence[Reading]) -> None:
+        self._news = True
+        if self._kept:
+            self._kept.add(readings)
+
+    def _refresh(self, pace: Pace | None) -> bool:
         # Taken before reading, so that a change made meanwhile is noticed next time.
         seen = self._stamps(), self._changed()
-        if seen == self._seen:
+        if seen == self._seen and not self._news:
             return False
+        told, self._news = not self._news, False
         self._seen = seen
         try:
-            fresh = self._read()
-            if self._current.default and not fresh.default:
+            fresh = self._read(pace)
+            if self._current.default and not fresh.default and not fresh.unread:
                 first = fresh.problems[0] if fresh.problems else "it is empty"
                 raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
         except CatalogUnreadable as error:
@@ -94,20 +256,17 @@ class LiveCatalog:
         self._seen, self._complaint = (seen[0], self._changed()), ""
         _report(fresh.problems, self._current.problems)
         self._current = fresh
-        log.info("Catalog reloaded: %d models, %d LoRAs", len(fresh.models), len(fresh.adapters))
+        if told:
+            models, adapters = len(fresh.models), len(fresh.adapters)
+            log.info("Catalog reloaded: %d models, %d LoRAs", models, adapters)
         return True
 
-    async def watch(self, interval: float = 2.0) -> Never:
-        """Refresh every `interval` seconds, in a thread, until cancelled."""
-        while True:
-            await asyncio.sleep(interval)
-            try:
-                await asyncio.to_thread(self.refresh)
-            except Exception:
-                # Whatever it is, the bot goes on with the catalog that it has.
-                log.exception("Looking for changes of the catalog failed")
-
-    def _read(self) -> Catalog:
+    def _read(self, pace: Pace | None) -> Catalog:
+        """pace: None to read every file at once."""
+        if pace:
+            self._headers.hurry(pace.adapters, pace.others)
+        else:
+            self._headers.hurry(None)
         read = read_catalog(
             self._catalog_dir, self._models_dir, demos=self._demos, headers=self._headers
         )

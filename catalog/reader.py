@@ -1,19 +1,15 @@
 """Reads the catalog, its TOML files and the drop-in folders, into one `Catalog`."""
 
 import contextlib
-import tomllib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import ValidationError
-from rapidfuzz import fuzz, process
 
 from catalog import dropins
 from catalog.collecting import uncollected
-from catalog.disk import may_pass, reason_of, status_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.embeddings import Embeddings
 from catalog.headers import HeaderCache
@@ -21,9 +17,10 @@ from catalog.judging import files_of, prediction_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.schedulers import FITTING
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
-from catalog.search import SIMILAR
-from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
+from catalog.snapshot import Catalog, CatalogUnreadable, Problem
+from catalog.tables import EntryT, Table, is_there, parsed, read_tables
 from catalog.unfit import Unfit
+from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import AdapterFacts, HeaderError
 
 MODELS_FILE: Final = "models.toml"
@@ -34,17 +31,6 @@ EMBEDDINGS_FILE: Final = "embeddings.toml"
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
 """How to treat entries marked `demo`; "default" offers them first, one of them as the default."""
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry)
-
-
-@dataclass(slots=True)
-class _Table(Generic[EntryT]):
-    """The valid entries of one file; `tables` holds the raw ones, valid or not."""
-
-    entries: dict[str, EntryT] = field(default_factory=dict)
-    tables: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
 
 def read_catalog(
     catalog_dir: Path,
@@ -52,29 +38,39 @@ def read_catalog(
     *,
     demos: Demos = "hidden",
     headers: HeaderCache | None = None,
+    wanted: Collection[str] = (),
 ) -> Catalog:
     """Read the TOML files of `catalog_dir`, and the drop-ins of `models_dir`.
 
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
-    headers: the cache of weight file headers from earlier reads; updated.
+    headers: the cache of weight file headers from earlier reads; updated. Where it has no time to
+    read a file, what is in that file is left out, and the catalog says that it is unread.
+    wanted: keys of adapters whose files are read in any case; those that presets name always are.
     Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
     may be read later.
     """
     try:
         with uncollected():
-            return _read_catalog(catalog_dir, models_dir, demos, headers or HeaderCache())
+            return _read_catalog(
+                catalog_dir, models_dir, demos, headers or HeaderCache(), {*wanted}
+            )
     except OSError as error:
         raise CatalogUnreadable(f"the models and LoRAs cannot be read now: {error}") from error
 
 
 def _read_catalog(
-    catalog_dir: Path, models_dir: Path, demos: Demos, headers: HeaderCache
+    catalog_dir: Path,
+    models_dir: Path,
+    demos: Demos,
+    headers: HeaderCache,
+    wanted: set[str],
 ) -> Catalog:
+    headers.look_again()
     file = catalog_dir / MODELS_FILE
-    data = _parse(file)
-    models = _read(file, data, "models", ModelEntry)
+    data = parsed(file)
+    models = read_tables(file, data, "models", ModelEntry)
     adapter_file = catalog_dir / ADAPTERS_FILE
-    adapters = _read(adapter_file, _parse(adapter_file), "loras", AdapterEntry)
+    adapters = read_tables(adapter_file, parsed(adapter_file), "loras", AdapterEntry)
     if demos != "hidden":
         models.entries, adapters.entries = _enabled(models.entries), _enabled(adapters.entries)
     if demos == "default":
@@ -82,13 +78,16 @@ def _read_catalog(
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
     embedding_file = catalog_dir / EMBEDDINGS_FILE
-    written = _parse(embedding_file) if _is_there(embedding_file) else {}
-    embeddings = _read(embedding_file, written, "embeddings", EmbeddingEntry)
+    written = parsed(embedding_file) if is_there(embedding_file) else {}
+    embeddings = read_tables(embedding_file, written, "embeddings", EmbeddingEntry)
     words = _places(models_dir, embeddings.tables)
     places = _places(models_dir, adapters.tables)
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
+    written_models = [*models.entries.values()]
+    unread = _put_off(models, str(data.get("default")), models_dir, headers)
+    wanted |= {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
     _complete(file, models, models_dir, headers)
     found = dropins.find(
         models_dir,
@@ -96,20 +95,40 @@ def _read_catalog(
         model_keys=models.tables.keys(),
         adapter_keys=adapters.tables.keys(),
         headers=headers,
+        wanted=wanted,
     )
     found_embeddings = find_embeddings(
-        models_dir, found.astray, claimed=claimed, keys=embeddings.tables.keys(), headers=headers
+        models_dir,
+        found.astray,
+        unread={one.file for one in found.unread},
+        claimed=claimed,
+        keys=embeddings.tables.keys(),
+        headers=headers,
     )
+    unread += (*found.unread, *found_embeddings.unread)
     files = _files(adapters.entries, places)
-    facts = {**_facts(files, headers), **found.facts}
+    facts = {**_facts(files, headers, wanted, unread), **found.facts}
     every_model = {**models.entries, **{m.key: m for m in found.models}}
     unfit = unfit_models(every_model.values(), models_dir, headers)
-    used = files_of(every_model.values(), models_dir)
+    used = files_of((*written_models, *found.models), models_dir)
     word_files = _files(embeddings.entries, words)
-    read = (*found.files, *files.values(), *found_embeddings.files, *word_files.values(), *used)
+    seconds = _seconds(embeddings.entries, word_files)
+    adapter_files = (*found.files, *files.values())
+    read = {*adapter_files, *found_embeddings.files, *word_files.values(), *seconds, *used}
     headers.forget_all_but(read)
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
+    offered_embeddings = _embeddings(
+        embeddings.entries, word_files, found_embeddings, headers, unread
+    )
     default, default_problems = _default(file, data, every_model, unfit)
+    unknown = (
+        default_problems,
+        _unknown_adapters(file, models.entries, adapters.tables, every_adapter),
+        _unknown_models(adapter_file, adapters.entries, models.tables, every_model),
+        _unknown_models(embedding_file, embeddings.entries, models.tables, every_model),
+    )
+    if unread:  # it may be in a file that is read later
+        unknown = ([], [], [], [])
     reference, reference_problems = _reference(file, data)
     return Catalog(
         models=MappingProxyType(every_model),
@@ -118,24 +137,46 @@ def _read_catalog(
         reference=reference,
         problems=(
             *models.problems,
-            *default_problems,
+            *unknown[0],
             *reference_problems,
-            *_unknown_adapters(file, models.entries, adapters.tables, every_adapter),
+            *unknown[1],
             *adapters.problems,
-            *_unknown_models(adapter_file, adapters.entries, models.tables, every_model),
+            *unknown[2],
             *found.problems,
             *embeddings.problems,
-            *_unknown_models(embedding_file, embeddings.entries, models.tables, every_model),
+            *unknown[3],
             *found_embeddings.problems,
         ),
         adapter_facts=MappingProxyType(facts),
-        embeddings=_embeddings(embeddings.entries, word_files, found_embeddings, headers),
+        embeddings=offered_embeddings,
         unfit_models=MappingProxyType(unfit),
+        unread=tuple(unread),
+        files=len(read),
     )
 
 
+def _put_off(
+    models: Table[ModelEntry], default: str, models_dir: Path, headers: HeaderCache
+) -> list[Unread]:
+    """Take out the entries whose files are read later, and tell which files those are.
+
+    Which schedulers fit a model, and whether it can be used at all, only its files say.
+    """
+    unread = []
+    # The default first: it is the one that most requests wait for.
+    for key, entry in sorted(models.entries.items(), key=lambda pair: pair[0] != default):
+        try:
+            unfit_models([entry], models_dir, headers)
+            prediction_of(entry, models_dir, headers)
+        except NotReadYet as later:
+            stem = later.unread.file.stem
+            unread.append(dropins.named(later.unread, stem, key, entry.name))
+            del models.entries[key]
+    return unread
+
+
 def _complete(
-    file: Path, models: _Table[ModelEntry], models_dir: Path, headers: HeaderCache
+    file: Path, models: Table[ModelEntry], models_dir: Path, headers: HeaderCache
 ) -> None:
     """Add to the entries what only the files of their models say: which schedulers fit."""
     for key, entry in [*models.entries.items()]:
@@ -153,20 +194,32 @@ def _complete(
             models.entries[key] = whole.model_copy(update={"enabled": entry.enabled})
 
 
+def _seconds(entries: Mapping[str, EmbeddingEntry], files: Mapping[str, Path]) -> Iterator[Path]:
+    """The second files of embeddings in two."""
+    for key, file in files.items():
+        if second := entries[key].second:
+            yield second_file(file, second)
+
+
 def _embeddings(
     entries: Mapping[str, EmbeddingEntry],
     files: Mapping[str, Path],
     found: FoundEmbeddings,
     headers: HeaderCache,
+    unread: list[Unread],
 ) -> Embeddings:
+    """unread: gets the files that are read later."""
     facts = dict(found.facts)
     for key, file in files.items():
         # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
-            facts[key] = headers.embedding(file)
-            second = entries[key].second
-            if second and (said := headers.embedding_in_two(file, second_file(file, second))):
-                facts[key] = said
+            try:
+                facts[key] = headers.embedding(file)
+                second = entries[key].second
+                if second and (said := headers.embedding_in_two(file, second_file(file, second))):
+                    facts[key] = said
+            except NotReadYet as later:
+                unread.append(dropins.named(later.unread, file.stem, key))
     return Embeddings(
         MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
         MappingProxyType(facts),
@@ -184,75 +237,6 @@ def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
 def _first(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
     """The same with every demo before the others."""
     return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
-
-
-def _is_there(file: Path) -> bool:
-    """Whether there is such a file, readable or not. Raises OSError if it may be told later."""
-    try:
-        return status_of(file) is not None
-    except OSError as error:
-        if may_pass(error):
-            raise
-        return True
-
-
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text)
-    except OSError as error:
-        if may_pass(error):
-            raise
-        raise CatalogError(f"{file} cannot be read: {reason_of(error)}") from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{file} is not UTF-8 text: byte {error.start}") from None
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise CatalogError(f"{file} is not TOML: {error}") from None
-
-
-def _read(file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]) -> _Table[EntryT]:
-    result: _Table[EntryT] = _Table()
-    known = {table, "default", "reference"} if table == "models" else {table}
-    for key in sorted(data.keys() - known):
-        hint = _nearest(key, sorted(known))
-        reason = f"unknown key: only {_listed(sorted(known))} may be at the top level{hint}"
-        result.problems.append(Problem(str(file), key, reason))
-    tables = data.get(table, {})
-    if not isinstance(tables, dict):
-        reason = f"must be tables such as [{table}.my-key], got {tables!r:.40}"
-        result.problems.append(Problem(str(file), table, reason))
-        return result
-    result.tables = tables
-    for key, fields in tables.items():
-        try:
-            result.entries[key] = _entry(key, fields, table, kind)
-        except ValueError as error:
-            reason = explain(error) if isinstance(error, ValidationError) else str(error)
-            result.problems.append(Problem(str(file), key, reason))
-    return result
-
-
-def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
-    if not isinstance(fields, dict):
-        raise ValueError(f"must be a table [{table}.{key}], got {fields!r:.40}")
-    if "key" in fields:
-        raise ValueError("key is not a known field: the key is in the table's heading")
-    unknown = next((name for name in fields if name not in kind.model_fields), None)
-    if unknown is not None:
-        if isinstance(fields[unknown], dict):
-            raise ValueError(f'a key with a dot needs quotes: [{table}."{key}.{unknown}"]')
-        hint = _nearest(unknown, kind.model_fields.keys())
-        raise ValueError(f"{unknown} is not a known field{hint}")
-    return kind.model_validate({"key": key, **fields})
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    near = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(words)
 
 
 def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Location, str | None]]:
@@ -289,12 +273,21 @@ def _files(
     return {key: file for key, file in located if file is not None}
 
 
-def _facts(files: Mapping[str, Path], headers: HeaderCache) -> dict[str, AdapterFacts]:
+def _facts(
+    files: Mapping[str, Path],
+    headers: HeaderCache,
+    wanted: Collection[str],
+    unread: list[Unread],
+) -> dict[str, AdapterFacts]:
+    """unread: gets the files that are read later."""
     facts = {}
     for key, file in files.items():
         # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
-            facts[key] = headers.facts(file)
+            try:
+                facts[key] = headers.facts(file, at_once=key in wanted)
+            except NotReadYet as later:
+                unread.append(dropins.named(later.unread, file.stem, key))
     return facts
 
 

@@ -11,6 +11,7 @@ from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
 from catalog.unfit import Unfit
+from catalog.unread import Unread
 from catalog.weight_files import AdapterFacts
 
 
@@ -50,6 +51,9 @@ class Catalog:
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name.
     unfit_models: the models whose files cannot be used, by key, and what those are.
+    unread: files that are read later. What is in them is not offered until then, unless it is a
+    LoRA or embedding with an entry, of which nothing else is known. files: how many there are in
+    all.
     """
 
     models: Mapping[str, ModelEntry]
@@ -60,6 +64,8 @@ class Catalog:
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = field(default=(), repr=False)
+    files: int = 0
     _misfits: Mapping[str | None, Mapping[str, Misfit]] = field(init=False, repr=False)
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
@@ -99,6 +105,11 @@ class Catalog:
             for key, facts in self.adapter_facts.items()
         )
         return {key: why for key, why in judged if why}
+
+    @property
+    def files_read(self) -> int:
+        """How many of `files` have been read; all of them when nothing is unread."""
+        return max(0, self.files - len(self.unread))
 
     def facts(self, key: str) -> AdapterFacts | None:
         """What the adapter's file says; None if it is not on this machine or broken."""

@@ -17,7 +17,7 @@ from bot.chat.places import age_restricted
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import escaped
-from bot.chat.ui.pages import embeddings_page, loras_page, models_page
+from bot.chat.ui.pages import embeddings_page, loras_page, models_page, show_reading
 from bot.request import default_model, find_model
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
@@ -113,6 +113,7 @@ class CatalogCog(commands.Cog):
             embed, page, pages = loras_page(
                 say, adapters, wanted.page, model=chosen, catalog=catalog, nsfw=nsfw
             )
+        show_reading(embed, say, catalog)
         view = discord.ui.View(timeout=None)
         if pages > 1:
             here = replace(wanted, page=page, model=chosen.key if chosen else "")

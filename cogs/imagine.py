@@ -125,7 +125,7 @@ class Imagine(commands.Cog):
             image=_promised("image", image),
             reference=_promised("reference", reference),
         )
-        request = self._compose(interaction, draft)
+        request = await self._compose(interaction, draft)
         new = asked_by(interaction, request)
         async with (
             self._queue.reserving(new),
@@ -139,15 +139,15 @@ class Imagine(commands.Cog):
                     image=await self._fetch("image", image, keep),
                     reference=await self._fetch("reference", reference, keep),
                 )
-                new = replace(new, request=self._compose(interaction, draft))
+                new = replace(new, request=await self._compose(interaction, draft))
             postpone = postponing(interaction, self._delivery)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
-    def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
+    async def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
         return compose(
             draft,
-            self._catalog.current,
+            await self._catalog.knowing(*draft.names),
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
         )

@@ -136,7 +136,7 @@ class Reroll(commands.Cog):
         roles = roles_of(payload.member)
         self._queue.screen(discord_person(payload.user_id), roles)
         same = payload.emoji.name == SAME_SEED
-        catalog = self._catalog.current
+        catalog = await self._catalog.knowing(*job.request.names)
         check_may_repeat(job, catalog, nsfw=asked.age_restricted)
         check_offered(job.request, catalog, nsfw=asked.age_restricted)
         new = NewJob(

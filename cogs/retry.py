@@ -42,7 +42,8 @@ class RetryButton(Component[RetryId]):
 
     async def use(self, interaction: Interaction, custom_id: RetryId) -> None:
         job = await self._store.find(custom_id.job_id)
-        catalog = self._catalog.current
+        names = job.request.names if job else ()
+        catalog = await self._catalog.knowing(*names)
         request = lighter(job.request, catalog.family_of(job.request.model)) if job else None
         if job is None or request is None:
             raise Refused("lighter.gone")

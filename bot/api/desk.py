@@ -85,7 +85,7 @@ class Desk:
         self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
         promised = {field: Picture("", 1, 1) for field in pictures}
-        request = self._compose(caller, replace_pictures(draft, promised))
+        request = await self._compose(caller, replace_pictures(draft, promised))
         new = NewJob(request=request, origin=origin)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(backend.queue.reserving(new))
@@ -95,7 +95,7 @@ class Desk:
                     field: await self._picture(field, given, keep)
                     for field, given in pictures.items()
                 }
-                request = self._compose(caller, replace_pictures(draft, found))
+                request = await self._compose(caller, replace_pictures(draft, found))
                 new = replace(new, request=request)
             async with backend.queue.accepting(new) as ticket:
                 pass
@@ -173,11 +173,11 @@ class Desk:
             raise Pruned("api.image.pruned", seed=image.seed)
         return job, image, path
 
-    def _compose(self, caller: ApiKey, draft: Draft) -> GenerationRequest:
+    async def _compose(self, caller: ApiKey, draft: Draft) -> GenerationRequest:
         settings = self.backend.settings
         return compose(
             draft,
-            self.backend.catalog.current,
+            await self.backend.catalog.knowing(*draft.names),
             nsfw=caller.nsfw,
             adapters_max=settings.max_adapters,
         )

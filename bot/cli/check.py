@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backend import build_engine
+from bot.cli.reading import read
 from bot.errors import SettingsError, StoreError
 from bot.settings import ENV_FILE, Settings
 from bot.store import COPY_NOTICED, Store, now_ms
@@ -23,13 +24,11 @@ from catalog import (
     Catalog,
     CatalogError,
     EmbeddingEntry,
-    KeptFacts,
     ModelEntry,
     ReferenceEntry,
     locate,
     locate_entry,
     problems_of,
-    read_catalog,
 )
 from catalog.disk import may_pass, reason_of
 from catalog.weight_files import HeaderError, read_header
@@ -172,12 +171,7 @@ def _device(settings: Settings) -> Finding:
 def _catalog(settings: Settings) -> Iterator[Finding]:
     models_dir = settings.models_dir.absolute()
     try:
-        catalog = read_catalog(
-            settings.catalog_dir.absolute(),
-            models_dir,
-            demos=settings.demos("offered"),
-            headers=KeptFacts.within(settings.data_dir.absolute()).load(),
-        )
+        catalog = read(settings)
     except CatalogError as error:
         yield Finding(
             f"catalog: {error}",

@@ -8,12 +8,14 @@ from typing import Any
 
 from bot.api.describing import record
 from bot.backend import Backend
+from bot.cli import reading
 from bot.cli.asked import Asked
 from bot.cli.result import NotDone, Result, placed
 from bot.cli.watching import Watcher
+from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs
 from bot.process.lock import Claims
-from bot.request import Picture, compose
+from bot.request import Draft, GenerationRequest, Picture, compose
 from bot.settings import Settings
 from bot.store import CommandLine, Job, JobState, NewJob, Store
 
@@ -35,9 +37,7 @@ async def generate_here(
                 image=await _picture(backend.inputs, "image", asked),
                 reference=await _picture(backend.inputs, "reference", asked),
             )
-            request = compose(
-                draft, backend.catalog.current, nsfw=True, adapters_max=settings.max_adapters
-            )
+            request = await _composed(draft, backend)
             new = NewJob(request=request, origin=CommandLine())
             # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
@@ -68,6 +68,19 @@ async def stored(
     images = await store.images(job.id)
     sources = [settings.images_dir.absolute() / image.path for image in images]
     return Result(record(job, images, watcher.say), placed(sources, asked.out, job.id))
+
+
+async def _composed(draft: Draft, backend: Backend) -> GenerationRequest:
+    """Raises InvalidRequest or Refused."""
+    catalog = await backend.catalog.knowing(*draft.names)
+    most = backend.settings.max_adapters
+    try:
+        return compose(draft, catalog, nsfw=True, adapters_max=most)
+    except (InvalidRequest, Refused):
+        if not catalog.unread:
+            raise
+    await asyncio.to_thread(backend.catalog.read_rest, reading.Progress())
+    return compose(draft, backend.catalog.current, nsfw=True, adapters_max=most)
 
 
 async def _picture(inputs: Inputs, field: str, asked: Asked) -> Picture | None:

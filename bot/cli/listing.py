@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bot.cli.reading import read
 from bot.cli.result import NotDone, printable
 from bot.settings import Settings
-from catalog import KeptFacts, read_catalog
 from catalog.listing import Listed, problems, rows
 
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 def listing(what: Listed, settings: Settings, *, as_json: bool) -> int:
     """Print the catalog's entries, broken ones too. Raises CatalogError if it cannot be read."""
     models_dir = settings.models_dir.absolute()
-    catalog = read_catalog(
-        settings.catalog_dir.absolute(),
-        models_dir,
-        demos=settings.demos("offered"),
-        headers=KeptFacts.within(settings.data_dir.absolute()).load(),
-    )
+    catalog = read(settings)
     found = problems(what, catalog, models_dir)
     _show(what, rows(what, catalog, models_dir), list(map(str, found)), as_json=as_json)
     return 0

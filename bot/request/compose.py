@@ -59,6 +59,14 @@ class Draft:
     reference_weight: float | None = None
     adapters: tuple[AdapterAsk, ...] = ()
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The texts in which models, LoRAs and embeddings are named."""
+        return (
+            *(self.prompt, self.negative, self.lora, self.model),
+            *(ask.name for ask in self.adapters),
+        )
+
     @classmethod
     def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
         """Make a draft of a command's options, which are named like the fields; others are ignored.

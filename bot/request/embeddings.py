@@ -17,6 +17,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.request import emphasis
 from bot.request.model import EmbeddingUse
 from bot.request.naming import nameable
+from bot.request.unread import check_read
 from catalog import Catalog, EmbeddingEntry, ModelEntry, Words
 from catalog.embeddings import spellings
 
@@ -137,6 +138,7 @@ def _check(entry: EmbeddingEntry | None, name: str, place: Place) -> EmbeddingEn
     embeddings, nsfw, model = place.catalog.embeddings, place.nsfw, place.model
     if entry is None:
         name = name[:_VALUE_MAX]
+        check_read(place.catalog, name)
         if near := embeddings.nearest(name, nsfw=nsfw, model=model):
             raise InvalidRequest("prompt", "embedding.unknown", value=name, nearest=near)
         offered = embeddings.offered(nsfw=nsfw, model=model)

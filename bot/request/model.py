@@ -142,6 +142,11 @@ class GenerationRequest:
         return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The catalog keys of everything it needs."""
+        return (self.model, *(use.key for use in self.adapters), *self.embedding_keys)
+
+    @property
     def embedding_keys(self) -> tuple[str, ...]:
         """The catalog keys of `embeddings`, each once."""
         return tuple(dict.fromkeys(use.key for use in self.embeddings))

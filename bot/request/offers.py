@@ -9,6 +9,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
+from bot.request.unread import check_read
 from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
 from catalog.search import SIMILAR
 
@@ -61,12 +62,14 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     Raises InvalidRequest if there is none or several, Refused if it may not be used here.
     """
     if not name:
+        check_read(catalog, name)
         raise Refused("model.none")
     found = [catalog.models[key] for key in catalog.models_called(name)]
     meant = _meant(found, lambda entry: entry.enabled and (nsfw or not entry.nsfw))
     if len(shown := _shown(meant, nsfw=nsfw)) > 1:
         raise InvalidRequest("model", "model.several", value=name, keys=shown)
     if not meant:
+        check_read(catalog, name)
         if near := catalog.nearest_models(name, nsfw=nsfw):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
         offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
@@ -104,6 +107,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         embedding = catalog.embeddings.find(name)
         if embedding in catalog.embeddings.offered(nsfw=nsfw, model=model):
             raise InvalidRequest("lora", "lora.embedding", value=name)
+        check_read(catalog, name)
         if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
         fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]

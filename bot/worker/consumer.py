@@ -21,7 +21,7 @@ from bot.errors import (
 )
 from bot.files.images import Compressed
 from bot.log import concerning, here
-from bot.order import order_of
+from bot.order import knows, order_of
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
@@ -323,12 +323,25 @@ class GpuConsumer:
             order = order_of(running.job.request, catalog, self._picture)
             return self._engine.paint(order, report, running.check, compressed.begin)
 
-        painting = loop.run_in_executor(self._thread, here(partial(work, self._catalog.current)))
+        catalog = await self._catalog_for(running)
+        painting = loop.run_in_executor(self._thread, here(partial(work, catalog)))
         while not painting.done():
             await asyncio.wait([painting], timeout=WATCH)
             if not painting.done() and (why := running.hung()) is not None:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
         return await painting
+
+    async def _catalog_for(self, running: Attempt) -> Catalog:
+        """As soon as it has what the job names, or every model file has been read."""
+        request = running.job.request
+        catalog = await self._catalog.knowing(*request.names)
+        if catalog.unread and not knows(catalog, request):
+            log.info("job %s: waiting until the model files are read", running.job.id)
+        while catalog.unread and not knows(catalog, request):
+            running.check()
+            await asyncio.sleep(WATCH)
+            catalog = self._catalog.current
+        return catalog
 
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.bot_process import write_catalog
 from benchmarks.figures import Latencies, Report, Starts, table
+from benchmarks.first_start import Reading
 from benchmarks.lag import Lag, Lags
 from benchmarks.page import FIGURES, write_into
 from benchmarks.responsiveness import typed_texts
@@ -39,6 +40,8 @@ def report(*, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0
         start=start,
         small_start=start,
         bare_start=start,
+        first_start=start,
+        reading=Reading(files=3_000, lag=lag, idle=lag, cpu=2.0, cpu_of_reader=30.0),
         latencies=latencies,
         small_latencies=latencies,
         lags=Lags(idle=lag, importing=lag, first_job=lag, painting=lag, rereading=lag),

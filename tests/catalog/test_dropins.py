@@ -423,7 +423,7 @@ class TestFacts:
         assert reads[3:] == ["far.safetensors"]
         far.unlink()
         read_catalog(home.catalog_dir, home.models_dir, headers=headers)
-        assert sorted(Path(path).name for path, _, _ in headers.stamps) == [
+        assert sorted(Path(path).name for path, *_ in headers.stamps) == [
             "bad.safetensors",
             "near.safetensors",
         ]

@@ -161,7 +161,7 @@ def test_renamed_and_removed_files_leave_nothing_behind(home: Home, opened: list
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda raw: raw[:-9], lambda raw: raw.replace(b"Ink", b"Ash"), lambda _: b"\xff"]
+    "damage", [lambda raw: raw.replace(b"Ink", b"Ash"), lambda raw: raw[:9], lambda _: b"\xff"]
 )
 def test_a_damaged_file_is_ignored_and_replaced(
     home: Home,
@@ -178,7 +178,7 @@ def test_a_damaged_file_is_ignored_and_replaced(
     with caplog.at_level(logging.INFO):
         assert start(home).adapters["ink"].name == "Ink 1"
     assert "ink.safetensors" in opened
-    assert "reading every file" in caplog.text
+    assert "reading every file" in caplog.text or "is damaged" in caplog.text
     assert sorted(facts.read_bytes().splitlines()) == sorted(whole.splitlines())
 
 

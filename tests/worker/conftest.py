@@ -11,6 +11,7 @@ from bot.store import Store
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.workers import Workers
+from catalog import LiveCatalog
 from tests.catalog.fixed import fixed
 from tests.queue.lanes import queue_of
 from tests.worker.bench import Bench, Build
@@ -28,6 +29,7 @@ def build(tmp_path: Path) -> Build:
         watcher: Any = None,
         idle: float | None = None,
         picture: Callable[[str], bytes] | None = None,
+        catalog: LiveCatalog | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             queue, engine = queue_of(store), FakeEngine(work)
@@ -37,7 +39,7 @@ def build(tmp_path: Path) -> Build:
                 queue=queue,
                 store=store,
                 engine=engine,
-                catalog=fixed(CATALOG),
+                catalog=catalog or fixed(CATALOG),
                 picture=picture or (lambda _: b""),
                 observer=observer,
                 notices=notices,

@@ -8,7 +8,8 @@ import os
 import sqlite3
 import threading
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from PIL.Image import Image
@@ -27,10 +28,14 @@ from bot.store import Failure, Job, JobState
 from bot.worker import consumer as consumer_module
 from bot.worker import saving as saving_module
 from bot.worker import workers as workers_module
+from catalog import Catalog, LiveCatalog
+from catalog.unread import Unread
+from tests.catalog.fixed import Fixed
 from tests.store.factories import CANARY, new_job, painting, request
 from tests.worker.bench import Build, Gate
 from tests.worker.fakes import (
     ADAPTERS,
+    CATALOG,
     MODEL,
     CheckStop,
     Report,
@@ -67,6 +72,54 @@ class TestOrdering:
             job = await bench.ended(await bench.take(new_job(request=asked)))
         assert job.error == Failure("picture.gone", {})
         assert not bench.engine.orders
+
+
+class TestUnreadFiles:
+    @pytest.fixture
+    def catalog(self, monkeypatch: pytest.MonkeyPatch) -> Fixed:
+        """Of a bot that has read nothing yet."""
+        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        return Fixed(Catalog({}, {}, "", unread=(Unread("adapter", ("any.safetensors",)),)))
+
+    async def waiting(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with asyncio.timeout(30):
+            while "waiting until the model files are read" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def test_a_job_waits_for_what_it_names(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            assert not bench.engine.orders
+            catalog.current = replace(CATALOG, unread=catalog.current.unread)
+            job = await bench.ended(job_id)
+        assert job.state is S.DONE
+
+    async def test_it_fails_once_all_is_read_and_it_is_in_no_file(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            catalog.current = Catalog({}, {}, "")
+            job = await bench.ended(job_id)
+        assert job.error is not None
+        assert job.error.code == "model.gone"
+
+    async def test_it_can_be_cancelled_meanwhile(
+        self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        async with build(catalog=cast("LiveCatalog", catalog)) as bench:
+            job_id = await bench.take()
+            await self.waiting(caplog)
+            bench.workers.cancel(job_id)
+            job = await bench.ended(job_id)
+        assert job.state is S.CANCELLED
 
 
 class TestPainting:

@@ -168,7 +168,7 @@ class Error(BaseModel):
     code: str | None = Field(examples=["invalid_value"])
 
 
-class Problem(BaseModel):
+class OpenAIProblem(BaseModel):
     """Why a call was not served."""
 
     error: Error

@@ -11,7 +11,7 @@ from bot.api.bodies import StrictRoute
 from bot.api.errors import NotFound
 from bot.api.openai.answering import file_as
 from bot.api.openai.asking import stands_for_default
-from bot.api.openai.bodies import Edit, Format, Generation, Images, Model, Models, Problem
+from bot.api.openai.bodies import Edit, Format, Generation, Images, Model, Models, OpenAIProblem
 from bot.api.openai.edit_bodies import FORM, JSON, edit_of
 from bot.api.openai.links import HOLDER, PATH, Links
 from bot.api.openai.serving import Serving
@@ -116,7 +116,9 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": Problem, "description": HTTPStatus(code).phrase} for code in codes}
+    return {
+        code: {"model": OpenAIProblem, "description": HTTPStatus(code).phrase} for code in codes
+    }
 
 
 def _either_body() -> dict[str, Any]:

@@ -126,6 +126,13 @@ def embeddings_page(
     return embed, page, pages
 
 
+def show_reading(embed: discord.Embed, say: Say, catalog: Catalog) -> None:
+    """Say on a page how many model files have been read, if some have not."""
+    if catalog.unread:
+        read = say("pages.reading", read=catalog.files_read, files=catalog.files)
+        embed.description = f"-# {read}"
+
+
 def misfit_mark(say: Say, entry: AdapterEntry, why: Misfit, catalog: Catalog, *, nsfw: bool) -> str:
     """A few words on why a LoRA does not fit. nsfw: as in `loras_page`."""
     if why.kind == "models":
