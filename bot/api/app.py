@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from bot import __version__
 from bot.api import original
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
-from bot.api.guard import Guard
+from bot.api.gate import LARGE_MAX, Gate
+from bot.api.guard import Guard, plain_origin
 from bot.api.original.bodies import NAMES
 from bot.api.parts import Parts
 from bot.errors import ImagenError
@@ -22,9 +23,6 @@ from bot.settings import Settings
 from bot.texts.language import Texts
 
 log = logging.getLogger(__name__)
-
-BODY_MAX: Final = 64 * 2**20
-"""Bytes of a request's body: two input images of 20 MB in base64."""
 
 SENTENCES: Final = {
     404: "api.http.missing",
@@ -43,20 +41,22 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         summary="Images from prompts, generated on your own GPU.",
         docs_url=None,
         redoc_url=None,
-        max_body_size=BODY_MAX,
+        max_body_size=LARGE_MAX,
     )
+    app.state.gate = Gate(parts.callers)
     app.include_router(original.routes(parts))
     _answer_errors(app, parts)
     if settings.api_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(settings.api_origins),
+            allow_origins=list(map(plain_origin, settings.api_origins)),
+            allow_private_network=True,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Generation-Metadata", "Retry-After", "Content-Disposition"],
         )
     hosts = (*settings.api_hosts, settings.api_host)
-    return Guard(app, texts=texts, body_max=BODY_MAX, hosts=hosts, origins=settings.api_origins)
+    return Guard(app, texts=texts, body_max=LARGE_MAX, hosts=hosts, origins=settings.api_origins)
 
 
 def _answer_errors(app: FastAPI, parts: Parts) -> None:
@@ -86,7 +86,7 @@ def _answer_errors(app: FastAPI, parts: Parts) -> None:
 
     @on(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # Starlette raises it again, and the server logs it.
+        # Starlette raises it again, and the guard logs it.
         return _problem(answer_to(ImagenError(), parts.speaker(request)))
 
 

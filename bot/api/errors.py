@@ -54,6 +54,18 @@ class TooManyCalls(CallError):
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
+class TooBusy(CallError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class AmbiguousCall(CallError):
+    """Two servers could disagree about where the request ends."""
+
+
+class HeadTooLarge(CallError):
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is answered to a call that cannot be served.
@@ -94,7 +106,7 @@ def answer_to(error: ImagenError, say: Say, names: Mapping[str, str] | None = No
 
 
 def _user_error(error: UserError, say: Say, names: Mapping[str, str]) -> Answer:
-    params: dict[str, Any] = dict(error.params)
+    params = {name: _short_text(value) for name, value in error.params.items()}
     if isinstance(field := params.get("field"), str):
         params["field"] = names.get(field, field)
     detail = say(error.code, **params)
@@ -153,13 +165,22 @@ EXPECTED: Final = {
 
 def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
     """The answer to a body or parameter that has the wrong form. problem: from pydantic."""
-    path = [str(part) for part in problem["loc"][1:]] or ["body"]
+    path = [_short(part) for part in problem["loc"][1:]] or ["body"]
     field, kind, value = ".".join(path), str(problem["type"]), problem.get("input")
+    params: dict[str, Any]
     match kind:
         case "missing":
             code, params = "api.field.missing", {"field": field}
         case "extra_forbidden":
             code, params = "api.field.unknown", {"field": field}
+        case "less_than_equal":
+            code = "api.field.most"
+            params = {"field": field, "value": _short(value), "max": problem["ctx"]["le"]}
+        case "greater_than_equal":
+            code = "api.field.least"
+            params = {"field": field, "value": _short(value), "min": problem["ctx"]["ge"]}
+        case "string_too_long" | "string_too_short":
+            code, params = "api.field.length", {"field": field}
         case _:
             expected = say(EXPECTED.get(kind.split("_")[0], "api.expected.any"))
             code = "api.field.wrong"
@@ -170,3 +191,7 @@ def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+
+
+def _short_text(value: Any) -> Any:
+    return _short(value) if isinstance(value, str) else value

@@ -44,7 +44,9 @@ def routes(parts: Parts) -> APIRouter:
         body: Generate,
         idempotency_key: Annotated[
             str | None,
-            Header(max_length=255, description="A call repeated with it is the same job."),
+            Header(
+                min_length=1, max_length=255, description="A call repeated with it is the same job."
+            ),
         ] = None,
     ) -> dict[str, Any]:
         """Ask for images."""
