@@ -78,12 +78,13 @@ def _float(text: str) -> float:
 def _look_through(value: Any) -> None:
     level, depth = [value], 0
     while level:
-        if (depth := depth + 1) > DEPTH_MAX + 1:
-            raise InvalidRequest(BODY, "api.body.deep", max=DEPTH_MAX)
+        depth += 1
         inner: list[Any] = []
         for each in level:
             if isinstance(each, str):
                 _no_surrogate(each)
+            elif isinstance(each, dict | list) and depth > DEPTH_MAX:
+                raise InvalidRequest(BODY, "api.body.deep", max=DEPTH_MAX)
             elif isinstance(each, dict):
                 for key in each:
                     _no_surrogate(key)

@@ -67,6 +67,12 @@ class Callers:
             raise NoValidKey("api.key.invalid")
         return LOCAL
 
+    async def still(self, caller: ApiKey) -> None:
+        """Raise NoValidKey if a caller who has been waiting may no longer call."""
+        keys = self._store.api_keys
+        if await (keys.needed() if caller is LOCAL else keys.revoked(caller.id)):
+            raise NoValidKey("api.key.invalid")
+
     def count(self, caller: ApiKey) -> None:
         """Count a request for images. Raises TooManyCalls beyond the key's rate.
 

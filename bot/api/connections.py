@@ -6,6 +6,7 @@ few hundred of those would use up all places.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any, Final
@@ -28,6 +29,8 @@ BODY_WITHIN: Final = 15.0
 RATE_MIN: Final = 16 * 1024
 READ_WITHIN: Final = 30.0
 """Seconds in which a client has to read something of its answer."""
+UNREAD_MAX: Final = 256 * 1024
+"""Bytes of an answer that the system keeps for a client; Linux takes twice as much."""
 LINGER: Final = 10.0
 """Seconds for the rest of a body that was answered without being read: a client that is still
 sending would not see the answer if the connection were closed at once."""
@@ -71,6 +74,9 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= PLACES:
             make_room(self.connections)
+        # Or megabytes would have to be read before the system tells of any.
+        own: socket.socket = transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_MAX)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Errors as HTTP answers: a status, and one sentence in the caller's language."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any, ClassVar, Final
 
 from bot.errors import AskedBefore, ImagenError, InvalidRequest, Refused, StoreError, UserError
 from bot.texts.language import Say
+
+log = logging.getLogger(__name__)
 
 RETRY: Final = 10
 """Seconds after which to ask again where it is not known when that makes sense."""
@@ -100,6 +103,7 @@ def answer_to(error: ImagenError, say: Say, names: Mapping[str, str] | None = No
         case AskedBefore():
             return _plain(HTTPStatus.UNPROCESSABLE_ENTITY, "api.repeat.changed", say)
         case StoreError():
+            log.error("a call could not be served: %s", error)
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "api.unavailable", say, RETRY)
         case _:
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "api.unexpected", say)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -94,6 +95,8 @@ class Guard:
             return
         try:
             await self._app(scope, receive, send_safely)
+        except ClientDisconnect:
+            log.debug("a caller has gone")
         except Exception as failure:
             # It has been answered by now, if that was still possible.
             where = "".join(traceback.format_tb(failure.__traceback__))

@@ -35,6 +35,7 @@ from bot.store.kept_images import KeptImages
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.settings import set_setting
+from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
@@ -49,7 +50,7 @@ class Store:
 
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
-    api_keys: of callers over HTTP.
+    api_keys: of callers over HTTP. uploads: their input images.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -60,6 +61,7 @@ class Store:
         self.input_uses = InputUses(database)
         self.kept_images = KeptImages(database)
         self.api_keys = ApiKeys(database)
+        self.uploads = Uploads(database)
 
     @classmethod
     @asynccontextmanager

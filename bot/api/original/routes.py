@@ -72,6 +72,8 @@ def routes(parts: Parts) -> APIRouter:
         """Where a job is."""
         caller = await callers.of(request)
         job = await (desk.wait(caller, job_id, wait) if wait else desk.job(caller, job_id))
+        if wait:
+            await callers.still(caller)
         return status(job, desk.progress(job), await desk.images(job), speaker(request))
 
     @router.get(
@@ -85,7 +87,9 @@ def routes(parts: Parts) -> APIRouter:
         Events are called `progress`, and the last one is called as the status that it brings.
         """
         caller, say = await callers.of(request), speaker(request)
-        await desk.job(caller, job_id)  # a stream that has begun can no longer say 404
+        # A stream that has begun can no longer say 404 or 429.
+        await desk.job(caller, job_id)
+        desk.check_following(caller)
 
         async def stream() -> AsyncIterator[str]:
             async with desk.following(caller, job_id) as (job, feed):
@@ -108,6 +112,7 @@ def routes(parts: Parts) -> APIRouter:
                         if (news := waiting.result()) is None:
                             break
                         waiting = asyncio.ensure_future(feed.next())
+                        await callers.still(caller)
                         job = await desk.job(caller, job_id)
                 finally:
                     waiting.cancel()
