@@ -89,8 +89,10 @@ class Guard:
         if error is not None:
             answer = answer_to(error, speaker_for(self._texts, request))
             body = {"detail": answer.detail, "code": answer.code}
-            # Where its body would end may be unclear, or far away.
-            headers = {**answer.headers, "Connection": "close"}
+            # Where its body would end is unclear. Any other is taken and dropped, or a caller that
+            # is still sending it would not see the answer.
+            unclear = isinstance(error, AmbiguousCall)
+            headers = {**answer.headers, **({"Connection": "close"} if unclear else {})}
             await JSONResponse(body, answer.status, headers)(scope, receive, send_safely)
             return
         try:
