@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import io
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -92,10 +92,9 @@ JSON = b"Content-Type: application/json"
         (post(b'{"prompt": "a", "loras": [' + b"1," * 60_000 + b"1]}", JSON), 400),
         (post(b'{"prompt": "a"}', b"Content-Type: text/plain"), 415),
         (post(b"a", b"Content-Type: image/\xff", path=b"/images"), 415),
-        (post(b"a" * 2**21, JSON, path=b"/models"), None),
         (b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + b"a" * 100, 400),
     ],
-    ids=range(33),
+    ids=range(32),
 )
 async def test_a_request_is_answered_or_refused_and_does_no_harm(
     server: Server, data: bytes, status: int | None
@@ -203,17 +202,16 @@ async def test_nothing_of_another_key_can_be_seen_used_or_inferred(home: Home) -
         # A key that is revoked while its caller watches.
         long = {"prompt": CANARY, "steps": 100, "width": 512, "height": 512, "count": 4}
         job = (await client.post("/generate", json=long, headers=as_ada)).json()["job_id"]
-        events = []
+        events: list[str] = []
         async with client.stream("GET", f"/events/{job}", headers=as_ada) as answer:
             try:
                 async for line in answer.aiter_lines():
-                    if line.startswith("data: ") and not events:
-                        events.append(json.loads(line[6:]))
-                        await call(home, "keys", "revoke", "ada")
-                    elif line.startswith("event: "):
+                    if line.startswith("event: "):
                         events.append(line)
-            except Exception as error:
-                assert "peer closed" in str(error) or "ended" in str(error)  # noqa: PT017
+                        if len(events) == 1:
+                            await call(home, "keys", "revoke", "ada")
+            except httpx2.RemoteProtocolError:
+                pass  # in the middle of the stream
         assert "event: done" not in events
         assert not [secret for secret in (ada, bob, CANARY) if secret in server.log]
 

@@ -204,7 +204,11 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": Problem, "description": HTTPStatus(code).phrase} for code in codes}
+    everywhere = (400, 401, 403, 429)
+    return {
+        code: {"model": Problem, "description": HTTPStatus(code).phrase}
+        for code in sorted({*codes, *everywhere})
+    }
 
 
 def _event(name: str, body: dict[str, Any]) -> str:
