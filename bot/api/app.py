@@ -17,7 +17,8 @@ from bot.api import automatic, docs, openai, original, records
 from bot.api.document import documented
 from bot.api.ending import Ending
 from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
-from bot.api.guard import Guard
+from bot.api.gate import LARGE_MAX, Gate
+from bot.api.guard import Guard, plain_origin
 from bot.api.parts import Parts
 from bot.api.refusals import Refusals
 from bot.errors import ImagenError
@@ -25,9 +26,6 @@ from bot.settings import Settings
 from bot.texts.language import Texts
 
 log = logging.getLogger(__name__)
-
-BODY_MAX: Final = 64 * 2**20
-"""Bytes of a request's body: two input images of 20 MB in base64."""
 
 INTERFACES: Final = (original, openai, automatic)
 SENTENCES: Final = {
@@ -47,8 +45,9 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         summary="Images from prompts, generated on your own GPU.",
         docs_url=None,
         redoc_url=None,
-        max_body_size=BODY_MAX,
+        max_body_size=LARGE_MAX,
     )
+    app.state.gate = Gate(parts.callers)
     for interface in INTERFACES:
         app.include_router(interface.routes(parts))
     app.include_router(records.routes(parts))
@@ -59,7 +58,8 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
     if settings.api_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(settings.api_origins),
+            allow_origins=list(map(plain_origin, settings.api_origins)),
+            allow_private_network=True,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Generation-Metadata", "Retry-After", "Content-Disposition"],
@@ -69,7 +69,7 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         app,
         texts=texts,
         refusals=refusals,
-        body_max=BODY_MAX,
+        body_max=LARGE_MAX,
         hosts=hosts,
         origins=settings.api_origins,
     )
@@ -109,5 +109,5 @@ def _answer_errors(app: FastAPI, parts: Parts, refusals: Refusals) -> None:
 
     @on(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # Starlette raises it again, and the server logs it.
+        # Starlette raises it again, and the guard logs it.
         return refused(request, ImagenError())

@@ -7,24 +7,30 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from bot.api.callers import Callers
-from bot.api.errors import NotFound, NotReady, Pruned
+from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
 from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
 from bot.progress import Progress
 from bot.request import Draft, GenerationRequest, Picture, compose
-from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob
+from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
+
+UPLOADS_MAX: Final = 2**30
+"""Bytes of input images that one key may upload in an hour."""
+FOLLOWING_MAX: Final = 64
+"""Calls of one key that wait for a job at once."""
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
@@ -50,6 +56,7 @@ class Desk:
         self._workers = workers
         self._following = following
         self._callers = callers
+        self._waiting: Counter[str] = Counter()
         self._images_dir = backend.settings.images_dir.absolute()
 
     async def accept(
@@ -67,7 +74,13 @@ class Desk:
         """
         pictures = pictures or {}
         asked = _digest(draft, pictures) if repeat_key is not None else None
-        origin = Api(key_id=caller.id, repeat_key=repeat_key, asked=asked, daily=caller.daily)
+        origin = Api(
+            key_id=caller.id,
+            repeat_key=repeat_key,
+            asked=asked,
+            daily=caller.daily,
+            priority=caller.priority,
+        )
         try:
             # A limit that was reached since must not hide the job.
             await self.backend.store.check_new(origin)
@@ -92,7 +105,7 @@ class Desk:
             if pictures:
                 keep = await stack.enter_async_context(holding(backend.store, backend.inputs))
                 found = {
-                    field: await self._picture(field, given, keep)
+                    field: await self._picture(caller, field, given, keep)
                     for field, given in pictures.items()
                 }
                 request = await self._compose(caller, replace_pictures(draft, found))
@@ -103,10 +116,27 @@ class Desk:
         return Accepted(ticket.job, ticket.place)
 
     async def upload(self, caller: ApiKey, data: bytes, field: str = "image") -> Picture:
-        """Keep an input image for requests to come. Raises InvalidRequest, OSError."""
+        """Keep an input image for requests to come, of this caller only.
+
+        Raises InvalidRequest, StoreError, TooManyCalls.
+        """
         self._callers.count(caller)
-        sha256 = await self.backend.inputs.keep(data, field)
-        return Picture(sha256, *await self.backend.inputs.size(sha256))
+        inputs, uploads = self.backend.inputs, self.backend.store.uploads
+        if await uploads.bytes(caller.id) >= UPLOADS_MAX:
+            raise TooManyCalls("api.uploads", limit=UPLOADS_MAX // 2**20)
+        sha256 = await self._kept(inputs.keep(data, field, hold=True))
+        try:
+            size = (await asyncio.to_thread(inputs.path(sha256).stat)).st_size
+            await uploads.add(caller.id, sha256, size)
+            return Picture(sha256, *await inputs.size(sha256))
+        finally:
+            inputs.let_go(sha256)
+
+    async def _kept(self, keeping: Awaitable[str]) -> str:
+        try:
+            return await keeping
+        except OSError as error:
+            raise files_error(self.backend.settings.inputs_dir, error) from error
 
     async def job(self, caller: ApiKey, job_id: str) -> Job:
         """Raises NotFound, for another caller's job too."""
@@ -138,12 +168,24 @@ class Desk:
 
     @asynccontextmanager
     async def following(self, caller: ApiKey, job_id: str) -> AsyncIterator[tuple[Job, Feed]]:
-        """The job as it is now, and its feed from before that."""
-        with self._following.follow(job_id) as feed:
-            job = await self.job(caller, job_id)
-            if job.state in ENDED:
-                feed.end()
-            yield job, feed
+        """The job as it is now, and its feed from before that. Raises NotFound, TooManyCalls."""
+        self.check_following(caller)
+        self._waiting[caller.id] += 1
+        try:
+            with self._following.follow(job_id) as feed:
+                job = await self.job(caller, job_id)
+                if job.state in ENDED:
+                    feed.end()
+                yield job, feed
+        finally:
+            self._waiting[caller.id] -= 1
+            if not self._waiting[caller.id]:
+                del self._waiting[caller.id]
+
+    def check_following(self, caller: ApiKey) -> None:
+        """Raise TooManyCalls if the caller waits for too many jobs already."""
+        if self._waiting[caller.id] >= FOLLOWING_MAX:
+            raise TooManyCalls("api.following", limit=FOLLOWING_MAX)
 
     async def wait(self, caller: ApiKey, job_id: str, seconds: float | None = None) -> Job:
         """Wait for the job's end, at most so long if that is said; returns it as it is then."""
@@ -182,12 +224,14 @@ class Desk:
             adapters_max=settings.max_adapters,
         )
 
-    async def _picture(self, field: str, given: Given, keep: Keep) -> Picture:
+    async def _picture(self, caller: ApiKey, field: str, given: Given, keep: Keep) -> Picture:
         inputs = self.backend.inputs
         if isinstance(given, bytes):
-            sha256 = await keep(given, field)
-        else:
+            sha256 = await self._kept(keep(given, field))
+        elif await self.backend.store.uploads.usable(caller.id, given):
             sha256 = given
+        else:
+            raise InvalidRequest(field, "api.picture.unknown", value=given[:80])
         try:
             return Picture(sha256, *await inputs.size(sha256))
         except (OSError, ValueError):

@@ -1,5 +1,6 @@
 """Errors as HTTP answers: a status, and one sentence in the caller's language."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any, ClassVar, Final
 
 from bot.errors import AskedBefore, ImagenError, InvalidRequest, Refused, StoreError, UserError
 from bot.texts.language import Say
+
+log = logging.getLogger(__name__)
 
 RETRY: Final = 10
 """Seconds after which to ask again where it is not known when that makes sense."""
@@ -58,6 +61,18 @@ class ServerEnds(CallError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class TooBusy(CallError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class AmbiguousCall(CallError):
+    """Two servers could disagree about where the request ends."""
+
+
+class HeadTooLarge(CallError):
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is answered to a call that cannot be served.
@@ -92,13 +107,14 @@ def answer_to(error: ImagenError, say: Say, names: Mapping[str, str] | None = No
         case AskedBefore():
             return _plain(HTTPStatus.UNPROCESSABLE_ENTITY, "api.repeat.changed", say)
         case StoreError():
+            log.error("a call could not be served: %s", error)
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "api.unavailable", say, RETRY)
         case _:
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "api.unexpected", say)
 
 
 def _user_error(error: UserError, say: Say, names: Mapping[str, str]) -> Answer:
-    params: dict[str, Any] = dict(error.params)
+    params = {name: _short_text(value) for name, value in error.params.items()}
     if isinstance(field := params.get("field"), str):
         params["field"] = names.get(field, field)
     detail = say(error.code, **params)
@@ -157,7 +173,7 @@ EXPECTED: Final = {
 
 def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
     """The answer to a body or parameter that has the wrong form. problem: from pydantic."""
-    path = [str(part) for part in problem["loc"][1:]] or ["body"]
+    path = [_short(part) for part in problem["loc"][1:]] or ["body"]
     field, kind, value = ".".join(path), str(problem["type"]), problem.get("input")
     params: dict[str, Any]
     match kind:
@@ -169,6 +185,14 @@ def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
             allowed = str(problem["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
             code = "api.field.choice"
             params = {"field": field, "value": _short(value), "allowed": allowed.split(", ")}
+        case "less_than_equal":
+            code = "api.field.most"
+            params = {"field": field, "value": _short(value), "max": problem["ctx"]["le"]}
+        case "greater_than_equal":
+            code = "api.field.least"
+            params = {"field": field, "value": _short(value), "min": problem["ctx"]["ge"]}
+        case "string_too_long" | "string_too_short":
+            code, params = "api.field.length", {"field": field}
         case _:
             expected = say(EXPECTED.get(kind.split("_")[0], "api.expected.any"))
             code = "api.field.wrong"
@@ -179,3 +203,7 @@ def wrong_field(problem: Mapping[str, Any], say: Say) -> Answer:
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+
+
+def _short_text(value: Any) -> Any:
+    return _short(value) if isinstance(value, str) else value

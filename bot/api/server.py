@@ -12,14 +12,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bot.api.callers import is_loopback
+from bot.api.connections import HEAD_MAX, PLACES, Connection, look_after
 from bot.errors import SettingsError
 from bot.store import Store
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 8009
-CONNECTIONS_MAX: Final = 512
-"""Connections at once; more are answered 503."""
+BACKLOG: Final = 256
+"""Connections that are taken at once, while nothing else runs."""
 KEEP_ALIVE: Final = 75
 """Seconds that an idle connection stays open."""
 CLOSE_WITHIN: Final = 2
@@ -41,12 +42,13 @@ async def served(app: ASGIApp, store: Store, host: str, port: int) -> AsyncItera
     Raises SettingsError if the port cannot be opened, or if other machines could reach it although
     there are no keys.
     """
-    if not is_loopback(host) and not await store.api_keys.needed():
+    listener = await asyncio.to_thread(_bind, host, port)
+    if not is_loopback(listener.getsockname()[0]) and not await store.api_keys.needed():
+        listener.close()
         raise SettingsError(
             f"IMAGEN_API_HOST: other machines can reach {host}, so callers need a key; make one "
             "first: python main.py keys add NAME"
         )
-    listener = _listen(host, port)
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -54,24 +56,32 @@ async def served(app: ASGIApp, store: Store, host: str, port: int) -> AsyncItera
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
+        http=Connection,
+        ws="none",
+        h11_max_incomplete_event_size=HEAD_MAX,
+        backlog=BACKLOG,
+        limit_concurrency=PLACES + 1,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=CLOSE_WITHIN,
     )
+    # It warns of every request that is not HTTP, so strangers could fill the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    looking = asyncio.create_task(look_after(server.server_state.connections))
     try:
         port = int(listener.getsockname()[1])
         log.info("listening on http://%s:%d", host, port)
         yield port
     finally:
+        looking.cancel()
         server.should_exit = True
         await asyncio.wait({serving})
         listener.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Raises SettingsError."""
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that does not listen yet. Raises SettingsError."""
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

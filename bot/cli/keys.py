@@ -36,6 +36,7 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
         daily=options.daily,
         nsfw=options.nsfw,
         admin=options.admin,
+        priority=options.priority,
     )
     if secret is None:
         print(f"there is a key for {name} already; revoke it first", file=sys.stderr)
@@ -57,6 +58,7 @@ def _line(key: ApiKey) -> str:
     notes = [f"since {made:%Y-%m-%d}"]
     notes += [f"{key.rate} a minute"] if key.rate is not None else []
     notes += [f"{key.daily} images a day"] if key.daily is not None else []
+    notes += [f"priority {key.priority}"] if key.priority else []
     notes += ["nsfw"] if key.nsfw else []
     notes += ["admin"] if key.admin else []
     notes += ["revoked"] if key.revoked_at is not None else []

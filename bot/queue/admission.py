@@ -14,7 +14,7 @@ from bot.queue.limits import (
     check_person,
     limits_for,
 )
-from bot.store import Job, NewJob, Store, Usage
+from bot.store import Api, Job, NewJob, Store, Usage
 
 
 class Admission:
@@ -93,9 +93,11 @@ class Admission:
         now = self._clock()
         return partial(check_history, limits, count=new.request.count, now=now)
 
-    def priority(self, roles: frozenset[int]) -> int:
-        """Of the jobs of people with these roles."""
-        return 0 if self._limits is None else self._limits.priority(roles)
+    def priority(self, new: NewJob) -> int:
+        """By the person's roles, or by the caller's key."""
+        if isinstance(new.origin, Api):
+            return new.origin.priority
+        return 0 if self._limits is None else self._limits.priority(new.roles)
 
     def accepted(self, job: Job) -> None:
         """`job` was just requested and stored."""

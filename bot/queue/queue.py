@@ -130,7 +130,7 @@ class JobQueue:
             served, person = {}, new.origin.person
             if not self._line.knows(person):
                 served = await self._store.last_served([person])
-            new = replace(new, priority=self._admission.priority(new.roles))
+            new = replace(new, priority=self._admission.priority(new))
             job = await self._store.accept(new, self._admission.recheck(new))
             self._remember_served(served)
             self._admission.accepted(job)

@@ -26,6 +26,7 @@ async def http_served(
         health=Health(checks),
         speaker=partial(speaker_for, core.texts),
     )
-    app = application(parts, core.texts, core.settings)
+    settings = core.settings.model_copy(update={"api_host": host})
+    app = application(parts, core.texts, settings)
     async with served(app, core.backend.store, host, port):
         yield

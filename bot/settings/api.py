@@ -63,3 +63,17 @@ class ApiSettings(BaseSettings):
     @classmethod
     def _names(cls, text: object) -> object:
         return tuple(parts_of(text)) if isinstance(text, str) else text
+
+    @field_validator("api_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://[^\s/*@?#]+/?", origin) for origin in origins):
+            raise ValueError("must be websites such as https://chat.example.org, without a path")
+        return origins
+
+    @field_validator("api_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[^\s/*@?#]+", host) for host in hosts):
+            raise ValueError("must be host names such as imagen.example.org")
+        return hosts

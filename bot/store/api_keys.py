@@ -19,7 +19,8 @@ class ApiKey:
 
     id: names its person in the queue. rate: requests a minute; daily: images in any 24 hours; None
     for no limit. nsfw: whether it may use entries that are only for age-restricted channels.
-    admin: whether it may see and cancel the jobs of other keys. revoked_at: in ms; None if valid.
+    admin: whether it may see and cancel the jobs of other keys. priority: of its jobs; a higher one
+    goes first. revoked_at: in ms; None if valid.
     """
 
     id: str
@@ -28,6 +29,7 @@ class ApiKey:
     daily: int | None = None
     nsfw: bool = False
     admin: bool = False
+    priority: int = 0
     created_at: int = 0
     revoked_at: int | None = None
 
@@ -40,6 +42,7 @@ class ApiKey:
             daily=row["daily"],
             nsfw=bool(row["nsfw"]),
             admin=bool(row["admin"]),
+            priority=row["priority"],
             created_at=row["created_at"],
             revoked_at=row["revoked_at"],
         )
@@ -59,16 +62,17 @@ class ApiKeys:
         daily: int | None = None,
         nsfw: bool = False,
         admin: bool = False,
+        priority: int = 0,
     ) -> str | None:
         """Make a key and return it; None if a valid key has that name."""
         secret = PREFIX + secrets.token_urlsafe(32)
-        values = (new_id(), name, _digest(secret), now_ms(), rate, daily, nsfw, admin)
+        values = (new_id(), name, _digest(secret), now_ms(), rate, daily, nsfw, admin, priority)
 
         def insert(write: sqlite3.Connection) -> bool:
             try:
                 write.execute(
-                    "INSERT INTO api_keys (id, name, digest, created_at, rate, daily, nsfw, admin)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO api_keys (id, name, digest, created_at, rate, daily, nsfw, admin,"
+                    " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
             except sqlite3.IntegrityError:
@@ -95,6 +99,11 @@ class ApiKeys:
             "SELECT * FROM api_keys WHERE digest = ? AND revoked_at IS NULL", (_digest(secret),)
         )
         return ApiKey.from_row(row) if row else None
+
+    async def revoked(self, key_id: str) -> bool:
+        """Whether the key with this id has been revoked."""
+        sql = "SELECT 1 FROM api_keys WHERE id = ? AND revoked_at IS NOT NULL"
+        return await self._database.row(sql, (key_id,)) is not None
 
     async def all(self) -> list[ApiKey]:
         """Revoked ones too, oldest first."""

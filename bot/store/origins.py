@@ -109,7 +109,8 @@ class Api(Origin):
 
     key_id: of the caller's key. repeat_key: a name that the caller chose for this request, so that
     repeating it makes no second job. asked: the SHA-256 of what was asked with it.
-    daily: the images that the key may have in any 24 hours; None for no limit.
+    daily: the images that the key may have in any 24 hours; None for no limit. priority: of the
+    job.
     """
 
     name: ClassVar[str] = "api"
@@ -119,6 +120,7 @@ class Api(Origin):
     repeat_key: str | None = None
     asked: str | None = None
     daily: int | None = field(default=None, compare=False, metadata={"kept": False})
+    priority: int = field(default=0, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:
         if self.repeat_key is None:

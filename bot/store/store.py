@@ -36,6 +36,7 @@ from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.settings import set_setting
+from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
@@ -50,7 +51,8 @@ class Store:
 
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
-    api_keys: of callers over HTTP. known_weights: the hashes that recipes name.
+    api_keys: of callers over HTTP. uploads: their input images.
+    known_weights: the hashes that recipes name.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -62,6 +64,7 @@ class Store:
         self.kept_images = KeptImages(database)
         self.api_keys = ApiKeys(database)
         self.known_weights = KnownWeights(database)
+        self.uploads = Uploads(database)
 
     @classmethod
     @asynccontextmanager

@@ -61,6 +61,7 @@ def routes(parts: Parts) -> APIRouter:
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
         pictures = await given(translated)
+        desk.check_following(caller)
         accepted = await desk.accept(caller, translated.draft, pictures)
         job = await ended(request, desk, caller, accepted.job)
         notices = (*about_model, *translated.warnings, *job.warnings)

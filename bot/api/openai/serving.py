@@ -70,6 +70,7 @@ class Serving:
             nsfw=caller.nsfw,
             previews=backend.settings.preview,
         )
+        desk.check_following(caller)
         accepted = await desk.accept(caller, asked.draft, asked.pictures, repeat_key)
         call = _Call(
             request=request,

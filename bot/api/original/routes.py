@@ -46,7 +46,9 @@ def routes(parts: Parts) -> APIRouter:
         body: Generate,
         idempotency_key: Annotated[
             str | None,
-            Header(max_length=255, description="A call repeated with it is the same job."),
+            Header(
+                min_length=1, max_length=255, description="A call repeated with it is the same job."
+            ),
         ] = None,
     ) -> dict[str, Any]:
         """Ask for images."""
@@ -72,6 +74,8 @@ def routes(parts: Parts) -> APIRouter:
         """Where a job is."""
         caller = await callers.of(request)
         job = await (desk.wait(caller, job_id, wait) if wait else desk.job(caller, job_id))
+        if wait:
+            await callers.still(caller)
         return status(job, await desk.progress(job), await desk.images(job), speaker(request))
 
     @router.get(
@@ -88,7 +92,9 @@ def routes(parts: Parts) -> APIRouter:
         Events are called `progress`, and the last one is called as the status that it brings.
         """
         caller, say = await callers.of(request), speaker(request)
-        await desk.job(caller, job_id)  # a stream that has begun can no longer say 404
+        # A stream that has begun can no longer say 404 or 429.
+        await desk.job(caller, job_id)
+        desk.check_following(caller)
 
         async def stream() -> AsyncIterator[str]:
             async with desk.following(caller, job_id) as (job, feed):
@@ -112,6 +118,7 @@ def routes(parts: Parts) -> APIRouter:
                         if (news := waiting.result()) is None:
                             break
                         waiting = asyncio.ensure_future(feed.next())
+                        await callers.still(caller)
                         job = await desk.job(caller, job_id)
                 finally:
                     waiting.cancel()
@@ -215,7 +222,11 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": Problem, "description": HTTPStatus(code).phrase} for code in codes}
+    everywhere = (400, 401, 403, 429)
+    return {
+        code: {"model": Problem, "description": HTTPStatus(code).phrase}
+        for code in sorted({*codes, *everywhere})
+    }
 
 
 def _event(name: str, body: dict[str, Any]) -> str:

@@ -27,6 +27,13 @@ def add_to(subparsers: "Subparsers") -> None:
     add.add_argument(
         "--admin", action="store_true", help="may see and cancel the jobs of other keys"
     )
+    add.add_argument(
+        "--priority",
+        metavar="N",
+        type=_priority,
+        default=0,
+        help="1 to 99: jobs with a higher one go first, as those of IMAGEN_PRIORITY_ROLES",
+    )
     actions.add_parser("list", help="list the keys, without the keys themselves")
     revoke = actions.add_parser("revoke", help="make a key useless at once")
     revoke.add_argument("name", metavar="NAME", help="whose")
@@ -38,6 +45,12 @@ def run(options: argparse.Namespace) -> int:
     from bot.cli.keys import keys
 
     return asyncio.run(keys(options, settings_for_terminal()))
+
+
+def _priority(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 99:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 99, got {text!r}")
+    return int(text)
 
 
 def _positive(text: str) -> int:
