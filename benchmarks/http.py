@@ -24,7 +24,6 @@ from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
 from playground import Playground
 
-NAME = "http"
 RATE = 20.0
 """Calls per second, made whether or not the earlier ones were answered."""
 LONG: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "steps": 100, "count": 4}
@@ -119,7 +118,7 @@ def main() -> int:
     )
     print(text)
     if options.write:
-        write_into(FIGURES, NAME, text)
+        write_into(FIGURES, "http", text)
     return 0
 
 

@@ -35,7 +35,7 @@ RESAMPLING_MAX: Final = 2
 """Images that are resampled at once: each takes up to 200 MB."""
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": WebUiProblem, "description": HTTPStatus(code).phrase}
-    for code in (400, 401, 403, 404, 413, 415, 429, 500, 503)
+    for code in (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 }
 
 
