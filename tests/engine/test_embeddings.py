@@ -387,3 +387,39 @@ def test_all_memory_profiles_give_the_same_conditioning(
     finally:
         small.close()
     assert digests(sparing) == digests(paint(engine, using("wort"), offered))
+
+
+def test_a_file_that_another_replaces_is_read_and_hashed_as_it_was(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe names the numbers that were painted with, whatever was known of the path."""
+    from bot.engine import embeddings
+
+    path, other, spare = (
+        save(tmp_path / name / "wort.safetensors", drawn(seed=seed))
+        for name, seed in (("old", 1), ("new", 2), ("spare", 1))
+    )
+    wanted, offered = using("wort"), offering(wort=path)
+    expected = paint(engine, wanted, offered)
+    real = embeddings.open_tensors
+    opened: list[Path] = []
+
+    def swapped(asked: Path) -> object:
+        found = real(asked)
+        opened.append(asked)
+        if len(opened) == 2:  # the first looks at the header alone
+            other.replace(path)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embeddings, "open_tensors", swapped)
+        during = paint(engine, wanted, offered)
+    assert len(opened) == 2
+    assert during.recipe == expected.recipe
+    assert digests(during) == digests(expected)
+    after = paint(engine, wanted, offered)
+    assert after.recipe.embeddings[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert after.recipe.embeddings != expected.recipe.embeddings
+    assert digests(after) != digests(expected)
+    spare.replace(path)
+    assert paint(engine, wanted, offered).recipe == expected.recipe
