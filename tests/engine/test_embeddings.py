@@ -17,6 +17,7 @@ from bot.recipe import Recipe
 from bot.request import Draft, EmbeddingUse, GenerationRequest, compose
 from catalog import AdapterFacts, Catalog, EmbeddingEntry, Embeddings
 from catalog.embeddings import spellings
+from catalog.weight_files import open_tensors
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -393,15 +394,13 @@ def test_a_file_that_another_replaces_is_read_and_hashed_as_it_was(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe names the numbers that were painted with, whatever was known of the path."""
-    from bot.engine import embeddings
-
     path, other, spare = (
         save(tmp_path / name / "wort.safetensors", drawn(seed=seed))
         for name, seed in (("old", 1), ("new", 2), ("spare", 1))
     )
     wanted, offered = using("wort"), offering(wort=path)
     expected = paint(engine, wanted, offered)
-    real = embeddings.open_tensors
+    real = open_tensors
     opened: list[Path] = []
 
     def swapped(asked: Path) -> object:
@@ -412,7 +411,7 @@ def test_a_file_that_another_replaces_is_read_and_hashed_as_it_was(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(embeddings, "open_tensors", swapped)
+        patch.setattr("bot.engine.embeddings.open_tensors", swapped)
         during = paint(engine, wanted, offered)
     assert len(opened) == 2
     assert during.recipe == expected.recipe

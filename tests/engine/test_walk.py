@@ -7,7 +7,7 @@ starts others.
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -222,7 +222,7 @@ def _resolved(path: str) -> Any:
 
 
 @pytest.fixture
-def files(models_dir: Path, tmp_path: Path) -> Iterator[Callable[[random.Random], Files]]:
+def files(models_dir: Path, tmp_path: Path) -> Callable[[random.Random], Files]:
     (tmp_path / "given").symlink_to(models_dir)
 
     def make(chance: random.Random) -> Files:
