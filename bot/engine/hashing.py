@@ -29,6 +29,15 @@ def _keys(path: Path) -> tuple[str, str]:
     return f"{path.absolute()}:0", f"{path.absolute()}:data"
 
 
+def of_listing(digests: Iterable[tuple[str, str]]) -> str:
+    """Hex digest of the lines `<digest>  <name>`, sorted, as `sha256sum` prints them.
+
+    digests: name and hex digest of each file.
+    """
+    lines = sorted(f"{digest}  {name}\n" for name, digest in digests)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 class HashCache:
     """Digests of files, kept in one JSON file; losing it only costs time. Any thread may use it."""
 
@@ -71,19 +80,19 @@ class HashCache:
         self._note({key: f"{stamp}={digest}" for key, digest in pairs})
 
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
-        """Hex digest of the lines `<digest>  <path below root>`, sorted, as `sha256sum` prints."""
+        """What `of_listing` returns for these files and their paths below `root`."""
         paths = list(files)
         sizes = [path.stat().st_size for path in paths]
-        total, done, lines = max(sum(sizes), 1), 0, []
+        total, done, listed = max(sum(sizes), 1), 0, []
         for path, size in zip(paths, sizes, strict=True):
 
             def part(fraction: float, start: int = done, size: int = size) -> None:
                 tick((start + size * fraction) / total)
 
             digest = self.of_file(path, part)
-            lines.append(f"{digest}  {path.relative_to(root).as_posix()}\n")
+            listed.append((path.relative_to(root).as_posix(), digest))
             done += size
-        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+        return of_listing(listed)
 
     def of_contents(self, paths: Iterable[Path], name: str, measure: Callable[[], str]) -> str:
         """The result of `measure` for `name` and these files; called only when they changed."""

@@ -137,7 +137,9 @@ class Pipeline:
         read = self._apply_adapters(needed, resident, chosen)
         recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
-        learned = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
+        files = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
+        recipe = replace(recipe, embeddings=embeddings.weights_of(needed.embeddings, files))
+        learned = [file.learned for file in files]
         told = (
             *notices.of_adapters(needed.adapters, read, encoders),
             *notices.of_embeddings(needed.embeddings, learned),
@@ -248,15 +250,16 @@ class Pipeline:
         return with_moments(ModelFiles(checkpoint, vae, config), subject)
 
     def _recipe(self, needed: _Needed) -> Recipe:
-        """The recipe as far as it is known before anything is loaded: without the adapters."""
+        """The recipe as far as it is known before anything is loaded: without the adapters and
+        embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
         reference: tuple[Weights, ...] = ()
-        here = self._residency.resident
-        if here is None or here.key != needed.subject.key:
+        if not self._is_next(needed):
             for path, subject in needed.adapters:
-                self._adapters.check(path, subject)  # before a model is loaded for it
-        words = tuple(self._embedding_weights(files, each) for files, each in needed.embeddings)
+                self._adapters.check(path, subject)
+        for source, subject in needed.embeddings:
+            embeddings.check_headers(source, subject)
         if needed.reference:
             files, subject = needed.reference
             check_headers(files, subject)
@@ -272,8 +275,18 @@ class Pipeline:
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             reference=reference,
-            embeddings=words,
         )
+
+    def _is_next(self, needed: _Needed) -> bool:
+        """Whether a request's adapter is the next file that can be at fault.
+
+        If not, the headers of all are checked first, so that which error a request gets does not
+        depend on the model that happens to be there, and none is loaded in vain.
+        """
+        here = self._residency.resident
+        if here is None or here.files != needed.files.fingerprint():
+            return False
+        return len(needed.adapters) == 1 and not (needed.embeddings or needed.reference)
 
     def _digest(self, source: Source, subject: Subject) -> str:
         def tick(fraction: float) -> None:
@@ -285,11 +298,6 @@ class Pipeline:
             return self._hashes.of_files(source.root, source.files, tick)
         except OSError as error:
             raise subject.unread(source.root, error) from error
-
-    def _embedding_weights(self, files: Source, subject: Subject) -> Weights:
-        embeddings.check_headers(files, subject)
-        digest = self._digest(files, subject)
-        return Weights(subject.key, digest, digest[:12])
 
     def _load(self, needed: _Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""

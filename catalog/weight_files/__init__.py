@@ -23,6 +23,7 @@ from catalog.weight_files.header import (
 from catalog.weight_files.peft_config import (
     ALL_PARTS,
     CONFIG_FILE,
+    CONFIG_MAX,
     LOKR,
     WEIGHTS_FILE,
     BadConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "ALL_PARTS",
     "BUNDLE",
     "CONFIG_FILE",
+    "CONFIG_MAX",
     "EMBEDDING",
     "LOKR",
     "SUPPORTED",

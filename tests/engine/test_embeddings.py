@@ -17,6 +17,7 @@ from bot.recipe import Recipe
 from bot.request import Draft, EmbeddingUse, GenerationRequest, compose
 from catalog import AdapterFacts, Catalog, EmbeddingEntry, Embeddings
 from catalog.embeddings import spellings
+from catalog.weight_files import open_tensors
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -387,3 +388,37 @@ def test_all_memory_profiles_give_the_same_conditioning(
     finally:
         small.close()
     assert digests(sparing) == digests(paint(engine, using("wort"), offered))
+
+
+def test_a_file_that_another_replaces_is_read_and_hashed_as_it_was(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe names the numbers that were painted with, whatever was known of the path."""
+    path, other, spare = (
+        save(tmp_path / name / "wort.safetensors", drawn(seed=seed))
+        for name, seed in (("old", 1), ("new", 2), ("spare", 1))
+    )
+    wanted, offered = using("wort"), offering(wort=path)
+    expected = paint(engine, wanted, offered)
+    real = open_tensors
+    opened: list[Path] = []
+
+    def swapped(asked: Path) -> object:
+        found = real(asked)
+        opened.append(asked)
+        if len(opened) == 2:  # the first looks at the header alone
+            other.replace(path)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.engine.embeddings.open_tensors", swapped)
+        during = paint(engine, wanted, offered)
+    assert len(opened) == 2
+    assert during.recipe == expected.recipe
+    assert digests(during) == digests(expected)
+    after = paint(engine, wanted, offered)
+    assert after.recipe.embeddings[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert after.recipe.embeddings != expected.recipe.embeddings
+    assert digests(after) != digests(expected)
+    spare.replace(path)
+    assert paint(engine, wanted, offered).recipe == expected.recipe

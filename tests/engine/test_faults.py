@@ -115,3 +115,21 @@ def test_whether_a_model_is_here_cannot_be_told(tmp_path: Path) -> None:
         sources.here(entry)
     with failing(tmp_path / "own", "EACCES"):
         assert not sources.here(entry)
+
+
+def test_which_fault_is_named_does_not_depend_on_the_model_in_memory(
+    own: tuple[Engine, Path], tmp_path: Path
+) -> None:
+    """The header of every file comes before the numbers of any."""
+    engine, _ = own
+    bad = kohya_lora(tmp_path / "nan.safetensors", size=float("nan"))
+    page = tmp_path / "page.safetensors"
+    page.write_text("<!DOCTYPE html>")
+    offered = catalog([OWN], bad=bad, page=page)
+    wanted = request(("bad", 1.0), ("page", 1.0), model="own")
+    for _ in range(2):  # without a model, then with it
+        with pytest.raises(JobFailed) as failure:
+            paint(engine, wanted, offered)
+        assert failure.value.code == "adapter.not_safetensors"
+        assert failure.value.params["adapter"] == "page"
+        paint(engine, request(model="own"), offered)

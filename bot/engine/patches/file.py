@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from bot.engine.hashing import HashCache
+from bot.engine.hashing import HashCache, of_listing
 from bot.engine.learned import Learned, bundled
 from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import MalformedError, Shape, Stated
@@ -24,7 +24,7 @@ from bot.engine.patches.changes import (
     bytes_of,
 )
 from bot.engine.patches.contents import Contents
-from bot.engine.patches.file_tensors import CutOffError, FileTensors
+from bot.engine.patches.file_tensors import PIECE, CutOffError, FileTensors
 from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
 from bot.engine.patches.names import Target, paths_of
 from bot.engine.patches.scales import Scales
@@ -32,6 +32,7 @@ from bot.engine.subject import Subject
 from bot.progress import Stage
 from catalog.weight_files import (
     CONFIG_FILE,
+    CONFIG_MAX,
     LOKR,
     UNSUPPORTED,
     BadConfig,
@@ -195,7 +196,7 @@ def _parsed(
         skipped=tuple(skipped),
         unscaled=any(reader.lacks_scale(plan) for plan in plans),
         nbytes=tensors.nbytes,
-        sha256=_with_beside(path, digests[0], beside),
+        sha256=_with_beside(path, digests[0], beside, subject),
         data_sha256=digests[1],
         stamp=(contents.stat.st_size, contents.stat.st_mtime_ns) if steady else None,
         embeddings=embeddings,
@@ -203,15 +204,21 @@ def _parsed(
     )
 
 
-def _with_beside(path: Path, digest: str, beside: bytes | None) -> str:
-    """The digest of a file and of peft's configuration, as of the lines that `sha256sum` prints."""
+def _with_beside(path: Path, digest: str, beside: bytes | None, subject: Subject) -> str:
+    """The digest of a file and of peft's configuration, as of the lines that `sha256sum` prints.
+
+    Raises OSError.
+    """
     if beside is None:
         return digest
-    lines = [
-        f"{digest}  {path.name}\n",
-        f"{hashlib.sha256(beside).hexdigest()}  {CONFIG_FILE}\n",
-    ]
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    seen = hashlib.sha256(beside)
+    if len(beside) > CONFIG_MAX:  # not read to its end; the metadata has what it could say
+        with path.with_name(CONFIG_FILE).open("rb") as file:
+            file.seek(len(beside))
+            while piece := file.read(PIECE):
+                subject.check_stop()
+                seen.update(piece)
+    return of_listing([(path.name, digest), (CONFIG_FILE, seen.hexdigest())])
 
 
 class _Reader:

@@ -174,6 +174,29 @@ def test_a_configuration_beside_a_file_is_hashed_with_it(
     assert file.sha256 == hashes.of_files(tmp_path, [path, config], lambda _: None)
 
 
+def test_all_of_a_configuration_that_has_no_say_is_hashed(
+    known: dict[str, Any], tmp_path: Path
+) -> None:
+    """Beside a file whose metadata says the same, even one that is too large to be read."""
+    from safetensors.torch import load_file, save_file
+
+    from bot.engine.hashing import HashCache
+    from catalog.weight_files import CONFIG_MAX
+
+    path = a_file(tmp_path / "adapter_model.safetensors")
+    told = {"lora_adapter_metadata": '{"peft_type": "LORA", "r": 4, "lora_alpha": 8}'}
+    save_file(load_file(path), path, told)
+    config = tmp_path / "adapter_config.json"
+    seen = set()
+    for more in (-5, 0, 1, 2, 5000):
+        config.write_bytes(b"x" * (CONFIG_MAX + more))
+        file = cache_of(tmp_path).get(path, known, BASES, subject())
+        hashes = HashCache(tmp_path / "apart.json")
+        assert file.sha256 == hashes.of_files(tmp_path, [path, config], lambda _: None)
+        seen.add(file.sha256)
+    assert len(seen) == 5
+
+
 def test_a_job_can_be_stopped_while_its_file_is_read(
     known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
