@@ -213,3 +213,11 @@ class WebUiProblem(BaseModel):
     detail: str
     body: str
     errors: str
+
+
+class WebUiInvalid(BaseModel):
+    """Why a body could not be read: each field that is wrong, as FastAPI says it."""
+
+    detail: list[dict[str, Any]] = Field(
+        examples=[[{"type": "int_parsing", "loc": ["body", "steps"], "msg": "steps: …"}]]
+    )

@@ -16,6 +16,7 @@ from bot.api.automatic.bodies import (
     PngInfo,
     Read,
     Txt2Img,
+    WebUiInvalid,
     WebUiProblem,
 )
 from bot.api.automatic.chosen import Chosen
@@ -34,7 +35,12 @@ from bot.store import JobState
 RESAMPLING_MAX: Final = 2
 """Images that are resampled at once: each takes up to 200 MB."""
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": WebUiProblem, "description": HTTPStatus(code).phrase}
+    code: {
+        "model": WebUiInvalid | WebUiProblem
+        if code == HTTPStatus.UNPROCESSABLE_ENTITY
+        else WebUiProblem,
+        "description": HTTPStatus(code).phrase,
+    }
     for code in (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 }
 

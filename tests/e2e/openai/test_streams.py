@@ -18,7 +18,7 @@ class TestStreams:
     async def test_partial_images_and_the_whole_one(self, client: openai.AsyncOpenAI) -> None:
         stream = await client.images.generate(
             prompt=CANARY,
-            size="512x512",
+            size="256x256",
             stream=True,
             partial_images=2,
             extra_body={"steps": 60, "seed": 9},
@@ -35,9 +35,9 @@ class TestStreams:
             assert event.size == f"{image.width}x{image.height}"
         assert indexes == [0, 1]
         assert last.type == "image_generation.completed"
-        assert (last.size, last.usage.total_tokens) == ("512x512", 0)
+        assert (last.size, last.usage.total_tokens) == ("256x256", 0)
         whole = await client.images.generate(
-            prompt=CANARY, size="512x512", extra_body={"steps": 60, "seed": 9}
+            prompt=CANARY, size="256x256", extra_body={"steps": 60, "seed": 9}
         )
         assert [base64.b64decode(last.b64_json)] == files_of(whole)
 
