@@ -209,7 +209,9 @@ def routes(parts: Parts) -> APIRouter:
         "/healthz",
         responses={
             200: answering(HEALTH, "Every part works."),
-            503: answering(HEALTH | {"engine": "lost"}, "One does not; its word says why."),
+            503: answering(
+                HEALTH | {"painting": "not taking jobs"}, "One does not; its word says why."
+            ),
         },
     )
     async def health() -> JSONResponse:
@@ -246,6 +248,12 @@ def _file(request: Request, job: Job, record: ImageRecord, path: Path) -> Respon
     }
     if job.recipe is not None and job.state is JobState.DELIVERED:
         headers["X-Generation-Metadata"] = json.dumps(metadata(job.recipe, record.seed))
-    if etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+    if _has(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type="image/png", headers=headers)
+
+
+def _has(if_none_match: str, etag: str) -> bool:
+    """Compares weakly (RFC 9110, 13.1.2): proxies that compress mark tags as weak."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or tags == ["*"]
