@@ -18,6 +18,7 @@ from tests.e2e.automatic import QUICK, called, sent, told, until_running
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Home, call
 from tests.e2e.server import Server
+from tests.e2e.test_life import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -303,6 +304,4 @@ async def test_a_job_outlives_the_process_though_its_caller_does_not(home: Home)
         assert calling.exception() or calling.result().is_server_error
         assert home.states() == ["pending"]
         await server.start()
-        while (await told(server, "GET", "progress"))[1]["state"]["job_count"]:
-            pass
-        assert home.states() == ["delivered"]
+        await until(lambda: home.states() == ["delivered"], times=600)
