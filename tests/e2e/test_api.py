@@ -189,6 +189,12 @@ async def test_an_image_in_parts_and_only_once(server: Server) -> None:
     assert (await server.client.get(address)).status_code == 410
 
 
+async def test_no_call_waits_longer_than_a_minute(server: Server) -> None:
+    answer = await server.client.get("/status/nope", params={"wait": 61})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "wait: “61” won't work. It must be at most 60."
+
+
 async def test_cancelling(server: Server) -> None:
     running = await server.generate(prompt=CANARY, steps=100, width=512, height=512, count=4)
     waiting = await server.generate(prompt=CANARY, steps=100)
