@@ -131,7 +131,8 @@ def _user_error(error: UserError, say: Say, names: Mapping[str, str]) -> Answer:
         # Callers of the HTTP interface rely on these words; the reason follows.
         kind, _, _ = error.code.partition(".")
         named = params.get("value", params.get("name"))
-        detail = say(f"api.{kind}", value=named, reason=detail)
+        unavailable = "api.model" if kind == "model" else "api.lora"
+        detail = say(unavailable, value=named, reason=detail)
     return Answer(_status(error), error.code, detail, params, _retry_after(error))
 
 
