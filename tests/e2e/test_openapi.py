@@ -80,6 +80,16 @@ async def test_every_route_is_described(document: Any) -> None:
     assert missing == []
 
 
+async def test_every_interface_says_what_it_is_for(document: Any) -> None:
+    used = {
+        tag
+        for calls in document["paths"].values()
+        for operation in calls.values()
+        for tag in operation["tags"]
+    }
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
+
+
 async def test_answers_of_every_interface_have_an_example(document: Any) -> None:
     missing = [
         f"{method.upper()} {path}"
