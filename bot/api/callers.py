@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import ipaddress
 import time
 from collections.abc import Callable
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from fastapi import Request
 
 from bot.api.errors import NoValidKey, TooManyCalls
+from bot.api.loopback import is_loopback
 from bot.store import ApiKey, Store
 
 LOCAL: Final = ApiKey(id="local", name="local", nsfw=True, admin=True)
@@ -131,14 +131,3 @@ def is_local(request: Request) -> bool:
     if FORWARDING & set(request.headers) or request.scope["http_version"] == "1.0":
         return False
     return request.client is not None and is_loopback(request.client.host)
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback

@@ -58,12 +58,13 @@ def status(
     """The body of `GET /status/{job_id}`."""
     waiting = job.state is JobState.PENDING
     place = progress if progress and progress.stage is Stage.QUEUED else None
+    done = job.request.steps if job.state is JobState.DELIVERED else 0
     return {
         "job_id": job.id,
         "status": STATUS[job.state],
         "position": place.position if place and waiting else None,
         "progress": share(job, progress),
-        "step": progress.step if progress else 0,
+        "step": progress.step if progress else done,
         "steps": (progress.steps if progress else 0) or job.request.steps,
         "stage": progress.stage.value if progress else None,
         "eta": eta(progress),

@@ -20,6 +20,8 @@ a `code` that stays the same.
 TAGS: Final = {
     "original": "Generating images, and what there is to choose from.",
     "records": "All there is to know about a job and about the catalog.",
+    "OpenAI": "OpenAI's interface for images, for its clients.",
+    "automatic1111": "AUTOMATIC1111's interface, for its clients.",
 }
 KEYS: Final[dict[str, dict[str, str]]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, as a bearer token."},

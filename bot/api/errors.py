@@ -17,6 +17,15 @@ RETRY: Final = 10
 """Seconds after which to ask again where it is not known when that makes sense."""
 SHOWN_MAX: Final = 200
 """Characters of a value that an error repeats."""
+NOT_AVAILABLE: Final = frozenset(
+    {
+        *(f"model.{why}" for why in ("unknown", "unlike", "several", "disabled", "nsfw", "unfit")),
+        *(f"lora.{why}" for why in ("unknown", "unlike", "several", "none", "disabled", "nsfw")),
+        *(f"lora.{why}" for why in ("misfit", "other_model", "other_base", "unsupported")),
+        "lora.embedding",
+    }
+)
+"""Codes of errors that say of a model or LoRA that it cannot be had, by the name asked for."""
 
 
 class CallError(UserError):
@@ -118,10 +127,10 @@ def _user_error(error: UserError, say: Say, names: Mapping[str, str]) -> Answer:
     if isinstance(field := params.get("field"), str):
         params["field"] = names.get(field, field)
     detail = say(error.code, **params)
-    kind, _, _ = error.code.partition(".")
-    named = params.get("value", params.get("name"))
-    if kind in ("model", "lora") and isinstance(error, Refused | InvalidRequest) and named:
+    if error.code in NOT_AVAILABLE and isinstance(error, Refused | InvalidRequest):
         # Callers of the HTTP interface rely on these words; the reason follows.
+        kind, _, _ = error.code.partition(".")
+        named = params.get("value", params.get("name"))
         unavailable = "api.model" if kind == "model" else "api.lora"
         detail = say(unavailable, value=named, reason=detail)
     return Answer(_status(error), error.code, detail, params, _retry_after(error))

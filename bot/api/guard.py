@@ -13,7 +13,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.api.callers import is_loopback
 from bot.api.errors import (
     AmbiguousCall,
     BodyTooLarge,
@@ -23,6 +22,7 @@ from bot.api.errors import (
     answer_to,
 )
 from bot.api.languages import speaker_for
+from bot.api.loopback import is_loopback
 from bot.api.refusals import Refusals
 from bot.texts.language import Texts
 

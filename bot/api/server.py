@@ -11,8 +11,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from bot.api.callers import is_loopback
 from bot.api.connections import HEAD_MAX, PLACES, Connection, look_after
+from bot.api.loopback import is_loopback
 from bot.errors import SettingsError
 from bot.store import Store
 

@@ -132,7 +132,7 @@ class JobQueue:
                 served = await self._store.last_served([person])
             new = replace(new, priority=self._admission.priority(new))
             job = await self._store.accept(new, self._admission.recheck(new))
-            self._remember_served(served)
+            self._line.serve_all(served)
             self._admission.accepted(job)
             self._arrivals += 1
             self._held[job.id] = waiting = self._waiting(job, self._arrivals)
@@ -213,7 +213,7 @@ class JobQueue:
 
     async def line_up(self, jobs: Sequence[Job]) -> None:
         """Add and release pending jobs that an earlier process accepted, in this order."""
-        self._remember_served(await self._store.last_served({job.person for job in jobs}))
+        self._line.serve_all(await self._store.last_served({job.person for job in jobs}))
         before = self._arrivals
         self._arrivals += len(jobs)
         async with self._starting:  # none starts before all are there
@@ -393,10 +393,6 @@ class JobQueue:
             passed=job.passed,
             due_at=None if job.due_at is None else min(job.due_at / 1000, self._clock()),
         )
-
-    def _remember_served(self, served: dict[str, float]) -> None:
-        for person, when in served.items():
-            self._line.serve(person, when)
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -126,6 +126,7 @@ async def _watched(
         loaded=core.backend.loaded,
         latency=latency,
         gpu_memory=core.backend.gpu_memory,
+        key_name=core.backend.store.api_keys.name if core.settings.metrics_keys else None,
     )
     core.observers.subscribe(metrics)
     async with exposed(core.settings.metrics_host, port, metrics, Health(checks)):

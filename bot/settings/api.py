@@ -44,7 +44,12 @@ class ApiSettings(BaseSettings):
         alias="IMAGEN_API_QUEUE_PER_KEY",
         description="Jobs that may be waiting or running at once for one caller over HTTP.",
     )
-
+    metrics_keys: bool = Field(
+        default=False,
+        alias="IMAGEN_METRICS_KEYS",
+        description="Whether `GET /metrics` also counts jobs over HTTP by the name of their key, "
+        "which tells anyone who can read it who uses the bot.",
+    )
     key: SecretStr | None = Field(
         default=None,
         alias="IMAGEN_KEY",

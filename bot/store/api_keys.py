@@ -105,6 +105,11 @@ class ApiKeys:
         sql = "SELECT 1 FROM api_keys WHERE id = ? AND revoked_at IS NOT NULL"
         return await self._database.row(sql, (key_id,)) is not None
 
+    async def name(self, key_id: str) -> str | None:
+        """The name of the key with this id, also of a revoked one; None if there is none."""
+        row = await self._database.row("SELECT name FROM api_keys WHERE id = ?", (key_id,))
+        return row["name"] if row else None
+
     async def all(self) -> list[ApiKey]:
         """Revoked ones too, oldest first."""
         rows = await self._database.rows("SELECT * FROM api_keys ORDER BY created_at, rowid")

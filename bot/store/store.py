@@ -22,15 +22,7 @@ from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.input_uses import InputUses
-from bot.store.jobs import (
-    Failure,
-    ImageRecord,
-    Job,
-    JobState,
-    NewJob,
-    Painted,
-    now_ms,
-)
+from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.api.callers import FAILURES, LOCAL, Callers, is_local, is_loopback, presented
+from bot.api.callers import FAILURES, LOCAL, Callers, is_local, presented
 from bot.api.errors import NoValidKey, TooManyCalls
+from bot.api.loopback import is_loopback
 from bot.store import ApiKey, Store
 from tests.api.calls import call
 

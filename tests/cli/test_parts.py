@@ -498,6 +498,40 @@ class TestCheck:
         assert finding.fatal
         assert "IMAGEN_DATA_DIR" in finding.mend
 
+    @pytest.mark.parametrize(
+        ("host", "port", "key", "said", "wrong", "fatal"),
+        [
+            ("127.0.0.1", "", False, "only with `serve`", False, False),
+            ("127.0.0.1", "8009", False, "this machine only", False, False),
+            ("0.0.0.0", "8009", True, "port 8009; keys: 1", False, False),
+            ("0.0.0.0", "", False, "no key", True, False),
+            ("0.0.0.0", "8009", False, "no key", True, True),
+        ],
+    )
+    async def test_who_is_served_over_http(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        host: str,
+        port: str,
+        key: bool,
+        said: str,
+        wrong: bool,
+        fatal: bool,
+    ) -> None:
+        monkeypatch.setenv("IMAGEN_API_HOST", host)
+        if port:
+            monkeypatch.setenv("IMAGEN_API_PORT", port)
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        async with Store.open(settings.database.absolute()) as store:
+            await store.api_keys.add("bob")
+            await store.api_keys.revoke("bob")
+            if key:
+                await store.api_keys.add("ada")
+        [finding] = await check_module._http(settings)
+        assert said in finding.text
+        assert (bool(finding.mend), finding.fatal) == (wrong, fatal)
+
     async def test_another_copy_is_reported_for_a_day(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

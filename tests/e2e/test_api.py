@@ -53,6 +53,7 @@ async def test_a_prompt_alone_suffices(server: Server) -> None:
         ]
     )
     assert (status["status"], status["progress"], status["error"]) == ("done", 1.0, None)
+    assert status["step"] == status["steps"]
     answer = await server.client.get(f"/image/{accepted['job_id']}")
     assert answer.headers["content-type"] == "image/png"
     assert f'filename="demo-{accepted["seed"]}.png"' in answer.headers["content-disposition"]
@@ -98,6 +99,11 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
         ({"model": "pony-xl-v6"}, "en", "Model 'pony-xl-v6' is not available"),
         ({"model": "pony-xl-v6"}, "fr-FR,fr;q=0.9,en;q=0.1", "Modèle 'pony-xl-v6' non disponible"),
         ({"loras": [{"name": "nope"}]}, "en", "LoRA 'nope' is not available"),
+        (
+            {"loras": [{"name": "ember", "weight": 99}]},
+            "en",
+            "LoRA ember: a weight of 99.0 won't work. Choose a value from -5.0 to 5.0.",
+        ),
         ({"steps": 0}, "en", "steps: 0 won't work. Choose a value from 1 to 100."),
         ({"guidance_scale": 31}, "de", "guidance_scale"),
         ({"steps": "many"}, "en", "steps: “many” won't work. It must be a whole number."),
@@ -115,7 +121,7 @@ async def test_a_wrong_value_is_named(
         "/generate", json={"prompt": CANARY, **body}, headers={"Accept-Language": language}
     )
     assert answer.status_code == 400
-    assert said in answer.json()["detail"]
+    assert answer.json()["detail"].startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +175,11 @@ async def test_an_image_in_parts_and_only_once(server: Server) -> None:
     assert (part.status_code, part.content) == (206, whole.content[:8])
     again = await server.client.get(address, headers={"If-None-Match": whole.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for known in (f"W/{whole.headers['etag']}", f'"other", {whole.headers["etag"]}', "*"):
+        again = await server.client.get(address, headers={"If-None-Match": known})
+        assert again.status_code == 304
+    other = await server.client.get(address, headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
     head = await server.client.head(address)
     assert head.headers["content-length"] == str(len(whole.content))
     assert (await server.client.get(f"/image/{accepted['job_id']}/3")).status_code == 404
@@ -176,6 +187,12 @@ async def test_an_image_in_parts_and_only_once(server: Server) -> None:
     [file] = (server.home.data_dir / "images" / accepted["job_id"]).glob("*-2.png")
     file.unlink()
     assert (await server.client.get(address)).status_code == 410
+
+
+async def test_no_call_waits_longer_than_a_minute(server: Server) -> None:
+    answer = await server.client.get("/status/nope", params={"wait": 61})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "wait: “61” won't work. It must be at most 60."
 
 
 async def test_cancelling(server: Server) -> None:
@@ -228,6 +245,7 @@ async def test_the_catalog(server: Server) -> None:
     loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
     assert loras["ember"]["trigger_words"] == ["glowing embers"]
     assert loras["ember"]["default_weight"] == 0.75
+    assert models["demo"]["base"] == "SDXL"  # as LoRAs name it
 
 
 async def test_a_job_outlives_the_process(home: Home) -> None:

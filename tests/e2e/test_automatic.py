@@ -18,6 +18,7 @@ from tests.e2e.automatic import QUICK, called, sent, told, until_running
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Home, call
 from tests.e2e.server import Server
+from tests.e2e.test_life import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -154,22 +155,20 @@ class TestTxt2Img:
         assert said in body["detail"]
 
     @pytest.mark.parametrize(
-        ("fields", "expected"),
+        "fields",
         [
-            ({"\ud800": 1}, 422),
-            ({"override_settings": {"\ud800": 1}}, 200),
-            ({"script_args": ["\ud800"]}, 200),
-            ({"sampler_name": "\ud800"}, 404),
-            ({"override_settings": {"sd_model_checkpoint": "\ud800"}}, 400),
+            {"\ud800": 1},
+            {"script_args": ["\ud800"]},
+            {"override_settings": {"sd_model_checkpoint": "\ud800"}},
         ],
     )
-    async def test_half_a_character_is_answered(
-        self, server: Server, fields: dict[str, Any], expected: int
+    async def test_half_a_character_is_refused(
+        self, server: Server, fields: dict[str, Any]
     ) -> None:
         text = json.dumps({**QUICK, **fields})
         headers = {"Content-Type": "application/json"}
-        status, _ = await told(server, "POST", "txt2img", content=text, headers=headers)
-        assert status == expected
+        status, body = await told(server, "POST", "txt2img", content=text, headers=headers)
+        assert (status, body["error"]) == (400, "InvalidRequest")
 
     async def test_a_wrong_type_is_named_as_fastapi_does(self, server: Server) -> None:
         status, body = await told(server, "POST", "txt2img", json={**QUICK, "steps": "many"})
@@ -305,6 +304,4 @@ async def test_a_job_outlives_the_process_though_its_caller_does_not(home: Home)
         assert calling.exception() or calling.result().is_server_error
         assert home.states() == ["pending"]
         await server.start()
-        while (await told(server, "GET", "progress"))[1]["state"]["job_count"]:
-            pass
-        assert home.states() == ["delivered"]
+        await until(lambda: home.states() == ["delivered"], times=600)

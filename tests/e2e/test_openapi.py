@@ -80,6 +80,30 @@ async def test_every_route_is_described(document: Any) -> None:
     assert missing == []
 
 
+async def test_every_interface_says_what_it_is_for(document: Any) -> None:
+    used = {
+        tag
+        for calls in document["paths"].values()
+        for operation in calls.values()
+        for tag in operation["tags"]
+    }
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
+
+
+async def test_answers_of_every_interface_have_an_example(document: Any) -> None:
+    missing = [
+        f"{method.upper()} {path}"
+        for path, calls in document["paths"].items()
+        for method, operation in calls.items()
+        for status, body in operation["responses"].items()
+        if status == "200"
+        for kind, content in body.get("content", {}).items()
+        # An answer without a schema is null, which cannot be given as an example.
+        if kind == "application/json" and content["schema"] and not shown(document, content)
+    ]
+    assert missing == []
+
+
 async def test_every_field_is_described(document: Any) -> None:
     missing = [
         f"{name}.{field}"

@@ -178,32 +178,37 @@ class PngInfo(BaseModel):
 class Painted(BaseModel):
     """`info` is JSON: infotexts, all_seeds, all_prompts, warnings …"""
 
-    images: list[str]
-    parameters: dict[str, Any]
-    info: str
+    images: list[str] = Field(description="PNG files in base64.", examples=[["iVBORw0KGgo…"]])
+    parameters: dict[str, Any] = Field(
+        description="What was asked for.", examples=[{"prompt": "a red star", "steps": 20}]
+    )
+    info: str = Field(examples=['{"seed": 42, "infotexts": ["a red star\\nSteps: 20, …"], …}'])
 
 
 class Enlarged(BaseModel):
-    html_info: str
-    image: str
+    html_info: str = Field(description="Always empty.")
+    image: str = Field(description="A PNG file in base64.", examples=["iVBORw0KGgo…"])
 
 
 class Read(BaseModel):
     """What a PNG says about how it was generated. `parameters` are those in `info`, by name."""
 
-    info: str
-    items: dict[str, str]
-    parameters: dict[str, str]
+    info: str = Field(examples=["a red star\nSteps: 20, Sampler: DPM++ 2M, Seed: 42"])
+    items: dict[str, str] = Field(description="Texts in the file, by keyword.")
+    parameters: dict[str, str] = Field(examples=[{"Steps": "20", "Seed": "42"}])
 
 
 class ProgressState(BaseModel):
     """Of the caller's own jobs. `progress` goes from 0 to 1; `current_image` is a JPEG."""
 
-    progress: float
-    eta_relative: float
-    state: dict[str, Any]
-    current_image: str | None
-    textinfo: str | None
+    progress: float = Field(examples=[0.4])
+    eta_relative: float = Field(description="Seconds.", examples=[5.0])
+    state: dict[str, Any] = Field(
+        description="As AUTOMATIC1111's.",
+        examples=[{"job_count": 1, "sampling_step": 8, "sampling_steps": 20}],
+    )
+    current_image: str | None = Field(description="In base64.", examples=["/9j/4AAQSkZJRg…"])
+    textinfo: str | None = Field(description="Always null.", examples=[None])
 
 
 class WebUiProblem(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import psutil
 from fastapi import APIRouter, Body, Request
 
-from bot.api.automatic import checkpoints, describing
+from bot.api.automatic import checkpoints, describing, examples
 from bot.api.automatic.bodies import ProgressState
 from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.painting import REFUSALS
@@ -57,7 +57,7 @@ def routes(parts: Parts) -> APIRouter:
             preview = base64.b64encode(now.preview).decode()
         return describing.progress(jobs, preview)
 
-    @router.post("/interrupt")
+    @router.post("/interrupt", responses=examples.shown({}))
     async def interrupt(request: Request) -> dict[str, Any]:
         """Cancel the caller's job that runs, or else the one that would run first."""
         caller = await callers.of(request)
@@ -74,7 +74,7 @@ def routes(parts: Parts) -> APIRouter:
                 raise Refused("api.automatic.skip")
             await desk.cancel(caller, job.id)
 
-    @router.get("/options")
+    @router.get("/options", responses=examples.shown(examples.OPTIONS))
     async def options(request: Request) -> dict[str, Any]:
         """The caller's checkpoint, and options that are fixed."""
         return await chosen.options(await callers.of(request))
@@ -87,7 +87,7 @@ def routes(parts: Parts) -> APIRouter:
         warnings = [say(notice.code, **notice.params) for notice in notices]
         return AsciiJson({"warnings": warnings} if warnings else None)
 
-    @router.get("/sd-models")
+    @router.get("/sd-models", responses=examples.shown([examples.CHECKPOINT]))
     async def sd_models(request: Request) -> list[dict[str, Any]]:
         """The checkpoints; their hashes are known once they were used."""
         caller = await callers.of(request)
@@ -99,46 +99,46 @@ def routes(parts: Parts) -> APIRouter:
             caller,
         )
 
-    @router.get("/sd-vae")
+    @router.get("/sd-vae", responses=examples.shown([examples.VAE]))
     async def sd_vae(request: Request) -> list[dict[str, Any]]:
         """The VAEs that checkpoints bring along; they are used by themselves."""
         caller = await callers.of(request)
         return [*checkpoints.listed_vaes(backend.catalog.current, caller)]
 
-    @router.get("/loras")
+    @router.get("/loras", responses=examples.shown([examples.LORA]))
     async def loras(request: Request) -> list[dict[str, Any]]:
         """The LoRAs, for `<lora:name:0.8>` in a prompt."""
         caller = await callers.of(request)
         return checkpoints.listed_loras(backend.catalog.current, await chosen.known(), caller)
 
-    @router.get("/embeddings")
+    @router.get("/embeddings", responses=examples.shown(examples.EMBEDDINGS))
     async def embeddings(request: Request) -> dict[str, Any]:
         """The embeddings: those for the caller's checkpoint, and the others."""
         caller = await callers.of(request)
         model, _ = await chosen.model(caller)
         return checkpoints.listed_embeddings(backend.catalog.current, model, caller)
 
-    @router.get("/samplers")
+    @router.get("/samplers", responses=examples.shown([examples.SAMPLER]))
     async def samplers(request: Request) -> list[dict[str, Any]]:
         await callers.of(request)
         return listed_samplers()
 
-    @router.get("/schedulers")
+    @router.get("/schedulers", responses=examples.shown([examples.SCHEDULER]))
     async def schedulers(request: Request) -> list[dict[str, Any]]:
         await callers.of(request)
         return listed_schedulers()
 
-    @router.get("/upscalers")
+    @router.get("/upscalers", responses=examples.shown([examples.UPSCALER]))
     async def upscalers(request: Request) -> list[dict[str, Any]]:
         await callers.of(request)
         return listed_upscalers()
 
-    @router.get("/scripts")
+    @router.get("/scripts", responses=examples.shown(examples.SCRIPTS))
     async def scripts(request: Request) -> dict[str, list[str]]:
         await callers.of(request)
         return {"txt2img": [], "img2img": []}
 
-    @router.get("/memory")
+    @router.get("/memory", responses=examples.shown(examples.MEMORY))
     async def memory(request: Request) -> dict[str, Any]:
         """Bytes of RAM, and of the GPU's memory once it was used."""
         await callers.of(request)
@@ -146,7 +146,7 @@ def routes(parts: Parts) -> APIRouter:
         gpu = await asyncio.to_thread(backend.gpu_memory)
         return describing.memory(usable_ram(), used, gpu)
 
-    @router.get("/cmd-flags")
+    @router.get("/cmd-flags", responses=examples.shown(FLAGS))
     async def cmd_flags(request: Request) -> dict[str, Any]:
         await callers.of(request)
         return dict(FLAGS)
@@ -157,7 +157,13 @@ def routes(parts: Parts) -> APIRouter:
         return []
 
     for name in LISTS:
-        router.add_api_route(f"/{name}", nothing, methods=["GET"], operation_id=f"no_{name}")
+        router.add_api_route(
+            f"/{name}",
+            nothing,
+            methods=["GET"],
+            operation_id=f"no_{name}",
+            responses=examples.shown([]),
+        )
 
     async def refresh(request: Request) -> None:
         """Look for new files in the catalog's folders at once, not only within seconds."""
@@ -166,7 +172,10 @@ def routes(parts: Parts) -> APIRouter:
 
     for name in REFRESHED:
         router.add_api_route(
-            f"/refresh-{name}", refresh, methods=["POST"], operation_id=f"refresh_{name}"
+            f"/refresh-{name}",
+            refresh,
+            methods=["POST"],
+            operation_id=f"refresh_{name}",
         )
 
     return router

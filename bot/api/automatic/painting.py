@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -23,14 +24,14 @@ from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
-from bot.api.automatic.waiting import ended, files
 from bot.api.original.bodies import picture
 from bot.api.parts import Parts
+from bot.api.waiting import HungUp, while_there
 from bot.errors import InvalidRequest, JobFailed
 from bot.files.inputs import check_file
 from bot.files.metadata import read_png
 from bot.progress import Notice
-from bot.store import JobState
+from bot.store import ApiKey, Job, JobState
 
 RESAMPLING_MAX: Final = 2
 """Images that are resampled at once: each takes up to 200 MB."""
@@ -69,7 +70,10 @@ def routes(parts: Parts) -> APIRouter:
         pictures = await given(translated)
         desk.check_following(caller)
         accepted = await desk.accept(caller, translated.draft, pictures)
-        job = await ended(request, desk, caller, accepted.job)
+        try:
+            job = await while_there(request, desk.wait(caller, accepted.job.id))
+        except HungUp:
+            job = await desk.cancel(caller, accepted.job.id)
         notices = (*about_model, *translated.warnings, *job.warnings)
         if job.state is JobState.FAILED and job.error is not None:
             raise JobFailed(job.error.code, **job.error.params)
@@ -79,7 +83,7 @@ def routes(parts: Parts) -> APIRouter:
         say = speaker(request)
         warnings = [say(notice.code, **notice.params) for notice in notices]
         outcome = describing.Outcome(job, images, warnings)
-        sent = await files(desk, caller, job, len(images)) if body.send_images is not False else []
+        sent = await files(caller, job, len(images)) if body.send_images is not False else []
         return AsciiJson(
             {
                 "images": sent,
@@ -87,6 +91,11 @@ def routes(parts: Parts) -> APIRouter:
                 "info": describing.info(body, outcome),
             }
         )
+
+    async def files(caller: ApiKey, job: Job, count: int) -> list[str]:
+        """The job's images in base64."""
+        paths = [(await desk.image(caller, job.id, n + 1))[2] for n in range(count)]
+        return await asyncio.to_thread(lambda: [_text(path) for path in paths])
 
     async def given(translated: Translated) -> dict[str, bytes | str]:
         if translated.picture is None:
@@ -126,3 +135,7 @@ def routes(parts: Parts) -> APIRouter:
         return data
 
     return router
+
+
+def _text(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -142,17 +142,17 @@ class Images(BaseModel):
     output_format: Format
     quality: Literal["low", "medium", "high", "xhigh", "max"]
     size: str = Field(examples=["1024x1024"])
-    usage: Usage = Usage()
-    job_id: str
-    model: str
-    warnings: list[str]
+    usage: Usage = Field(default=Usage(), description="Always zero.")
+    job_id: str = Field(examples=["k3v9m2xqpa"])
+    model: str = Field(examples=["sdxl-base"])
+    warnings: list[str] = Field(description="What the caller should know about the result.")
 
 
 class Model(BaseModel):
     id: str = Field(examples=["sdxl-base"])
     object: Literal["model"] = "model"
-    created: int = 0
-    owned_by: str = "imagen"
+    created: int = Field(default=0, description="Always zero.")
+    owned_by: str = Field(default="imagen", examples=["imagen"])
     name: str = Field(examples=["Stable Diffusion XL"])
 
 

@@ -24,8 +24,8 @@ from bot.api.openai.asking import Asked, understood
 from bot.api.openai.bodies import Edit, Image, Images, Options
 from bot.api.openai.links import Links
 from bot.api.openai.refusing import FORM, NAMES, error
-from bot.api.openai.waiting import EventStream, HungUp, news_of, while_there
 from bot.api.parts import Parts
+from bot.api.waiting import STILL_THERE, EventStream, HungUp, news_of, while_there
 from bot.errors import ImagenError
 from bot.store import ApiKey, Job, JobState
 from bot.texts.language import Say
@@ -100,7 +100,7 @@ class Serving:
             async with desk.following(call.caller, call.job_id) as (job, feed):
                 async for news in news_of(feed):
                     if news is None:
-                        yield ": waiting\n\n"
+                        yield STILL_THERE
                     elif (chosen := partials.next(job, news)) is not None:
                         yield await asyncio.to_thread(
                             partial_event, call.kind, *chosen, asked.wanted

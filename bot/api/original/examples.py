@@ -62,7 +62,7 @@ METADATA: Final[dict[str, Any]] = {
     "scheduler": "DPM++ 2M",
     "hashes": {"demo": "a0" * 32, "sketch": "b1" * 32},
 }
-HEALTH: Final = {"store": "ok", "engine": "ok"}
+HEALTH: Final = {"database": "ok", "painting": "ok"}
 EVENTS: Final = """\
 event: progress
 data: {"job_id": "k3v9m2xqpa", "status": "running", "progress": 0.4, "message": "Step 8/20", …}

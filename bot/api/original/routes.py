@@ -1,6 +1,5 @@
 """Routes of the original interface."""
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
 from bot.api.original.catalog import adapters, embeddings, models
 from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LORA, MODEL, answering
 from bot.api.parts import Parts
+from bot.api.waiting import STILL_THERE, EventStream, news_of
 from bot.files.inputs import CONTENT_TYPES
 from bot.progress import Progress
 from bot.store import ImageRecord, Job, JobState
@@ -25,8 +25,6 @@ from bot.texts.lines import status_line
 
 WAIT_MAX: Final = 60
 """Seconds that one call may wait for a job; proxies cut off longer ones."""
-PING: Final = 15.0
-"""Seconds without news after which an event stream says that it is still there."""
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
@@ -96,43 +94,34 @@ def routes(parts: Parts) -> APIRouter:
         await desk.job(caller, job_id)
         desk.check_following(caller)
 
+        def told(job: Job, news: Progress, shown: bytes | None) -> str:
+            body = status(job, news, (), say)
+            body["message"] = status_line(say, news)
+            if news.preview is not None and news.preview is not shown:
+                body["preview"] = _data_url(news.preview)
+            return _event("progress", body)
+
         async def stream() -> AsyncIterator[str]:
             async with desk.following(caller, job_id) as (job, feed):
-                shown: bytes | None = None
-                news: Progress | None = await desk.progress(job)
-                waiting = asyncio.ensure_future(feed.next())
-                try:
-                    while True:
-                        if news is not None:
-                            body = status(job, news, (), say)
-                            body["message"] = status_line(say, news)
-                            if news.preview is not None and news.preview is not shown:
-                                shown = news.preview
-                                body["preview"] = _data_url(shown)
-                            yield _event("progress", body)
-                        await asyncio.wait({waiting}, timeout=PING)
-                        if not waiting.done():
-                            news = None
-                            yield ": waiting\n\n"
-                            continue
-                        if (news := waiting.result()) is None:
-                            break
-                        waiting = asyncio.ensure_future(feed.next())
-                        await callers.still(caller)
-                        job = await desk.job(caller, job_id)
-                finally:
-                    waiting.cancel()
+                latest, shown = await desk.progress(job), None
+                if latest is not None:
+                    yield told(job, latest, None)
+                    shown = latest.preview
+                async for news in news_of(feed):
+                    if news is None:
+                        yield STILL_THERE
+                        continue
+                    await callers.still(caller)
+                    job = await desk.job(caller, job_id)
+                    yield told(job, news, shown)
+                    shown = news.preview or shown
             job = await desk.job(caller, job_id)
             yield _event(
                 STATUS[job.state],
                 status(job, await desk.progress(job), await desk.images(job), say),
             )
 
-        return StreamingResponse(
-            stream(),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return EventStream(stream())
 
     image_answers: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/png": {}}, "description": "The PNG, with its metadata inside."},
@@ -209,7 +198,9 @@ def routes(parts: Parts) -> APIRouter:
         "/healthz",
         responses={
             200: answering(HEALTH, "Every part works."),
-            503: answering(HEALTH | {"engine": "lost"}, "One does not; its word says why."),
+            503: answering(
+                HEALTH | {"painting": "not taking jobs"}, "One does not; its word says why."
+            ),
         },
     )
     async def health() -> JSONResponse:
@@ -246,6 +237,12 @@ def _file(request: Request, job: Job, record: ImageRecord, path: Path) -> Respon
     }
     if job.recipe is not None and job.state is JobState.DELIVERED:
         headers["X-Generation-Metadata"] = json.dumps(metadata(job.recipe, record.seed))
-    if etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+    if _has(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type="image/png", headers=headers)
+
+
+def _has(if_none_match: str, etag: str) -> bool:
+    """Compares weakly (RFC 9110, 13.1.2): proxies that compress mark tags as weak."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or tags == ["*"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.api.openai import waiting
-from bot.api.openai.waiting import news_of
+from bot.api import waiting
+from bot.api.waiting import news_of
 from bot.progress import Progress, Stage
 from bot.worker.following import Feed
 

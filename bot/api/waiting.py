@@ -14,7 +14,9 @@ from bot.worker.following import Feed
 T = TypeVar("T")
 
 PING: Final = 15.0
-"""Seconds without news after which a stream says that it is still there."""
+"""Seconds without news after which a stream says STILL_THERE."""
+STILL_THERE: Final = ": waiting\n\n"
+"""A comment, which clients skip, so that nothing on the way takes the connection for dead."""
 
 
 class HungUp(Exception):
@@ -47,7 +49,9 @@ class EventStream(StreamingResponse):
     """
 
     def __init__(
-        self, events: AsyncIterator[str], on_hung_up: Callable[[], Awaitable[None]]
+        self,
+        events: AsyncIterator[str],
+        on_hung_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
             events,
@@ -58,7 +62,8 @@ class EventStream(StreamingResponse):
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
         await hung_up(receive)
-        await self._on_hung_up()
+        if self._on_hung_up is not None:
+            await self._on_hung_up()
 
 
 async def news_of(feed: Feed) -> AsyncIterator[Progress | None]:
