@@ -293,7 +293,7 @@ async def test_each_key_has_its_own_jobs_and_checkpoint(home: Home) -> None:
 
 
 async def test_a_job_outlives_the_process_though_its_caller_does_not(home: Home) -> None:
-    body = {"prompt": CANARY, "steps": 100, "width": 512, "height": 512, "batch_size": 2}
+    body = {"prompt": CANARY, "steps": 100, "width": 320, "height": 320}
     async with Server(home) as server:
         calling = asyncio.create_task(server.client.post("/sdapi/v1/txt2img", json=body))
         while not (await told(server, "GET", "progress"))[1]["state"]["sampling_step"]:
