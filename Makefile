@@ -7,7 +7,8 @@ REQUIREMENTS ?= requirements.txt
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test run check docs lock bench bench-gpu audit chaos soak screenshots demo-model-report
+.PHONY: demo demo-paint test run serve check docs lock bench bench-gpu audit chaos soak screenshots \
+	demo-model-report
 
 # The bot on a page in the browser; a single image where no browser window can be opened.
 demo: .venv/installed
@@ -28,6 +29,10 @@ demo-paint: .venv/installed
 
 run: .venv/installed
 	@$(BIN)/python main.py run
+
+# The HTTP interface, without Discord and without a token
+serve: .venv/installed
+	@$(BIN)/python main.py serve
 
 # One thread each: two OpenMP threads next to the bot under test are slower than one. In folder order,
 # so that tests that start bots do not all come last, on a single worker.

@@ -152,7 +152,12 @@ async def run(kind: str, count: int, jobs: int, engine: Engine, side: int, folde
     async with Store.open(folder / "imagen.sqlite3") as store:
         lane = Lane()
         queue, notices, observer = JobQueue(store, [lane]), Notices(), Counting(jobs)
-        catalog = cast("LiveCatalog", SimpleNamespace(current=Catalog({"demo": MODEL}, {}, "demo")))
+        offered = Catalog({"demo": MODEL}, {}, "demo")
+
+        async def knowing(*_: str | None) -> Catalog:
+            return offered
+
+        catalog = cast("LiveCatalog", SimpleNamespace(current=offered, knowing=knowing))
         consumer = CONSUMERS[kind](
             lane=lane,
             queue=queue,

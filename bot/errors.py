@@ -55,6 +55,18 @@ class AnsweredElsewhere(ImagenError):
     """Another copy of the bot has answered a request, so it is not ours any more."""
 
 
+class AskedBefore(ImagenError):
+    """A request with a name of the caller's choice that was accepted before, as job `job_id`.
+
+    same: whether the same was asked then.
+    """
+
+    def __init__(self, job_id: str, *, same: bool) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+        self.same = same
+
+
 class JobFailed(UserError):
     """An accepted job that cannot be generated or delivered."""
 

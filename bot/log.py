@@ -1,6 +1,7 @@
 """Logging as text or JSON, without secrets, with the id of the job that each line concerns.
 
-The bot's token and interaction tokens are redacted in every logger's lines.
+The bot's token, interaction tokens and keys of callers over HTTP are redacted in every logger's
+lines.
 """
 
 import contextvars
@@ -22,6 +23,7 @@ TOKEN_SHAPE = re.compile(r"(?<![\w-])[\w-]{20,}+\.[\w-]{5,}+\.[\w-]{20,}+")
 TOKEN_IN_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[^/?\s'\"]+")
 INTERACTION_TOKEN = re.compile(r"aW50ZXJhY3Rpb246[\w-]+")
 """Base64 of `interaction:` and what follows it."""
+API_KEY = re.compile(r"imagen_[\w-]{20,}")
 HIDDEN = "[hidden]"
 BY_CONVENTION = "job %s"
 """The prefix of lines about a job outside `concerning`; the id is their first argument."""
@@ -74,7 +76,7 @@ class RedactingFormatter(logging.Formatter):
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         text = INTERACTION_TOKEN.sub(HIDDEN, TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text))
-        return TOKEN_SHAPE.sub(HIDDEN, text)
+        return TOKEN_SHAPE.sub(HIDDEN, API_KEY.sub(HIDDEN, text))
 
 
 class JsonFormatter(RedactingFormatter):

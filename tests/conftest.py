@@ -1,12 +1,14 @@
 """Fixtures that several folders share: a browser, and the option to take screenshots."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from bot.log import OURS
 from tests.browsing import Camera, launched
 
 TALLY = "tally"
@@ -34,6 +36,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tallies:
         terminalreporter.section("chaos")
         terminalreporter.write_line("\n".join(tallies))
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """What runs a command in this process may set them, for all tests that follow."""
+    levels = {name: logging.getLogger(name).level for name in OURS}
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,27 @@ def test_generating_from_the_command_line_imports_no_discord() -> None:
     assert "discord" not in loaded_by(["bot.cli.imagine"])
 
 
+@pytest.mark.parametrize("module", ["bot.cli.imagine", "bot.cli.listing", "bot.serve"])
+def test_what_serves_no_http_imports_none_of_it(module: str) -> None:
+    assert loaded_by([module]).isdisjoint({"fastapi", "starlette", "uvicorn", "httpx2"})
+
+
+def test_a_client_is_no_server() -> None:
+    assert loaded_by(["bot.cli.remote"]).isdisjoint({"fastapi", "starlette", "uvicorn"})
+
+
 @pytest.mark.parametrize("module", ["bot.texts.language", "bot.texts.lines", "bot.cli.imagine"])
 def test_the_rules_of_languages_are_imported_when_a_sentence_needs_them(module: str) -> None:
     assert "babel" not in loaded_by([module])
+
+
+def test_a_bot_without_the_http_interface_imports_none_of_it() -> None:
+    loaded = loaded_by(["main", "bot.cli.run", "bot.serve.discord_bot", "bot.metrics", *EXTENSIONS])
+    assert "discord" in loaded
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn"})
+
+
+def test_serving_http_alone_imports_no_discord() -> None:
+    loaded = loaded_by(["bot.cli.serve", "bot.serve.http"])
+    assert "fastapi" in loaded
+    assert loaded.isdisjoint({*HEAVY, "discord"})

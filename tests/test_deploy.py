@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.api.server import DEFAULT_PORT
+from bot.cli.arguments import parser
 from bot.process.preparation import OPEN_FILES
 from bot.settings import names_of
 from bot.variables import COMPOSE
@@ -97,26 +99,53 @@ class TestCompose:
             outside, target, *_ = volume.split(":")
             inside[target] = (DEPLOY / outside).resolve()
         assert settings_in(" ".join(service["environment"])) <= set(names_of())
-        folders = {name: inside[path] for name, path in service["environment"].items()}
+        folders = {
+            name: inside[path]
+            for name, path in service["environment"].items()
+            if name.endswith("_DIR")
+        }
         assert folders == {
             "IMAGEN_DATA_DIR": ROOT / "data",
             "IMAGEN_MODELS_DIR": ROOT / "models",
             "IMAGEN_CATALOG_DIR": ROOT / "catalog",
         }
 
-    def test_it_has_no_rights_and_no_open_port(self, service: Any) -> None:
+    def test_it_has_no_rights(self, service: Any) -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert "ports" not in service
         assert "privileged" not in service
         assert service["read_only"] is True
         assert service["tmpfs"] == ["/tmp:mode=1777"]
+
+    def test_http_is_for_this_machine_alone(self, service: Any) -> None:
+        [published] = service["ports"]
+        address, outside, inside = published.split(":")
+        assert (address, int(outside), int(inside)) == ("127.0.0.1", DEFAULT_PORT, DEFAULT_PORT)
+        assert service["environment"]["IMAGEN_API_HOST"] == "0.0.0.0"
+        assert all_of("EXPOSE") == [str(DEFAULT_PORT)]
+
+    def test_it_can_serve_http_alone(self, service: Any) -> None:
+        [command] = service["command"]
+        assert command == "${IMAGEN_COMMAND:-run}"
+        for call in ("run", "serve"):
+            assert parser().parse_args([call]).call == call
+
+    def test_its_health_is_checked_and_its_log_kept_short(self, service: Any) -> None:
+        # By the image's own check, which asks on the port for metrics, over HTTP alone, too.
+        assert "healthcheck" not in service
+        assert len(all_of("HEALTHCHECK")) == 1
+        assert service["logging"]["driver"] == "json-file"
 
     def test_it_has_limits(self, service: Any) -> None:
         assert service["pids_limit"] == 2048
         assert service["ulimits"] == {"nofile": OPEN_FILES}
         variables = re.findall(r"\$\{(\w+):-(\w+)\}", str(service))
-        assert dict(variables) == {"IMAGEN_UID": "1000", "IMAGEN_GID": "1000", "IMAGEN_RAM": "24g"}
+        assert dict(variables) == {
+            "IMAGEN_COMMAND": "run",
+            "IMAGEN_UID": "1000",
+            "IMAGEN_GID": "1000",
+            "IMAGEN_RAM": "24g",
+        }
         # Compose reads them from the same `.env`.
         assert dict(variables).keys() == COMPOSE
 

@@ -37,7 +37,8 @@ from bot.request import emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
-from bot.settings import _parts, names_of
+from bot.settings import names_of
+from bot.settings.values import parts_of
 from bot.texts.language import Texts
 from bot.variables import misspelled
 from catalog import (
@@ -285,7 +286,7 @@ READERS: dict[str, Reader] = {
     "LoRA file: weight": lambda text: weight({"modelspec.lora_default_weight": text}),
     "LoRA file: phrase": lambda text: phrase({"modelspec.trigger_phrase": text}),
     "LoRA file: tags": lambda text: frequent_tags({"ss_tag_frequency": text}),
-    "setting: list": _parts,
+    "setting: list": parts_of,
     "setting: name": lambda text: misspelled([text, f"IMAGEN_{text}"], names_of()),
     "playground: mentions": lambda text: mentions.CODE.sub("", text),
 }

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from bot import serve
 from bot.errors import EngineLost, Loss, StoreError
 from bot.process import signals
 from bot.queue.limits import Limits
+from bot.serve import core
 from bot.settings import Settings
 
 
@@ -30,8 +30,8 @@ class TestServingUntilTheEngineIsLost:
     async def test_what_swallows_a_cancellation_is_cancelled_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(serve, "CANCEL_AGAIN", 0.0)
-        monkeypatch.setattr(serve, "at_the_latest", lambda _: None)
+        monkeypatch.setattr(core, "CANCEL_AGAIN", 0.0)
+        monkeypatch.setattr(core, "at_the_latest", lambda _: None)
         swallowed = 0
 
         async def serving() -> None:
@@ -43,13 +43,13 @@ class TestServingUntilTheEngineIsLost:
                     swallowed += 1
 
         with pytest.raises(EngineLost):
-            await serve._unless_lost(
+            await core._unless_lost(
                 cast("Any", LostWorkers()), serving(), nothing(), cast("Any", None)
             )
         assert swallowed == 3
 
     async def test_what_never_ends_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serve, "CANCEL_AGAIN", 0.0)
+        monkeypatch.setattr(core, "CANCEL_AGAIN", 0.0)
         monkeypatch.setattr(signals, "CLOSE_WITHIN", 0.01)
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
@@ -64,7 +64,7 @@ class TestServingUntilTheEngineIsLost:
             loop.call_soon_threadsafe(ended.set)
 
         with pytest.raises(EngineLost):
-            await serve._unless_lost(
+            await core._unless_lost(
                 cast("Any", LostWorkers()), serving(), nothing(), cast("Any", anew)
             )
 
@@ -86,7 +86,7 @@ class TestServingUntilTheEngineIsLost:
 
         workers = Workers() if damaged else LostWorkers()
         with pytest.raises(StoreError if damaged else EngineLost):
-            await serve._unless_lost(
+            await core._unless_lost(
                 cast("Any", workers), serving(), looking(), cast("Any", lambda: None)
             )
         assert stopped.is_set()
@@ -94,7 +94,7 @@ class TestServingUntilTheEngineIsLost:
 
 def test_the_limits_are_what_the_owner_set() -> None:
     plain = Settings(_env_file=None)
-    assert serve.limits_of(plain) == Limits(size=50, per_user=3)
+    assert core.limits_of(plain) == Limits(size=50, per_user=3, per_key=10)
     strict = Settings(IMAGEN_BLOCKED_USERS="7, 8", IMAGEN_COOLDOWN=30, _env_file=None)
-    limits = serve.limits_of(strict)
+    limits = core.limits_of(strict)
     assert (limits.blocked, limits.cooldown) == (frozenset({"discord:7", "discord:8"}), 30.0)

@@ -1,4 +1,4 @@
-"""Writes `.env.example` and `docs/settings.md` from bot/settings.py: `make docs`."""
+"""Writes `.env.example` and `docs/settings.md` from bot/settings/: `make docs`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ environment wins. `.env.example` lists all of them with their defaults. A misspe
 value is reported at start, and by `python main.py check`. Variables of other programs may be there
 as well.
 
-This page is written by `make docs` from `bot/settings.py`.
+This page is written by `make docs` from `bot/settings/`.
 
 """
 

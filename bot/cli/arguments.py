@@ -2,9 +2,18 @@
 
 import argparse
 
-from bot.cli.subcommands import check, imagine, listing, playground, run, sync
+from bot.cli.subcommands import (
+    check,
+    imagine,
+    keys,
+    listing,
+    playground,
+    run,
+    serve,
+    sync,
+)
 
-SUBCOMMANDS = (run, imagine, listing, playground, sync, check)
+SUBCOMMANDS = (run, serve, imagine, listing, playground, sync, check, keys)
 """In the order of `--help`."""
 
 

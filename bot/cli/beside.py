@@ -4,23 +4,48 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self
 
+from bot.cli.asked import Asked
+from bot.cli.here import stored
+from bot.cli.result import BAD_REQUEST, NotDone, Result
+from bot.cli.watching import Watcher, until_ended
 from bot.handover import LINE_MAX, VERSION, encoded, progress_of, socket_path
 from bot.progress import Progress
+from bot.settings import Settings
+from bot.store import Store
 
 PATIENCE: Final = 60.0
 """Seconds that a bot which has ended is given to start again."""
 PAUSE: Final = 0.5
 
 
-class RefusedByBot(Exception):
-    """The bot does not take the job; the text says why."""
-
-
 class BotGone(Exception):
     """The bot ended before the job did, and did not come back."""
+
+
+async def generate_beside(
+    asked: Asked, settings: Settings, watcher: Watcher, stop: asyncio.Event
+) -> Result | None:
+    """Let the bot that runs on this data folder generate; None if there is none that can.
+
+    Raises NotDone.
+    """
+    if (bot := await BesideBot.connect(settings.data_dir)) is None:
+        return None
+    if (job_id := await bot.hand_over(asdict(asked.draft), asked.pictures)) is None:
+        return None
+    try:
+        await until_ended(bot.wait(job_id, watcher.show), stop, bot.cancel)
+    except BotGone:
+        raise NotDone(
+            f"The bot has stopped. When it starts again, it will go on with job {job_id} and keep "
+            f"the images in {settings.images_dir.absolute()}"
+        ) from None
+    async with Store.open(settings.database.absolute()) as store:
+        return await stored(store, await store.job(job_id), asked, settings, watcher)
 
 
 class BesideBot:
@@ -49,7 +74,8 @@ class BesideBot:
     ) -> str | None:
         """Returns the id of the accepted job; None if the bot is of another version, or has ended.
 
-        draft: as JSON; pictures: files, by the option's name. Raises RefusedByBot.
+        draft: as JSON; pictures: files, by the option's name. Raises NotDone
+        if the bot does not take the job.
         """
         files = {name: base64.b64encode(data).decode() for name, data in pictures.items()}
         return await self._begin({"draft": draft, "pictures": files})
@@ -62,7 +88,7 @@ class BesideBot:
         while not await self._ended(report):
             await self._again(job_id)
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
         """Ask the bot to cancel the job."""
         self._writer.write(encoded({"cancel": True}))
 
@@ -74,7 +100,7 @@ class BesideBot:
             return None
         answer = await self._read()
         if answer is not None and "refused" in answer:
-            raise RefusedByBot(answer["refused"])
+            raise NotDone(answer["refused"], BAD_REQUEST)
         return None if answer is None else str(answer["accepted"])
 
     async def _ended(self, report: Callable[[Progress], None]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.api.loopback import is_loopback
 from bot.backend import build_engine
 from bot.cli.reading import read
 from bot.errors import SettingsError, StoreError
@@ -83,6 +84,7 @@ def _findings() -> Iterator[Finding]:
     yield _token(settings)
     yield asyncio.run(_database(settings))
     yield from asyncio.run(_copies(settings))
+    yield from asyncio.run(_http(settings))
     yield _device(settings)
     yield from _catalog(settings)
 
@@ -104,7 +106,7 @@ def _token(settings: Settings) -> Finding:
     if settings.token is None:
         return Finding(
             "token: not set",
-            "put DISCORD_TOKEN into .env to connect to Discord; `imagine` works without it",
+            "put DISCORD_TOKEN into .env to connect to Discord; `serve` and `imagine` do without",
             fatal=True,
         )
     if not TOKEN_SHAPE.fullmatch(settings.token.get_secret_value().strip()):  # as discord.py does
@@ -144,6 +146,24 @@ async def _copies(settings: Settings) -> list[Finding]:
     when = datetime.fromtimestamp(noticed / 1000, UTC).strftime("%Y-%m-%d %H:%M")
     mend = "stop one of the two; if you do not know where the other runs, reset the token"
     return [Finding(f"token: another bot was answering with it at {when} UTC", mend)]
+
+
+async def _http(settings: Settings) -> list[Finding]:
+    """Who is served over HTTP."""
+    try:
+        async with Store.open(settings.database.absolute()) as store:
+            keys = sum(key.revoked_at is None for key in await store.api_keys.all())
+    except (StoreError, sqlite3.Error):  # reported above
+        return []
+    host, port = settings.api_host, settings.api_port
+    text = f"HTTP: {host}, port {port}" if port else f"HTTP: only with `serve`, on {host}"
+    if keys:
+        return [Finding(f"{text}; keys: {keys}")]
+    if is_loopback(host):
+        return [Finding(f"{text}; this machine only, without keys")]
+    mend = "python main.py keys add NAME, or leave IMAGEN_API_HOST at 127.0.0.1"
+    text = f"{text}; no key, and other machines could reach it, so it is not served"
+    return [Finding(text, mend, fatal=port is not None)]
 
 
 def _device(settings: Settings) -> Finding:

@@ -1,121 +1,63 @@
 """`main.py models`, `main.py loras` and `main.py embeddings`: the catalog as a table or as JSON."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, Literal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from bot.cli.reading import read
+from bot.cli.result import NotDone, printable
 from bot.settings import Settings
-from catalog import (
-    UNKNOWN,
-    AdapterEntry,
-    AdapterFacts,
-    Catalog,
-    EmbeddingEntry,
-    EmbeddingFacts,
-    ModelEntry,
-    Problem,
-    locate_entry,
-    problems_of,
-)
-from catalog.dropin_embeddings import EMBEDDINGS
-from catalog.dropins import CHECKPOINTS, LORAS
+from catalog.listing import Listed, problems, rows
 
-Listed = Literal["models", "loras", "embeddings"]
-Entry = ModelEntry | AdapterEntry | EmbeddingEntry
-
-_FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDINGS}
+if TYPE_CHECKING:
+    from bot.cli.remote import RemoteServer
 
 
 def listing(what: Listed, settings: Settings, *, as_json: bool) -> int:
     """Print the catalog's entries, broken ones too. Raises CatalogError if it cannot be read."""
     models_dir = settings.models_dir.absolute()
     catalog = read(settings)
-    kinds_of: dict[str, Mapping[str, Entry]] = {
-        "models": catalog.models,
-        "loras": catalog.adapters,
-        "embeddings": catalog.embeddings.entries,
-    }
-    rows = [_row(entry, models_dir, catalog) for entry in kinds_of[what].values()]
-    no_facts = {"loras": _facts(None), "embeddings": _said(None)}.get(what, {})
-    problems = [problem for problem in catalog.problems if _is_of(what, problem, models_dir)]
-    rows += [
-        _broken(problem.key, problem.reason) | no_facts
-        for problem in problems
-        if problem.key and problem.key not in {row["key"] for row in rows}
-    ]
+    found = problems(what, catalog, models_dir)
+    _show(what, rows(what, catalog, models_dir), list(map(str, found)), as_json=as_json)
+    return 0
+
+
+async def remote_listing(what: Listed, server: "RemoteServer", *, as_json: bool) -> int:
+    """Print a server's entries as `listing` does; returns the exit code."""
+    try:
+        listed = await server.catalog(what)
+    except NotDone as error:
+        print(printable(error), file=sys.stderr)
+        return error.code
+    finally:
+        await server.close()
+    _show(what, listed["entries"], listed["problems"], as_json=as_json)
+    return 0
+
+
+def _show(
+    what: Listed, listed: Sequence[dict[str, Any]], problems: Sequence[str], *, as_json: bool
+) -> None:
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
-        return 0
-    kinds = ["kind"] if no_facts else []
-    table = [["key", "name", *kinds, "files", "description"]]
-    for row in rows:
+        print(json.dumps(listed, ensure_ascii=False, indent=2))
+        return
+    has_kind = what != "models"
+    table = [["key", "name", *(["kind"] if has_kind else []), "files", "description"]]
+    for row in listed:
         marks = [] if row["enabled"] else ["disabled"]
         marks += ["default"] if row.get("default") else []
         files = "; ".join(row["problems"]) or row["files"]
-        kinds = [_kind(row)] if no_facts else []
+        kinds = [_kind(row)] if has_kind else []
         files = ", ".join([files, *marks])
         table.append([row["key"], row["name"], *kinds, files, row["description"]])
+    table = [[printable(cell) for cell in line] for line in table]
     widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
     for line in table:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
         print("  ".join([*padded, line[-1]]).rstrip())
     for problem in problems:
-        print(f"problem: {problem}")
-    return 0
-
-
-def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
-    """Whether it is in the catalog file for `what`, or in a drop-in file of that kind."""
-    file = Path(problem.file)
-    return file.name == f"{what}.toml" or file.is_relative_to(models_dir / _FOLDERS[what])
-
-
-def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
-    location = locate_entry(entry, models_dir)
-    problems = list(problems_of(entry, models_dir))
-    if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
-        problems.append(str(why))
-    if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
-        problems.append(str(why))
-    if isinstance(entry, ModelEntry) and (unfit := catalog.unfit_models.get(entry.key)):
-        problems.append(str(unfit))
-    row = {
-        **entry.model_dump(mode="json"),
-        "available": location.available and not problems,
-        "files": _FILES[location.kind],
-        "problems": problems,
-    }
-    if isinstance(entry, ModelEntry):
-        return {**row, "default": entry.key == catalog.default}
-    if isinstance(entry, EmbeddingEntry):
-        return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
-    return {**row, **_facts(catalog.facts(entry.key))}
-
-
-def _facts(facts: AdapterFacts | None) -> dict[str, Any]:
-    """What a LoRA's file says; null where it says nothing or is not on this machine."""
-    known = facts or AdapterFacts()
-    return {
-        "family": None if known.algorithm == UNKNOWN else known.algorithm,
-        "base": known.base or None,
-        "rank": known.rank,
-        "conv_rank": known.conv_rank,
-        "trigger_candidates": list(known.candidates),
-        "recommended_weight": known.weight,
-        "title": known.title or None,
-    }
-
-
-def _said(facts: EmbeddingFacts | None) -> dict[str, Any]:
-    """What an embedding's file says; null where it says nothing or is not on this machine."""
-    known = facts or EmbeddingFacts()
-    return {
-        "vectors": known.vectors or None,
-        "base": known.base or None,
-        "title": known.title or None,
-    }
+        print(printable(f"problem: {problem}"))
 
 
 def _kind(row: dict[str, Any]) -> str:
@@ -125,25 +67,3 @@ def _kind(row: dict[str, Any]) -> str:
         return ", ".join(filter(None, [size, row["base"]]))
     made = " ".join(str(row[name]) for name in ("family", "rank") if row.get(name))
     return ", ".join(filter(None, [made, row.get("base")]))
-
-
-_FILES = {
-    "folder": "present",
-    "file": "present",
-    "cached": "present",
-    "download": "downloaded at first use",
-    "missing": "missing",
-    "unreadable": "unreadable",
-}
-
-
-def _broken(key: str, reason: str) -> dict[str, Any]:
-    return {
-        "key": key,
-        "name": key,
-        "description": "",
-        "enabled": False,
-        "available": False,
-        "files": "left out",
-        "problems": [reason],
-    }

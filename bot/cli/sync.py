@@ -8,7 +8,7 @@ import discord
 from bot.chat.connection import AWAY, REFUSED_LOGIN
 from bot.chat.sync import register
 from bot.errors import SettingsError
-from bot.serve import DiscordBot
+from bot.serve.discord_bot import DiscordBot
 from bot.settings import Settings
 
 
@@ -20,7 +20,7 @@ async def sync(settings: Settings, extensions: Sequence[str], guild: int | None)
     async with DiscordBot.build(settings, extensions) as bot:
         try:
             await bot.client.login(settings.token.get_secret_value())
-            commands = await register(bot.client.tree, bot.backend.store, target)
+            commands = await register(bot.client.tree, bot.core.backend.store, target)
         except discord.LoginFailure as error:
             raise SettingsError(REFUSED_LOGIN) from error
         except discord.HTTPException as error:

@@ -73,7 +73,7 @@ class Inputs:
         """
         check_file(field, size=len(data))
         async with self._decoding:
-            png = await asyncio.to_thread(_plain_png, data, field)
+            png = await asyncio.to_thread(checked_png, data, field)
         async with self._busy:
             sha256 = await asyncio.to_thread(self._keep, png)
             if hold:
@@ -166,7 +166,9 @@ def check_file(
         raise InvalidRequest(field, "picture.pixels", value=megapixels, max=PIXELS_MAX // 10**6)
 
 
-def _plain_png(data: bytes, field: str) -> bytes:
+def checked_png(data: bytes, field: str) -> bytes:
+    """An untrusted image file as a plain PNG. Raises InvalidRequest. Blocks."""
+    check_file(field, size=len(data))
     try:
         return plain_png(data, pixels_max=PIXELS_MAX, scans_max=SCANS_MAX)
     except TooLarge as error:

@@ -1,8 +1,7 @@
-"""Monitoring: metrics for Prometheus and health checks."""
+"""Monitoring: metrics for Prometheus, served with the health checks."""
 
-from bot.metrics.health import Check, Health
 from bot.metrics.lag import measure_lag
 from bot.metrics.metrics import Metrics
 from bot.metrics.server import exposed
 
-__all__ = ["Check", "Health", "Metrics", "exposed", "measure_lag"]
+__all__ = ["Metrics", "exposed", "measure_lag"]

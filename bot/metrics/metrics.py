@@ -1,9 +1,9 @@
-"""Metrics for Prometheus, without users, servers or prompts."""
+"""Metrics for Prometheus, without users, servers or prompts; callers over HTTP only if asked."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from bot.progress import Progress, Stage
-from bot.store import Job
+from bot.store import Api, Job
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class Metrics:
 
     queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
     Discord. loaded: keys of the models in memory. latency: seconds of a heartbeat's round trip to
-    Discord. gpu_memory: bytes by kind; called in another thread.
+    Discord. gpu_memory: bytes by kind; called in another thread. key_name: the name of a key for
+    HTTP by its id, if jobs are to be counted by it.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Metrics:
         loaded: Callable[[], Collection[str]],
         latency: Callable[[], float],
         gpu_memory: Callable[[], Mapping[str, int]],
+        key_name: Callable[[str], Awaitable[str | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loaded = loaded
         self._gpu_memory = gpu_memory
+        self._key_name = key_name
         # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
         self._clock = clock
@@ -92,6 +95,12 @@ class Metrics:
             "event_loop_lag_seconds", "How late the event loop was.", MOMENTS
         )
         self._jobs = self._counter("jobs", "Jobs that ended, by outcome.", "outcome")
+        self._by_key = Counter(
+            "imagen_api_jobs",
+            "Jobs over HTTP that ended, by the name of the key and outcome.",
+            ["key", "outcome"],
+            registry=self._registry if key_name else None,
+        )
         self._failures = self._counter("failures", "Jobs that failed, by reason.", "reason")
         self._steps = self._counter("steps", "Denoising steps.", "model")
         self._switches = Counter(
@@ -115,17 +124,24 @@ class Metrics:
 
     async def finished(self, job: Job) -> None:
         self._running.pop(job.id, None)
-        self._jobs.labels("done").inc()
         self._paints.labels(job.request.model).observe(job.seconds)
+        await self._ended(job, "done")
 
     async def failed(self, job: Job) -> None:
         """Also called for cancelled jobs, and for generated ones that cannot be delivered."""
         self._running.pop(job.id, None)
         if job.error is None:
-            self._jobs.labels("cancelled").inc()
+            await self._ended(job, "cancelled")
             return
-        self._jobs.labels("failed").inc()
         self._failures.labels(job.error.code).inc()
+        await self._ended(job, "failed")
+
+    async def _ended(self, job: Job, outcome: str) -> None:
+        self._jobs.labels(outcome).inc()
+        if self._key_name is not None and isinstance(job.origin, Api):
+            key_id = job.origin.key_id
+            # Without a row: the caller of a server that has no keys.
+            self._by_key.labels(await self._key_name(key_id) or key_id, outcome).inc()
 
     # Other sources
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from bot.errors import SettingsError
-from bot.metrics.health import Health
+from bot.health import Health
 from bot.metrics.metrics import Metrics
 
 

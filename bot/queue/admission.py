@@ -6,8 +6,15 @@ from functools import partial
 
 from bot.errors import Refused
 from bot.queue.demand import Claim, Demand
-from bot.queue.limits import Limits, check, check_cooldown, check_history, check_person
-from bot.store import Job, NewJob, Store, Usage
+from bot.queue.limits import (
+    Limits,
+    check,
+    check_cooldown,
+    check_history,
+    check_person,
+    limits_for,
+)
+from bot.store import Api, Job, NewJob, Store, Usage
 
 
 class Admission:
@@ -41,11 +48,13 @@ class Admission:
         Checks what is known without waiting for anything: whether they are blocked or lack a role,
         and the cooldown. For asking before any work is done.
         """
-        if self._limits is None:
-            return
-        check_person(self._limits, person, roles)
+        if self._limits is not None:
+            self._screen(self._limits, person, roles)
+
+    def _screen(self, limits: Limits, person: str, roles: frozenset[int]) -> None:
+        check_person(limits, person, roles)
         now = self._clock()
-        check_cooldown(self._limits, self._demand.asked_at(person, now), now)
+        check_cooldown(limits, self._demand.asked_at(person, now), now)
 
     @asynccontextmanager
     async def reserving(self, new: NewJob) -> AsyncIterator[None]:
@@ -56,10 +65,10 @@ class Admission:
         if self._demand.reserves(new.id):
             yield
             return
-        limits = self._limits if new.origin.limited else None
+        limits = limits_for(new.origin, self._limits)
         person, community, count = new.origin.person, new.origin.community, new.request.count
         if limits is not None:
-            self.screen(person, new.roles)
+            self._screen(limits, person, new.roles)
             usage = Usage()
             if limits.look_back:
                 now = self._clock()
@@ -78,14 +87,17 @@ class Admission:
         """A check of what is stored by then, for the transaction that stores `new`: other requests
         of the same person may have been stored since a place was reserved. None if it is not
         needed. It raises Refused."""
-        if self._limits is None or not self._limits.look_back or not new.origin.limited:
+        limits = limits_for(new.origin, self._limits)
+        if limits is None or not limits.look_back:
             return None
         now = self._clock()
-        return partial(check_history, self._limits, count=new.request.count, now=now)
+        return partial(check_history, limits, count=new.request.count, now=now)
 
-    def priority(self, roles: frozenset[int]) -> int:
-        """Of the jobs of people with these roles."""
-        return 0 if self._limits is None else self._limits.priority(roles)
+    def priority(self, new: NewJob) -> int:
+        """By the person's roles, or by the caller's key."""
+        if isinstance(new.origin, Api):
+            return new.origin.priority
+        return 0 if self._limits is None else self._limits.priority(new.roles)
 
     def accepted(self, job: Job) -> None:
         """`job` was just requested and stored."""

@@ -4,10 +4,11 @@ Checked in this order, each with its own message: blocked, role, cooldown, quota
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from bot.errors import Refused
+from bot.store import Api, Origin
 from bot.store.usage import DAY, Usage
 
 
@@ -15,7 +16,8 @@ from bot.store.usage import DAY, Usage
 class Limits:
     """The owner's settings. None, 0 as `cooldown`, and empty collections mean no limit.
 
-    size, per_user, per_guild: the most pending and running jobs at once, and places reserved.
+    size, per_user, per_guild, per_key: the most pending and running jobs at once, and places
+        reserved; per_key instead of per_user for callers over HTTP.
     cooldown: seconds between two requests of one person.
     quota: images per person in any 24 hours, not counting jobs that failed or were cancelled; the
         cooldown counts those too.
@@ -26,6 +28,7 @@ class Limits:
     size: int | None = None
     per_user: int | None = None
     per_guild: int | None = None
+    per_key: int | None = None
     cooldown: float = 0
     quota: int | None = None
     blocked: frozenset[str] = frozenset()
@@ -40,6 +43,16 @@ class Limits:
     def priority(self, roles: frozenset[int]) -> int:
         """The highest priority of these roles; 0 is the default."""
         return max((self.priorities.get(role, 0) for role in roles), default=0)
+
+
+def limits_for(origin: Origin, limits: Limits | None) -> Limits | None:
+    """Those of the owner's `limits` that apply to a request from there."""
+    if limits is None or not origin.limited:
+        return None
+    if isinstance(origin, Api):
+        # Roles and the cooldown are for people who type; a key has a rate and a quota of its own.
+        return replace(limits, roles=(), cooldown=0, quota=origin.daily, per_user=limits.per_key)
+    return limits
 
 
 def check(

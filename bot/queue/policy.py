@@ -169,6 +169,11 @@ class Line:
             self._served[person] = max(when, self._served.get(person, when))
         self._latest = max(self._latest, when)
 
+    def serve_all(self, served: Mapping[str, float]) -> None:
+        """Record when each person was served, likewise."""
+        for person, when in served.items():
+            self.serve(person, when)
+
     def knows(self, person: str) -> bool:
         """Whether it is recorded when `person` was served."""
         return person in self._served

@@ -130,9 +130,9 @@ class JobQueue:
             served, person = {}, new.origin.person
             if not self._line.knows(person):
                 served = await self._store.last_served([person])
-            new = replace(new, priority=self._admission.priority(new.roles))
+            new = replace(new, priority=self._admission.priority(new))
             job = await self._store.accept(new, self._admission.recheck(new))
-            self._remember_served(served)
+            self._line.serve_all(served)
             self._admission.accepted(job)
             self._arrivals += 1
             self._held[job.id] = waiting = self._waiting(job, self._arrivals)
@@ -213,7 +213,7 @@ class JobQueue:
 
     async def line_up(self, jobs: Sequence[Job]) -> None:
         """Add and release pending jobs that an earlier process accepted, in this order."""
-        self._remember_served(await self._store.last_served({job.person for job in jobs}))
+        self._line.serve_all(await self._store.last_served({job.person for job in jobs}))
         before = self._arrivals
         self._arrivals += len(jobs)
         async with self._starting:  # none starts before all are there
@@ -363,6 +363,10 @@ class JobQueue:
         """`places`, with the jobs; in a long queue, those of a moment ago."""
         return (await self._lookout.recent()).tickets()
 
+    async def standing(self, job_id: str) -> Ticket | None:
+        """One job's place, as `standings`; None if it is not in the queue."""
+        return (await self._lookout.recent()).ticket(job_id)
+
     async def _ticket(self, job: Job, waiting: Waiting) -> Ticket:
         """The ticket of a job that has just been accepted; in a long queue, nearly."""
         outlook = await self._lookout.recent()
@@ -389,10 +393,6 @@ class JobQueue:
             passed=job.passed,
             due_at=None if job.due_at is None else min(job.due_at / 1000, self._clock()),
         )
-
-    def _remember_served(self, served: dict[str, float]) -> None:
-        for person, when in served.items():
-            self._line.serve(person, when)
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -23,15 +23,19 @@ Chosen = tuple[AdapterEntry, AdapterUse]
 PROMPT_MAX: Final = 2_000
 COUNT_MAX: Final = 4
 ADAPTERS_MAX: Final = 4
+CLIP_SKIP: Final = (2, 2, 12)
+"""Minimum, default, maximum: the layers of SDXL's smaller text encoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A request as typed; None for what was not given.
 
-    lora: `anime-style:0.6, detail:0.8:0.5`, or tags. size: `832x1216` or `16:9`.
-    hires: scale of a second pass. image: to start from, with `strength`; reference: to be guided
-    by, with `reference_weight`.
+    lora: `anime-style:0.6, detail:0.8:0.5`, or tags; adapters: further ones, parsed already.
+    size: `832x1216` or `16:9`.
+    hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
+    and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
+    image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
     """
 
     prompt: str = field(repr=False)
@@ -46,15 +50,22 @@ class Draft:
     scheduler: str | None = None
     preset: str | None = None
     hires: float | None = None
+    hires_strength: float | None = None
+    hires_steps: int | None = None
+    clip_skip: int | None = None
     image: Picture | None = None
     strength: float | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
+    adapters: tuple[AdapterAsk, ...] = ()
 
     @property
     def names(self) -> tuple[str | None, ...]:
         """The texts in which models, LoRAs and embeddings are named."""
-        return (self.prompt, self.negative, self.lora, self.model)
+        return (
+            *(self.prompt, self.negative, self.lora, self.model),
+            *(ask.name for ask in self.adapters),
+        )
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
@@ -98,7 +109,7 @@ def compose(
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     _check_options(draft, model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
-    asks = (*tagged, *parse_adapters(draft.lora or ""))
+    asks = (*tagged, *parse_adapters(draft.lora or ""), *draft.adapters)
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
@@ -123,10 +134,12 @@ def compose(
         height=height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),
         scheduler=_scheduler(draft.scheduler, preset, model),
-        clip_skip=model.clip_skip if model.family.takes_clip_skip else None,
+        clip_skip=_clip_skip(draft.clip_skip, model),
         preset=preset.name,
         spacing=preset.spacing,
-        hires=pictures.hires(draft.hires, steps),
+        hires=pictures.hires(
+            draft.hires, steps, draft.hires_strength, draft.hires_steps, preset.steps.max
+        ),
         init_image=pictures.init_image(draft.image, draft.strength),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
@@ -153,6 +166,7 @@ def _check_options(draft: Draft, model: ModelEntry) -> None:
         ("negative", draft.negative, family.takes_negative),
         ("image", draft.image, family.takes_image),
         ("reference", draft.reference, family.takes_reference),
+        ("clip_skip", draft.clip_skip, family.takes_clip_skip),
     ):
         if given and not taken:
             raise InvalidRequest(name, "family.without", model=model.key, family=family.name)
@@ -165,6 +179,13 @@ def _steps(asked: int | None, preset: Preset) -> int:
             "steps", "preset.steps", value=asked, preset=preset.name, steps=bounds.default
         )
     return within("steps", asked, bounds.default, bounds.min, bounds.max)
+
+
+def _clip_skip(asked: int | None, model: ModelEntry) -> int | None:
+    if asked is None:
+        return model.clip_skip if model.family.takes_clip_skip else None
+    low, default, high = CLIP_SKIP
+    return within("clip_skip", asked, default, low, high)
 
 
 def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:

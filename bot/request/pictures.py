@@ -1,6 +1,6 @@
 """Images in a request: one to start from, one to be guided by, and a second, larger pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest
@@ -18,6 +18,8 @@ REFERENCE_WEIGHT: Final = (0.0, 0.6, 1.5)
 HIRES_SCALES: Final = (1.25, 1.5, 2.0)
 HIRES_STRENGTH: Final = 0.4
 """Enough to add detail at the larger size, too little to change what is in the image."""
+SCHEDULE_MAX: Final = 900
+"""Steps of a whole schedule; models know 1,000 noise levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,35 @@ def within(name: str, value: Number | None, default: Number, low: Number, high: 
     return value
 
 
-def hires(scale: float | None, steps: int) -> Hires | None:
-    """The second pass, with as many steps as the first."""
+def hires(
+    scale: float | None, steps: int, strength: float | None, taken: int | None, most: int
+) -> Hires | None:
+    """The second pass: unless `taken` says how many, the last steps of a schedule like the first's.
+
+    most: how many it may take.
+    """
     if scale is None:
+        for name, value in (("hires_strength", strength), ("hires_steps", taken)):
+            if value is not None:
+                raise InvalidRequest(name, "hires.without", value=value)
         return None
     if scale not in HIRES_SCALES:
         scales = tuple(f"{scale:g}" for scale in HIRES_SCALES)
         raise InvalidRequest("hires", "hires.scale", value=scale, scales=scales)
-    return Hires(scale, HIRES_STRENGTH, steps)
+    low, _, high = STRENGTH
+    strength = within("hires_strength", strength, HIRES_STRENGTH, low, high)
+    if taken is None:
+        return Hires(scale, strength, steps)
+    most = min(most, int(SCHEDULE_MAX * strength))
+    return _taking(within("hires_steps", taken, taken, 1, most), scale, strength)
+
+
+def _taking(taken: int, scale: float, strength: float) -> Hires:
+    """A second pass of so many steps."""
+    second = Hires(scale, strength, max(1, int(taken / strength)))
+    while second.taken < taken:
+        second = replace(second, steps=second.steps + 1)
+    return second
 
 
 def init_image(picture: Picture | None, strength: float | None) -> InitImage | None:

@@ -1,5 +1,6 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
+from bot.store.api_keys import ApiKey
 from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
@@ -17,6 +18,7 @@ from bot.store.jobs import (
 from bot.store.kept_images import KeptImage
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    Api,
     CommandLine,
     Discord,
     InteractionToken,
@@ -31,6 +33,8 @@ __all__ = [
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "OWN_CRASHES_MAX",
+    "Api",
+    "ApiKey",
     "CommandLine",
     "Discord",
     "Failure",

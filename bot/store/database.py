@@ -10,7 +10,7 @@ checks that its file is still the one in place, see bot.store.place.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Self, TypeGuard, TypeVar
@@ -55,6 +55,7 @@ DISK_ERRORS = (
 )
 
 Row = sqlite3.Row
+Parameters = Sequence[Any] | Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -205,11 +206,11 @@ class Database:
             raise store_error(self.path, error) from error
         self._looked_over = True
 
-    async def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+    async def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         rows = await self.rows(sql, parameters)
         return rows[0] if rows else None
 
-    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    async def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         # Fetch everything in one call: a half-read cursor would hold this connection on an old
         # snapshot, and other coroutines would miss rows that were just committed.
         try:

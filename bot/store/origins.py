@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
-from bot.errors import Refused
+from bot.errors import AskedBefore, Refused
 from bot.store.database import Row
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,42 @@ class CommandLine(Origin):
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api(Origin):
+    """A call over HTTP.
+
+    key_id: of the caller's key. repeat_key: a name that the caller chose for this request, so that
+    repeating it makes no second job. asked: the SHA-256 of what was asked with it.
+    daily: the images that the key may have in any 24 hours; None for no limit. priority: of the
+    job.
+    """
+
+    name: ClassVar[str] = "api"
+    table: ClassVar[str | None] = "api_jobs"
+
+    key_id: str
+    repeat_key: str | None = None
+    asked: str | None = None
+    daily: int | None = field(default=None, compare=False, metadata={"kept": False})
+    priority: int = field(default=0, compare=False, metadata={"kept": False})
+
+    def check_new(self, write: sqlite3.Connection) -> None:
+        if self.repeat_key is None:
+            return
+        sql = "SELECT job_id, asked FROM api_jobs WHERE key_id = ? AND repeat_key = ?"
+        row = write.execute(sql, (self.key_id, self.repeat_key)).fetchone()
+        if row is not None:
+            raise AskedBefore(row["job_id"], same=row["asked"] == self.asked)
+
+    @property
+    def person(self) -> str:
+        return f"{self.name}:{self.key_id}"
+
+    @property
+    def community(self) -> str | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown(Origin):
     """Stands for an origin that cannot be read: of a newer version, or lost to damage."""
@@ -184,7 +220,9 @@ def discord_person(user_id: int) -> str:
     return f"{Discord.name}:{user_id}"
 
 
-ORIGINS: Mapping[str, type[Origin]] = {origin.name: origin for origin in (Discord, CommandLine)}
+ORIGINS: Mapping[str, type[Origin]] = {
+    origin.name: origin for origin in (Discord, CommandLine, Api)
+}
 
 
 def _select() -> str:

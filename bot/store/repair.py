@@ -18,7 +18,10 @@ from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.faults import store_error
 from bot.store.origins import DEFAULT_UPLOAD_LIMIT
 
-TABLES = ("jobs", "discord_jobs", "images", "tokens", "settings")
+TABLES = (
+    *("jobs", "discord_jobs", "api_jobs", "api_keys", "api_uploads"),
+    *("images", "tokens", "settings"),
+)
 BEFORE_ORIGINS = 3
 """The last schema in which a job had the columns of Discord."""
 STEP_MAX = 4096

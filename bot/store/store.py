@@ -16,24 +16,19 @@ import aiosqlite
 from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
+from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up
 from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.input_uses import InputUses
-from bot.store.jobs import (
-    Failure,
-    ImageRecord,
-    Job,
-    JobState,
-    NewJob,
-    Painted,
-    now_ms,
-)
+from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
+from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
-from bot.store.origins import SELECT_JOBS
+from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.settings import set_setting
+from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
@@ -48,6 +43,8 @@ class Store:
 
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
+    api_keys: of callers over HTTP. uploads: their input images.
+    known_weights: the hashes that recipes name.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -57,6 +54,9 @@ class Store:
         self.messages = Messages(database)
         self.input_uses = InputUses(database)
         self.kept_images = KeptImages(database)
+        self.api_keys = ApiKeys(database)
+        self.known_weights = KnownWeights(database)
+        self.uploads = Uploads(database)
 
     @classmethod
     @asynccontextmanager
@@ -95,6 +95,10 @@ class Store:
         """
         request = _json(new.request.to_dict())
         return await self._database.write(partial(_accept, new, request, now_ms(), check))
+
+    async def check_new(self, origin: Origin) -> None:
+        """Raise what `accept` would if the same was accepted before."""
+        await self._database.write(origin.check_new)
 
     # Transitions: each returns the updated job, or None if it was not in the expected state.
 

@@ -101,6 +101,10 @@ class Texts:
 
         return say
 
+    def speaks(self, locale: str) -> bool:
+        """Whether there is a file for `locale`, or for its language."""
+        return self._language(locale) is not None
+
     def translation(self, code: str, locale: str) -> str | None:
         """The sentence in exactly that language, or None; for Discord's localisation fields."""
         language = self._language(locale)

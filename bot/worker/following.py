@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from bot.progress import Progress
 from bot.store import Job
@@ -44,6 +45,7 @@ class Following:
     def __init__(self, teller: JobObserver) -> None:
         self._teller = teller
         self._feeds: defaultdict[str, list[Feed]] = defaultdict(list)
+        self._latest: dict[str, Progress] = {}
 
     @contextmanager
     def follow(self, job_id: str) -> Iterator[Feed]:
@@ -57,6 +59,10 @@ class Following:
             if not self._feeds[job_id]:
                 del self._feeds[job_id]
 
+    def latest(self, job_id: str) -> Progress | None:
+        """The last report about a job that runs; None if it does not."""
+        return self._latest.get(job_id)
+
     def moved(self, places: dict[str, Progress]) -> None:
         self._teller.moved(places)
         for job_id in self._feeds.keys() & places.keys():
@@ -64,6 +70,11 @@ class Following:
 
     def progressed(self, job: Job, progress: Progress) -> None:
         self._teller.progressed(job, progress)
+        if progress.preview is None and (before := self._latest.get(job.id)) is not None:
+            # The last preview stays until there is a newer one of the same image.
+            preview = before.preview if before.image == progress.image else None
+            progress = replace(progress, preview=preview)
+        self._latest[job.id] = progress
         self._report(job.id, progress)
 
     async def finished(self, job: Job) -> None:
@@ -83,5 +94,6 @@ class Following:
             feed.report(progress)
 
     def _end(self, job_id: str) -> None:
+        self._latest.pop(job_id, None)
         for feed in self._feeds.get(job_id, ()):
             feed.end()

@@ -68,8 +68,12 @@ class ByOrigin:
     """
 
     def __init__(self, tellers: Mapping[str, JobObserver], otherwise: JobObserver) -> None:
-        self._tellers = tellers
+        self._tellers = dict(tellers)
         self._otherwise = otherwise
+
+    def pass_on(self, origin: str, teller: JobObserver) -> None:
+        """From now on, pass that origin's jobs to `teller`."""
+        self._tellers[origin] = teller
 
     def moved(self, places: dict[str, Progress]) -> None:
         for teller in self._tellers.values():

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from catalog import CatalogError, LiveCatalog
+from catalog import CatalogError, LiveCatalog, read_catalog
 from catalog import live as live_module
 from catalog.live import REPORTED
 from tests.catalog.home import ONE_MODEL, Home
@@ -249,3 +252,28 @@ async def test_watching_takes_edits_over_and_survives_surprises(
         await task
     assert list(live.current.models) == ["base", "two"]
     assert "a surprise" in caplog.text
+
+
+def test_several_threads_may_look_for_changes(
+    home: Home, live: LiveCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write(TWO_MODELS.encode())
+    begun, go_on = threading.Event(), threading.Event()
+    reads = []
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        reads.append(1)
+        begun.set()
+        assert go_on.wait(30)
+        return read_catalog(*arguments, **options)
+
+    monkeypatch.setattr(live_module, "read_catalog", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(live.refresh)
+        assert begun.wait(30)
+        second = pool.submit(live.refresh)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        go_on.set()
+        assert (first.result(), second.result()) == (True, False)
+    assert (len(reads), len(live.current.models)) == (1, 2)

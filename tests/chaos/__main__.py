@@ -12,10 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from playground import Playground
+from tests.chaos.api_storm import ApiPlan, ApiTally, api_storm
 from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot, Plan, Tally
 
 COLD_START = 1.5
 """The most seconds from its start to a kill before it is online."""
+CALLERS = 20
+API = "api"
+"""The plan of callers over HTTP. It has 500 jobs and 8 kills unless others are asked for."""
 REAL_ENGINE = 20.0
 """The most seconds at work; importing torch takes about eight, an image a few tenths."""
 
@@ -46,22 +50,35 @@ async def play(name: str, plan: Plan, models_dir: Path) -> Tally:
                 await bot.__aexit__()
 
 
+async def call(jobs: int, kills: int, seed: int, models_dir: Path) -> ApiTally:
+    """Callers over HTTP, who ask for so many jobs together."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = ChaosHome(Path(folder) / "home", models_dir)
+        return await api_storm(ApiPlan(seed, CALLERS, -(-jobs // CALLERS), kills), home)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=sorted(plans(1, 1, 1)), help="one plan")
+    parser.add_argument("--only", choices=sorted((*plans(1, 1, 1), API)), help="one plan")
     options = parser.parse_args()
     perfect = True
     with tempfile.TemporaryDirectory() as models:
-        for name, plan in plans(options.jobs, options.kills, options.seed).items():
+        chats = plans(options.jobs or 200, options.kills or 40, options.seed)
+        for name, plan in chats.items():
             if options.only in (None, name):
                 tally = asyncio.run(play(name, plan, Path(models)))
                 print(f"{name}: {tally}", flush=True)  # noqa: T201
                 for wrong in (*tally.lost, *tally.doubled, *tally.violations):
                     print(f"    {wrong}")  # noqa: T201
                 perfect &= tally.perfect
+        if options.only in (None, API):
+            calls = call(options.jobs or 500, options.kills or 8, options.seed, Path(models))
+            outcome = asyncio.run(calls)
+            print(f"{API}: {outcome}", *outcome.wrong, sep="\n    ", flush=True)  # noqa: T201
+            perfect &= outcome.perfect
     return 0 if perfect else 1
 
 

@@ -96,11 +96,11 @@ def shorten_pauses() -> None:
     """Shortens the pauses, which can be minutes, to fractions of a second."""
     import discord
 
-    from bot import serve
     from bot.backoff import Backoff
     from bot.chat import client, connection
     from bot.chat.delivery import outbox, sender
     from bot.process import restart
+    from bot.serve import discord_bot
     from bot.store import database, retrying
     from bot.worker import attempt, consumer
 
@@ -108,7 +108,7 @@ def shorten_pauses() -> None:
 
     discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
     connection.RETRY_AFTER = Backoff(0.05, 0.1, 0.2)
-    serve.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
+    discord_bot.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     retrying.PAUSES = Backoff(0.1, 0.3)
     outbox.RETRY_AFTER = Backoff(0.05, 0.1, 0.3)
     restart.PAUSES = Backoff(0)

@@ -29,18 +29,18 @@ async def _observe(file: Path) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from bot import serve
+    from bot.serve.core import Core
     from tests.chaos.light_bot import shorten_pauses
 
     shorten_pauses()
-    run = serve._serve
+    run = Core.run
 
-    async def observed(bot: Any, settings: Any) -> None:
+    async def observed(core: Core, *arguments: Any) -> None:
         observing = asyncio.create_task(_observe(Path(os.environ["SOAK_FILE"])))
         try:
-            await run(bot, settings)
+            await run(core, *arguments)
         finally:
             observing.cancel()
 
-    serve._serve = observed
+    Core.run = observed  # type: ignore[assignment]
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

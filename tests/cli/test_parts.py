@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from bot.api.describing import record as described
 from bot.cli import check as check_module
 from bot.cli.arguments import parser
 from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
-from bot.cli.imagine import _as_json, _placed, _print, _Watcher
 from bot.cli.listing import listing
+from bot.cli.result import Result, placed, printable, show
 from bot.cli.run import FIRST_STEPS, run
+from bot.cli.watching import Watcher
 from bot.engine import DeviceReport
 from bot.process.restart import MISCONFIGURED
 from bot.progress import Notice, Progress, Stage
@@ -75,13 +77,33 @@ class TestGrammar:
             "imagine fox --steps many",
             "imagine fox --colour red",
             "sync --guild x",
+            "imagine fox --server example.org",
+            "imagine fox --server ftp://example.org",
+            "imagine fox --server http://",
+            "imagine fox --server http://example.org:port",
+            "imagine fox --server http://example.org/?key=secret",
+            "models --server http://secret@example.org",
+            "models --server http://example.org --key s\u00e9cret",
         ],
     )
     def test_usage_errors_end_with_2(self, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as ended:
             parser().parse_args(typed.split())
         assert ended.value.code == 2
-        assert "usage:" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "usage:" in said
+        assert "cret@" not in said
+        assert "s\u00e9cret" not in said
+
+    def test_a_key_without_a_server_is_a_mistake(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        options = parser().parse_args(["imagine", "fox", "--key", "secret"])
+        with pytest.raises(SystemExit) as ended:
+            options.run(options)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == "--key: there is no --server to present it to\n"
 
     def test_listings_and_sync(self) -> None:
         for call in ("models", "loras"):
@@ -90,12 +112,18 @@ class TestGrammar:
 
 
 class TestOutput:
-    async def test_json_is_the_contract(self, tmp_path: Path) -> None:
+    async def test_json_is_the_contract(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         notice = Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})
         job = await finished(tmp_path, warnings=(notice,))
         images = (record(0), record(1))
         paths = [Path("/a/1.png"), Path("/a/2.png")]
-        said = json.loads(json.dumps(_as_json(SAY, job, images, paths), allow_nan=False))
+        assert show(Result(described(job, images, SAY), paths), SAY, as_json=True) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert list(said) == [
+            *("job_id", "status", "seconds", "images", "recipe", "warnings", "error")
+        ]
         assert said["job_id"] == job.id
         assert said["status"] == "done"
         assert said["images"] == [
@@ -113,14 +141,17 @@ class TestOutput:
         assert "5 of its 9 modules" in said["warnings"][0]["text"]
         assert said["error"] is None
 
-    async def test_json_of_a_failure(self, tmp_path: Path) -> None:
+    async def test_json_of_a_failure(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         job = await finished(
             tmp_path,
             state=JobState.FAILED,
             recipe=None,
             error=Failure("job.timeout", {"seconds": 600}),
         )
-        said = _as_json(SAY, job, (), [])
+        assert show(Result(described(job, (), SAY), []), SAY, as_json=True) == 1
+        said = json.loads(capsys.readouterr().out)
         assert (said["status"], said["images"], said["recipe"]) == ("failed", [], None)
         assert said["error"]["code"] == "job.timeout"
         assert "600 seconds" in said["error"]["text"]
@@ -129,7 +160,8 @@ class TestOutput:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         job = await finished(tmp_path, started_at=0, finished_at=3000)
-        _print(SAY, job, (record(0), record(1)), [Path("/a/1.png"), Path("/a/2.png")])
+        images = described(job, (record(0), record(1)), SAY)
+        show(Result(images, [Path("/a/1.png"), Path("/a/2.png")]), SAY, as_json=False)
         printed = capsys.readouterr()
         assert printed.out.splitlines() == [
             "/a/1.png  model demo  seed 42  1.5 s",
@@ -152,10 +184,14 @@ class TestOutput:
         error: Failure | None,
         said: str,
     ) -> None:
-        _print(SAY, await finished(tmp_path, state=state, error=error), (), [])
+        job = await finished(tmp_path, state=state, error=error)
+        assert show(Result(described(job, (), SAY), []), SAY, as_json=False) == 1
         printed = capsys.readouterr()
         assert printed.out == ""
         assert said in printed.err
+
+    def test_a_text_from_elsewhere_cannot_steer_the_terminal(self) -> None:
+        assert printable("\x1b[2Jfine\x9b2J\n") == "\ufffd[2Jfine\ufffd2J\n"
 
 
 class TestFiles:
@@ -167,16 +203,17 @@ class TestFiles:
 
     def test_without_a_folder_they_stay_where_they_are(self, tmp_path: Path) -> None:
         folder = self.images(tmp_path)
-        assert _placed((record(),), folder, None, "id") == [folder / "x" / "demo-42.png"]
+        source = folder / "x" / "demo-42.png"
+        assert placed([source], None, "id") == [source]
 
     def test_with_one_they_are_copied_and_replace_no_other_picture(self, tmp_path: Path) -> None:
         folder, out = self.images(tmp_path), tmp_path / "out"
         out.mkdir()
         for _ in range(2):
-            [path] = _placed((record(),), folder, out, "id")
+            [path] = placed([folder / "x" / "demo-42.png"], out, "id")
             assert path == out / "demo-42.png"
         (folder / "x" / "demo-42.png").write_bytes(b"newer")
-        [path] = _placed((record(),), folder, out, "id")
+        [path] = placed([folder / "x" / "demo-42.png"], out, "id")
         assert path == out / "demo-42-id.png"
         assert (out / "demo-42.png").read_bytes() == b"new"
         assert path.read_bytes() == b"newer"
@@ -188,7 +225,7 @@ class TestWatching:
     ) -> None:
         job = await finished(tmp_path)
         for news in ("finished", "failed"):
-            watcher = _Watcher(SAY, bar=False)
+            watcher = Watcher(SAY, bar=False)
             watcher.progressed(job, Progress(Stage.PAINTING, step=1, steps=2))
             assert not watcher.ended.is_set()
             await getattr(watcher, news)(job)
@@ -199,7 +236,7 @@ class TestWatching:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         job = await finished(tmp_path)
-        watcher = _Watcher(SAY, bar=True)
+        watcher = Watcher(SAY, bar=True)
         watcher.progressed(job, Progress(Stage.PAINTING, step=1, steps=2))
         assert "Step 1/2" in capsys.readouterr().err
 
@@ -460,6 +497,40 @@ class TestCheck:
         finding = await check_module._database(Settings.load())
         assert finding.fatal
         assert "IMAGEN_DATA_DIR" in finding.mend
+
+    @pytest.mark.parametrize(
+        ("host", "port", "key", "said", "wrong", "fatal"),
+        [
+            ("127.0.0.1", "", False, "only with `serve`", False, False),
+            ("127.0.0.1", "8009", False, "this machine only", False, False),
+            ("0.0.0.0", "8009", True, "port 8009; keys: 1", False, False),
+            ("0.0.0.0", "", False, "no key", True, False),
+            ("0.0.0.0", "8009", False, "no key", True, True),
+        ],
+    )
+    async def test_who_is_served_over_http(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        host: str,
+        port: str,
+        key: bool,
+        said: str,
+        wrong: bool,
+        fatal: bool,
+    ) -> None:
+        monkeypatch.setenv("IMAGEN_API_HOST", host)
+        if port:
+            monkeypatch.setenv("IMAGEN_API_PORT", port)
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        async with Store.open(settings.database.absolute()) as store:
+            await store.api_keys.add("bob")
+            await store.api_keys.revoke("bob")
+            if key:
+                await store.api_keys.add("ada")
+        [finding] = await check_module._http(settings)
+        assert said in finding.text
+        assert (bool(finding.mend), finding.fatal) == (wrong, fatal)
 
     async def test_another_copy_is_reported_for_a_day(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from argparse import ArgumentParser
 
 import pytest
 
@@ -10,9 +11,10 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
-    *("run", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+    *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+    "keys",
 }
-OTHERS = ("docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
+OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
 """Programs that are not ours, with their own flags."""
 
 
@@ -45,6 +47,15 @@ def test_every_call_of_the_command_line_can_be_parsed() -> None:
     assert parsed >= SHOWN_TO_PEOPLE
 
 
+def flags_of(call: ArgumentParser) -> set[str]:
+    """Its own, and those of what stands under it."""
+    flags = set(call._option_string_actions)
+    for action in call._subparsers._group_actions if call._subparsers else ():
+        assert isinstance(action.choices, dict)
+        flags = flags.union(*map(flags_of, action.choices.values()))
+    return flags
+
+
 def test_every_flag_exists() -> None:
     # Read, not imported: most benchmarks import torch.
     sources = [
@@ -58,12 +69,12 @@ def test_every_flag_exists() -> None:
     [calls] = subparsers._group_actions
     assert isinstance(calls.choices, dict)
     assert set(calls.choices) == SHOWN_TO_PEOPLE
-    known.update(*(call._option_string_actions for call in calls.choices.values()))
+    documented = flags_of(parser())
+    known |= documented
     ours = [line for line in COMMANDS if not line.startswith(OTHERS)]
     named = {flag for line in ours for flag in re.findall(r"(?<!\S)--[a-z][a-z-]*", line)}
     assert named <= known
     # And all of them are documented.
-    documented = {flag for call in calls.choices.values() for flag in call._option_string_actions}
     assert documented - {"-h", "--help"} <= named
 
 

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from bot import serve
+    from bot.serve import discord_bot
 
-    serve.EDIT_INTERVAL = 0.05  # type: ignore[attr-defined]
+    discord_bot.EDIT_INTERVAL = 0.05  # type: ignore[attr-defined]
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

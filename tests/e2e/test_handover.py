@@ -117,6 +117,7 @@ async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
         assert mode == 0o600
         ours = await painted(playground.user("ada"), prompt=CANARY, seed=10)
         assert ours.attachments
+        await until(lambda: home.states() == ["delivered"])
         [(job_id,)] = home.rows("SELECT id FROM jobs")
         for message in (
             b"",

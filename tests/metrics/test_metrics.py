@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.metrics import Metrics
 from bot.progress import Progress, Stage
-from bot.store import Failure, Job, JobState
+from bot.store import Api, Failure, Job, JobState
 from tests.store.factories import REQUEST, any_job
 
 JOB = any_job(
@@ -28,19 +28,24 @@ class Clock:
 
 
 class Watched:
-    """A bot with its public interface only."""
+    """A bot with its public interface only. keys: names by id, where jobs are counted by them."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: dict[str, str] | None = None) -> None:
         self.clock = Clock()
         self.length = 0
         self.models: set[str] = set()
         self.memory: Callable[[], dict[str, int]] = dict
+
+        async def named(key_id: str) -> str | None:
+            return (keys or {}).get(key_id)
+
         self.metrics = Metrics(
             queue_length=lambda: self.length,
             outbox_length=lambda: 3,
             loaded=lambda: self.models,
             latency=lambda: 0.05,
             gpu_memory=lambda: self.memory(),
+            key_name=None if keys is None else named,
             clock=self.clock,
         )
 
@@ -154,6 +159,26 @@ async def test_how_jobs_end(watched: Watched) -> None:
 
 
 OUTCOMES = ("done", "failed", "cancelled")
+
+
+async def test_callers_over_http_are_counted_by_name_only_if_asked() -> None:
+    jobs = [any_job(origin=Api(key_id=key_id)) for key_id in ("id1", "id1", "local")]
+    for keys in (None, {"id1": "ada"}):
+        watched = Watched(keys)
+        for job in (*jobs, any_job()):
+            await watched.metrics.finished(replace(job, finished_at=9_000, started_at=1_000))
+        await watched.metrics.failed(replace(jobs[0], state=JobState.CANCELLED))
+        counted = {
+            name: count
+            for name, count in (await watched.figures()).items()
+            if name.startswith("imagen_api_jobs_total")
+        }
+        expected = {
+            'imagen_api_jobs_total{key="ada",outcome="done"}': 2,
+            'imagen_api_jobs_total{key="local",outcome="done"}': 1,
+            'imagen_api_jobs_total{key="ada",outcome="cancelled"}': 1,
+        }
+        assert counted == (expected if keys else {})
 
 
 async def test_the_memory_of_a_gpu_where_there_is_one(watched: Watched) -> None:

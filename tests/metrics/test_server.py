@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from bot.errors import SettingsError
-from bot.metrics import Check, Health, Metrics, exposed, measure_lag
+from bot.health import Check, Health
+from bot.metrics import Metrics, exposed, measure_lag
 from bot.progress import Progress, Stage
 from bot.store import Job
 from bot.worker.observers import Observers
@@ -68,7 +69,7 @@ async def test_a_healthy_bot() -> None:
 
 
 async def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.metrics.health.PATIENCE", 0.01)
+    monkeypatch.setattr("bot.health.PATIENCE", 0.01)
     checks: dict[str, Check] = {"a": well, "b": away, "c": raises, "d": silent}
     async with (
         served(**checks) as (session, url),

@@ -176,3 +176,27 @@ class TestHires:
         assert composed(hires=1.5, size="1280x1024").hires
         assert composed(model="wide", size="2048x512", hires=1.5).final_size == (3072, 768)
         assert refused(model="wide", size="2056x512", hires=1.5)[0] == "hires.size"
+
+
+class TestASecondPassAsAskedFor:
+    @given(st.floats(0.05, 1.0), st.integers(1, 100))
+    def test_takes_exactly_so_many_steps(self, strength: float, taken: int) -> None:
+        most = min(100, int(900 * strength))
+        if taken > most:
+            with pytest.raises(InvalidRequest) as caught:
+                composed(hires=1.5, hires_strength=strength, hires_steps=taken)
+            assert (caught.value.field, caught.value.params["max"]) == ("hires_steps", most)
+            return
+        hires = composed(hires=1.5, hires_strength=strength, hires_steps=taken).hires
+        assert hires is not None
+        assert (hires.strength, hires.taken) == (strength, taken)
+        assert hires.steps <= 900 + 1 / strength
+
+    def test_without_steps_the_schedule_is_the_first_passs(self) -> None:
+        assert composed(hires=2.0, hires_strength=0.7, steps=20).hires == Hires(2.0, 0.7, 20)
+
+    @pytest.mark.parametrize("field", ["hires_strength", "hires_steps"])
+    def test_needs_one(self, field: str) -> None:
+        given: dict[str, Any] = {field: 1}
+        with pytest.raises(InvalidRequest, match=r"hires\.without"):
+            composed(**given)

@@ -77,7 +77,10 @@ class TestOpening:
                 "SELECT name, strict FROM pragma_table_list WHERE type='table'"
             )
         ours = {row["name"]: row["strict"] for row in rows if not row["name"].startswith("sqlite_")}
-        assert set(ours) == {"jobs", "discord_jobs", "images", "settings", "tokens"}
+        assert set(ours) == {
+            *("jobs", "discord_jobs", "api_jobs", "api_keys", "api_uploads"),
+            *("images", "settings", "tokens"),
+        }
         assert set(ours.values()) == {1}
 
     async def test_foreign_keys_are_enforced(self, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
+from bot.cli.subcommands import add_server_to, server_of, settings_for_terminal
 from bot.request import SEED_MAX
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def add_to(subparsers: "Subparsers") -> None:
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
+    add_server_to(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
 
@@ -60,7 +61,8 @@ def add_to(subparsers: "Subparsers") -> None:
 def run(options: argparse.Namespace) -> int:
     from bot.cli.imagine import imagine
 
-    return asyncio.run(imagine(options, settings_for_terminal()))
+    settings = settings_for_terminal()
+    return asyncio.run(imagine(options, settings, server_of(options, settings)))
 
 
 def _seed(text: str) -> int:

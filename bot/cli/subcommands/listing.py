@@ -1,9 +1,10 @@
 """`main.py models`, `main.py loras` and `main.py embeddings`: list the catalog."""
 
 import argparse
+import asyncio
 from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
+from bot.cli.subcommands import add_server_to, server_of, settings_for_terminal
 
 if TYPE_CHECKING:
     from bot.cli.subcommands import Subparsers
@@ -13,10 +14,14 @@ def add_to(subparsers: "Subparsers") -> None:
     for name, what in (("models", "models"), ("loras", "LoRAs"), ("embeddings", "embeddings")):
         parser = subparsers.add_parser(name, help=f"list the catalog's {what}")
         parser.add_argument("--json", action="store_true", help="print a JSON list")
+        add_server_to(parser)
         parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from bot.cli.listing import listing
+    from bot.cli.listing import listing, remote_listing
 
-    return listing(options.call, settings_for_terminal(), as_json=options.json)
+    settings = settings_for_terminal()
+    if (server := server_of(options, settings)) is not None:
+        return asyncio.run(remote_listing(options.call, server, as_json=options.json))
+    return listing(options.call, settings, as_json=options.json)

@@ -1,7 +1,4 @@
-"""Settings: what the owner can set, read from the environment and `.env`, validated at start.
-
-`make docs` writes `.env.example` and `docs/settings.md` from the class below.
-"""
+"""All settings but those of the HTTP interface, and how all of them are read."""
 
 import os
 import re
@@ -12,9 +9,11 @@ from typing import Annotated, Literal, Self
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.settings.api import ApiSettings
+from bot.settings.values import parts_of
 from bot.variables import misspelled
 from catalog import Demos
 
@@ -40,7 +39,7 @@ def _as_written(value: object) -> str:
             return str(value)
 
 
-class Settings(BaseSettings):
+class Settings(ApiSettings):
     """One field per variable; the field's alias is the variable's name."""
 
     model_config = SettingsConfigDict(
@@ -292,7 +291,7 @@ class Settings(BaseSettings):
     def _ids(cls, text: object) -> object:
         if not isinstance(text, str):
             return text
-        parts = _parts(text)
+        parts = parts_of(text)
         if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
             raise ValueError("must be IDs separated by commas, such as 123, 456")
         return tuple(int(part) for part in parts)
@@ -302,7 +301,7 @@ class Settings(BaseSettings):
     def _priorities(cls, text: object) -> object:
         if not isinstance(text, str):
             return text
-        parts = [re.fullmatch(r"([0-9]{1,19})(?: *: *([1-9][0-9]?))?", p) for p in _parts(text)]
+        parts = [re.fullmatch(r"([0-9]{1,19})(?: *: *([1-9][0-9]?))?", p) for p in parts_of(text)]
         if not all(parts):
             raise ValueError("must be IDs with a priority from 1 to 99, such as 123, 456:2")
         return {int(part[1]): int(part[2] or 1) for part in parts if part}
@@ -336,7 +335,7 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Values that must never appear in a log."""
         # discord.py strips the token, so this is the form that could end up in a log.
-        tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token) if t]
+        tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token, self.key) if t]
         return tuple(secret for secret in (*tokens, self.proxy or "") if secret)
 
     def variables(self) -> dict[str, str]:
@@ -377,16 +376,13 @@ def names_of() -> tuple[str, ...]:
 
 
 def described() -> Iterator[tuple[str, str]]:
-    """Each variable's name and description."""
-    for field in Settings.model_fields.values():
+    """Each variable's name and description, those of the HTTP interface last."""
+    inherited = ApiSettings.model_fields
+    for _, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         yield str(field.alias), str(field.description)
 
 
-def _parts(text: str) -> list[str]:
-    return [part for part in map(str.strip, text.split(",")) if part]
-
-
-SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN")
+SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN", "IMAGEN_KEY")
 
 
 def _sentence(name: str, error: ErrorDetails) -> str:

@@ -1,0 +1,141 @@
+"""Routes that generate and change images: txt2img, img2img, extra-single-image, png-info."""
+
+import asyncio
+import base64
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+
+from bot.api.automatic import describing
+from bot.api.automatic.bodies import (
+    Enlarged,
+    Extras,
+    Img2Img,
+    Painted,
+    PngInfo,
+    Read,
+    Txt2Img,
+    WebUiInvalid,
+    WebUiProblem,
+)
+from bot.api.automatic.chosen import Chosen
+from bot.api.automatic.problems import AsciiJson, answering
+from bot.api.automatic.resampling import enlarged, stretched
+from bot.api.automatic.translating import Translated, asked_model, translate
+from bot.api.original.bodies import picture
+from bot.api.parts import Parts
+from bot.api.waiting import HungUp, while_there
+from bot.errors import InvalidRequest, JobFailed
+from bot.files.inputs import check_file
+from bot.files.metadata import read_png
+from bot.progress import Notice
+from bot.store import ApiKey, Job, JobState
+
+RESAMPLING_MAX: Final = 2
+"""Images that are resampled at once: each takes up to 200 MB."""
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    code: {
+        "model": WebUiInvalid | WebUiProblem
+        if code == HTTPStatus.UNPROCESSABLE_ENTITY
+        else WebUiProblem,
+        "description": HTTPStatus(code).phrase,
+    }
+    for code in (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
+}
+
+
+def routes(parts: Parts) -> APIRouter:
+    """The router of these calls."""
+    router = APIRouter(route_class=answering(parts.speaker), tags=["automatic1111"])
+    desk, callers, speaker = parts.desk, parts.callers, parts.speaker
+    chosen = Chosen(desk.backend)
+    resampling = asyncio.Semaphore(RESAMPLING_MAX)
+
+    @router.post("/txt2img", response_model=Painted, responses=REFUSALS)
+    async def txt2img(request: Request, body: Txt2Img) -> AsciiJson:
+        """Generate images from text, and wait for them. A caller that hangs up cancels the job."""
+        return await painted(request, body)
+
+    @router.post("/img2img", response_model=Painted, responses=REFUSALS)
+    async def img2img(request: Request, body: Img2Img) -> AsciiJson:
+        """The same from an image. Masks are refused: there is no inpainting yet."""
+        return await painted(request, body)
+
+    async def painted(request: Request, body: Txt2Img | Img2Img) -> AsciiJson:
+        caller = await callers.of(request)
+        model, about_model = await chosen.model(caller, asked_model(body))
+        translated = translate(body, model)
+        pictures = await given(translated)
+        desk.check_following(caller)
+        accepted = await desk.accept(caller, translated.draft, pictures)
+        try:
+            job = await while_there(request, desk.wait(caller, accepted.job.id))
+        except HungUp:
+            job = await desk.cancel(caller, accepted.job.id)
+        notices = (*about_model, *translated.warnings, *job.warnings)
+        if job.state is JobState.FAILED and job.error is not None:
+            raise JobFailed(job.error.code, **job.error.params)
+        images = await desk.images(job) if job.state is JobState.DELIVERED else ()
+        if not images:
+            notices += (Notice("api.automatic.cancelled", {}),)
+        say = speaker(request)
+        warnings = [say(notice.code, **notice.params) for notice in notices]
+        outcome = describing.Outcome(job, images, warnings)
+        sent = await files(caller, job, len(images)) if body.send_images is not False else []
+        return AsciiJson(
+            {
+                "images": sent,
+                "parameters": describing.parameters(body, job),
+                "info": describing.info(body, outcome),
+            }
+        )
+
+    async def files(caller: ApiKey, job: Job, count: int) -> list[str]:
+        """The job's images in base64."""
+        paths = [(await desk.image(caller, job.id, n + 1))[2] for n in range(count)]
+        return await asyncio.to_thread(lambda: [_text(path) for path in paths])
+
+    async def given(translated: Translated) -> dict[str, bytes | str]:
+        if translated.picture is None:
+            return {}
+        data = decoded("init_images", translated.picture)
+        if translated.stretched is not None:
+            async with resampling:
+                data = await asyncio.to_thread(stretched, data, translated.stretched)
+        return {"image": data}
+
+    @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)
+    async def extra_single_image(request: Request, body: Extras) -> dict[str, str]:
+        """Enlarge an image by resampling."""
+        callers.count(await callers.of(request))
+        data = decoded("image", body.image)
+        async with resampling:
+            png = await asyncio.to_thread(enlarged, data, body)
+        return {"html_info": "", "image": base64.b64encode(png).decode()}
+
+    @router.post("/png-info", response_model=Read, responses=REFUSALS)
+    async def png_info(request: Request, body: PngInfo) -> AsciiJson:
+        """What a PNG says about how it was generated."""
+        callers.count(await callers.of(request))
+        data = decoded("image", body.image)
+        try:
+            read = await asyncio.to_thread(read_png, data)
+        except ValueError:
+            raise InvalidRequest("image", "api.automatic.png") from None
+        return AsciiJson(describing.png_info(read))
+
+    def decoded(field: str, text: str) -> bytes:
+        """Raises InvalidRequest."""
+        data = picture(field, text.strip())
+        if isinstance(data, str):
+            raise InvalidRequest(field, "api.picture.encoding")
+        check_file(field, size=len(data))
+        return data
+
+    return router
+
+
+def _text(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,175 @@
+"""From a body to a draft: what is asked for in AUTOMATIC1111's words, in ours. Pure functions."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bot.api.automatic.bodies import Img2Img, Txt2Img
+from bot.api.automatic.samplers import SUFFIXES, scheduler_for
+from bot.api.automatic.unused import unused
+from bot.errors import InvalidRequest
+from bot.progress import Notice
+from bot.request import Draft
+from catalog import ModelEntry
+
+STRENGTH: Final = 0.75
+"""AUTOMATIC1111's default for `denoising_strength`, in both ways to generate."""
+STRETCH: Final = 0
+CROP: Final = 1
+RESIZE_MODES: Final = (STRETCH, CROP)
+CLIP_SETTING: Final = "CLIP_stop_at_last_layers"
+CHECKPOINT: Final = "sd_model_checkpoint"
+
+_HYPERNET: Final = re.compile(r"<hypernet:[^<>]*>", re.IGNORECASE)
+_ALIGNED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """draft: without the images. picture: the one to start from, as it was sent, in base64.
+
+    stretched: the size to stretch it to; None to leave it as it is. warnings: what was left out.
+    """
+
+    draft: Draft
+    picture: str | None = field(default=None, repr=False)
+    stretched: tuple[int, int] | None = None
+    warnings: tuple[Notice, ...] = ()
+
+
+def asked_model(body: Txt2Img | Img2Img) -> str | None:
+    """The checkpoint that a request names; None for the one in the caller's options.
+
+    Raises InvalidRequest if it is not text.
+    """
+    asked = body.settings.get(CHECKPOINT)
+    if asked is None or asked == "":
+        return None
+    if not isinstance(asked, str):
+        raise InvalidRequest(
+            f"override_settings.{CHECKPOINT}", "api.automatic.text", value=str(asked)[:100]
+        )
+    return asked
+
+
+def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
+    """model: the one that will be used. Raises InvalidRequest for what is not possible here."""
+    if body.script_name:
+        raise InvalidRequest("script_name", "api.automatic.script", value=body.script_name[:100])
+    scheduler = scheduler_for(body.sampler, body.scheduler, model.scheduler, model.schedulers)
+    prompt, hypernets = _HYPERNET.subn("", body.prompt or "")
+    warnings = unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
+    if hypernets:
+        warnings += (Notice("api.automatic.hypernetworks", {"field": "prompt"}),)
+    draft: dict[str, Any] = {
+        "prompt": prompt,
+        "negative": body.negative_prompt,
+        "model": model.key,
+        "steps": body.steps,
+        "guidance": body.cfg_scale,
+        "seed": None if body.seed in (None, -1) else body.seed,
+        "count": _count(body),
+        "scheduler": scheduler,
+        "clip_skip": _clip_skip(body),
+        "size": _size(body, model),
+    }
+    if isinstance(body, Img2Img):
+        picture = _picture(body)
+        draft["strength"] = _strength(body)
+        stretched = _stretched(body, model)
+        return Translated(Draft(**draft), picture, stretched, warnings)
+    return Translated(Draft(**draft, **_hires(body, model)), warnings=warnings)
+
+
+def _sampler(scheduler: str) -> str:
+    for suffix in filter(None, SUFFIXES.values()):
+        scheduler = scheduler.removesuffix(suffix)
+    return scheduler
+
+
+def _count(body: Txt2Img | Img2Img) -> int:
+    size, times = (1 if n is None else n for n in (body.batch_size, body.n_iter))
+    for name, number in (("batch_size", size), ("n_iter", times)):
+        if number < 1:
+            raise InvalidRequest(name, "api.automatic.least", value=number, min=1)
+    return size * times
+
+
+def _clip_skip(body: Txt2Img | Img2Img) -> int | None:
+    """None for 1 too: with SDXL, AUTOMATIC1111 then leaves it to the model."""
+    asked = body.settings.get(CLIP_SETTING, body.clip_skip)
+    if asked is None:
+        return None
+    whole = isinstance(asked, int) or (isinstance(asked, float) and asked.is_integer())
+    if isinstance(asked, bool) or not whole:
+        raise InvalidRequest(
+            f"override_settings.{CLIP_SETTING}", "api.automatic.whole", value=str(asked)[:100]
+        )
+    return None if asked == 1 else int(asked)
+
+
+def _size(body: Txt2Img | Img2Img, model: ModelEntry) -> str | None:
+    """One side alone goes with the model's usual other one."""
+    if body.width is None and body.height is None:
+        return None
+    width = model.size[0] if body.width is None else body.width
+    height = model.size[1] if body.height is None else body.height
+    for name, side in (("width", width), ("height", height)):
+        if side < 1:
+            raise InvalidRequest(name, "api.automatic.least", value=side, min=1)
+    return f"{width}x{height}"
+
+
+def _strength(body: Txt2Img | Img2Img) -> float:
+    return STRENGTH if body.denoising_strength is None else body.denoising_strength
+
+
+def _picture(body: Img2Img) -> str:
+    for name in ("mask", "latent_mask"):
+        if getattr(body, name):
+            raise InvalidRequest(name, "api.automatic.mask")
+    given = body.init_images or []
+    if len(given) != 1:
+        raise InvalidRequest("init_images", "api.automatic.images", value=len(given))
+    return given[0]
+
+
+def _stretched(body: Img2Img, model: ModelEntry) -> tuple[int, int] | None:
+    mode = STRETCH if body.resize_mode is None else body.resize_mode
+    if mode not in RESIZE_MODES:
+        raise InvalidRequest("resize_mode", "api.automatic.resize", value=mode)
+    if mode == CROP or (body.width is None and body.height is None):
+        return None
+    return (body.width or model.size[0], body.height or model.size[1])
+
+
+def _hires(body: Txt2Img, model: ModelEntry) -> dict[str, Any]:
+    """The second pass takes as many steps as are asked for, whatever its strength, as there."""
+    if not body.enable_hr:
+        return {}
+    steps = body.steps if body.steps is not None else model.steps.default
+    return {
+        "hires": _scale(body, model),
+        "hires_strength": _strength(body),
+        "hires_steps": body.hr_second_pass_steps or steps,
+    }
+
+
+def _scale(body: Txt2Img, model: ModelEntry) -> float:
+    """`hr_scale`, unless a size is asked for instead. Raises InvalidRequest if it is of another
+    shape than the first pass's."""
+    asked = (body.hr_resize_x or 0, body.hr_resize_y or 0)
+    if not any(asked):
+        return 2.0 if body.hr_scale is None else body.hr_scale
+    first = (body.width or model.size[0], body.height or model.size[1])
+    sides = [(to, side) for to, side in zip(asked, first, strict=True) if to]
+    nearest = round(max(to / side for to, side in sides) * 4) / 4
+    fitting = (abs(side * nearest - to) < _ALIGNED for to, side in sides)
+    if not all(fitting):
+        raise InvalidRequest(
+            "hr_resize_x, hr_resize_y",
+            "api.automatic.shape",
+            value=f"{asked[0]}x{asked[1]}",
+            size=f"{first[0]}x{first[1]}",
+        )
+    return nearest

@@ -1,0 +1,149 @@
+"""Descriptions: jobs, images and catalog entries as JSON. Pure functions."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import Any, Final
+
+from bot.progress import Notice, Progress, Stage
+from bot.recipe import Recipe
+from bot.request import AdapterUse
+from bot.store import Failure, ImageRecord, Job, JobState
+from bot.texts.language import Say
+
+STATUS: Final[Mapping[JobState, str]] = {
+    JobState.PENDING: "queued",
+    JobState.RUNNING: "running",
+    JobState.DONE: "running",  # for a moment: its files are being recorded
+    JobState.DELIVERED: "done",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+}
+
+
+def eta(progress: Progress | None, now: float | None = None) -> int | None:
+    """Seconds until a job will probably be ready; None if unknown."""
+    if progress is None or progress.ready_at is None:
+        return None
+    return max(0, round(progress.ready_at - (time.time() if now is None else now)))
+
+
+def share(job: Job, progress: Progress | None) -> float:
+    """How much of a job's steps is done, from 0 to 1."""
+    if job.state is JobState.DELIVERED:
+        return 1.0
+    if progress is None or not progress.count or progress.stage is Stage.QUEUED:
+        return 0.0
+    within = progress.step / progress.steps if progress.steps else 0.0
+    match progress.stage:
+        case Stage.DECODING:
+            within = 1.0
+        case Stage.SAVING:
+            return 1.0
+        case Stage.PAINTING if progress.larger:
+            within = (1 + within) / 2
+        case Stage.PAINTING if job.request.hires is not None:
+            within /= 2
+        case Stage.PAINTING:
+            pass
+        case _:
+            return 0.0
+    return round(min(1.0, (progress.image - 1 + within) / progress.count), 4)
+
+
+def status(
+    job: Job, progress: Progress | None, images: Sequence[ImageRecord], say: Say
+) -> dict[str, Any]:
+    """The body of `GET /status/{job_id}`."""
+    waiting = job.state is JobState.PENDING
+    place = progress if progress and progress.stage is Stage.QUEUED else None
+    done = job.request.steps if job.state is JobState.DELIVERED else 0
+    return {
+        "job_id": job.id,
+        "status": STATUS[job.state],
+        "position": place.position if place and waiting else None,
+        "progress": share(job, progress),
+        "step": progress.step if progress else done,
+        "steps": (progress.steps if progress else 0) or job.request.steps,
+        "stage": progress.stage.value if progress else None,
+        "eta": eta(progress),
+        "error": job.error and say(job.error.code, **job.error.params),
+        "images": [image_entry(job, image) for image in images],
+        "warnings": [say(notice.code, **notice.params) for notice in job.warnings],
+        "metadata": metadata(job.recipe, job.request.seed) if job.recipe else None,
+    }
+
+
+def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
+    """A job with all that its caller may want to keep: how to generate the same again, and codes
+    for its warnings and its error beside the sentences."""
+    return {
+        "job_id": job.id,
+        "status": STATUS[job.state],
+        "model": job.request.model,
+        "seconds": job.seconds,
+        "images": [
+            {
+                "url": image_url(job.id, image.n + 1),
+                "file": PurePath(image.path).name,
+                "seed": image.seed,
+                "width": image.width,
+                "height": image.height,
+                "sha256": image.sha256,
+            }
+            for image in images
+        ],
+        "recipe": job.recipe.to_dict() if job.recipe else None,
+        "warnings": [_told(notice, say) for notice in job.warnings],
+        "error": _told(job.error, say) if job.error else None,
+    }
+
+
+def _told(what: Notice | Failure, say: Say) -> dict[str, Any]:
+    return {**asdict(what), "text": say(what.code, **what.params)}
+
+
+def image_entry(job: Job, image: ImageRecord) -> dict[str, Any]:
+    return {
+        "url": image_url(job.id, image.n + 1),
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "bytes": image.bytes,
+        "sha256": image.sha256,
+        "available": image.pruned_at is None,
+    }
+
+
+def image_url(job_id: str, n: int) -> str:
+    """Relative to the server's root. n: counted from 1."""
+    return f"/image/{job_id}/{n}"
+
+
+def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """How an image was generated, without its prompts. seed: that of the image."""
+    request = recipe.request
+    hashes = {recipe.checkpoint.name: recipe.checkpoint.sha256}
+    hashes |= {weights.name: weights.sha256 for weights in recipe.adapters}
+    if recipe.vae:
+        hashes["vae"] = recipe.vae.sha256
+    return {
+        "model": request.model,
+        "loras": [lora(use) for use in request.adapters],
+        "steps": request.steps,
+        "guidance_scale": request.guidance,
+        "seed": seed,
+        "width": request.width,
+        "height": request.height,
+        "size": f"{request.width}x{request.height}",
+        "scheduler": request.scheduler,
+        "hashes": hashes,
+    }
+
+
+def lora(use: AdapterUse) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": use.key, "weight": use.weight}
+    if use.text_weight is not None:
+        described["text_weight"] = use.text_weight
+    return described

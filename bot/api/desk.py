@@ -1,0 +1,256 @@
+"""Desk: takes requests from callers over HTTP, and answers for their jobs.
+
+Every interface (the original one, OpenAI's, AUTOMATIC1111's) stands on it.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bot.api.callers import Callers
+from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
+from bot.backend import Backend
+from bot.errors import AskedBefore, InvalidRequest
+from bot.files.given import Keep, holding
+from bot.progress import Progress
+from bot.request import Draft, GenerationRequest, Picture, compose
+from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
+from bot.worker.following import Feed, Following
+from bot.worker.workers import Workers
+
+log = logging.getLogger(__name__)
+
+UPLOADS_MAX: Final = 2**30
+"""Bytes of input images that one key may upload in an hour."""
+FOLLOWING_MAX: Final = 64
+"""Calls of one key that wait for a job at once."""
+
+ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
+
+Given = bytes | str
+"""An input image: the file itself, or the sha256 of one that was uploaded before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that was accepted, or had been before. place: None if it is no longer in the queue."""
+
+    job: Job
+    place: Progress | None
+
+
+class Desk:
+    """backend, workers: of this process. following: observes the jobs of callers over HTTP."""
+
+    def __init__(
+        self, backend: Backend, workers: Workers, following: Following, callers: Callers
+    ) -> None:
+        self.backend = backend
+        self._workers = workers
+        self._following = following
+        self._callers = callers
+        self._waiting: Counter[str] = Counter()
+        self._images_dir = backend.settings.images_dir.absolute()
+
+    async def accept(
+        self,
+        caller: ApiKey,
+        draft: Draft,
+        pictures: Mapping[str, Given] | None = None,
+        repeat_key: str | None = None,
+    ) -> Accepted:
+        """Accept a job; with the `repeat_key` of an earlier one, that one.
+
+        pictures: for the draft's fields `image` and `reference`.
+        Raises InvalidRequest, Refused, StoreError, TooManyCalls, or AskedBefore if something else
+        was asked for with the same `repeat_key`.
+        """
+        pictures = pictures or {}
+        asked = _digest(draft, pictures) if repeat_key is not None else None
+        origin = Api(
+            key_id=caller.id,
+            repeat_key=repeat_key,
+            asked=asked,
+            daily=caller.daily,
+            priority=caller.priority,
+        )
+        try:
+            # A limit that was reached since must not hide the job.
+            await self.backend.store.check_new(origin)
+            return await self._accept(caller, draft, pictures, origin)
+        except AskedBefore as before:
+            if not before.same:
+                raise
+            job = await self.backend.store.job(before.job_id)
+            return Accepted(job, await self.progress(job))
+
+    async def _accept(
+        self, caller: ApiKey, draft: Draft, pictures: Mapping[str, Given], origin: Api
+    ) -> Accepted:
+        backend = self.backend
+        self._callers.count(caller)
+        # The request is checked and has its place before an image is decoded for it.
+        promised = {field: Picture("", 1, 1) for field in pictures}
+        request = await self._compose(caller, replace_pictures(draft, promised))
+        new = NewJob(request=request, origin=origin)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(backend.queue.reserving(new))
+            if pictures:
+                keep = await stack.enter_async_context(holding(backend.store, backend.inputs))
+                found = {
+                    field: await self._picture(caller, field, given, keep)
+                    for field, given in pictures.items()
+                }
+                request = await self._compose(caller, replace_pictures(draft, found))
+                new = replace(new, request=request)
+            async with backend.queue.accepting(new) as ticket:
+                pass
+        log.info("job %s: asked for over HTTP by %s", ticket.job.id, caller.name)
+        return Accepted(ticket.job, ticket.place)
+
+    async def upload(self, caller: ApiKey, data: bytes, field: str = "image") -> Picture:
+        """Keep an input image for requests to come, of this caller only.
+
+        Raises InvalidRequest, StoreError, TooManyCalls.
+        """
+        self._callers.count(caller)
+        inputs, uploads = self.backend.inputs, self.backend.store.uploads
+        if await uploads.bytes(caller.id) >= UPLOADS_MAX:
+            raise TooManyCalls("api.uploads", limit=UPLOADS_MAX // 2**20)
+        sha256 = await self._kept(inputs.keep(data, field, hold=True))
+        try:
+            size = (await asyncio.to_thread(inputs.path(sha256).stat)).st_size
+            await uploads.add(caller.id, sha256, size)
+            return Picture(sha256, *await inputs.size(sha256))
+        finally:
+            inputs.let_go(sha256)
+
+    async def _kept(self, keeping: Awaitable[str]) -> str:
+        try:
+            return await keeping
+        except OSError as error:
+            raise files_error(self.backend.settings.inputs_dir, error) from error
+
+    async def job(self, caller: ApiKey, job_id: str) -> Job:
+        """Raises NotFound, for another caller's job too."""
+        job = await self.backend.store.find(job_id)
+        if job is None or not isinstance(job.origin, Api):
+            raise NotFound("api.job.unknown")
+        if job.origin.key_id != caller.id and not caller.admin:
+            raise NotFound("api.job.unknown")
+        return job
+
+    async def cancel(self, caller: ApiKey, job_id: str) -> Job:
+        """Cancel a job, which may end a step later; one that has ended stays as it is."""
+        job = await self.job(caller, job_id)
+        return await self._workers.withdraw(job.id) or await self.backend.store.job(job.id)
+
+    async def unfinished(self, caller: ApiKey) -> tuple[Job, ...]:
+        """The caller's own jobs that run or wait, in the order expected."""
+        jobs = (ticket.job for ticket in await self.backend.queue.standings())
+        return tuple(
+            job for job in jobs if isinstance(job.origin, Api) and job.origin.key_id == caller.id
+        )
+
+    async def progress(self, job: Job) -> Progress | None:
+        """Where a job is that waits or runs; None if it has ended."""
+        if (latest := self._following.latest(job.id)) is not None:
+            return latest
+        ticket = await self.backend.queue.standing(job.id)
+        return ticket.place if ticket else None
+
+    @asynccontextmanager
+    async def following(self, caller: ApiKey, job_id: str) -> AsyncIterator[tuple[Job, Feed]]:
+        """The job as it is now, and its feed from before that. Raises NotFound, TooManyCalls."""
+        self.check_following(caller)
+        self._waiting[caller.id] += 1
+        try:
+            with self._following.follow(job_id) as feed:
+                job = await self.job(caller, job_id)
+                if job.state in ENDED:
+                    feed.end()
+                yield job, feed
+        finally:
+            self._waiting[caller.id] -= 1
+            if not self._waiting[caller.id]:
+                del self._waiting[caller.id]
+
+    def check_following(self, caller: ApiKey) -> None:
+        """Raise TooManyCalls if the caller waits for too many jobs already."""
+        if self._waiting[caller.id] >= FOLLOWING_MAX:
+            raise TooManyCalls("api.following", limit=FOLLOWING_MAX)
+
+    async def wait(self, caller: ApiKey, job_id: str, seconds: float | None = None) -> Job:
+        """Wait for the job's end, at most so long if that is said; returns it as it is then."""
+        async with self.following(caller, job_id) as (job, feed):
+            try:
+                async with asyncio.timeout(seconds):
+                    while await feed.next() is not None:
+                        pass
+            except TimeoutError:
+                return await self.job(caller, job.id)
+        return await self.job(caller, job_id)
+
+    async def images(self, job: Job) -> tuple[ImageRecord, ...]:
+        return await self.backend.store.images(job.id) if job.state in ENDED else ()
+
+    async def image(self, caller: ApiKey, job_id: str, n: int) -> tuple[Job, ImageRecord, Path]:
+        """The job's image `n`, counted from 1, and its file. Raises NotFound, NotReady, Pruned."""
+        job = await self.job(caller, job_id)
+        if job.state not in ENDED:
+            raise NotReady("api.image.not_ready")
+        images = await self.images(job)
+        if not 1 <= n <= len(images):
+            raise NotFound("api.image.unknown", value=n, count=len(images))
+        image = images[n - 1]
+        path = self._images_dir / image.path
+        if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
+            raise Pruned("api.image.pruned", seed=image.seed)
+        return job, image, path
+
+    async def _compose(self, caller: ApiKey, draft: Draft) -> GenerationRequest:
+        settings = self.backend.settings
+        return compose(
+            draft,
+            await self.backend.catalog.knowing(*draft.names),
+            nsfw=caller.nsfw,
+            adapters_max=settings.max_adapters,
+        )
+
+    async def _picture(self, caller: ApiKey, field: str, given: Given, keep: Keep) -> Picture:
+        inputs = self.backend.inputs
+        if isinstance(given, bytes):
+            sha256 = await self._kept(keep(given, field))
+        elif await self.backend.store.uploads.usable(caller.id, given):
+            sha256 = given
+        else:
+            raise InvalidRequest(field, "api.picture.unknown", value=given[:80])
+        try:
+            return Picture(sha256, *await inputs.size(sha256))
+        except (OSError, ValueError):
+            raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None
+
+
+def replace_pictures(draft: Draft, pictures: Mapping[str, Picture]) -> Draft:
+    return replace(
+        draft,
+        image=pictures.get("image", draft.image),
+        reference=pictures.get("reference", draft.reference),
+    )
+
+
+def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
+    """Tells whether the same is asked for again."""
+    named = {
+        field: hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else given
+        for field, given in pictures.items()
+    }
+    text = json.dumps([asdict(draft), named], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

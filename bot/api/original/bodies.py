@@ -1,0 +1,206 @@
+"""What callers send and get. The examples stand in the OpenAPI document."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bot.api.original.examples import IMAGE, METADATA
+from bot.errors import InvalidRequest
+from bot.request import COUNT_MAX, SEED_MAX, Draft
+from bot.request.syntax import AdapterAsk
+
+NAMES: Final[Mapping[str, str]] = {
+    "guidance": "guidance_scale",
+    "negative": "negative_prompt",
+    "lora": "loras",
+}
+"""This interface's names for fields of a draft."""
+
+
+def _no_bool(value: object) -> object:
+    """Otherwise pydantic takes true for 1."""
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_bool)]
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+
+
+class Lora(BaseModel):
+    """A LoRA or LyCORIS adapter. `text_weight` is for the text encoders."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="A key or name from `GET /loras`.", examples=["sketch"])
+    weight: Number | None = Field(
+        default=None, description="Its own default weight if not given.", examples=[0.8]
+    )
+    text_weight: Number | None = Field(
+        default=None, description="For the text encoders; as `weight` if not given.", examples=[0.5]
+    )
+
+
+class Generate(BaseModel):
+    """What to generate; the prompt alone is enough. Limits and defaults may differ by model."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"prompt": "a red star on a blue background"},
+                {
+                    "prompt": "a castle in the clouds",
+                    "model": "sdxl-base",
+                    "loras": [{"name": "anime-style", "weight": 0.8}, {"name": "detail"}],
+                    "steps": 40,
+                    "guidance_scale": 8.5,
+                    "seed": 42,
+                },
+            ]
+        },
+    )
+
+    prompt: str = Field(
+        description="What to generate, up to 2,000 characters. Weights, `BREAK`, `embedding:…` and "
+        "`<lora:…>` work as on Discord.",
+        examples=["a red star on a blue background"],
+    )
+    negative_prompt: str | None = Field(default=None, description="What to keep out of the image.")
+    model: str | None = Field(default=None, description="A key or name from `GET /models`.")
+    loras: list[Lora] = Field(default=[], description="Up to four.")
+    steps: Int | None = Field(default=None, description="10–100, 30 by default.")
+    guidance_scale: Number | None = Field(default=None, description="1–30, 7.5 by default.")
+    seed: Int | None = Field(
+        default=None, description=f"0–{SEED_MAX}. The same seed gives the same image."
+    )
+    width: Int | None = Field(default=None, description="In pixels, together with `height`.")
+    height: Int | None = Field(default=None, description="In pixels, together with `width`.")
+    size: str | None = Field(default=None, description="`832x1216`, or a ratio such as `16:9`.")
+    count: Int | None = Field(default=None, description=f"How many images: 1–{COUNT_MAX}.")
+    scheduler: str | None = Field(
+        default=None, description="Sampling method.", examples=["DPM++ 2M Karras"]
+    )
+    preset: str | None = Field(default=None, description="`draft` or `fast`.")
+    hires: Number | None = Field(default=None, description="Scale of a second pass: 1.25, 1.5, 2.")
+    image: str | None = Field(
+        default=None,
+        description="An image to start from: the `sha256` that `POST /images` returned, or a PNG, "
+        "JPEG or WebP file in base64, also as a data URL.",
+    )
+    strength: Number | None = Field(default=None, description="How much of `image` to change.")
+    reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
+    reference_weight: Number | None = Field(
+        default=None, description="How closely to follow `reference`: 0–1.5."
+    )
+
+    def draft(self) -> Draft:
+        """Without the images. Raises InvalidRequest if the size is given in two ways."""
+        return Draft(
+            prompt=self.prompt,
+            negative=self.negative_prompt,
+            model=self.model,
+            adapters=tuple(
+                AdapterAsk(lora.name, lora.weight, lora.text_weight) for lora in self.loras
+            ),
+            steps=self.steps,
+            guidance=self.guidance_scale,
+            seed=self.seed,
+            size=self._size(),
+            count=self.count,
+            scheduler=self.scheduler,
+            preset=self.preset,
+            hires=self.hires,
+            strength=self.strength,
+            reference_weight=self.reference_weight,
+        )
+
+    def pictures(self) -> dict[str, bytes | str]:
+        """The images that are given, by field. Raises InvalidRequest."""
+        given = {"image": self.image, "reference": self.reference}
+        return {name: picture(name, text) for name, text in given.items() if text is not None}
+
+    def _size(self) -> str | None:
+        if self.width is None and self.height is None:
+            return self.size
+        if self.size is not None:
+            raise InvalidRequest("size", "api.size.twice")
+        if self.width is None or self.height is None:
+            missing = "height" if self.height is None else "width"
+            raise InvalidRequest(missing, "api.size.half")
+        return f"{self.width}x{self.height}"
+
+
+SHA256_DIGITS: Final = 64
+
+
+def picture(field: str, text: str) -> bytes | str:
+    """An image in base64, maybe as a data URL, or the sha256 of an uploaded one."""
+    if len(text) == SHA256_DIGITS:
+        return text.lower()
+    if text.startswith("data:"):
+        _, _, text = text.partition(",")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest(field, "api.picture.encoding") from None
+
+
+class Queued(BaseModel):
+    """A job that was accepted. `eta`: seconds until it will probably be ready."""
+
+    job_id: str = Field(examples=["k3v9m2xqpa"])
+    status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(examples=["queued"])
+    position: int | None = Field(examples=[1])
+    seed: int = Field(examples=[42])
+    eta: int | None = Field(examples=[12])
+
+
+class Status(BaseModel):
+    """A job as it is now. `progress` goes from 0 to 1; `step` counts within the current image."""
+
+    job_id: str = Field(examples=["k3v9m2xqpa"])
+    status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(examples=["done"])
+    position: int | None = Field(
+        description="Place in the queue; null once it runs.", examples=[None]
+    )
+    progress: float = Field(examples=[0.4])
+    step: int = Field(examples=[12])
+    steps: int = Field(examples=[30])
+    stage: str | None = Field(examples=["painting"])
+    eta: int | None = Field(
+        description="Seconds until it will probably be ready; null if unknown.", examples=[5]
+    )
+    error: str | None = Field(description="Why it failed.", examples=[None])
+    images: list[dict[str, Any]] = Field(
+        description="One entry for each image, once the job is done.", examples=[[IMAGE]]
+    )
+    warnings: list[str] = Field(
+        description="What the caller should know about the result.", examples=[[]]
+    )
+    metadata: dict[str, Any] | None = Field(
+        description="How the images were generated, without the prompts; null until then.",
+        examples=[METADATA],
+    )
+
+
+class Uploaded(BaseModel):
+    """An image that was kept: name it by its `sha256`. Unused, it is deleted after an hour."""
+
+    sha256: str = Field(description="Of the image as it was kept.", examples=["7f" * 32])
+    width: int = Field(examples=[1024])
+    height: int = Field(examples=[1024])
+
+
+class Problem(BaseModel):
+    """Why a call was not served. What the sentence names is there as a field of its own, too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    detail: str = Field(examples=["steps: 5 won't work. Choose a value from 10 to 100."])
+    code: str = Field(examples=["number.range"])
+    field: str | None = Field(default=None, examples=["steps"])

@@ -1,0 +1,123 @@
+"""`GET /models`, `GET /loras` and `GET /embeddings`: what the catalog offers a caller, and what it
+does not."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from bot.backend import Backend
+from bot.request import default_model
+from bot.store import ApiKey
+from catalog import AdapterFacts, Catalog, EmbeddingFacts, locate_entry, problems_of
+from catalog.listing import Entry
+
+
+async def models(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every model that the caller may know of."""
+    return await asyncio.to_thread(
+        _models,
+        backend.catalog.current,
+        backend.settings.models_dir.absolute(),
+        backend.loaded(),
+        caller,
+    )
+
+
+async def adapters(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every LoRA that the caller may know of."""
+    return await asyncio.to_thread(
+        _adapters, backend.catalog.current, backend.settings.models_dir.absolute(), caller
+    )
+
+
+async def embeddings(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every embedding that the caller may know of."""
+    return await asyncio.to_thread(
+        _embeddings, backend.catalog.current, backend.settings.models_dir.absolute(), caller
+    )
+
+
+def _models(
+    catalog: Catalog, models_dir: Path, loaded: frozenset[str], caller: ApiKey
+) -> list[dict[str, Any]]:
+    default = default_model(catalog, nsfw=caller.nsfw)
+    return [
+        {
+            **_named(entry),
+            "default": entry.key == default,
+            "base": entry.family.adapter_bases[0],  # as of LoRAs, so that the two compare
+            "width": entry.size[0],
+            "height": entry.size[1],
+            "steps": _bounds(entry.steps),
+            "guidance_scale": _bounds(entry.guidance),
+            "scheduler": entry.scheduler,
+            "schedulers": list(entry.schedulers),
+            "negative_prompt": entry.default_negative,
+            "side": {
+                "min": entry.min_side,
+                "max": entry.max_side,
+                "multiple_of": entry.family.pixel_step,
+            },
+            "max_pixels": entry.max_pixels,
+            "loaded": entry.key in loaded,
+            **_state(entry, models_dir, catalog.unfit_models.get(entry.key)),
+        }
+        for entry in catalog.models.values()
+        if caller.nsfw or not entry.nsfw
+    ]
+
+
+def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
+    listed = []
+    for entry in catalog.adapters.values():
+        if entry.nsfw and not caller.nsfw:
+            continue
+        facts = catalog.facts(entry.key) or AdapterFacts()
+        listed.append(
+            {
+                **_named(entry),
+                "trigger_words": list(entry.trigger_words or facts.candidates),
+                "default_weight": entry.default_weight,
+                "base": facts.base or None,
+                "kind": facts.algorithm,
+                "rank": facts.rank,
+                "models": list(catalog.kept_to(entry.key)) or None,
+                **_state(entry, models_dir, catalog.misfit(entry.key)),
+            }
+        )
+    return listed
+
+
+def _embeddings(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
+    listed = []
+    for entry in catalog.embeddings.entries.values():
+        if entry.nsfw and not caller.nsfw:
+            continue
+        facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
+        listed.append(
+            {
+                **_named(entry),
+                "base": facts.base or None,
+                "vectors": facts.vectors or None,
+                **_state(entry, models_dir, catalog.embeddings.misfit(entry.key)),
+            }
+        )
+    return listed
+
+
+def _named(entry: Entry) -> dict[str, Any]:
+    return {"key": entry.key, "name": entry.name, "description": entry.description}
+
+
+def _bounds(range_: Any) -> dict[str, Any]:
+    return {"min": range_.min, "default": range_.default, "max": range_.max}
+
+
+def _state(entry: Entry, models_dir: Path, why: object | None) -> dict[str, Any]:
+    problems = [*problems_of(entry, models_dir), *([str(why)] if why else [])]
+    located = locate_entry(entry, models_dir)
+    return {
+        "enabled": entry.enabled,
+        "available": entry.enabled and located.available and not problems,
+        "problems": problems,
+    }

@@ -1,0 +1,105 @@
+"""The bot on Discord: its parts, and its connection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Self
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
+from bot.chat.delivery import Delivery
+from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.services import Services
+from bot.chat.sync import register_if_changed
+from bot.errors import SettingsError, StoreError
+from bot.queue.outlook import PART
+from bot.serve.core import Core
+from bot.settings import DISCORD_API_URL, Settings
+from bot.store import COPY_NOTICED, Discord, now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordBot:
+    """A bot and all its parts, built but not yet running."""
+
+    core: Core
+    client: ImagenBot
+    delivery: Delivery
+    logged_in: asyncio.Event
+
+    @classmethod
+    @asynccontextmanager
+    async def build(cls, settings: Settings, extensions: Sequence[str]) -> AsyncIterator[Self]:
+        """extensions: the modules of the cogs. Raises StoreError or CatalogError."""
+        point_at(settings.api_url)
+        logged_in = asyncio.Event()
+        # Previews between two edits would never be shown.
+        async with Core.build(settings, preview_interval=EDIT_INTERVAL) as core:
+            texts, backend = core.texts, core.backend
+            async with ImagenBot(texts, settings.proxy) as client:
+                delivery = Delivery(
+                    client=client,
+                    store=backend.store,
+                    texts=texts,
+                    catalog=backend.catalog,
+                    images_dir=settings.images_dir.absolute(),
+                    interval=EDIT_INTERVAL,
+                    job_timeout=settings.job_timeout,
+                    undeliverable=core.observers.failed,
+                    logged_in=logged_in.wait,
+                    copies=client.copies,
+                )
+                core.by_origin.pass_on(Discord.name, delivery)
+                await client.load(Services(texts, backend, delivery, core.workers), extensions)
+                client.on_connected(delivery.back)
+                yield cls(core, client, delivery, logged_in)
+
+    async def connected(self) -> str | None:
+        """A health check."""
+        if self.client.copies.seen:
+            return "another copy of the bot runs with the same token; stop one of the two"
+        shards = self.client.shards.values()
+        up = self.client.is_ready() and not any(shard.is_closed() for shard in shards)
+        return None if up else "not connected"
+
+    async def connect(self) -> None:
+        """Log in, then stay connected until cancelled. Results finished earlier wait for the login.
+
+        Raises SettingsError when Discord refuses the bot.
+        """
+        settings = self.core.settings
+        if settings.token is None:
+            raise SettingsError("DISCORD_TOKEN: not set")
+        token = settings.token.get_secret_value()
+        try:
+            await log_in(self.client, token, own_gateway=settings.api_url != DISCORD_API_URL)
+            self.logged_in.set()
+            await self._resume()
+            await stay_connected(self.client)
+        except (discord.LoginFailure, discord.ConnectionClosed) as error:
+            raise refused_for_good(error) from error
+
+    async def _resume(self) -> None:
+        """Show waiting jobs again where they were shown before."""
+        queue = self.core.backend.queue
+        tickets = await queue.standings()
+        for begin in range(0, len(tickets), PART):
+            # One that has left meanwhile has its result by now, which a status must not replace.
+            part = [ticket for ticket in tickets[begin : begin + PART] if ticket.job.id in queue]
+            await self.delivery.resume(part)
+
+    async def register(self) -> None:
+        """Register the commands, if they have changed."""
+        # Not before connecting: the commands registered earlier still work.
+        await self.logged_in.wait()
+        store = self.core.backend.store
+        await register_if_changed(self.client.tree, store, self.core.settings.guild_id)
+
+    async def remember_copies(self) -> None:
+        """Keep for `check` when another copy of the bot was noticed."""
+        await self.client.copies.noticed.wait()
+        with suppress(StoreError):  # it is logged, too
+            await self.core.backend.store.set_setting(COPY_NOTICED, str(now_ms()))

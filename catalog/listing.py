@@ -1,0 +1,113 @@
+"""Rows: every entry of the catalog as JSON types, with what its files say and what is wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from catalog.dropin_embeddings import EMBEDDINGS
+from catalog.dropins import CHECKPOINTS, LORAS
+from catalog.locate import locate_entry, problems_of
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
+from catalog.snapshot import Catalog, Problem
+from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
+
+Listed: TypeAlias = Literal["models", "loras", "embeddings"]
+Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry
+
+_FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDINGS}
+
+
+def rows(what: Listed, catalog: Catalog, models_dir: Path) -> list[dict[str, Any]]:
+    """One for each entry, broken ones too."""
+    kinds_of: dict[str, Mapping[str, Entry]] = {
+        "models": catalog.models,
+        "loras": catalog.adapters,
+        "embeddings": catalog.embeddings.entries,
+    }
+    found = [_row(entry, models_dir, catalog) for entry in kinds_of[what].values()]
+    no_facts = {"loras": _facts(None), "embeddings": _said(None)}.get(what, {})
+    keys = {row["key"] for row in found}
+    return found + [
+        _broken(problem.key, problem.reason) | no_facts
+        for problem in problems(what, catalog, models_dir)
+        if problem.key and problem.key not in keys
+    ]
+
+
+def problems(what: Listed, catalog: Catalog, models_dir: Path) -> list[Problem]:
+    """What is wrong in the catalog file for `what`, and in drop-in files of that kind."""
+    return [problem for problem in catalog.problems if _is_of(what, problem, models_dir)]
+
+
+def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
+    """Whether it is in the catalog file for `what`, or in a drop-in file of that kind."""
+    file = Path(problem.file)
+    return file.name == f"{what}.toml" or file.is_relative_to(models_dir / _FOLDERS[what])
+
+
+def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
+    location = locate_entry(entry, models_dir)
+    problems = list(problems_of(entry, models_dir))
+    if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
+        problems.append(str(why))
+    if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
+        problems.append(str(why))
+    if isinstance(entry, ModelEntry) and (unfit := catalog.unfit_models.get(entry.key)):
+        problems.append(str(unfit))
+    row = {
+        **entry.model_dump(mode="json"),
+        "available": location.available and not problems,
+        "files": _FILES[location.kind],
+        "problems": problems,
+    }
+    if isinstance(entry, ModelEntry):
+        return {**row, "default": entry.key == catalog.default}
+    if isinstance(entry, EmbeddingEntry):
+        return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
+    return {**row, **_facts(catalog.facts(entry.key))}
+
+
+def _facts(facts: AdapterFacts | None) -> dict[str, Any]:
+    """What a LoRA's file says; null where it says nothing or is not on this machine."""
+    known = facts or AdapterFacts()
+    return {
+        "family": None if known.algorithm == UNKNOWN else known.algorithm,
+        "base": known.base or None,
+        "rank": known.rank,
+        "conv_rank": known.conv_rank,
+        "trigger_candidates": list(known.candidates),
+        "recommended_weight": known.weight,
+        "title": known.title or None,
+    }
+
+
+def _said(facts: EmbeddingFacts | None) -> dict[str, Any]:
+    """What an embedding's file says; null where it says nothing or is not on this machine."""
+    known = facts or EmbeddingFacts()
+    return {
+        "vectors": known.vectors or None,
+        "base": known.base or None,
+        "title": known.title or None,
+    }
+
+
+_FILES: Final = {
+    "folder": "present",
+    "file": "present",
+    "cached": "present",
+    "download": "downloaded at first use",
+    "missing": "missing",
+    "unreadable": "unreadable",
+}
+
+
+def _broken(key: str, reason: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "name": key,
+        "description": "",
+        "enabled": False,
+        "available": False,
+        "files": "left out",
+        "problems": [reason],
+    }

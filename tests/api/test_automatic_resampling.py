@@ -1,0 +1,100 @@
+"""Enlarging by resampling: sizes as AUTOMATIC1111 has them, and what is refused."""
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops
+
+from bot.api.automatic.bodies import Extras
+from bot.api.automatic.resampling import UPSCALERS, enlarged, listed_upscalers, stretched
+from bot.errors import InvalidRequest
+
+
+def png(width: int = 30, height: int = 20) -> bytes:
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def made(width: int = 30, height: int = 20, **fields: Any) -> Image.Image:
+    asked = Extras(**{"upscaler_1": "Lanczos", **fields})
+    return opened(enlarged(png(width, height), asked))
+
+
+def refused(**fields: Any) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        made(**fields)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, (56, 40)),  # multiples of 8
+        ({"upscaling_resize": 4}, (120, 80)),
+        ({"upscaling_resize": 0.001}, (8, 8)),
+        ({"upscaler_1": "None"}, (30, 20)),
+        ({"resize_mode": 1}, (512, 512)),
+        ({"resize_mode": 1, "upscaling_resize_w": 100, "upscaling_resize_h": 50}, (100, 50)),
+        (
+            {
+                "resize_mode": 1,
+                "upscaling_resize_w": 120,
+                "upscaling_resize_h": 40,
+                "upscaling_crop": False,
+            },
+            (120, 80),
+        ),
+    ],
+)
+def test_sizes(fields: dict[str, Any], size: tuple[int, int]) -> None:
+    assert made(**fields).size == size
+
+
+def test_the_upscalers_differ_and_can_be_mixed() -> None:
+    soft, hard = made(upscaler_1="Lanczos"), made(upscaler_1="Nearest")
+    mixed = made(upscaler_2="Nearest", extras_upscaler_2_visibility=0.5)
+    assert ImageChops.difference(soft, hard).getbbox()
+    assert mixed.tobytes() == Image.blend(soft, hard, 0.5).tobytes()
+    assert made(upscaler_2="Nearest").tobytes() == soft.tobytes()
+    assert [item["name"] for item in listed_upscalers()] == [*UPSCALERS]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"upscaler_1": "R-ESRGAN 4x+"}, "upscaler_1"),
+        ({"upscaler_2": "LDSR"}, "upscaler_2"),
+        ({"gfpgan_visibility": 1}, "gfpgan_visibility"),
+        ({"codeformer_visibility": 0.1}, "codeformer_visibility"),
+        ({"upscaling_resize": 1000}, "upscaling_resize"),
+        ({"upscaling_resize": 1e308}, "upscaling_resize"),
+        (
+            {"resize_mode": 1, "upscaling_resize_w": 10**9},
+            "upscaling_resize_w, upscaling_resize_h",
+        ),
+    ],
+)
+def test_what_is_refused(fields: dict[str, Any], field: str) -> None:
+    assert refused(**fields).field == field
+
+
+def test_a_file_that_is_no_image_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        enlarged(b"GIF89a", Extras(upscaler_1="Lanczos"))
+
+
+def test_stretching() -> None:
+    assert opened(stretched(png(), (64, 64))).size == (64, 64)
+    same = opened(stretched(png(64, 64), (64, 64)))
+    assert same.tobytes() == opened(png(64, 64)).tobytes()
+    with pytest.raises(InvalidRequest):
+        stretched(png(), (9_000, 9_000))

@@ -1,0 +1,351 @@
+"""From AUTOMATIC1111's words to ours: what is understood, refused, or named as left out."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img
+from bot.api.automatic.translating import Translated, asked_model, translate
+from bot.api.automatic.unused import ETA, NEUTRAL, OF_HIRES, SETTINGS
+from bot.errors import InvalidRequest
+from bot.request import Draft, compose
+from catalog import Catalog, ModelEntry
+
+MODEL = ModelEntry(key="base", name="Base", path="org/base", vae_path="vaes/fixed.safetensors")
+CATALOG = Catalog({"base": MODEL}, {}, "base")
+
+USED = {
+    *("prompt", "negative_prompt", "seed", "sampler_name", "sampler_index", "scheduler"),
+    *("batch_size", "n_iter", "steps", "cfg_scale", "width", "height", "denoising_strength"),
+    *("override_settings", "clip_skip", "styles", "eta", "send_images", "script_name"),
+    *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
+    *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
+}
+WITHOUT_EFFECT = {
+    # Alone, without a mask, a refiner, a variation's strength or a script.
+    *("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round", "inpainting_fill"),
+    *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
+    *("refiner_switch_at", "subseed", "script_args"),
+    # Images are always kept for a while, as the owner has set, and grids are never made.
+    *("save_images", "do_not_save_samples", "do_not_save_grid"),
+    # It names a task for the web page.
+    "force_task_id",
+}
+
+
+def translated(**fields: Any) -> Translated:
+    return translate(Txt2Img(**{"prompt": "a star", **fields}), MODEL)
+
+
+def from_image(**fields: Any) -> Translated:
+    return translate(Img2Img(**{"prompt": "a star", "init_images": ["AAAA"], **fields}), MODEL)
+
+
+def told(found: Translated) -> list[tuple[str, Any]]:
+    return [(notice.code, next(iter(notice.params.values()))) for notice in found.warnings]
+
+
+@pytest.mark.parametrize("body", [Txt2Img, Img2Img])
+def test_every_field_is_used_or_named(body: type[Txt2Img | Img2Img]) -> None:
+    assert set(body.model_fields) <= USED | WITHOUT_EFFECT | set(NEUTRAL) | set(OF_HIRES)
+
+
+def test_the_prompt_alone_leaves_everything_to_the_model() -> None:
+    assert translated() == Translated(Draft(prompt="a star", model="base", count=1))
+
+
+def test_all_that_is_understood() -> None:
+    found = translated(
+        negative_prompt="",
+        seed=42,
+        sampler_name="DPM++ 2M",
+        scheduler="Karras",
+        batch_size=2,
+        n_iter=2,
+        steps=25,
+        cfg_scale=5.5,
+        width=832,
+        height=1216,
+        override_settings={"CLIP_stop_at_last_layers": 3, "sd_vae": "fixed.safetensors"},
+    )
+    assert found == Translated(
+        Draft(
+            prompt="a star",
+            negative="",
+            model="base",
+            seed=42,
+            scheduler="DPM++ 2M Karras",
+            count=4,
+            steps=25,
+            guidance=5.5,
+            size="832x1216",
+            clip_skip=3,
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_without_a_seed_one_is_drawn(seed: int | None) -> None:
+    assert translated(seed=seed).draft.seed is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, None),
+        ({"clip_skip": 1}, None),
+        ({"clip_skip": 2}, 2),
+        ({"override_settings": {"CLIP_stop_at_last_layers": 1}, "clip_skip": 4}, None),
+        ({"override_settings": {"CLIP_stop_at_last_layers": 4.0}}, 4),
+    ],
+)
+def test_clip_skip(asked: dict[str, Any], expected: int | None) -> None:
+    assert translated(**asked).draft.clip_skip == expected
+
+
+class TestASecondPass:
+    def test_takes_as_many_steps_as_are_asked_for(self) -> None:
+        found = translated(enable_hr=True, steps=20, denoising_strength=0.5, hr_scale=1.5)
+        draft = found.draft
+        assert (draft.hires, draft.hires_strength, draft.hires_steps) == (1.5, 0.5, 20)
+        hires = compose(draft, CATALOG, nsfw=False).hires
+        assert hires is not None
+        assert hires.taken == 20
+
+    def test_has_the_usual_steps_where_none_are_given(self) -> None:
+        draft = translated(enable_hr=True).draft
+        assert (draft.hires, draft.hires_strength, draft.hires_steps) == (2.0, 0.75, 30)
+
+    @pytest.mark.parametrize(
+        ("size", "scale"),
+        [((1536, 1536), 1.5), ((1536, 0), 1.5), ((0, 2048), 2.0), ((1280, 1284), 1.25)],
+    )
+    def test_of_a_size(self, size: tuple[int, int], scale: float) -> None:
+        x, y = size
+        assert translated(enable_hr=True, hr_resize_x=x, hr_resize_y=y).draft.hires == scale
+
+    def test_of_another_shape_is_refused(self) -> None:
+        with pytest.raises(InvalidRequest, match=r"api\.automatic\.shape"):
+            translated(enable_hr=True, hr_resize_x=1536, hr_resize_y=2048)
+
+    def test_is_not_made_unless_asked_for(self) -> None:
+        found = translated(hr_scale=1.5, hr_second_pass_steps=9, hr_upscaler="Latent")
+        assert found == translated()
+
+
+class TestFromAnImage:
+    def test_it_is_stretched_or_cropped(self) -> None:
+        assert from_image().stretched is None
+        assert from_image(width=512, height=768).stretched == (512, 768)
+        assert from_image(width=512).stretched == (512, 1024)
+        cropped = from_image(width=512, height=768, resize_mode=1)
+        assert (cropped.stretched, cropped.draft.size) == (None, "512x768")
+
+    def test_its_strength(self) -> None:
+        assert from_image().draft.strength == 0.75
+        assert from_image(denoising_strength=0.3).draft.strength == 0.3
+
+    @pytest.mark.parametrize(
+        ("fields", "field"),
+        [
+            ({"mask": "AAAA"}, "mask"),
+            ({"latent_mask": "AAAA"}, "latent_mask"),
+            ({"init_images": []}, "init_images"),
+            ({"init_images": None}, "init_images"),
+            ({"init_images": ["AAAA", "BBBB"]}, "init_images"),
+            ({"resize_mode": 2}, "resize_mode"),
+        ],
+    )
+    def test_what_is_not_possible_is_refused(self, fields: dict[str, Any], field: str) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            from_image(**fields)
+        assert caught.value.field == field
+
+    def test_what_would_need_a_mask_is_no_matter(self) -> None:
+        assert told(from_image(mask_blur=8, inpainting_fill=1, inpaint_full_res=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"script_name": "X/Y/Z plot"}, "script_name"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"n_iter": -1}, "n_iter"),
+        ({"width": -8}, "width"),
+        (
+            {"override_settings": {"CLIP_stop_at_last_layers": "two"}},
+            "override_settings.CLIP_stop_at_last_layers",
+        ),
+        *(
+            (
+                {"override_settings": {"CLIP_stop_at_last_layers": number}},
+                "override_settings.CLIP_stop_at_last_layers",
+            )
+            for number in (2.5, float("inf"), float("nan"))
+        ),
+        (
+            {"override_settings": {"CLIP_stop_at_last_layers": True}},
+            "override_settings.CLIP_stop_at_last_layers",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translated(**fields)
+    assert caught.value.field == field
+
+
+OTHER: dict[str, Any] = {
+    "subseed_strength": 0.5,
+    "seed_resize_from_h": 512,
+    "seed_resize_from_w": 512,
+    "distilled_cfg_scale": 3.5,
+    "restore_faces": True,
+    "tiling": True,
+    "s_min_uncond": 1.5,
+    "s_churn": 1.0,
+    "s_tmax": 9.0,
+    "s_tmin": 1.0,
+    "s_noise": 1.1,
+    "override_settings_restore_afterwards": False,
+    "refiner_checkpoint": "refiner",
+    "disable_extra_networks": True,
+    "comments": {"a": "b"},
+    "infotext": "Steps: 20",
+    "image_cfg_scale": 2.0,
+    "initial_noise_multiplier": 0.5,
+    "firstphase_width": 512,
+    "firstphase_height": 512,
+    "hr_upscaler": "Latent",
+    "hr_checkpoint_name": "other",
+    "hr_additional_modules": ["vae"],
+    "hr_sampler_name": "Euler",
+    "hr_scheduler": "Karras",
+    "hr_prompt": "a moon",
+    "hr_negative_prompt": "clouds",
+    "hr_cfg": 3.0,
+    "hr_distilled_cfg": 3.0,
+}
+"""A value of each field with which it would change the image elsewhere."""
+
+
+class TestNaming:
+    @pytest.mark.parametrize("field", [*NEUTRAL, *OF_HIRES])
+    def test_what_has_no_effect(self, field: str) -> None:
+        make = translated if field in Txt2Img.model_fields else from_image
+        more = {"enable_hr": True} if field in OF_HIRES else {}
+        found = make(**{field: OTHER[field]}, **more)
+        assert told(found) == [("api.automatic.ignored", field)]
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [(field, v) for field, values in NEUTRAL.items() for v in values]
+    )
+    def test_not_what_changes_nothing(self, field: str, value: Any) -> None:
+        make = translated if field in Txt2Img.model_fields else from_image
+        assert told(make(**{field: value})) == []
+
+    @pytest.mark.parametrize("sampler", ["Euler", *ETA])
+    @pytest.mark.parametrize("eta", [None, 0.0, 0.5, 1.0])
+    def test_eta_where_a_sampler_has_another(self, sampler: str, eta: float | None) -> None:
+        named = bool(told(translated(sampler_name=sampler, eta=eta)))
+        assert named == (sampler in ETA and eta not in (None, ETA[sampler]))
+
+    def test_styles_scripts_and_settings(self) -> None:
+        found = translated(
+            styles=["None", "Cinematic"],
+            alwayson_scripts={
+                "ADetailer": {"args": [True, {}]},
+                "ControlNet": {"args": []},
+                "roop": {"args": [False]},
+            },
+            override_settings={"sd_vae": "other.pt", "eta_noise_seed_delta": 31337},
+        )
+        assert told(found) == [
+            ("api.automatic.ignored", "styles"),
+            ("api.automatic.script_ignored", "ADetailer"),
+            ("api.automatic.ignored", "override_settings.sd_vae"),
+            ("api.automatic.ignored", "override_settings.eta_noise_seed_delta"),
+        ]
+
+    @pytest.mark.parametrize("value", SETTINGS["sd_vae"])
+    def test_not_the_models_own_vae(self, value: str | None) -> None:
+        assert told(translated(override_settings={"sd_vae": value})) == []
+
+    def test_unknown_fields_without_their_values(self) -> None:
+        found = translated(auth="user:secret", url="http://x")
+        assert told(found) == [("api.field.unknown", "auth"), ("api.field.unknown", "url")]
+        assert "secret" not in repr(found)
+
+    def test_hypernetworks_leave_the_prompt(self) -> None:
+        found = translated(prompt="a star <hypernet:x:0.5><lora:y:0.5>")
+        assert found.draft.prompt == "a star <lora:y:0.5>"
+        assert told(found) == [("api.automatic.hypernetworks", "prompt")]
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_checkpoint_is_asked_for(value: str | None) -> None:
+    assert asked_model(Txt2Img(override_settings={"sd_model_checkpoint": value})) is None
+
+
+def test_a_checkpoint_must_be_text() -> None:
+    with pytest.raises(InvalidRequest):
+        asked_model(Txt2Img(override_settings={"sd_model_checkpoint": 5}))
+
+
+def test_names_are_of_fields_of_a_draft() -> None:
+    assert set(NAMES) <= set(Draft.__dataclass_fields__)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+BY_TYPE: dict[type, st.SearchStrategy[Any]] = {
+    int: st.integers(-5000, 5000),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    str: st.sampled_from(["", "None", "Euler", "Karras", "DPM++ 2M", "a <lora:b:1>", "?"]),
+    list: st.lists(st.sampled_from(["None", "AAAA"]), max_size=2),
+    dict: st.dictionaries(
+        st.sampled_from(["sd_vae", "CLIP_stop_at_last_layers", "ADetailer"]), JSON, max_size=3
+    ),
+}
+
+
+def bodies(kind: type[Txt2Img | Img2Img]) -> st.SearchStrategy[Any]:
+    fields = {}
+    for name, info in kind.model_fields.items():
+        text = str(info.annotation)
+        found = [s for key, s in BY_TYPE.items() if key.__name__ in text]
+        fields[name] = st.none() | (found[0] if found else st.none())
+    return st.fixed_dictionaries({}, optional=fields).map(lambda values: _valid(kind, values))
+
+
+def _valid(kind: type[Txt2Img | Img2Img], values: dict[str, Any]) -> Txt2Img | Img2Img:
+    kept = {}
+    for name, value in values.items():
+        try:
+            kind(**{name: value})
+        except ValueError:
+            continue
+        kept[name] = value
+    return kind(**kept)
+
+
+@given(bodies(Txt2Img) | bodies(Img2Img))
+def test_any_body_is_translated_or_refused(body: Txt2Img | Img2Img) -> None:
+    try:
+        asked_model(body)
+        found = translate(body, MODEL)
+    except InvalidRequest:
+        return
+    draft = found.draft
+    assert draft.count == (body.batch_size or 1) * (body.n_iter or 1)
+    assert len({str(notice) for notice in found.warnings}) == len(found.warnings)
+    for notice in found.warnings:
+        name = str(notice.params.get("field", ""))
+        if name in NEUTRAL:
+            assert getattr(body, name) not in NEUTRAL[name]

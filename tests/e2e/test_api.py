@@ -1,0 +1,321 @@
+"""The original interface over HTTP, with the real process."""
+
+import asyncio
+import hashlib
+import io
+import json
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from bot.files.metadata import read_png
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import Home, call
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(
+    tmp_path_factory: pytest.TempPathFactory, models_dir: Any
+) -> AsyncIterator[Server]:
+    home = Home(tmp_path_factory.mktemp("api"), models_dir)
+    async with Server(home, IMAGEN_PREVIEW="true") as server:
+        yield server
+        assert CANARY not in server.log
+        assert "Traceback" not in server.log
+
+
+async def test_a_prompt_alone_suffices(server: Server) -> None:
+    accepted = await server.generate(prompt=CANARY)
+    assert sorted(accepted) == ["eta", "job_id", "position", "seed", "status"]
+    assert (accepted["status"], accepted["position"]) == ("queued", 1)
+    status = await server.done(accepted["job_id"])
+    assert sorted(status) == sorted(
+        [
+            "job_id",
+            "status",
+            "position",
+            "progress",
+            "step",
+            "steps",
+            "stage",
+            "eta",
+            "error",
+            "images",
+            "warnings",
+            "metadata",
+        ]
+    )
+    assert (status["status"], status["progress"], status["error"]) == ("done", 1.0, None)
+    assert status["step"] == status["steps"]
+    answer = await server.client.get(f"/image/{accepted['job_id']}")
+    assert answer.headers["content-type"] == "image/png"
+    assert f'filename="demo-{accepted["seed"]}.png"' in answer.headers["content-disposition"]
+    assert read_png(answer.content).seed == accepted["seed"]
+    metadata = json.loads(answer.headers["x-generation-metadata"])
+    assert (metadata["model"], metadata["seed"]) == ("demo", accepted["seed"])
+    assert hashlib.sha256(answer.content).hexdigest() == status["images"][0]["sha256"]
+
+
+async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
+    server: Server, home: Home
+) -> None:
+    body = {
+        "prompt": CANARY,
+        "negative_prompt": "noise",
+        "model": "demo",
+        "loras": [{"name": "frost", "weight": 0.5}, {"name": "ember"}],
+        "steps": 10,
+        "guidance_scale": 8.5,
+        "seed": 42,
+        "width": 64,
+        "height": 80,
+        "count": 2,
+    }
+    accepted = await server.generate(**body)
+    assert accepted["seed"] == 42
+    status = await server.done(accepted["job_id"])
+    options = ("--negative", "noise", "--lora", "frost:0.5", "--lora", "ember", "--steps", "10")
+    more = ("--guidance", "8.5", "--seed", "42", "--size", "64x80", "--count", "2", "--json")
+    code, out, err = await call(home, "imagine", CANARY, *options, *more)
+    assert (code, err) == (0, "")
+    here = [image["sha256"] for image in json.loads(out)["images"]]
+    assert [image["sha256"] for image in status["images"]] == here
+    assert status["metadata"]["loras"] == [
+        {"name": "frost", "weight": 0.5},
+        {"name": "ember", "weight": 0.75},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "language", "said"),
+    [
+        ({"model": "pony-xl-v6"}, "en", "Model 'pony-xl-v6' is not available"),
+        ({"model": "pony-xl-v6"}, "fr-FR,fr;q=0.9,en;q=0.1", "Modèle 'pony-xl-v6' non disponible"),
+        ({"loras": [{"name": "nope"}]}, "en", "LoRA 'nope' is not available"),
+        (
+            {"loras": [{"name": "ember", "weight": 99}]},
+            "en",
+            "LoRA ember: a weight of 99.0 won't work. Choose a value from -5.0 to 5.0.",
+        ),
+        ({"steps": 0}, "en", "steps: 0 won't work. Choose a value from 1 to 100."),
+        ({"guidance_scale": 31}, "de", "guidance_scale"),
+        ({"steps": "many"}, "en", "steps: “many” won't work. It must be a whole number."),
+        ({"seed": True}, "en", "seed"),
+        ({"step": 30}, "en", "There's no field called step."),
+        ({"width": 64}, "en", "height is missing"),
+        ({"image": "?"}, "en", "image: this is neither"),
+        ({"image": "0" * 64}, "en", "image: there's no uploaded image"),
+    ],
+)
+async def test_a_wrong_value_is_named(
+    server: Server, body: dict[str, Any], language: str, said: str
+) -> None:
+    answer = await server.client.post(
+        "/generate", json={"prompt": CANARY, **body}, headers={"Accept-Language": language}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"{", 400, "api.body.json"),
+        (b'{"prompt": NaN}', 400, "api.body.number"),
+        (b'{"prompt": "a", "prompt": "b"}', 400, "api.body.twice"),
+        (b'{"prompt": ' + b"[" * 40 + b"]" * 40 + b"}", 400, "api.body.deep"),
+        (b"[" * 100_000, 400, "api.body.deep"),
+        (b'{"prompt": "a", "seed": ' + b"9" * 5_000 + b"}", 400, "api.body.number"),
+        (b'{"prompt": "\xff"}', 400, "api.body.encoding"),
+        (b"[]", 400, "api.field.wrong"),
+        (b" " * (65 * 2**20), 413, "api.http.large"),
+    ],
+    ids=["cut", "nan", "twice", "deep", "deeper", "long number", "latin-1", "list", "large"],
+)
+async def test_a_body_that_is_no_json_is_refused(
+    server: Server, content: bytes, status: int, code: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await server.client.post("/generate", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_events_bring_progress_previews_and_the_end(server: Server) -> None:
+    accepted = await server.generate(prompt=CANARY, steps=60, width=512, height=512)
+    events: list[tuple[str, dict[str, Any]]] = []
+    async with server.client.stream("GET", f"/events/{accepted['job_id']}") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        async for line in answer.aiter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                events.append((name, json.loads(line.removeprefix("data: "))))
+    assert {name for name, _ in events[:-1]} == {"progress"}
+    assert events[-1][0] == events[-1][1]["status"] == "done"
+    shares = [body["progress"] for _, body in events]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 3
+    assert any(body.get("preview", "").startswith("data:image/jpeg") for _, body in events)
+
+
+async def test_an_image_in_parts_and_only_once(server: Server) -> None:
+    accepted = await server.generate(prompt=CANARY, steps=2, count=2)
+    await server.done(accepted["job_id"])
+    address = f"/image/{accepted['job_id']}/2"
+    whole = await server.client.get(address)
+    part = await server.client.get(address, headers={"Range": "bytes=0-7"})
+    assert (part.status_code, part.content) == (206, whole.content[:8])
+    again = await server.client.get(address, headers={"If-None-Match": whole.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for known in (f"W/{whole.headers['etag']}", f'"other", {whole.headers["etag"]}', "*"):
+        again = await server.client.get(address, headers={"If-None-Match": known})
+        assert again.status_code == 304
+    other = await server.client.get(address, headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+    head = await server.client.head(address)
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert (await server.client.get(f"/image/{accepted['job_id']}/3")).status_code == 404
+    assert (await server.client.get("/image/nope")).status_code == 404
+    [file] = (server.home.data_dir / "images" / accepted["job_id"]).glob("*-2.png")
+    file.unlink()
+    assert (await server.client.get(address)).status_code == 410
+
+
+async def test_no_call_waits_longer_than_a_minute(server: Server) -> None:
+    answer = await server.client.get("/status/nope", params={"wait": 61})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "wait: “61” won't work. It must be at most 60."
+
+
+async def test_cancelling(server: Server) -> None:
+    running = await server.generate(prompt=CANARY, steps=100, width=512, height=512, count=4)
+    waiting = await server.generate(prompt=CANARY, steps=100)
+    early = await server.client.get(f"/image/{waiting['job_id']}")
+    assert early.status_code == 409
+    for job in (waiting, running):
+        answer = await server.client.delete(f"/jobs/{job['job_id']}")
+        assert answer.status_code == 200
+        assert (await server.done(job["job_id"]))["status"] == "cancelled"
+    assert (await server.client.delete("/jobs/nope")).status_code == 404
+
+
+async def test_a_call_repeated_is_one_job(server: Server) -> None:
+    headers = {"Idempotency-Key": "twice"}
+    body = {"prompt": CANARY, "steps": 2}
+    answers = await asyncio.gather(
+        *(server.client.post("/generate", json=body, headers=headers) for _ in range(8))
+    )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["job_id"] for answer in answers}) == 1
+    other = await server.client.post("/generate", json={**body, "steps": 3}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "api.repeat.changed")
+
+
+async def test_an_uploaded_image_is_painted_over(server: Server) -> None:
+    png = io.BytesIO()
+    Image.new("RGB", (80, 64), "yellow").save(png, "PNG")
+    answer = await server.client.post(
+        "/images", content=png.getvalue(), headers={"Content-Type": "image/png"}
+    )
+    assert (answer.status_code, answer.json()["width"]) == (201, 80)
+    accepted = await server.generate(prompt=CANARY, steps=4, image=answer.json()["sha256"])
+    [image] = (await server.done(accepted["job_id"]))["images"]
+    assert (image["width"], image["height"]) == (72, 64)  # as many pixels as the model is for
+    text = await server.client.post("/images", content=b"a", headers={"Content-Type": "text/plain"})
+    assert text.status_code == 415
+    broken = await server.client.post(
+        "/images", content=b"a", headers={"Content-Type": "image/png"}
+    )
+    assert broken.status_code == 400
+
+
+async def test_the_catalog(server: Server) -> None:
+    models = {each["key"]: each for each in (await server.client.get("/models")).json()}
+    assert models["demo"]["default"]
+    assert models["demo"]["available"]
+    assert not models["pony-xl-v6"]["available"]
+    loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
+    assert loras["ember"]["trigger_words"] == ["glowing embers"]
+    assert loras["ember"]["default_weight"] == 0.75
+    assert models["demo"]["base"] == "SDXL"  # as LoRAs name it
+
+
+async def test_a_job_outlives_the_process(home: Home) -> None:
+    async with Server(home) as server:
+        accepted = await server.generate(prompt=CANARY, steps=100, width=256, height=256, seed=5)
+        second = await server.generate(prompt=CANARY, steps=2, seed=6)
+        async with server.client.stream("GET", f"/events/{accepted['job_id']}") as events:
+            async for line in events.aiter_lines():
+                if line.startswith("data: ") and json.loads(line[6:])["step"] >= 2:
+                    break
+        server.send(signal.SIGKILL)
+        await server.wait()
+        await server.start()
+        for job in (accepted, second):
+            assert (await server.done(job["job_id"]))["status"] == "done"
+        assert home.states() == ["delivered", "delivered"]
+
+
+class TestKeys:
+    async def test_each_sees_its_own_jobs(self, home: Home) -> None:
+        ada, bob, root = [
+            (await call(home, "keys", "add", *arguments))[1].strip()
+            for arguments in (("ada",), ("bob", "--rate", "2"), ("root", "--admin", "--nsfw"))
+        ]
+        async with Server(home) as server:
+
+            def as_(key: str) -> dict[str, str]:
+                return {"Authorization": f"Bearer {key}"}
+
+            body = {"prompt": CANARY, "steps": 2}
+            nobody = await server.client.post("/generate", json=body)
+            assert nobody.status_code == 401
+            assert "Basic" in nobody.headers["www-authenticate"]
+            wrong = await server.client.get("/models", headers=as_("imagen_wrong"))
+            assert wrong.status_code == 401
+            accepted = await server.client.post("/generate", json=body, headers=as_(ada))
+            assert accepted.status_code == 202
+            address = f"/status/{accepted.json()['job_id']}"
+            for key, status in ((ada, 200), (bob, 404), (root, 200)):
+                assert (await server.client.get(address, headers=as_(key))).status_code == status
+                basic = await server.client.get(address, auth=("a1111", key))
+                assert basic.status_code == status
+                header = await server.client.get(address, headers={"X-API-Key": key})
+                assert header.status_code == status
+            adults = {**body, "steps": 10, "model": "adults"}
+            for key, status in ((ada, 400), (root, 202)):
+                answer = await server.client.post("/generate", json=adults, headers=as_(key))
+                assert answer.status_code == status
+            statuses = [
+                (await server.client.post("/generate", json=body, headers=as_(bob))).status_code
+                for _ in range(3)
+            ]
+            assert statuses == [202, 202, 429]
+            last = await server.client.post("/generate", json=body, headers=as_(bob))
+            assert int(last.headers["retry-after"]) >= 1
+            assert (await call(home, "keys", "revoke", "ada"))[0] == 0
+            assert (await server.client.get(address, headers=as_(ada))).status_code == 401
+            assert ada not in server.log
+            _, listed, _ = await call(home, "keys", "list")
+            assert ada not in listed
+            assert "ada" in listed
+
+    async def test_without_one_only_this_machine_is_served(self, home: Home) -> None:
+        code, _, err = await call(home, "serve", "--host", "0.0.0.0", "--port", "1")
+        assert (code, "keys add" in err) == (78, True)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Host": ""}]
+)
+async def test_websites_cannot_call_it(server: Server, headers: dict[str, str]) -> None:
+    answer = await server.client.get("/models", headers=headers)
+    assert answer.status_code == 403
