@@ -86,7 +86,9 @@ async def test_a_server_that_ends_is_not_a_caller_who_hangs_up(home: Home, strea
     async with Server(home) as server, client_of(server) as client:
 
         async def call() -> None:
-            answer = await client.images.generate(stream=stream, **{**LONG, "n": 1, "size": "320x320"})
+            answer = await client.images.generate(
+                stream=stream, **{**LONG, "n": 1, "size": "320x320"}
+            )
             if stream:
                 [_ async for _ in answer]  # type: ignore[union-attr]
 
