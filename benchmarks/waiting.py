@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import bot.cli.run
-import bot.serve
+import bot.serve.core
 from benchmarks.bot_process import ROOT, Home, bot_process, playground, write_catalog
 from benchmarks.rush import WAITING
 from bot.settings import Settings
@@ -99,8 +99,8 @@ def run_watched() -> int:
     """The bot, with a watch on its loop."""
     took: list[float] = []
     seen: list[Held] = []
-    serving, running = cast("Any", bot.serve), cast("Any", bot.cli.run)
-    recover, serve = serving.recover, serving.serve
+    serving, running = cast("Any", bot.serve.core), cast("Any", bot.cli.run)
+    recover, serve = serving.recover, bot.serve.serve
 
     async def timed(*arguments: Any) -> LeftBehind:
         begin = time.perf_counter()
