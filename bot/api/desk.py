@@ -82,8 +82,9 @@ class Desk:
             priority=caller.priority,
         )
         try:
-            # A limit that was reached since must not hide the job.
-            await self.backend.store.check_new(origin)
+            if repeat_key is not None:
+                # A limit that was reached since must not hide the job.
+                await self.backend.store.check_new(origin)
             return await self._accept(caller, draft, pictures, origin)
         except AskedBefore as before:
             if not before.same:

@@ -1,4 +1,4 @@
-"""Guard: what is refused before a route is looked up, for whoever calls."""
+"""Guard: what is refused before a route is looked up, no matter who calls."""
 
 import ipaddress
 import logging

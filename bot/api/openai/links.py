@@ -1,4 +1,4 @@
-"""Links to images that need no key: whoever has one may open it for an hour.
+"""Links to images that need no key: anyone who has one may open it for an hour.
 
 Clients hand such links to programs that have no key, such as a browser.
 """
@@ -24,7 +24,7 @@ SETTING: Final = "link_secret"
 """Holds what links are signed with, drawn when it is first needed."""
 PATH: Final = "/v1/images/files"
 HOLDER: Final = ApiKey(id="link", name="link", admin=True)
-"""Stands for whoever has a valid link: it names one image, whose ever it is."""
+"""Stands for anyone with a valid link, which names one image of any caller."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
 
