@@ -3,6 +3,7 @@
 ImagenError
 ├── UserError            shown to the person; `code` names its sentence in bot/texts
 │   ├── InvalidRequest   one field of a request is wrong; raised before anything is stored
+│   ├── Mistakes         several fields of a form are wrong
 │   ├── Refused          the request is valid but cannot be accepted now (queue full, not offered)
 │   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
@@ -13,6 +14,7 @@ ImagenError
 Anything else becomes an apology with an incident id, and a traceback in the log.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -45,6 +47,14 @@ class InvalidRequest(UserError):
     def __init__(self, field: str, code: str, **params: Param) -> None:
         super().__init__(code, field=field, **params)
         self.field = field
+
+
+class Mistakes(UserError):
+    """Several fields of a form are wrong. errors: one for each."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__("form.mistakes")
+        self.errors = tuple(errors)
 
 
 class Refused(UserError):

@@ -1,3 +1,15 @@
 """What users can do, one file per capability."""
 
-EXTENSIONS = ("cogs.imagine", "cogs.reroll", "cogs.retry", "cogs.catalog", "cogs.queue")
+EXTENSIONS = (
+    "cogs.imagine",
+    "cogs.reroll",
+    "cogs.repeat",
+    "cogs.edit",
+    "cogs.publish",
+    "cogs.delete",
+    "cogs.report",
+    "cogs.message_menu",
+    "cogs.retry",
+    "cogs.catalog",
+    "cogs.queue",
+)

@@ -20,7 +20,7 @@ from bot.chat.ui.choices import (
     scheduler_choices,
     size_choices,
 )
-from bot.errors import InvalidRequest, UserError
+from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs, check_file
 from bot.queue import JobQueue
@@ -94,6 +94,8 @@ class Imagine(commands.Cog):
         strength="command.imagine.strength",
         reference="command.imagine.reference",
         reference_weight="command.imagine.reference_weight",
+        spoiler="command.imagine.spoiler",
+        hidden="command.imagine.hidden",
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
     @app_commands.guild_only()
@@ -118,6 +120,8 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
+        spoiler: bool = False,
+        hidden: bool = False,
     ) -> None:
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
@@ -126,21 +130,21 @@ class Imagine(commands.Cog):
             reference=_promised("reference", reference),
         )
         request = await self._compose(interaction, draft)
-        new = asked_by(interaction, request)
+        new = asked_by(interaction, request, hidden=hidden, spoiler=spoiler)
         async with (
             self._queue.reserving(new),
             holding(self._store, self._inputs) as keep,
         ):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
-                await self._delivery.defer(interaction)
+                await self._delivery.defer(interaction, hidden=hidden)
                 draft = replace(
                     draft,
                     image=await self._fetch("image", image, keep),
                     reference=await self._fetch("reference", reference, keep),
                 )
                 new = replace(new, request=await self._compose(interaction, draft))
-            postpone = postponing(interaction, self._delivery)
+            postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
@@ -217,7 +221,11 @@ class Imagine(commands.Cog):
     def _turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""
         person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
-        return self._queue.turns_away(person, roles)
+        try:
+            self._queue.check_person(person, roles)
+        except Refused:
+            return True
+        return False
 
     def _chosen(
         self, interaction: Interaction, catalog: Catalog, *, nsfw: bool

@@ -10,7 +10,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.request import GenerationRequest, is_gated
-from bot.store import Discord, Job, NewJob
+from bot.store import Discord, Job, Kind, NewJob
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,20 @@ def asked_by(
     interaction: discord.Interaction[Any],
     request: GenerationRequest,
     *,
+    kind: Kind = "imagine",
     parent: Job | None = None,
+    hidden: bool = False,
+    spoiler: bool = False,
 ) -> NewJob:
-    """The job that a command or button requests. parent: the job it retries."""
+    """The job that a command or button requests.
+
+    parent: the job it was made from, whose message it replies to. hidden, spoiler: see Discord.
+    """
+    shown = Discord.of(parent.origin) if parent else None
+    here = shown and shown.channel_id == interaction.channel_id and not shown.hidden
     return NewJob(
         request=request,
+        kind=kind,
         origin=Discord(
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
@@ -78,6 +87,9 @@ def asked_by(
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
             age_restricted=age_restricted(interaction.channel),
+            reply_to=shown.message_id if shown and here else None,
+            hidden=hidden,
+            spoiler=spoiler or bool(shown and shown.spoiler),
             token=interaction.token,
         ),
         roles=roles_of(interaction.user),
@@ -86,13 +98,13 @@ def asked_by(
 
 
 def postponing(
-    interaction: discord.Interaction[Any], delivery: Delivery
+    interaction: discord.Interaction[Any], delivery: Delivery, *, hidden: bool = False
 ) -> Callable[[], Awaitable[None]]:
     """A function that tells Discord to wait for the answer, which then may take 15 minutes."""
 
     async def postpone() -> None:
         try:
-            await delivery.defer(interaction)
+            await delivery.defer(interaction, hidden=hidden)
         except AnsweredElsewhere:
             # The acknowledgement finds that out, too, and ends the job.
             log.info("interaction %d: cannot postpone its answer", interaction.id)

@@ -16,11 +16,12 @@ from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
-from bot.request import GenerationRequest, check_offered, draw_seed
+from bot.request import check_offered
 from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.places import check_may_repeat, roles_of
+from cogs.results import repeated
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +114,9 @@ class Reroll(commands.Cog):
             await self._delivery.settled()
             job = await self._store.messages.job_of(message_id)
         # Users are quick: a result is visible a moment before the store says *delivered*.
-        shown = job is not None and job.state in (JobState.DONE, JobState.DELIVERED)
-        return job if shown else None
+        if job is None or job.deleted_at is not None:
+            return None
+        return job if job.state in (JobState.DONE, JobState.DELIVERED) else None
 
     def _asked(self, job: Job, payload: discord.RawReactionActionEvent) -> Discord:
         shown = Discord.of(job.origin)
@@ -128,6 +130,7 @@ class Reroll(commands.Cog):
             locale=shown.locale,
             upload_limit=guild.filesize_limit if guild else shown.upload_limit,
             age_restricted=age_restricted(channel),
+            spoiler=shown.spoiler,
         )
 
     async def _paint_again(
@@ -135,14 +138,14 @@ class Reroll(commands.Cog):
     ) -> None:
         roles = roles_of(payload.member)
         self._queue.screen(discord_person(payload.user_id), roles)
-        same = payload.emoji.name == SAME_SEED
+        request, kind = repeated(job, same_seed=payload.emoji.name == SAME_SEED)
         catalog = await self._catalog.knowing(*job.request.names)
         check_may_repeat(job, catalog, nsfw=asked.age_restricted)
         check_offered(job.request, catalog, nsfw=asked.age_restricted)
         new = NewJob(
-            request=_repeated(job) if same else job.request.with_seed(draw_seed()),
+            request=request,
             origin=asked,
-            kind="reroll" if same else "vary",
+            kind=kind,
             roles=roles,
             parent_id=job.id,
         )
@@ -158,12 +161,6 @@ class Reroll(commands.Cog):
     def _by_a_bot(self, payload: discord.RawReactionActionEvent) -> bool:
         own = self._bot.user is not None and payload.user_id == self._bot.user.id
         return own or (payload.member is not None and payload.member.bot)
-
-
-def _repeated(job: Job) -> GenerationRequest:
-    """The request of `job` with the same kernels, since others round differently."""
-    kernels = job.recipe.environment.get("kernels") if job.recipe else None
-    return job.request.with_kernels(kernels)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -11,7 +11,7 @@ from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import check_offered, lighter
-from bot.store import Store, discord_person
+from bot.store import Discord, Store, discord_person
 from catalog import LiveCatalog
 from cogs.places import asked_by, check_may_repeat, postponing, roles_of
 
@@ -50,8 +50,10 @@ class RetryButton(Component[RetryId]):
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        new = asked_by(interaction, request, parent=job)
-        async with self._queue.accepting(new, postponing(interaction, self._delivery)) as ticket:
+        hidden = Discord.of(job.origin).hidden
+        new = asked_by(interaction, request, parent=job, hidden=hidden)
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
+        async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
 

@@ -117,5 +117,11 @@ class ImagenBot(commands.AutoShardedBot):
         self._latest_reaction[shard_id] = session, sequence
         return False
 
+    async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
+        """Route forms by their custom_id; discord.py routes everything else."""
+        if interaction.type is discord.InteractionType.modal_submit:
+            data: dict[str, Any] = {**(interaction.data or {})}
+            await self.components.use(interaction, str(data.get("custom_id", "")))
+
     async def on_message(self, message: discord.Message, /) -> None:
         """Do nothing: this bot has no message commands."""

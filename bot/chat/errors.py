@@ -10,8 +10,9 @@ import discord
 from discord import app_commands
 
 from bot.chat.copies import TOO_LATE
+from bot.chat.forms import entered
 from bot.chat.ui.markdown import plain
-from bot.errors import AnsweredElsewhere, StoreError, UserError
+from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
 from bot.texts.language import Say, Texts
 
@@ -24,6 +25,8 @@ UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, Timeo
 def sentence(error: BaseException, say: Say) -> str | None:
     """What to tell the user; None for an unexpected error."""
     match error:
+        case Mistakes():
+            return "\n".join(say(e.code, **plain(e.params)) for e in error.errors)
         case UserError():
             return say(error.code, **plain(error.params))
         case StoreError():
@@ -38,9 +41,10 @@ def sentence(error: BaseException, say: Say) -> str | None:
 
 
 def _typed(interaction: discord.Interaction) -> list[str]:
-    """What the user typed into a command's options, to keep it out of the log."""
+    """What the user typed into a command's options or a form, to keep it out of the log."""
     data: dict[str, Any] = {**(interaction.data or {})}
-    return [str(option.get("value", "")) for option in data.get("options", ())]
+    typed = [str(option.get("value", "")) for option in data.get("options", ())]
+    return [*typed, *(str(value) for value in entered(interaction).values())]
 
 
 async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:

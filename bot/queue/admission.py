@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bot.errors import Refused
 from bot.queue.demand import Claim, Demand
 from bot.queue.limits import (
     Limits,
@@ -33,14 +32,10 @@ class Admission:
         """Whether the owner has blocked `person`."""
         return self._limits is not None and person in self._limits.blocked
 
-    def turns_away(self, person: str, roles: frozenset[int]) -> bool:
-        """Whether `person`, with these roles, may never request anything."""
-        try:
-            if self._limits is not None:
-                check_person(self._limits, person, roles)
-        except Refused:
-            return True
-        return False
+    def check_person(self, person: str, roles: frozenset[int]) -> None:
+        """Raise Refused if `person`, with these roles, may never request anything."""
+        if self._limits is not None:
+            check_person(self._limits, person, roles)
 
     def screen(self, person: str, roles: frozenset[int]) -> None:
         """Raise Refused if `person`, with these roles, may not request anything now.

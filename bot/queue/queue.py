@@ -80,9 +80,9 @@ class JobQueue:
         """Whether the owner has blocked `person`."""
         return self._admission.blocks(person)
 
-    def turns_away(self, person: str, roles: frozenset[int]) -> bool:
-        """Whether `person`, with these roles, may never request anything."""
-        return self._admission.turns_away(person, roles)
+    def check_person(self, person: str, roles: frozenset[int]) -> None:
+        """Raise Refused if `person`, with these roles, may never request anything."""
+        self._admission.check_person(person, roles)
 
     def screen(self, person: str, roles: frozenset[int]) -> None:
         """Raise Refused if `person` may not request anything now, as far as that is known without

@@ -51,6 +51,7 @@ class DiscordBot:
                     undeliverable=core.observers.failed,
                     logged_in=logged_in.wait,
                     copies=client.copies,
+                    ping_after=settings.ping_after,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
                 await client.load(Services(texts, backend, delivery, core.workers), extensions)

@@ -142,6 +142,27 @@ class Settings(ApiSettings):
         alias="IMAGEN_ADAPTER_CACHE",
         description="GiB of RAM for recently used LoRAs, not counting those in use.",
     )
+    buttons: Literal["everyone", "requester"] = Field(
+        default="everyone",
+        alias="IMAGEN_BUTTONS",
+        description="Who may use the buttons below a result to make another image: `everyone` who "
+        "may use the bot there, or only its `requester`.",
+    )
+    ping_after: float = Field(
+        default=2,
+        ge=0,
+        le=1440,
+        alias="IMAGEN_PING_AFTER",
+        description="Minutes after which people are mentioned once when their image is ready, "
+        "because editing a message notifies no one; `0` never does.",
+    )
+    report_channel: int | None = Field(
+        default=None,
+        ge=1,
+        alias="IMAGEN_REPORT_CHANNEL",
+        description="ID of the channel that gets reports of images. If unset, the bot's owner gets "
+        "them as direct messages.",
+    )
     preview: bool = Field(
         default=True,
         alias="IMAGEN_PREVIEW",

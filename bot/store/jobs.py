@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
-Kind = Literal["imagine", "reroll", "vary"]
+Kind = Literal["imagine", "reroll", "vary", "edit"]
 
 CRASHES_MAX = 4
 """A job during which the process died this often is not tried again, whatever the reason."""
@@ -125,6 +125,7 @@ class Job:
     painted_at: when the engine had generated all of it, so that its lane was free; None until
     another job is started, or it is done.
     told_at: when the person was told that it failed or was cancelled.
+    deleted_at: when someone deleted its images.
     """
 
     id: str
@@ -152,6 +153,7 @@ class Job:
     own_crashes: int = 0
     boot: str | None = None
     painted_at: int | None = None
+    deleted_at: int | None = None
 
     @property
     def suspect(self) -> bool:

@@ -22,6 +22,22 @@ class Messages:
         row = await self._database.row(f"{SELECT_JOBS} WHERE message_id = ?", (message_id,))
         return Job.from_row(row) if row else None
 
+    async def unhide(self, job_id: str) -> bool:
+        """Note that a hidden result is shown to everyone; False if it was not hidden."""
+        return await self._set_hidden(job_id, before=True)
+
+    async def hide(self, job_id: str) -> None:
+        """Undo `unhide`."""
+        await self._set_hidden(job_id, before=False)
+
+    async def _set_hidden(self, job_id: str, *, before: bool) -> bool:
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE discord_jobs SET hidden = ? WHERE job_id = ? AND hidden = ?",
+                (not before, job_id, before),
+            )
+            return cursor.rowcount > 0
+
     async def set_posting(self, job_id: str) -> int | None:
         """Record that a separate message is about to be sent.
 

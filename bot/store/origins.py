@@ -165,6 +165,8 @@ class Discord(Origin):
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
     age_restricted: whether the channel was when it was asked.
+    hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
+    blurred until someone clicks.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -181,6 +183,8 @@ class Discord(Origin):
     interaction_id: int | None = None
     posting_at: int | None = None
     age_restricted: bool = False
+    hidden: bool = False
+    spoiler: bool = False
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:

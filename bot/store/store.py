@@ -21,6 +21,8 @@ from bot.store.backup import back_up
 from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
+from bot.store.deletions import Deletions
+from bot.store.forms import Forms
 from bot.store.input_uses import InputUses
 from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -44,7 +46,7 @@ class Store:
     messages: the Discord messages and interaction tokens of the jobs.
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
-    known_weights: the hashes that recipes name.
+    known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -57,6 +59,8 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.known_weights = KnownWeights(database)
         self.uploads = Uploads(database)
+        self.deletions = Deletions(database)
+        self.forms = Forms(database)
 
     @classmethod
     @asynccontextmanager

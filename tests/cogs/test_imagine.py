@@ -42,7 +42,7 @@ class Attachment:
 
 
 class Deferring(NotLookedAt):
-    async def defer(self, of: Any) -> None:
+    async def defer(self, of: Any, *, hidden: bool = False) -> None:
         await of.response.defer(thinking=True)
 
 

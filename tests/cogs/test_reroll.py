@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
-from cogs.reroll import _repeated
+from cogs.results import repeated
 from tests.store.factories import new_job, recipe, record, request
 
 
@@ -15,7 +15,7 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
 ) -> None:
     async with Store.open(tmp_path / "x.sqlite3") as store:
         job = await store.accept(new_job(request=request(kernels="eager")))
-        assert _repeated(job) == request()  # it has no recipe yet, so any will do
+        assert repeated(job, same_seed=True)[0] == request()  # it has no recipe yet, so any will do
         running = await store.start(job.id)
         assert running
         written = recipe(job.request)
@@ -23,7 +23,7 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
             written.environment["kernels"] = kernels
         done = await store.finish(running, written, [record()], [])
         assert done
-        assert _repeated(done) == request(kernels=kernels)
+        assert repeated(done, same_seed=True)[0] == request(kernels=kernels)
 
 
 def test_a_variation_may_be_painted_with_any() -> None:

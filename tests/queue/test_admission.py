@@ -91,15 +91,16 @@ class TestRefusals:
         for person, roles, code in (("discord:1", {50}, "blocked"), ("discord:2", {9}, "role")):
             with pytest.raises(Refused, match=code):
                 queue.screen(person, frozenset(roles))
-            assert queue.turns_away(person, frozenset(roles))
+            with pytest.raises(Refused, match=code):
+                queue.check_person(person, frozenset(roles))
             assert queue.blocks(person) == (code == "blocked")
         queue.screen("discord:2", frozenset({50}))
-        assert not queue.turns_away("discord:2", frozenset({50}))
+        queue.check_person("discord:2", frozenset({50}))
 
     async def test_without_limits_nobody_is_turned_away(self, store: Store) -> None:
         queue = queue_of(store)
         queue.screen("discord:1", frozenset())
-        assert not queue.turns_away("discord:1", frozenset())
+        queue.check_person("discord:1", frozenset())
         assert not queue.blocks("discord:1")
 
 

@@ -79,7 +79,7 @@ class TestOpening:
         ours = {row["name"]: row["strict"] for row in rows if not row["name"].startswith("sqlite_")}
         assert set(ours) == {
             *("jobs", "discord_jobs", "api_jobs", "api_keys", "api_uploads"),
-            *("images", "settings", "tokens"),
+            *("images", "settings", "tokens", "forms"),
         }
         assert set(ours.values()) == {1}
 

@@ -12,26 +12,23 @@ from typing import TypeVar
 import discord
 
 from bot.chat.copies import Copies
-from bot.chat.delivery import direct
+from bot.chat.delivery.afterwards import Afterwards
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import ChannelPost, MessageContent, Post, mention, only, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.refused_reactions import Refusals, Told
-from bot.chat.delivery.sender import Sender, TooLarge
+from bot.chat.delivery.results import Results
+from bot.chat.delivery.sender import Delivered, Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.traffic import Traffic
-from bot.chat.delivery.uploads import may_pass, uploads_of
-from bot.chat.delivery.verdict import verdict
-from bot.chat.ui.buttons import retry_view
-from bot.chat.ui.messages import alt_text, failure_embed, result_embed, sentences
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import JobFailed, StoreError
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store, files_unread
+from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -39,12 +36,16 @@ from catalog import LiveCatalog
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+MINUTE_MS = 60_000
 SETTLE = 5.0
 """Seconds that a reaction waits for a result still being recorded."""
 
 
 class Delivery:
-    """The JobObserver for Discord. Discord's types stop here. traffic: what is on its way."""
+    """The JobObserver for Discord. Discord's types stop here.
+
+    traffic: what is on its way. afterwards: changes the messages of results.
+    """
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Delivery:
         webhook: Callable[[str], discord.Webhook] | None = None,
         logged_in: Callable[[], Awaitable[object]] | None = None,
         copies: Copies | None = None,
+        ping_after: float = 0,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
 
@@ -67,12 +69,11 @@ class Delivery:
         default `failed`. webhook: builds one from an interaction's token; default discord.py's.
         logged_in: waits until the client has logged in; by default it already has.
         copies: notices other copies of the bot; by default, the client's requests are not counted.
+        ping_after: minutes after which people are told that their result is ready; 0: never.
         """
         self._client = client
         self._store = store
         self._texts = texts
-        self._catalog = catalog
-        self._images_dir = images_dir
         self._undeliverable = undeliverable or self.failed
         self._sender = Sender(client, store, webhook or partial(_webhook, client))
         self._logged_in = logged_in
@@ -89,18 +90,22 @@ class Delivery:
             interval=interval,
             job_timeout=job_timeout,
         )
+        self._results = Results(store, texts, catalog, images_dir, self._gate)
+        self.afterwards = Afterwards(client, store, self._sender, self._results, self._gate)
+        self._ping_after = ping_after
+        self._started_at = now_ms()
         self._posting: set[asyncio.Future[None]] = set()
 
     # Acknowledging
 
-    async def defer(self, interaction: discord.Interaction) -> None:
-        """Acknowledge a command whose answer takes longer.
+    async def defer(self, interaction: discord.Interaction, *, hidden: bool = False) -> None:
+        """Acknowledge a command whose answer takes longer. hidden: whether only its user sees it.
 
         If Discord refuses, the command goes on: its result does not need the answer. Raises
         AnsweredElsewhere if another copy of the bot has answered it.
         """
         try:
-            await interaction.response.defer(thinking=True)
+            await interaction.response.defer(thinking=True, ephemeral=hidden)
         except Exception as error:
             if refusal(error) is None:
                 raise
@@ -124,17 +129,18 @@ class Delivery:
         token = InteractionToken(interaction.id, interaction.token)
         post: Post | None = self._sender.interaction_post(token)
         content = self._board.content(job, ticket.place)
-        embed, view = content.embed, content.view or discord.utils.MISSING
+        origin = Discord.of(job.origin)
+        mentions = only(origin.user_id if origin.reply_to else None)
         message_id: int | None = None
         try:
             if interaction.response.is_done():
                 answer = await interaction.edit_original_response(
-                    embed=embed, view=view, allowed_mentions=only(None)
+                    **content.parts, allowed_mentions=mentions
                 )
                 message_id = answer.id
             else:
                 response = await interaction.response.send_message(
-                    embed=embed, view=view, allowed_mentions=only(None)
+                    **content.parts, ephemeral=origin.hidden, allowed_mentions=mentions
                 )
                 message_id = response.message_id
         except Exception as error:
@@ -234,14 +240,14 @@ class Delivery:
                 return
             job = followed
             try:
-                place = await self._carry(job, self._finish)
+                delivered = await self._carry(job, self._finish)
             except Exception as error:
                 prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
                 log.error("job %s: unexpected error\n%s", job.id, traceback_without(error, prompts))
                 await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
-                place = None
-            if place is not None:
-                await self._invite(job, *place)
+                delivered = None
+            if delivered is not None:
+                await self._follow_up(job, delivered)
             elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
                 await self._undeliverable(given_up)
         finally:
@@ -279,48 +285,18 @@ class Delivery:
         if self._posting:
             await asyncio.wait({*self._posting}, timeout=SETTLE)
 
-    async def _finish(self, job: Job, post: Post | None) -> tuple[int, int] | None:
-        """Post the result; returns channel and message ids, or None if not delivered."""
-        origin = Discord.of(job.origin)
-        say = self._texts.speaker(origin.locale)
+    async def _finish(self, job: Job, post: Post | None) -> Delivered | None:
+        """Post the result; returns its message, or None if not delivered."""
         if (objection := await self._gate.objection(job)) is not None:
             await self._give_up(job, Failure(objection, {}))
             return None
-        images = await self._store.images(job.id)
-        entry = self._catalog.current.models.get(job.request.model)
-        notes = sentences(say, job.warnings)
-        if job.kind == "reroll":
-            notes.append(await verdict(self._store, say, job, images))
-        limit = origin.upload_limit
+        limit = Discord.of(job.origin).upload_limit
         while True:
             try:
-                uploads, remarks = await asyncio.to_thread(
-                    uploads_of, images, self._images_dir, limit, say
-                )
-            except (OSError, ValueError) as error:
-                if may_pass(error):
-                    raise files_unread(self._images_dir, error) from error
-                log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
-                await self._give_up(job, Failure("delivery.files_gone", {}))
-                return None
-            content = MessageContent(
-                text=mention(origin.user_id) if origin.reply_to else None,
-                embed=result_embed(
-                    say,
-                    job,
-                    images,
-                    model_name=entry.name if entry else job.request.model,
-                    notes=[*notes, *remarks],
-                ),
-                uploads=uploads,
-                alt_text=alt_text(job.request.prompt),
-                mention=origin.user_id,
-                direct=None if self._gate.applies(job) else direct.instead(say, origin),
-            )
-            try:
-                channel_id, message_id = await self._sender.deliver(job, content, post)
-            except TooLarge:
-                limit = min(limit, max((len(upload.data) for upload in uploads), default=0)) // 2
+                content = await self._results.result(job, limit)
+                delivered = await self._sender.deliver(job, content, post)
+            except TooLarge as error:
+                limit = min(limit, error.largest) // 2
                 if limit == 0:
                     await self._give_up(job, Failure("delivery.rejected", {}))
                     return None
@@ -330,11 +306,11 @@ class Delivery:
                 return None
             break
         await keep_trying(
-            lambda: self._store.deliver(job, channel_id, message_id),
+            lambda: self._store.deliver(job, delivered.channel_id, delivered.message_id),
             f"job {job.id}: delivered, but that cannot be recorded",
         )
         log.info("job %s: delivered", job.id)
-        return channel_id, message_id
+        return delivered
 
     async def _give_up(self, job: Job, failure: Failure) -> None:
         log.warning("job %s: not delivered, kept in the history: %s", job.id, failure.code)
@@ -344,21 +320,8 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
-        origin = Discord.of(job.origin)
-        say = self._texts.speaker(origin.locale)
-        gated = self._gate.applies(job)
-        hidden = await self._gate.objection(job) is not None
-        content = MessageContent(
-            text=mention(origin.user_id) if origin.reply_to else None,
-            embed=failure_embed(say, job, hidden=hidden),
-            view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
-            mention=origin.user_id,
-            # Of an image that may only be posted there, its person would learn nothing otherwise.
-            direct=direct.instead(say, origin) if gated or direct.is_news(job) else None,
-            direct_embed=failure_embed(say, job, hidden=True) if gated else None,
-        )
         try:
-            await self._sender.deliver(job, content, post)
+            await self._sender.deliver(job, await self._results.failure(job), post)
         except (JobFailed, TooLarge) as error:
             log.warning("job %s: failure not reported: %s", job.id, error)
         await keep_trying(
@@ -366,8 +329,42 @@ class Delivery:
             f"job {job.id}: cannot record that its failure was handled",
         )
 
-    async def _invite(self, job: Job, channel_id: int, message_id: int) -> None:
-        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+    async def _follow_up(self, job: Job, delivered: Delivered) -> None:
+        """What comes after a result that everyone in the channel sees."""
+        origin = Discord.of(job.origin)
+        if origin.hidden or delivered.channel_id != origin.channel_id:
+            return
+        if delivered.edited and self._waited_long(job):
+            await self._call(job, delivered)
+        await self._invite(job, delivered)
+
+    def _waited_long(self, job: Job) -> bool:
+        """Whether its person may have stopped watching: an edit notifies no one."""
+        if not self._ping_after:
+            return False
+        since = now_ms() - self._ping_after * MINUTE_MS
+        return job.created_at < max(since, self._started_at)
+
+    async def _call(self, job: Job, delivered: Delivered) -> None:
+        """Mention the person once, in a reply to the result."""
+        origin = Discord.of(job.origin)
+        text = self._texts.speaker(origin.locale)("result.ready", user=mention(origin.user_id))
+        channel = self._sender.channel(job)
+        reply_to = channel.get_partial_message(delivered.message_id)
+        try:
+            await send(
+                channel,
+                MessageContent(text=text, mention=origin.user_id),
+                nonce=f"{job.id}-ready",
+                reply_to=reply_to.to_reference(fail_if_not_exists=False),
+            )
+        except Exception as error:
+            if refusal(error) is None:
+                raise
+            log.info("job %s: its person was not told that it is ready: %s", job.id, short(error))
+
+    async def _invite(self, job: Job, delivered: Delivered) -> None:
+        message = self._sender.channel(job).get_partial_message(delivered.message_id)
         for emoji in (SAME_SEED, NEW_SEED):
             try:
                 await message.add_reaction(emoji)

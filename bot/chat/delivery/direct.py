@@ -12,4 +12,6 @@ def is_news(job: Job) -> bool:
 
 def instead(say: Say, origin: Discord) -> str:
     """What a direct message says in place of one in the channel."""
+    if origin.hidden:
+        return say("delivery.late", channel=f"<#{origin.channel_id}>")
     return say("delivery.direct", channel=f"<#{origin.channel_id}>")

@@ -1,10 +1,10 @@
 """Posts: the ways to edit one message, or to send one."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
-from typing import Protocol, cast
+from typing import Any, Protocol, Self, TypeAlias, cast
 
 import discord
 
@@ -12,6 +12,7 @@ from bot.chat.delivery.refusals import NO_HISTORY
 from bot.chat.delivery.uploads import Upload
 from bot.store import now_ms
 
+Layout: TypeAlias = Callable[[str | None], discord.ui.LayoutView]
 NONCE_MAX = 25
 ORIGINAL = cast("int", "@original")
 """Stands for the id of the original response (docs, receiving-and-responding)."""
@@ -21,18 +22,39 @@ ORIGINAL = cast("int", "@original")
 class MessageContent:
     """What a message should hold. `mention` is the only user it may ping.
 
+    layout: builds the whole message of components, below a heading; None for one with an embed.
+    Discord lets a message with an embed become one of components, but not back.
+    text: above the embed, or the heading of the layout.
     direct: replaces `text` in the direct message sent when the channel refuses; None: send none.
-    direct_embed: replaces `embed` there; None for the same.
+    direct_embed, direct_layout: replace `embed` and `layout` there; None for the same.
     """
 
-    embed: discord.Embed
+    embed: discord.Embed | None = None
     view: discord.ui.View | None = None
+    layout: Layout | None = None
     text: str | None = None
     uploads: Sequence[Upload] = ()
     alt_text: str = ""
     mention: int | None = None
     direct: str | None = None
     direct_embed: discord.Embed | None = None
+    direct_layout: Layout | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What discord.py's methods take for it, apart from the files."""
+        if self.layout is not None:
+            return {"content": None, "embed": None, "view": self.layout(self.text)}
+        return {"content": self.text, "embed": self.embed, "view": self.view}
+
+    def directly(self) -> Self:
+        """The same as a direct message."""
+        return replace(
+            self,
+            text=self.direct,
+            embed=self.direct_embed or self.embed,
+            layout=self.direct_layout or self.layout,
+        )
 
     def files(self) -> list[discord.File]:
         """New file objects on each call: discord.py closes those it has sent."""
@@ -79,9 +101,7 @@ class InteractionPost:
     async def edit(self, content: MessageContent) -> int:
         message = await self.webhook.edit_message(
             ORIGINAL,
-            content=content.text,
-            embed=content.embed,
-            view=content.view,
+            **content.parts,
             attachments=content.files(),
             allowed_mentions=content.mentions(),
         )
@@ -96,9 +116,7 @@ class ChannelPost:
 
     async def edit(self, content: MessageContent) -> int:
         message = await self.message.edit(
-            content=content.text,
-            embed=content.embed,
-            view=content.view,
+            **content.parts,
             attachments=content.files(),
             allowed_mentions=content.mentions(),
         )
@@ -121,9 +139,7 @@ async def send(
     def post() -> Callable[..., Awaitable[discord.Message]]:
         return partial(
             channel.send,
-            content=content.text,
-            embed=content.embed,
-            view=content.view,
+            **content.parts,
             files=content.files(),
             allowed_mentions=content.mentions(),
             nonce=nonce[:NONCE_MAX],

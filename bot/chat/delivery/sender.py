@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import discord
 
@@ -34,7 +34,20 @@ NONCE_KEPT = 60_000
 
 
 class TooLarge(Exception):
-    """The files exceed Discord's size limit."""
+    """The files exceed Discord's size limit. largest: bytes of the largest."""
+
+    def __init__(self, largest: int) -> None:
+        super().__init__(f"a file of {largest} bytes is too large")
+        self.largest = largest
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The message that shows a result or failure. edited: whether it was there before."""
+
+    channel_id: int
+    message_id: int
+    edited: bool = False
 
 
 class Sender:
@@ -70,16 +83,16 @@ class Sender:
         return self.channel_post(job)
 
     def channel_post(self, job: Job) -> ChannelPost | None:
-        """The job's message, reached through its channel; None when its id is unknown."""
-        message_id = Discord.of(job.origin).message_id
-        if message_id is None:
+        """The job's message, reached through its channel; None when its id is unknown, or its
+        person alone sees it."""
+        origin = Discord.of(job.origin)
+        message_id = origin.message_id
+        if message_id is None or origin.hidden:
             return None
         return ChannelPost(self.channel(job).get_partial_message(message_id))
 
-    async def deliver(
-        self, job: Job, content: MessageContent, post: Post | None
-    ) -> tuple[int, int]:
-        """Put `content` into the job's message, or a new one; returns channel and message ids.
+    async def deliver(self, job: Job, content: MessageContent, post: Post | None) -> Delivered:
+        """Put `content` into the job's message, or a new one.
 
         post: how the message was reached while the job ran.
         Raises JobFailed when every route failed, TooLarge when the files must shrink, and Away.
@@ -87,23 +100,35 @@ class Sender:
         channel = self.channel(job)
         async for way in self._edits(job, post):
             try:
-                return channel.id, await way.edit(content)
+                return Delivered(channel.id, await way.edit(content), edited=True)
             except Exception as error:
-                self._classify(job, error)
+                self._classify(job, error, content)
+        if Discord.of(job.origin).hidden:
+            return await self._deliver_hidden(job, content)
         # Unlike a response to a command, a new message does not show whose it is.
         named = replace(content, text=content.text or mention(Discord.of(job.origin).user_id))
         try:
-            return channel.id, await self._send_once(channel, job, named)
+            return Delivered(channel.id, await self._send_once(channel, job, named))
         except Exception as error:
-            meaning = self._classify(job, error)
+            meaning = self._classify(job, error, content)
             if meaning is Refusal.BUSY:
                 raise Away(short(error)) from error
             if content.direct is not None and meaning is not Refusal.REJECTED:
                 try:
                     return await self._send_direct(job, content)
                 except Exception as second:
-                    self._classify(job, second)
+                    self._classify(job, second, content)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
+
+    async def _deliver_hidden(self, job: Job, content: MessageContent) -> Delivered:
+        """To its person alone, who would miss a message that only they saw and that has expired."""
+        if content.direct is None:
+            raise JobFailed("delivery.hidden")
+        try:
+            return await self._send_direct(job, content)
+        except Exception as error:
+            self._classify(job, error, content)
+            raise JobFailed("delivery.hidden") from error
 
     async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
         """The routes to the existing message, best first."""
@@ -113,16 +138,17 @@ class Sender:
             yield stored
         if (edit := self.channel_post(job)) is not None:
             yield edit
+        elif Discord.of(job.origin).hidden:
+            return
         elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
             # Its acknowledgement arrived, but the process died before recording it.
             yield ChannelPost(self.channel(job).get_partial_message(found))
 
-    async def _send_direct(self, job: Job, content: MessageContent) -> tuple[int, int]:
+    async def _send_direct(self, job: Job, content: MessageContent) -> Delivered:
         channel = await self._client.create_dm(discord.Object(Discord.of(job.origin).user_id))
-        direct = replace(content, text=content.direct, embed=content.direct_embed or content.embed)
-        message_id = await self._send_once(channel, job, direct, reply=False)
+        message_id = await self._send_once(channel, job, content.directly(), reply=False)
         log.info("job %s: sent as a direct message", job.id)
-        return channel.id, message_id
+        return Delivered(channel.id, message_id)
 
     async def _send_once(
         self,
@@ -156,14 +182,15 @@ class Sender:
             return None
 
     @staticmethod
-    def _classify(job: Job, error: Exception) -> Refusal:
+    def _classify(job: Job, error: Exception, content: MessageContent | None = None) -> Refusal:
         """Return the refusal if another route may work; raise if none would."""
         meaning = refusal(error)
         match meaning:
             case None:
                 raise error
             case Refusal.TOO_LARGE:
-                raise TooLarge from error
+                sizes = (len(upload.data) for upload in (content.uploads if content else ()))
+                raise TooLarge(max(sizes, default=0)) from error
             case Refusal.TRANSIENT:
                 raise Away(short(error)) from error
             case Refusal.REJECTED | Refusal.UNKNOWN:

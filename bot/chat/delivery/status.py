@@ -36,6 +36,8 @@ NEAR = 10
 DRIFT = 60
 """Seconds by which the time shown in a message may be off."""
 PREVIEW = "preview.jpg"
+SPOILER = "SPOILER_"
+"""Blurs an attachment until someone clicks (docs, resources/message)."""
 PREVIEW_REFUSED = (
     Refusal.FORBIDDEN,
     Refusal.TOO_LARGE,
@@ -97,21 +99,27 @@ class StatusBoard:
         say = self._texts.speaker(origin.locale)
         hidden = self._gate.hides(job)
         preview = None if hidden else preview
-        shown = PREVIEW if preview else None
+        shown = (SPOILER + PREVIEW if origin.spoiler else PREVIEW) if preview else None
+        # An embed would show it unblurred.
+        embedded = None if origin.spoiler else shown
         return MessageContent(
-            embed=status_embed(say, job, progress, shown, self._patience(say, job), hidden=hidden),
+            embed=status_embed(say, job, progress, embedded, self._note(say, job), hidden=hidden),
             view=cancel_view(say, job.id),
-            text=mention(origin.user_id) if origin.reply_to else None,
-            uploads=[Upload(PREVIEW, preview)] if preview else (),
+            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            uploads=[Upload(shown, preview)] if shown and preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )
 
-    def _patience(self, say: Say, job: Job) -> str:
-        """A note that a job of many steps gets extra time; "" for any other."""
+    def _note(self, say: Say, job: Job) -> str:
+        """That a hidden result may come as a direct message, and that many steps get extra time."""
+        notes = []
+        if Discord.of(job.origin).hidden:
+            code = "status.only_you_here" if self._gate.applies(job) else "status.only_you"
+            notes.append(say(code))
         seconds = seconds_for(job.request, self._job_timeout)
-        if seconds <= self._job_timeout:
-            return ""
-        return say("status.patience", minutes=math.ceil(seconds / 60))
+        if seconds > self._job_timeout:
+            notes.append(say("status.patience", minutes=math.ceil(seconds / 60)))
+        return "\n".join(notes)
 
     def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
         """place: what the message shows now; None when unknown."""

@@ -8,7 +8,8 @@ from bot.texts.language import Say
 async def verdict(store: Store, say: Say, job: Job, images: tuple[ImageRecord, ...]) -> str:
     """Whether `images` have the pixels of the original and, if not, what has changed since."""
     original = await store.find(job.parent_id) if job.parent_id else None
-    if original is None or original.recipe is None or job.recipe is None:
+    gone = original is None or original.deleted_at is not None
+    if original is None or gone or original.recipe is None or job.recipe is None:
         return say("result.original_gone")
     before = await store.images(original.id)
     if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:

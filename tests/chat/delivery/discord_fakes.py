@@ -41,6 +41,37 @@ class Call:
         return embed
 
     @property
+    def layout(self) -> discord.ui.LayoutView:
+        view = self.sent["view"]
+        assert isinstance(view, discord.ui.LayoutView)
+        assert self.sent["content"] is None
+        assert self.sent["embed"] is None
+        return view
+
+    @property
+    def heading(self) -> str | None:
+        """What stands above the embed or the images."""
+        if not isinstance(self.sent["view"], discord.ui.LayoutView):
+            content = self.sent["content"]
+            return None if content is None else str(content)
+        first = self.layout.children[0]
+        return first.content if isinstance(first, discord.ui.TextDisplay) else None
+
+    @property
+    def words(self) -> str:
+        """All text of a result."""
+        shown = self.layout.walk_children()
+        return "\n".join(one.content for one in shown if isinstance(one, discord.ui.TextDisplay))
+
+    @property
+    def gallery(self) -> list[discord.MediaGalleryItem]:
+        """The images that a result shows."""
+        shown = self.layout.walk_children()
+        return [
+            item for one in shown if isinstance(one, discord.ui.MediaGallery) for item in one.items
+        ]
+
+    @property
     def files(self) -> list[discord.File]:
         return [*self.sent.get("attachments", ()), *self.sent.get("files", ())]
 

@@ -132,7 +132,7 @@ async def test_the_result_replaces_it(desk: Desk) -> None:
     await desk.delivery.finished(await desk.painted(job.id))
     result = desk.last("interaction")
     assert [file.filename for file in result.files] == ["demo-42.png"]
-    assert result.embed.image.url is None
+    assert [item.media.url for item in result.gallery] == ["attachment://demo-42.png"]
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

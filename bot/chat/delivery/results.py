@@ -1,0 +1,92 @@
+"""What a result and a failure are shown as: the content of their messages."""
+
+import asyncio
+import logging
+from functools import partial
+from pathlib import Path
+
+from bot.chat.delivery import direct
+from bot.chat.delivery.age_gate import AgeGate
+from bot.chat.delivery.posts import MessageContent, mention
+from bot.chat.delivery.uploads import may_pass, uploads_of
+from bot.chat.delivery.verdict import verdict
+from bot.chat.ui.actions import DIRECT, HIDDEN, SHOWN
+from bot.chat.ui.buttons import retry_view
+from bot.chat.ui.messages import failure_embed, sentences
+from bot.chat.ui.result import result_layout
+from bot.errors import JobFailed
+from bot.store import Discord, Job, Store, files_unread
+from bot.texts.language import Texts
+from catalog import LiveCatalog
+
+log = logging.getLogger(__name__)
+
+
+class Results:
+    """Builds them from the store, the catalog and the files. images_dir: where these are."""
+
+    def __init__(
+        self, store: Store, texts: Texts, catalog: LiveCatalog, images_dir: Path, gate: AgeGate
+    ) -> None:
+        self._store = store
+        self._texts = texts
+        self._catalog = catalog
+        self._images_dir = images_dir
+        self._gate = gate
+
+    async def result(self, job: Job, limit: int) -> MessageContent:
+        """A finished job. limit: bytes per file.
+
+        Raises JobFailed if its files are gone, OSError if they may be read later.
+        """
+        origin = Discord.of(job.origin)
+        say = self._texts.speaker(origin.locale)
+        images = await self._store.images(job.id)
+        try:
+            uploads, remarks = await asyncio.to_thread(
+                uploads_of, images, self._images_dir, limit, say
+            )
+        except (OSError, ValueError) as error:
+            if may_pass(error):
+                raise files_unread(self._images_dir, error) from error
+            log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
+            raise JobFailed("delivery.files_gone") from error
+        notes = sentences(say, job.warnings)
+        if job.kind == "reroll":
+            notes.append(await verdict(self._store, say, job, images))
+        layout = partial(
+            result_layout,
+            say,
+            job,
+            images,
+            files=[upload.name for upload in uploads],
+            model=self._catalog.current.models.get(job.request.model),
+            notes=[*notes, *remarks],
+            spoiler=origin.spoiler,
+        )
+        in_direct = not self._gate.applies(job)
+        shown = HIDDEN if origin.hidden else SHOWN
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=shown),
+            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            uploads=uploads,
+            mention=origin.user_id,
+            direct=direct.instead(say, origin) if in_direct else None,
+            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
+        )
+
+    async def failure(self, job: Job) -> MessageContent:
+        """A job that failed or was cancelled."""
+        origin = Discord.of(job.origin)
+        say = self._texts.speaker(origin.locale)
+        gated = self._gate.applies(job)
+        hidden = await self._gate.objection(job) is not None
+        return MessageContent(
+            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            embed=failure_embed(say, job, hidden=hidden),
+            view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
+            mention=origin.user_id,
+            # Of an image that may only be posted there, its person would learn nothing otherwise.
+            direct=direct.instead(say, origin) if gated or direct.is_news(job) else None,
+            direct_embed=failure_embed(say, job, hidden=True) if gated else None,
+        )

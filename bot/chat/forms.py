@@ -1,0 +1,39 @@
+"""Forms (modals): opening one, and reading what was entered.
+
+discord.py keeps a modal in memory until it is submitted. Ours are routed by their custom_id like
+buttons, so a form that was open while the bot restarted can still be submitted.
+"""
+
+from typing import Any
+
+import discord
+
+LABEL, ACTION_ROW = 18, 1
+"""Types of components around another one (docs, components/reference.mdx)."""
+
+
+async def open_form(interaction: discord.Interaction[Any], form: discord.ui.Modal) -> None:
+    """Answer `interaction` with a form. Raises what discord.py raises."""
+    await interaction.response.send_modal(form)
+    form.stop()  # discord.py shall not keep it
+
+
+def entered(interaction: discord.Interaction[Any]) -> dict[str, str]:
+    """What was entered into a form, by custom_id; of a select, the first value, or "".
+
+    Empty for any interaction but the submission of a form.
+    """
+    data: dict[str, Any] = {**(interaction.data or {})}
+    return dict(_values(data.get("components", ())))
+
+
+def _values(components: Any) -> Any:
+    for component in components:
+        if component.get("type") == LABEL:
+            yield from _values([component.get("component", {})])
+        elif component.get("type") == ACTION_ROW:
+            yield from _values(component.get("components", ()))
+        elif custom_id := component.get("custom_id"):
+            values = component.get("values")
+            value = component.get("value") if values is None else next(iter(values), "")
+            yield custom_id, "" if value is None else str(value)

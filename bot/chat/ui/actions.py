@@ -1,0 +1,149 @@
+"""The buttons below a result: how they look, and which job their ids name.
+
+The cog that registers a component for an id decides what the button does. Old messages carry the
+prefixes, so they never change.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeAlias
+
+import discord
+
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.texts.language import Say
+
+
+@dataclass(frozen=True)
+class ActionId(CustomId):
+    """An action on the result of a job. emoji, label: on its button; the label is a text's code."""
+
+    emoji: ClassVar[str]
+    label: ClassVar[str]
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class SameSeedId(ActionId):
+    prefix: ClassVar[str] = "same"
+    emoji: ClassVar[str] = "🔁"
+    label: ClassVar[str] = "button.same"
+
+
+@dataclass(frozen=True)
+class NewSeedId(ActionId):
+    prefix: ClassVar[str] = "new"
+    emoji: ClassVar[str] = "🎲"
+    label: ClassVar[str] = "button.new"
+
+
+@dataclass(frozen=True)
+class EditId(ActionId):
+    """Opens the form to change anything."""
+
+    prefix: ClassVar[str] = "edit"
+    emoji: ClassVar[str] = "✏️"
+    label: ClassVar[str] = "button.edit"
+
+
+@dataclass(frozen=True)
+class CompareId(ActionId):
+    """Opens the form to change one thing in several ways."""
+
+    prefix: ClassVar[str] = "compare"
+    emoji: ClassVar[str] = "🔬"
+    label: ClassVar[str] = "button.compare"
+
+
+@dataclass(frozen=True)
+class UpscaleId(ActionId):
+    """Offers the ways to enlarge each image."""
+
+    prefix: ClassVar[str] = "upscale"
+    emoji: ClassVar[str] = "⬆️"
+    label: ClassVar[str] = "button.upscale"
+
+
+@dataclass(frozen=True)
+class UseId(ActionId):
+    """Offers the images to paint over or as a reference."""
+
+    prefix: ClassVar[str] = "use"
+    emoji: ClassVar[str] = "🖼️"
+    label: ClassVar[str] = "button.use"
+
+
+@dataclass(frozen=True)
+class DetailsId(ActionId):
+    prefix: ClassVar[str] = "details"
+    emoji: ClassVar[str] = "ℹ️"
+    label: ClassVar[str] = "button.details"
+
+
+@dataclass(frozen=True)
+class DeleteId(ActionId):
+    """Asks whether the result is to be deleted."""
+
+    prefix: ClassVar[str] = "delete"
+    emoji: ClassVar[str] = "🗑️"
+    label: ClassVar[str] = "button.delete"
+
+
+@dataclass(frozen=True)
+class ReportId(ActionId):
+    """Opens the form to report the result."""
+
+    prefix: ClassVar[str] = "report"
+    emoji: ClassVar[str] = "🚩"
+    label: ClassVar[str] = "button.report"
+
+
+@dataclass(frozen=True)
+class PublishId(ActionId):
+    """Shows a hidden result to everyone in the channel."""
+
+    prefix: ClassVar[str] = "publish"
+    emoji: ClassVar[str] = "📢"
+    label: ClassVar[str] = "button.publish"
+
+
+@dataclass(frozen=True)
+class EraseId(CustomId):
+    """Deletes the result, once the person said so."""
+
+    prefix: ClassVar[str] = "erase"
+
+    job_id: str
+
+
+Rows: TypeAlias = tuple[tuple[type[ActionId], ...], ...]
+
+_GENERATING: Final = (SameSeedId, NewSeedId, EditId, CompareId, UpscaleId)
+SHOWN: Final[Rows] = (_GENERATING, (UseId, DetailsId, DeleteId, ReportId))
+"""Below a result in a channel."""
+HIDDEN: Final[Rows] = (_GENERATING, (PublishId, UseId, DetailsId, DeleteId))
+"""Below a result that only its person sees."""
+DIRECT: Final[Rows] = ((DetailsId, DeleteId),)
+"""Below one in a direct message, where no images can be asked for."""
+
+
+def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:
+    """The buttons of a result, with an emoji and a word or two each."""
+    return [
+        discord.ui.ActionRow[Any](
+            *(routed_button(say(kind.label), kind(job_id), kind.emoji) for kind in kinds)
+        )
+        for kinds in rows
+    ]
+
+
+def routed_button(
+    label: str,
+    custom_id: CustomId,
+    emoji: str | None = None,
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary,
+) -> Routed:
+    button = discord.ui.Button[discord.ui.View](
+        label=label, emoji=emoji, style=style, custom_id=str(custom_id)
+    )
+    return Routed(button)

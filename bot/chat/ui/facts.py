@@ -1,0 +1,54 @@
+"""What matters about a request, in one line: what it was made with, where that was chosen."""
+
+from collections.abc import Sequence
+
+from bot.chat.ui.markdown import escaped, one_line
+from bot.request import GenerationRequest
+from bot.texts.language import Say
+from catalog import ModelEntry
+
+SEPARATOR = " · "
+
+
+def facts_line(
+    say: Say, request: GenerationRequest, model: ModelEntry | None, seeds: Sequence[int]
+) -> str:
+    """`SDXL base · anime-style 0.6 · 832×1216 · 40 steps · seed 123`, as Markdown.
+
+    Values that are the model's defaults are left out, but never model, LoRAs and seeds; without
+    `model`, which may have left the catalog, all are named.
+    """
+    name = f"**{one_line(model.name if model else request.model, 80)}**"
+    loras = [
+        one_line(" ".join([use.key, *str(use).split(":")[1:]]), 80) for use in request.adapters
+    ]
+    # Code, which phones and desktops alike copy with one tap.
+    copied = " ".join(f"`{seed}`" for seed in seeds)
+    seed = say("facts.seeds" if len(seeds) > 1 else "facts.seed", seeds=copied)
+    return SEPARATOR.join([name, *loras, *_chosen(say, request, model), seed])
+
+
+def _chosen(say: Say, request: GenerationRequest, model: ModelEntry | None) -> list[str]:
+    """The values that differ from the model's defaults."""
+    chosen = []
+    if request.preset:
+        chosen.append(request.preset)
+    size = request.width, request.height
+    if request.hires:
+        scale, (width, height) = f"{request.hires.scale:g}", request.final_size
+        chosen.append(say("facts.hires", width=width, height=height, scale=scale))
+    elif model is None or size != model.size:
+        chosen.append(f"{request.width}×{request.height}")
+    if model is None or request.steps != model.steps.default:
+        chosen.append(say("facts.steps", count=request.steps))
+    if model is None or request.guidance != model.guidance.default:
+        chosen.append(f"CFG {request.guidance:g}")
+    if model is None or request.scheduler != model.scheduler:
+        chosen.append(escaped(request.scheduler))
+    if request.clip_skip is not None and (model is None or request.clip_skip != model.clip_skip):
+        chosen.append(say("facts.clip_skip", layer=request.clip_skip))
+    if request.init_image:
+        chosen.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
+    if request.reference:
+        chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
+    return chosen

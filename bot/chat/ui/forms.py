@@ -1,0 +1,160 @@
+"""The forms that buttons open: how they look, and the ids of the forms and of their fields."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import discord
+
+from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.markdown import seen, shortened
+from bot.request import PROMPT_MAX
+from bot.request.changes import Fields
+from bot.texts.language import Say
+from catalog import ModelEntry
+
+TITLE_MAX: Final = 45
+OPTIONS_MAX: Final = 25
+OPTION_LENGTH: Final = 100
+LORAS_MAX: Final = 1_000
+MORE_MAX: Final = 1_000
+REASON_MAX: Final = 1_000
+PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
+    "prompt",
+    "negative",
+    "model",
+    "loras",
+    "more",
+    "reason",
+)
+"""The custom_ids of the fields."""
+
+
+@dataclass(frozen=True)
+class EditFormId(CustomId):
+    """Changes the request of a job.
+
+    image: `""`, or the image of its result to use, from 0. role: `start` to paint over that image,
+    or `reference`; `""` for neither.
+    """
+
+    prefix: ClassVar[str] = "editform"
+
+    job_id: str
+    role: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class ReopenId(CustomId):
+    """Opens a form that had a mistake again, as it was."""
+
+    prefix: ClassVar[str] = "reopen"
+
+    form_id: str
+
+
+@dataclass(frozen=True)
+class ReportFormId(CustomId):
+    """Reports the result of a job."""
+
+    prefix: ClassVar[str] = "reportform"
+
+    job_id: str
+
+
+def edit_form(
+    say: Say, custom_id: EditFormId, entered: Fields, models: Sequence[ModelEntry]
+) -> discord.ui.Modal:
+    """The form to change a request. models: those to choose from, the best first."""
+    chosen = [
+        discord.SelectOption(
+            label=shortened(seen(model.name), OPTION_LENGTH),
+            value=model.key,
+            description=shortened(seen(model.description), OPTION_LENGTH) or None,
+            default=model.key == entered.model,
+        )
+        for model in models[:OPTIONS_MAX]
+    ]
+    form = _form(say("form.edit.title"), custom_id)
+    form.add_item(
+        _text(
+            say("form.edit.prompt"),
+            say("form.edit.prompt_hint"),
+            PROMPT,
+            entered.prompt,
+            PROMPT_MAX,
+            required=True,
+        )
+    )
+    form.add_item(
+        _text(
+            say("form.edit.negative"),
+            say("form.edit.negative_hint"),
+            NEGATIVE,
+            entered.negative,
+            PROMPT_MAX,
+        )
+    )
+    form.add_item(
+        discord.ui.Label(
+            text=say("form.edit.model"),
+            component=discord.ui.Select(custom_id=MODEL, options=chosen),
+        )
+    )
+    form.add_item(
+        _text(
+            say("form.edit.loras"),
+            say("form.edit.loras_hint"),
+            LORAS,
+            entered.loras,
+            LORAS_MAX,
+            long=False,
+        )
+    )
+    form.add_item(
+        _text(say("form.edit.more"), say("form.edit.more_hint"), MORE, entered.more, MORE_MAX)
+    )
+    return form
+
+
+def report_form(say: Say, custom_id: ReportFormId) -> discord.ui.Modal:
+    form = _form(say("form.report.title"), custom_id)
+    form.add_item(
+        _text(
+            say("form.report.reason"),
+            say("form.report.reason_hint"),
+            REASON,
+            "",
+            REASON_MAX,
+            required=True,
+        )
+    )
+    return form
+
+
+def _form(title: str, custom_id: CustomId) -> discord.ui.Modal:
+    return discord.ui.Modal(title=shortened(title, TITLE_MAX), custom_id=str(custom_id))
+
+
+def _text(
+    label: str,
+    hint: str,
+    custom_id: str,
+    value: str,
+    longest: int,
+    *,
+    required: bool = False,
+    long: bool = True,
+) -> discord.ui.Label[Any]:
+    return discord.ui.Label(
+        text=label,
+        description=hint,
+        component=discord.ui.TextInput(
+            custom_id=custom_id,
+            style=discord.TextStyle.long if long else discord.TextStyle.short,
+            default=value[:longest] or None,
+            max_length=longest,
+            required=required,
+        ),
+    )

@@ -1,0 +1,100 @@
+"""The result of a job: its images first and largest, then what made them, then what one can do.
+
+Built of Discord's components (docs, components/reference.mdx), which show it in this order. Nothing
+but the images has to be read: the prompt is cut, and the whole of it is in the file and in the
+details.
+"""
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.chat.ui.actions import SHOWN, Rows, action_rows
+from bot.chat.ui.facts import facts_line
+from bot.chat.ui.markdown import cut_off, escaped, seen, shortened, shown
+from bot.request import GenerationRequest
+from bot.store import ImageRecord, Job
+from bot.texts.language import Say
+from catalog import ModelEntry
+
+ALT_TEXT_MAX = 1_024
+PROMPT_SHOWN = 350
+NEGATIVE_SHOWN = 120
+FACTS_SHOWN = 900
+NOTES_SHOWN = 1_200
+
+
+def result_layout(
+    say: Say,
+    job: Job,
+    images: Sequence[ImageRecord],
+    *,
+    files: Sequence[str],
+    model: ModelEntry | None,
+    notes: Sequence[str] = (),
+    heading: str | None = None,
+    spoiler: bool = False,
+    actions: Rows = SHOWN,
+) -> discord.ui.LayoutView:
+    """A finished job as a message.
+
+    images: that it shows. files: the names of the attachments with them. model: the entry of the
+    request's; None if the catalog has it no more. notes: sentences, such as warnings, how a repeat
+    compares, and which files were re-encoded. heading: stands above everything. spoiler: blurs the
+    images until someone clicks. actions: the buttons that are offered.
+    """
+    request = job.request
+    view = discord.ui.LayoutView(timeout=None)
+    if heading:
+        view.add_item(discord.ui.TextDisplay(heading))
+    card = discord.ui.Container[discord.ui.LayoutView](
+        accent_colour=discord.Colour.gold() if job.warnings else None
+    )
+    if files:
+        items = [
+            discord.MediaGalleryItem(
+                f"attachment://{name}",
+                description=alt_text(request.prompt, n, len(files), say),
+                spoiler=spoiler,
+            )
+            for n, name in enumerate(files)
+        ]
+        card.add_item(discord.ui.MediaGallery(*items))
+    card.add_item(discord.ui.TextDisplay(cut_at_word(request.prompt, PROMPT_SHOWN)))
+    card.add_item(discord.ui.TextDisplay(_small(say, request, model, images)))
+    if notes:
+        card.add_item(discord.ui.TextDisplay(cut_off("\n".join(notes), NOTES_SHOWN)))
+    view.add_item(card)
+    for row in action_rows(say, job.id, actions):
+        view.add_item(row)
+    return view
+
+
+def _small(
+    say: Say,
+    request: GenerationRequest,
+    model: ModelEntry | None,
+    images: Sequence[ImageRecord],
+) -> str:
+    """The facts in small print, and the negative prompt, unless it is the model's own."""
+    lines = [facts_line(say, request, model, [image.seed for image in images])]
+    if request.negative and (model is None or request.negative != model.default_negative):
+        negative = cut_at_word(" ".join(request.negative.split()), NEGATIVE_SHOWN)
+        lines.append(say("facts.negative", negative=negative))
+    return "\n".join(f"-# {cut_off(line, FACTS_SHOWN)}" for line in lines)
+
+
+def cut_at_word(text: str, limit: int) -> str:
+    """`text` escaped, at most `limit` characters of it, cut between two words if there are any."""
+    whole = seen(text).strip()
+    if len(whole) <= limit:
+        return shown(whole, 4 * limit)
+    cut = whole[:limit]
+    head = cut.rsplit(None, 1)[0] if any(c.isspace() for c in cut.strip()) else cut
+    return f"{escaped(head.rstrip(' ,;:.'))} …"
+
+
+def alt_text(prompt: str, n: int, count: int, say: Say) -> str:
+    """What image `n` of `count` shows, for people who do not see it."""
+    which = f"{say('status.image', image=n + 1, count=count)}: " if count > 1 else ""
+    return shortened(which + seen(prompt), ALT_TEXT_MAX) or "…"

@@ -1,0 +1,162 @@
+"""Changing one thing of an earlier request: as text that a person edits, and back.
+
+A form has fields for prompt, negative prompt, model and LoRAs; everything else are lines, such as
+`steps: 30`. What a person leaves as it was stays as it was, except that values which were the old
+model's defaults become the new one's with another model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bot.errors import InvalidRequest, Mistakes, UserError
+from bot.request.compose import Draft
+from bot.request.model import GenerationRequest
+from bot.request.pictures import Picture
+from catalog import ModelEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of the form, as text. more: lines such as `steps: 30`."""
+
+    prompt: str
+    negative: str
+    model: str
+    loras: str
+    more: str
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _text(text: str) -> str:
+    return text
+
+
+LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
+    "seed": ("seed", _whole),
+    "size": ("size", _text),
+    "steps": ("steps", _whole),
+    "cfg": ("guidance", float),
+    "sampler": ("scheduler", _text),
+    "images": ("count", _whole),
+    "preset": ("preset", _text),
+    "hires": ("hires", lambda text: float(text.rstrip("x×"))),
+    "strength": ("strength", float),
+    "reference weight": ("reference_weight", float),
+    "clip skip": ("clip_skip", _whole),
+}
+"""The name of each line, the field of Draft that it sets, and what reads its value."""
+_ALIASES: Final = {
+    "guidance": "cfg",
+    "guidance scale": "cfg",
+    "cfg scale": "cfg",
+    "scheduler": "sampler",
+    "count": "images",
+    "hires scale": "hires",
+    "denoising strength": "strength",
+}
+
+
+def fields_of(request: GenerationRequest) -> Fields:
+    """What the form shows for `request`."""
+    values: dict[str, object] = {
+        "seed": request.seed,
+        "size": f"{request.width}x{request.height}",
+        "steps": request.steps,
+        "cfg": f"{request.guidance:g}",
+        "sampler": request.scheduler,
+        "images": request.count,
+        "preset": request.preset,
+        "hires": request.hires and f"{request.hires.scale:g}",
+        "strength": request.init_image and f"{request.init_image.strength:g}",
+        "reference weight": request.reference and f"{request.reference.weight:g}",
+        "clip skip": request.clip_skip,
+    }
+    return Fields(
+        prompt=request.prompt,
+        negative=request.negative,
+        model=request.model,
+        loras=", ".join(str(use) for use in request.adapters),
+        more="\n".join(f"{name}: {value}" for name, value in values.items() if value is not None),
+    )
+
+
+def changed(
+    request: GenerationRequest,
+    entered: Fields,
+    *,
+    before: ModelEntry | None,
+    image: Picture | None = None,
+    reference: Picture | None = None,
+) -> Draft:
+    """The request that results from what was entered into the form for `request`.
+
+    before: the model of `request`; None if the catalog has it no more. image, reference: the
+    request's own, or others. The seed is drawn if its line was emptied or taken out. Raises
+    Mistakes, with one error for each line that is wrong.
+    """
+    given = _read(entered.more)
+    shown = fields_of(request)
+    negative: str | None = entered.negative
+    if before is not None and entered.model != request.model:
+        unchanged = {name: value for name, value in _read(shown.more).items() if name != "seed"}
+        for name, default in _defaults(before).items():
+            if name in unchanged and given.get(name) == unchanged[name] == default:
+                del given[name]
+        if entered.negative == shown.negative == before.default_negative:
+            negative = None
+    if image is None:
+        given.pop("strength", None)
+    if reference is None:
+        given.pop("reference_weight", None)
+    draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
+    return replace(draft, lora=entered.loras, image=image, reference=reference)
+
+
+def _defaults(model: ModelEntry) -> dict[str, object]:
+    width, height = model.size
+    return {
+        "size": f"{width}x{height}",
+        "steps": model.steps.default,
+        "guidance": model.guidance.default,
+        "scheduler": model.scheduler,
+        "clip_skip": model.clip_skip,
+    }
+
+
+def _read(text: str) -> dict[str, Any]:
+    """The values of the lines, by field of Draft. Raises Mistakes."""
+    values: dict[str, Any] = {}
+    mistakes: list[UserError] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            name, value = _line(line)
+            if name in values:
+                raise InvalidRequest("more", "form.twice", value=name)
+        except UserError as error:
+            mistakes.append(error)
+        else:
+            if value is not None:
+                values[name] = value
+    if mistakes:
+        raise Mistakes(mistakes)
+    return values
+
+
+def _line(line: str) -> tuple[str, Any]:
+    """The field of Draft that a line sets, and its value; None for an empty one."""
+    name, colon, text = (part.strip() for part in line.partition(":"))
+    plain = " ".join(name.casefold().replace("_", " ").split())
+    known = LINES.get(_ALIASES.get(plain, plain))
+    if known is None or not colon:
+        raise InvalidRequest("more", "form.unknown", value=line, allowed=tuple(LINES))
+    field, read = known
+    if not text:
+        return field, None
+    try:
+        return field, read(text)
+    except ValueError:
+        raise InvalidRequest(plain, "form.number", value=text) from None

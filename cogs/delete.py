@@ -1,0 +1,110 @@
+"""🗑️ Delete: the images of a result go, for good. The requester may, and moderators."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.delivery import Delivery, mention
+from bot.chat.ui.actions import DeleteId, EraseId, routed_button
+from bot.errors import Refused
+from bot.store import Discord, Job, discord_person
+from cogs.places import moderates
+from cogs.results import Results
+
+log = logging.getLogger(__name__)
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Deleting:
+    """Asks, then deletes: from the database, from the disk, and from Discord."""
+
+    def __init__(self, results: Results, delivery: Delivery, images_dir: Path) -> None:
+        self.results = results
+        self._delivery = delivery
+        self._images_dir = images_dir
+
+    async def ask(self, interaction: Interaction, job: Job) -> None:
+        """Whether they mean it. Raises Refused if they may not."""
+        self._check(interaction, job)
+        say = self.results.say(interaction)
+        view = discord.ui.View(timeout=None)
+        danger = discord.ButtonStyle.danger
+        view.add_item(routed_button(say("button.erase"), EraseId(job.id), "🗑️", danger))
+        whose = Discord.of(job.origin).user_id
+        own = whose == interaction.user.id
+        text = say("delete.sure") if own else say("delete.sure_of", user=mention(whose))
+        await interaction.response.send_message(text, view=view, ephemeral=True)
+
+    async def delete(self, interaction: Interaction, job_id: str) -> None:
+        job = await self.results.shown(interaction, job_id)
+        self._check(interaction, job)
+        await interaction.response.defer()
+        paths = await self.results.store.deletions.delete(job.id)
+        if paths is None:
+            raise Refused("action.deleted")
+        log.info("job %s: deleted by user %d", job.id, interaction.user.id)
+        await asyncio.to_thread(self._unlink, job.id, paths)
+        origin = Discord.of(job.origin)
+        notice = None
+        if origin.user_id != interaction.user.id:
+            everyone = self.results.say_in(origin.locale)
+            users = {"user": mention(interaction.user.id), "owner": mention(origin.user_id)}
+            notice = everyone("delete.notice", **users)
+        gone = await self._delivery.afterwards.take_down(job, notice)
+        say = self.results.say(interaction)
+        done = say("delete.done" if gone else "delete.still_shown")
+        await interaction.edit_original_response(content=done, view=None)
+
+    def _check(self, interaction: Interaction, job: Job) -> None:
+        own = job.person == discord_person(interaction.user.id)
+        origin = Discord.of(job.origin)
+        if not own and not moderates(interaction, origin):
+            raise Refused("delete.foreign", user=origin.user_id)
+
+    def _unlink(self, job_id: str, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            try:
+                (self._images_dir / path).unlink(missing_ok=True)
+            except OSError as error:
+                log.error("job %s: a file was not deleted: %s", job_id, error.strerror)
+        try:
+            (self._images_dir / job_id).rmdir()
+        except OSError as error:
+            log.debug("job %s: its folder stays: %s", job_id, error.strerror)
+
+
+class DeleteButton(Component[DeleteId]):
+    ids = DeleteId
+
+    def __init__(self, deleting: Deleting) -> None:
+        self._deleting = deleting
+
+    async def use(self, interaction: Interaction, custom_id: DeleteId) -> None:
+        job = await self._deleting.results.shown(interaction, custom_id.job_id)
+        await self._deleting.ask(interaction, job)
+
+
+class EraseButton(Component[EraseId]):
+    ids = EraseId
+
+    def __init__(self, deleting: Deleting) -> None:
+        self._deleting = deleting
+
+    async def use(self, interaction: Interaction, custom_id: EraseId) -> None:
+        await self._deleting.delete(interaction, custom_id.job_id)
+
+
+def deleting_of(bot: ImagenBot) -> Deleting:
+    images_dir = bot.services.backend.settings.images_dir.absolute()
+    return Deleting(Results.of(bot), bot.services.delivery, images_dir)
+
+
+async def setup(bot: ImagenBot) -> None:
+    deleting = deleting_of(bot)
+    bot.components.add(DeleteButton(deleting))
+    bot.components.add(EraseButton(deleting))

@@ -1,0 +1,43 @@
+"""📢 Publish: shows a result that only its requester sees to everyone in the channel."""
+
+import discord
+from discord import app_commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.delivery import Delivery
+from bot.chat.places import may_ask
+from bot.chat.ui.actions import PublishId
+from bot.errors import Refused
+from bot.store import Discord, discord_person
+from cogs.results import Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class PublishButton(Component[PublishId]):
+    ids = PublishId
+
+    def __init__(self, results: Results, delivery: Delivery) -> None:
+        self._results = results
+        self._delivery = delivery
+
+    async def check(self, interaction: Interaction, custom_id: PublishId) -> None:
+        self._results.check_may_use(interaction)
+        if not may_ask(interaction.channel, interaction.permissions):
+            raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
+
+    async def use(self, interaction: Interaction, custom_id: PublishId) -> None:
+        job = await self._results.shown(interaction, custom_id.job_id)
+        origin = Discord.of(job.origin)
+        if job.person != discord_person(interaction.user.id):
+            raise Refused("action.foreign", user=origin.user_id)
+        if interaction.channel_id != origin.channel_id:
+            raise Refused("publish.elsewhere", channel=origin.channel_id or 0)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self._delivery.afterwards.publish(job)
+        await interaction.followup.send(self._results.say(interaction)("publish.done"))
+
+
+async def setup(bot: ImagenBot) -> None:
+    bot.components.add(PublishButton(Results.of(bot), bot.services.delivery))

@@ -1,0 +1,147 @@
+"""Acting on a result: who may, and asking for another image from there."""
+
+from typing import Any, Self
+
+import discord
+from discord import app_commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.places import age_restricted, may_ask
+from bot.errors import Refused
+from bot.queue import JobQueue
+from bot.request import GenerationRequest, check_offered, draw_seed
+from bot.store import Discord, Job, JobState, Kind, Store, discord_person
+from bot.texts.language import Say, Texts
+from catalog import LiveCatalog
+from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
+
+
+def repeated(job: Job, *, same_seed: bool) -> tuple[GenerationRequest, Kind]:
+    """The request of `job` for doing it again, and the kind of job that it becomes."""
+    if not same_seed:
+        return job.request.with_seed(draw_seed()), "vary"
+    # Other kernels round differently.
+    kernels = job.recipe.environment.get("kernels") if job.recipe else None
+    return job.request.with_kernels(kernels), "reroll"
+
+
+class Results:
+    """What every action on a result needs.
+
+    only_requester: whether only the person who asked for an image may use its buttons.
+    """
+
+    def __init__(
+        self,
+        *,
+        texts: Texts,
+        catalog: LiveCatalog,
+        store: Store,
+        queue: JobQueue,
+        delivery: Delivery,
+        only_requester: bool,
+    ) -> None:
+        self.catalog = catalog
+        self.store = store
+        self._texts = texts
+        self._queue = queue
+        self._delivery = delivery
+        self._only_requester = only_requester
+
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        """With the parts of `bot`."""
+        services, backend = bot.services, bot.services.backend
+        return cls(
+            texts=services.texts,
+            catalog=backend.catalog,
+            store=backend.store,
+            queue=backend.queue,
+            delivery=services.delivery,
+            only_requester=backend.settings.buttons == "requester",
+        )
+
+    def say(self, interaction: discord.Interaction[Any]) -> Say:
+        return self._texts.speaker(str(interaction.locale))
+
+    def say_in(self, locale: str) -> Say:
+        return self._texts.speaker(locale)
+
+    def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
+        """Raise Refused for one whom the owner has shut out."""
+        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+
+    def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
+        """Raise unless this person could use a command here; Discord lets everyone who sees a
+        button press it."""
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        if not may_ask(interaction.channel, interaction.permissions):
+            raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
+
+    async def shown(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+        """The job, if it has a result that this person may see.
+
+        For one who does not see where it was asked for, there is none. Raises Refused.
+        """
+        return self._checked(interaction, await self.store.find(job_id))
+
+    async def shown_by(
+        self, interaction: discord.Interaction[Any], message: discord.Message
+    ) -> Job | None:
+        """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
+        job = await self.store.messages.job_of(message.id)
+        if job is None:
+            await self._delivery.settled()
+            job = await self.store.messages.job_of(message.id)
+        return None if job is None else self._checked(interaction, job)
+
+    async def usable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+        """The same for making something of it: only the requester may, if the owner says so, and
+        what was made for an age-restricted channel stays in such. Raises Refused."""
+        return self.check_usable(interaction, await self.shown(interaction, job_id))
+
+    def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
+        if self._only_requester and job.person != discord_person(interaction.user.id):
+            raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
+        nsfw = age_restricted(interaction.channel)
+        check_may_repeat(job, self.catalog.current, nsfw=nsfw)
+        return job
+
+    async def ask(
+        self,
+        interaction: discord.Interaction[Any],
+        request: GenerationRequest,
+        *,
+        kind: Kind,
+        parent: Job,
+    ) -> None:
+        """Queue `request`, made from the result of `parent`, and answer with its place in line.
+
+        Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
+        reached.
+        """
+        nsfw = age_restricted(interaction.channel)
+        catalog = await self.catalog.knowing(*request.names)
+        check_may_repeat(parent, catalog, nsfw=nsfw)
+        check_offered(request, catalog, nsfw=nsfw)
+        hidden = Discord.of(parent.origin).hidden
+        new = asked_by(interaction, request, kind=kind, parent=parent, hidden=hidden)
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
+        async with self._queue.accepting(new, postpone) as ticket:
+            await self._delivery.acknowledge(interaction, ticket)
+
+    @staticmethod
+    def _checked(interaction: discord.Interaction[Any], job: Job | None) -> Job:
+        if job is None or not isinstance(job.origin, Discord):
+            raise Refused("action.gone")
+        own = job.person == discord_person(interaction.user.id)
+        where = job.origin
+        alone = where.hidden or interaction.guild_id is None
+        if not (own if alone else can_see(interaction, where)):
+            raise Refused("action.gone")
+        if job.deleted_at is not None:
+            raise Refused("action.deleted")
+        if job.state not in (JobState.DONE, JobState.DELIVERED):
+            raise Refused("action.none")
+        return job
