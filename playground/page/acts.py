@@ -1,4 +1,30 @@
-"""The user's actions on the page. Each act is one call and one method of ``User``."""
+"""The user's actions on the page. Each act is one call and one method of ``User``.
+
+``POST /api/<act>`` with a JSON object. Every body has ``as``: the id of the acting user. Ids are
+snowflakes as text. The acts and the rest of their bodies::
+
+    say           {channel, text, reply_to?, files?: [file]}      -> {message}
+    slash         {channel, command: "group sub", options: {name: value}}
+    autocomplete  {channel, command, option, typed, options}      -> {choices: [{name, value}]}
+    menu          {channel, name, message} or {channel, name, user}: a context menu command
+    click         {message, component}: the custom_id of a button
+    select        {message, component, values}: the custom_id of any select; values are the values
+                  of string options, or the ids of users, roles and channels
+    submit        {form, values: {custom_id: value}}: the form that an earlier act opened
+    react         {message, emoji}                                -> {}
+    unreact       {message, emoji}                                -> {}
+    locale        {locale}                                        -> {}
+
+A file is ``{name, data: base64}``. The value of a field in ``submit`` depends on its kind: text for
+a text input, a value or null for a radio group, true or false for a checkbox, a list of values for
+a string select and a checkbox group, a list of ids for the other selects, a list of files for a
+file upload. Fields left out keep their defaults.
+
+``slash``, ``menu``, ``click``, ``select`` and ``submit`` begin an interaction and answer
+``{interaction}``. If the bot opened a form, there is also ``form``, the ``data`` of its callback as
+Discord sends it (``{custom_id, title, components}``); ``interaction`` is then the ``form`` of the
+``submit`` to come. A refused submit leaves the form open.
+"""
 
 import base64
 from collections.abc import Awaitable, Callable

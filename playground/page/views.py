@@ -1,4 +1,10 @@
-"""The world as one user sees it: what Discord's client knows, as JSON."""
+"""The world as one user sees it: what Discord's client knows, as JSON.
+
+A message is as the API returns it: ``components`` with ids, and ``attachment://`` already replaced
+by URLs in their media objects; ``flags``; ``attachments`` without those that a component or an
+embed shows. A channel is ``{id, name, type, nsfw, private, parent, archived, locked, can_send}``:
+type 0 text, 1 DM, 11 thread or forum post, 15 forum (which holds posts, no messages).
+"""
 
 from typing import Any
 
