@@ -154,7 +154,7 @@ class Acts:
         values: list[Any] = [_text("values", value) for value in call.list("values")]
         entries = components.interactive(message.components)
         entry = next((e for e in entries if e.get("custom_id") == name), {})
-        if entry.get("type") in components.SELECTS - {components.STRING_SELECT}:
+        if entry.get("type") in components.ENTITY_SELECTS:
             values = [self._object(message.channel, value) for value in values]
         return self._began(await call.who.select(message, name, values))
 
@@ -164,7 +164,7 @@ class Acts:
             raise ClientRefused("this form is no longer open")
         fields = forms.inputs(form.modal or {})
         values = {
-            name: _typed(name, value, fields.get(name, {}).get("type"))
+            name: self._typed(name, value, fields.get(name, {}).get("type"), form.channel)
             for name, value in call.values("values").items()
         }
         answer = self._began(await call.who.submit(form, values))
@@ -234,6 +234,26 @@ class Acts:
                 given[name] = value
         return given
 
+    def _typed(self, name: str, value: Any, kind: int | None, where: Channel) -> Any:
+        """The value of one form field of this kind: ids become objects, files become bytes."""
+        if kind == components.FILE_UPLOAD:
+            if not isinstance(value, list):
+                raise Malformed(f"{name}: {shown(value)} is not a list of files")
+            return [_file(entry) for entry in value]
+        if kind in forms.LIST_VALUED:
+            entries = value if isinstance(value, list) else [value]
+            values = [_text(name, entry) for entry in entries]
+            if kind in components.ENTITY_SELECTS:
+                return [self._object(where, entry) for entry in values]
+            return values
+        if kind == components.CHECKBOX:
+            if not isinstance(value, bool):
+                raise Malformed(f"{name}: {shown(value)} is not true or false")
+            return value
+        if kind == components.RADIO and value is None:
+            return None
+        return _text(name, value)
+
     def _options_of(self, where: Channel, words: str) -> list[JsonObject]:
         found = [c for c in self._core.world.visible_commands(where.guild) if c["type"] == 1]
         for word in words.split():
@@ -255,22 +275,6 @@ def _file(entry: Any) -> File:
         return File(str(entry["name"]), base64.b64decode(entry["data"], validate=True))
     except (KeyError, TypeError, ValueError):
         raise Malformed("a file must be an object with name and data (base64)") from None
-
-
-def _typed(name: str, value: Any, kind: int | None) -> Any:
-    """The value of one form field of this kind, with files decoded."""
-    if kind == components.FILE_UPLOAD:
-        if not isinstance(value, list):
-            raise Malformed(f"{name}: {shown(value)} is not a list of files")
-        return [_file(entry) for entry in value]
-    if kind in forms.LIST_VALUED:
-        entries = value if isinstance(value, list) else [value]
-        return [_text(name, entry) for entry in entries]
-    if kind == forms.CHECKBOX:
-        if not isinstance(value, bool):
-            raise Malformed(f"{name}: {shown(value)} is not true or false")
-        return value
-    return _text(name, value)
 
 
 def _text(name: str, value: Any) -> str:
