@@ -96,6 +96,11 @@ def missing_permissions() -> ApiError:
     return ApiError(403, 50013, "Missing Permissions", expected=True)
 
 
+def direct_message() -> ApiError:
+    """403/50003: nobody moderates in a DM."""
+    return ApiError(403, 50003, "Cannot execute action on a DM channel")
+
+
 def too_large() -> ApiError:
     """413/40005: a file or the whole request is over the upload limit."""
     return ApiError(413, 40005, "Request entity too large")

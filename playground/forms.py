@@ -1,91 +1,31 @@
-"""Forms (modals): https://docs.discord.com/developers/components/reference#text-input and #label.
+"""What a user's client sends when a form (modal) is submitted:
+https://docs.discord.com/developers/components/using-modal-components.
 
-What Discord rejects in one, and what a user's client sends when it is submitted.
+It refuses to send what the form does not allow, so the bot never sees it.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from playground import components
-from playground.errors import ClientRefused, Problem
+from playground import components as c
+from playground import limits_components, limits_forms
+from playground.errors import ClientRefused
 
 JsonObject = dict[str, Any]
-TITLE, LABEL, DESCRIPTION, COMPONENTS, TEXT, PLACEHOLDER = 45, 45, 100, 5, 4000, 100
-RADIO, CHECKBOXES, CHECKBOX = 21, 22, 23
-LIST_VALUED = components.SELECTS | {components.FILE_UPLOAD, CHECKBOXES}
-
-
-def check(data: JsonObject) -> list[Problem]:
-    """The problems with the ``data`` of a modal callback."""
-    return list(_check(data))
-
-
-def _length(path: tuple[str | int, ...], text: Any, least: int, most: int) -> Iterator[Problem]:
-    size = len(str(text or ""))
-    if not least <= size <= most:
-        yield Problem(
-            ("data", *path),
-            "BASE_TYPE_BAD_LENGTH",
-            f"Must be between {least} and {most} in length; it is {size}.",
-        )
-
-
-def _check(data: JsonObject) -> Iterator[Problem]:
-    yield from _length(("title",), data.get("title"), 1, TITLE)
-    yield from _length(("custom_id",), data.get("custom_id"), 1, components.CUSTOM_ID)
-    rows = data.get("components") or []
-    if not 1 <= len(rows) <= COMPONENTS:
-        yield Problem(
-            ("data", "components"),
-            "BASE_TYPE_BAD_LENGTH",
-            f"Must be between 1 and {COMPONENTS} in length; there are {len(rows)}.",
-        )
-    seen: set[str] = set()
-    for path, entry in components.walk(rows):
-        kind = entry.get("type")
-        if kind == components.LABEL:
-            yield from _length((*path, "label"), entry.get("label"), 1, LABEL)
-            yield from _length((*path, "description"), entry.get("description"), 0, DESCRIPTION)
-        name = entry.get("custom_id")
-        if name is not None:
-            yield from _length((*path, "custom_id"), name, 1, components.CUSTOM_ID)
-            if name in seen:
-                yield Problem(
-                    ("data", *path, "custom_id"),
-                    "COMPONENT_CUSTOM_ID_DUPLICATED",
-                    f"Component custom id cannot be duplicated: {name!r}",
-                )
-            seen.add(name)
-        if kind == components.TEXT_INPUT:
-            yield from _text_input(path, entry)
-
-
-def _text_input(path: tuple[str | int, ...], entry: JsonObject) -> Iterator[Problem]:
-    yield from _length((*path, "placeholder"), entry.get("placeholder"), 0, PLACEHOLDER)
-    if entry.get("label") is not None:
-        yield from _length((*path, "label"), entry.get("label"), 1, LABEL)
-    least = int(entry.get("min_length") or 0)
-    most = int(entry.get("max_length") or TEXT)
-    if least > most or most > TEXT:
-        yield Problem(
-            ("data", *path, "min_length"),
-            "TEXT_INPUT_COMPONENT_INVALID_LENGTHS",
-            f"min_length {least}, max_length {most}: must be 0 to {TEXT}, min not above max",
-        )
-    if entry.get("value"):
-        yield from _length((*path, "value"), entry["value"], least, most)
+LIST_VALUED = c.SELECTS | {c.FILE_UPLOAD, c.CHECKBOXES}
 
 
 def inputs(modal: JsonObject) -> dict[str, JsonObject]:
     """The fields of a form by custom_id."""
-    walked = components.walk(modal.get("components") or [])
-    return {str(c["custom_id"]): c for _, c in walked if "custom_id" in c}
+    walked = c.walk(modal.get("components") or [])
+    return {str(entry["custom_id"]): entry for _, entry in walked if "custom_id" in entry}
 
 
 def fill(modal: JsonObject, values: dict[str, Any]) -> list[JsonObject]:
     """The ``components`` that the client submits for a form with these values.
 
-    Other fields keep their defaults. Raises ClientRefused for values the client would reject.
+    Other fields keep their defaults. A string select, a radio group and a checkbox group take the
+    values or labels of their options; other selects and file uploads take ids. Raises ClientRefused
+    for values the client would reject.
     """
     fields = inputs(modal)
     if strange := values.keys() - fields.keys():
@@ -94,50 +34,78 @@ def fill(modal: JsonObject, values: dict[str, Any]) -> list[JsonObject]:
             f"{', '.join(fields) or 'none'}"
         )
     done: list[JsonObject] = []
-    for index, row in enumerate(modal["components"], 1):
-        base: JsonObject = {"type": row["type"], "id": row.get("id") or index * 10}
-        if row["type"] == components.ROW:
-            base["components"] = [_value(c, values) for c in row["components"]]
-        elif row["type"] == components.LABEL:
-            base["component"] = _value(row["component"], values)
+    for row in c.numbered(modal["components"]):
+        base: JsonObject = {"type": row["type"], "id": row["id"]}
+        if row["type"] == c.ROW:
+            base["components"] = [_answer(inner, values) for inner in row["components"]]
+        elif row["type"] == c.LABEL:
+            base["component"] = _answer(row["component"], values)
         done.append(base)
     return done
 
 
-def _value(entry: JsonObject, values: dict[str, Any]) -> JsonObject:
+def _answer(entry: JsonObject, values: dict[str, Any]) -> JsonObject:
     name, kind = str(entry["custom_id"]), int(entry["type"])
-    answer: JsonObject = {"type": kind, "id": entry.get("id") or 1, "custom_id": name}
+    answer: JsonObject = {"type": kind, "id": entry["id"], "custom_id": name}
     if kind in LIST_VALUED:
-        options = entry.get("options") or []
-        defaults = [o["value"] for o in options if o.get("default")]
-        chosen = values.get(name, defaults)
-        chosen = [chosen] if isinstance(chosen, str) else [str(v) for v in chosen]
-        _check_choice(name, entry, chosen, options)
-        return answer | {"values": chosen}
-    if kind == CHECKBOX:
-        return answer | {"value": bool(values.get(name, entry.get("default", False)))}
-    if kind == RADIO:
-        return answer | {"value": values.get(name)}
-    text = str(values.get(name, entry.get("value") or ""))
-    least, most = int(entry.get("min_length") or 0), int(entry.get("max_length") or TEXT)
-    if entry.get("required", True) and not text:
+        return answer | {"values": _chosen(name, entry, values)}
+    if kind == c.CHECKBOX:
+        return answer | {"value": bool(values.get(name, entry.get("default") or False))}
+    if kind == c.RADIO:
+        chosen = _chosen(name, entry, values)
+        return answer | {"value": chosen[0] if chosen else None}
+    return answer | {"value": _typed(name, entry, str(values.get(name, entry.get("value") or "")))}
+
+
+def _typed(name: str, entry: JsonObject, text: str) -> str:
+    most = entry.get("max_length")
+    least, most = int(entry.get("min_length") or 0), limits_forms.TEXT if most is None else most
+    if entry.get("required") is not False and not text:
         raise ClientRefused(f"the field {name!r} must be filled in")
     if text and not least <= len(text) <= most:
         raise ClientRefused(
             f"the field {name!r} takes {least} to {most} characters; {len(text)} were typed"
         )
-    return answer | {"value": text}
+    if entry.get("style") == limits_forms.SHORT and "\n" in text:
+        raise ClientRefused(f"the field {name!r} has one line; a line break cannot be typed")
+    return text
 
 
-def _check_choice(
-    name: str, entry: JsonObject, chosen: list[str], options: list[JsonObject]
-) -> None:
-    allowed = [o["value"] for o in options]
-    if options and (wrong := [v for v in chosen if v not in allowed]):
-        raise ClientRefused(f"{name!r} has no option {wrong}; it has: {', '.join(allowed)}")
-    least = 1 if entry.get("min_values") is None else int(entry["min_values"])
-    most = 1 if entry.get("max_values") is None else int(entry["max_values"])
+def _chosen(name: str, entry: JsonObject, values: dict[str, Any]) -> list[str]:
+    """The values chosen in a field; its defaults if ``values`` does not name it."""
+    offered = entry.get("options") or []
+    if name not in values:
+        chosen = [o["value"] for o in offered if o.get("default")]
+        chosen += [str(o["id"]) for o in entry.get("default_values") or []]
+    else:
+        given = values[name] or []
+        chosen = [given] if isinstance(given, str) else [str(value) for value in given]
     if not chosen and entry.get("required") is False:
-        return
-    if not least <= len(chosen) <= most:
-        raise ClientRefused(f"{name!r} takes {least} to {most} values; {len(chosen)} were chosen")
+        return chosen
+    group = entry["type"] == c.CHECKBOXES
+    return choose(name, entry, chosen, most=len(offered) if group else 1)
+
+
+def choose(name: str, entry: JsonObject, chosen: list[str], *, most: int = 1) -> list[str]:
+    """The values of the options chosen by value or label, or the ids as they are.
+
+    ``most``: how many there may be if the component does not say. Raises ClientRefused.
+    """
+    if offered := entry.get("options"):
+        chosen = [_option(name, offered, value) for value in chosen]
+    if len(set(chosen)) < len(chosen):
+        raise ClientRefused(f"{name!r}: {chosen} names one option twice")
+    least, upper = limits_components.bounds(entry, most)
+    if not least <= len(chosen) <= upper:
+        raise ClientRefused(f"{name!r} takes {least} to {upper} values; {len(chosen)} were chosen")
+    return chosen
+
+
+def _option(name: str, offered: list[JsonObject], value: str) -> str:
+    """The value of the option with this value or label."""
+    for key in ("value", "label"):
+        for option in offered:
+            if option[key] == value:
+                return str(option["value"])
+    allowed = ", ".join(option["value"] for option in offered)
+    raise ClientRefused(f"{name!r} has no option {value!r}; it has: {allowed}")

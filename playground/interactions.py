@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playground import payloads, permissions
+from playground import payloads, permissions, resolved
 from playground.core import Core
 from playground.errors import NotAcknowledged
 from playground.state import (
@@ -70,7 +70,7 @@ class Interaction(InteractionState):
             "version": 1,
             "data": self.data,
             "channel_id": str(channel.id),
-            "channel": payloads.interaction_channel(channel, self.user),
+            "channel": resolved.channel(channel, self.user),
             "app_permissions": str(permissions.of(core.world.bot, channel)),
             "locale": self.user.locale,
             "entitlements": [],
@@ -87,7 +87,7 @@ class Interaction(InteractionState):
                 "guild_id": str(guild.id),
                 "guild_locale": guild.locale,
                 "guild": {"id": str(guild.id), "locale": guild.locale, "features": []},
-                "member": payloads.interaction_member(guild.members[self.user.id], channel),
+                "member": resolved.member(guild.members[self.user.id], channel),
             }
         if self.source is not None:
             answer["message"] = payloads.message(self.source, core.world)

@@ -7,9 +7,10 @@ All functions are pure: they take a body and return its problems.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from playground import components
+from playground import limits_components
 from playground.errors import Problem
 from playground.state import MessageFlag
 
@@ -88,6 +89,8 @@ ATTACHMENT_KEYS = frozenset(
         "is_remix",
     ]
 )
+LEGACY = ("content", "embeds", "poll", "sticker_ids")
+"""What a message with Components V2 cannot have."""
 MENTION_KEYS = frozenset({"parse", "users", "roles", "replied_user"})
 
 
@@ -107,32 +110,42 @@ def unknown_keys(path: Path, value: JsonObject, known: Iterable[str]) -> Iterato
         )
 
 
+@dataclass(frozen=True)
+class Before:
+    """The message that a body edits: its files that stay, and what of it Components V2 excludes."""
+
+    filenames: tuple[str, ...] = ()
+    legacy: tuple[str, ...] = ()
+    v2: bool = False
+
+
 def check_message(
-    body: JsonObject,
-    *,
-    creating: bool,
-    filenames: tuple[str, ...] = (),
-    present: tuple[str, ...] = (),
-    was_v2: bool = False,
+    body: JsonObject, *, filenames: tuple[str, ...] = (), before: Before | None = None
 ) -> list[Problem]:
     """The problems with a message body.
 
-    ``filenames``: files uploaded with it. ``present``: files the message already has and keeps.
-    ``was_v2``: it already has the IS_COMPONENTS_V2 flag, which cannot be removed.
+    ``filenames``: files uploaded with it. ``before``: what it edits, None for a new message.
     """
-    return list(_message(body, creating, filenames, present, was_v2))
+    return list(_message(body, filenames, before))
+
+
+def uses_v2(body: JsonObject, before: Before | None) -> bool:
+    """Whether the components are read as V2.
+
+    The flag of a message cannot be removed, but an edit that says it has none is read without it:
+    https://github.com/discord-net/Discord.Net/issues/3132.
+    """
+    if body.get("flags") is None:
+        return before is not None and before.v2
+    return bool(int(body["flags"]) & MessageFlag.COMPONENTS_V2)
 
 
 def _message(
-    body: JsonObject,
-    creating: bool,
-    filenames: tuple[str, ...],
-    present: tuple[str, ...],
-    was_v2: bool,
+    body: JsonObject, filenames: tuple[str, ...], before: Before | None
 ) -> Iterator[Problem]:
     yield from unknown_keys((), body, MESSAGE_KEYS)
     flags = body.get("flags") or 0
-    v2 = was_v2 or bool(flags & MessageFlag.COMPONENTS_V2)
+    v2 = uses_v2(body, before)
     content, embeds = body.get("content"), body.get("embeds") or []
     yield from too_long(("content",), content, CONTENT)
     yield from too_long(("embeds",), embeds, EMBEDS)
@@ -143,8 +156,8 @@ def _message(
     yield from check_attachments(body, filenames)
     yield from check_allowed_mentions(body.get("allowed_mentions"))
     rows = body.get("components") or []
-    names = (*filenames, *present)
-    yield from components.check(rows, v2=v2, filenames=names)
+    names = (*filenames, *(before.filenames if before else ()))
+    yield from limits_components.check(rows, v2=v2, filenames=names)
     for index, embed in enumerate(embeds):
         for part in ("image", "thumbnail", "video"):
             url = (embed.get(part) or {}).get("url") or ""
@@ -156,14 +169,16 @@ def _message(
                     f"{url!r} is not a file of this message; it has: {', '.join(names) or 'none'}",
                     False,
                 )
-    if v2 and (content or embeds or body.get("poll") or body.get("sticker_ids")):
-        yield Problem(
-            ("content",) if content else ("embeds",),
-            "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
-            "The 'content', 'embeds', 'poll' and 'sticker_ids' fields cannot be used when using "
-            "MessageFlags.IS_COMPONENTS_V2",
-        )
-    if not creating and flags & ~int(
+    if v2 or (before is not None and before.v2):
+        kept = [key for key in (before.legacy if before else ()) if key not in body]
+        for key in LEGACY:
+            if body.get(key) or key in kept:
+                yield Problem(
+                    (key,),
+                    "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
+                    f"The '{key}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2",
+                )
+    if before is not None and flags & ~int(
         MessageFlag.SUPPRESS_EMBEDS
         | MessageFlag.COMPONENTS_V2
         | MessageFlag.EPHEMERAL
@@ -172,9 +187,11 @@ def _message(
         yield Problem(("flags",), "MESSAGE_FLAGS_INVALID", f"flags {flags} cannot be set by edit")
 
 
-def is_empty(body: JsonObject, filenames: tuple[str, ...]) -> bool:
-    """Whether a new message would show nothing (50006)."""
+def is_empty(body: JsonObject, filenames: tuple[str, ...], *, v2: bool = False) -> bool:
+    """Whether a new message would show nothing (50006). With V2, files alone show nothing."""
     keys = ("content", "embeds", "components", "sticker_ids", "poll")
+    if v2:
+        return not body.get("components")
     text = str(body.get("content") or "").strip()
     return not (text or filenames or any(body.get(key) for key in keys[1:]))
 

@@ -18,19 +18,18 @@ def check(
 ) -> None:
     """Reject a body as Discord would; ``message`` is the one it edits, None for a new one."""
     names = tuple(_upload_name(n, file, body) for n, file in sorted(files.items()))
-    present: tuple[str, ...] = ()
-    was_v2 = False
-    if message is not None:
-        present = tuple(a.filename for a in message.attachments if _kept(a, body))
-        was_v2 = bool(message.flags & MessageFlag.COMPONENTS_V2)
-    problems = limits.check_message(
-        body,
-        creating=message is None,
-        filenames=names,
-        present=present,
-        was_v2=was_v2,
+    core.demand(limits.check_message(body, filenames=names, before=_before(message, body)), where)
+
+
+def _before(message: Message | None, body: JsonObject) -> limits.Before | None:
+    if message is None:
+        return None
+    fields = {"content": message.content, "embeds": message.embeds}
+    return limits.Before(
+        filenames=tuple(a.filename for a in message.attachments if _kept(a, body)),
+        legacy=tuple(key for key, value in fields.items() if value),
+        v2=bool(message.flags & MessageFlag.COMPONENTS_V2),
     )
-    core.demand(problems, where)
 
 
 def _upload_name(number: int, file: Upload, body: JsonObject) -> str:
@@ -59,19 +58,22 @@ def fill(core: Core, message: Message, body: JsonObject, files: dict[int, Upload
         message.flags = message.flags & ~changeable | int(body["flags"]) & changeable | added
     named = {a.filename: a for a in message.attachments}
 
-    def unfurl(url: str) -> JsonObject:
-        attachment = named.get(url.removeprefix("attachment://"))
+    stored = {a.url: a for a in message.attachments}
+
+    def unfurl(url: str) -> components.Media:
+        attachment = named.get(url.removeprefix(components.SCHEME)) or stored.get(url)
         answer: JsonObject = {"id": str(core.world.snowflakes.next()), "url": url, "proxy_url": url}
-        if attachment is not None and url.startswith("attachment://"):
-            answer |= {
-                "url": attachment.url,
-                "proxy_url": attachment.url,
-                "width": attachment.width,
-                "height": attachment.height,
-                "content_type": attachment.content_type,
-                "attachment_id": str(attachment.id),
-            }
-        return answer
+        if attachment is None:
+            return answer, None
+        answer |= {
+            "url": attachment.url,
+            "proxy_url": attachment.url,
+            "width": attachment.width,
+            "height": attachment.height,
+            "content_type": attachment.content_type,
+            "attachment_id": str(attachment.id),
+        }
+        return answer, attachment.size
 
     if "embeds" in body:
         message.embeds = [_embed(embed, named) for embed in body["embeds"] or []]
@@ -131,10 +133,11 @@ def new(
     interaction: InteractionState | None = None,
     viewer: Account | None = None,
     ping: bool = True,
+    identifier: int | None = None,
 ) -> Message:
     """Create a message from a checked body, add it to the channel and notify the bot."""
     message = Message(
-        id=core.world.snowflakes.next(),
+        id=identifier or core.world.snowflakes.next(),
         channel=channel,
         author=author,
         flags=flags | int(body.get("flags") or 0) & int(CREATE_FLAGS),
@@ -184,7 +187,7 @@ def edit(core: Core, message: Message, body: JsonObject, files: dict[int, Upload
 def require_something(body: JsonObject, files: dict[int, Upload]) -> None:
     """Raise 400/50006 for a new message that would be empty."""
     names = tuple(file.filename for file in files.values())
-    if limits.is_empty(body, names):
+    if limits.is_empty(body, names, v2=limits.uses_v2(body, None)):
         raise ApiError(400, 50006, "Cannot send an empty message")
 
 
@@ -197,7 +200,8 @@ def require_something_left(message: Message, body: JsonObject, files: dict[int, 
     } | body
     kept = [a.filename for a in message.attachments if _kept(a, body)]
     names = (*kept, *(file.filename for file in files.values()))
-    if limits.is_empty(after, names):
+    v2 = bool(message.flags & MessageFlag.COMPONENTS_V2) or limits.uses_v2(body, None)
+    if limits.is_empty(after, names, v2=v2):
         raise ApiError(400, 50006, "Cannot send an empty message")
 
 

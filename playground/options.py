@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from playground import payloads, permissions
+from playground import payloads, permissions, resolved
 from playground.errors import ClientRefused
 from playground.state import Account, Attachment, Channel, Role, World
 
@@ -113,7 +113,7 @@ class Picker:
         kind = 2 if isinstance(target, Account) else 3
         command = self.find(name, kind)
         if isinstance(target, Account):
-            self._user(target)
+            self._resolve(target)
         else:
             self._put("messages", target.id, payloads.message(target, self.world))
         return self._data(command, {"target_id": str(target.id)})
@@ -177,24 +177,18 @@ class Picker:
             self._put("attachments", stored.id, payloads.attachment(stored))
             return str(stored.id)
         if kind in (USER, MENTIONABLE) and isinstance(value, Account):
-            return self._user(value)
+            return self._resolve(value)
         if kind in (ROLE, MENTIONABLE) and isinstance(value, Role):
-            return self._put("roles", value.id, payloads.role(value))
+            return self._resolve(value)
         if kind == CHANNEL and isinstance(value, Channel):
             types = option.get("channel_types")
             if types and int(value.type) not in types:
                 raise ClientRefused(f"{where}: {value} is of type {int(value.type)}, not {types}")
-            shown = payloads.interaction_channel(value, self.user)
-            return self._put("channels", value.id, shown)
+            return self._resolve(value)
         raise ClientRefused(f"{where}: {value!r} is not {KINDS[kind]}")
 
-    def _user(self, account: Account) -> str:
-        guild = self.channel.guild
-        if guild is not None and account.id in guild.members:
-            shown = payloads.interaction_member(guild.members[account.id], self.channel)
-            shown = {k: v for k, v in shown.items() if k not in ("user", "deaf", "mute")}
-            self._put("members", account.id, shown)
-        return self._put("users", account.id, payloads.user(account))
+    def _resolve(self, value: Account | Role | Channel) -> str:
+        return resolved.add(self.resolved, value, self.channel, self.user)
 
     def _put(self, kind: str, identifier: int, shown: JsonObject) -> str:
         self.resolved.setdefault(kind, {})[str(identifier)] = shown

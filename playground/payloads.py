@@ -6,7 +6,6 @@ OpenAPI description, against which every response of the playground is checked.
 
 from typing import Any
 
-from playground import permissions
 from playground.snowflake import created_at, timestamp
 from playground.state import (
     COMPONENT,
@@ -95,12 +94,15 @@ def role(entry: Role) -> JsonObject:
 
 
 def _last_message_id(entry: Channel) -> str | None:
+    """Of a forum, the last post."""
     ids = [m.id for m in entry.messages.values() if not m.ephemeral]
+    if entry.type is ChannelType.FORUM and entry.guild is not None:
+        ids = [c.id for c in entry.guild.channels.values() if c.parent is entry]
     return str(max(ids)) if ids else None
 
 
 def channel(entry: Channel) -> JsonObject:
-    """A text channel, thread or DM."""
+    """A text channel, forum, thread or DM."""
     answer: JsonObject = {
         "id": str(entry.id),
         "type": int(entry.type),
@@ -127,12 +129,19 @@ def channel(entry: Channel) -> JsonObject:
             "member_count": 1,
             "total_message_sent": len(entry.messages),
             "thread_metadata": {
-                "archived": False,
+                "archived": entry.archived,
                 "archive_timestamp": started,
                 "auto_archive_duration": 1440,
-                "locked": False,
+                "locked": entry.locked,
                 "create_timestamp": started,
             },
+        }
+    if entry.type is ChannelType.FORUM:
+        answer |= {
+            "available_tags": [],
+            "default_reaction_emoji": None,
+            "default_sort_order": None,
+            "default_forum_layout": 0,
         }
     return answer | {
         "topic": None,
@@ -204,13 +213,19 @@ def guild_create(entry: Guild, bot: Account, *, everyone: bool = False) -> JsonO
         "member_count": len(entry.members),
         "voice_states": [],
         "members": [member(m) for m in entry.members.values() if everyone or m.account is bot],
-        "channels": [channel(c) for c in channels if c.type is ChannelType.TEXT],
-        "threads": [channel(c) for c in channels if c.type is ChannelType.THREAD],
+        "channels": [channel(c) for c in channels if c.type is not ChannelType.THREAD],
+        "threads": [channel(c) for c in active_threads(entry)],
         "presences": [],
         "stage_instances": [],
         "guild_scheduled_events": [],
         "soundboard_sounds": [],
     }
+
+
+def active_threads(entry: Guild) -> list[Channel]:
+    """The threads of a guild that are not archived, which is all that the gateway tells of."""
+    channels = entry.channels.values()
+    return [c for c in channels if c.type is ChannelType.THREAD and not c.archived]
 
 
 def application(world: World) -> JsonObject:
@@ -369,17 +384,3 @@ def interaction_metadata(entry: InteractionState) -> JsonObject:
 def installed_in(channel: Channel) -> JsonObject:
     """Where the app is installed: key 0 maps to the guild, or to 0 for a DM."""
     return {"0": str(channel.guild.id) if channel.guild else "0"}
-
-
-def interaction_member(entry: Member, where: Channel) -> JsonObject:
-    """The member of an interaction, with the permissions there."""
-    return member(entry) | {"permissions": str(permissions.of(entry.account, where))}
-
-
-def interaction_channel(entry: Channel, who: Account) -> JsonObject:
-    """The partial channel of an interaction."""
-    answer = channel(entry)
-    answer.pop("permission_overwrites", None)
-    if entry.guild is not None:
-        answer["permissions"] = str(permissions.of(who, entry))
-    return answer

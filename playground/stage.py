@@ -2,7 +2,7 @@
 
 import time
 
-from playground import messages, payloads, permissions
+from playground import messages, payloads, permissions, threads
 from playground.core import Core
 from playground.faults import Weather
 from playground.state import (
@@ -71,6 +71,37 @@ class Stage:
             owner_id=self._world.owner.id,
         )
         return self._enter(thread, "THREAD_CREATE")
+
+    def add_forum(self, name: str, guild: Guild | None = None) -> Channel:
+        """A new forum; only its posts hold messages."""
+        home = guild or self.guild
+        forum = Channel(self._world.snowflakes.next(), ChannelType.FORUM, name, guild=home)
+        return self._enter(forum, "CHANNEL_CREATE")
+
+    def add_post(
+        self, forum: Channel, title: str, text: str, *, author: Account | None = None
+    ) -> Message:
+        """A new post of ``author`` (the owner by default): a thread, and its first message, which
+        has the same id."""
+        writer = author or self._world.owner
+        post = Channel(
+            self._world.snowflakes.next(),
+            ChannelType.THREAD,
+            title,
+            guild=forum.guild,
+            parent=forum,
+            owner_id=writer.id,
+        )
+        self._enter(post, "THREAD_CREATE")
+        return messages.new(self.core, post, writer, {"content": text}, {}, identifier=post.id)
+
+    def archive(self, thread: Channel, *, archived: bool = True) -> None:
+        """Archive a thread or post, as happens after some days of silence, or open it again."""
+        threads.set_state(self.core, thread, archived=archived, locked=thread.locked)
+
+    def lock(self, thread: Channel, *, locked: bool = True) -> None:
+        """Lock or unlock a thread or post, as a moderator would."""
+        threads.set_state(self.core, thread, archived=thread.archived, locked=locked)
 
     def _enter(self, channel: Channel, event: str) -> Channel:
         if channel.guild is not None:

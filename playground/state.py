@@ -21,6 +21,7 @@ class ChannelType(enum.IntEnum):
     TEXT = 0
     DM = 1
     THREAD = 11
+    FORUM = 15
 
 
 class MessageFlag(enum.IntFlag):
@@ -187,7 +188,7 @@ class Message:
 
 @dataclass(eq=False)
 class Channel:
-    """A text channel, a thread (with ``parent``) or a DM (without guild)."""
+    """A text channel, a forum, a thread or post (with ``parent``), or a DM (without guild)."""
 
     id: int
     type: ChannelType
@@ -199,6 +200,8 @@ class Channel:
     messages: dict[int, Message] = field(default_factory=dict)
     recipient: Account | None = None
     owner_id: int = 0
+    archived: bool = False
+    locked: bool = False
 
     @property
     def age_restricted(self) -> bool:

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from playground import components, forms, limits, messages, payloads, permissions, uploads
+from playground import (
+    components,
+    forms,
+    limits,
+    messages,
+    payloads,
+    permissions,
+    resolved,
+    threads,
+    uploads,
+)
 from playground.core import Core, Upload
 from playground.errors import ClientRefused
 from playground.interactions import Interaction
@@ -17,6 +27,7 @@ from playground.state import (
     Account,
     Attachment,
     Channel,
+    ChannelType,
     Message,
     Role,
 )
@@ -92,9 +103,11 @@ class User(Account):
     async def context_menu(
         self, name: str, target: Message | Account, *, channel: Channel | None = None
     ) -> Interaction:
-        """Use a context menu command on a message or a user."""
+        """Use a context menu command (*Apps*) on a message or a user."""
         if isinstance(target, Message):
             self._must_see(target)
+            if target.ephemeral:
+                raise ClientRefused("ephemeral messages have no context menu commands")
             channel = target.channel
         where = self._where(channel)
         data = self._picker(where).context_menu(name, target)
@@ -112,40 +125,40 @@ class User(Account):
     async def select(self, message: Message, custom_id: str, values: list[Any]) -> Interaction:
         """Choose ``values`` (values or labels; users, roles, channels as objects) in a select."""
         entry = self._component(message, custom_id, components.SELECTS)
-        least, most = entry.get("min_values", 1), entry.get("max_values", 1)
-        if not least <= len(values) <= most:
-            raise ClientRefused(f"{custom_id!r} takes {least} to {most} values, not {len(values)}")
         data: JsonObject = {
             "custom_id": entry["custom_id"],
             "component_type": entry["type"],
             "id": entry["id"],
         }
-        if entry["type"] == components.STRING_SELECT:
-            data["values"] = [self._option(entry, value) for value in values]
-        else:
-            data |= self._resolve(message.channel, values)
+        named: JsonObject = {}
+        chosen = self._values(entry, values, message.channel, named)
+        data["values"] = forms.choose(custom_id, entry, chosen)
+        if named:
+            data["resolved"] = named
         return await self._press(message, data)
 
     async def submit(self, call: Interaction, values: dict[str, Any]) -> Interaction:
-        """Fill in the form that ``call`` opened and send it."""
+        """Fill in the form that ``call`` opened and send it.
+
+        A field takes what ``select`` takes; a file upload a list of ``File(name, bytes)``, a
+        checkbox True or False, a text input text. Others keep their defaults.
+        """
         if call.modal is None:
             raise ClientRefused(f"{call} opened no form")
         if call.user is not self:
             raise ClientRefused(f"the form was opened for {call.user.name}, not {self.name}")
         fields = forms.inputs(call.modal)
-        attachments: dict[str, JsonObject] = {}
-        typed = dict(values)
-        for name, value in values.items():
-            if fields.get(name, {}).get("type") == components.FILE_UPLOAD:
-                stored = [self._upload(call.channel, *file) for file in value]
-                attachments |= {str(a.id): payloads.attachment(a) for a in stored}
-                typed[name] = [str(a.id) for a in stored]
+        named: JsonObject = {}
+        given = {
+            name: self._values(fields.get(name, {}), value, call.channel, named)
+            for name, value in values.items()
+        }
         data: JsonObject = {
             "custom_id": call.modal["custom_id"],
-            "components": forms.fill(call.modal, typed),
+            "components": forms.fill(call.modal, given),
         }
-        if attachments:
-            data["resolved"] = {"attachments": attachments}
+        if named:
+            data["resolved"] = named
         submitted = Interaction(
             self._core, MODAL, self, call.channel, data, source=call.source, parent=call
         )
@@ -156,6 +169,7 @@ class User(Account):
         self._must_see(message)
         if message.ephemeral:
             raise ClientRefused("ephemeral messages cannot have reactions")
+        self._must_be_active(message.channel)
         needed = ["read_message_history"]
         if emoji not in message.reactions:
             needed.append("add_reactions")
@@ -164,6 +178,8 @@ class User(Account):
 
     async def unreact(self, message: Message, emoji: str) -> None:
         """Remove a reaction."""
+        self._must_see(message)
+        self._must_be_active(message.channel)
         reactions.remove(self._core, self, message, emoji)
 
     async def say(
@@ -176,12 +192,14 @@ class User(Account):
     ) -> Message:
         """Write a message."""
         self._must_be_allowed(self._where(channel), permissions.sending(channel))
+        self._must_be_open(channel)
         if len(text) > limits.CONTENT:
             raise ClientRefused(f"{len(text)} characters; the limit is {limits.CONTENT}")
         if not (text.strip() or files):
             raise ClientRefused("an empty message cannot be sent")
         uploaded = {n: Upload(name, data) for n, (name, data) in enumerate(files)}
         kind = 19 if reply_to is not None else 0
+        threads.enter(self._core, self, channel)
         return messages.new(
             self._core, channel, self, {"content": text}, uploaded, kind=kind, reference=reply_to
         )
@@ -199,6 +217,18 @@ class User(Account):
             raise ClientRefused(f"{where} is not a DM with {self.name}")
         return where
 
+    def _must_be_open(self, channel: Channel) -> None:
+        """There is a place to type in, and components can be used."""
+        if channel.type is ChannelType.FORUM:
+            raise ClientRefused(f"{channel} is a forum: it has posts, no messages")
+        if threads.closed_to(self, channel):
+            raise ClientRefused(f"{channel} is locked")
+
+    @staticmethod
+    def _must_be_active(channel: Channel) -> None:
+        if channel.archived:
+            raise ClientRefused(f"{channel} is archived")
+
     def _must_be_allowed(self, channel: Channel, *needed: str) -> None:
         for name in needed:
             if not permissions.has(self, channel, name):
@@ -214,6 +244,16 @@ class User(Account):
         return uploads.store(self._core, where.id, Upload(name, data), ephemeral=True)
 
     async def _begin(self, call: Interaction) -> Interaction:
+        """Send it; the client first opens an archived thread again, as it does for a message.
+
+        In a locked one it offers nothing but context menu commands.
+        """
+        menu = call.type == COMMAND and call.data["type"] != 1
+        if not menu:
+            self._must_be_open(call.channel)
+        if call.channel.archived and not threads.closed_to(self, call.channel):
+            self._must_be_allowed(call.channel, permissions.sending(call.channel))
+            threads.enter(self._core, self, call.channel)
         await call.start()
         return call
 
@@ -248,27 +288,37 @@ class User(Account):
             raise ClientRefused(f"{components.name_of(entry)!r} is disabled")
         return entry
 
-    @staticmethod
-    def _option(entry: JsonObject, value: str) -> str:
-        for option in entry["options"]:
-            if value in (option["value"], option["label"]):
-                return str(option["value"])
-        allowed = ", ".join(o["value"] for o in entry["options"])
-        raise ClientRefused(f"{entry['custom_id']!r} has no option {value!r}; it has: {allowed}")
+    def _values(self, entry: JsonObject, given: Any, where: Channel, named: JsonObject) -> Any:
+        """What the client sends for a choice: ids for objects and files, which it resolves."""
+        kind = entry.get("type")
+        if kind == components.FILE_UPLOAD:
+            return [self._attach(where, file, named) for file in given]
+        if kind not in components.ENTITY_SELECTS:
+            return given
+        for value in given:
+            self._must_be_offered(entry, value, where)
+            resolved.add(named, value, where, self)
+        return [str(value.id) for value in given]
 
-    def _resolve(self, channel: Channel, values: list[Any]) -> JsonObject:
-        resolved: dict[str, JsonObject] = {}
-        for value in values:
-            if isinstance(value, Account):
-                resolved.setdefault("users", {})[str(value.id)] = payloads.user(value)
-                if channel.guild is not None and value.id in channel.guild.members:
-                    member = payloads.interaction_member(channel.guild.members[value.id], channel)
-                    resolved.setdefault("members", {})[str(value.id)] = member
-            elif isinstance(value, Role):
-                resolved.setdefault("roles", {})[str(value.id)] = payloads.role(value)
-            elif isinstance(value, Channel):
-                shown = payloads.interaction_channel(value, self)
-                resolved.setdefault("channels", {})[str(value.id)] = shown
-            else:
-                raise ClientRefused(f"{value!r} is not a user, role or channel")
-        return {"values": [str(v.id) for v in values], "resolved": resolved}
+    def _attach(self, where: Channel, file: tuple[str, bytes], named: JsonObject) -> str:
+        stored = self._upload(where, *file)
+        shown = payloads.attachment(stored)
+        named.setdefault("attachments", {})[str(stored.id)] = shown
+        return str(stored.id)
+
+    @staticmethod
+    def _must_be_offered(entry: JsonObject, value: Any, where: Channel) -> None:
+        kinds: dict[int, tuple[type, ...]] = {
+            components.USER_SELECT: (Account,),
+            components.ROLE_SELECT: (Role,),
+            components.MENTIONABLE_SELECT: (Account, Role),
+            components.CHANNEL_SELECT: (Channel,),
+        }
+        if not isinstance(value, kinds[entry["type"]]):
+            wanted = " or ".join(kind.__name__.lower() for kind in kinds[entry["type"]])
+            raise ClientRefused(f"{entry['custom_id']!r}: {value!r} is not an offered {wanted}")
+        types = entry.get("channel_types")
+        if isinstance(value, Channel) and types and int(value.type) not in types:
+            raise ClientRefused(
+                f"{entry['custom_id']!r}: {value} is of type {int(value.type)}, not {types}"
+            )

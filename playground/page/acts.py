@@ -1,4 +1,30 @@
-"""The user's actions on the page. Each act is one call and one method of ``User``."""
+"""The user's actions on the page. Each act is one call and one method of ``User``.
+
+``POST /api/<act>`` with a JSON object. Every body has ``as``: the id of the acting user. Ids are
+snowflakes as text. The acts and the rest of their bodies::
+
+    say           {channel, text, reply_to?, files?: [file]}      -> {message}
+    slash         {channel, command: "group sub", options: {name: value}}
+    autocomplete  {channel, command, option, typed, options}      -> {choices: [{name, value}]}
+    menu          {channel, name, message} or {channel, name, user}: a context menu command
+    click         {message, component}: the custom_id of a button
+    select        {message, component, values}: the custom_id of any select; values are the values
+                  of string options, or the ids of users, roles and channels
+    submit        {form, values: {custom_id: value}}: the form that an earlier act opened
+    react         {message, emoji}                                -> {}
+    unreact       {message, emoji}                                -> {}
+    locale        {locale}                                        -> {}
+
+A file is ``{name, data: base64}``. The value of a field in ``submit`` depends on its kind: text for
+a text input, a value or null for a radio group, true or false for a checkbox, a list of values for
+a string select and a checkbox group, a list of ids for the other selects, a list of files for a
+file upload. Fields left out keep their defaults.
+
+``slash``, ``menu``, ``click``, ``select`` and ``submit`` begin an interaction and answer
+``{interaction}``. If the bot opened a form, there is also ``form``, the ``data`` of its callback as
+Discord sends it (``{custom_id, title, components}``); ``interaction`` is then the ``form`` of the
+``submit`` to come. A refused submit leaves the form open.
+"""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -128,7 +154,7 @@ class Acts:
         values: list[Any] = [_text("values", value) for value in call.list("values")]
         entries = components.interactive(message.components)
         entry = next((e for e in entries if e.get("custom_id") == name), {})
-        if entry.get("type") in components.SELECTS - {components.STRING_SELECT}:
+        if entry.get("type") in components.ENTITY_SELECTS:
             values = [self._object(message.channel, value) for value in values]
         return self._began(await call.who.select(message, name, values))
 
@@ -138,7 +164,7 @@ class Acts:
             raise ClientRefused("this form is no longer open")
         fields = forms.inputs(form.modal or {})
         values = {
-            name: _typed(name, value, fields.get(name, {}).get("type"))
+            name: self._typed(name, value, fields.get(name, {}).get("type"), form.channel)
             for name, value in call.values("values").items()
         }
         answer = self._began(await call.who.submit(form, values))
@@ -208,6 +234,26 @@ class Acts:
                 given[name] = value
         return given
 
+    def _typed(self, name: str, value: Any, kind: int | None, where: Channel) -> Any:
+        """The value of one form field of this kind: ids become objects, files become bytes."""
+        if kind == components.FILE_UPLOAD:
+            if not isinstance(value, list):
+                raise Malformed(f"{name}: {shown(value)} is not a list of files")
+            return [_file(entry) for entry in value]
+        if kind in forms.LIST_VALUED:
+            entries = value if isinstance(value, list) else [value]
+            values = [_text(name, entry) for entry in entries]
+            if kind in components.ENTITY_SELECTS:
+                return [self._object(where, entry) for entry in values]
+            return values
+        if kind == components.CHECKBOX:
+            if not isinstance(value, bool):
+                raise Malformed(f"{name}: {shown(value)} is not true or false")
+            return value
+        if kind == components.RADIO and value is None:
+            return None
+        return _text(name, value)
+
     def _options_of(self, where: Channel, words: str) -> list[JsonObject]:
         found = [c for c in self._core.world.visible_commands(where.guild) if c["type"] == 1]
         for word in words.split():
@@ -229,22 +275,6 @@ def _file(entry: Any) -> File:
         return File(str(entry["name"]), base64.b64decode(entry["data"], validate=True))
     except (KeyError, TypeError, ValueError):
         raise Malformed("a file must be an object with name and data (base64)") from None
-
-
-def _typed(name: str, value: Any, kind: int | None) -> Any:
-    """The value of one form field of this kind, with files decoded."""
-    if kind == components.FILE_UPLOAD:
-        if not isinstance(value, list):
-            raise Malformed(f"{name}: {shown(value)} is not a list of files")
-        return [_file(entry) for entry in value]
-    if kind in forms.LIST_VALUED:
-        entries = value if isinstance(value, list) else [value]
-        return [_text(name, entry) for entry in entries]
-    if kind == forms.CHECKBOX:
-        if not isinstance(value, bool):
-            raise Malformed(f"{name}: {shown(value)} is not true or false")
-        return value
-    return _text(name, value)
 
 
 def _text(name: str, value: Any) -> str:

@@ -1,8 +1,15 @@
-"""The world as one user sees it: what Discord's client knows, as JSON."""
+"""The world as one user sees it: what Discord's client knows, as JSON.
+
+A message is as the API returns it: ``components`` with ids, and ``attachment://`` already replaced
+by URLs in their media objects; ``flags``; ``attachments`` without those that a component or an
+embed shows (with Components V2, flag 1 << 15, those left are not displayed at all). A channel is
+``{id, name, type, nsfw, private, parent, archived, locked, can_send}``: type 0 text, 1 DM, 11
+thread or forum post, 15 forum (which holds posts, no messages).
+"""
 
 from typing import Any
 
-from playground import payloads
+from playground import payloads, permissions, threads
 from playground.core import Core
 from playground.limits_commands import LOCALES
 from playground.state import Account, Channel, ChannelType, Message
@@ -18,7 +25,7 @@ def world(core: Core, viewer: Account, people: list[Account]) -> JsonObject:
     commands = core.world.visible_commands(guild)
     return {
         "guild": {"id": str(guild.id), "name": guild.name},
-        "channels": [_channel(entry) for entry in _channels(core, viewer)],
+        "channels": [_channel(entry, viewer) for entry in _channels(core, viewer)],
         "members": [_account(m.account) for m in guild.members.values()],
         "roles": [{"id": str(r.id), "name": r.name} for r in guild.roles.values()],
         "people": [str(person.id) for person in people],
@@ -59,14 +66,18 @@ def message(core: Core, entry: Message, viewer: Account) -> JsonObject:
 
 
 def _channels(core: Core, viewer: Account) -> list[Channel]:
-    return [
-        channel
-        for channel in core.world.channels.values()
-        if (viewer.id in channel.guild.members if channel.guild else channel.recipient is viewer)
-    ]
+    return [channel for channel in core.world.channels.values() if _visible(channel, viewer)]
 
 
-def _channel(entry: Channel) -> JsonObject:
+def _visible(channel: Channel, viewer: Account) -> bool:
+    if channel.guild is None:
+        return channel.recipient is viewer
+    return permissions.has(viewer, channel, "view_channel")
+
+
+def _channel(entry: Channel, viewer: Account) -> JsonObject:
+    may_send = permissions.has(viewer, entry, permissions.sending(entry))
+    closed = entry.type is ChannelType.FORUM or threads.closed_to(viewer, entry)
     return {
         "id": str(entry.id),
         "name": entry.name or "Imagen",
@@ -74,6 +85,9 @@ def _channel(entry: Channel) -> JsonObject:
         "nsfw": entry.age_restricted,
         "private": entry.type is ChannelType.DM,
         "parent": str(entry.parent.id) if entry.parent else None,
+        "archived": entry.archived,
+        "locked": entry.locked,
+        "can_send": may_send and not closed,
     }
 
 

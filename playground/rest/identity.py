@@ -100,12 +100,11 @@ async def get_guild(call: Call) -> JsonObject:
 
 async def get_guild_channels(call: Call) -> list[JsonObject]:
     channels = guild_of(call).channels.values()
-    return [payloads.channel(c) for c in channels if c.type is ChannelType.TEXT]
+    return [payloads.channel(c) for c in channels if c.type is not ChannelType.THREAD]
 
 
 async def get_active_threads(call: Call) -> JsonObject:
-    channels = guild_of(call).channels.values()
-    threads = [payloads.channel(c) for c in channels if c.type is ChannelType.THREAD]
+    threads = [payloads.channel(c) for c in payloads.active_threads(guild_of(call))]
     return {"threads": threads, "members": []}
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from playground import forms, limits, messages, payloads
+from playground import limits, limits_forms, messages, payloads, threads
 from playground.errors import ApiError, Problem, form_error, unknown
 from playground.interactions import (
     ALLOWED,
@@ -61,12 +61,15 @@ async def _answer(call: Call, interaction: InteractionState, kind: int, data: Js
         messages.require_something(data, call.files)
         interaction.original = respond(call, interaction, data)
     elif kind == DEFER_REPLY:
+        core.demand(_deferred(data), call.where)
         flags = int(MessageFlag.LOADING) | _ephemeral(data)
         interaction.original = respond(call, interaction, {}, flags=flags)
     elif kind == DEFER_UPDATE:
         interaction.original = interaction.source
     elif kind == UPDATE and interaction.source is not None:
         messages.check(core, call.where, data, call.files, interaction.source)
+        if not interaction.source.ephemeral:
+            threads.require_answerable(core.world.bot, interaction.channel)
         interaction.original = interaction.source
         messages.edit(core, interaction.source, data, call.files)
     elif kind == CHOICES:
@@ -74,8 +77,16 @@ async def _answer(call: Call, interaction: InteractionState, kind: int, data: Js
         core.demand(limits.check_choices(choices, interaction.focused_type), call.where)
         interaction.choices = choices
     elif kind == FORM:
-        core.demand(forms.check(data), call.where)
+        core.demand(limits_forms.check(data), call.where)
         interaction.modal = data
+
+
+def _deferred(data: JsonObject) -> list[Problem]:
+    flags = int(data.get("flags") or 0)
+    if not flags & ~int(MessageFlag.EPHEMERAL):
+        return []
+    message = f"a deferred response can only be ephemeral; flags are {flags}"
+    return [Problem(("data", "flags"), "PLAYGROUND_FLAGS_IGNORED", message, False)]
 
 
 def _ephemeral(data: JsonObject) -> int:
@@ -90,15 +101,24 @@ def respond(
     flags: int = 0,
     followup: bool = False,
 ) -> Message:
-    """Create a message in response to ``interaction``."""
+    """Create a message in response to ``interaction``.
+
+    In a thread that is locked for the user, who can only use context menu commands there, it is
+    made ephemeral.
+    """
     kind, reference = REPLIED, interaction.source
+    menu = interaction.type == COMMAND and interaction.data["type"] != 1
     if followup:
         reference = interaction.original
     elif interaction.type == COMMAND:
-        kind = SLASH if interaction.data["type"] == 1 else CONTEXT_MENU
+        kind = CONTEXT_MENU if menu else SLASH
     elif reference is None:
         kind = 0
     flags |= _ephemeral(data)
+    if menu and threads.closed_to(interaction.user, interaction.channel):
+        flags |= int(MessageFlag.EPHEMERAL)
+    if not flags & MessageFlag.EPHEMERAL:
+        threads.answer(call.core, call.core.world.bot, interaction.channel)
     viewer = interaction.user if flags & MessageFlag.EPHEMERAL else None
     return messages.new(
         call.core,

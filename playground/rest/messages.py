@@ -4,11 +4,18 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from playground import messages, payloads, permissions
-from playground.errors import ApiError, Problem, form_error, missing_permissions, unknown
+from playground import messages, payloads, permissions, threads
+from playground.errors import (
+    ApiError,
+    Problem,
+    direct_message,
+    form_error,
+    missing_permissions,
+    unknown,
+)
 from playground.rest.identity import channel_of
 from playground.rest.route import Call, Route
-from playground.state import Channel, Message
+from playground.state import Channel, ChannelType, Message
 
 JsonObject = dict[str, Any]
 
@@ -25,6 +32,8 @@ def message_of(call: Call, channel: Channel) -> Message:
 def _may_send(call: Call, body: JsonObject) -> Channel:
     channel = channel_of(call, "send_messages")
     bot = call.core.world.bot
+    if channel.type is ChannelType.FORUM:
+        raise ApiError(400, 50008, "Cannot send messages in a non-text channel")
     if channel.recipient is not None and not channel.recipient.takes_direct_messages:
         raise ApiError(403, 50007, "Cannot send messages to this user", expected=True)
     if call.files and not permissions.has(bot, channel, "attach_files"):
@@ -71,6 +80,7 @@ async def create(call: Call) -> JsonObject:
             if message.nonce == nonce and message.author is core.world.bot and made > recent:
                 return payloads.message(message, core.world)
     reference = _reference(call, channel, body)
+    threads.enter(core, core.world.bot, channel)
     kind = 19 if reference is not None else 0
     made_message = messages.new(
         core, channel, core.world.bot, body, call.files, kind=kind, reference=reference
@@ -84,6 +94,7 @@ async def edit(call: Call) -> JsonObject:
     message = message_of(call, channel)
     if message.author is not core.world.bot:
         raise ApiError(403, 50005, "Cannot edit a message authored by another user")
+    threads.require_open(core.world.bot, channel)
     messages.check(core, call.where, body, call.files, message)
     messages.edit(core, message, body, call.files)
     return payloads.message(message, core.world)
@@ -96,11 +107,12 @@ async def get(call: Call) -> JsonObject:
 
 async def delete(call: Call) -> None:
     channel = channel_of(call)
-    message = message_of(call, channel)
-    if message.author is not call.core.world.bot and not permissions.has(
-        call.core.world.bot, channel, "manage_messages"
-    ):
+    message, bot = message_of(call, channel), call.core.world.bot
+    if message.author is not bot and channel.guild is None:
+        raise direct_message()
+    if message.author is not bot and not permissions.has(bot, channel, "manage_messages"):
         raise missing_permissions()
+    threads.require_deletable(bot, channel)
     messages.delete(call.core, message)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from playground import payloads, permissions
+from playground import payloads, permissions, threads
 from playground.core import Core
-from playground.errors import ApiError, missing_permissions, unknown
+from playground.errors import ApiError, direct_message, missing_permissions, unknown
 from playground.gateway import GUILD_REACTIONS
 from playground.rest.identity import channel_of
 from playground.rest.messages import message_of
@@ -79,6 +79,7 @@ async def add_own(call: Call) -> None:
     core = call.core
     channel = channel_of(call, "read_message_history")
     message = message_of(call, channel)
+    threads.require_active(channel)
     key = emoji_key(call.params["emoji"])
     if key not in message.reactions:
         if not permissions.has(core.world.bot, channel, "add_reactions"):
@@ -90,11 +91,23 @@ async def add_own(call: Call) -> None:
 
 async def remove_own(call: Call) -> None:
     message = message_of(call, channel_of(call))
+    threads.require_active(message.channel)
     remove(call.core, call.core.world.bot, message, emoji_key(call.params["emoji"]))
 
 
+def _moderated(call: Call) -> Message:
+    """The message in the path, whose reactions the bot may remove."""
+    channel = channel_of(call)
+    if channel.guild is None:
+        raise direct_message()
+    if not permissions.has(call.core.world.bot, channel, "manage_messages"):
+        raise missing_permissions()
+    threads.require_active(channel)
+    return message_of(call, channel)
+
+
 async def remove_of(call: Call) -> None:
-    message = message_of(call, channel_of(call, "manage_messages"))
+    message = _moderated(call)
     account = call.core.world.accounts.get(call.id("user_id"))
     if account is None:
         raise unknown(10013, "User")
@@ -102,7 +115,7 @@ async def remove_of(call: Call) -> None:
 
 
 async def remove_all(call: Call) -> None:
-    message = message_of(call, channel_of(call, "manage_messages"))
+    message = _moderated(call)
     message.reactions.clear()
     data: JsonObject = {"channel_id": str(message.channel_id), "message_id": str(message.id)}
     if message.channel.guild is not None:

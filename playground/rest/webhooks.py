@@ -5,7 +5,7 @@ https://docs.discord.com/developers/interactions/receiving-and-responding#follow
 from collections.abc import Iterable
 from typing import Any
 
-from playground import messages, payloads
+from playground import messages, payloads, threads
 from playground.errors import ApiError, unknown
 from playground.rest.interactions import respond
 from playground.rest.route import Call, Route
@@ -49,6 +49,8 @@ async def followup(call: Call) -> JsonObject:
         raise unknown(10003, "Channel", expected=interaction.channel.id in core.world.removed)
     if original is not None and original.loading and not original.deleted:
         # The first follow-up after a deferred response replaces it and stays as private.
+        if not original.ephemeral:
+            threads.require_answerable(core.world.bot, original.channel)
         messages.check(core, call.where, body, call.files, None)
         messages.require_something(body, call.files)
         messages.edit(core, original, body, call.files)
@@ -69,6 +71,8 @@ async def get(call: Call) -> JsonObject:
 async def edit(call: Call) -> JsonObject:
     core, body = call.core, call.object()
     message = _message(call, _interaction(call))
+    if not message.ephemeral:
+        threads.require_answerable(core.world.bot, message.channel)
     messages.check(core, call.where, body, call.files, message)
     messages.edit(core, message, body, call.files)
     return payloads.message(message, core.world)
