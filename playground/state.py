@@ -113,6 +113,11 @@ class Snapshot:
     attachments: list[Attachment]
     components: list[JsonObject]
 
+    @property
+    def text(self) -> str:
+        """Everything in it that can be read, to search in."""
+        return f"{self.content}\n{self.embeds}\n{self.components}"
+
 
 @dataclass(eq=False)
 class Message:
@@ -148,6 +153,11 @@ class Message:
     @property
     def channel_id(self) -> int:
         return self.channel.id
+
+    @property
+    def text(self) -> str:
+        """Everything in it that can be read, to search in."""
+        return f"{self.content}\n{self.embeds}\n{self.components}"
 
     @property
     def ephemeral(self) -> bool:

@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 
 from bot.store import CRASHES_MAX
-from playground import Interaction, Message, NotAcknowledged, Playground
+from playground import Interaction, NotAcknowledged, Playground
 from playground.faults import Storm
 from tests.e2e.home import Bot, Home
+from tests.e2e.results import job_of
 
 MODELS = """
 default = "demo"
@@ -269,7 +270,3 @@ class Chaos:
             for message in self._playground.messages(channel):
                 if message.attachments and not message.ephemeral:
                     yield job_of(message)
-
-
-def job_of(message: Message) -> str:
-    return str(message.embeds[0]["footer"]["text"]).rsplit(" ", 1)[-1]

@@ -67,7 +67,7 @@ async def test_a_full_disk_is_said_and_what_was_taken_is_kept(
 ) -> None:
     bot = small_disk
     calls = [await ada.slash("imagine", prompt="x", steps=30, seed=1)]
-    await calls[0].wait(lambda m: "Step" in str(m.embeds))
+    await calls[0].wait(lambda m: "Step" in m.text)
     filler = fill(bot.disk)
     await until(lambda: "generated, but its result cannot be saved" in bot.log)
     # The journal has room for a few more before the database is affected too.
@@ -101,7 +101,7 @@ async def test_a_locked_database_is_said_and_waited_for(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
     running = await ada.slash("imagine", prompt="x", steps=40)
-    await running.wait(lambda m: "Step" in str(m.embeds))
+    await running.wait(lambda m: "Step" in m.text)
     other = sqlite3.connect(home.data_dir / "imagen.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert refused(await ada.slash("imagine", prompt="x"))

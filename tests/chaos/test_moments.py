@@ -124,7 +124,7 @@ async def test_the_same_picture_after_a_kill_while_painting(
 
     first = await ada.slash("imagine", prompt="x", steps=40, seed=4)
     others = [await ada.slash("imagine", prompt="x", seed=seed) for seed in (5, 6)]
-    await first.wait(lambda m: "Step" in str(m.embeds))
+    await first.wait(lambda m: "Step" in m.text)
     await bot.end(signal.SIGKILL)
     assert home.states() == ["running", "pending", "pending"]
     await bot.start()
@@ -148,7 +148,7 @@ async def test_a_kill_while_one_is_saved_and_the_next_is_painted(
         saved = await ada.slash("imagine", prompt="x", steps=10, seed=4)
         painted = await ada.slash("imagine", prompt="x", steps=60, seed=5)
         waiting = await ada.slash("imagine", prompt="x", seed=6)
-        await painted.wait(lambda m: "Step" in str(m.embeds))
+        await painted.wait(lambda m: "Step" in m.text)
         await bot.end(signal.SIGKILL)
         assert home.states() == ["running", "running", "pending"]
         held.unlink()

@@ -12,7 +12,8 @@ from catalog.locate import BUILTINS_DIR
 from playground import File, Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
-from tests.e2e.test_imagine import fields, painted
+from tests.e2e.results import facts
+from tests.e2e.test_imagine import painted
 from tests.e2e.test_pictures import picture
 from tests.e2e.test_reroll import answer
 from tests.engine import ip_adapter
@@ -46,7 +47,7 @@ async def repeated(playground: Playground, user: User, **options: Any) -> Messag
     original = await painted(user, **{**PLAIN, **options})
     await user.react(original, "🔁")
     again = await answer(playground, original)
-    assert "Identical to the original, byte for byte" in str(again.embeds)
+    assert "Identical to the original, byte for byte" in again.text
     files = [await playground.download(m.attachments[0]) for m in (original, again)]
     assert files[0] == files[1]
     return original
@@ -74,7 +75,7 @@ async def test_lycoris_files_that_were_dropped_in_work_together(
     choices = ["loha:0.5", "lokr:0.5", "loha:0.5, lokr:0.5", "loha:0.5, lokr:0.25"]
     await told_apart(playground, ada, {}, *({"lora": lora} for lora in choices))
     both = await repeated(playground, ada, lora="loha:0.5, lokr:0.5")
-    assert fields(both)["LoRAs"] == "`loha:0.5`\n`lokr:0.5`"
+    assert "loha 0.5 · lokr 0.5" in facts(both)
 
 
 async def test_the_picture_painted_over_shows_through(playground: Playground, ada: User) -> None:
@@ -120,7 +121,7 @@ async def test_a_reference_guides_the_painting(
         {"reference": other, "image": one, "strength": 0.5},
     )
     guided = await repeated(playground, ada, reference=one, reference_weight=0.8, lora="lokr:0.2")
-    assert fields(guided)["Reference image"] == "weight 0.8"
+    assert "with a reference, weight 0.8" in facts(guided)
     assert {file.stem for file in (shared.home.data_dir / "inputs").iterdir()} >= {
         shared.home.requests()[-1]["reference"]["sha256"]
     }

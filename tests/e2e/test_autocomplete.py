@@ -3,6 +3,7 @@
 import pytest
 
 from playground import Playground, User
+from tests.e2e.results import facts
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,7 +31,7 @@ async def test_what_is_chosen_is_understood(playground: Playground, ada: User) -
     choice = (await ada.autocomplete("imagine", "lora", "ember:0.5, fro"))[0]
     call = await ada.slash("imagine", prompt="canarybird", lora=str(choice.value))
     message = await call.wait(lambda m: bool(m.attachments), timeout=60)
-    assert "`ember:0.5`\n`frost:1`" in str(message.embeds[0]["fields"][1]["value"])
+    assert "ember 0.5 · frost 1" in facts(message)
 
 
 async def test_models_by_key_and_name_and_sizes(playground: Playground, ada: User) -> None:

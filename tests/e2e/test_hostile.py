@@ -11,6 +11,7 @@ from playground import Interaction, Message, Playground, User, payloads
 from playground.state import COMMAND, COMPONENT
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
+from tests.e2e.results import lines
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
@@ -55,7 +56,7 @@ async def test_a_prompt_is_painted_or_refused_and_does_no_harm(
     message = await call.wait(lambda m: bool(m.attachments))
     assert message.mentions == set()
     assert not message.mention_everyone
-    shown = message.embeds[0]["description"]
+    shown = lines(message)[0]
     for raw in ("\u202e", "\u2066", "\x00", "\x1b", " `a`", "||c||", "\n# e", "\n-# f", " <@&1>"):
         assert raw not in shown
     await until(lambda: shared.home.states()[-1] == "delivered")
@@ -149,7 +150,7 @@ async def test_options_that_no_client_sends_are_refused(
 async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ada: User) -> None:
     shown = await ada.slash("loras")
     assert shown.message is not None
-    page, eve = str(shown.message.embeds), playground.user("eve")
+    page, eve = shown.message.text, playground.user("eve")
     asked = answers(playground)
     for custom_id in (
         *("loras:999999:", "loras:-999999:", "models:7:", "loras:0:demo", "loras:0:nobody"),
@@ -158,7 +159,7 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
         sent(playground, pressed(playground, eve, shown.message, custom_id).payload())
     # An existing button turns the page for anyone who presses it; it has no owner.
     await pressed(playground, eve, shown.message, "loras:1:").start()
-    assert str(shown.message.embeds) != page
+    assert shown.message.text != page
     assert answers(playground) == asked + 1
     assert "Traceback" not in shared.log
 

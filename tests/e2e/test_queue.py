@@ -113,7 +113,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     b1 = await ask(bea)
     # Bea came last, and was served the longest time ago.
     assert line(b1) == "Paused by the bot's owner, **#1** in line"
-    await a2.wait(lambda m: "#3" in str(m.embeds))
+    await a2.wait(lambda m: "#3" in m.text)
     f1 = await ask(club.playground.user("favourite"), model="second")
     assert "**#1**" in line(f1)
 
@@ -178,7 +178,7 @@ async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_rea
         await painted(emil, prompt=CANARY)  # so that there is something to learn from
     slow = {"size": "256x256", "steps": 100}
     running = await ask(dora, **slow)
-    await running.wait(lambda m: "Step" in str(m.embeds))
+    await running.wait(lambda m: "Step" in m.text)
     waiting = await ask(emil)
     assert line(waiting) == "Queued, **#2** in line"
     assert waiting.message is not None
@@ -198,7 +198,7 @@ async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_rea
     assert await said(await dora.slash("cancel")) == "You have nothing in the queue."
 
     again = await ask(dora, **slow)
-    await again.wait(lambda m: "Step" in str(m.embeds))
+    await again.wait(lambda m: "Step" in m.text)
     assert again.message is not None
     stopped = await club.moderator.click(again.message, "Cancel")
     assert await said(stopped) == "Stopping after the current step."
