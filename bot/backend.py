@@ -30,7 +30,7 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     """preview_interval: seconds between two previews of an image; None for no previews."""
     return Engine(
         models_dir=settings.models_dir.absolute(),
-        hashes_file=settings.data_dir.absolute() / "hashes.json",
+        hashes_file=settings.hashes_file.absolute(),
         device=settings.device,
         dtype=settings.dtype,
         memory=settings.memory,

@@ -64,6 +64,11 @@ class HashCache:
             self._note({key: f"{stamp}={running.hexdigest()}"})
         return running.hexdigest()
 
+    def whole(self, path: Path) -> str | None:
+        """What `of_file` returned for the file as it is; None if that is not known."""
+        stamped, _, digest = self._known.get(_keys(path)[0], "").partition("=")
+        return digest if stamped == _stamp(path.stat()) else None
+
     def known(self, path: Path, of: os.stat_result) -> tuple[str, str] | None:
         """What `note` got for this path, size and modification time; None if it got nothing."""
         stamp = _stamp(of)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
-from bot.settings.api import ApiSettings
+from bot.settings.results import ResultSettings
 from bot.settings.values import parts_of
 from bot.variables import misspelled
 from catalog import Demos
@@ -39,7 +39,7 @@ def _as_written(value: object) -> str:
             return str(value)
 
 
-class Settings(ApiSettings):
+class Settings(ResultSettings):
     """One field per variable; the field's alias is the variable's name."""
 
     model_config = SettingsConfigDict(
@@ -141,27 +141,6 @@ class Settings(ApiSettings):
         le=1024,
         alias="IMAGEN_ADAPTER_CACHE",
         description="GiB of RAM for recently used LoRAs, not counting those in use.",
-    )
-    buttons: Literal["everyone", "requester"] = Field(
-        default="everyone",
-        alias="IMAGEN_BUTTONS",
-        description="Who may use the buttons below a result to make another image: `everyone` who "
-        "may use the bot there, or only its `requester`.",
-    )
-    ping_after: float = Field(
-        default=2,
-        ge=0,
-        le=1440,
-        alias="IMAGEN_PING_AFTER",
-        description="Minutes after which people are mentioned once when their image is ready, "
-        "because editing a message notifies no one; `0` never does.",
-    )
-    report_channel: int | None = Field(
-        default=None,
-        ge=1,
-        alias="IMAGEN_REPORT_CHANNEL",
-        description="ID of the channel that gets reports of images. If unset, the bot's owner gets "
-        "them as direct messages.",
     )
     preview: bool = Field(
         default=True,
@@ -346,6 +325,11 @@ class Settings(ApiSettings):
         return self.data_dir / "images"
 
     @property
+    def hashes_file(self) -> Path:
+        """Where digests of weights are kept."""
+        return self.data_dir / "hashes.json"
+
+    @property
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
 
@@ -398,7 +382,7 @@ def names_of() -> tuple[str, ...]:
 
 def described() -> Iterator[tuple[str, str]]:
     """Each variable's name and description, those of the HTTP interface last."""
-    inherited = ApiSettings.model_fields
+    inherited = ResultSettings.model_fields
     for _, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         yield str(field.alias), str(field.description)
 

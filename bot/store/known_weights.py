@@ -16,6 +16,16 @@ class KnownWeights:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def environment(self) -> dict[str, str]:
+        """What the latest image was generated with; empty if that is not known."""
+        row = await self._database.row(
+            "SELECT json_extract(recipe, '$.environment') AS environment FROM jobs"
+            " WHERE state IN ('done', 'delivered') AND started_at IS NOT NULL"
+            " AND json_valid(recipe) ORDER BY started_at DESC LIMIT 1"
+        )
+        found = _parsed(row["environment"]) if row else None
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
     async def recent(self) -> dict[str, Weights]:
         """The checkpoints and adapters of the latest jobs, by catalog key, as last used."""
         rows = await self._database.rows(

@@ -11,7 +11,8 @@ import pytest
 
 from playground import NotAcknowledged, Playground, User
 from playground.errors import ApiError, Dropped
-from tests.chaos.harness import EXPECTED, ChaosHome, LightBot, job_of, until
+from tests.chaos.harness import EXPECTED, ChaosHome, LightBot, until
+from tests.e2e.results import job_of
 
 ACKNOWLEDGE = ("POST", r"/interactions/.+/callback")
 EDIT_ANSWER = ("PATCH", r"/webhooks/.+/messages/@original")

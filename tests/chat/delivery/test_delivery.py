@@ -196,7 +196,9 @@ async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, sai
         job_timeout=600.0,
     )
     ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
-    shown = words(board.content(ticket.job, ticket.place).embed)
+    embed = board.content(ticket.job, ticket.place).embed
+    assert embed is not None
+    shown = words(embed)
     assert ("a lot of steps" in shown) == bool(said)
     assert said in shown
 

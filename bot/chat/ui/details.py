@@ -1,0 +1,130 @@
+"""The details of a result: everything it was made with, and whether it would be the same today."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import discord
+
+from bot.chat.ui.markdown import code, one_line, plain, seen, shown
+from bot.recipe import Weights
+from bot.request import GenerationRequest
+from bot.store import Discord, ImageRecord, Job
+from bot.texts.language import Say
+from bot.today import Today
+
+FIELD_MAX = 1_024
+PROMPT_SHOWN = 2_000
+NEGATIVE_SHOWN = 800
+COMMAND_MAX = 1_900
+"""What is left of a message's 2,000 characters for the command."""
+
+
+def details_embed(
+    say: Say, job: Job, images: Sequence[ImageRecord], today: Today | None
+) -> discord.Embed:
+    """today: None if the job has no recipe to compare with."""
+    request = job.request
+    embed = discord.Embed(
+        title=say("details.title"), description=shown(request.prompt, PROMPT_SHOWN)
+    )
+    if request.negative:
+        negative = shown(request.negative, NEGATIVE_SHOWN)
+        embed.add_field(name=say("result.negative"), value=negative, inline=False)
+    embed.add_field(name=say("details.settings"), value=_settings(say, request), inline=False)
+    seeds = " ".join(f"`{image.seed}`" for image in images)
+    if seeds:
+        embed.add_field(name=say("result.seed"), value=seeds, inline=False)
+    if job.recipe is not None:
+        weights = [job.recipe.checkpoint, *job.recipe.adapters, *job.recipe.embeddings]
+        weights += [*job.recipe.reference, *([job.recipe.vae] if job.recipe.vae else [])]
+        embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
+        made = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
+        embed.add_field(
+            name=say("details.environment"), value=one_line(made, FIELD_MAX), inline=False
+        )
+    if today is not None:
+        embed.add_field(name=say("details.today"), value=_today(say, today), inline=False)
+    embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
+    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
+    embed.add_field(name=say("details.job"), value=code(job.id))
+    return embed
+
+
+def command_of(request: GenerationRequest) -> str | None:
+    """`/imagine` with every option, to paste; None if it does not fit, or needs an image."""
+    if request.init_image or request.reference:
+        return None
+    options = {
+        "prompt": " ".join(seen(request.prompt).split()),
+        "model": request.model,
+        "lora": ", ".join(str(use) for use in request.adapters),
+        "negative": " ".join(seen(request.negative).split()),
+        "steps": str(request.steps),
+        "guidance": f"{request.guidance:g}",
+        "seed": str(request.seed),
+        "size": f"{request.width}x{request.height}",
+        "count": str(request.count) if request.count > 1 else "",
+        "scheduler": request.scheduler,
+        "preset": request.preset or "",
+        "hires": f"{request.hires.scale:g}" if request.hires else "",
+    }
+    command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
+    return command if len(command) <= COMMAND_MAX else None
+
+
+def recipe_json(job: Job, images: Sequence[ImageRecord]) -> bytes:
+    """The whole recipe as a file: the request, every hash, versions, and the images' own hashes."""
+    data = {
+        "job": job.id,
+        "request": job.request.to_dict(),
+        "recipe": job.recipe.to_dict() if job.recipe else None,
+        "images": [asdict(image) for image in images],
+    }
+    return json.dumps(data, ensure_ascii=False, indent=2).encode()
+
+
+def _settings(say: Say, request: GenerationRequest) -> str:
+    """Every value, also those that are the model's defaults."""
+    parts = [
+        one_line(request.model),
+        *(one_line(str(use)) for use in request.adapters),
+        f"{request.width}×{request.height}",
+        say("facts.steps", count=request.steps),
+        f"CFG {request.guidance:g}",
+        one_line(request.scheduler),
+    ]
+    if request.preset:
+        parts.append(request.preset)
+    if request.hires:
+        width, height = request.final_size
+        scale = f"{request.hires.scale:g}"
+        parts.append(say("facts.hires", width=width, height=height, scale=scale))
+    if request.clip_skip is not None:
+        parts.append(say("facts.clip_skip", layer=request.clip_skip))
+    if request.init_image:
+        parts.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
+    if request.reference:
+        parts.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
+    if request.trigger_words:
+        words = one_line(", ".join(request.trigger_words))
+        parts.append(say("details.triggers", words=words))
+    return " · ".join(parts)[:FIELD_MAX]
+
+
+def _hashes(weights: Sequence[Weights]) -> str:
+    lines = [f"{one_line(one.name, 60)} `{one.short}`" for one in weights]
+    return "\n".join(lines)[:FIELD_MAX]
+
+
+def _today(say: Say, today: Today) -> str:
+    if today.same:
+        return say("details.same")
+    sentences = []
+    if today.gone:
+        sentences.append(say("details.gone", **plain({"names": today.gone})))
+    if today.changed:
+        sentences.append(say("details.changed", **plain({"names": today.changed})))
+    if today.unsure:
+        sentences.append(say("details.unsure", **plain({"names": today.unsure})))
+    return " ".join(sentences)[:FIELD_MAX]

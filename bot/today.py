@@ -1,0 +1,135 @@
+"""Whether an image would come out the same today, as far as can be told without generating it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePath
+from typing import Final
+
+from bot.engine.hashing import HashCache
+from bot.engine.subject import public
+from bot.recipe import Recipe, Weights
+from catalog import Catalog, locate
+
+LIBRARIES: Final = ("torch", "diffusers", "transformers")
+READ: Final = (".safetensors", ".json")
+"""Endings of the files in a model's folder that an image depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """gone: names of weights that are no longer in the catalog or on disk. changed: of weights and
+    parts of the environment that are others now. unsure: of weights whose files are newer than the
+    image, and have not been used since."""
+
+    gone: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing speaks against the same bytes."""
+        return not (self.gone or self.changed or self.unsure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
+    that counts; None for all."""
+
+    path: str
+    part: str | None = None
+    revision: str | None = None
+
+
+def today(
+    recipe: Recipe,
+    painted_at: int,
+    catalog: Catalog,
+    models_dir: Path,
+    hashes_file: Path,
+    environment: Mapping[str, str],
+) -> Today:
+    """Compare a recipe with what is there now. Blocks on disk; reads no weights.
+
+    painted_at: when the image was generated, in milliseconds since the epoch. environment: of the
+    latest image that this installation generated; the versions of the libraries are looked up.
+    """
+    hashes = HashCache(hashes_file)
+    gone, changed, unsure = [], [], []
+    sources = _sources(recipe, catalog)
+    for weights in _used(recipe):
+        files = _files(sources.get(weights.name), models_dir)
+        if not files:
+            gone.append(weights.name)
+        elif len(files) == 1 and (digest := hashes.whole(files[0])) is not None:
+            if digest != weights.sha256:
+                changed.append(weights.name)
+        elif max(_changed_at(file) for file in files) > _time(painted_at):
+            unsure.append(weights.name)
+    now = {**environment, **_versions()}
+    then = recipe.environment
+    # A repetition asks for the kernels of the original.
+    known = {name for name in then if name in now and name != "kernels"}
+    changed += sorted(name for name in known if now[name] != then[name])
+    return Today(tuple(gone), tuple(changed), tuple(unsure))
+
+
+def _used(recipe: Recipe) -> Iterator[Weights]:
+    yield recipe.checkpoint
+    if recipe.vae is not None:
+        yield recipe.vae
+    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings)
+
+
+def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
+    """Where each of the recipe's weights would be read from today."""
+    entries = {**catalog.embeddings.entries, **catalog.adapters, **catalog.models}
+    found = {
+        key: _Source(entry.path, entry.weight_name, entry.revision)
+        for key, entry in entries.items()
+    }
+    model = catalog.models.get(recipe.request.model)
+    if model is not None and model.vae_path:
+        found[public(model.vae_path)] = _Source(model.vae_path)
+    if (reference := catalog.reference) is not None:
+        file = PurePath(reference.weight_name).name
+        found[file] = _Source(reference.path, reference.weight_name, reference.revision)
+        encoder = PurePath(reference.encoder).name
+        found[encoder] = _Source(reference.path, reference.encoder, reference.revision)
+    return found
+
+
+def _files(source: _Source | None, models_dir: Path) -> list[Path]:
+    """The files of the weights; empty if they are not there."""
+    if source is None:
+        return []
+    root = locate(source.path, models_dir, revision=source.revision).path
+    if root is None:
+        return []
+    if source.part is not None:
+        root = root / source.part
+    if root.is_dir():
+        return sorted(file for file in root.rglob("*") if file.suffix in READ)
+    return [root] if root.is_file() else []
+
+
+def _changed_at(file: Path) -> datetime:
+    """When the file, or what is known about it, last changed: a copy may keep the former time."""
+    status = file.stat()
+    return datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), UTC)
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,74 @@
+"""ℹ️ Details: privately, everything a result was made with."""
+
+import asyncio
+from functools import partial
+from io import BytesIO
+
+import discord
+
+from bot.backend import Backend
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.places import age_restricted
+from bot.chat.ui.actions import DetailsId
+from bot.chat.ui.details import command_of, details_embed, recipe_json
+from bot.store import Job
+from bot.today import Today, today
+from cogs.places import check_may_repeat
+from cogs.results import Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Details:
+    """Shows them."""
+
+    def __init__(self, results: Results, backend: Backend) -> None:
+        self.results = results
+        self._backend = backend
+
+    async def show(self, interaction: Interaction, job: Job) -> None:
+        catalog = self._backend.catalog.current
+        check_may_repeat(job, catalog, nsfw=age_restricted(interaction.channel))
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        images = await self._backend.store.images(job.id)
+        embed = details_embed(self.results.say(interaction), job, images, await self._today(job))
+        command = command_of(job.request)
+        file = discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")
+        content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"
+        await interaction.followup.send(
+            content or discord.utils.MISSING, embed=embed, file=file, ephemeral=True
+        )
+
+    async def _today(self, job: Job) -> Today | None:
+        if job.recipe is None or job.started_at is None:
+            return None
+        settings = self._backend.settings
+        look = partial(
+            today,
+            job.recipe,
+            job.started_at,
+            self._backend.catalog.current,
+            settings.models_dir.absolute(),
+            settings.hashes_file.absolute(),
+            await self._backend.store.known_weights.environment(),
+        )
+        return await asyncio.to_thread(look)
+
+
+class DetailsButton(Component[DetailsId]):
+    ids = DetailsId
+
+    def __init__(self, details: Details) -> None:
+        self._details = details
+
+    async def check(self, interaction: Interaction, custom_id: DetailsId) -> None:
+        self._details.results.check_may_use(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: DetailsId) -> None:
+        job = await self._details.results.shown(interaction, custom_id.job_id)
+        await self._details.show(interaction, job)
+
+
+async def setup(bot: ImagenBot) -> None:
+    bot.components.add(DetailsButton(Details(Results.of(bot), bot.services.backend)))
