@@ -32,6 +32,8 @@ class PublishButton(Component[PublishId]):
         origin = Discord.of(job.origin)
         if job.person != discord_person(interaction.user.id):
             raise Refused("action.foreign", user=origin.user_id)
+        if not origin.hidden:
+            raise Refused("publish.twice")
         if interaction.channel_id != origin.channel_id:
             raise Refused("publish.elsewhere", channel=origin.channel_id or 0)
         await interaction.response.defer(ephemeral=True, thinking=True)

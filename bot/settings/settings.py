@@ -381,7 +381,7 @@ def names_of() -> tuple[str, ...]:
 
 
 def described() -> Iterator[tuple[str, str]]:
-    """Each variable's name and description, those of the HTTP interface last."""
+    """Each variable's name and description, those of results and the HTTP interface last."""
     inherited = ResultSettings.model_fields
     for _, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         yield str(field.alias), str(field.description)

@@ -84,7 +84,9 @@ class Origin(ABC):
     @classmethod
     def from_row(cls, row: Row) -> Self:
         """row: from `SELECT_JOBS`."""
-        return cls(**{column: row[f"{cls.name}_{column}"] for column in cls.columns()})
+        kept = {column: row[f"{cls.name}_{column}"] for column in cls.columns()}
+        booleans = {own.name for own in fields(cls) if own.type is bool} & kept.keys()
+        return cls(**{**kept, **{name: bool(kept[name]) for name in booleans}})
 
 
 @dataclass(frozen=True, slots=True)

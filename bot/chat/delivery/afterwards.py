@@ -7,7 +7,7 @@ import discord
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
-from bot.chat.delivery.posts import ChannelPost, MessageContent, only, send
+from bot.chat.delivery.posts import MessageContent, only, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
@@ -39,10 +39,10 @@ class Afterwards:
         if post is None:
             return False
         try:
-            if notice is None and isinstance(post, ChannelPost):
-                await post.message.delete()
+            if notice is None:
+                await post.delete()
             else:
-                await post.edit(MessageContent(layout=lambda _: _notice(notice or "🗑️")))
+                await post.edit(MessageContent(layout=lambda _: _notice(notice)))
         except Exception as error:
             meaning = refusal(error)
             if meaning is None:

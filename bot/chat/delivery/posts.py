@@ -79,9 +79,11 @@ def only(user_id: int | None) -> discord.AllowedMentions:
 
 
 class Post(Protocol):
-    """A message of ours. `edit` returns its id and raises what discord.py raises."""
+    """A message of ours. `edit` returns its id; both raise what discord.py raises."""
 
     async def edit(self, content: MessageContent) -> int: ...
+
+    async def delete(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class InteractionPost:
         )
         return message.id
 
+    async def delete(self) -> None:
+        await self.webhook.delete_message(ORIGINAL)
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelPost:
@@ -121,6 +126,9 @@ class ChannelPost:
             allowed_mentions=content.mentions(),
         )
         return message.id
+
+    async def delete(self) -> None:
+        await self.message.delete()
 
 
 async def send(
