@@ -6,7 +6,7 @@ import aiohttp
 import discord
 import pytest
 
-from playground import Channel, ClientRefused, NotAcknowledged, Playground, User
+from playground import Channel, ClientRefused, NotAcknowledged, Playground, User, furnish
 from playground.page import views
 from tests.playground.conftest import Start
 from tests.playground.inline_bot import Bot, Panel
@@ -342,3 +342,22 @@ def test_what_the_page_is_told_of_a_channel(pg: Playground, ada: User) -> None:
     }
     assert told["My foxes"]["parent"] == str(forum.id)
     assert post.parent is forum
+
+
+async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) -> None:
+    furnish(pg)
+    await start(Bot(DM_INTENTS))
+    names = [c["name"] for c in views.world(pg.core, ada, [ada])["channels"]]
+    assert names == [
+        *("general", "sketches", "closed", "after-dark", "showcase", "Your best pictures"),
+        "Imagen",
+    ]
+    answered = []
+    for channel in list(pg.core.world.channels.values()):
+        try:
+            await ada.slash("panel", channel=channel)
+            answered.append(channel.name)
+        except ClientRefused:
+            continue
+    assert answered == ["general", "after-dark", "sketches", "Your best pictures", ""]
+    assert pg.violations == []
