@@ -8,7 +8,7 @@ from playground.core import Request
 from playground.errors import ClientRefused, NotAcknowledged
 from playground.interactions import Interaction
 from playground.options import File
-from playground.page import Page
+from playground.page import Page, furnish
 from playground.server import Playground
 from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot
 from playground.user import Choice, User
@@ -29,4 +29,5 @@ __all__ = [
     "Role",
     "Snapshot",
     "User",
+    "furnish",
 ]

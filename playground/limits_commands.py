@@ -146,10 +146,14 @@ def check_command(command: JsonObject, path: Path = ()) -> Iterator[Problem]:
         yield from _name(path, command, "APPLICATION_COMMAND_INVALID_NAME")
         yield from _description(path, command)
     else:
-        if not 1 <= len(name) <= NAME:
-            yield Problem(
-                (*path, "name"), "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 32 in length."
-            )
+        localized = command.get("name_localizations") or {}
+        yield from _locales((*path, "name_localizations"), localized)
+        names = {("name",): name} | {("name_localizations", k): v for k, v in localized.items()}
+        for where, value in names.items():
+            if not 1 <= len(str(value)) <= NAME:
+                yield Problem(
+                    (*path, *where), "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 32 in length."
+                )
         if description:
             yield Problem(
                 (*path, "description"),

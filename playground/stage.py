@@ -78,6 +78,10 @@ class Stage:
         forum = Channel(self._world.snowflakes.next(), ChannelType.FORUM, name, guild=home)
         return self._enter(forum, "CHANNEL_CREATE")
 
+    def say(self, author: Account, channel: Channel, text: str) -> Message:
+        """A message of somebody whose client is not driven, like the server's owner."""
+        return messages.new(self.core, channel, author, {"content": text}, {})
+
     def add_post(
         self, forum: Channel, title: str, text: str, *, author: Account | None = None
     ) -> Message:

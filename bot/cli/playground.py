@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bot.cli.screen import has_screen
 from bot.process.signals import CLOSE_WITHIN, on_signals
 from bot.settings import Settings, names_of
-from playground import Page, Playground
+from playground import Page, Playground, furnish
 
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
 EXAMPLES = (
@@ -37,6 +37,7 @@ async def playground(settings: Settings, *, port: int, browser: bool) -> int:
     async with AsyncExitStack() as parts:
         folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="imagen-playground-"))
         discord = await parts.enter_async_context(Playground())
+        furnish(discord)
         try:
             page = await parts.enter_async_context(Page(discord, port=port, examples=EXAMPLES))
         except OSError as error:

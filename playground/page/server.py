@@ -12,6 +12,7 @@ from playground.errors import ApiError, ClientRefused, NotAcknowledged
 from playground.page import guard
 from playground.page.acts import Acts, Call
 from playground.page.body import Malformed, parse, shown
+from playground.page.rooms import PEOPLE
 from playground.page.stream import Stream
 from playground.server import Playground
 from playground.user import User
@@ -41,7 +42,7 @@ class Page:
         self, playground: Playground, *, port: int = PORT, examples: tuple[str, ...] = ()
     ) -> None:
         self._core = playground.core
-        self._people = [playground.user("ada"), playground.user("bea")]
+        self._people = [playground.user(name) for name in PEOPLE]
         self._acts = Acts(playground.core)
         self._examples = examples
         self._wanted = port

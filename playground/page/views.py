@@ -66,7 +66,13 @@ def message(core: Core, entry: Message, viewer: Account) -> JsonObject:
 
 
 def _channels(core: Core, viewer: Account) -> list[Channel]:
-    return [channel for channel in core.world.channels.values() if _visible(channel, viewer)]
+    """What ``viewer`` sees, in the order of a sidebar: threads under their channel, DMs last."""
+
+    def place(entry: Channel) -> tuple[bool, int, int]:
+        return entry.guild is None, (entry.parent or entry).id, entry.id
+
+    seen = [entry for entry in core.world.channels.values() if _visible(entry, viewer)]
+    return sorted(seen, key=place)
 
 
 def _visible(channel: Channel, viewer: Account) -> bool:

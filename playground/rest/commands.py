@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from playground import limits_commands
-from playground.errors import missing_access, unknown
+from playground.errors import ApiError, missing_access, unknown
 from playground.rest.identity import guild_of
 from playground.rest.route import Call, Route
 
@@ -79,6 +79,9 @@ async def upsert(call: Call) -> JsonObject:
     call.core.demand(list(limits_commands.check_command(body)), call.where)
     key = (body.get("type") or 1, body["name"])
     old = next((c for c in scope.values() if (c["type"], c["name"]) == key), None)
+    most = limits_commands.PER_SCOPE[key[0]]
+    if old is None and sum(1 for c in scope.values() if c["type"] == key[0]) >= most:
+        raise ApiError(400, 30032, f"Maximum number of application commands reached ({most}).")
     entry = _stored(call, body, guild_id, old)
     scope[int(entry["id"])] = entry
     return entry

@@ -105,7 +105,7 @@ async def get_guild_channels(call: Call) -> list[JsonObject]:
 
 async def get_active_threads(call: Call) -> JsonObject:
     threads = [payloads.channel(c) for c in payloads.active_threads(guild_of(call))]
-    return {"threads": threads, "members": []}
+    return {"threads": threads, "members": [], "has_more": False}
 
 
 async def get_roles(call: Call) -> list[JsonObject]:

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import discord
 import pytest
 import pytest_asyncio
 
 from playground import Page, Playground
 from tests.playground.inline_bot import Bot
+from tests.playground.test_wire_forms import Everything, More
 
+JsonObject = dict[str, Any]
 JSON = {"Content-Type": "application/json"}
 
 
@@ -28,7 +31,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def act(
-    session: aiohttp.ClientSession, page: Page, name: str, who: str = "ada", **body: Any
+    session: aiohttp.ClientSession, page: Page, name: str, /, who: str = "ada", **body: Any
 ) -> tuple[int, dict[str, Any]]:
     """As the page does it: the status and the answer."""
     async with session.get(f"{page.url}/api/start") as response:
@@ -224,3 +227,63 @@ async def test_each_person_is_told_what_that_person_sees(
         assert (await two.next("message"))["content"] == "more"
         pg.delete_message(said)
         assert (await two.next("gone")) == {"id": str(said.id)}
+
+
+async def test_commands_on_messages_selects_and_forms(
+    pg: Playground, bot: Bot, page: Page, session: aiohttp.ClientSession
+) -> None:
+    @bot.tree.context_menu(name="Edit")
+    async def edit(interaction: discord.Interaction, _: discord.Message) -> None:
+        await interaction.response.send_modal(Everything())
+
+    @bot.tree.command(description="Opens another form")
+    async def more(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(More())
+
+    await bot.tree.sync()
+    here, ada, role = str(pg.channel.id), pg.user("ada"), pg.add_role("painters")
+
+    async def form_of(act_name: str, **body: Any) -> JsonObject:
+        status, told = await act(session, page, act_name, channel=here, **body)
+        assert status == 200
+        assert told["form"].keys() == {"title", "custom_id", "components"}
+        return told
+
+    said = str((await ada.say(pg.channel, "look")).id)
+    opened = await form_of("menu", name="Edit", message=said)
+    values: JsonObject = {
+        "prompt": "an owl",
+        "model": ["a"],
+        "files": [{"name": "a.txt", "data": "aGVsbG8="}],
+        "size": "s",
+    }
+    form = opened["interaction"]
+    status, told = await act(session, page, "submit", form=form, values=values | {"model": ["z"]})
+    assert (status, told["error"]) == (409, "refused")
+    status, told = await act(session, page, "submit", form=form, values=values | {"files": "a"})
+    assert (status, told["error"]) == (400, "malformed")
+    # A refused one stays open, a sent one does not.
+    assert (await act(session, page, "submit", form=form, values=values))[0] == 200
+    assert (await act(session, page, "submit", form=form, values=values))[0] == 409
+    opened = await form_of("slash", command="more")
+    values = {
+        "extras": ["b"],
+        "sure": True,
+        "who": [str(ada.id)],
+        "anyone": [str(ada.id), str(role.id)],
+        "where": [here],
+    }
+    form = opened["interaction"]
+    status, told = await act(session, page, "submit", form=form, values=values | {"who": ["7"]})
+    assert (status, told["error"]) == (409, "refused")
+    assert (await act(session, page, "submit", form=form, values=values))[0] == 200
+    panel = await (await ada.slash("panel")).wait()
+    body: JsonObject = {"message": str(panel.id), "component": "who", "values": [str(ada.id)]}
+    assert (await act(session, page, "select", **body))[0] == 200
+    assert [m.content for m in pg.messages()] == [
+        "look",
+        "an owl ['a'] [('a.txt', 5)] s",
+        "['b'] True ['ada', 'ada', 'painters', 'general']",
+        "panel",
+        "ada",
+    ]

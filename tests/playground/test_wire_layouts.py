@@ -292,13 +292,14 @@ async def test_what_cannot_stand_beside_a_layout(pg: Playground, painter: Bot, a
     assert isinstance(channel, discord.TextChannel)
     sent = await channel.send(view=layout("x"), file=picture())
     plain = await channel.send("plain")
-    for doing in (
-        lambda: sent.edit(content="words"),
-        lambda: sent.edit(embed=discord.Embed(title="x")),
-        lambda: plain.edit(view=layout("x"), attachments=[picture()]),
-    ):
+    edits: list[Awaitable[object]] = [
+        sent.edit(content="words"),
+        sent.edit(embed=discord.Embed(title="x")),
+        plain.edit(view=layout("x"), attachments=[picture()]),
+    ]
+    for edit in edits:
         with pytest.raises(discord.HTTPException) as refused:
-            await doing()
+            await edit
         assert "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2" in pg.violations[-1]
         assert refused.value.code == 50035
     with pytest.raises(discord.HTTPException) as refused:

@@ -1,0 +1,20 @@
+"""Who uses the page, and the places it offers beside the two channels: all that a bot meets."""
+
+from playground.stage import Stage
+
+PEOPLE = ("ada", "bea")
+"""The users that the page can act as."""
+
+
+def furnish(stage: Stage) -> None:
+    """Add a thread, a locked one, a forum with a post, and everyone's DM with the bot."""
+    owner = stage.core.world.owner
+    thread = stage.add_thread(stage.channel, "sketches")
+    stage.say(owner, thread, "A thread for first attempts.")
+    locked = stage.add_thread(stage.channel, "closed")
+    stage.say(owner, locked, "This thread is locked: only moderators can write here.")
+    stage.lock(locked)
+    forum = stage.add_forum("showcase")
+    stage.add_post(forum, "Your best pictures", "Show what you have made.")
+    for name in PEOPLE:
+        stage.dm(stage.user(name))
