@@ -8,11 +8,13 @@ from bot.request.model import (
     PRESETS,
     SEED_MAX,
     AdapterUse,
+    DrawnPrompts,
     EmbeddingUse,
     GenerationRequest,
     Hires,
     InitImage,
     Reference,
+    Template,
 )
 from bot.request.naming import nameable
 from bot.request.offers import (
@@ -39,12 +41,14 @@ __all__ = [
     "STRENGTH",
     "AdapterUse",
     "Draft",
+    "DrawnPrompts",
     "EmbeddingUse",
     "GenerationRequest",
     "Hires",
     "InitImage",
     "Picture",
     "Reference",
+    "Template",
     "check_offered",
     "compose",
     "default_model",
