@@ -16,7 +16,7 @@ from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import StoreError, UserError
 from bot.queue import JobQueue
-from bot.request import GenerationRequest, check_offered, draw_seed
+from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -140,7 +140,11 @@ class Reroll(commands.Cog):
         check_may_repeat(job, catalog, nsfw=asked.age_restricted)
         check_offered(job.request, catalog, nsfw=asked.age_restricted)
         new = NewJob(
-            request=_repeated(job) if same else job.request.with_seed(draw_seed()),
+            request=(
+                _repeated(job)
+                if same
+                else varied(job.request, catalog, nsfw=asked.age_restricted, seed=draw_seed())
+            ),
             origin=asked,
             kind="reroll" if same else "vary",
             roles=roles,

@@ -34,7 +34,7 @@ from bot.files import jpeg, orientation
 from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
 from bot.request import emphasis, syntax, unicode_text
-from bot.request.compose import _missing_words
+from bot.request.drawing import missing_words
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.settings import names_of
@@ -215,7 +215,7 @@ READERS: dict[str, Reader] = {
     "prompt: without emphasis": emphasis.plain,
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
-    "prompt: trigger words": lambda text: _missing_words(text, ENTRIES[:4]),
+    "prompt: trigger words": lambda text: missing_words(text, ENTRIES[:4]),
     "prompt: embeddings": lambda text: embeddings_of(
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
     ),

@@ -137,7 +137,7 @@ class Pipeline:
         read = self._apply_adapters(needed, resident, chosen)
         recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
-        files = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
+        files = embeddings.read_all(needed.embeddings, request.all_embeddings, encoders)
         recipe = replace(recipe, embeddings=embeddings.weights_of(needed.embeddings, files))
         learned = [file.learned for file in files]
         told = (
@@ -342,7 +342,11 @@ class Pipeline:
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = family.encode(resident, request, learned, recall, guided=guidance.on)
+        encoded = []
+        for n in range(len(request.prompts)):
+            alone = request.alone(n)
+            heard = embeddings.limited(learned, alone.embeddings, request.all_embeddings)
+            encoded.append(family.encode(resident, alone, heard, recall, guided=guidance.on))
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
@@ -369,7 +373,7 @@ class Pipeline:
             plan=chosen,
             device=self._place.device,
             dtype=self._place.dtype,
-            encoded=encoded,
+            encoded=tuple(encoded),
             guidance=guidance,
             begun=begun,
             guide=guide,
