@@ -101,7 +101,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
         "TI hashes": inversions,
-        # As sd-dynamic-prompts has them.
+        # Named as by sd-dynamic-prompts, but where the web UI reads them like any setting.
         "Template": template.prompt or "",
         "Negative Template": template.negative or "",
         # Only we write this and the following settings, except the version.
