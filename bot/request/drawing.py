@@ -122,10 +122,10 @@ def check_tags_outside(prompt: str) -> None:
 
 
 def _draws_tags(parts: Parts, *, nested: bool) -> bool:
-    for number, part in enumerate(parts):
+    for part, following in zip(parts, (*parts[1:], None), strict=True):
         match part:
             case Literal():
-                cut = number + 1 < len(parts) and _OPEN_TAG.search(part.text)
+                cut = isinstance(following, Choice) and _OPEN_TAG.search(part.text)
                 if cut or (nested and HALF_TAG.search(part.text)):
                     return True
             case Choice():

@@ -6,6 +6,7 @@ instead. Any other text is literal.
 
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from bot.errors import InvalidRequest
@@ -123,16 +124,19 @@ def parse(text: str, name: str = "prompt") -> Parts:
             _end_option(here)
             here.weight, position = _weighed(text, position, name)
         elif piece["wildcard"]:
-            glued = text[piece.start() - 1 : piece.start()].isalnum()
+            before = text[piece.start() - 1 : piece.start()]
+            after_words = not here.parts or isinstance(here.parts[-1], Literal)
+            glued = after_words and (before.isalnum() or before == "_")
             here.parts.append(Wildcard(piece["wildcard"], piece[0], glued))
         elif piece[0] == "$" and len(stack) > 1 and text.startswith("$", position):
             raise InvalidRequest(name, "dynamic.bounds", value=_shown(text, here.start))
         else:
             bare = piece[0] == r"\|" and len(stack) == 1
-            _add(here.parts, piece[0] if bare else piece["escaped"] or piece[0], piece[0])
+            words = piece[0] if bare else piece["escaped"] or piece[0]
+            here.parts.append(Literal(words, piece[0]))
     if len(stack) > 1:
         raise InvalidRequest(name, "dynamic.open", value=_shown(text, stack[-1].start))
-    return tuple(stack[0].parts)
+    return _merged(stack[0].parts)
 
 
 def only_wildcard(option: Option) -> Wildcard | None:
@@ -183,7 +187,7 @@ def _weighed(text: str, position: int, name: str) -> tuple[int, int]:
 
 
 def _end_option(here: _Open) -> None:
-    here.options.append(Option(tuple(here.parts), here.weight))
+    here.options.append(Option(_merged(here.parts), here.weight))
     here.parts = []
 
 
@@ -200,12 +204,17 @@ def _closed(here: _Open, source: str, name: str) -> Choice:
     return Choice(options, source, here.low, here.high, here.separator)
 
 
-def _add(parts: list[Part], text: str, source: str) -> None:
-    """Append literal text, to the literal text before it if there is some."""
-    if parts and isinstance(last := parts[-1], Literal):
-        parts[-1] = Literal(last.text + text, last.source + source)
-    else:
-        parts.append(Literal(text, source))
+def _merged(parts: list[Part]) -> Parts:
+    """`parts` with each run of literal text as one."""
+    merged: list[Part] = []
+    for literal, run in groupby(parts, lambda part: isinstance(part, Literal)):
+        if literal:
+            pieces = [part for part in run if isinstance(part, Literal)]
+            text = "".join(piece.text for piece in pieces)
+            merged.append(Literal(text, "".join(piece.source for piece in pieces)))
+        else:
+            merged += run
+    return tuple(merged)
 
 
 def _shown(text: str, start: int) -> str:
