@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,21 +133,6 @@ def read_all(
             )
         files.append(file)
     return files
-
-
-def limited(
-    learned: Sequence[Learned], uses: Sequence[EmbeddingUse], every: Sequence[EmbeddingUse]
-) -> list[Learned]:
-    """`learned`, without the words that only other images of a request use for an embedding.
-
-    uses: of one image. every: of all images.
-    """
-    others = {use.word for use in every} - {use.word for use in uses}
-    if not others:
-        return [*learned]
-    return [
-        replace(each, words=tuple(w for w in each.words if w not in others)) for each in learned
-    ]
 
 
 def weights_of(

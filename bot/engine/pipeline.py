@@ -337,16 +337,15 @@ class Pipeline:
         read: Sequence[AdapterFile],
         learned: Sequence[Learned],
     ) -> Prepared:
-        """Encode the prompts and input images that all images of a request share."""
+        """Encode the prompts, and the input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = []
-        for n in range(len(request.prompts)):
-            alone = request.alone(n)
-            heard = embeddings.limited(learned, alone.embeddings, request.all_embeddings)
-            encoded.append(family.encode(resident, alone, heard, recall, guided=guidance.on))
+        encoded = tuple(
+            family.encode(resident, request.alone(n), learned, recall, guided=guidance.on)
+            for n in range(len(request.prompts))
+        )
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
@@ -373,7 +372,7 @@ class Pipeline:
             plan=chosen,
             device=self._place.device,
             dtype=self._place.dtype,
-            encoded=tuple(encoded),
+            encoded=encoded,
             guidance=guidance,
             begun=begun,
             guide=guide,
