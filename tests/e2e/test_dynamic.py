@@ -100,7 +100,7 @@ async def test_what_is_no_form_or_unknown_is_refused_with_what_to_write(
         assert refused.ephemeral
         assert refused.message is not None
         assert said in refused.message.content
-    assert "nsfw" not in refused.message.content
+        assert "nsfw" not in refused.message.content
 
 
 async def test_the_wildcards_are_listed_with_samples(bot: Bot, fay: User) -> None:

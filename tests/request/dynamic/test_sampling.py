@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def said(text: str, seed: int = 0, field: str = "prompt", place: Place = HERE) -
     return draw(parse(text), Chance(seed, field), place)
 
 
-def refused(text: str, place: Place = HERE) -> tuple[str, dict[str, object]]:
+def refused(text: str, place: Place = HERE) -> tuple[str, Mapping[str, object]]:
     with pytest.raises(InvalidRequest) as caught:
         said(text, place=place)
     return caught.value.code, caught.value.params
