@@ -1,9 +1,11 @@
 """Wildcards: which lists of words there are, as their files have them, and how they are found."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Final
 
@@ -12,7 +14,7 @@ from catalog.search import Index
 NAME: Final = r"(?![ _])[\w \-./*?&'+!]{1,100}?(?<![ _])"
 """What may stand between the underscores in a prompt; a `*` or `?` makes it a pattern."""
 VALUES_MAX: Final = 20_000
-"""How many values a file, or all files that one pattern means, may have."""
+"""How many values a file may have."""
 WEIGHT_UNIT: Final = 1_000_000
 """A weight of 1: weights are whole millionths, so that the draw is exact."""
 WEIGHT_MAX: Final = 1_000_000
@@ -24,14 +26,38 @@ _GATED: Final = "nsfw"
 
 @dataclass(frozen=True, slots=True)
 class WildcardFile:
-    """The values of one file, in order. weights: in millionths; None if all are alike."""
+    """The values of one file, in order.
+
+    weights: in millionths; None if all are alike. total: of the weights. possible: how many values
+    have one.
+    """
 
     values: tuple[str, ...]
     weights: tuple[int, ...] | None = None
+    total: int = field(init=False)
+    possible: int = field(init=False)
+    _ends: tuple[int, ...] = field(init=False, repr=False)
 
-    @property
-    def all_weights(self) -> tuple[int, ...]:
-        return self.weights or (WEIGHT_UNIT,) * len(self.values)
+    def __post_init__(self) -> None:
+        weights = self.weights
+        ends = () if weights is None else tuple(accumulate(weights))
+        object.__setattr__(self, "_ends", ends)
+        object.__setattr__(self, "total", ends[-1] if ends else WEIGHT_UNIT * len(self.values))
+        positive = len(self.values) if weights is None else sum(1 for each in weights if each)
+        object.__setattr__(self, "possible", positive)
+
+    def at(self, place: int) -> tuple[int, int, int]:
+        """Which value lies at `place`, from 0 to `total` - 1; where it begins, and its weight."""
+        if self.weights is None:
+            index = place // WEIGHT_UNIT
+            return index, index * WEIGHT_UNIT, WEIGHT_UNIT
+        index = bisect_right(self._ends, place)
+        return index, self._ends[index] - self.weights[index], self.weights[index]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it may mean several files."""
+    return "*" in name or "?" in name
 
 
 def weight_at(text: str, position: int = 0) -> tuple[int, int] | None:
@@ -63,7 +89,7 @@ class Wildcards:
     def find(self, pattern: str, *, nsfw: bool) -> tuple[str, ...]:
         """The names that `pattern` means, sorted; none if there are no such files here."""
         wanted = pattern.casefold()
-        if "*" not in wanted and "?" not in wanted:
+        if not is_pattern(wanted):
             name = self._folded.get(wanted)
             return (name,) if name and self._accepts(name, nsfw=nsfw) else ()
         parts = wanted.split("/")

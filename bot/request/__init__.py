@@ -1,7 +1,7 @@
 """What a user asks for: the request, its limits and its syntax."""
 
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, Draft, compose, draw_seed
-from bot.request.drawing import PROMPT_MAX, varied
+from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
     DRAFT,
@@ -59,5 +59,6 @@ __all__ = [
     "is_gated",
     "lighter",
     "nameable",
+    "typed_again",
     "varied",
 ]

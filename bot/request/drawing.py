@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis
-from bot.request.dynamic import VERSION, Place, draw, parse
+from bot.request.dynamic import VERSION, Place, draw, escaped, parse
 from bot.request.dynamic.chance import Chance
 from bot.request.dynamic.grammar import Choice, Literal, Parts
 from bot.request.embeddings import embeddings_of
@@ -72,6 +72,17 @@ def varied(
     model = find_model(catalog, request.model, nsfw=nsfw)
     return worded(
         typed.drawn(varied, Place(catalog.wildcards, nsfw)), catalog, model=model, nsfw=nsfw
+    )
+
+
+def typed_again(request: GenerationRequest) -> tuple[str, str]:
+    """The prompt and the negative prompt to type for the same: what they were drawn from, or what
+    they are, with whatever would be drawn escaped."""
+    template = request.template or Template(None, None, VERSION)
+    prompt, negative = template.prompt, template.negative
+    return (
+        escaped(request.prompt) if prompt is None else prompt,
+        escaped(request.negative) if negative is None else negative,
     )
 
 

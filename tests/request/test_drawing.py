@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from bot.errors import InvalidRequest
-from bot.request import Draft, EmbeddingUse, GenerationRequest, Template, compose, varied
+from bot.request import (
+    Draft,
+    EmbeddingUse,
+    GenerationRequest,
+    Template,
+    compose,
+    typed_again,
+    varied,
+)
 from bot.request.dynamic import VERSION
 from bot.request.emphasis import WEIGHT_MAX
 from catalog import (
@@ -165,3 +173,15 @@ def test_no_log_may_have_any_of_its_texts() -> None:
     assert {"a __colour__ fox", "{x|yz}"} <= texts
     assert {f"{each.prompt}, ink wash" for each in batch.prompts} <= texts
     assert "fox" not in repr(batch)
+
+
+def test_a_request_can_be_typed_again() -> None:
+    drawn = composed(r"a __colour__ \{fox\}", negative="{a|b}", count=2)
+    prompt, negative = typed_again(drawn)
+    assert composed(prompt, negative=negative, count=2) == drawn
+    # One from before there was anything to draw means what it meant.
+    old = replace(composed("a fox"), prompt="{old|braces} __colour__", negative="{x}")
+    prompt, negative = typed_again(old)
+    again = composed(prompt, negative=negative)
+    assert (again.prompt, again.negative) == (old.prompt, old.negative)
+    assert typed_again(composed("a (fox:1.2)", negative="")) == ("a (fox:1.2)", "")

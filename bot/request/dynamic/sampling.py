@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from bot.errors import InvalidRequest
 from bot.request.dynamic.chance import Chance
@@ -15,15 +15,18 @@ from bot.request.dynamic.grammar import (
     SEPARATOR,
     Choice,
     Literal,
+    Option,
     Parts,
     Wildcard,
     only_wildcard,
     parse,
 )
-from catalog.wildcard_index import VALUES_MAX, Wildcards
+from catalog.wildcard_index import WildcardFile, Wildcards, is_pattern
 
 DRAWS_MAX: Final = 200
 """How many alternatives and lines one text may draw, those of wildcard files included."""
+PATTERNS_MAX: Final = 10
+"""How many different patterns, such as `animals/*`, the texts of a request may have."""
 _SHOWN: Final = 40
 _OFFERED: Final = 10
 _BLANKS: Final = re.compile(r"[ \t]+")
@@ -33,11 +36,103 @@ _Path = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class _Share:
+    """What one number of a lot takes of it: `weight` millionths from `start` on."""
+
+    start: int
+    weight: int
+    number: int
+
+
+class _Lot(Protocol):
+    """What is drawn from: numbers with weights, each drawn at most once.
+
+    total: of the weights. possible: how many numbers have one.
+    """
+
+    total: int
+    possible: int
+
+    def at(self, place: int) -> _Share:
+        """What lies at `place`, from 0 to `total` - 1."""
+
+
+class _Options:
+    """The options of a choice."""
+
+    def __init__(self, options: Sequence[Option]) -> None:
+        self._weights = [option.weight for option in options]
+        self._ends = list(accumulate(self._weights))
+        self.total = self._ends[-1]
+        self.possible = sum(1 for weight in self._weights if weight)
+
+    def at(self, place: int) -> _Share:
+        number = bisect_right(self._ends, place)
+        weight = self._weights[number]
+        return _Share(self._ends[number] - weight, weight, number)
+
+
+class _Lines:
+    """The lines of several wildcard files, one after another."""
+
+    def __init__(self, names: Sequence[str], files: Sequence[WildcardFile]) -> None:
+        self._names = names
+        self._files = files
+        self._firsts = [0, *accumulate(len(file.values) for file in files)]
+        self._begins = [0, *accumulate(file.total for file in files)]
+        self.total = self._begins[-1]
+        self.possible = sum(file.possible for file in files)
+
+    def at(self, place: int) -> _Share:
+        which = bisect_right(self._begins, place) - 1
+        index, start, weight = self._files[which].at(place - self._begins[which])
+        return _Share(self._begins[which] + start, weight, self._firsts[which] + index)
+
+    def line(self, number: int) -> tuple[str, str]:
+        """The name of its file, and the line."""
+        which = bisect_right(self._firsts, number) - 1
+        return self._names[which], self._files[which].values[number - self._firsts[which]]
+
+
+def _picks(lot: _Lot, count: int, chance: Chance, path: _Path) -> list[int]:
+    """`count` of the numbers that have a weight, in the order they are drawn."""
+    picked: list[_Share] = []
+    left = lot.total
+    for pick in range(1, count + 1):
+        place = chance.below(left, path, pick)
+        for before in sorted(picked, key=lambda share: share.start):
+            if place >= before.start:
+                place += before.weight
+        picked.append(share := lot.at(place))
+        left -= share.weight
+    return [share.number for share in picked]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text is drawn. nsfw: whether wildcards for age-restricted channels are known."""
+    """Where the texts of a request are drawn.
+
+    nsfw: whether wildcards for age-restricted channels are known.
+    """
 
     wildcards: Wildcards
     nsfw: bool
+    _found: dict[str, _Lines | None] = field(default_factory=dict, init=False, repr=False)
+
+    def find(self, wildcard: Wildcard, name: str) -> _Lines | None:
+        """The lines of the files that are meant; None if there are none. name: of the field.
+
+        Raises InvalidRequest for more than PATTERNS_MAX patterns: each is matched with every name.
+        """
+        pattern = wildcard.pattern
+        if pattern not in self._found:
+            patterns = sum(1 for known in self._found if is_pattern(known))
+            if is_pattern(pattern) and patterns >= PATTERNS_MAX:
+                raise InvalidRequest(name, "dynamic.patterns", max=PATTERNS_MAX)
+            names = self.wildcards.find(pattern, nsfw=self.nsfw)
+            files = [self.wildcards.files[name] for name in names]
+            self._found[pattern] = _Lines(names, files) if names else None
+        return self._found[pattern]
 
 
 def draw(parts: Parts, chance: Chance, place: Place) -> str:
@@ -53,48 +148,11 @@ def draw(parts: Parts, chance: Chance, place: Place) -> str:
     return _COMMAS.sub(",", _BLANKS.sub(" ", text)).strip(" ,")
 
 
-class _Lot:
-    """What is drawn from: numbers with weights, each drawn at most once."""
-
-    def __init__(self, weights: Sequence[int]) -> None:
-        self._ends = list(accumulate(weights))
-        self._weights = weights
-        self.possible = sum(1 for weight in weights if weight)
-
-    def pick(self, count: int, chance: Chance, path: _Path) -> list[int]:
-        """`count` of the numbers that have a weight, in the order they are drawn."""
-        picked: list[int] = []
-        left = self._ends[-1]
-        for pick in range(1, count + 1):
-            place = chance.below(left, path, pick)
-            for before in sorted(picked):
-                if place >= self._ends[before] - self._weights[before]:
-                    place += self._weights[before]
-            number = bisect_right(self._ends, place)
-            picked.append(number)
-            left -= self._weights[number]
-        return picked
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """The lines of all files that a pattern means. files: where each file's begin, and its name."""
-
-    lines: tuple[str, ...]
-    lot: _Lot
-    begins: tuple[int, ...]
-    names: tuple[str, ...]
-
-    def file_of(self, number: int) -> str:
-        return self.names[bisect_right(self.begins, number) - 1]
-
-
 @dataclass(slots=True)
 class _Drawing:
     chance: Chance
     place: Place
     draws: int = 0
-    known: dict[str, _Values | None] = field(default_factory=dict)
 
     def text(self, parts: Parts, path: _Path, files: tuple[str, ...]) -> str:
         """files: the wildcard files that led here, which must not be drawn from again."""
@@ -114,8 +172,7 @@ class _Drawing:
     def _choice(self, choice: Choice, path: _Path, files: tuple[str, ...]) -> str:
         if len(choice.options) == 1 and (only := only_wildcard(choice.options[0])):
             return self._wildcard(only, choice.low, choice.high, choice.separator, path, files)
-        lot = _Lot([option.weight for option in choice.options])
-        picked = self._picked(lot, choice.low, choice.high, path)
+        picked = self._picked(_Options(choice.options), choice.low, choice.high, path)
         texts = [
             self.text(choice.options[number].parts, (*path, number), files) for number in picked
         ]
@@ -130,14 +187,14 @@ class _Drawing:
         path: _Path,
         files: tuple[str, ...],
     ) -> str:
-        values = self._values(wildcard.pattern)
-        if values is None and wildcard.glued:
+        lines = self.place.find(wildcard, self.chance.field)
+        if lines is None and wildcard.glued:
             return wildcard.source
-        if values is None:
+        if lines is None:
             raise self._unknown(wildcard.pattern)
         texts = []
-        for number in self._picked(values.lot, low, high, path):
-            file, line = values.file_of(number), values.lines[number]
+        for number in self._picked(lines, low, high, path):
+            file, line = lines.line(number)
             if file in files:
                 raise self._invalid("dynamic.cycle", value=file)
             if len(files) >= DEPTH_MAX:
@@ -158,26 +215,7 @@ class _Drawing:
         self.draws += max(1, count)
         if self.draws > DRAWS_MAX:
             raise self._invalid("dynamic.draws", max=DRAWS_MAX)
-        return lot.pick(count, self.chance, path)
-
-    def _values(self, pattern: str) -> _Values | None:
-        if pattern not in self.known:
-            self.known[pattern] = self._found(pattern)
-        return self.known[pattern]
-
-    def _found(self, pattern: str) -> _Values | None:
-        wildcards = self.place.wildcards
-        names = wildcards.find(pattern, nsfw=self.place.nsfw)
-        if not names:
-            return None
-        files = [wildcards.files[name] for name in names]
-        count = sum(len(file.values) for file in files)
-        if count > VALUES_MAX:
-            raise self._invalid("dynamic.values", value=pattern, count=count, max=VALUES_MAX)
-        lines = tuple(line for file in files for line in file.values)
-        weights = [weight for file in files for weight in file.all_weights]
-        begins = (0, *accumulate(len(file.values) for file in files[:-1]))
-        return _Values(lines, _Lot(weights), begins, names)
+        return _picks(lot, count, self.chance, path)
 
     def _unknown(self, pattern: str) -> InvalidRequest:
         wildcards, nsfw = self.place.wildcards, self.place.nsfw

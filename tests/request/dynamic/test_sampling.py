@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from bot.errors import InvalidRequest
 from bot.request.dynamic import Place, draw, parse
 from bot.request.dynamic.chance import Chance
-from bot.request.dynamic.sampling import DRAWS_MAX
+from bot.request.dynamic.sampling import DRAWS_MAX, PATTERNS_MAX
 from catalog import WildcardFile, Wildcards
-from catalog.wildcard_index import VALUES_MAX
 
 WILDCARDS = Wildcards(
     {
@@ -25,7 +24,6 @@ WILDCARDS = Wildcards(
         "odd": WildcardFile(("{alone}",)),
         "round": WildcardFile(("a __about__",)),
         "about": WildcardFile(("b __round__",)),
-        "many": WildcardFile(tuple(map(str, range(VALUES_MAX)))),
     }
 )
 HERE = Place(WILDCARDS, nsfw=False)
@@ -157,7 +155,7 @@ def test_a_wildcard_that_is_glued_to_a_word_is_one_if_there_is_one() -> None:
         ("{4$$__colour__}", "few", {"value": 4, "count": 3}),
         ("__odd__", "line", {"name": "odd", "value": "{alone}"}),
         ("__round__", "cycle", {"value": "round"}),
-        ("__**__", "values", {"count": VALUES_MAX + 12}),
+        ("".join(f"__c*{'*' * n}__ " for n in range(PATTERNS_MAX + 1)), "patterns", {}),
         ("{a|b}" * (DRAWS_MAX + 1), "draws", {"max": DRAWS_MAX}),
     ],
 )
