@@ -14,6 +14,7 @@ from catalog.schema import AdapterEntry, EmbeddingEntry, FastPreset, ModelEntry,
 from catalog.snapshot import Catalog, CatalogError, Problem
 from catalog.unfit import Unfit
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
+from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "Problem",
     "ReferenceEntry",
     "Unfit",
+    "WildcardFile",
+    "Wildcards",
     "Words",
     "locate",
     "locate_entry",

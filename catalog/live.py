@@ -26,6 +26,7 @@ from catalog.stamps import Stamp, stamps_now
 from catalog.unread import Unread
 from catalog.weight_files import CONFIG_FILE
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
+from catalog.wildcard_files import WILDCARDS, WildcardReader
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class LiveCatalog:
         self._hub = models_dir / "hub"
         self._kept = kept
         self._headers = kept.load() if kept else HeaderCache()
+        self._wildcards = WildcardReader(catalog_dir / WILDCARDS)
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
         self._current = self._read(pace)
@@ -268,7 +270,11 @@ class LiveCatalog:
         else:
             self._headers.hurry(None)
         read = read_catalog(
-            self._catalog_dir, self._models_dir, demos=self._demos, headers=self._headers
+            self._catalog_dir,
+            self._models_dir,
+            demos=self._demos,
+            headers=self._headers,
+            wildcards=self._wildcards,
         )
         if self._kept:
             self._kept.save(self._headers)
@@ -283,6 +289,7 @@ class LiveCatalog:
             stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in self._snapshots()]
+        stamps += self._wildcards.stamps()
         return tuple(stamps)
 
     def _adapter_folders(self) -> list[Path]:

@@ -22,6 +22,7 @@ from catalog.tables import EntryT, Table, is_there, parsed, read_tables
 from catalog.unfit import Unfit
 from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import AdapterFacts, HeaderError
+from catalog.wildcard_files import WILDCARDS, WildcardReader
 
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
@@ -39,20 +40,27 @@ def read_catalog(
     demos: Demos = "hidden",
     headers: HeaderCache | None = None,
     wanted: Collection[str] = (),
+    wildcards: WildcardReader | None = None,
 ) -> Catalog:
-    """Read the TOML files of `catalog_dir`, and the drop-ins of `models_dir`.
+    """Read the TOML files and wildcards of `catalog_dir`, and the drop-ins of `models_dir`.
 
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated. Where it has no time to
     read a file, what is in that file is left out, and the catalog says that it is unread.
     wanted: keys of adapters whose files are read in any case; those that presets name always are.
+    wildcards: what has read the wildcards before, to read again only what has changed.
     Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
     may be read later.
     """
     try:
         with uncollected():
             return _read_catalog(
-                catalog_dir, models_dir, demos, headers or HeaderCache(), {*wanted}
+                catalog_dir,
+                models_dir,
+                demos,
+                headers or HeaderCache(),
+                {*wanted},
+                wildcards or WildcardReader(catalog_dir / WILDCARDS),
             )
     except OSError as error:
         raise CatalogUnreadable(f"the models and LoRAs cannot be read now: {error}") from error
@@ -64,6 +72,7 @@ def _read_catalog(
     demos: Demos,
     headers: HeaderCache,
     wanted: set[str],
+    wildcard_reader: WildcardReader,
 ) -> Catalog:
     headers.look_again()
     file = catalog_dir / MODELS_FILE
@@ -130,6 +139,7 @@ def _read_catalog(
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [])
     reference, reference_problems = _reference(file, data)
+    wildcards, wildcard_problems = wildcard_reader.read()
     return Catalog(
         models=MappingProxyType(every_model),
         adapters=MappingProxyType(every_adapter),
@@ -146,12 +156,14 @@ def _read_catalog(
             *embeddings.problems,
             *unknown[3],
             *found_embeddings.problems,
+            *wildcard_problems,
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
         unfit_models=MappingProxyType(unfit),
         unread=tuple(unread),
         files=len(read),
+        wildcards=wildcards,
     )
 
 

@@ -13,6 +13,7 @@ from catalog.search import Index
 from catalog.unfit import Unfit
 from catalog.unread import Unread
 from catalog.weight_files import AdapterFacts
+from catalog.wildcard_index import Wildcards
 
 
 class CatalogError(Exception):
@@ -49,7 +50,7 @@ class Catalog:
     default: key of an enabled model; empty if there is none.
     reference: the IP-Adapter for reference images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
-    embeddings: what prompts may name.
+    embeddings: what prompts may name. wildcards: what prompts may draw from.
     unfit_models: the models whose files cannot be used, by key, and what those are.
     unread: files that are read later. What is in them is not offered until then, unless it is a
     LoRA or embedding with an entry, of which nothing else is known. files: how many there are in
@@ -66,6 +67,7 @@ class Catalog:
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
     unread: tuple[Unread, ...] = field(default=(), repr=False)
     files: int = 0
+    wildcards: Wildcards = field(default_factory=Wildcards, repr=False)
     _misfits: Mapping[str | None, Mapping[str, Misfit]] = field(init=False, repr=False)
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)

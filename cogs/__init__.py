@@ -12,5 +12,6 @@ EXTENSIONS = (
     "cogs.message_menu",
     "cogs.retry",
     "cogs.catalog",
+    "cogs.wildcards",
     "cogs.queue",
 )

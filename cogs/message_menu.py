@@ -16,7 +16,7 @@ from bot.store import Job
 from bot.texts.language import Texts
 from cogs.delete import deleting_of
 from cogs.edit import editor_of
-from cogs.results import Results, repeated
+from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
 Act = Callable[[Interaction, Job], Awaitable[None]]
@@ -40,8 +40,7 @@ async def setup(bot: ImagenBot) -> None:
 
     async def again(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)
-        request, kind = repeated(results.check_usable(interaction, job), same_seed=True)
-        await results.ask(interaction, request, kind=kind, parent=job)
+        await results.repeat(interaction, job, same_seed=True)
 
     async def edit(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)

@@ -5,7 +5,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.ui.actions import ActionId, NewSeedId, SameSeedId
-from cogs.results import Results, repeated
+from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -22,8 +22,7 @@ class RepeatButton(Component[ActionId]):
 
     async def use(self, interaction: Interaction, custom_id: ActionId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        request, kind = repeated(job, same_seed=self.ids is SameSeedId)
-        await self._results.ask(interaction, request, kind=kind, parent=job)
+        await self._results.repeat(interaction, job, same_seed=self.ids is SameSeedId)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -138,10 +138,15 @@ class Reroll(commands.Cog):
     ) -> None:
         roles = roles_of(payload.member)
         self._queue.screen(discord_person(payload.user_id), roles)
-        request, kind = repeated(job, same_seed=payload.emoji.name == SAME_SEED)
         catalog = await self._catalog.knowing(*job.request.names)
         check_may_repeat(job, catalog, nsfw=asked.age_restricted)
         check_offered(job.request, catalog, nsfw=asked.age_restricted)
+        request, kind = repeated(
+            job,
+            catalog,
+            nsfw=asked.age_restricted,
+            same_seed=payload.emoji.name == SAME_SEED,
+        )
         new = NewJob(
             request=request,
             origin=asked,

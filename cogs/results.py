@@ -10,17 +10,22 @@ from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, may_ask
 from bot.errors import Refused
 from bot.queue import JobQueue
-from bot.request import GenerationRequest, check_offered, draw_seed
+from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.texts.language import Say, Texts
-from catalog import LiveCatalog
+from catalog import Catalog, LiveCatalog
 from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
 
 
-def repeated(job: Job, *, same_seed: bool) -> tuple[GenerationRequest, Kind]:
-    """The request of `job` for doing it again, and the kind of job that it becomes."""
+def repeated(
+    job: Job, catalog: Catalog, *, nsfw: bool, same_seed: bool
+) -> tuple[GenerationRequest, Kind]:
+    """The request of `job` for doing it again, and the kind of job that it becomes.
+
+    Raises InvalidRequest or Refused if nothing can be drawn from its template any more.
+    """
     if not same_seed:
-        return job.request.with_seed(draw_seed()), "vary"
+        return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
     # Other kernels round differently.
     kernels = job.recipe.environment.get("kernels") if job.recipe else None
     return job.request.with_kernels(kernels), "reroll"
@@ -107,6 +112,16 @@ class Results:
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, self.catalog.current, nsfw=nsfw)
         return job
+
+    async def repeat(
+        self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
+    ) -> None:
+        """Queue the request of `job` again; raises as `ask`."""
+        nsfw = age_restricted(interaction.channel)
+        catalog = await self.catalog.knowing(*job.request.names)
+        self.check_usable(interaction, job)
+        request, kind = repeated(job, catalog, nsfw=nsfw, same_seed=same_seed)
+        await self.ask(interaction, request, kind=kind, parent=job)
 
     async def ask(
         self,

@@ -33,8 +33,9 @@ from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import emphasis, syntax, unicode_text
-from bot.request.compose import _missing_words
+from bot.request import dynamic, emphasis, syntax, unicode_text
+from bot.request.drawing import check_tags_outside, missing_words
+from bot.request.dynamic.chance import Chance
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.settings import names_of
@@ -48,6 +49,8 @@ from catalog import (
     EmbeddingEntry,
     Embeddings,
     ModelEntry,
+    WildcardFile,
+    Wildcards,
     Words,
 )
 from catalog.aliases import Aliases, Naming
@@ -97,6 +100,7 @@ FRAMES = (
     ("\n", "-"),
     ("[a](", " x"),
     ("`", "\\"),
+    ("{2", "|a}"),
 )
 PIECES = (
     *("1", "1.", ".", ":", ":1", ": ", "::1)", "+", "-", "- ", ",", ", ", "x", "1x", "1 x "),
@@ -117,6 +121,7 @@ PIECES = (
     ),
     *("<p>", "<li", "<!--", "<script>", "</p", "&amp;", "&#1", "- a: ", "&a [*a,", "? ", "|\n"),
     *("embedding:", "embedding:a ", "<embed:", "<a>", "a a a (1) ", "base_model.model.", "_module"),
+    *("{2$$", "{a|", "{1-", "$", "__", "__a", "__a__", "\\__", "0::", "{ ", "a|"),
     *("lora_unet_", ".down", "-1-of-1", ".*", "[a-z]+", "_SERVICE_HOST", "_1", "\\u00", "/", "a/"),
     *('{"a":', "[1,", "Negative prompt:", "aW50ZXJhY3Rpb246", "a=1\n", "[a]\n", "a.b.", "'''"),
 )
@@ -144,6 +149,7 @@ CATALOG = Catalog(
         }
     ),
 )
+WILDCARDS = Wildcards({f"{name}/a a": WildcardFile(("a",)) for name in ("a", "b" * 90)})
 ENTRIES = list(CATALOG.adapters.values())
 SAY = Texts.read().speaker("en")
 REDACTING = RedactingFormatter(("a secret",))
@@ -215,7 +221,14 @@ READERS: dict[str, Reader] = {
     "prompt: without emphasis": emphasis.plain,
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
-    "prompt: trigger words": lambda text: _missing_words(text, ENTRIES[:4]),
+    "prompt: trigger words": lambda text: missing_words(text, ENTRIES[:4]),
+    "prompt: what is drawn": dynamic.parse,
+    "prompt: escaped": dynamic.escaped,
+    "prompt: as it is drawn": lambda text: dynamic.draw(
+        dynamic.parse(text), Chance(0, "prompt"), dynamic.Place(Wildcards(), nsfw=False)
+    ),
+    "prompt: tags in braces": check_tags_outside,
+    "wildcards: by pattern": lambda text: WILDCARDS.find(text, nsfw=False),
     "prompt: embeddings": lambda text: embeddings_of(
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
     ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bot.request import GenerationRequest
 from bot.texts.language import Say
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
@@ -77,10 +78,18 @@ def _print(result: Result, say: Say) -> None:
         seconds = record["seconds"] / len(record["images"])
         model = printable(record["model"])
         print(f"{path}  model {model}  seed {image['seed']}  {seconds:.1f} s")
+        if drawn := _drawn(record, image["seed"]):
+            print(f"  {printable(drawn)}")
     if record["error"]:
         print(printable(record["error"]["text"]), file=sys.stderr)
     elif record["status"] == "cancelled":
         print(say("status.cancelled"), file=sys.stderr)
+
+
+def _drawn(record: Mapping[str, Any], seed: int) -> str | None:
+    """The prompt of the image with this seed, if it was drawn."""
+    data = record["recipe"]["request"] if record["recipe"] else {}
+    return GenerationRequest.from_dict(data).of_seed(seed).prompt if "template" in data else None
 
 
 def printable(text: object) -> str:

@@ -35,6 +35,7 @@ class Prepared:
     """One request with everything found, decided and encoded.
 
     training: how the model was trained.
+    encoded: the prompts of each image; a single one if all images have the same.
     begun: the distribution of the initial image's latents. guide: the reference image.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
@@ -46,7 +47,7 @@ class Prepared:
     plan: Plan
     device: str
     dtype: torch.dtype
-    encoded: Encoded
+    encoded: tuple[Encoded, ...]
     guidance: Guidance
     begun: Any | None
     guide: Guide | None
@@ -64,7 +65,9 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     generator = torch.Generator("cpu").manual_seed(seed)
     size = (request.width, request.height)
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
-    pass_ = _Pass(prepared, size, request.steps, taken, generator, replace(here, steps=taken))
+    encoded = prepared.encoded[number if len(prepared.encoded) > 1 else 0]
+    here = replace(here, steps=taken)
+    pass_ = _Pass(prepared, encoded, size, request.steps, taken, generator, here)
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
     if request.hires is not None:
@@ -74,7 +77,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
             prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
         )
         here = replace(here, larger=True, steps=taken)
-        pass_ = _Pass(prepared, size, request.hires.steps, taken, generator, here)
+        pass_ = _Pass(prepared, encoded, size, request.hires.steps, taken, generator, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
@@ -86,6 +89,7 @@ class _Pass:
     """One pass: the last `taken` of `steps` steps, at `size`."""
 
     prepared: Prepared
+    encoded: Encoded
     size: Size
     steps: int
     taken: int
@@ -128,7 +132,7 @@ class _Pass:
             latents = self._noisy(begun, scheduler, timesteps)
         resident.wake(prepared.check_stop, family.denoiser, VAE)
         image = prepared.guide.embeddings(guided=prepared.guidance.on) if prepared.guide else None
-        conditioning = family.condition(prepared.encoded, self.size, image)
+        conditioning = family.condition(self.encoded, self.size, image)
         denoiser = resident.denoiser
         attached = (
             prepared.guide.attached(denoiser, prepared.check_stop)

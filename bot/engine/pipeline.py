@@ -137,7 +137,7 @@ class Pipeline:
         read = self._apply_adapters(needed, resident, chosen)
         recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
-        files = embeddings.read_all(needed.embeddings, request.embeddings, encoders)
+        files = embeddings.read_all(needed.embeddings, request.all_embeddings, encoders)
         recipe = replace(recipe, embeddings=embeddings.weights_of(needed.embeddings, files))
         learned = [file.learned for file in files]
         told = (
@@ -337,12 +337,15 @@ class Pipeline:
         read: Sequence[AdapterFile],
         learned: Sequence[Learned],
     ) -> Prepared:
-        """Encode the prompts and input images that all images of a request share."""
+        """Encode the prompts, and the input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = family.encode(resident, request, learned, recall, guided=guidance.on)
+        encoded = tuple(
+            family.encode(resident, request.alone(n), learned, recall, guided=guidance.on)
+            for n in range(len(request.prompts))
+        )
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None

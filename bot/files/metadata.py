@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
 from bot.recipe import Recipe
-from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest
+from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest, Template
 
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
@@ -76,7 +76,8 @@ def infotext(recipe: Recipe, seed: int) -> str:
 
     `parse_infotext` returns prompt and negative prompt exactly, whatever they contain.
     """
-    request = recipe.request
+    request = recipe.request.of_seed(seed)
+    template = request.template or Template(None, None, 0)
     tags = "".join(f" <lora:{use.key}:{_weights(use)}>" for use in request.adapters)
     prompt = f"{request.painted_prompt}{tags}"
     sampler, schedule = _split_scheduler(request.scheduler)
@@ -100,6 +101,9 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
         "TI hashes": inversions,
+        # Named as by sd-dynamic-prompts, but where the web UI reads them like any setting.
+        "Template": template.prompt or "",
+        "Negative Template": template.negative or "",
         # Only we write this and the following settings, except the version.
         "Preset": request.preset or "",
         "Reference weight": _number(request.reference.weight) if request.reference else "",

@@ -1,6 +1,7 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
+from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, Draft, compose, draw_seed
+from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
     DRAFT,
@@ -8,11 +9,13 @@ from bot.request.model import (
     PRESETS,
     SEED_MAX,
     AdapterUse,
+    DrawnPrompts,
     EmbeddingUse,
     GenerationRequest,
     Hires,
     InitImage,
     Reference,
+    Template,
 )
 from bot.request.naming import nameable
 from bot.request.offers import (
@@ -39,12 +42,14 @@ __all__ = [
     "STRENGTH",
     "AdapterUse",
     "Draft",
+    "DrawnPrompts",
     "EmbeddingUse",
     "GenerationRequest",
     "Hires",
     "InitImage",
     "Picture",
     "Reference",
+    "Template",
     "check_offered",
     "compose",
     "default_model",
@@ -54,4 +59,6 @@ __all__ = [
     "is_gated",
     "lighter",
     "nameable",
+    "typed_again",
+    "varied",
 ]

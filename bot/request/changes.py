@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bot.errors import InvalidRequest, Mistakes, UserError
 from bot.request.compose import Draft
+from bot.request.drawing import typed_again
 from bot.request.model import GenerationRequest
 from bot.request.pictures import Picture
 from catalog import ModelEntry
@@ -62,6 +63,7 @@ _ALIASES: Final = {
 
 def fields_of(request: GenerationRequest) -> Fields:
     """What the form shows for `request`."""
+    prompt, negative = typed_again(request)
     values: dict[str, object] = {
         "seed": request.seed,
         "size": f"{request.width}x{request.height}",
@@ -76,8 +78,8 @@ def fields_of(request: GenerationRequest) -> Fields:
         "clip skip": request.clip_skip,
     }
     return Fields(
-        prompt=request.prompt,
-        negative=request.negative,
+        prompt=prompt,
+        negative=negative,
         model=request.model,
         loras=", ".join(str(use) for use in request.adapters),
         more="\n".join(f"{name}: {value}" for name, value in values.items() if value is not None),

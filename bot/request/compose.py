@@ -1,26 +1,25 @@
 """Turn what a user typed into a GenerationRequest with everything resolved and validated."""
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
-from bot.request import emphasis, pictures
-from bot.request.embeddings import embeddings_of
+from bot.request import pictures
+from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
+from bot.request.dynamic import Place
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model, find_scheduler
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
-from bot.request.syntax import AdapterAsk, check_no_tags, extract_tags, parse_adapters, parse_size
-from bot.request.unicode_text import storable, straight, visible
+from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.unicode_text import storable, straight
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
 
-PROMPT_MAX: Final = 2_000
 COUNT_MAX: Final = 4
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
@@ -97,14 +96,11 @@ def compose(
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
-    prompt, tagged = extract_tags(_clean(draft.prompt))
-    if not visible(prompt):
-        raise InvalidRequest("prompt", "prompt.empty")
+    typed = _clean(draft.prompt)
+    check_tags_outside(typed)
+    prompt, tagged = extract_tags(typed)
     negative = _clean(draft.negative) if draft.negative is not None else None
-    check_no_tags(negative or "")
-    for name, text in (("prompt", prompt), ("negative", negative or "")):
-        if len(text) > PROMPT_MAX:
-            raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
+    check_texts(prompt, negative or "")
 
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     _check_options(draft, model)
@@ -120,7 +116,6 @@ def compose(
         negative=model.default_negative if negative is None else negative,
         model=model.key,
         adapters=tuple(use for _, use in adapters),
-        trigger_words=_missing_words(prompt, [entry for entry, _ in adapters]),
         steps=steps,
         guidance=within(
             "guidance",
@@ -144,19 +139,8 @@ def compose(
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
     )
     pictures.check_final_size(request, model.family)
-    if model.family.takes_emphasis:
-        _check_emphasis("prompt", request.painted_prompt)
-        _check_emphasis("negative", request.negative)
-    return replace(
-        request,
-        embeddings=embeddings_of(
-            (request.painted_prompt, request.negative),
-            catalog,
-            model=model,
-            nsfw=nsfw,
-            adapters=[use.key for use in request.adapters],
-        ),
-    )
+    drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
+    return worded(drawn, catalog, model=model, nsfw=nsfw)
 
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:
@@ -245,38 +229,6 @@ def _adapters(
                 )
         chosen[entry.key] = (entry, AdapterUse(entry.key, weight, text_weight))
     return list(chosen.values())
-
-
-def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
-    """Trigger words missing from the prompt as whole words, ignoring case and without duplicates.
-
-    Weights are ignored, as is whether a word's brackets are escaped in the prompt.
-    """
-    said = emphasis.plain(prompt)
-    words: dict[str, str] = {}
-    for entry in entries:
-        for word in entry.trigger_words:
-            forms = f"{re.escape(emphasis.plain(word))}|{re.escape(word)}"
-            if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
-                words.setdefault(word.casefold(), word)
-    return tuple(words.values())
-
-
-def _check_emphasis(name: str, text: str) -> None:
-    spans = emphasis.parse(text)
-    if spans and spans[-1].part >= emphasis.PARTS_MAX:
-        raise InvalidRequest(
-            name, "prompt.breaks", value=spans[-1].part + 1, max=emphasis.PARTS_MAX
-        )
-    for span in spans:
-        if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
-            raise InvalidRequest(
-                name,
-                "prompt.weight",
-                value=round(span.weight, 2),
-                min=emphasis.WEIGHT_MIN,
-                max=emphasis.WEIGHT_MAX,
-            )
 
 
 def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[int, int]:

@@ -86,6 +86,35 @@ class Reference:
     weight: float
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What was typed where prompts were drawn from it; see `bot.request.dynamic`.
+
+    prompt, negative: without `<lora:…>` tags; None for a text that has nothing to draw.
+    version: of the draw; `bot.request.dynamic.VERSION` at the time.
+    """
+
+    prompt: str | None = field(repr=False)
+    negative: str | None = field(repr=False)
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPrompts:
+    """The texts of one image of a request; the fields mean the same as the request's."""
+
+    prompt: str = field(repr=False)
+    negative: str = field(repr=False)
+    trigger_words: tuple[str, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        words = tuple(data["trigger_words"])
+        uses = tuple(EmbeddingUse(**use) for use in data["embeddings"])
+        return cls(data["prompt"], data["negative"], words, uses)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A validated request in which every default is already resolved.
@@ -93,7 +122,7 @@ class GenerationRequest:
     Generating it again gives the same image even if the catalog has changed: trigger words, the
     negative prompt, the scheduler and the seed are stored here, not looked up again.
 
-    prompt: as the user wrote it, without `<lora:…>` tags.
+    prompt: as the user wrote it, without `<lora:…>` tags; drawn if there is a template.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
@@ -103,6 +132,10 @@ class GenerationRequest:
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     embeddings: of both prompts, so that later ones of the same names change nothing.
+    template: what the prompts were drawn from; None if they are as typed. They were drawn when it
+    was asked for, so wildcard files that change later change nothing.
+    others: the texts of the second image and those after it; empty if they have the first one's,
+    which are the request's own. See `alone`.
     """
 
     prompt: str = field(repr=False)
@@ -125,6 +158,8 @@ class GenerationRequest:
     reference: Reference | None = None
     kernels: str | None = None
     embeddings: tuple[EmbeddingUse, ...] = ()
+    template: Template | None = None
+    others: tuple[DrawnPrompts, ...] = ()
 
     @property
     def painted_prompt(self) -> str:
@@ -148,8 +183,31 @@ class GenerationRequest:
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
-        """The catalog keys of `embeddings`, each once."""
-        return tuple(dict.fromkeys(use.key for use in self.embeddings))
+        """The catalog keys of the embeddings of all images, each once."""
+        return tuple(dict.fromkeys(use.key for use in self.all_embeddings))
+
+    @property
+    def all_embeddings(self) -> tuple[EmbeddingUse, ...]:
+        """The embeddings of all images, each way of naming one once."""
+        uses: dict[str, EmbeddingUse] = {}
+        for each in self.prompts:
+            for use in each.embeddings:
+                uses.setdefault(use.word.casefold(), use)
+        return tuple(uses.values())
+
+    @property
+    def prompts(self) -> tuple[DrawnPrompts, ...]:
+        """The texts of each image; a single one if all images have the same."""
+        own = DrawnPrompts(self.prompt, self.negative, self.trigger_words, self.embeddings)
+        return (own, *self.others)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text that was typed or drawn for it, which no log may have."""
+        typed = (self.template.prompt, self.template.negative) if self.template else ()
+        drawn = (text for each in self.prompts for text in (each.prompt, each.negative))
+        painted = (self.alone(n).painted_prompt for n in range(len(self.prompts)))
+        return tuple(text for text in (*typed, *drawn, *painted) if text)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -160,8 +218,30 @@ class GenerationRequest:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
         return (self.seed + n) % (SEED_MAX + 1)
 
+    def alone(self, n: int) -> Self:
+        """The request for image `n` alone, counted from 0: it generates the same bytes."""
+        own = self.prompts[n if self.others else 0]
+        return replace(
+            self,
+            prompt=own.prompt,
+            negative=own.negative,
+            trigger_words=own.trigger_words,
+            embeddings=own.embeddings,
+            seed=self.image_seed(n),
+            count=1,
+            others=(),
+        )
+
+    def of_seed(self, seed: int) -> Self:
+        """As `alone`, for the image that has this seed; the first one's if none has."""
+        n = (seed - self.seed) % (SEED_MAX + 1)
+        return self.alone(n if n < self.count else 0)
+
     def with_seed(self, seed: int) -> Self:
-        """The same with another seed. It repeats no earlier image, so either kernels will do."""
+        """The same with another seed. It repeats no earlier image, so either kernels will do.
+
+        The texts stay as they are; `bot.request.drawing.varied` draws them from the template.
+        """
         return replace(self, seed=seed, kernels=None)
 
     def with_kernels(self, kernels: str | None) -> Self:
@@ -171,8 +251,9 @@ class GenerationRequest:
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(self)
-        if not self.embeddings:
-            del data["embeddings"]  # so that requests without any are stored as ever
+        for name in ("embeddings", "template", "others"):
+            if not data[name]:
+                del data[name]  # so that requests without any are stored as ever
         return data
 
     @classmethod
@@ -182,8 +263,14 @@ class GenerationRequest:
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
+            "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }
-        for name, kind in (("hires", Hires), ("init_image", InitImage), ("reference", Reference)):
+        for name, kind in (
+            ("hires", Hires),
+            ("init_image", InitImage),
+            ("reference", Reference),
+            ("template", Template),
+        ):
             if data.get(name) is not None:
                 parts[name] = kind(**data[name])
         return cls(**{**data, **parts})

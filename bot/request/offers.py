@@ -25,7 +25,7 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
     model = find_model(catalog, request.model, nsfw=nsfw)
     for use in request.adapters:
         find_adapter(catalog, use.key, model=model, nsfw=nsfw)
-    check_embeddings(request.embeddings, catalog, model=model, nsfw=nsfw)
+    check_embeddings(request.all_embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
         check_reference(catalog)
 
@@ -34,7 +34,7 @@ def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
     """Whether the request uses anything that is only for age-restricted channels."""
     model = catalog.models.get(request.model)
     adapters = (catalog.adapters.get(use.key) for use in request.adapters)
-    embeddings = (catalog.embeddings.entries.get(use.key) for use in request.embeddings)
+    embeddings = (catalog.embeddings.entries.get(use.key) for use in request.all_embeddings)
     used = (model, *adapters, *embeddings)
     return any(entry is not None and entry.nsfw for entry in used)
 

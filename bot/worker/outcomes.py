@@ -57,7 +57,7 @@ class Outcomes:
                 log.info("job %s: %s", job.id, error)
                 await self._fail(job, Failure.of(error))
             case _:
-                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                prompts = job.request.texts
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
                 await self._fail(job, Failure("job.unexpected", {"id": job.id}))
 

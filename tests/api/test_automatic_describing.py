@@ -12,9 +12,10 @@ from bot.api.automatic.describing import (
     png_info,
     progress,
 )
+from bot.api.openai.answering import revised_prompt
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
-from bot.request import Hires, InitImage
+from bot.request import DrawnPrompts, Hires, InitImage, Template
 from bot.store import JobState
 from tests.store.factories import any_job, recipe, record, request
 
@@ -65,6 +66,29 @@ class TestInfo:
         assert (found["clip_skip"], found["sd_model_hash"]) == (3, "a" * 10)
         assert (found["job_id"], found["warnings"]) == (job.id, ["careful"])
         assert found["infotexts"] == [infotext(recipe(asked), 42)]
+
+    def test_of_images_with_texts_of_their_own(self) -> None:
+        others = (DrawnPrompts("a green fox", "rain"), DrawnPrompts("a red fox", "snow"))
+        asked = request(
+            prompt="a red fox",
+            negative="snow",
+            trigger_words=(),
+            count=3,
+            template=Template("a {red|green} fox", "{snow|rain}", 1),
+            others=others,
+        )
+        job = any_job(asked, recipe=recipe(asked))
+        images = [record(n=n, seed=asked.image_seed(n)) for n in range(3)]
+        body = Txt2Img(prompt="a {red|green} fox", negative_prompt="{snow|rain}")
+        found = json.loads(info(body, Outcome(job, images, [])))
+        assert found["prompt"] == "a red fox"
+        assert found["all_prompts"] == ["a red fox", "a green fox", "a red fox"]
+        assert found["all_negative_prompts"] == ["snow", "rain", "snow"]
+        assert [text.partition(" <lora")[0] for text in found["infotexts"]] == [
+            *found["all_prompts"]
+        ]
+        revised = [revised_prompt(job, image.seed) for image in images]
+        assert revised == found["all_prompts"]
 
     def test_of_a_job_that_was_cancelled(self) -> None:
         found = json.loads(info(Txt2Img(), Outcome(any_job(), [], [])))

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import Store
+from bot.request import GenerationRequest
+from bot.store import Job, Store
+from catalog import Catalog
 from cogs.results import repeated
 from tests.store.factories import new_job, recipe, record, request
+
+
+def again(job: Job) -> GenerationRequest:
+    return repeated(job, Catalog({}, {}, ""), nsfw=False, same_seed=True)[0]
 
 
 @pytest.mark.parametrize("kernels", ["compiled", None])
@@ -15,7 +21,7 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
 ) -> None:
     async with Store.open(tmp_path / "x.sqlite3") as store:
         job = await store.accept(new_job(request=request(kernels="eager")))
-        assert repeated(job, same_seed=True)[0] == request()  # it has no recipe yet, so any will do
+        assert again(job) == request()  # it has no recipe yet, so any will do
         running = await store.start(job.id)
         assert running
         written = recipe(job.request)
@@ -23,7 +29,7 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
             written.environment["kernels"] = kernels
         done = await store.finish(running, written, [record()], [])
         assert done
-        assert repeated(done, same_seed=True)[0] == request(kernels=kernels)
+        assert again(done) == request(kernels=kernels)
 
 
 def test_a_variation_may_be_painted_with_any() -> None:

@@ -63,7 +63,7 @@ def test_every_sentence_can_be_said_with_any_count(language: str) -> None:
     for code, count in product(LANGUAGES[language], COUNTS):
         said = rendered(language, code, count)
         assert said, code
-        assert not re.search(r"[{}]", said), code
+        assert not re.search(r"[{}]", re.sub("`[^`]*`", "", said)), code
 
 
 @pytest.mark.parametrize(("language", "code", "sentence"), [*plurals()])

@@ -11,6 +11,7 @@ from bot.api.automatic.bodies import Img2Img, Txt2Img
 from bot.api.describing import eta, share
 from bot.files.metadata import IMAGEN, PngMetadata, infotext, parse_infotext
 from bot.progress import Progress, Stage
+from bot.request import GenerationRequest
 from bot.store import ImageRecord, Job
 
 IDLE: Final[Mapping[str, Any]] = {
@@ -66,12 +67,12 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     settings = parse_infotext(texts[0]).settings if texts else {}
     denoised = request.init_image or request.hires
     shown = ("Schedule type", "Hires upscale", "Hires steps", "Lora hashes", "TI hashes")
-    prompt = body.prompt or ""
+    prompts, negatives = _texts(body, request, [image.seed for image in images])
     described = {
-        "prompt": prompt,
-        "all_prompts": [prompt] * len(images),
+        "prompt": (prompts or [body.prompt or ""])[0],
+        "all_prompts": prompts,
         "negative_prompt": request.negative,
-        "all_negative_prompts": [request.negative] * len(images),
+        "all_negative_prompts": negatives,
         "seed": request.seed,
         "all_seeds": [image.seed for image in images],
         "subseed": request.seed,
@@ -104,6 +105,16 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
         "warnings": list(outcome.warnings),
     }
     return json.dumps(described)
+
+
+def _texts(
+    body: Txt2Img | Img2Img, request: GenerationRequest, seeds: Sequence[int]
+) -> tuple[list[str], list[str]]:
+    """The prompt and the negative prompt of each image: as sent, unless they were drawn."""
+    each = [request.of_seed(seed) for seed in seeds]
+    drawn = request.template is not None and request.template.prompt is not None
+    prompts = [one.prompt if drawn else body.prompt or "" for one in each]
+    return prompts, [one.negative for one in each]
 
 
 def progress(jobs: Sequence[tuple[Job, Progress | None]], preview: str | None) -> dict[str, Any]:

@@ -65,10 +65,12 @@ def size_of(job: Job) -> str:
     return f"{width}x{height}"
 
 
-def revised_prompt(job: Job) -> str | None:
-    """What was painted, if that is not the prompt alone."""
-    painted = job.request.painted_prompt
-    return None if painted == job.request.prompt else painted
+def revised_prompt(job: Job, seed: int) -> str | None:
+    """What was painted for the image with this seed, if that is not the prompt as it was sent."""
+    request = job.request
+    typed = request.template.prompt if request.template else None
+    painted = request.of_seed(seed).painted_prompt
+    return None if painted == (request.prompt if typed is None else typed) else painted
 
 
 def encoded(data: bytes) -> str:

@@ -125,7 +125,7 @@ class Usage(BaseModel):
 
 
 class Image(BaseModel):
-    """`revised_prompt`: the prompt with the trigger words that it lacked."""
+    """`revised_prompt`: the prompt that was drawn, with the trigger words that it lacked."""
 
     b64_json: str | None = None
     url: str | None = None

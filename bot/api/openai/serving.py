@@ -120,7 +120,7 @@ class Serving:
         wanted, images = call.asked.wanted, []
         for record in await self._desk.images(job):
             n = record.n + 1
-            image = Image(seed=record.seed, revised_prompt=revised_prompt(job))
+            image = Image(seed=record.seed, revised_prompt=revised_prompt(job, record.seed))
             if wanted.links:
                 image.url = await self._links.to(
                     call.request, job.id, f"{n}.{wanted.format}", wanted.compression

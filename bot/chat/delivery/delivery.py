@@ -242,7 +242,7 @@ class Delivery:
             try:
                 delivered = await self._carry(job, self._finish)
             except Exception as error:
-                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                prompts = job.request.texts
                 log.error("job %s: unexpected error\n%s", job.id, traceback_without(error, prompts))
                 await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
                 delivered = None

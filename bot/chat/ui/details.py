@@ -9,6 +9,7 @@ import discord
 from bot.chat.ui.markdown import code, one_line, plain, seen, shown
 from bot.recipe import Weights
 from bot.request import GenerationRequest
+from bot.request.drawing import typed_again
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
 from bot.today import Today
@@ -28,6 +29,9 @@ def details_embed(
     embed = discord.Embed(
         title=say("details.title"), description=shown(request.prompt, PROMPT_SHOWN)
     )
+    if request.template is not None and request.template.prompt is not None:
+        typed = shown(request.template.prompt, NEGATIVE_SHOWN)
+        embed.add_field(name=say("details.template"), value=typed, inline=False)
     if request.negative:
         negative = shown(request.negative, NEGATIVE_SHOWN)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
@@ -55,11 +59,12 @@ def command_of(request: GenerationRequest) -> str | None:
     """`/imagine` with every option, to paste; None if it does not fit, or needs an image."""
     if request.init_image or request.reference:
         return None
+    prompt, negative = typed_again(request)
     options = {
-        "prompt": " ".join(seen(request.prompt).split()),
+        "prompt": " ".join(seen(prompt).split()),
         "model": request.model,
         "lora": ", ".join(str(use) for use in request.adapters),
-        "negative": " ".join(seen(request.negative).split()),
+        "negative": " ".join(seen(negative).split()),
         "steps": str(request.steps),
         "guidance": f"{request.guidance:g}",
         "seed": str(request.seed),

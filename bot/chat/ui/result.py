@@ -19,6 +19,7 @@ from catalog import ModelEntry
 
 ALT_TEXT_MAX = 1_024
 PROMPT_SHOWN = 350
+DRAWN_SHOWN = 160
 NEGATIVE_SHOWN = 120
 FACTS_SHOWN = 900
 NOTES_SHOWN = 1_200
@@ -54,13 +55,13 @@ def result_layout(
         items = [
             discord.MediaGalleryItem(
                 f"attachment://{name}",
-                description=alt_text(request.prompt, n, len(files), say),
+                description=alt_text(request.alone(n).prompt, n, len(files), say),
                 spoiler=spoiler,
             )
             for n, name in enumerate(files)
         ]
         card.add_item(discord.ui.MediaGallery(*items))
-    card.add_item(discord.ui.TextDisplay(cut_at_word(request.prompt, PROMPT_SHOWN)))
+    card.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
     card.add_item(discord.ui.TextDisplay(_small(say, request, model, images)))
     if notes:
         card.add_item(discord.ui.TextDisplay(cut_off("\n".join(notes), NOTES_SHOWN)))
@@ -68,6 +69,14 @@ def result_layout(
     for row in action_rows(say, job.id, actions):
         view.add_item(row)
     return view
+
+
+def _prompts(request: GenerationRequest, count: int) -> str:
+    """The prompt; one for each image where they were drawn differently."""
+    if not request.others:
+        return cut_at_word(request.prompt, PROMPT_SHOWN)
+    each = [request.alone(n).prompt for n in range(count)]
+    return "\n".join(f"{n}. {cut_at_word(one, DRAWN_SHOWN)}" for n, one in enumerate(each, 1))
 
 
 def _small(

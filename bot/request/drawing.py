@@ -1,0 +1,189 @@
+"""The texts of a request's images: drawn where there is something to draw, completed and checked.
+
+Each image is drawn for its own seed, so that image `n` alone has the text that it has among others.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bot.errors import InvalidRequest
+from bot.request import emphasis
+from bot.request.dynamic import VERSION, Place, draw, escaped, parse
+from bot.request.dynamic.chance import Chance
+from bot.request.dynamic.grammar import Choice, Literal, Parts
+from bot.request.embeddings import embeddings_of
+from bot.request.model import DrawnPrompts, GenerationRequest, Template
+from bot.request.offers import find_model
+from bot.request.syntax import HALF_TAG, check_no_tags
+from bot.request.unicode_text import visible
+from catalog import AdapterEntry, Catalog, ModelEntry
+
+PROMPT_MAX: Final = 2_000
+_OPEN_TAG: Final = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The texts of a request as typed, without `<lora:…>` tags; None for one that is not drawn."""
+
+    prompt: str | None = field(repr=False)
+    negative: str | None = field(repr=False)
+
+    def drawn(self, request: GenerationRequest, place: Place) -> GenerationRequest:
+        """`request` with these texts, drawn for each of its seeds.
+
+        Raises InvalidRequest if a text is not valid, or what is drawn is no prompt.
+        """
+        seeds = [request.image_seed(n) for n in range(request.count)]
+        prompts = _drawn("prompt", self.prompt, request.prompt, seeds, place)
+        negatives = _drawn("negative", self.negative, request.negative, seeds, place)
+        for prompt, negative in dict.fromkeys(zip(prompts, negatives, strict=True)):
+            if HALF_TAG.search(prompt):
+                raise InvalidRequest("prompt", "dynamic.lora")
+            check_texts(prompt, negative)
+        template = Template(
+            self.prompt if {self.prompt} != {*prompts} else None,
+            self.negative if {self.negative} != {*negatives} else None,
+            VERSION,
+        )
+        first, *others = map(DrawnPrompts, prompts, negatives)
+        return replace(
+            request,
+            prompt=first.prompt,
+            negative=first.negative,
+            template=template if (template.prompt, template.negative) != (None, None) else None,
+            others=tuple(others) if any(other != first for other in others) else (),
+        )
+
+
+def varied(
+    request: GenerationRequest, catalog: Catalog, *, nsfw: bool, seed: int
+) -> GenerationRequest:
+    """The same with another seed, which draws from its template again, from today's wildcards.
+
+    nsfw: as in `compose`. Raises InvalidRequest and Refused as that does.
+    """
+    varied = request.with_seed(seed)
+    if request.template is None:
+        return varied
+    typed = Typed(request.template.prompt, request.template.negative)
+    model = find_model(catalog, request.model, nsfw=nsfw)
+    return worded(
+        typed.drawn(varied, Place(catalog.wildcards, nsfw)), catalog, model=model, nsfw=nsfw
+    )
+
+
+def typed_again(request: GenerationRequest) -> tuple[str, str]:
+    """The prompt and the negative prompt to type for the same: what they were drawn from, or what
+    they are, with whatever would be drawn escaped."""
+    template = request.template or Template(None, None, VERSION)
+    prompt, negative = template.prompt, template.negative
+    return (
+        escaped(request.prompt) if prompt is None else prompt,
+        escaped(request.negative) if negative is None else negative,
+    )
+
+
+def worded(
+    request: GenerationRequest, catalog: Catalog, *, model: ModelEntry, nsfw: bool
+) -> GenerationRequest:
+    """`request` with the trigger words and embeddings of each image's texts.
+
+    Raises InvalidRequest if a text's weights are out of range, or as `embeddings_of`.
+    """
+    keys = [use.key for use in request.adapters]
+    entries = [catalog.adapters[key] for key in keys if key in catalog.adapters]
+    complete = []
+    for each in request.prompts:
+        words = missing_words(each.prompt, entries)
+        painted = emphasis.join((each.prompt, *words))
+        if model.family.takes_emphasis:
+            _check_emphasis("prompt", painted)
+            _check_emphasis("negative", each.negative)
+        uses = embeddings_of(
+            (painted, each.negative), catalog, model=model, nsfw=nsfw, adapters=keys
+        )
+        complete.append(replace(each, trigger_words=words, embeddings=uses))
+    first, *others = complete
+    return replace(
+        request,
+        trigger_words=first.trigger_words,
+        embeddings=first.embeddings,
+        others=tuple(others),
+    )
+
+
+def check_texts(prompt: str, negative: str) -> None:
+    """Raise InvalidRequest if one is too long, the prompt is empty, or the negative has a tag."""
+    if not visible(prompt):
+        raise InvalidRequest("prompt", "prompt.empty")
+    check_no_tags(negative)
+    for name, text in (("prompt", prompt), ("negative", negative)):
+        if len(text) > PROMPT_MAX:
+            raise InvalidRequest(name, "prompt.long", value=len(text), max=PROMPT_MAX)
+
+
+def check_tags_outside(prompt: str) -> None:
+    """Raise InvalidRequest if a `<lora:…>` tag is in braces, or has some: all images of a request
+    have the same LoRAs."""
+    if HALF_TAG.search(prompt) and "{" in prompt and _draws_tags(parse(prompt), nested=False):
+        raise InvalidRequest("prompt", "dynamic.lora")
+
+
+def _draws_tags(parts: Parts, *, nested: bool) -> bool:
+    for part, following in zip(parts, (*parts[1:], None), strict=True):
+        match part:
+            case Literal():
+                cut = isinstance(following, Choice) and _OPEN_TAG.search(part.text)
+                if cut or (nested and HALF_TAG.search(part.text)):
+                    return True
+            case Choice():
+                if any(_draws_tags(option.parts, nested=True) for option in part.options):
+                    return True
+    return False
+
+
+def missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, ...]:
+    """Trigger words missing from the prompt as whole words, ignoring case and without duplicates.
+
+    Weights are ignored, as is whether a word's brackets are escaped in the prompt.
+    """
+    said = emphasis.plain(prompt)
+    words: dict[str, str] = {}
+    for entry in entries:
+        for word in entry.trigger_words:
+            forms = f"{re.escape(emphasis.plain(word))}|{re.escape(word)}"
+            if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
+                words.setdefault(word.casefold(), word)
+    return tuple(words.values())
+
+
+def _drawn(
+    name: str, typed: str | None, fixed: str, seeds: Sequence[int], place: Place
+) -> list[str]:
+    """A text for each seed: `fixed` if nothing was typed to draw from."""
+    if typed is None:
+        return [fixed] * len(seeds)
+    parts = parse(typed, name)
+    if all(isinstance(part, Literal) for part in parts):
+        return [draw(parts, Chance(seeds[0], name), place)] * len(seeds)
+    return [draw(parts, Chance(seed, name), place) for seed in seeds]
+
+
+def _check_emphasis(name: str, text: str) -> None:
+    spans = emphasis.parse(text)
+    if spans and spans[-1].part >= emphasis.PARTS_MAX:
+        raise InvalidRequest(
+            name, "prompt.breaks", value=spans[-1].part + 1, max=emphasis.PARTS_MAX
+        )
+    for span in spans:
+        if not emphasis.WEIGHT_MIN <= span.weight <= emphasis.WEIGHT_MAX:
+            raise InvalidRequest(
+                name,
+                "prompt.weight",
+                value=round(span.weight, 2),
+                min=emphasis.WEIGHT_MIN,
+                max=emphasis.WEIGHT_MAX,
+            )

@@ -1,0 +1,93 @@
+"""/wildcards: which lists of words a prompt can draw from."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.places import age_restricted
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.wildcards import wildcard_choices, wildcards_meant, wildcards_page
+from bot.texts.language import Texts
+from catalog import LiveCatalog
+
+Interaction = discord.Interaction[ImagenBot]
+
+SEARCH_MAX = 60
+"""Characters of what is searched for, which the buttons carry."""
+
+
+@dataclass(frozen=True)
+class WildcardsPageId(CustomId):
+    """A page of the wildcards that match `search`, from 0."""
+
+    prefix: ClassVar[str] = "wildcards"
+    page: int
+    search: str = ""
+
+
+class WildcardsCog(commands.Cog):
+    """Shows the wildcards privately, page by page."""
+
+    def __init__(self, texts: Texts, catalog: LiveCatalog) -> None:
+        self._texts = texts
+        self._catalog = catalog
+
+    @app_commands.command(description="command.wildcards.description")
+    @app_commands.describe(search="command.wildcards.search")
+    @app_commands.guild_only()
+    async def wildcards(
+        self, interaction: Interaction, search: app_commands.Range[str, 1, SEARCH_MAX] | None = None
+    ) -> None:
+        wanted = WildcardsPageId(0, (search or "").replace(":", " "))
+        embed, view = self.page(interaction, wanted)
+        await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
+
+    @wildcards.autocomplete("search")
+    async def _complete(self, interaction: Interaction, text: str) -> list[Choice[str]]:
+        nsfw = age_restricted(interaction.channel)
+        found = wildcard_choices(text, self._catalog.current.wildcards, nsfw=nsfw)
+        return [choice for choice in found if len(choice.value) <= SEARCH_MAX]
+
+    def page(
+        self, interaction: Interaction, wanted: WildcardsPageId
+    ) -> tuple[discord.Embed, discord.ui.View]:
+        """The wanted page, or the nearest that exists, and its buttons."""
+        say = self._texts.speaker(str(interaction.locale))
+        wildcards = self._catalog.current.wildcards
+        names = wildcards_meant(wanted.search, wildcards, nsfw=age_restricted(interaction.channel))
+        embed, page, pages = wildcards_page(say, names, wanted.page, wildcards=wildcards)
+        view = discord.ui.View(timeout=None)
+        if pages > 1:
+            for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
+                button = discord.ui.Button[discord.ui.View](
+                    label=say(label),
+                    custom_id=str(replace(wanted, page=to)),
+                    disabled=not 0 <= to < pages,
+                )
+                view.add_item(Routed(button))
+        return embed, view
+
+
+class WildcardsPageButton(Component[WildcardsPageId]):
+    """Turns to the page named in its id, for anyone who sees the message."""
+
+    ids = WildcardsPageId
+
+    def __init__(self, cog: WildcardsCog) -> None:
+        self._cog = cog
+
+    async def use(self, interaction: Interaction, custom_id: WildcardsPageId) -> None:
+        embed, view = self._cog.page(interaction, custom_id)
+        await interaction.response.edit_message(embed=embed, view=view)
+
+
+async def setup(bot: ImagenBot) -> None:
+    cog = WildcardsCog(bot.services.texts, bot.services.backend.catalog)
+    await bot.add_cog(cog)
+    bot.components.add(WildcardsPageButton(cog))
