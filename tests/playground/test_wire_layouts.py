@@ -55,7 +55,8 @@ def layout(text: str, job: int = 1, file: str = "fox.png") -> ui.LayoutView:
         ui.Section(ui.TextDisplay("-# seed 1"), accessory=Again(job + 1000)),
         accent_color=discord.Color(0x5865F2),
     )
-    container.add_item(ui.ActionRow(Again(job)))
+    link = ui.Button[Any](label="Source", url="https://example.com/fox")
+    container.add_item(ui.ActionRow(Again(job), link))
     view.add_item(container)
     view.add_item(ui.ActionRow(Pick()))
     return view
@@ -117,7 +118,8 @@ async def test_a_layout_as_discord_tells_it(
     assert section["accessory"]["media"]["url"] == fox.url
     assert text["content"] == "hello"
     assert (separator["spacing"], separator["divider"]) == (2, True)
-    assert [button["custom_id"] for button in buttons["components"]] == ["again:1"]
+    again, link = buttons["components"]
+    assert (again["custom_id"], link["url"]) == ("again:1", "https://example.com/fox")
     assert row["components"][0]["max_values"] == 2
     assert await pg.download(item["media"]["url"]) == PNG
     # Shown by a component: not among the attachments, where the unused file still is.
@@ -127,7 +129,7 @@ async def test_a_layout_as_discord_tells_it(
     assert [a.id for a in fetched.attachments] == [extra.id]
     assert fetched.flags.components_v2
     assert isinstance(fetched.components[0], discord.Container)
-    assert ui.LayoutView.from_message(fetched).total_children_count == 14
+    assert ui.LayoutView.from_message(fetched).total_children_count == 15
 
 
 async def test_every_way_to_send_one(pg: Playground, painter: Bot, ada: User, clean: None) -> None:
@@ -163,6 +165,8 @@ async def test_buttons_and_selects_in_a_layout(
     # The accessory of a section is a button like any other.
     await ada.click(message, "again:1002")
     assert message.components[0]["components"][1]["content"] == "job 1002 again"
+    with pytest.raises(ClientRefused, match="it sends nothing"):
+        await ada.click(message, "Source")
     call = await ada.select(message, "pick", ["Two", "one"])
     assert call.message is not None
     assert call.message.ephemeral

@@ -197,6 +197,13 @@ async def test_a_message_opens_an_archived_thread(
     pg.archive(old)
     bot = await start()
     guild = pg_guild(bot, pg)
+    for archived in (True, True, False, False):
+        pg.archive(thread, archived=archived)
+    [session] = pg.gateway.sessions.values()
+    updates = [e["d"]["thread_metadata"] for e in session.events if e["t"] == "THREAD_UPDATE"]
+    assert [state["archived"] for state in updates] == [True, False]
+    # What the bot knows after its next event, it knows of these.
+    await ada.slash("secret")
     # The gateway tells of active threads only.
     assert [t.id for t in guild.threads] == [thread.id]
     assert [t.id for t in await guild.active_threads()] == [thread.id]
@@ -217,6 +224,41 @@ async def test_a_message_opens_an_archived_thread(
         await ada.react(call.message, "🔁")
     assert await post_as_bot(pg, old) == (200, 0)
     assert not old.archived
+    assert pg.violations == []
+
+
+async def test_reactions_in_an_archived_thread_stay_as_they_are(
+    pg: Playground, start: Start, thread: Channel, ada: User
+) -> None:
+    pg.give_role(pg.bot, pg.add_role("bots", "manage_messages"))
+    bot = await start()
+    channel = await bot.fetch_channel(thread.id)
+    assert isinstance(channel, discord.Thread)
+    sent = await channel.send("x")
+    await sent.add_reaction("🔁")
+    message = pg.messages(thread)[0]
+    await ada.react(message, "🔁")
+    pg.archive(thread)
+    attempts: list[Awaitable[object]] = [
+        sent.remove_reaction("🔁", discord.Object(pg.bot.id)),
+        sent.remove_reaction("🔁", discord.Object(ada.id)),
+        sent.clear_reactions(),
+    ]
+    for attempt in attempts:
+        with pytest.raises(discord.HTTPException) as refused:
+            await attempt
+        assert refused.value.code == 50083
+    with pytest.raises(ClientRefused, match="is archived"):
+        await ada.unreact(message, "🔁")
+    assert message.reactions == {"🔁": {ada.id, pg.bot.id}}
+    # Who may not write there cannot open it again either.
+    pg.deny(thread, "send_messages_in_threads", account=ada)
+    with pytest.raises(ClientRefused, match="has no send_messages_in_threads"):
+        await ada.slash("panel", channel=thread)
+    assert thread.archived
+    pg.delete_message(message)
+    with pytest.raises(ClientRefused, match="does not exist any more"):
+        await ada.unreact(message, "🔁")
     assert pg.violations == []
 
 
@@ -267,6 +309,18 @@ async def test_a_public_answer_after_the_thread_was_locked(
         await attempt(interaction.edit_original_response(content="still ephemeral"))
         bot.see("done", None)
 
+    @bot.tree.command(description="Replaces its placeholder once the thread is locked")
+    async def follow(interaction: discord.Interaction) -> None:
+        await interaction.response.defer(thinking=True)
+        pg.lock(thread)
+        await attempt(interaction.followup.send("public"))
+        bot.see("followed", None)
+
+    @bot.tree.command(description="Answers once the thread is archived")
+    async def archived(interaction: discord.Interaction) -> None:
+        pg.archive(thread)
+        await interaction.response.send_message("this opens it")
+
     @bot.tree.command(description="Answers once the thread is locked")
     async def locked(interaction: discord.Interaction) -> None:
         pg.lock(thread)
@@ -285,10 +339,18 @@ async def test_a_public_answer_after_the_thread_was_locked(
     call = await ada.slash("locked", channel=thread)
     assert call.message is not None
     assert (call.message.content, codes) == ("private", [50083])
+    pg.lock(thread, locked=False)
+    await ada.slash("follow", channel=thread)
+    await bot.first("followed")
+    assert codes == [50083, 50083]
+    pg.lock(thread, locked=False)
+    assert (await ada.slash("archived", channel=thread)).message is not None
+    assert not thread.archived
+    pg.lock(thread)
     said = pg.messages(thread)[0]
     shown = await ada.context_menu("Show", said)
     await bot.first("done")
-    assert codes[1:] == [0, 0]
+    assert codes[2:] == [0, 0]
     assert shown.message is not None
     assert (shown.message.content, shown.message.ephemeral) == ("still ephemeral", True)
     assert [m.ephemeral for m in shown.followups] == [True]
