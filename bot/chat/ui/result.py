@@ -95,7 +95,7 @@ def _small(
 
 def cut_at_word(text: str, limit: int) -> str:
     """`text` escaped, at most `limit` characters of it, cut between two words if there are any."""
-    whole = seen(text).strip()
+    whole = seen(text).strip() or "…"
     if len(whole) <= limit:
         return shown(whole, 4 * limit)
     cut = whole[:limit]

@@ -1,0 +1,183 @@
+"""The result's message: within Discord's limits whatever is in it, and short in the usual case."""
+
+from typing import Any, cast
+
+import discord
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.chat.ui.actions import DIRECT, HIDDEN, SHOWN
+from bot.chat.ui.facts import facts_line
+from bot.chat.ui.result import PROMPT_SHOWN, cut_at_word, result_layout
+from bot.progress import Notice
+from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
+from bot.texts.language import Texts
+from catalog import SCHEDULERS, ModelEntry
+from tests.chat.ui.test_markdown import live
+from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, job
+from tests.store.factories import record, request
+
+SAY = Texts.read().speaker()
+DEMO = ModelEntry(
+    key="demo",
+    name="Demo",
+    path="a/b",
+    size=(64, 64),
+    min_side=64,
+    max_side=512,
+    scheduler="Euler",
+)
+
+
+def texts(view: discord.ui.LayoutView) -> list[str]:
+    return [one.content for one in view.walk_children() if isinstance(one, discord.ui.TextDisplay)]
+
+
+def gallery(view: discord.ui.LayoutView) -> list[discord.MediaGalleryItem]:
+    [shown] = [one for one in view.walk_children() if isinstance(one, discord.ui.MediaGallery)]
+    return shown.items
+
+
+def ids(view: discord.ui.LayoutView) -> list[str]:
+    found = [getattr(one, "custom_id", None) for one in view.walk_children()]
+    return [str(custom_id) for custom_id in found if custom_id]
+
+
+def check_limits(view: discord.ui.LayoutView) -> None:
+    """As Discord checks it (docs, components/reference)."""
+    payload = cast("Any", view).to_components()
+    assert 1 <= len(payload) <= 40
+    assert view.total_children_count <= 40
+    assert sum(map(len, texts(view))) <= 4_000
+    assert all(text.strip() for text in texts(view))
+    assert len(set(ids(view))) == len(ids(view))
+    for item in gallery(view):
+        assert 1 <= len(item.description or "") <= 1_024
+
+
+def layout(asked: GenerationRequest, **fields: Any) -> discord.ui.LayoutView:
+    images = [record(n, seed=asked.image_seed(n)) for n in range(asked.count)]
+    files = [f"{n}.png" for n in range(asked.count)]
+    given: dict[str, Any] = {"files": files, "model": DEMO, **fields}
+    return result_layout(SAY, job(asked), images, **given)
+
+
+@settings(max_examples=60)
+@given(
+    asked=REQUESTS,
+    notes=st.lists(LONG.filter(str.strip), max_size=6),
+    name=KEYS,
+    heading=st.none() | st.just("<@1>"),
+    rows=st.sampled_from([SHOWN, HIDDEN, DIRECT]),
+    known=st.booleans(),
+)
+def test_it_keeps_to_the_limits(
+    asked: GenerationRequest,
+    notes: list[str],
+    name: str,
+    heading: str | None,
+    rows: Any,
+    known: bool,
+) -> None:
+    model = DEMO.model_copy(update={"name": name}) if known else None
+    view = layout(asked, notes=notes, model=model, heading=heading, actions=rows)
+    check_limits(view)
+    assert not live(texts(view)[1 if heading else 0])
+
+
+def test_the_longest_one() -> None:
+    """Every character needs a backslash."""
+    asked = request(
+        prompt="*" * 2000,
+        negative="_" * 2000,
+        model="m" * 48,
+        adapters=tuple(AdapterUse(f"{'k' * 47}{n}", -1.2345678, -2.3456789) for n in range(9)),
+        count=4,
+        scheduler=max(SCHEDULERS, key=len),
+        hires=Hires(1.25, 0.4, 100),
+        init_image=InitImage("a" * 64, 0.123456789),
+        reference=Reference("b" * 64, 0.123456789),
+    )
+    check_limits(layout(asked, model=None, notes=["x" * 1000] * 4))
+
+
+def test_the_images_come_first_and_then_what_made_them() -> None:
+    asked = request(prompt="a *red* fox", count=2, negative="", height=64)
+    view = layout(asked, notes=["Note."])
+    [card, *rows] = view.children
+    assert isinstance(card, discord.ui.Container)
+    assert isinstance(card.children[0], discord.ui.MediaGallery)
+    assert [item.media.url for item in gallery(view)] == [
+        "attachment://0.png",
+        "attachment://1.png",
+    ]
+    assert texts(view) == [
+        r"a \*red\* fox",
+        "-# **Demo** · ink 0.6 · 10 steps · seeds `42` `43`",
+        "Note.",
+    ]
+    assert [len(row.children) for row in rows if isinstance(row, discord.ui.ActionRow)] == [5, 4]
+
+
+def test_only_what_differs_from_the_models_defaults_is_named() -> None:
+    plain = request(adapters=(), steps=DEMO.steps.default, height=64)
+    assert facts_line(SAY, plain, DEMO, [42]) == "**Demo** · seed `42`"
+    assert facts_line(SAY, plain, None, [42]) == (
+        "**demo** · 64×64 · 30 steps · CFG 7.5 · Euler · seed `42`"
+    )
+    asked = request(
+        adapters=(AdapterUse("ink", 0.8, 0.5), AdapterUse("oil", 1.0)),
+        preset="fast",
+        width=832,
+        height=1216,
+        guidance=2.0,
+        clip_skip=3,
+        scheduler="Heun",
+        hires=Hires(1.5, 0.4, 30),
+        init_image=InitImage("a" * 64, 0.6),
+        reference=Reference("b" * 64, 1.0),
+    )
+    assert facts_line(SAY, asked, DEMO, [1]) == (
+        "**Demo** · ink 0.8 0.5 · oil 1 · fast · 1248×1824 (1.5×) · 10 steps · CFG 2 · Heun"
+        " · clip skip 3 · from an image, strength 0.6 · with a reference, weight 1 · seed `1`"
+    )
+
+
+def test_a_negative_prompt_of_the_models_own_is_not_repeated() -> None:
+    model = DEMO.model_copy(update={"default_negative": "blurry"})
+    assert "Without" not in texts(layout(request(negative="blurry"), model=model))[1]
+    assert texts(layout(request(negative="rain"), model=model))[1].endswith("\n-# Without: rain")
+
+
+def test_a_warning_colours_it_and_a_spoiler_blurs_it() -> None:
+    def card(view: discord.ui.LayoutView) -> discord.ui.Container[Any]:
+        [found] = [one for one in view.children if isinstance(one, discord.ui.Container)]
+        return found
+
+    assert card(layout(request())).accent_colour is None
+    warned = job(request(), warnings=(Notice("memory.lowered", {"profile": "8gb"}),))
+    assert card(result_layout(SAY, warned, [], files=[], model=DEMO)).accent_colour is not None
+    assert not gallery(layout(request()))[0].spoiler
+    assert gallery(layout(request(), spoiler=True))[0].spoiler
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("a red fox", 20, "a red fox"),
+        ("a red fox in the snow", 12, "a red fox …"),
+        ("a red, fox", 8, "a red …"),
+        ("x" * 30, 10, "x" * 10 + " …"),
+        ("*" * 30, 3, r"\*\*\* …"),
+    ],
+)
+def test_a_long_prompt_is_cut_between_words(text: str, limit: int, shown: str) -> None:
+    assert cut_at_word(text, limit) == shown
+
+
+@given(LONG)
+def test_no_cut_prompt_is_too_long_or_empty(text: str) -> None:
+    cut = cut_at_word(text or "x", PROMPT_SHOWN)
+    assert cut.strip()
+    assert len(cut) <= 2 * PROMPT_SHOWN + 2

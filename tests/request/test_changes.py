@@ -1,0 +1,124 @@
+"""A request as a form, and what was entered into it as a request."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import Mistakes
+from bot.request import AdapterUse, Hires, InitImage, Picture, Reference, compose
+from bot.request.changes import Fields, changed, fields_of
+from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog.ranges import FloatRange, IntRange
+from tests.store.factories import request
+
+DEMO = ModelEntry(key="demo", name="Demo", path="a/b", default_negative="blurry")
+OTHER = ModelEntry(
+    key="other",
+    name="Other",
+    path="a/c",
+    size=(512, 512),
+    default_negative="rain",
+    scheduler="Heun",
+    steps=IntRange(min=1, default=4, max=8),
+    guidance=FloatRange(min=1.0, default=1.5, max=2.0),
+)
+INK = AdapterEntry(key="ink", name="Ink", path="a/i")
+CATALOG = Catalog({"demo": DEMO, "other": OTHER}, {"ink": INK}, "demo")
+PICTURE = Picture("a" * 64, 64, 48)
+ASKED = request(
+    model="demo",
+    negative="blurry",
+    width=1024,
+    height=1024,
+    steps=DEMO.steps.default,
+    guidance=DEMO.guidance.default,
+    scheduler=DEMO.scheduler,
+    adapters=(AdapterUse("ink", 0.6, 0.3),),
+    trigger_words=(),
+    seed=99,
+)
+
+
+def again(fields: Fields, **pictures: Picture | None) -> object:
+    draft = changed(ASKED, fields, before=DEMO, **pictures)
+    return compose(draft, CATALOG, nsfw=False)
+
+
+def test_what_is_left_as_it_was_stays_as_it_was() -> None:
+    assert again(fields_of(ASKED)) == ASKED
+
+
+def test_everything_of_a_request_stands_in_the_form() -> None:
+    full = replace(
+        ASKED,
+        hires=Hires(1.5, 0.4, ASKED.steps),
+        init_image=InitImage("a" * 64, 0.5),
+        reference=Reference("b" * 64, 0.7),
+        clip_skip=3,
+        count=2,
+        preset="draft",
+    )
+    assert fields_of(full) == Fields(
+        prompt=full.prompt,
+        negative="blurry",
+        model="demo",
+        loras="ink:0.6:0.3",
+        more="seed: 99\nsize: 1024x1024\nsteps: 30\ncfg: 7.5\n"
+        f"sampler: {DEMO.scheduler}\nimages: 2\npreset: draft\nhires: 1.5\nstrength: 0.5\n"
+        "reference weight: 0.7\nclip skip: 3",
+    )
+
+
+@pytest.mark.parametrize("more", ["", "seed:", "steps: 30"])
+def test_without_its_line_the_seed_is_drawn(more: str) -> None:
+    assert changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO).seed is None
+
+
+def test_another_model_brings_its_own_defaults_but_not_in_place_of_what_was_chosen() -> None:
+    shown = fields_of(ASKED)
+    draft = changed(ASKED, replace(shown, model="other", loras=""), before=DEMO)
+    request = compose(draft, CATALOG, nsfw=False)
+    assert (request.steps, request.guidance, request.scheduler) == (4, 1.5, "Heun")
+    assert (request.width, request.height, request.negative) == (512, 512, "rain")
+    assert request.seed == 99
+    chosen = replace(shown, model="other", more=shown.more.replace("steps: 30", "steps: 6"))
+    assert changed(ASKED, chosen, before=DEMO).steps == 6
+    own = replace(shown, model="other", negative="fog")
+    assert changed(ASKED, own, before=DEMO).negative == "fog"
+
+
+def test_values_of_an_image_go_with_it() -> None:
+    fields = replace(fields_of(ASKED), more="strength: 0.4\nreference weight: 0.9")
+    with_both = changed(ASKED, fields, before=DEMO, image=PICTURE, reference=PICTURE)
+    assert (with_both.strength, with_both.reference_weight) == (0.4, 0.9)
+    without = changed(ASKED, fields, before=DEMO)
+    assert (without.strength, without.reference_weight) == (None, None)
+
+
+def test_every_mistake_is_named() -> None:
+    wrong = "steps: many\ncolour: red\nseed: 1\nSeed: 2\nsize 3"
+    with pytest.raises(Mistakes) as caught:
+        changed(ASKED, replace(fields_of(ASKED), more=wrong), before=DEMO)
+    assert [(error.code, error.params["value"]) for error in caught.value.errors] == [
+        ("form.number", "many"),
+        ("form.unknown", "colour: red"),
+        ("form.twice", "seed"),
+        ("form.unknown", "size 3"),
+    ]
+
+
+def test_names_of_other_programs_are_understood() -> None:
+    more = "Seed: 5\nCFG scale: 3\nScheduler: Heun\nCOUNT: 2\nhires: 1.5x"
+    draft = changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO)
+    assert (draft.seed, draft.guidance, draft.scheduler, draft.count, draft.hires) == (
+        *(5, 3.0, "Heun", 2, 1.5),
+    )
+
+
+@given(st.text(max_size=200))
+def test_nothing_else_is_raised(more: str) -> None:
+    with suppress(Mistakes):
+        changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO)
