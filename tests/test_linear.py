@@ -33,7 +33,7 @@ from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import emphasis, syntax, unicode_text
+from bot.request import editing, emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
@@ -213,6 +213,7 @@ def told(text: str) -> object:
 READERS: dict[str, Reader] = {
     "prompt: emphasis": emphasis.parse,
     "prompt: without emphasis": emphasis.plain,
+    "prompt: editing": lambda text: editing.Editing(text).schedule(4),
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
     "prompt: trigger words": lambda text: _missing_words(text, ENTRIES[:4]),
