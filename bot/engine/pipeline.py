@@ -20,7 +20,7 @@ from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.passes import Prepared, described, paint_image
+from bot.engine.passes import Prepared, described, encoded_passes, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
@@ -342,7 +342,7 @@ class Pipeline:
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = family.encode(resident, request, learned, recall, guided=guidance.on)
+        encoded = encoded_passes(resident, request, learned, recall, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None

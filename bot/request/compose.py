@@ -9,6 +9,7 @@ from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
+from bot.request.editing import TEXTS_MAX, Editing
 from bot.request.embeddings import embeddings_of
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model, find_scheduler
@@ -145,12 +146,14 @@ def compose(
     )
     pictures.check_final_size(request, model.family)
     if model.family.takes_emphasis:
-        _check_emphasis("prompt", request.painted_prompt)
-        _check_emphasis("negative", request.negative)
+        request = _with_editing(request)
+        for name, texts in zip(("prompt", "negative"), request.texts, strict=True):
+            for text in texts:
+                _check_emphasis(name, text)
     return replace(
         request,
         embeddings=embeddings_of(
-            (request.painted_prompt, request.negative),
+            [text for texts in request.texts for text in texts],
             catalog,
             model=model,
             nsfw=nsfw,
@@ -260,6 +263,21 @@ def _missing_words(prompt: str, entries: Sequence[AdapterEntry]) -> tuple[str, .
             if not re.search(rf"(?<!\w)(?:{forms})(?!\w)", said, re.IGNORECASE):
                 words.setdefault(word.casefold(), word)
     return tuple(words.values())
+
+
+def _with_editing(request: GenerationRequest) -> GenerationRequest:
+    """`request`, its prompts meant as editing if any form of it is in them."""
+    read = {"prompt": Editing(request.prompt), "negative": Editing(request.negative)}
+    for name, editing in read.items():
+        for fault in editing.faults:
+            raise InvalidRequest(name, fault.code, value=fault.value)
+    if not any(read.values()):
+        return request
+    request = replace(request, edits=True)
+    for name, texts in zip(read, request.texts, strict=True):
+        if len(texts) > TEXTS_MAX:
+            raise InvalidRequest(name, "prompt.edit_texts", value=len(texts), max=TEXTS_MAX)
+    return request
 
 
 def _check_emphasis(name: str, text: str) -> None:

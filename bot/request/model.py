@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from bot.request import emphasis
+from bot.request.editing import Editing, Turn, turns
 from catalog.families import DEFAULT
 
 DRAFT: Final = "draft"
@@ -103,6 +104,8 @@ class GenerationRequest:
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     embeddings: of both prompts, so that later ones of the same names change nothing.
+    edits: whether `[from:to:when]` and `[a|b]` in the prompts change them while the image is
+        generated; in requests of earlier versions they are words in brackets.
     """
 
     prompt: str = field(repr=False)
@@ -125,14 +128,45 @@ class GenerationRequest:
     reference: Reference | None = None
     kernels: str | None = None
     embeddings: tuple[EmbeddingUse, ...] = ()
+    edits: bool = False
 
     @property
     def painted_prompt(self) -> str:
-        """What the text encoders see: the prompt, then the trigger words it lacked.
+        """The prompt, then the trigger words it lacked.
 
         A bracket left open in the prompt does not extend to them.
         """
         return emphasis.join((self.prompt, *self.trigger_words))
+
+    @property
+    def turns(self) -> tuple[tuple[Turn, ...], ...]:
+        """What the text encoders see, for each pass, from which of its steps on.
+
+        The trigger words that the prompt lacked follow each of its texts.
+        """
+        passes: list[tuple[int, int | None]] = [(self.steps, None)]
+        if self.hires is not None:
+            passes.append((self.hires.taken, self.steps))
+        if not self.edits:
+            return ((Turn(0, self.painted_prompt, self.negative),),) * len(passes)
+        prompt, negative = Editing(self.prompt), Editing(self.negative)
+        return tuple(
+            turns(
+                [
+                    (first, emphasis.join((text, *self.trigger_words)))
+                    for first, text in prompt.schedule(steps, before)
+                ],
+                negative.schedule(steps, before),
+            )
+            for steps, before in passes
+        )
+
+    @property
+    def texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Every text of `turns` once: those of the prompt, those of the negative prompt."""
+        every = [turn for each in self.turns for turn in each]
+        prompts, negatives = ([t.prompt for t in every], [t.negative for t in every])
+        return tuple(dict.fromkeys(prompts)), tuple(dict.fromkeys(negatives))
 
     @property
     def final_size(self) -> tuple[int, int]:
@@ -173,6 +207,8 @@ class GenerationRequest:
         data = asdict(self)
         if not self.embeddings:
             del data["embeddings"]  # so that requests without any are stored as ever
+        if not self.edits:
+            del data["edits"]
         return data
 
     @classmethod

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,7 +58,8 @@ class Outcomes:
                 log.info("job %s: %s", job.id, error)
                 await self._fail(job, Failure.of(error))
             case _:
-                prompts = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                typed = (job.request.painted_prompt, job.request.prompt, job.request.negative)
+                prompts = (*typed, *chain(*job.request.texts))
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
                 await self._fail(job, Failure("job.unexpected", {"id": job.id}))
 
