@@ -1,11 +1,16 @@
 """Prompt editing: from which step on a prompt is which text."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request import emphasis
-from bot.request.editing import Editing, Turn, turns
+from bot.errors import InvalidRequest
+from bot.request import Draft, GenerationRequest, compose, emphasis
+from bot.request.editing import TEXTS_MAX, Editing, Turn, turns
+from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings, ModelEntry
 
 Schedule = tuple[tuple[int, str], ...]
 
@@ -187,3 +192,103 @@ def test_two_schedules_make_one() -> None:
         Turn(2, "a", "y"),
         Turn(3, "b", "y"),
     )
+
+
+HANDS = EmbeddingEntry(key="hands", name="Hands", path="hands.safetensors")
+CATALOG = Catalog(
+    {"base": ModelEntry(key="base", name="Base", path="a/b", default_negative="[fog|low quality]")},
+    {"ink": AdapterEntry(key="ink", name="Ink", path="a/b", trigger_words=("ink wash",))},
+    "base",
+    embeddings=Embeddings({"hands": HANDS}),
+)
+
+
+def composed(prompt: str, negative: str = "fog", **fields: Any) -> GenerationRequest:
+    fields = {"steps": 10, "scheduler": "Euler", **fields}
+    return compose(Draft(prompt=prompt, negative=negative, **fields), CATALOG, nsfw=False)
+
+
+def refused(prompt: str, negative: str = "fog") -> tuple[str, dict[str, Any]]:
+    with pytest.raises(InvalidRequest) as error:
+        composed(prompt, negative)
+    return error.value.code, dict(error.value.params)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "edits"),
+    [
+        ("[fox:2]", "fog", True),
+        ("fox", "[fog|mist]", True),
+        ("[fox]", "[fog]", False),
+        ("a fox: [Re:Zero]", "(fog:1.2)", False),
+    ],
+)
+def test_a_new_request_says_whether_it_edits(prompt: str, negative: str, edits: bool) -> None:
+    request = composed(prompt, negative)
+    assert request.edits is edits
+    assert ("edits" in request.to_dict()) is edits
+    assert GenerationRequest.from_dict(request.to_dict()) == request
+    assert (request.prompt, request.negative) == (prompt, negative)
+
+
+def test_a_models_own_negative_prompt_may_edit() -> None:
+    request = compose(Draft(prompt="fox", steps=10), CATALOG, nsfw=False)
+    assert request.texts == (("fox",), ("fog", "low quality"))
+
+
+def test_a_request_of_an_earlier_version_is_one_text() -> None:
+    request = replace(composed("[fox:cat:0.5]", "[fog:2]"), edits=False)
+    assert request.turns == ((Turn(0, "[fox:cat:0.5]", "[fog:2]"),),)
+
+
+def test_trigger_words_follow_every_text() -> None:
+    request = composed("[a (fox:2]", lora="ink")
+    assert request.turns == ((Turn(0, "[a (fox:2],) ink wash", "fog"),),)
+    request = composed("a [fox:2] [cat", lora="ink")
+    assert request.texts[0] == ("a  [cat,] ink wash", "a fox [cat,] ink wash")
+
+
+def test_both_passes_are_edited() -> None:
+    request = composed("[fox:cat:1.5]", "[fog:2]", hires=1.5, hires_steps=8, hires_strength=0.5)
+    assert request.turns == (
+        (Turn(0, "fox", ""), Turn(3, "fox", "fog")),
+        (Turn(0, "fox", "fog"), Turn(5, "cat", "fog")),
+    )
+
+
+def test_faults_are_refused_with_their_field() -> None:
+    expected = {"field": "prompt", "value": "[fox:cat:half]"}
+    assert refused("a [fox:cat:half]") == ("prompt.edit_when", expected)
+    expected = {"field": "negative", "value": "[a|b:2]"}
+    assert refused("fox", "x [a|b:2]") == ("prompt.edit_mixed", expected)
+
+
+def test_too_many_texts_are_refused() -> None:
+    many = "[a|b|c|d|e|f] [a|b|c|d|e|f|g]"
+    request = composed(many, steps=TEXTS_MAX + 1)
+    assert len(request.texts[0]) == TEXTS_MAX
+    with pytest.raises(InvalidRequest) as error:
+        composed(many, steps=TEXTS_MAX + 2)
+    assert error.value.code == "prompt.edit_texts"
+    assert error.value.params == {"field": "prompt", "value": TEXTS_MAX + 1, "max": TEXTS_MAX}
+
+
+def test_weights_and_breaks_are_checked_in_each_text() -> None:
+    code, params = refused("[fox:((cat:9):5):2]")
+    assert (code, params["value"]) == ("prompt.weight", 45)
+    code, _ = refused("fox", f"[fog:a{' BREAK a' * 32}:2]")
+    assert code == "prompt.breaks"
+    assert composed(f"[a{' BREAK a' * 20}:b{' BREAK b' * 20}:2]").edits
+
+
+@pytest.mark.parametrize("prompt", ["[embedding:hands:2]", "[fox:hands:2]", "[fox|(hands:1.2)]"])
+def test_embeddings_are_found_in_each_text(prompt: str) -> None:
+    assert composed(prompt).embedding_keys == ("hands",)
+
+
+def test_a_family_without_brackets_has_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = replace(CATALOG.models["base"].family, takes_emphasis=False)
+    monkeypatch.setattr(ModelEntry, "family", property(lambda _: family))
+    request = composed("[fox:cat:half] [fox|cat]")
+    assert not request.edits
+    assert request.texts[0] == (request.prompt,)
