@@ -15,6 +15,9 @@ it says: of 20 steps, `[a:b:0.5]` has `a` for 11, and `[a|b]` begins with `a` tw
 DPM++ SDE count each of their two evaluations per step as a step; here, a step is a step. Where
 brackets do not match or a `|` stands outside them, there the whole prompt may be plain words; here,
 each form counts that is complete in itself.
+
+The web UI's AND is not here: each part of it is evaluated on its own at every step, in batches
+that grow with the prompt, and the memory profiles are for batches of two.
 """
 
 import re
