@@ -147,13 +147,13 @@ def compose(
     pictures.check_final_size(request, model.family)
     if model.family.takes_emphasis:
         request = _with_editing(request)
-        for name, texts in zip(("prompt", "negative"), request.texts, strict=True):
+        for name, texts in zip(("prompt", "negative"), request.painted_texts, strict=True):
             for text in texts:
                 _check_emphasis(name, text)
     return replace(
         request,
         embeddings=embeddings_of(
-            [text for texts in request.texts for text in texts],
+            [text for texts in request.painted_texts for text in texts],
             catalog,
             model=model,
             nsfw=nsfw,
@@ -274,7 +274,7 @@ def _with_editing(request: GenerationRequest) -> GenerationRequest:
     if not any(read.values()):
         return request
     request = replace(request, edits=True)
-    for name, texts in zip(read, request.texts, strict=True):
+    for name, texts in zip(read, request.painted_texts, strict=True):
         if len(texts) > TEXTS_MAX:
             raise InvalidRequest(name, "prompt.edit_texts", value=len(texts), max=TEXTS_MAX)
     return request

@@ -162,7 +162,7 @@ class GenerationRequest:
         )
 
     @property
-    def texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def painted_texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Every text of `turns` once: those of the prompt, those of the negative prompt."""
         every = [turn for each in self.turns for turn in each]
         prompts, negatives = ([t.prompt for t in every], [t.negative for t in every])

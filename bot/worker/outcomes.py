@@ -59,7 +59,7 @@ class Outcomes:
                 await self._fail(job, Failure.of(error))
             case _:
                 typed = (job.request.painted_prompt, job.request.prompt, job.request.negative)
-                prompts = (*typed, *chain(*job.request.texts))
+                prompts = (*typed, *chain(*job.request.painted_texts))
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
                 await self._fail(job, Failure("job.unexpected", {"id": job.id}))
 

@@ -233,7 +233,7 @@ def test_a_new_request_says_whether_it_edits(prompt: str, negative: str, edits: 
 
 def test_a_models_own_negative_prompt_may_edit() -> None:
     request = compose(Draft(prompt="fox", steps=10), CATALOG, nsfw=False)
-    assert request.texts == (("fox",), ("fog", "low quality"))
+    assert request.painted_texts == (("fox",), ("fog", "low quality"))
 
 
 def test_a_request_of_an_earlier_version_is_one_text() -> None:
@@ -245,7 +245,7 @@ def test_trigger_words_follow_every_text() -> None:
     request = composed("[a (fox:2]", lora="ink")
     assert request.turns == ((Turn(0, "[a (fox:2],) ink wash", "fog"),),)
     request = composed("a [fox:2] [cat", lora="ink")
-    assert request.texts[0] == ("a  [cat,] ink wash", "a fox [cat,] ink wash")
+    assert request.painted_texts[0] == ("a  [cat,] ink wash", "a fox [cat,] ink wash")
 
 
 def test_both_passes_are_edited() -> None:
@@ -266,7 +266,7 @@ def test_faults_are_refused_with_their_field() -> None:
 def test_too_many_texts_are_refused() -> None:
     many = "[a|b|c|d|e|f] [a|b|c|d|e|f|g]"
     request = composed(many, steps=TEXTS_MAX + 1)
-    assert len(request.texts[0]) == TEXTS_MAX
+    assert len(request.painted_texts[0]) == TEXTS_MAX
     with pytest.raises(InvalidRequest) as error:
         composed(many, steps=TEXTS_MAX + 2)
     assert error.value.code == "prompt.edit_texts"
@@ -291,4 +291,4 @@ def test_a_family_without_brackets_has_words(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ModelEntry, "family", property(lambda _: family))
     request = composed("[fox:cat:half] [fox|cat]")
     assert not request.edits
-    assert request.texts[0] == (request.prompt,)
+    assert request.painted_texts[0] == (request.prompt,)
