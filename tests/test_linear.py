@@ -33,7 +33,7 @@ from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import dynamic, emphasis, syntax, unicode_text
+from bot.request import dynamic, editing, emphasis, syntax, unicode_text
 from bot.request.drawing import check_tags_outside, missing_words
 from bot.request.dynamic.chance import Chance
 from bot.request.embeddings import embeddings_of
@@ -219,6 +219,7 @@ def told(text: str) -> object:
 READERS: dict[str, Reader] = {
     "prompt: emphasis": emphasis.parse,
     "prompt: without emphasis": emphasis.plain,
+    "prompt: editing": lambda text: editing.Editing(text).schedule(4),
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
     "prompt: trigger words": lambda text: missing_words(text, ENTRIES[:4]),

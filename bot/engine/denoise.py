@@ -57,18 +57,22 @@ def denoise(
     scheduler: Any,
     timesteps: torch.Tensor,
     latents: torch.Tensor,
-    conditioning: Conditioning,
+    conditioning_at: Callable[[int], Conditioning],
     guidance: Guidance,
     generator: torch.Generator,
     step_done: Callable[[int, Estimate], None],
 ) -> torch.Tensor:
     """Run `scheduler` over `timesteps` from `latents` (already noisy); returns clean latents.
 
-    denoiser: called like the network of that name. step_done: gets the number of evaluations so
-        far and an estimate that costs nothing unless called; may raise to stop.
+    denoiser: called like the network of that name.
+    conditioning_at: gets the number of the step, counted from 0; the rows are always the same.
+    step_done: gets the number of evaluations so far and an estimate that costs nothing unless
+        called; may raise to stop.
     """
     options = {"generator": generator} if takes_generator(scheduler) else {}
     for number, timestep in enumerate(timesteps, 1):
+        # Heun evaluates the denoiser twice per step.
+        conditioning = conditioning_at((number - 1) // scheduler.order)
         seen = torch.cat([latents] * conditioning.rows)
         if hasattr(scheduler, "scale_model_input"):  # a flow takes them as they are
             seen = scheduler.scale_model_input(seen, timestep)

@@ -4,9 +4,11 @@ Imports torch; runs in the engine thread only.
 """
 
 import hashlib
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any
 
 import PIL
@@ -15,8 +17,9 @@ import torch
 
 from bot.engine import pixels, sampling
 from bot.engine.denoise import Estimate, Guidance, denoise, noise
-from bot.engine.families import VAE, Conditioning, Encoded
+from bot.engine.families import VAE, Conditioning, Encoded, Recall
 from bot.engine.kernels import KernelChoice, Shape
+from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
@@ -24,10 +27,13 @@ from bot.engine.residency import Resident
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
+from bot.request.editing import Turn
 from catalog.weight_files.prediction import Training
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+EncodedTurns = tuple[tuple[int, Encoded], ...]
+"""From which step of a pass on, counted from 0 where it begins, the prompts are which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class Prepared:
     """One request with everything found, decided and encoded.
 
     training: how the model was trained.
-    encoded: the prompts of each image; a single one if all images have the same.
+    encoded: the prompts of each image, for each pass; those of a single one if all images have the
+        same.
     begun: the distribution of the initial image's latents. guide: the reference image.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
@@ -47,7 +54,7 @@ class Prepared:
     plan: Plan
     device: str
     dtype: torch.dtype
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[tuple[EncodedTurns, ...], ...]
     guidance: Guidance
     begun: Any | None
     guide: Guide | None
@@ -55,6 +62,24 @@ class Prepared:
     preview: Preview | None
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
+
+
+def encoded_passes(
+    model: Resident,
+    request: GenerationRequest,
+    learned: Sequence[Learned],
+    recall: Recall,
+    *,
+    guided: bool,
+) -> tuple[EncodedTurns, ...]:
+    """The prompts of each pass, encoded; see `Family.encode`. Passes with the same share them."""
+
+    @cache
+    def encoded(turns: tuple[Turn, ...]) -> EncodedTurns:
+        each = model.family.encode(model, turns, request.clip_skip, learned, recall, guided=guided)
+        return tuple(zip([turn.first for turn in turns], each, strict=True))
+
+    return tuple(map(encoded, request.turns))
 
 
 def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
@@ -66,8 +91,8 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     size = (request.width, request.height)
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
     encoded = prepared.encoded[number if len(prepared.encoded) > 1 else 0]
-    here = replace(here, steps=taken)
-    pass_ = _Pass(prepared, encoded, size, request.steps, taken, generator, here)
+    first = replace(here, steps=taken)
+    pass_ = _Pass(prepared, encoded[0], size, request.steps, taken, generator, first)
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
     if request.hires is not None:
@@ -77,7 +102,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
             prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
         )
         here = replace(here, larger=True, steps=taken)
-        pass_ = _Pass(prepared, encoded, size, request.hires.steps, taken, generator, here)
+        pass_ = _Pass(prepared, encoded[1], size, request.hires.steps, taken, generator, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
@@ -89,7 +114,7 @@ class _Pass:
     """One pass: the last `taken` of `steps` steps, at `size`."""
 
     prepared: Prepared
-    encoded: Encoded
+    encoded: EncodedTurns
     size: Size
     steps: int
     taken: int
@@ -132,7 +157,7 @@ class _Pass:
             latents = self._noisy(begun, scheduler, timesteps)
         resident.wake(prepared.check_stop, family.denoiser, VAE)
         image = prepared.guide.embeddings(guided=prepared.guidance.on) if prepared.guide else None
-        conditioning = family.condition(self.encoded, self.size, image)
+        conditioning_at = self._conditioning(image)
         denoiser = resident.denoiser
         attached = (
             prepared.guide.attached(denoiser, prepared.check_stop)
@@ -141,16 +166,28 @@ class _Pass:
         )
         with attached:
             latents = denoise(
-                self._denoiser(conditioning),
+                self._denoiser(conditioning_at(0)),
                 scheduler,
                 timesteps,
                 latents,
-                conditioning,
+                conditioning_at,
                 prepared.guidance,
                 self.generator,
                 step_done,
             )
         return latents, scheduler
+
+    def _conditioning(self, image: list[torch.Tensor] | None) -> Callable[[int], Conditioning]:
+        """The conditioning at each step that is run, counted from 0."""
+        family = self.prepared.resident.family
+        firsts = [first for first, _ in self.encoded]
+
+        @lru_cache(maxsize=1)
+        def of(turn: int) -> Conditioning:
+            _, encoded = self.encoded[turn]
+            return family.condition(encoded, self.size, image)
+
+        return lambda step: of(bisect_right(firsts, step) - 1)
 
     def _denoiser(self, conditioning: Conditioning) -> Callable[..., Any]:
         shape = Shape(conditioning.rows, conditioning.tokens, *self.size)

@@ -20,7 +20,7 @@ from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.passes import Prepared, described, paint_image
+from bot.engine.passes import Prepared, described, encoded_passes, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
@@ -343,7 +343,7 @@ class Pipeline:
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
         encoded = tuple(
-            family.encode(resident, request.alone(n), learned, recall, guided=guidance.on)
+            encoded_passes(resident, request.alone(n), learned, recall, guided=guidance.on)
             for n in range(len(request.prompts))
         )
         if chosen.park_text_encoders:

@@ -13,6 +13,7 @@ from bot.request import emphasis
 from bot.request.dynamic import VERSION, Place, draw, escaped, parse
 from bot.request.dynamic.chance import Chance
 from bot.request.dynamic.grammar import Choice, Literal, Parts
+from bot.request.editing import TEXTS_MAX, Editing
 from bot.request.embeddings import embeddings_of
 from bot.request.model import DrawnPrompts, GenerationRequest, Template
 from bot.request.offers import find_model
@@ -95,16 +96,15 @@ def worded(
     """
     keys = [use.key for use in request.adapters]
     entries = [catalog.adapters[key] for key in keys if key in catalog.adapters]
+    request = replace(request, edits=model.family.takes_emphasis and _edits(request))
     complete = []
-    for each in request.prompts:
+    for n, each in enumerate(request.prompts):
         words = missing_words(each.prompt, entries)
-        painted = emphasis.join((each.prompt, *words))
+        prompts, negatives = replace(request.alone(n), trigger_words=words).painted_texts
         if model.family.takes_emphasis:
-            _check_emphasis("prompt", painted)
-            _check_emphasis("negative", each.negative)
-        uses = embeddings_of(
-            (painted, each.negative), catalog, model=model, nsfw=nsfw, adapters=keys
-        )
+            _check_painted("prompt", prompts)
+            _check_painted("negative", negatives)
+        uses = embeddings_of([*prompts, *negatives], catalog, model=model, nsfw=nsfw, adapters=keys)
         complete.append(replace(each, trigger_words=words, embeddings=uses))
     first, *others = complete
     return replace(
@@ -113,6 +113,26 @@ def worded(
         embeddings=first.embeddings,
         others=tuple(others),
     )
+
+
+def _edits(request: GenerationRequest) -> bool:
+    """Whether a prompt has a form of editing. Raises InvalidRequest for one that is wrong."""
+    found = False
+    for each in request.prompts:
+        for name, text in (("prompt", each.prompt), ("negative", each.negative)):
+            editing = Editing(text)
+            for fault in editing.faults:
+                raise InvalidRequest(name, fault.code, value=fault.value)
+            found = found or bool(editing)
+    return found
+
+
+def _check_painted(name: str, texts: Sequence[str]) -> None:
+    """Raise InvalidRequest if there are too many texts, or one has a weight out of range."""
+    if len(texts) > TEXTS_MAX:
+        raise InvalidRequest(name, "prompt.edit_texts", value=len(texts), max=TEXTS_MAX)
+    for text in texts:
+        _check_emphasis(name, text)
 
 
 def check_texts(prompt: str, negative: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from bot.request import emphasis
+from bot.request.editing import Editing, Turn, turns
 from catalog.families import DEFAULT
 
 DRAFT: Final = "draft"
@@ -136,6 +137,8 @@ class GenerationRequest:
     was asked for, so wildcard files that change later change nothing.
     others: the texts of the second image and those after it; empty if they have the first one's,
     which are the request's own. See `alone`.
+    edits: whether `[from:to:when]` and `[a|b]` in the prompts change them while the image is
+        generated; in requests of earlier versions they are words in brackets.
     """
 
     prompt: str = field(repr=False)
@@ -160,14 +163,45 @@ class GenerationRequest:
     embeddings: tuple[EmbeddingUse, ...] = ()
     template: Template | None = None
     others: tuple[DrawnPrompts, ...] = ()
+    edits: bool = False
 
     @property
     def painted_prompt(self) -> str:
-        """What the text encoders see: the prompt, then the trigger words it lacked.
+        """The prompt, then the trigger words it lacked.
 
         A bracket left open in the prompt does not extend to them.
         """
         return emphasis.join((self.prompt, *self.trigger_words))
+
+    @property
+    def turns(self) -> tuple[tuple[Turn, ...], ...]:
+        """What the text encoders see, for each pass, from which of its steps on.
+
+        The trigger words that the prompt lacked follow each of its texts.
+        """
+        passes: list[tuple[int, int | None]] = [(self.steps, None)]
+        if self.hires is not None:
+            passes.append((self.hires.taken, self.steps))
+        if not self.edits:
+            return ((Turn(0, self.painted_prompt, self.negative),),) * len(passes)
+        prompt, negative = Editing(self.prompt), Editing(self.negative)
+        return tuple(
+            turns(
+                [
+                    (first, emphasis.join((text, *self.trigger_words)))
+                    for first, text in prompt.schedule(steps, before)
+                ],
+                negative.schedule(steps, before),
+            )
+            for steps, before in passes
+        )
+
+    @property
+    def painted_texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Every text of `turns` once: those of the prompt, those of the negative prompt."""
+        every = [turn for each in self.turns for turn in each]
+        prompts, negatives = ([t.prompt for t in every], [t.negative for t in every])
+        return tuple(dict.fromkeys(prompts)), tuple(dict.fromkeys(negatives))
 
     @property
     def final_size(self) -> tuple[int, int]:
@@ -206,7 +240,12 @@ class GenerationRequest:
         """Every text that was typed or drawn for it, which no log may have."""
         typed = (self.template.prompt, self.template.negative) if self.template else ()
         drawn = (text for each in self.prompts for text in (each.prompt, each.negative))
-        painted = (self.alone(n).painted_prompt for n in range(len(self.prompts)))
+        painted = (
+            text
+            for n in range(len(self.prompts))
+            for texts in self.alone(n).painted_texts
+            for text in texts
+        )
         return tuple(text for text in (*typed, *drawn, *painted) if text)
 
     @property
@@ -251,7 +290,7 @@ class GenerationRequest:
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(self)
-        for name in ("embeddings", "template", "others"):
+        for name in ("embeddings", "template", "others", "edits"):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
         return data

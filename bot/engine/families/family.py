@@ -19,14 +19,14 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
-from bot.request import GenerationRequest
+from bot.request.editing import Turn
 from catalog.weight_files import Header
 
 VAE = "vae"
 """The autoencoder's folder, the same in every pipeline of diffusers."""
 
 Encoded: TypeAlias = Any
-"""An encoded prompt; opaque to everything but its family."""
+"""An encoded prompt with its negative one; opaque to everything but its family."""
 
 Tensors: TypeAlias = tuple[torch.Tensor, ...]
 Recall: TypeAlias = Callable[[Hashable, Callable[[], Tensors]], Tensors]
@@ -74,7 +74,7 @@ class LoadedModel(Protocol):
 
 
 class Conditioning(Protocol):
-    """The denoiser's conditioning for every step of one pass.
+    """The denoiser's conditioning for steps of one pass.
 
     rows: 2 with guidance, the negative prompt first; 1 without. tokens: of the longer prompt.
     """
@@ -178,14 +178,17 @@ class Family(Protocol):
     def encode(
         self,
         model: LoadedModel,
-        request: GenerationRequest,
+        turns: Sequence[Turn],
+        clip_skip: int | None,
         learned: Sequence[Learned],
         recall: Recall,
         *,
         guided: bool,
-    ) -> Encoded:
-        """The prompt of `request`, and with guidance its negative one, on the model's device.
+    ) -> tuple[Encoded, ...]:
+        """The prompt of each of a pass's `turns`, and with guidance its negative one, on the
+        model's device, in tensors of the same shapes.
 
+        clip_skip: as in the request.
         learned: embeddings to read where their words stand, as wide as the model's encoders.
         recall: the only place for using the text encoders' weights; their configuration is
             always there.
@@ -195,7 +198,7 @@ class Family(Protocol):
     def condition(
         self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None
     ) -> Conditioning:
-        """The conditioning of one pass.
+        """The conditioning of one pass, or of the steps of it that have these prompts.
 
         size: width and height in pixels. image: a reference image's embeddings as the denoiser's
         IP-Adapter layers take them, with as many rows as the prompts; or None.

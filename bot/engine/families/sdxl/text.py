@@ -70,37 +70,44 @@ class Encoded:
 
 def encode(
     encoders: Encoders,
-    prompt: str,
-    negative: str | None,
+    pairs: Sequence[tuple[str, str | None]],
     clip_skip: int | None,
     inversions: Inversions = NONE,
     recall: Recall = afresh,
-) -> Encoded:
-    """Encode the prompts of one job, in the syntax of `bot.request.emphasis`.
+) -> tuple[Encoded, ...]:
+    """Encode the prompts of one pass, in the syntax of `bot.request.emphasis`.
 
-    negative: None when guidance is off, else text, possibly empty.
+    pairs: a prompt and its negative one, text, possibly empty; None when guidance is off. Of
+        several, each text is encoded once.
     clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
         the prompt only.
     inversions: what stands for vectors in either prompt; each vector is a token.
     recall: gets each chunk, without the weights of its tokens, which count only afterwards.
 
-    Raises JobFailed when either fills more than PARTS_MAX chunks.
+    Raises JobFailed when any fills more than PARTS_MAX chunks.
 
-    The shorter of the two is padded with empty chunks. Without weights and with at most ROOM
+    All are padded with empty chunks to the longest of them, so that shapes stay the same while
+    the texts change. Without weights and with at most ROOM
     tokens, the tensors equal those of `StableDiffusionXLPipeline.encode_prompt` bit for bit.
     """
 
-    def encoded(chunks: tuple[Chunk, ...], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return _encode_one(encoders, chunks, layer, inversions.vectors, recall)
+    chunks = {
+        text: _chunks(encoders, text, inversions)
+        for text in dict.fromkeys(text for pair in pairs for text in pair if text is not None)
+    }
+    longest = max(map(len, chunks.values()))
 
-    chunks = _chunks(encoders, prompt, inversions)
-    if negative is None:
-        return Encoded(*encoded(chunks, clip_skip or SDXL_LAYER), None, None)
-    others = _chunks(encoders, negative, inversions)
-    count = max(len(chunks), len(others))
-    return Encoded(
-        *encoded(_filled(chunks, count), clip_skip or SDXL_LAYER),
-        *encoded(_filled(others, count), SDXL_LAYER),
+    @cache
+    def encoded(text: str, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        filled = _filled(chunks[text], longest)
+        return _encode_one(encoders, filled, layer, inversions.vectors, recall)
+
+    return tuple(
+        Encoded(
+            *encoded(prompt, clip_skip or SDXL_LAYER),
+            *((None, None) if negative is None else encoded(negative, SDXL_LAYER)),
+        )
+        for prompt, negative in pairs
     )
 
 

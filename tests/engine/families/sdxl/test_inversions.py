@@ -43,7 +43,8 @@ def encode(plain: Any, prompt: str, negative: str | None, skip: int | None, **wo
         Words((name, names.index(name)) for name in names), [*words.values()]
     )
     with torch.inference_mode():
-        return text.encode(encoders, prompt, negative, skip, inversions)
+        (encoded,) = text.encode(encoders, [(prompt, negative)], skip, inversions)
+        return encoded
 
 
 def same(one: Any, other: Any) -> bool:

@@ -32,7 +32,8 @@ def encode(plain: Any, prompt: str, negative: str | None = None, skip: int | Non
     parts = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
     encoders = text.Encoders(*(getattr(plain, part) for part in parts))
     with torch.inference_mode():
-        return text.encode(encoders, prompt, negative, skip)
+        (encoded,) = text.encode(encoders, [(prompt, negative)], skip)
+        return encoded
 
 
 def same(one: Any, other: Any) -> bool:
