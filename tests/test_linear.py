@@ -31,10 +31,10 @@ from bot.engine.patches.names import Spellings
 from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
-from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
 from bot.request import emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
+from bot.request.dialects.infotext import parse_infotext
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model, find_scheduler
 from bot.settings import names_of

@@ -1,0 +1,1 @@
+"""What the prompt syntax of other programs means here."""
