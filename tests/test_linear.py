@@ -35,8 +35,9 @@ from bot.log import JsonFormatter, RedactingFormatter, traceback_without
 from bot.request import emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
 from bot.request.dialects.infotext import parse_infotext
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.embeddings import embeddings_of
-from bot.request.offers import find_adapter, find_model, find_scheduler
+from bot.request.offers import find_adapter, find_model
 from bot.settings import names_of
 from bot.settings.values import parts_of
 from bot.texts.language import Texts

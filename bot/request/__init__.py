@@ -1,6 +1,7 @@
 """What a user asks for: the request, its limits and its syntax."""
 
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.lighter import lighter
 from bot.request.model import (
     DRAFT,
@@ -19,7 +20,6 @@ from bot.request.offers import (
     check_offered,
     default_model,
     find_model,
-    find_scheduler,
     is_gated,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture

@@ -9,9 +9,10 @@ from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis, pictures
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.embeddings import embeddings_of
 from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
-from bot.request.offers import default_model, find_adapter, find_model, find_scheduler
+from bot.request.offers import default_model, find_adapter, find_model
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, check_no_tags, extract_tags, parse_adapters, parse_size

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img
-from bot.api.automatic.samplers import SUFFIXES, scheduler_for
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
 from bot.request import Draft
+from bot.request.dialects.samplers import SUFFIXES, scheduler_for
 from catalog import ModelEntry
 
 STRENGTH: Final = 0.75
