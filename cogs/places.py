@@ -9,6 +9,7 @@ import discord
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
+from bot.progress import Notice
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, NewJob
 from catalog import Catalog
@@ -66,8 +67,10 @@ def asked_by(
     request: GenerationRequest,
     *,
     parent: Job | None = None,
+    warnings: tuple[Notice, ...] = (),
 ) -> NewJob:
-    """The job that a command or button requests. parent: the job it retries."""
+    """The job that a command or button requests. parent: the job it retries. warnings: what the
+    person should know about the request."""
     return NewJob(
         request=request,
         origin=Discord(
@@ -82,6 +85,7 @@ def asked_by(
         ),
         roles=roles_of(interaction.user),
         parent_id=parent.id if parent else None,
+        warnings=warnings,
     )
 
 

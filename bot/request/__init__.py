@@ -1,12 +1,22 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
+from bot.request.compose import (
+    ADAPTERS_MAX,
+    COUNT_MAX,
+    PROMPT_MAX,
+    Composed,
+    Draft,
+    compose,
+    compose_with_notes,
+    draw_seed,
+)
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.lighter import lighter
 from bot.request.model import (
     DRAFT,
     FAST,
     PRESETS,
+    RANDOM,
     SEED_MAX,
     AdapterUse,
     EmbeddingUse,
@@ -34,10 +44,12 @@ __all__ = [
     "HIRES_SCALES",
     "PRESETS",
     "PROMPT_MAX",
+    "RANDOM",
     "REFERENCE_WEIGHT",
     "SEED_MAX",
     "STRENGTH",
     "AdapterUse",
+    "Composed",
     "Draft",
     "EmbeddingUse",
     "GenerationRequest",
@@ -47,6 +59,7 @@ __all__ = [
     "Reference",
     "check_offered",
     "compose",
+    "compose_with_notes",
     "default_model",
     "draw_seed",
     "find_model",

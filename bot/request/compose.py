@@ -5,13 +5,17 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
+from bot.progress import Notice
 from bot.request import emphasis, pictures
+from bot.request.dialects import understand
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.embeddings import embeddings_of
-from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.hashes import Hashes, key_of
+from bot.request.model import RANDOM, SEED_MAX, AdapterUse, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
@@ -23,6 +27,7 @@ Chosen = tuple[AdapterEntry, AdapterUse]
 
 PROMPT_MAX: Final = 2_000
 COUNT_MAX: Final = 4
+_NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
 """Minimum, default, maximum: the layers of SDXL's smaller text encoder."""
@@ -83,6 +88,14 @@ def draw_seed() -> int:
     return secrets.randbelow(SEED_MAX + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """notes: what of the prompt was understood in another way than it may have been meant."""
+
+    request: GenerationRequest
+    notes: tuple[Notice, ...] = ()
+
+
 def compose(
     draft: Draft,
     catalog: Catalog,
@@ -91,13 +104,51 @@ def compose(
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
 ) -> GenerationRequest:
-    """Resolve and validate `draft`.
+    """As `compose_with_notes`, where there is nobody to read the notes."""
+    return compose_with_notes(
+        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+    ).request
+
+
+def compose_with_notes(
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    hashes: Hashes = _NO_HASHES,
+    draw: Callable[[], int] = draw_seed,
+) -> Composed:
+    """Resolve and validate `draft`, whose prompts may be in the dialect of another program.
 
     nsfw: whether entries marked NSFW may be used where the result will be posted.
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
+    hashes: models may be named by theirs.
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
+
+    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+        adapters = (*options.get("adapters", ()), *draft.adapters)
+        changed = replace(draft, **{**options, "adapters": adapters})
+        if changed.model and not catalog.models_called(changed.model):
+            changed = replace(changed, model=key_of(changed.model, hashes) or changed.model)
+        return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
+
+    given = {own.name for own in fields(draft) if getattr(draft, own.name) is not None}
+    negative = None if draft.negative is None else _clean(draft.negative)
+    understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
+    return Composed(attempt(understood.options), understood.notes)
+
+
+def _resolve(
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int,
+    draw: Callable[[], int],
+) -> GenerationRequest:
     prompt, tagged = extract_tags(_clean(draft.prompt))
     if not visible(prompt):
         raise InvalidRequest("prompt", "prompt.empty")
@@ -130,7 +181,7 @@ def compose(
             preset.guidance.min,
             preset.guidance.max,
         ),
-        seed=draw() if draft.seed is None else within("seed", draft.seed, 0, 0, SEED_MAX),
+        seed=draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX),
         width=width,
         height=height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),
