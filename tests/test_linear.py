@@ -32,14 +32,18 @@ from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import emphasis, syntax, unicode_text
+from bot.request import Draft, compose, emphasis, syntax, unicode_text
 from bot.request.compose import _missing_words
-from bot.request.dialects.infotext import parse_infotext
+from bot.request.dialects.editing import editing_forms
+from bot.request.dialects.flags import extract_flags
+from bot.request.dialects.forms import without_forms
+from bot.request.dialects.infotext import parse_infotext, pasted_infotext, settings_of
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.embeddings import embeddings_of
 from bot.request.offers import find_adapter, find_model
 from bot.settings import names_of
 from bot.settings.values import parts_of
+from bot.store import known_weights
 from bot.texts.language import Texts
 from bot.variables import misspelled
 from catalog import (
@@ -120,6 +124,7 @@ PIECES = (
     *("embedding:", "embedding:a ", "<embed:", "<a>", "a a a (1) ", "base_model.model.", "_module"),
     *("lora_unet_", ".down", "-1-of-1", ".*", "[a-z]+", "_SERVICE_HOST", "_1", "\\u00", "/", "a/"),
     *('{"a":', "[1,", "Negative prompt:", "aW50ZXJhY3Rpb246", "a=1\n", "[a]\n", "a.b.", "'''"),
+    *("--ar 1:1 ", "AND ", "::", "Steps: 1, "),
 )
 
 MODEL = ModelEntry(key="base", name="Base", path="org/base")
@@ -211,11 +216,22 @@ def told(text: str) -> object:
     return None
 
 
+def said_in(text: str) -> object:
+    read = pasted_infotext(text)
+    return None if read is None else settings_of(read)
+
+
 READERS: dict[str, Reader] = {
     "prompt: emphasis": emphasis.parse,
     "prompt: without emphasis": emphasis.plain,
     "prompts joined": lambda text: emphasis.join([text, text]),
     "prompt: tags": syntax.extract_tags,
+    "prompt: flags": extract_flags,
+    "prompt: forms": without_forms,
+    "prompt: editing": editing_forms,
+    "prompt: infotext": said_in,
+    "prompt: any dialect": lambda text: compose(Draft(prompt=text), CATALOG, nsfw=False),
+    "prompt: hash": lambda text: known_weights._HASH.findall(text),
     "prompt: trigger words": lambda text: _missing_words(text, ENTRIES[:4]),
     "prompt: embeddings": lambda text: embeddings_of(
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]

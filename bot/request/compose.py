@@ -135,7 +135,7 @@ def compose_with_notes(
             changed = replace(changed, model=key_of(changed.model, hashes) or changed.model)
         return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
 
-    given = {own.name for own in fields(draft) if getattr(draft, own.name) is not None}
+    given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
     understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
     return Composed(attempt(understood.options), understood.notes)

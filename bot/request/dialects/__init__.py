@@ -8,9 +8,9 @@ letters in silence. `docs/prompts.md` lists them.
     forms      what is only named                            editing    [from:to:when], [a|b], AND
 """
 
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bot.progress import Notice
 from bot.request import emphasis
@@ -19,6 +19,9 @@ from bot.request.dialects.forms import without_forms
 from bot.request.dialects.infotext import pasted_infotext
 from bot.request.dialects.pasted import Attempt, Options, Taking
 from bot.request.hashes import Hashes
+
+OF_PROMPTS: Final = "dialect."
+"""What the codes of the notes begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Understood:
 def understand(
     prompt: str,
     negative: str | None,
-    given: Collection[str],
+    given: Set[str],
     attempt: Attempt,
     hashes: Hashes,
 ) -> Understood:

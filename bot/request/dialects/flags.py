@@ -84,7 +84,6 @@ _EXAMPLES: Final = {"size": "--ar 3:2", "seed": "--seed 42", "negative": "--no s
 
 _MARK: Final = re.compile(r"(?<!\S)(?P<dashes>--|[—–])(?P<name>[A-Za-z]+)(?=[\s:=]|$)")
 _BLANKS: Final = re.compile(r"[\s:=]*")
-_WORD: Final = re.compile(r"\S+")
 _VALUE: Final[Mapping[Kind, re.Pattern[str]]] = {
     Kind.RATIO: re.compile(r"(\d{1,4}(?:\.\d{1,3})?)[:/x](\d{1,4}(?:\.\d{1,3})?)(?![^\s,])"),
     Kind.SEED: re.compile(r"-1(?![^\s,])|\d{1,19}(?![^\s,])"),
@@ -139,14 +138,8 @@ def extract_flags(prompt: str) -> Flagged:
             named.setdefault(flag.instead if flag else "", []).append(said)
             continue
         if not value:
-            wrong = _WORD.match(prompt, start, until)
-            raise InvalidRequest(
-                "prompt",
-                "dialect.flag.value",
-                flag=said,
-                value=wrong[0][:_NAME_SHOWN] if wrong else "",
-                example=_EXAMPLES[flag.option],
-            )
+            example = _EXAMPLES[flag.option]
+            raise InvalidRequest("prompt", "dialect.flag.value", flag=said, example=example)
         flags[flag.option] = said
         _set(options, flag, value)
     if not began:

@@ -35,7 +35,7 @@ FORMS: Final = (
     Form("https://…", re.compile(r"(?<!\S)https?://[^\s/]"), "image / reference"),
     # NovelAI
     Form("1.5::a::", re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{1,4})?::(?=[^\s:\d])"), "(a:1.5)"),
-    Form("{a}", re.compile(r"\{[^{}|$]+\}"), "(a:1.05)"),
+    Form("{a}", re.compile(r"(?<!\$)\{[^{}|$]+\}"), "(a:1.05)"),
     # InvokeAI
     Form("(a)++", re.compile(r"(?<=[^:;=]\))(?:\+{1,9}|-{1,9}|\d\.\d)(?=[\s,]|$)"), "(a:1.2)"),
     Form("a++", re.compile(r"(?<=\w\w)\+{2,9}(?=[\s,]|$)"), "(a:1.2)"),

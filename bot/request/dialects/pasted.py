@@ -5,14 +5,14 @@ What was chosen by an option counts for more. What cannot be taken over is left 
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request.dialects.infotext import NEGATIVE, Infotext, Settings, settings_of
-from bot.request.dialects.samplers import find_scheduler, scheduler_for
+from bot.request.dialects.samplers import find_scheduler, scheduler_for, with_another_schedule
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import GenerationRequest
 from bot.request.syntax import AdapterAsk, extract_tags
@@ -26,6 +26,7 @@ Attempt: TypeAlias = Callable[[Options], GenerationRequest]
 _IN_TURN: Final = ("preset", "size", "scheduler", "steps", "guidance", "seed", "clip_skip")
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")
+_ADAPTERS: Final = "LoRAs"
 _RATIO_MAX: Final = 999
 _SHOWN: Final = 60
 _LATER: Final = ("catalog.reading", "catalog.starting")
@@ -38,9 +39,7 @@ class Taking:
     given: the names of the options that were chosen. notes: what the person should know.
     """
 
-    def __init__(
-        self, read: Infotext, given: Collection[str], attempt: Attempt, hashes: Hashes
-    ) -> None:
+    def __init__(self, read: Infotext, given: Set[str], attempt: Attempt, hashes: Hashes) -> None:
         self._given = given
         self._attempt = attempt
         self._hashes = hashes
@@ -48,6 +47,7 @@ class Taking:
         prompt, self._asks = extract_tags(read.prompt)
         self.options: dict[str, Any] = {"prompt": prompt}
         self.notes: list[Notice] = []
+        self._why = ""
         self._taken: list[str] = []
         self._left: list[str] = list(self._settings.left)
         self._outweighed: list[str] = []
@@ -81,6 +81,7 @@ class Taking:
         except UserError as error:
             if error.code in _LATER:
                 raise
+            self._why = error.code
             return None
 
     def _take_model(self) -> None:
@@ -137,22 +138,16 @@ class Taking:
             if schedule is None:
                 return find_scheduler(sampler)
             return scheduler_for(sampler, schedule, sampler, SCHEDULERS)
-        except InvalidRequest as error:
-            near = error.params.get("nearest")
-            used = near[0] if isinstance(near, tuple) else None
-        if schedule is not None:
-            try:
-                used = scheduler_for(sampler, None, sampler, SCHEDULERS)
-            except InvalidRequest:
-                used = None
-        elif used is not None and not used.startswith(sampler):
-            used = None
-        asked = " ".join(filter(None, (sampler, schedule)))[:_SHOWN]
-        if used is None:
+        except InvalidRequest:
+            same = with_another_schedule(sampler)
+        if not same:
             self._left.append("Sampler")
             return None
-        self.notes.append(Notice("dialect.infotext.sampler", {"value": asked, "scheduler": used}))
-        return used
+        asked = " ".join(filter(None, (sampler, schedule)))[:_SHOWN]
+        self.notes.append(
+            Notice("dialect.infotext.sampler", {"value": asked, "scheduler": same[0]})
+        )
+        return same[0]
 
     def _take_second_pass(self, wanted: Mapping[str, object]) -> None:
         if "hires" not in wanted:
@@ -170,15 +165,21 @@ class Taking:
     def _take_adapters(self) -> None:
         taken: list[AdapterAsk] = []
         absent: list[str] = []
+        outweighed = False
         for ask in self._asks:
             key = key_of(self._settings.adapter_hashes.get(ask.name, ""), self._hashes)
             named = (ask, *([replace(ask, name=key)] if key else []))
             if found := next((n for n in named if self._works(adapters=(*taken, n))), None):
                 taken.append(found)
+            elif self._why == "lora.twice" and self._given & {"lora", "adapters"}:
+                outweighed = True
             else:
                 absent.append(ask.name[:_SHOWN])
         if taken:
             self.options["adapters"] = tuple(taken)
+            self._taken.append(_ADAPTERS)
+        if outweighed:
+            self._outweighed.append(_ADAPTERS)
         if absent:
             names = ", ".join(absent)
             self.notes.append(Notice("dialect.infotext.loras", {"names": names}))

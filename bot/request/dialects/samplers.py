@@ -90,9 +90,8 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
         meant = known.get(plain) or _CLASSES.get(plain)
         if meant in known.values():
             return str(meant)
+    same = with_another_schedule(name, schedulers)
     plain = _plain(_usual_spelling(name))
-    sampler = _without_schedule(plain)
-    same = [known[each] for each in known if _without_schedule(each) == sampler]
     alike = process.extract(plain, [*known], scorer=fuzz.ratio, score_cutoff=SIMILAR, limit=3)
     near = dict.fromkeys((*same, *(known[match] for match, _, _ in alike)))
     if near:
@@ -100,6 +99,12 @@ def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
             "scheduler", "scheduler.unknown", value=name, nearest=tuple(near)[: max(3, len(same))]
         )
     raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=tuple(schedulers))
+
+
+def with_another_schedule(name: str, schedulers: Sequence[str] = SCHEDULERS) -> tuple[str, ...]:
+    """Those of `schedulers` that are the same sampler, whatever noise schedule is asked for."""
+    sampler = _without_schedule(_plain(_usual_spelling(name)))
+    return tuple(each for each in schedulers if _without_schedule(_plain(each)) == sampler)
 
 
 def scheduler_for(

@@ -28,8 +28,8 @@ CATALOG = Catalog(
         key: AdapterEntry(key=key, name=name, path=f"{key}/{file}.safetensors")
         for key, name, file in (
             ("ink", "Ink wash", "InkWash_v2"),
-            ("anime", "Anime", "anime-a"),
-            ("anime-2", "Anime", "anime-b"),
+            ("anime", "Anime style", "anime-a"),
+            ("anime-2", "Anime style", "anime-b"),
         )
     },
     "base",
@@ -40,9 +40,15 @@ CATALOG = Catalog(
 )
 
 
-def composed(prompt: str, **options: Any) -> Composed:
-    draft = Draft(prompt=prompt, **options)
-    return compose_with_notes(draft, CATALOG, nsfw=False, hashes=HASHES, draw=lambda: SEED)
+def composed(prompt: str, *, adapters_max: int = 4, **options: Any) -> Composed:
+    return compose_with_notes(
+        Draft(prompt=prompt, **options),
+        CATALOG,
+        nsfw=False,
+        adapters_max=adapters_max,
+        hashes=HASHES,
+        draw=lambda: SEED,
+    )
 
 
 def codes(notes: tuple[Notice, ...]) -> list[str]:

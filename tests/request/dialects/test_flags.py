@@ -97,21 +97,12 @@ def test_dashes_in_prose_are_prose(prompt: str) -> None:
     assert extract_flags(prompt).named == ()
 
 
-@pytest.mark.parametrize(
-    ("typed", "value"),
-    [
-        ("--ar wide", "wide"),
-        ("--seed abc", "abc"),
-        ("--seed 1.5", "1.5"),
-        ("--ar", ""),
-        ("--no", ""),
-    ],
-)
-def test_a_value_that_cannot_be_is_refused(typed: str, value: str) -> None:
+@pytest.mark.parametrize("typed", ["--ar wide", "--seed abc", "--seed 1.5", "--ar", "--no"])
+def test_a_value_that_cannot_be_is_refused(typed: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         extract_flags(f"a fox {typed}")
     assert error.value.code == "dialect.flag.value"
-    assert error.value.params["value"] == value
+    assert error.value.params["flag"] == typed.split()[0]
 
 
 def test_limits_are_those_of_the_options() -> None:
