@@ -50,7 +50,7 @@ class RetryButton(Component[RetryId]):
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        new = asked_by(interaction, request, parent=job)
+        new = asked_by(interaction, request, parent=job, warnings=job.warnings)
         async with self._queue.accepting(new, postponing(interaction, self._delivery)) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 

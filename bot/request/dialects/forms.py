@@ -18,23 +18,35 @@ from bot.request.syntax import tidied
 class Form:
     """name: as it is shown. instead: what to write here; "" if nothing corresponds to it.
 
-    left_out: whether it does not stay in the prompt.
+    left_out: whether it does not stay in the prompt. unless: a form that explains this one.
     """
 
     name: str
     pattern: re.Pattern[str]
     instead: str = ""
     left_out: bool = False
+    unless: re.Pattern[str] | None = None
 
 
 _SWARM: Final = "segment|object|region|clear|preset|param|setvar|setmacro|refiner|base|video|extend"
 _SWARM_WORDS: Final = "random|wildcard|wc|alternate|alt|fromto"
+_NOVELAI: Final = re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{1,4})?::(?=[^\s:\d])")
 FORMS: Final = (
     # Midjourney
-    Form("a::2", re.compile(r"(?<=[\w)\"'])::(?:-?\d*\.?\d+)?(?=[\s,]|$)"), "(a:2)"),
-    Form("https://…", re.compile(r"(?<!\S)https?://[^\s/]"), "image / reference"),
+    Form(
+        "a::2",
+        re.compile(r"(?<=[\w)\"'])::(?:-?(?:\d{1,4}(?:\.\d{0,4})?|\.\d{1,4}))?(?=[\s,]|$)"),
+        "(a:2)",
+        unless=_NOVELAI,
+    ),
+    Form(
+        "https://…",
+        re.compile(r"\A(?:https?://\S+(?:\s+|\Z))+", re.IGNORECASE),
+        "reference",
+        left_out=True,
+    ),
     # NovelAI
-    Form("1.5::a::", re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{1,4})?::(?=[^\s:\d])"), "(a:1.5)"),
+    Form("1.5::a::", _NOVELAI, "(a:1.5)"),
     Form("{a}", re.compile(r"(?<!\$)\{[^{}|$]+\}"), "(a:1.05)"),
     # InvokeAI
     Form("(a)++", re.compile(r"(?<=[^:;=]\))(?:\+{1,9}|-{1,9}|\d\.\d)(?=[\s,]|$)"), "(a:1.2)"),
@@ -49,7 +61,7 @@ FORMS: Final = (
     ),
     Form(
         "<segment:…>",
-        re.compile(rf"<(?:{_SWARM})(?:\[[^\[\]<>]*\])?(?::[^<>]*)?>", re.IGNORECASE),
+        re.compile(rf"<(?:{_SWARM})(?:\[[^\[\]<>]*\]|:)[^<>]*>", re.IGNORECASE),
         left_out=True,
     ),
 )
@@ -66,7 +78,8 @@ def without_forms(text: str) -> tuple[str, tuple[Notice, ...]]:
 
 def _found(text: str) -> Iterator[Notice]:
     for form in FORMS:
-        if form.pattern.search(text):
+        explained = form.unless is not None and form.unless.search(text)
+        if form.pattern.search(text) and not explained:
             yield _notice(form)
     for name in editing_forms(text):
         yield Notice("dialect.form.words", {"form": name})

@@ -18,7 +18,6 @@ WORDS = {
     "hot::2 dog": ("a::2", "(a:2)"),
     "space:: ship": ("a::2", "(a:2)"),
     "(a b)::-.5, c": ("a::2", "(a:2)"),
-    "https://x.test/a.png a fox": ("https://…", "image / reference"),
     "1.5::rain, night::, a fox": ("1.5::a::", "(a:1.5)"),
     "{{masterpiece}}, a fox": ("{a}", "(a:1.05)"),
     "a (red ball)++ in snow": ("(a)++", "(a:1.2)"),
@@ -51,6 +50,7 @@ PROSE = (
     "-- dashes -- and - minus -, e--mail",
     "a fox (smiling) -- or (not) - really",
     "10-20 people, -5 degrees, 1.5 m",
+    "a screen with https://x.test on it, <base>, <object>",
     "<a tag>, a < b > c, <:smile:123>, <t:123>",
     "seed: -1 is a word here, steps: 20",
     "{}, {a|b}, {2$$a|b}, ${x}",
@@ -66,6 +66,10 @@ def test_each_is_named_and_its_words_stay(prompt: str) -> None:
     assert params in [dict(note.params) for note in notes]
 
 
+def test_a_form_that_explains_another_is_named_alone() -> None:
+    assert [note.params["form"] for note in without_forms("1.5::rain::, a fox")[1]] == ["1.5::a::"]
+
+
 def test_every_form_has_an_example() -> None:
     named = {form for form, _ in WORDS.values()}
     assert named >= {form.name for form in FORMS if not form.left_out}
@@ -78,6 +82,7 @@ def test_every_form_has_an_example() -> None:
         ("a fox, <HYPERNET:x> snow", "<hypernet:…>"),
         ("a fox, <segment:face,0.5>, snow", "<segment:…>"),
         ("a fox, <clear[x]:y>, snow", "<segment:…>"),
+        ("https://x.test/a.png https://x.test/b.png a fox, snow", "https://…"),
     ],
 )
 def test_tags_are_left_out_of_both_prompts(prompt: str, form: str) -> None:
