@@ -30,6 +30,7 @@ _WHOLE: Final = re.compile(r"[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE: Final = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
 _ALIGNED: Final = "Align Your Steps"
+_OURS: Final = "imagen "
 _ABOUT: Final = frozenset(
     {
         "Model hash",
@@ -141,6 +142,8 @@ def settings_of(read: Infotext) -> Settings:
         if "preset" not in options:
             rest["Schedule type"] = schedule
         schedule = None
+    if rest.get("Version", "").startswith(_OURS):
+        rest.pop("VAE", None)  # here, it is the model's own
     left = tuple(name for name in rest if name not in _ABOUT)
     return Settings(
         options=options,

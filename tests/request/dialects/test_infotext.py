@@ -91,6 +91,8 @@ def test_what_the_settings_mean() -> None:
             {"steps": 9, "seed": 5},
             ("Denoising strength", "Hires steps"),
         ),
+        ("Steps: 9, VAE: x, Version: v1.10", {"steps": 9}, ("VAE",)),
+        ("Steps: 9, VAE: x, Version: imagen 1", {"steps": 9}, ()),
         (
             "Steps: 9, Seed: 5, Schedule type: Align Your Steps",
             {"steps": 9, "seed": 5},
