@@ -51,7 +51,8 @@ async def test_another_programs_infotext(playground: Playground, ada: User) -> N
     text = (
         f"{CANARY} <lora:ember:0.5> <lora:unheard-of:1> Negative prompt: rain "
         "Steps: 20, Sampler: Euler, Schedule type: Karras, CFG scale: 7, Seed: 42, "
-        "Size: 40x60, ENSD: 31337, Version: v1.10.1"
+        "Size: 40x60, ENSD: 31337, "
+        f"{CANARY} size: 5, Version: v1.10.1"
     )
     message = await painted(ada, prompt=text, model="bright")
     request = await request_of(playground, message)
@@ -59,7 +60,7 @@ async def test_another_programs_infotext(playground: Playground, ada: User) -> N
     assert (request.steps, request.seed) == (20, 42)
     assert request.width < request.height
     said = notes(message)
-    for part in ("“Euler Karras”", "size 40x60", "LoRAs", "ENSD"):
+    for part in ("“Euler Karras”", "size 40x60", "LoRAs", "ENSD", CANARY):
         assert part in said
 
 

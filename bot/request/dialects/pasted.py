@@ -27,6 +27,8 @@ _IN_TURN: Final = ("preset", "size", "scheduler", "steps", "guidance", "seed", "
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")
 _ADAPTERS: Final = "LoRAs"
+_ASKS_MAX: Final = 8
+"""LoRAs that are looked for: one that is not here is compared with all that are."""
 _RATIO_MAX: Final = 999
 _SHOWN: Final = 60
 _LATER: Final = ("catalog.reading", "catalog.starting")
@@ -65,6 +67,7 @@ class Taking:
                 self._take(name, wanted[name])
         self._take_second_pass({name: wanted[name] for name in _SECOND_PASS if name in wanted})
         self._take_adapters()
+        summary = []
         for code, names in (
             ("dialect.infotext.taken", self._taken),
             ("dialect.infotext.left", self._left),
@@ -72,7 +75,8 @@ class Taking:
         ):
             if names:
                 shown = ", ".join(name[:_SHOWN] for name in names)
-                self.notes.append(Notice(code, {"names": shown}))
+                summary.append(Notice(code, {"names": shown}))
+        self.notes[:0] = summary
 
     def _works(self, **more: object) -> GenerationRequest | None:
         """The request with these options as well; None if it would not be valid."""
@@ -166,7 +170,10 @@ class Taking:
         taken: list[AdapterAsk] = []
         absent: list[str] = []
         outweighed = False
-        for ask in self._asks:
+        for number, ask in enumerate(self._asks):
+            if number >= _ASKS_MAX:
+                absent.append(ask.name[:_SHOWN])
+                continue
             key = key_of(self._settings.adapter_hashes.get(ask.name, ""), self._hashes)
             named = (ask, *([replace(ask, name=key)] if key else []))
             if found := next((n for n in named if self._works(adapters=(*taken, n))), None):

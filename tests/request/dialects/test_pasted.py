@@ -157,6 +157,13 @@ def test_loras_that_are_not_here_are_named() -> None:
     assert said(made.notes)["infotext.loras"] == {"names": "gone, anime"}
 
 
+def test_no_more_loras_are_looked_for_than_could_be_meant() -> None:
+    tags = "".join(f"<lora:gone-{number}:1>" for number in range(8))
+    made = composed(with_settings().replace("a fox", f"a fox {tags}<lora:ink:1>"))
+    assert made.request.adapters == ()
+    assert said(made.notes)["infotext.loras"]["names"].endswith("gone-7, ink")
+
+
 def test_a_lora_by_its_hash() -> None:
     text = with_settings(Lora_hashes='"renamed: dddddddddddd"')
     made = composed(text.replace("a fox", "a fox <lora:renamed:0.5>"))
