@@ -104,7 +104,7 @@ def compose(
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
 ) -> GenerationRequest:
-    """As `compose_with_notes`, where there is nobody to read the notes."""
+    """As `compose_with_notes`, without the notes."""
     return compose_with_notes(
         draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
     ).request
