@@ -125,7 +125,7 @@ PIECES = (
     *("embedding:", "embedding:a ", "<embed:", "<a>", "a a a (1) ", "base_model.model.", "_module"),
     *("lora_unet_", ".down", "-1-of-1", ".*", "[a-z]+", "_SERVICE_HOST", "_1", "\\u00", "/", "a/"),
     *('{"a":', "[1,", "Negative prompt:", "aW50ZXJhY3Rpb246", "a=1\n", "[a]\n", "a.b.", "'''"),
-    *("--ar 1:1 ", "AND ", "::", "Steps: 1, "),
+    *("--ar 1:1 ", "AND ", "::", "Steps: 1, ", "https://", ".png"),
 )
 
 MODEL = ModelEntry(key="base", name="Base", path="org/base")

@@ -31,6 +31,11 @@ class Form:
 _SWARM: Final = "segment|object|region|clear|preset|param|setvar|setmacro|refiner|base|video|extend"
 _SWARM_WORDS: Final = "random|wildcard|wc|alternate|alt|fromto"
 _NOVELAI: Final = re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{1,4})?::(?=[^\s:\d])")
+_PICTURE: Final = re.compile(
+    r"(?<![^\s,>])https?://(?:s\.mj\.run/[^\s,<>]+|[^\s,<>?#]+\.(?:png|jpe?g|webp|gif))"
+    r"(?:[?#][^\s,<>]*)?(?=[\s,<]|\Z)",
+    re.IGNORECASE,
+)
 FORMS: Final = (
     # Midjourney
     Form(
@@ -38,12 +43,6 @@ FORMS: Final = (
         re.compile(r"(?<=[\w)\"'])::(?:-?(?:\d{1,4}(?:\.\d{0,4})?|\.\d{1,4}))?(?=[\s,]|$)"),
         "(a:2)",
         unless=_NOVELAI,
-    ),
-    Form(
-        "https://…",
-        re.compile(r"\A(?:https?://\S+(?:\s+|\Z))+", re.IGNORECASE),
-        "reference",
-        left_out=True,
     ),
     # NovelAI
     Form("1.5::a::", _NOVELAI, "(a:1.5)"),
@@ -64,22 +63,25 @@ FORMS: Final = (
         re.compile(rf"<(?:{_SWARM})(?:\[[^\[\]<>]*\]|:)[^<>]*>", re.IGNORECASE),
         left_out=True,
     ),
+    # Midjourney's image prompts; last, because a tag may stand right before one
+    Form("https://….png", _PICTURE, "reference", left_out=True),
 )
 
 
 def without_forms(text: str) -> tuple[str, tuple[Notice, ...]]:
     """A prompt without the forms that are left out of it, and a note for each form it has."""
-    notes = [*_found(text)]
+    notes: list[Notice] = []
     for form in FORMS:
         if form.left_out and form.pattern.search(text):
+            notes.append(_notice(form))
             text = tidied(form.pattern.sub(" ", text))
-    return text, tuple(notes)
+    return text, (*notes, *_painted_as_words(text))
 
 
-def _found(text: str) -> Iterator[Notice]:
+def _painted_as_words(text: str) -> Iterator[Notice]:
     for form in FORMS:
         explained = form.unless is not None and form.unless.search(text)
-        if form.pattern.search(text) and not explained:
+        if not form.left_out and form.pattern.search(text) and not explained:
             yield _notice(form)
     for name in editing_forms(text):
         yield Notice("dialect.form.words", {"form": name})

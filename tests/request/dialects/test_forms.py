@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
@@ -50,7 +50,7 @@ PROSE = (
     "-- dashes -- and - minus -, e--mail",
     "a fox (smiling) -- or (not) - really",
     "10-20 people, -5 degrees, 1.5 m",
-    "a screen with https://x.test on it, <base>, <object>",
+    "https://x.test on a screen, https://x.test/a.html, <base>, <object>",
     "<a tag>, a < b > c, <:smile:123>, <t:123>",
     "seed: -1 is a word here, steps: 20",
     "{}, {a|b}, {2$$a|b}, ${x}",
@@ -82,7 +82,8 @@ def test_every_form_has_an_example() -> None:
         ("a fox, <HYPERNET:x> snow", "<hypernet:…>"),
         ("a fox, <segment:face,0.5>, snow", "<segment:…>"),
         ("a fox, <clear[x]:y>, snow", "<segment:…>"),
-        ("https://x.test/a.png https://x.test/b.png a fox, snow", "https://…"),
+        ("https://x.test/a.png https://s.mj.run/abc a fox, snow", "https://….png"),
+        ("a fox, https://x.test/b.JPG?size=1, snow", "https://….png"),
     ],
 )
 def test_tags_are_left_out_of_both_prompts(prompt: str, form: str) -> None:
@@ -150,13 +151,25 @@ PIECES = st.lists(
         [
             *("a fox", "snow", "(rain:1.2)", "[night]", ", ", " ", "BREAK", "AND", ": ", ":", "|"),
             *("--ar 2:3", "--seed 5", "--no", "--", "—", "--s 5", "--tile", "--x", "::2", "{", "}"),
-            *("<hypernet:x>", "<", ">", "https://x.test", "[a:b:0.5]", "++", ")", "1.5::", "\\"),
+            *(
+                "<hypernet:x>",
+                "<",
+                ">",
+                "https://x.test",
+                "https://x.test/a.png",
+                "[a:b:0.5]",
+                "++",
+                ")",
+                "1.5::",
+                "\\",
+            ),
         ]
     )
 ).map(" ".join)
 
 
 @given(st.text(max_size=80) | PIECES)
+@settings(max_examples=300)
 def test_what_was_understood_stays_as_it_is(text: str) -> None:
     try:
         first = composed(text)
