@@ -28,7 +28,7 @@ from bot.errors import StoreError, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import BYTES_MAX
 from bot.progress import Progress, Stage
-from bot.request import Draft, Picture, compose
+from bot.request import Draft, Picture, compose_with_notes
 from bot.store import CommandLine, JobState, NewJob
 from bot.texts.language import Say
 from bot.worker.following import Feed, Following
@@ -153,13 +153,16 @@ class Handover:
                     image=await self._picture("image", files.get("image"), keep),
                     reference=await self._picture("reference", files.get("reference"), keep),
                 )
-                request = compose(
+                composed = compose_with_notes(
                     draft,
                     await backend.catalog.knowing(*draft.names),
                     nsfw=True,
                     adapters_max=backend.settings.max_adapters,
+                    hashes=await backend.store.known_weights.hashes(*draft.names),
                 )
-                new = NewJob(request=request, origin=CommandLine())
+                new = NewJob(
+                    request=composed.request, origin=CommandLine(), warnings=composed.notes
+                )
                 feed = until_the_end.enter_context(self.following.follow(new.id))
                 async with backend.queue.accepting(new):
                     await _write(writer, {"accepted": new.id})

@@ -1,5 +1,6 @@
 """Progress reports, from the engine thread to the Discord message or the terminal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,4 +50,4 @@ class Notice:
     """Something to tell the person about a result; `code` names its sentence in bot/texts."""
 
     code: str
-    params: dict[str, str | int | float]
+    params: Mapping[str, str | int | float]

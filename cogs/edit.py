@@ -19,7 +19,7 @@ from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
-from bot.request import GenerationRequest, Picture, compose
+from bot.request import Composed, Picture, compose_with_notes
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job, discord_person
 from bot.store.forms import Entered
@@ -82,8 +82,14 @@ class Editor:
         try:
             async with holding(self.results.store, self._inputs) as keep:
                 image, reference = await self._pictures(job, form, keep)
-                request = await self._request(interaction, job, fields, image, reference)
-                await self.results.ask(interaction, request, kind="edit", parent=job)
+                composed = await self._composed(interaction, job, fields, image, reference)
+                await self.results.ask(
+                    interaction,
+                    composed.request,
+                    kind="edit",
+                    parent=job,
+                    warnings=composed.notes,
+                )
         except UserError as error:
             await self._send_back(interaction, form, fields, error)
 
@@ -132,21 +138,22 @@ class Editor:
         sha256 = await keep(data, field)
         return Picture(sha256, *await self._inputs.size(sha256))
 
-    async def _request(
+    async def _composed(
         self,
         interaction: Interaction,
         job: Job,
         fields: Fields,
         image: Picture | None,
         reference: Picture | None,
-    ) -> GenerationRequest:
+    ) -> Composed:
         before = self.results.catalog.current.models.get(job.request.model)
         draft = changed(job.request, fields, before=before, image=image, reference=reference)
-        return compose(
+        return compose_with_notes(
             draft,
             await self.results.catalog.knowing(*draft.names),
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
+            hashes=await self.results.store.known_weights.hashes(*draft.names),
         )
 
     async def _send_back(

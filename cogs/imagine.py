@@ -27,13 +27,14 @@ from bot.queue import JobQueue
 from bot.request import (
     COUNT_MAX,
     HIRES_SCALES,
+    RANDOM,
     REFERENCE_WEIGHT,
     SEED_MAX,
     STRENGTH,
+    Composed,
     Draft,
-    GenerationRequest,
     Picture,
-    compose,
+    compose_with_notes,
     default_model,
     find_model,
 )
@@ -108,7 +109,7 @@ class Imagine(commands.Cog):
         negative: str | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        seed: app_commands.Range[int, 0, SEED_MAX] | None = None,
+        seed: app_commands.Range[int, RANDOM, SEED_MAX] | None = None,
         size: str | None = None,
         count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
         scheduler: str | None = None,
@@ -129,8 +130,14 @@ class Imagine(commands.Cog):
             image=_promised("image", image),
             reference=_promised("reference", reference),
         )
-        request = await self._compose(interaction, draft)
-        new = asked_by(interaction, request, hidden=hidden, spoiler=spoiler)
+        composed = await self._compose(interaction, draft)
+        new = asked_by(
+            interaction,
+            composed.request,
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=spoiler,
+        )
         async with (
             self._queue.reserving(new),
             holding(self._store, self._inputs) as keep,
@@ -143,17 +150,19 @@ class Imagine(commands.Cog):
                     image=await self._fetch("image", image, keep),
                     reference=await self._fetch("reference", reference, keep),
                 )
-                new = replace(new, request=await self._compose(interaction, draft))
+                composed = await self._compose(interaction, draft)
+                new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
-    async def _compose(self, interaction: Interaction, draft: Draft) -> GenerationRequest:
-        return compose(
+    async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
+        return compose_with_notes(
             draft,
             await self._catalog.knowing(*draft.names),
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
+            hashes=await self._store.known_weights.hashes(*draft.names),
         )
 
     async def _fetch(

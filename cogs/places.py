@@ -9,6 +9,7 @@ import discord
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
+from bot.progress import Notice
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, Kind, NewJob
 from catalog import Catalog
@@ -69,10 +70,12 @@ def asked_by(
     parent: Job | None = None,
     hidden: bool = False,
     spoiler: bool = False,
+    warnings: tuple[Notice, ...] = (),
 ) -> NewJob:
     """The job that a command or button requests.
 
     parent: the job it was made from, whose message it replies to. hidden, spoiler: see Discord.
+    warnings: what the person should know about the request.
     """
     shown = Discord.of(parent.origin) if parent else None
     here = shown and shown.channel_id == interaction.channel_id and not shown.hidden
@@ -94,6 +97,7 @@ def asked_by(
         ),
         roles=roles_of(interaction.user),
         parent_id=parent.id if parent else None,
+        warnings=warnings,
     )
 
 

@@ -9,6 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, may_ask
 from bot.errors import Refused
+from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
@@ -130,8 +131,11 @@ class Results:
         *,
         kind: Kind,
         parent: Job,
+        warnings: tuple[Notice, ...] = (),
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
+
+        warnings: what the person should know about the request.
 
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
         reached.
@@ -141,7 +145,9 @@ class Results:
         check_may_repeat(parent, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         hidden = Discord.of(parent.origin).hidden
-        new = asked_by(interaction, request, kind=kind, parent=parent, hidden=hidden)
+        new = asked_by(
+            interaction, request, kind=kind, parent=parent, hidden=hidden, warnings=warnings
+        )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)

@@ -51,7 +51,7 @@ class RetryButton(Component[RetryId]):
         check_may_repeat(job, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         hidden = Discord.of(job.origin).hidden
-        new = asked_by(interaction, request, parent=job, hidden=hidden)
+        new = asked_by(interaction, request, parent=job, hidden=hidden, warnings=job.warnings)
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)

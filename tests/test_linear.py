@@ -31,15 +31,20 @@ from bot.engine.patches.names import Spellings
 from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
-from bot.files.metadata import parse_infotext
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import dynamic, editing, emphasis, syntax, unicode_text
+from bot.request import Draft, compose, dynamic, editing, emphasis, syntax, unicode_text
+from bot.request.dialects.composition import composes
+from bot.request.dialects.flags import extract_flags
+from bot.request.dialects.forms import without_forms
+from bot.request.dialects.infotext import parse_infotext, pasted_infotext, settings_of
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import check_tags_outside, missing_words
 from bot.request.dynamic.chance import Chance
 from bot.request.embeddings import embeddings_of
-from bot.request.offers import find_adapter, find_model, find_scheduler
+from bot.request.offers import find_adapter, find_model
 from bot.settings import names_of
 from bot.settings.values import parts_of
+from bot.store import known_weights
 from bot.texts.language import Texts
 from bot.variables import misspelled
 from catalog import (
@@ -98,6 +103,7 @@ FRAMES = (
     ("<lora:a:te=", "x\ny>"),
     ("<", ">"),
     ("\n", "-"),
+    ("a::", "x"),
     ("[a](", " x"),
     ("`", "\\"),
     ("{2", "|a}"),
@@ -124,6 +130,7 @@ PIECES = (
     *("{2$$", "{a|", "{1-", "$", "__", "__a", "__a__", "\\__", "0::", "{ ", "a|"),
     *("lora_unet_", ".down", "-1-of-1", ".*", "[a-z]+", "_SERVICE_HOST", "_1", "\\u00", "/", "a/"),
     *('{"a":', "[1,", "Negative prompt:", "aW50ZXJhY3Rpb246", "a=1\n", "[a]\n", "a.b.", "'''"),
+    *("--ar 1:1 ", "AND ", "::", "Steps: 1, ", "https://", ".png"),
 )
 
 MODEL = ModelEntry(key="base", name="Base", path="org/base")
@@ -216,6 +223,11 @@ def told(text: str) -> object:
     return None
 
 
+def said_in(text: str) -> object:
+    read = pasted_infotext(text)
+    return None if read is None else settings_of(read)
+
+
 READERS: dict[str, Reader] = {
     "prompt: emphasis": emphasis.parse,
     "prompt: without emphasis": emphasis.plain,
@@ -230,6 +242,12 @@ READERS: dict[str, Reader] = {
     ),
     "prompt: tags in braces": check_tags_outside,
     "wildcards: by pattern": lambda text: WILDCARDS.find(text, nsfw=False),
+    "prompt: flags": extract_flags,
+    "prompt: forms": without_forms,
+    "prompt: AND": composes,
+    "prompt: infotext": said_in,
+    "prompt: any dialect": lambda text: compose(Draft(prompt=text), CATALOG, nsfw=False),
+    "prompt: hash": lambda text: known_weights._HASH.findall(text),
     "prompt: embeddings": lambda text: embeddings_of(
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
     ),

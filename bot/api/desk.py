@@ -20,7 +20,7 @@ from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
 from bot.progress import Progress
-from bot.request import Draft, GenerationRequest, Picture, compose
+from bot.request import Composed, Draft, Picture, compose_with_notes
 from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
@@ -99,8 +99,8 @@ class Desk:
         self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
         promised = {field: Picture("", 1, 1) for field in pictures}
-        request = await self._compose(caller, replace_pictures(draft, promised))
-        new = NewJob(request=request, origin=origin)
+        composed = await self._compose(caller, replace_pictures(draft, promised))
+        new = NewJob(request=composed.request, origin=origin, warnings=composed.notes)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(backend.queue.reserving(new))
             if pictures:
@@ -109,8 +109,8 @@ class Desk:
                     field: await self._picture(caller, field, given, keep)
                     for field, given in pictures.items()
                 }
-                request = await self._compose(caller, replace_pictures(draft, found))
-                new = replace(new, request=request)
+                composed = await self._compose(caller, replace_pictures(draft, found))
+                new = replace(new, request=composed.request, warnings=composed.notes)
             async with backend.queue.accepting(new) as ticket:
                 pass
         log.info("job %s: asked for over HTTP by %s", ticket.job.id, caller.name)
@@ -216,13 +216,14 @@ class Desk:
             raise Pruned("api.image.pruned", seed=image.seed)
         return job, image, path
 
-    async def _compose(self, caller: ApiKey, draft: Draft) -> GenerationRequest:
+    async def _compose(self, caller: ApiKey, draft: Draft) -> Composed:
         settings = self.backend.settings
-        return compose(
+        return compose_with_notes(
             draft,
             await self.backend.catalog.knowing(*draft.names),
             nsfw=caller.nsfw,
             adapters_max=settings.max_adapters,
+            hashes=await self.backend.store.known_weights.hashes(*draft.names),
         )
 
     async def _picture(self, caller: ApiKey, field: str, given: Given, keep: Keep) -> Picture:

@@ -15,7 +15,7 @@ from bot.cli.watching import Watcher
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs
 from bot.process.lock import Claims
-from bot.request import Draft, GenerationRequest, Picture, compose
+from bot.request import Composed, Draft, Picture, compose_with_notes
 from bot.settings import Settings
 from bot.store import CommandLine, Job, JobState, NewJob, Store
 
@@ -37,8 +37,8 @@ async def generate_here(
                 image=await _picture(backend.inputs, "image", asked),
                 reference=await _picture(backend.inputs, "reference", asked),
             )
-            request = await _composed(draft, backend)
-            new = NewJob(request=request, origin=CommandLine())
+            composed = await _composed(draft, backend)
+            new = NewJob(request=composed.request, origin=CommandLine(), warnings=composed.notes)
             # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
             ticket = await backend.queue.accept(new)
@@ -70,17 +70,19 @@ async def stored(
     return Result(record(job, images, watcher.say), placed(sources, asked.out, job.id))
 
 
-async def _composed(draft: Draft, backend: Backend) -> GenerationRequest:
+async def _composed(draft: Draft, backend: Backend) -> Composed:
     """Raises InvalidRequest or Refused."""
     catalog = await backend.catalog.knowing(*draft.names)
     most = backend.settings.max_adapters
+    hashes = await backend.store.known_weights.hashes(*draft.names)
     try:
-        return compose(draft, catalog, nsfw=True, adapters_max=most)
+        return compose_with_notes(draft, catalog, nsfw=True, adapters_max=most, hashes=hashes)
     except (InvalidRequest, Refused):
         if not catalog.unread:
             raise
     await asyncio.to_thread(backend.catalog.read_rest, reading.Progress())
-    return compose(draft, backend.catalog.current, nsfw=True, adapters_max=most)
+    catalog = backend.catalog.current
+    return compose_with_notes(draft, catalog, nsfw=True, adapters_max=most, hashes=hashes)
 
 
 async def _picture(inputs: Inputs, field: str, asked: Asked) -> Picture | None:

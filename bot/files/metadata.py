@@ -7,9 +7,7 @@ read, and `imagen`, our recipe as JSON, from which the same bytes can be generat
 import io
 import json
 import math
-import re
 import struct
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import PureWindowsPath
@@ -22,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from bot import __version__
 from bot.recipe import Recipe
 from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest, Template
+from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, opens_negative
 
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
@@ -37,26 +36,12 @@ _LEVEL = 6
 """zlib's. For 1024² pixels of smooth colours with a camera's noise, level 1 takes 89 ms of a CPU
 core and 1,910 KiB, level 4 178 ms and 1,663 KiB, level 6 196 ms and 1,663 KiB; pure noise takes 101
 to 108 ms at any level. Level 1 would make every file on disk and every upload larger by 15%."""
-_NEGATIVE = "Negative prompt:"
-_PROMPT_LINES = "Prompt lines"
 _SCHEDULES = {
     " Karras": "Karras",
     # The web UI's name for the spacing that diffusers calls "trailing".
     " trailing": "SGM Uniform",
 }
 _ALIGNED = "Align Your Steps"
-_SETTING_KEY = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
-_QUOTED = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
-_SETTINGS_MIN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Infotext:
-    """The three parts of a `parameters` text. settings: by name, in order, e.g. `Steps`, `Seed`."""
-
-    prompt: str = field(repr=False)
-    negative: str = field(repr=False)
-    settings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +69,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
     inversions = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.embeddings)
     prompt_lines = prompt.split("\n")
-    unclear = any(_opens_negative(line) for line in prompt_lines)
+    unclear = any(opens_negative(line) for line in prompt_lines)
     settings = {
         "Steps": str(request.steps),
         "Sampler": sampler,
@@ -108,32 +93,14 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Preset": request.preset or "",
         "Reference weight": _number(request.reference.weight) if request.reference else "",
         # Tells where the prompt ends if one of its lines looks like a negative prompt.
-        _PROMPT_LINES: str(len(prompt_lines)) if unclear else "",
+        PROMPT_LINES: str(len(prompt_lines)) if unclear else "",
         "Version": f"imagen {__version__}",
     }
     lines = [prompt]
     if request.negative:
-        lines.append(f"{_NEGATIVE} {request.negative}")
+        lines.append(f"{NEGATIVE} {request.negative}")
     lines.append(", ".join(f"{name}: {_quote(v)}" for name, v in settings.items() if v))
     return "\n".join(lines)
-
-
-def parse_infotext(text: str) -> Infotext:
-    """Parse a `parameters` text from us, AUTOMATIC1111's web UI or Forge. Never raises.
-
-    Without a line of settings, the whole text is the prompt.
-    """
-    *lines, last = text.rstrip().split("\n")
-    settings = dict(_settings(last))
-    if len(settings) < _SETTINGS_MIN:
-        lines, settings = text.split("\n"), {}
-    counted = settings.pop(_PROMPT_LINES, "")
-    first = int(counted) if re.fullmatch(r"[0-9]{1,7}", counted) else 0
-    opening = next((n for n in range(first, len(lines)) if _opens_negative(lines[n])), len(lines))
-    negative = lines[opening:]
-    if negative:
-        negative[0] = negative[0].lstrip()[len(_NEGATIVE) :].removeprefix(" ")
-    return Infotext("\n".join(lines[:opening]), "\n".join(negative), settings)
 
 
 def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
@@ -213,35 +180,9 @@ def _split_scheduler(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def _opens_negative(line: str) -> bool:
-    return line.strip().startswith(_NEGATIVE)
-
-
 def _quote(text: str) -> str:
     plain = not any(c in text for c in ',\n:"') and text == text.strip()
     return text if plain else json.dumps(text, ensure_ascii=False)
-
-
-def _settings(line: str) -> Iterator[tuple[str, str]]:
-    """`Key: value` pairs, left to right and without backtracking, because the line is untrusted."""
-    position = 0
-    while position < len(line):
-        key = _SETTING_KEY.match(line, position)
-        quoted = _QUOTED.match(line, key.end()) if key else None
-        end = quoted.end() if quoted else key.end() if key else position
-        comma = line.find(",", end)
-        comma = len(line) if comma < 0 else comma
-        if key:
-            yield key[1], _unquote(quoted[0]) if quoted else line[key.end() : comma].strip()
-        position = comma + 1
-
-
-def _unquote(text: str) -> str:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else text
 
 
 def _texts(data: bytes) -> dict[str, str]:

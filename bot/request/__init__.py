@@ -1,12 +1,22 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, Draft, compose, draw_seed
+from bot.request.compose import (
+    ADAPTERS_MAX,
+    COUNT_MAX,
+    Composed,
+    Draft,
+    compose,
+    compose_with_notes,
+    draw_seed,
+)
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
     DRAFT,
     FAST,
     PRESETS,
+    RANDOM,
     SEED_MAX,
     AdapterUse,
     DrawnPrompts,
@@ -22,7 +32,6 @@ from bot.request.offers import (
     check_offered,
     default_model,
     find_model,
-    find_scheduler,
     is_gated,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
@@ -37,10 +46,12 @@ __all__ = [
     "HIRES_SCALES",
     "PRESETS",
     "PROMPT_MAX",
+    "RANDOM",
     "REFERENCE_WEIGHT",
     "SEED_MAX",
     "STRENGTH",
     "AdapterUse",
+    "Composed",
     "Draft",
     "DrawnPrompts",
     "EmbeddingUse",
@@ -52,6 +63,7 @@ __all__ = [
     "Template",
     "check_offered",
     "compose",
+    "compose_with_notes",
     "default_model",
     "draw_seed",
     "find_model",

@@ -2,16 +2,21 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 from bot.errors import InvalidRequest
+from bot.progress import Notice
 from bot.request import pictures
+from bot.request.dialects import understand
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
 from bot.request.dynamic import Place
-from bot.request.model import SEED_MAX, AdapterUse, GenerationRequest
-from bot.request.offers import default_model, find_adapter, find_model, find_scheduler
+from bot.request.hashes import Hashes, key_of
+from bot.request.model import RANDOM, SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.offers import default_model, find_adapter, find_model
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
@@ -21,6 +26,7 @@ from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 Chosen = tuple[AdapterEntry, AdapterUse]
 
 COUNT_MAX: Final = 4
+_NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
 """Minimum, default, maximum: the layers of SDXL's smaller text encoder."""
@@ -81,6 +87,14 @@ def draw_seed() -> int:
     return secrets.randbelow(SEED_MAX + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """notes: what of the prompt was understood in another way than it may have been meant."""
+
+    request: GenerationRequest
+    notes: tuple[Notice, ...] = ()
+
+
 def compose(
     draft: Draft,
     catalog: Catalog,
@@ -89,13 +103,51 @@ def compose(
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
 ) -> GenerationRequest:
-    """Resolve and validate `draft`.
+    """As `compose_with_notes`, without the notes."""
+    return compose_with_notes(
+        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+    ).request
+
+
+def compose_with_notes(
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    hashes: Hashes = _NO_HASHES,
+    draw: Callable[[], int] = draw_seed,
+) -> Composed:
+    """Resolve and validate `draft`, whose prompts may be in the dialect of another program.
 
     nsfw: whether entries marked NSFW may be used where the result will be posted.
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
+    hashes: models may be named by theirs.
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
+
+    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+        adapters = (*options.get("adapters", ()), *draft.adapters)
+        changed = replace(draft, **{**options, "adapters": adapters})
+        if changed.model and not catalog.models_called(changed.model):
+            changed = replace(changed, model=key_of(changed.model, hashes) or changed.model)
+        return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
+
+    given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
+    negative = None if draft.negative is None else _clean(draft.negative)
+    understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
+    return Composed(attempt(understood.options), understood.notes)
+
+
+def _resolve(
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int,
+    draw: Callable[[], int],
+) -> GenerationRequest:
     typed = _clean(draft.prompt)
     check_tags_outside(typed)
     prompt, tagged = extract_tags(typed)
@@ -124,7 +176,7 @@ def compose(
             preset.guidance.min,
             preset.guidance.max,
         ),
-        seed=draw() if draft.seed is None else within("seed", draft.seed, 0, 0, SEED_MAX),
+        seed=draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX),
         width=width,
         height=height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),

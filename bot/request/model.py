@@ -13,6 +13,8 @@ PRESETS: Final = (DRAFT, FAST)
 
 SEED_MAX = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
+RANDOM: Final = -1
+"""Asks for any seed, as it does there."""
 
 
 @dataclass(frozen=True, slots=True)

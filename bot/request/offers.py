@@ -1,23 +1,18 @@
-"""Find the model, LoRA or scheduler that a user named, if the catalog offers it here."""
+"""Find the model or LoRA that a user named, if the catalog offers it here."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
-
-from rapidfuzz import fuzz, process
 
 from bot.errors import InvalidRequest, Refused
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
 from bot.request.unread import check_read
-from catalog import SCHEDULERS, AdapterEntry, Catalog, ModelEntry
-from catalog.search import SIMILAR
+from catalog import AdapterEntry, Catalog, ModelEntry
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
 NAMES_SHOWN: Final = 10
-_SCHEDULER_WORDS: Final = (("++", "pp"), ("ancestral", "a"), ("sgm_uniform", "trailing"))
-"""Spellings of other programs, and AUTOMATIC1111's for the same; see `_plain`."""
 
 
 def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
@@ -140,20 +135,6 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
     return entry
 
 
-def find_scheduler(name: str, schedulers: Sequence[str] = SCHEDULERS) -> str:
-    """The one of `schedulers` that is meant, in any common spelling: `dpmpp_2m` is DPM++ 2M."""
-    known = {_plain(scheduler): scheduler for scheduler in schedulers}
-    if found := known.get(_plain(name)):
-        return found
-    alike = process.extract(
-        _plain(name), [*known], scorer=fuzz.ratio, score_cutoff=SIMILAR, limit=3
-    )
-    near = [known[match] for match, _, _ in alike]
-    if near:
-        raise InvalidRequest("scheduler", "scheduler.unknown", value=name, nearest=tuple(near))
-    raise InvalidRequest("scheduler", "scheduler.unlike", value=name, known=tuple(schedulers))
-
-
 def _shown(entries: Sequence[Entry], *, nsfw: bool) -> tuple[str, ...]:
     """Keys of the first of them that may be named here."""
     keys = (entry.key for entry in entries if nsfw or not entry.nsfw)
@@ -166,10 +147,3 @@ def _meant(candidates: Sequence[Entry], usable: Callable[[Entry], bool]) -> tupl
         return (candidates[0],)
     fine = tuple(entry for entry in candidates if usable(entry))
     return fine or tuple(candidates[:1])
-
-
-def _plain(scheduler: str) -> str:
-    text = scheduler.casefold()
-    for theirs, ours in _SCHEDULER_WORDS:
-        text = text.replace(theirs, ours)
-    return "".join(c for c in text if c.isalnum())

@@ -46,10 +46,14 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     asks = tuple(_ask(match[1].strip()) for match in TAG.finditer(prompt))
     if not asks:
         return prompt.strip(), ()
-    bare = TAG.sub(" ", prompt)
-    bare = re.sub(r"[ \t]+", " ", bare)
+    return tidied(TAG.sub(" ", prompt)), asks
+
+
+def tidied(prompt: str) -> str:
+    """A prompt from which something was taken out, without the blanks and commas around it."""
+    bare = re.sub(r"[ \t]+", " ", prompt)
     bare = re.sub(r" ?,(?: ?,)+", ",", bare)
-    return bare.strip().strip(",").strip(), asks
+    return bare.strip().strip(",").strip()
 
 
 def check_no_tags(negative: str) -> None:

@@ -82,6 +82,7 @@ class NewJob:
     """A job to be accepted.
 
     roles: the person's role ids, if the origin has roles; they determine the priority.
+    warnings: what the person should know already; those of the result are added to them.
     """
 
     request: GenerationRequest
@@ -91,6 +92,7 @@ class NewJob:
     roles: frozenset[int] = frozenset()
     priority: int = 0
     parent_id: str | None = None
+    warnings: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """Known weights: the hashes of what was used lately, from the recipes of jobs."""
 
 import json
+import re
 from typing import Final
 
 from bot.recipe import Weights
+from bot.request.hashes import Hashes
 from bot.store.database import Database
 
 RECENT: Final = 200
 """Jobs that are looked at."""
+_HASH: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8,64}(?![0-9A-Za-z])")
 
 
 class KnownWeights:
@@ -25,6 +28,17 @@ class KnownWeights:
         )
         found = _parsed(row["environment"]) if row else None
         return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+    async def hashes(self, *texts: str | None) -> Hashes:
+        """The hashes by which these texts may name a model or LoRA.
+
+        Empty where nothing in them looks like a hash, as nearly always: no query then.
+        """
+        if not any(text and _HASH.search(text) for text in texts):
+            return {}
+        return {
+            key: (weights.sha256, weights.short) for key, weights in (await self.recent()).items()
+        }
 
     async def recent(self) -> dict[str, Weights]:
         """The checkpoints and adapters of the latest jobs, by catalog key, as last used."""

@@ -147,7 +147,10 @@ class Store:
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
     ) -> Job | None:
-        """running → done: the files are on disk. job: with when it was painted; if None, now."""
+        """running → done: the files are on disk. job: with when it was painted; if None, now.
+
+        notices: about the result; they are added to the job's warnings.
+        """
         now = now_ms()
         async with self._database.transaction() as write:
             cursor = await write.execute(
@@ -157,7 +160,7 @@ class Store:
                     now,
                     now if job.painted_at is None else job.painted_at,
                     _json(recipe.to_dict()),
-                    _json([asdict(notice) for notice in notices]),
+                    _json([asdict(notice) for notice in (*job.warnings, *notices)]),
                     job.id,
                     job.attempt,
                 ),
@@ -381,7 +384,7 @@ def _accept(
         check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
     write.execute(
         "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
-        " priority, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " priority, warnings, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new.id,
             origin.name,
@@ -391,6 +394,7 @@ def _accept(
             origin.person,
             origin.community,
             new.priority,
+            _json([asdict(notice) for notice in new.warnings]),
             asked_at,
         ),
     )

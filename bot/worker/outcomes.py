@@ -9,6 +9,7 @@ from typing import TypeVar
 from bot.errors import PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images
 from bot.log import traceback_without
+from bot.request.dialects import OF_PROMPTS
 from bot.store import Failure, Job, JobState, Store
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
@@ -38,7 +39,9 @@ class Outcomes:
     def done(self, job: Job) -> None:
         """It is *done*: has its person told."""
         for notice in job.warnings:
-            log.info("job %s: %s %s", job.id, notice.code, notice.params)
+            # What a note says about a prompt stays out of the log, as the prompt does.
+            params = {} if notice.code.startswith(OF_PROMPTS) else notice.params
+            log.info("job %s: %s %s", job.id, notice.code, params)
         log.info("job %s: done in %.1f s", job.id, job.seconds)
         self._notices.send(self._observer.finished(job))
 

@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.api.automatic.samplers import (
-    LABELS,
-    SAMPLERS,
-    listed_samplers,
-    listed_schedulers,
-    scheduler_for,
-)
+from bot.api.automatic.samplers import listed_samplers, listed_schedulers
 from bot.errors import InvalidRequest
+from bot.request.dialects.samplers import LABELS, SAMPLERS, scheduler_for
 from catalog import SCHEDULERS
 from catalog.schedulers import FITTING
 

@@ -278,11 +278,6 @@ class TestNaming:
         assert told(found) == [("api.field.unknown", "auth"), ("api.field.unknown", "url")]
         assert "secret" not in repr(found)
 
-    def test_hypernetworks_leave_the_prompt(self) -> None:
-        found = translated(prompt="a star <hypernet:x:0.5><lora:y:0.5>")
-        assert found.draft.prompt == "a star <lora:y:0.5>"
-        assert told(found) == [("api.automatic.hypernetworks", "prompt")]
-
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_no_checkpoint_is_asked_for(value: str | None) -> None:

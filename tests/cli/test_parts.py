@@ -571,4 +571,7 @@ def test_a_seed_that_is_no_number_is_told_what_is_allowed(
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(["imagine", "x", "--seed", "abc"])
     assert ended.value.code == 2
-    assert "must be a whole number from 0 to 4294967295, got 'abc'" in capsys.readouterr().err
+    assert (
+        "must be a whole number from 0 to 4294967295, or -1 for any, got 'abc'"
+        in capsys.readouterr().err
+    )

@@ -12,6 +12,7 @@ from discord import app_commands
 
 from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
+from bot.progress import Notice
 from bot.store import Job
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
@@ -47,6 +48,14 @@ def press(desk: Desk, user_id: int = 7, *, nsfw: bool = False, missing: str = ""
 
 async def asked(desk: Desk, **fields: Any) -> Job:
     return (await desk.accepted(in_channel(request=LARGE, **fields))).job
+
+
+async def test_what_was_noted_about_the_prompt_is_said_with_the_second_attempt(desk: Desk) -> None:
+    note = Notice("dialect.form.words", {"form": "[a|b]"})
+    job = await asked(desk, warnings=(note,))
+    await button(desk).use(press(desk), RetryId(job.id))
+    again = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
+    assert [each.warnings for each in again] == [(note,)]
 
 
 async def test_its_author_may_where_they_could_ask(desk: Desk) -> None:

@@ -63,6 +63,16 @@ async def test_a_prompt_alone_suffices(server: Server) -> None:
     assert hashlib.sha256(answer.content).hexdigest() == status["images"][0]["sha256"]
 
 
+async def test_a_prompt_of_another_program_is_understood_and_noted(server: Server) -> None:
+    accepted = await server.generate(prompt=f"{CANARY} --no rain --q 2", seed=-1, steps=10)
+    status = await server.done(accepted["job_id"])
+    assert status["warnings"] == ["I left out --q. Use `steps` instead."]
+    image = await server.client.get(status["images"][0]["url"])
+    recipe = read_png(image.content).recipe
+    assert recipe is not None
+    assert (recipe.request.prompt, recipe.request.negative) == (CANARY, "rain")
+
+
 async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
     server: Server, home: Home
 ) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.files.metadata import PngMetadata, parse_infotext, read_png
+from bot.files.metadata import PngMetadata, read_png
+from bot.request.dialects.infotext import parse_infotext
 from catalog.wildcard_files import WILDCARDS
 from playground import Message, Playground, User
 from tests.e2e.conftest import CANARY

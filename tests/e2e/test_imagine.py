@@ -137,7 +137,7 @@ async def test_a_wrong_value_is_refused_privately_and_stores_nothing(
 
 
 @pytest.mark.parametrize(
-    "options", [{"seed": 2**32}, {"seed": -1}, {"seed": "abc"}, {"count": 5}, {"count": 0}]
+    "options", [{"seed": 2**32}, {"seed": -2}, {"seed": "abc"}, {"count": 5}, {"count": 0}]
 )
 async def test_what_depends_on_no_model_is_bounded_by_discord(
     playground: Playground, ada: User, options: dict[str, Any]

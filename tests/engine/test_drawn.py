@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from bot.files.metadata import encode_png, infotext, parse_infotext, read_png
+from bot.files.metadata import encode_png, infotext, read_png
 from bot.request import Draft, GenerationRequest, compose
+from bot.request.dialects.infotext import parse_infotext
 from catalog import Catalog, EmbeddingEntry, Embeddings, WildcardFile, Wildcards
 from tests.engine.factories import catalog, digests, kohya_lora, paint, save
 

@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot import __version__
-from bot.files.metadata import TEXT_MAX, encode_png, infotext, parse_infotext, read_png
+from bot.files.metadata import TEXT_MAX, encode_png, infotext, read_png
 from bot.recipe import Recipe, Weights
 from bot.request import (
     AYS,
@@ -26,6 +26,7 @@ from bot.request import (
     InitImage,
     Reference,
 )
+from bot.request.dialects.infotext import parse_infotext
 from bot.request.emphasis import Span, parse
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 

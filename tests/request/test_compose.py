@@ -193,12 +193,15 @@ class TestPrompt:
 
 
 class TestNumbers:
+    def test_a_seed_of_minus_one_is_drawn(self) -> None:
+        assert composed(seed=-1).seed == composed(seed=None).seed == 1234
+
     @pytest.mark.parametrize(
         ("field", "low", "high", "below", "above"),
         [
             ("steps", 10, 100, 9, 101),
             ("guidance", 1.0, 30.0, math.nextafter(1.0, 0), math.nextafter(30.0, 31)),
-            ("seed", 0, SEED_MAX, -1, SEED_MAX + 1),
+            ("seed", 0, SEED_MAX, -2, SEED_MAX + 1),
             ("count", 1, 4, 0, 5),
         ],
     )

@@ -30,6 +30,15 @@ async def test_each_has_the_one_that_was_used_last(store: Store) -> None:
     }
 
 
+async def test_hashes_are_looked_up_only_where_one_may_be_named(store: Store) -> None:
+    await paint(store, "demo", "1")
+    known = {"demo": ("1" * 64, "1" * 10), "ink": ("c" * 64, "c" * 12)}
+    for text in ("1" * 10, "a fox\nModel hash: 11111111, Seed: 5", "C" * 64):
+        assert await store.known_weights.hashes(None, "a fox", text) == known
+    for text in ("a fox, a deadbeef0g", "1234567", "1" * 65, ""):
+        assert await store.known_weights.hashes(text, None) == {}
+
+
 async def test_damaged_recipes_are_passed_over(store: Store) -> None:
     await paint(store, "demo", "1")
     for text in ("{", "[]", '{"checkpoint": {"name": "x"}, "adapters": 5}', '{"checkpoint": 1}'):

@@ -271,6 +271,22 @@ class TestTransitions:
         assert await store.images(job.id) == (record(0), record(1))
         assert finished.seconds >= 0
 
+    async def test_what_is_known_at_first_stands_before_what_the_result_shows(
+        self, store: Store
+    ) -> None:
+        first = Notice("dialect.form.words", {"form": "[a|b]"})
+        late = Notice("adapter.no_scale", {"adapter": "ink"})
+        accepted = await store.accept(replace(new_job(), warnings=(first,)))
+        assert accepted.warnings == (first,)
+        job = await store.start(accepted.id)
+        assert job is not None
+        await store.requeue(job)
+        job = await store.start(accepted.id)
+        assert job is not None
+        finished = await store.finish(job, recipe(), [record()], [late])
+        assert finished is not None
+        assert finished.warnings == (first, late)
+
     async def test_finishing_that_fails_halfway_leaves_it_running(self, store: Store) -> None:
         job = await running(store)
         unsound = replace(record(), seed=None)  # type: ignore[arg-type]

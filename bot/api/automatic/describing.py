@@ -9,9 +9,10 @@ from typing import Any, Final
 from bot import __version__
 from bot.api.automatic.bodies import Img2Img, Txt2Img
 from bot.api.describing import eta, share
-from bot.files.metadata import IMAGEN, PngMetadata, infotext, parse_infotext
+from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
+from bot.request.dialects.infotext import parse_infotext
 from bot.store import ImageRecord, Job
 
 IDLE: Final[Mapping[str, Any]] = {

@@ -1,15 +1,14 @@
 """From a body to a draft: what is asked for in AUTOMATIC1111's words, in ours. Pure functions."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img
-from bot.api.automatic.samplers import SUFFIXES, scheduler_for
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
 from bot.request import Draft
+from bot.request.dialects.samplers import SUFFIXES, scheduler_for
 from catalog import ModelEntry
 
 STRENGTH: Final = 0.75
@@ -20,7 +19,6 @@ RESIZE_MODES: Final = (STRETCH, CROP)
 CLIP_SETTING: Final = "CLIP_stop_at_last_layers"
 CHECKPOINT: Final = "sd_model_checkpoint"
 
-_HYPERNET: Final = re.compile(r"<hypernet:[^<>]*>", re.IGNORECASE)
 _ALIGNED: Final = 8
 
 
@@ -57,12 +55,9 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
     if body.script_name:
         raise InvalidRequest("script_name", "api.automatic.script", value=body.script_name[:100])
     scheduler = scheduler_for(body.sampler, body.scheduler, model.scheduler, model.schedulers)
-    prompt, hypernets = _HYPERNET.subn("", body.prompt or "")
     warnings = unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
-    if hypernets:
-        warnings += (Notice("api.automatic.hypernetworks", {"field": "prompt"}),)
     draft: dict[str, Any] = {
-        "prompt": prompt,
+        "prompt": body.prompt or "",
         "negative": body.negative_prompt,
         "model": model.key,
         "steps": body.steps,

@@ -64,7 +64,8 @@ class Options(BaseModel):
     steps: Int | None = Field(default=None, description="10–100, 30 by default.")
     guidance_scale: Number | None = Field(default=None, description="1–30, 7.5 by default.")
     seed: Int | None = Field(
-        default=None, description=f"0–{SEED_MAX}. The same seed gives the same image."
+        default=None,
+        description=f"0–{SEED_MAX}. The same seed gives the same image; -1 draws one.",
     )
     scheduler: str | None = None
     preset: str | None = Field(default=None, description="`draft` or `fast`.")

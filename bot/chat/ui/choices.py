@@ -8,7 +8,7 @@ from discord.app_commands import Choice
 from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
-from bot.request.offers import find_scheduler
+from bot.request.dialects.samplers import find_scheduler
 from bot.request.presets import presets_of
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say

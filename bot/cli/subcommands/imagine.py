@@ -31,7 +31,7 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument("--negative", metavar="T", help="what to keep out of the image")
     parser.add_argument("--steps", metavar="N", type=int, help="number of sampling steps")
     parser.add_argument("--guidance", metavar="G", type=float, help="guidance scale")
-    parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image")
+    parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image; -1 for any")
     parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
     parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
     parser.add_argument("--scheduler", metavar="NAME", help="sampler, such as 'Euler a'")
@@ -70,5 +70,5 @@ def _seed(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"must be a whole number from 0 to {SEED_MAX}, got {text!r}"
+            f"must be a whole number from 0 to {SEED_MAX}, or -1 for any, got {text!r}"
         ) from None

@@ -1,0 +1,203 @@
+"""A pasted infotext: taken over as far as possible, and the rest named."""
+
+from typing import Any
+
+import pytest
+
+from bot.errors import InvalidRequest, Refused
+from bot.request import AdapterUse
+from tests.request.dialects.catalog import CATALOG, HASHES, SEED, codes, composed, said
+
+TEXT = (
+    "a fox, (snow:1.2) <lora:ink:0.5>\n"
+    "Negative prompt: blurry, dogs\n"
+    "Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 42, "
+    "Size: 832x1216, Model hash: aaaaaaaaaa, Model: base_v1, Version: v1.10.1"
+)
+
+
+def with_settings(**settings: str) -> str:
+    """Short settings after a prompt; underscores stand for blanks."""
+    said = {"Steps": "20", "Seed": "42", "CFG scale": "7"}
+    said |= {name.replace("_", " "): value for name, value in settings.items()}
+    return "a fox\n" + ", ".join(f"{name}: {value}" for name, value in said.items())
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("\n", " "), f"\n{TEXT}\n"])
+def test_everything_is_taken_over_and_said(text: str) -> None:
+    made = composed(text)
+    request = made.request
+    assert (request.prompt, request.negative) == ("a fox, (snow:1.2)", "blurry, dogs")
+    assert request.adapters == (AdapterUse("ink", 0.5),)
+    assert (request.steps, request.scheduler, request.guidance) == (20, "Euler a", 7.0)
+    assert (request.seed, request.width, request.height) == (42, 832, 1216)
+    assert request.model == "base"
+    assert said(made.notes) == {
+        "infotext.taken": {
+            "names": "Model, Negative prompt, Size, Sampler, Steps, CFG scale, Seed, LoRAs"
+        }
+    }
+
+
+def test_options_count_for_more() -> None:
+    made = composed(
+        TEXT, model="other", negative="cats", steps=30, seed=1, size="1:1", scheduler="ddim"
+    )
+    request = made.request
+    assert (request.model, request.negative, request.steps) == ("other", "cats", 30)
+    assert (request.seed, request.width, request.scheduler) == (1, 1024, "DDIM")
+    assert request.guidance == 7.0
+    assert said(made.notes) == {
+        "infotext.taken": {"names": "CFG scale, LoRAs"},
+        "infotext.outweighed": {"names": "Model, Negative prompt, Size, Sampler, Steps, Seed"},
+    }
+
+
+def test_without_a_negative_prompt_there_is_none() -> None:
+    assert composed(with_settings()).request.negative == ""
+
+
+def test_the_seed_may_be_any() -> None:
+    assert composed(with_settings(Seed="-1")).request.seed == SEED
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"Steps": "9999"}, "Steps"),
+        ({"CFG_scale": "99"}, "CFG scale"),
+        ({"Seed": "99999999999"}, "Seed"),
+        ({"Clip_skip": "99"}, "Clip skip"),
+        ({"Size": "1x99999"}, "Size"),
+        ({"Sampler": "LMS"}, "Sampler"),
+        ({"Hires_upscale": "1.7"}, "Hires upscale"),
+        ({"Face_restoration": "CodeFormer"}, "Face restoration"),
+        ({"VAE": "x.pt", "ENSD": "31337"}, "VAE, ENSD"),
+        ({"Denoising_strength": "0.5"}, "Denoising strength"),
+    ],
+)
+def test_what_is_not_possible_is_left_out_and_named(settings: dict[str, str], left: str) -> None:
+    made = composed(with_settings(**settings))
+    assert said(made.notes)["infotext.left"] == {"names": left}
+    assert made.request.prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "used", "asked"),
+    [
+        ("DPM++ 2M Karras", None, "DPM++ 2M Karras", None),
+        ("DPM++ 2M", None, "DPM++ 2M", None),
+        ("DPM++ 2M", "Automatic", "DPM++ 2M Karras", None),
+        ("DPM++ 2M", "Karras", "DPM++ 2M Karras", None),
+        ("Euler", "SGM Uniform", "Euler trailing", None),
+        ("dpmpp_2m_sde_gpu", "karras", "DPM++ 2M SDE Karras", None),
+        ("DPM++ SDE", None, "DPM++ SDE Karras", "DPM++ SDE"),
+        ("Euler a", "Karras", "Euler a", "Euler a Karras"),
+        ("DPM++ 2M", "Exponential", "DPM++ 2M Karras", "DPM++ 2M Exponential"),
+        ("DPM++ 2M SDE Exponential", None, "DPM++ 2M SDE", "DPM++ 2M SDE Exponential"),
+    ],
+)
+def test_samplers(sampler: str, schedule: str | None, used: str, asked: str | None) -> None:
+    settings = {"Sampler": sampler} | ({"Schedule_type": schedule} if schedule else {})
+    made = composed(with_settings(**settings))
+    assert made.request.scheduler == used
+    expected = {"value": asked, "scheduler": used} if asked else None
+    assert said(made.notes).get("infotext.sampler") == expected
+
+
+def test_the_second_pass_takes_as_many_steps_as_there() -> None:
+    text = with_settings(Hires_upscale="1.5", Denoising_strength="0.4", Size="832x832")
+    hires = composed(text).request.hires
+    assert hires is not None
+    assert (hires.scale, hires.strength, hires.taken) == (1.5, 0.4, 20)
+    hires = composed(f"{text}, Hires steps: 7").request.hires
+    assert hires is not None
+    assert hires.taken == 7
+
+
+def test_a_size_that_is_too_small_keeps_its_shape() -> None:
+    made = composed(with_settings(Size="100x150"))
+    size = f"{made.request.width}x{made.request.height}"
+    assert size == f"{composed('a', size='2:3').request.width}x{made.request.height}"
+    assert said(made.notes)["infotext.size"] == {"value": "100x150", "size": size}
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        ({"Model": "other_v1"}, "other"),
+        ({"Model": "Other Model"}, "other"),
+        ({"Model": "renamed", "Model_hash": "bbbbbbbbbb"}, "other"),
+        ({"Model_hash": "bbbbbbbbbb"}, "other"),
+    ],
+)
+def test_the_model_by_any_name_or_its_hash(settings: dict[str, str], model: str) -> None:
+    made = composed(with_settings(**settings))
+    assert made.request.model == model
+    assert codes(made.notes) == ["dialect.infotext.taken"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "value"),
+    [
+        ({"Model": "juggernaut", "Model_hash": "0123456789"}, "juggernaut"),
+        ({"Model_hash": "0123456789"}, "0123456789"),
+    ],
+)
+def test_a_model_that_is_not_here_is_named(settings: dict[str, str], value: str) -> None:
+    made = composed(with_settings(**settings))
+    assert made.request.model == "base"
+    assert said(made.notes)["infotext.model"] == {"value": value, "model": "base"}
+
+
+def test_loras_that_are_not_here_are_named() -> None:
+    text = with_settings().replace("a fox", "a fox <lora:ink:0.5> <lora:gone:1> <lora:anime:1>")
+    made = composed(text, adapters_max=1)
+    assert [use.key for use in made.request.adapters] == ["ink"]
+    assert said(made.notes)["infotext.loras"] == {"names": "gone, anime"}
+
+
+def test_no_more_loras_are_looked_for_than_could_be_meant() -> None:
+    tags = "".join(f"<lora:gone-{number}:1>" for number in range(8))
+    made = composed(with_settings().replace("a fox", f"a fox {tags}<lora:ink:1>"))
+    assert made.request.adapters == ()
+    assert said(made.notes)["infotext.loras"]["names"].endswith("gone-7, ink")
+
+
+def test_a_lora_by_its_hash() -> None:
+    text = with_settings(Lora_hashes='"renamed: dddddddddddd"')
+    made = composed(text.replace("a fox", "a fox <lora:renamed:0.5>"))
+    assert made.request.adapters == (AdapterUse("ink", 0.5),)
+
+
+def test_a_lora_that_was_chosen_is_not_asked_for_twice() -> None:
+    made = composed(TEXT, lora="ink:0.9")
+    assert made.request.adapters == (AdapterUse("ink", 0.9),)
+    assert "LoRAs" in said(made.notes)["infotext.outweighed"]["names"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"steps": 9999}, {"model": "gone"}, {"lora": "gone"}, {"size": "x"}]
+)
+def test_a_wrong_option_is_refused_as_ever(options: dict[str, Any]) -> None:
+    with pytest.raises((InvalidRequest, Refused)):
+        composed(TEXT, **options)
+
+
+def test_only_a_negative_prompt() -> None:
+    made = composed("a fox Negative prompt: dogs")
+    assert (made.request.prompt, made.request.negative) == ("a fox", "dogs")
+    assert said(made.notes) == {"infotext.taken": {"names": "Negative prompt"}}
+
+
+def test_nothing_is_left_out_before_every_file_is_read() -> None:
+    """What a file is called that is not read yet may still turn out to be what is meant."""
+    from dataclasses import replace
+
+    from bot.request import Draft, compose_with_notes
+    from catalog.unread import Unread
+
+    reading = replace(CATALOG, unread=(Unread("adapter", ("/x/gone.safetensors",)),), files=1)
+    text = with_settings().replace("a fox", "a fox <lora:gone:1>")
+    with pytest.raises(Refused, match=r"catalog\."):
+        compose_with_notes(Draft(prompt=text), reading, nsfw=False, hashes=HASHES)
