@@ -5,6 +5,7 @@ EXTENSIONS = (
     "cogs.reroll",
     "cogs.repeat",
     "cogs.edit",
+    "cogs.more",
     "cogs.details",
     "cogs.publish",
     "cogs.delete",

@@ -19,6 +19,11 @@ QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 
 
 async def press(user: User, message: Message, action: str) -> Interaction:
+    """Press the button, behind *More…* if it is there."""
+    if action not in buttons(message):
+        more = await user.click(message, buttons(message)["more"])
+        assert more.message is not None
+        message = more.message
     return await user.click(message, buttons(message)[action])
 
 

@@ -108,6 +108,15 @@ class PublishId(ActionId):
 
 
 @dataclass(frozen=True)
+class MoreId(ActionId):
+    """Offers the other actions."""
+
+    prefix: ClassVar[str] = "more"
+    emoji: ClassVar[str] = "➕"
+    label: ClassVar[str] = "button.more"
+
+
+@dataclass(frozen=True)
 class EraseId(CustomId):
     """Deletes the result, once the person said so."""
 
@@ -118,13 +127,15 @@ class EraseId(CustomId):
 
 Rows: TypeAlias = tuple[tuple[type[ActionId], ...], ...]
 
-_GENERATING: Final = (SameSeedId, NewSeedId, EditId, CompareId, UpscaleId)
-SHOWN: Final[Rows] = (_GENERATING, (UseId, DetailsId, DeleteId, ReportId))
-"""Below a result in a channel."""
-HIDDEN: Final[Rows] = (_GENERATING, (PublishId, UseId, DetailsId, DeleteId))
+SHOWN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (CompareId, UpscaleId, MoreId))
+"""Below a result in a channel: what a phone shows in two rows."""
+HIDDEN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (PublishId, UpscaleId, MoreId))
 """Below a result that only its person sees."""
 DIRECT: Final[Rows] = ((DetailsId, DeleteId),)
 """Below one in a direct message, where no images can be asked for."""
+MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
+"""What More offers."""
 
 
 def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:
@@ -135,6 +146,15 @@ def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[
         )
         for kinds in rows
     ]
+
+
+def more_view(say: Say, job_id: str, rows: Rows) -> discord.ui.View:
+    """The other actions, below a sentence."""
+    view = discord.ui.View(timeout=None)
+    for kinds in rows:
+        for kind in kinds:
+            view.add_item(routed_button(say(kind.label), kind(job_id), kind.emoji))
+    return view
 
 
 def routed_button(

@@ -1,19 +1,17 @@
-"""The embeds of a job: status, result, failure."""
+"""The embeds of a job: status and failure; bot.chat.ui.result has its result."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import discord
 
-from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shortened, shown
+from bot.chat.ui.markdown import cut_off, one_line, plain, seen, shortened, shown
 from bot.progress import Notice, Progress
-from bot.request import GenerationRequest
-from bot.store import Discord, ImageRecord, Job
+from bot.store import Job
 from bot.texts.language import Say
 from bot.texts.lines import status_line
 
 BLURPLE = discord.Colour.blurple()
-GREEN = discord.Colour.green()
 GREY = discord.Colour.light_grey()
 RED = discord.Colour.red()
 YELLOW = discord.Colour.gold()
@@ -23,7 +21,6 @@ BLOCKED = "delivery.blocked"
 DESCRIPTION_MAX = 4_096
 FIELD_MAX = 1_024
 ALT_TEXT_MAX = 1_024
-NOTES_SHOWN = 1_000
 PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
 
 
@@ -61,46 +58,6 @@ def status_embed(
     return embed
 
 
-def result_embed(
-    say: Say,
-    job: Job,
-    images: Sequence[ImageRecord],
-    *,
-    model_name: str,
-    notes: Sequence[str] = (),
-) -> discord.Embed:
-    """A finished job. `notes` are sentences: warnings, how a reroll compares, re-encoded files."""
-    request = job.request
-    words = [_prompt(request.prompt), cut_off("\n".join(notes), NOTES_SHOWN)]
-    embed = discord.Embed(
-        description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
-    )
-    model = f"{one_line(model_name)}\n{code(request.model)}"
-    embed.add_field(name=say("result.model"), value=model)
-    if request.adapters:
-        uses = "\n".join(code(str(use)) for use in request.adapters)
-        embed.add_field(name=say("result.loras"), value=uses)
-    embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
-    embed.add_field(name=say("result.steps"), value=str(request.steps))
-    embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
-    embed.add_field(name=say("result.scheduler"), value=request.scheduler)
-    for name, value in _extras(say, request):
-        embed.add_field(name=name, value=value)
-    embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
-    # A mention inside an embed shows the name without pinging.
-    embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
-    # A line of its own: ten digits wrap in an inline field.
-    seeds = " ".join(f"`{image.seed}`" for image in images)
-    name = say("result.seed") if len(images) == 1 else say("result.seeds")
-    embed.add_field(name=name, value=seeds, inline=False)
-    if request.negative:
-        negative = shown(request.negative, FIELD_MAX)
-        embed.add_field(name=say("result.negative"), value=negative, inline=False)
-    # Lets find_message find the message if the process dies before recording the message's id.
-    embed.set_footer(text=f"{say('result.invitation')} · {job.id}")
-    return embed
-
-
 def failure_embed(say: Say, job: Job, *, hidden: bool = False) -> discord.Embed:
     """A failed or cancelled job: the reason in one sentence, and the request.
 
@@ -129,26 +86,8 @@ def sentences(say: Say, notices: Sequence[Notice]) -> list[str]:
 
 
 def alt_text(prompt: str) -> str:
+    """What an image shows, for people who do not see it."""
     return shortened(seen(prompt), ALT_TEXT_MAX) or "…"
-
-
-def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
-    """Names and values of the settings that only some requests have."""
-    extras = []
-    if request.preset:
-        extras.append((say("result.preset"), request.preset))
-    if request.hires:
-        width, height = request.final_size
-        scale = f"{request.hires.scale:g}"
-        size = say("result.hires_size", scale=scale, width=width, height=height)
-        extras.append((say("result.hires"), size))
-    if request.init_image:
-        strength = say("result.strength", strength=f"{request.init_image.strength:g}")
-        extras.append((say("result.image"), strength))
-    if request.reference:
-        weight = say("result.weight", weight=f"{request.reference.weight:g}")
-        extras.append((say("result.reference"), weight))
-    return extras
 
 
 def _facts(say: Say, job: Job) -> str:

@@ -11,14 +11,14 @@ import discord
 
 from bot.chat.ui.actions import SHOWN, Rows, action_rows
 from bot.chat.ui.facts import facts_line
-from bot.chat.ui.markdown import cut_off, escaped, seen, shortened, shown
+from bot.chat.ui.markdown import cut_off, escaped, seen, shown
+from bot.chat.ui.messages import alt_text
 from bot.request import GenerationRequest
 from bot.store import ImageRecord, Job
 from bot.texts.language import Say
 from catalog import ModelEntry
 
-ALT_TEXT_MAX = 1_024
-PROMPT_SHOWN = 350
+PROMPT_SHOWN = 280
 DRAWN_SHOWN = 160
 NEGATIVE_SHOWN = 120
 FACTS_SHOWN = 900
@@ -48,24 +48,22 @@ def result_layout(
     view = discord.ui.LayoutView(timeout=None)
     if heading:
         view.add_item(discord.ui.TextDisplay(heading))
-    card = discord.ui.Container[discord.ui.LayoutView](
-        accent_colour=discord.Colour.gold() if job.warnings else None
-    )
     if files:
         items = [
             discord.MediaGalleryItem(
                 f"attachment://{name}",
-                description=alt_text(request.alone(n).prompt, n, len(files), say),
+                description=_alt_text(request.alone(n).prompt, n, len(files), say),
                 spoiler=spoiler,
             )
             for n, name in enumerate(files)
         ]
-        card.add_item(discord.ui.MediaGallery(*items))
-    card.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
-    card.add_item(discord.ui.TextDisplay(_small(say, request, model, images)))
+        view.add_item(discord.ui.MediaGallery(*items))
+    view.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
+    view.add_item(discord.ui.TextDisplay(_small(say, request, model, images)))
     if notes:
-        card.add_item(discord.ui.TextDisplay(cut_off("\n".join(notes), NOTES_SHOWN)))
-    view.add_item(card)
+        said = discord.ui.TextDisplay[discord.ui.LayoutView](cut_off("\n".join(notes), NOTES_SHOWN))
+        colour = discord.Colour.gold() if job.warnings else None
+        view.add_item(discord.ui.Container(said, accent_colour=colour))
     for row in action_rows(say, job.id, actions):
         view.add_item(row)
     return view
@@ -103,7 +101,7 @@ def cut_at_word(text: str, limit: int) -> str:
     return f"{escaped(head.rstrip(' ,;:.'))} …"
 
 
-def alt_text(prompt: str, n: int, count: int, say: Say) -> str:
+def _alt_text(prompt: str, n: int, count: int, say: Say) -> str:
     """What image `n` of `count` shows, for people who do not see it."""
     which = f"{say('status.image', image=n + 1, count=count)}: " if count > 1 else ""
-    return shortened(which + seen(prompt), ALT_TEXT_MAX) or "…"
+    return alt_text(which + prompt)

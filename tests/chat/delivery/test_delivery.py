@@ -269,7 +269,7 @@ class TestFollowing:
         await desk.delivery.finished(await desk.painted(ticket.job.id))
         offered = desk.last("interaction").layout.walk_children()
         ids = {str(getattr(one, "custom_id", "")).partition(":")[0] for one in offered}
-        assert {"same", "new", "edit", "details", "delete"} <= ids
+        assert {"same", "new", "edit", "more"} <= ids
         assert "cancel" not in ids
 
     async def test_a_cancelled_job_says_so_and_has_no_button(self, desk: Desk) -> None:

@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.chat.ui.messages import (
-    alt_text,
     failure_embed,
-    result_embed,
     sentences,
     status_embed,
 )
@@ -24,7 +22,7 @@ from bot.texts.language import Texts
 from bot.texts.lines import bar, status_line
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.chat.ui.test_markdown import live
-from tests.store.factories import any_job, record, request
+from tests.store.factories import any_job, request
 
 SAY = Texts.read().speaker()
 NOTHING = Catalog({}, {}, "")
@@ -76,14 +74,7 @@ def fields(embed: discord.Embed) -> dict[str, str]:
 
 
 class TestLimits:
-    @settings(max_examples=60)
-    @given(asked=REQUESTS, notes=st.lists(LONG.filter(str.strip), max_size=6), name=KEYS)
-    def test_a_result(self, asked: GenerationRequest, notes: list[str], name: str) -> None:
-        images = [record(n, seed=asked.image_seed(n)) for n in range(asked.count)]
-        check_limits(result_embed(SAY, job(asked), images, model_name=name, notes=notes))
-        assert 1 <= len(alt_text(asked.prompt)) <= 1024
-
-    def test_the_longest_result(self) -> None:
+    def test_the_longest_ones(self) -> None:
         """Every character needs a backslash."""
         asked = request(
             prompt="*" * 2000,
@@ -97,9 +88,6 @@ class TestLimits:
             init_image=InitImage("a" * 64, 0.123456789),
             reference=Reference("b" * 64, 0.123456789),
         )
-        images = [record(n, seed=2**32 - 1) for n in range(4)]
-        notes = ["x" * 1000] * 4
-        check_limits(result_embed(SAY, job(asked), images, model_name="n" * 80, notes=notes))
         check_limits(status_embed(SAY, job(asked), Progress(Stage.QUEUED, position=9)))
         check_limits(failure_embed(SAY, job(asked)))
 
@@ -204,45 +192,6 @@ class TestWords:
         assert len(bar(fraction, cells)) == cells
         assert bar(0, cells) == "▱" * cells
         assert bar(1, cells) == "▰" * cells
-
-    def test_a_result_says_how_it_was_painted(self) -> None:
-        asked = request(prompt="a *red* fox", count=2, negative="")
-        embed = result_embed(
-            SAY, job(asked), [record(0), record(1)], model_name="Demo", notes=["Note."]
-        )
-        shown = fields(embed)
-        assert embed.description == r"a \*red\* fox" + "\n\nNote."
-        assert shown["Model"] == "Demo\n`demo`"
-        assert shown["LoRAs"] == "`ink:0.6`"
-        assert (shown["Size"], shown["Steps"], shown["Guidance"]) == ("64×48", "10", "7.5")
-        assert shown["Seeds"] == "`42` `43`"
-        assert shown["Time"] == "2.5 s"
-        assert shown["Requested by"] == f"<@{2**63 - 1}>"
-        assert "Negative prompt" not in shown
-        assert "🔁" in (embed.footer.text or "")
-
-    def test_a_result_says_what_only_some_have(self) -> None:
-        plain = fields(result_embed(SAY, job(request()), [record()], model_name="Demo"))
-        assert plain["Sampler"] == "Euler"
-        asked = request(
-            adapters=(AdapterUse("ink", 0.8, 0.5), AdapterUse("oil", 1.0)),
-            preset="fast",
-            width=832,
-            height=1216,
-            hires=Hires(1.5, 0.4, 30),
-            init_image=InitImage("a" * 64, 0.6),
-            reference=Reference("b" * 64, 1.0),
-        )
-        shown = fields(result_embed(SAY, job(asked), [record()], model_name="Demo"))
-        assert {name: value for name, value in shown.items() if name not in plain} == {
-            "Preset": "fast",
-            "Second pass": "1.5×, to 1248×1824",
-            "Source image": "strength 0.6",
-            "Reference image": "weight 1",
-        }
-        assert shown["LoRAs"] == "`ink:0.8:0.5`\n`oil:1`"
-        status = status_embed(SAY, job(asked), Progress(Stage.STARTING))
-        assert "ink:0.8:0.5" in str(status.fields[0].value)
 
     def test_a_place_says_when_it_will_be_ready(self) -> None:
         place = Progress(Stage.QUEUED, position=3, ready_at=1_700_000_000)
