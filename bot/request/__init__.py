@@ -1,5 +1,8 @@
 """What a user asks for: the request, its limits and its syntax."""
 
+from bot.request.axes import AXES, AxisAsk
+from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
+from bot.request.compare import compare, compare_again
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -8,6 +11,8 @@ from bot.request.model import (
     PRESETS,
     SEED_MAX,
     AdapterUse,
+    Axis,
+    Comparison,
     EmbeddingUse,
     GenerationRequest,
     Hires,
@@ -23,11 +28,14 @@ from bot.request.offers import (
     is_gated,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from bot.request.redraft import redraft
 from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AXES",
     "AYS",
+    "CELLS_MAX",
     "COUNT_MAX",
     "DRAFT",
     "FAST",
@@ -38,6 +46,10 @@ __all__ = [
     "SEED_MAX",
     "STRENGTH",
     "AdapterUse",
+    "Axis",
+    "AxisAsk",
+    "Cell",
+    "Comparison",
     "Draft",
     "EmbeddingUse",
     "GenerationRequest",
@@ -45,7 +57,10 @@ __all__ = [
     "InitImage",
     "Picture",
     "Reference",
+    "cells",
     "check_offered",
+    "compare",
+    "compare_again",
     "compose",
     "default_model",
     "draw_seed",
@@ -54,4 +69,6 @@ __all__ = [
     "is_gated",
     "lighter",
     "nameable",
+    "paint_order",
+    "redraft",
 ]

@@ -1,7 +1,8 @@
 """GenerationRequest: everything a generated image depends on, except the weights on disk."""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Self
+from itertools import chain
+from typing import Any, Final, Self, cast
 
 from bot.request import emphasis
 from catalog.families import DEFAULT
@@ -10,6 +11,8 @@ DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
 
+SEED_AXIS: Final = "seed"
+"""The name of the axis along which seeds vary."""
 SEED_MAX = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 
@@ -86,6 +89,58 @@ class Reference:
     weight: float
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What varies along one side of a comparison.
+
+    name: one of `bot.request.compare.AXES`. values: as people type them, in order.
+    subject: the key of the LoRA whose weight varies; "" for every other axis.
+    """
+
+    name: str
+    values: tuple[str, ...] = field(repr=False)
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A sheet of images that differ in one or two things.
+
+    axes: what varies from column to column, then what varies from row to row, if anything does.
+    cells: row by row, each a request of its own for a single image.
+    """
+
+    axes: tuple[Axis, ...]
+    cells: tuple["GenerationRequest", ...] = field(repr=False)
+
+    @property
+    def columns(self) -> int:
+        return len(self.axes[0].values)
+
+    @property
+    def rows(self) -> int:
+        return len(self.cells) // self.columns
+
+    def with_seed(self, before: int, seed: int) -> Self:
+        """The same with `seed` where `before` was; other seeds are moved by as much."""
+        cells = tuple(
+            cell.with_seed((cell.seed - before + seed) % (SEED_MAX + 1)) for cell in self.cells
+        )
+        axes = []
+        for number, axis in enumerate(self.axes):
+            if axis.name == SEED_AXIS:
+                step = self.columns if number else 1
+                seeds = cells[: step * len(axis.values) : step]
+                axis = replace(axis, values=tuple(str(cell.seed) for cell in seeds))
+            axes.append(axis)
+        return replace(self, axes=tuple(axes), cells=cells)
+
+    def with_kernels(self, kernels: str | None) -> Self:
+        """The same, each cell with the kernels that it names itself, or else with these."""
+        cells = tuple(cell.with_kernels(cell.kernels or kernels) for cell in self.cells)
+        return replace(self, cells=cells)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A validated request in which every default is already resolved.
@@ -103,6 +158,8 @@ class GenerationRequest:
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     embeddings: of both prompts, so that later ones of the same names change nothing.
+    comparison: the cells to generate instead of one image; the other fields are then those of the
+        first cell, and only shown.
     """
 
     prompt: str = field(repr=False)
@@ -125,6 +182,19 @@ class GenerationRequest:
     reference: Reference | None = None
     kernels: str | None = None
     embeddings: tuple[EmbeddingUse, ...] = ()
+    comparison: Comparison | None = None
+
+    @property
+    def each(self) -> tuple[Self, ...]:
+        """The requests that it consists of: the cells of a comparison, or only itself."""
+        return (
+            (self,) if self.comparison is None else cast("tuple[Self, ...]", self.comparison.cells)
+        )
+
+    @property
+    def images(self) -> int:
+        """How many images are generated for it."""
+        return sum(request.count for request in self.each)
 
     @property
     def painted_prompt(self) -> str:
@@ -144,7 +214,11 @@ class GenerationRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """The catalog keys of everything it needs."""
-        return (self.model, *(use.key for use in self.adapters), *self.embedding_keys)
+        keys = (
+            (each.model, *(use.key for use in each.adapters), *each.embedding_keys)
+            for each in self.each
+        )
+        return tuple(dict.fromkeys(chain.from_iterable(keys)))
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -162,22 +236,33 @@ class GenerationRequest:
 
     def with_seed(self, seed: int) -> Self:
         """The same with another seed. It repeats no earlier image, so either kernels will do."""
-        return replace(self, seed=seed, kernels=None)
+        comparison = self.comparison and self.comparison.with_seed(self.seed, seed)
+        return replace(self, seed=seed, kernels=None, comparison=comparison)
 
     def with_kernels(self, kernels: str | None) -> Self:
         """The same, to be generated with the kernels of an earlier image."""
-        return replace(self, kernels=kernels)
+        comparison = self.comparison and self.comparison.with_kernels(kernels)
+        return replace(self, kernels=kernels, comparison=comparison)
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
-        data = asdict(self)
+        data = asdict(replace(self, comparison=None))
+        del data["comparison"]
         if not self.embeddings:
             del data["embeddings"]  # so that requests without any are stored as ever
+        if self.comparison is not None:
+            # A cell differs from the request in one or two values: no more of it is stored.
+            data["comparison"] = {
+                "axes": [asdict(axis) for axis in self.comparison.axes],
+                "cells": [_changes(data, cell.to_dict()) for cell in self.comparison.cells],
+            }
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read a stored request of any version: fields it does not have yet get their defaults."""
+        data = dict(data)
+        compared = data.pop("comparison", None)
         parts: dict[str, Any] = {
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
@@ -186,7 +271,25 @@ class GenerationRequest:
         for name, kind in (("hires", Hires), ("init_image", InitImage), ("reference", Reference)):
             if data.get(name) is not None:
                 parts[name] = kind(**data[name])
+        if compared is not None:
+            parts["comparison"] = Comparison(
+                tuple(
+                    Axis(**{**axis, "values": tuple(axis["values"])}) for axis in compared["axes"]
+                ),
+                tuple(cls.from_dict(_changed(data, cell)) for cell in compared["cells"]),
+            )
         return cls(**{**data, **parts})
+
+
+def _changes(data: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """What differs in `cell`; None for what only `data` has."""
+    names = sorted({*data, *cell})
+    return {name: cell.get(name) for name in names if cell.get(name) != data.get(name)}
+
+
+def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The reverse: what is None has its default, which is None or empty."""
+    return {name: value for name, value in {**data, **changes}.items() if value is not None}
 
 
 def enlarged(side: int, scale: float) -> int:
