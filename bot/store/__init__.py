@@ -14,6 +14,8 @@ from bot.store.jobs import (
     NewJob,
     Painted,
     now_ms,
+    sheet_number,
+    shown_images,
 )
 from bot.store.kept_images import KeptImage
 from bot.store.origins import (
@@ -54,4 +56,6 @@ __all__ = [
     "files_error",
     "files_unread",
     "now_ms",
+    "sheet_number",
+    "shown_images",
 ]
