@@ -10,7 +10,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted, permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.request import GenerationRequest, is_gated
-from bot.store import Discord, Job, NewJob
+from bot.store import Discord, Job, Kind, NewJob
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,12 @@ def asked_by(
     request: GenerationRequest,
     *,
     parent: Job | None = None,
+    kind: Kind = "imagine",
 ) -> NewJob:
-    """The job that a command or button requests. parent: the job it retries."""
+    """The job that a command or button requests. parent: the job it retries, or begins with."""
     return NewJob(
         request=request,
+        kind=kind,
         origin=Discord(
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,

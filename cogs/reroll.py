@@ -163,7 +163,9 @@ class Reroll(commands.Cog):
 def _repeated(job: Job) -> GenerationRequest:
     """The request of `job` with the same kernels, since others round differently."""
     kernels = job.recipe.environment.get("kernels") if job.recipe else None
-    return job.request.with_kernels(kernels)
+    # A comparison's recipe has those of each cell.
+    request = job.recipe.request if job.recipe else job.request
+    return request.with_kernels(kernels)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -2,7 +2,7 @@
 
 from bot.request.axes import AXES, AxisAsk
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
-from bot.request.compare import compare, compare_again
+from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -71,4 +71,5 @@ __all__ = [
     "nameable",
     "paint_order",
     "redraft",
+    "usual_values",
 ]

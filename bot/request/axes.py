@@ -224,7 +224,9 @@ def _weights(typed: str, place: Place) -> Side:
             raise InvalidRequest("values", "compare.no_lora")
         if len(own) > 1:
             names = tuple(ask.name for ask in own)
-            raise InvalidRequest("values", "compare.which_lora", names=names)
+            raise InvalidRequest(
+                "values", "compare.which_lora", names=names, example=f"{names[0]}: 0.4, 0.7, 1"
+            )
         name = own[0].name
     key = find_adapter(place.catalog, name.strip(), model=place.model, nsfw=place.nsfw).key
     weights = _numbers(WEIGHT, numbers, float) or WEIGHTS
@@ -275,7 +277,7 @@ def _prompts(typed: str, place: Place) -> Side:
         return _plain(PROMPT, [*zip(values, searched(prompt, values), strict=True)])
     found = variants(prompt, CELLS_MAX + 1)
     if not found:
-        raise InvalidRequest("values", "compare.no_variants")
+        raise InvalidRequest("values", "compare.no_variants", example="{red|blue}")
     return _plain(PROMPT, found)
 
 

@@ -1,10 +1,11 @@
 """Turn a draft and one or two axes into a comparison, with every cell composed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
 from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
 from bot.request.compose import ADAPTERS_MAX, Draft, compose, draw_seed
@@ -32,15 +33,7 @@ def compare(
     nsfw, adapters_max: see `compose`. Raises InvalidRequest or Refused.
     """
     draft = replace(draft, seed=draw() if draft.seed is None else draft.seed, count=None)
-    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
-    place = Place(
-        draft,
-        catalog,
-        nsfw,
-        model,
-        find_preset(draft.preset, model, catalog, nsfw=nsfw),
-        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max),
-    )
+    place = _place(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -58,6 +51,27 @@ def compare(
     request = replace(shown, comparison=comparison)
     _check_different(request)
     return request
+
+
+def usual_values(draft: Draft, axis: str, catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+    """The values that the axis has if none are given; none where there is an error in the draft."""
+    with suppress(UserError):
+        draft = replace(draft, seed=draft.seed or 0, prompt=draft.prompt or "…")
+        place = _place(draft, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
+        return side_of(AxisAsk(axis), place).axis.values
+    return ()
+
+
+def _place(draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> Place:
+    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    return Place(
+        draft,
+        catalog,
+        nsfw,
+        model,
+        find_preset(draft.preset, model, catalog, nsfw=nsfw),
+        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max),
+    )
 
 
 def compare_again(

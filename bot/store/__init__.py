@@ -1,6 +1,14 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
 from bot.store.api_keys import ApiKey
+from bot.store.comparisons import (
+    CELL,
+    CELL_FAILED,
+    sheet_number,
+    shown_images,
+    shown_warnings,
+    warnings_of,
+)
 from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
@@ -14,8 +22,6 @@ from bot.store.jobs import (
     NewJob,
     Painted,
     now_ms,
-    sheet_number,
-    shown_images,
 )
 from bot.store.kept_images import KeptImage
 from bot.store.origins import (
@@ -31,6 +37,8 @@ from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
 __all__ = [
+    "CELL",
+    "CELL_FAILED",
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
@@ -58,4 +66,6 @@ __all__ = [
     "now_ms",
     "sheet_number",
     "shown_images",
+    "shown_warnings",
+    "warnings_of",
 ]

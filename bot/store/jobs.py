@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeVar
@@ -214,18 +214,6 @@ class Job:
                 "lost_to": Loss(lost_to) if lost_to else None,
             }
         )
-
-
-def shown_images(job: Job, images: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
-    """Those of a job's images that its result shows: of a comparison, only the sheet."""
-    if job.request.comparison is None:
-        return tuple(images)
-    return tuple(image for image in images if image.n == sheet_number(job.request))
-
-
-def sheet_number(request: GenerationRequest) -> int:
-    """The `n` of a comparison's sheet: the cells have those before it."""
-    return request.images
 
 
 def _read(row: Row, column: str, make: Callable[[Any], T], otherwise: U) -> T | U:

@@ -31,7 +31,17 @@ from bot.errors import JobFailed, StoreError
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store, files_unread
+from bot.store import (
+    Discord,
+    Failure,
+    InteractionToken,
+    Job,
+    JobState,
+    Store,
+    files_unread,
+    shown_images,
+    shown_warnings,
+)
 from bot.store.retrying import keep_trying
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -286,9 +296,9 @@ class Delivery:
         if (objection := await self._gate.objection(job)) is not None:
             await self._give_up(job, Failure(objection, {}))
             return None
-        images = await self._store.images(job.id)
+        images = shown_images(job, await self._store.images(job.id))
         entry = self._catalog.current.models.get(job.request.model)
-        notes = sentences(say, job.warnings)
+        notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
         limit = origin.upload_limit
