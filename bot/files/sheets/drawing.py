@@ -127,7 +127,7 @@ def _fill(
     if isinstance(content, Failed):
         canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
         if content.reason:
-            small = Lettering(max(12, width // 26))
+            small = Lettering(max(12, width // 16))
             lines = small.wrapped(content.reason, width * 0.9, max(1, height // small.line - 1))
             small.draw(canvas, lines, (x + width / 2, y + height / 2), FAILED)
         return

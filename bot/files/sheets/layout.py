@@ -12,6 +12,7 @@ SIDE_MAX: Final = 8_192
 COLUMN_MIN: Final = 192
 """Pixels of a column at least, so that its label can be read."""
 LINES: Final = 3
+LETTERS_MIN: Final = 14
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -74,9 +75,9 @@ def laid_out(
     """The layout with every image scaled by `scale`, 0–1."""
     width, height = (max(1, round(max(sides) * scale)) for sides in zip(*images, strict=True))
     box = (max(COLUMN_MIN, width), height)
-    lettering = Lettering(min(44, max(14, box[0] // 20)))
-    gap = max(4, box[0] // 64)
     across = len(columns) if rows else _squarish(len(columns), box)
+    lettering = Lettering(_letters(box[0], across))
+    gap = max(4, box[0] // 64)
     lines = max(len(lettering.wrapped(label, box[0], LINES)) for label in columns)
     left = 0
     if rows:
@@ -93,6 +94,11 @@ def laid_out(
         lettering=lettering,
         every_row=not rows,
     )
+
+
+def _letters(width: int, across: int) -> int:
+    """The size of the labels. A chat shows the whole sheet small, and they should still be read."""
+    return max(LETTERS_MIN, width // 22, min(width // 9, width * across // 48))
 
 
 def _squarish(count: int, box: Size) -> int:
