@@ -12,6 +12,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
 from bot.chat.ui.compare_choices import value_choices
+from bot.errors import InvalidRequest
 from bot.queue import JobQueue
 from bot.request import AXES, HIRES_SCALES, SEED_MAX, AxisAsk, Draft, compare
 from bot.store import discord_person
@@ -138,10 +139,12 @@ class Compare(commands.Cog):
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
-    """The axes that a command's options ask for."""
+    """The axes that a command's options ask for. Raises InvalidRequest for values of none."""
     asks = [AxisAsk(options["axis"], options["values"])]
-    if options["axis2"] is not None or options["values2"] is not None:
-        asks.append(AxisAsk(options["axis2"] or "", options["values2"]))
+    if options["axis2"] is not None:
+        asks.append(AxisAsk(options["axis2"], options["values2"]))
+    elif options["values2"] is not None:
+        raise InvalidRequest("axis2", "compare.no_axis")
     return asks
 
 
