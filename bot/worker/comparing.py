@@ -83,7 +83,7 @@ class Comparing:
         model = self._lane.loaded() if self._lane.loaded else None
         loaded = None if model is None else (model, ())
         order = paint_order([cell.request for cell in missing], loaded)
-        keeping: asyncio.Task[None] | None = None
+        keeping = asyncio.create_task(_nothing())
         try:
             for number, cell in enumerate((missing[at] for at in order), len(sheet.images) + 1):
                 try:
@@ -91,7 +91,8 @@ class Comparing:
                 except PaintStopped as stopped:
                     if stopped.reason is not StopReason.TIMEOUT:
                         raise
-                    self._gave_out(running, sheet)
+                    await keeping
+                    _gave_out(running, sheet)
                     break
                 except EngineLost:
                     raise
@@ -99,14 +100,15 @@ class Comparing:
                     sheet.failures[cell.n] = _failure(running, cell, error)
                     continue
                 # It is written while the next is generated.
-                if keeping is not None:
-                    await keeping
-                keeping = asyncio.create_task(
-                    self._keep(running, cell, painting, compressed, sheet)
-                )
-        finally:
-            if keeping is not None:
                 await keeping
+                keep = self._keep(running, cell, painting, compressed, sheet)
+                keeping = asyncio.create_task(keep)
+            await keeping
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            raise
         if not sheet.images:
             failure = next(iter(sheet.failures.values()))
             raise JobFailed(failure.code, **failure.params)
@@ -117,7 +119,6 @@ class Comparing:
         job = running.job
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
-        sheet.warnings = list(job.warnings)
 
         def look() -> None:
             for record in records:
@@ -127,6 +128,7 @@ class Comparing:
                     _put(filled, record.n, path)
 
         await asyncio.to_thread(look)
+        sheet.warnings = [w for w in job.warnings if w.params.get(CELL) in sheet.images]
         if sheet.images:
             log.info("job %s: goes on with %d cells done", job.id, len(sheet.images))
         return sheet, filled
@@ -158,14 +160,6 @@ class Comparing:
             compressed.drop()
             raise
 
-    def _gave_out(self, running: Attempt, sheet: _Sheet) -> None:
-        """The time is up: what is missing has failed. Raises PaintStopped if nothing is there."""
-        failure = Failure("job.timeout", {"seconds": round(running.seconds)})
-        log.info("job %s: its time is up with %d cells", running.job.id, len(sheet.images))
-        for cell in cells(running.job.request):
-            if cell.n not in sheet.images:
-                sheet.failures.setdefault(cell.n, failure)
-
     async def _keep(
         self,
         running: Attempt,
@@ -191,9 +185,10 @@ class Comparing:
         record = await keep_trying(lambda: asyncio.to_thread(save), what, check=check)
         warnings = [*sheet.warnings, *(_of_cell(notice, cell) for notice in painting.warnings)]
         add = partial(self._store.cells.add, job, record, warnings)
-        if await keep_trying(add, what, check=check):
-            sheet.images[cell.n], sheet.recipes[cell.n] = record, painting.recipe
-            sheet.warnings = warnings
+        if not await keep_trying(add, what, check=check):
+            raise PaintStopped(StopReason.CANCELLED)  # or another attempt has overtaken this one
+        sheet.images[cell.n], sheet.recipes[cell.n] = record, painting.recipe
+        sheet.warnings = warnings
 
     async def _finished(self, running: Attempt, sheet: _Sheet) -> PaintedSheet:
         job, first = running.job, min(sheet.images)
@@ -223,6 +218,10 @@ class Comparing:
         )
 
 
+async def _nothing() -> None:
+    """Nothing is being kept yet."""
+
+
 def _put(filled: FilledSheet, n: int, path: Path) -> None:
     with PIL.Image.open(path) as image:
         filled.put(n, image.convert("RGB"))
@@ -245,6 +244,15 @@ def _as_painted(request: GenerationRequest, recipes: dict[int, Recipe]) -> Gener
         for n, cell in enumerate(request.comparison.cells)
     )
     return replace(request, comparison=replace(request.comparison, cells=painted))
+
+
+def _gave_out(running: Attempt, sheet: _Sheet) -> None:
+    """The time is up: what is missing has failed."""
+    failure = Failure("job.timeout", {"seconds": round(running.seconds)})
+    log.info("job %s: its time is up with %d cells", running.job.id, len(sheet.images))
+    for cell in cells(running.job.request):
+        if cell.n not in sheet.images:
+            sheet.failures.setdefault(cell.n, failure)
 
 
 def _failure(running: Attempt, cell: Cell, error: Exception) -> Failure:

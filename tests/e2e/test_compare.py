@@ -4,6 +4,7 @@ import asyncio
 import io
 import signal
 import sqlite3
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_the_sheet_is_the_one_picture_and_its_cells_are_those_of_imagine(
     shared: Bot, playground: Playground, ada: User
 ) -> None:
-    options = {"prompt": f"a {CANARY}", "seed": 42, "lora": "ember:0.5"}
+    options: dict[str, Any] = {"prompt": f"a {CANARY}", "seed": 42, "lora": "ember:0.5"}
     call = await ada.slash("compare", axis="model", values="demo, second", axis2="lora", **options)
     assert call.message is not None
     assert "Comparing" in call.message.embeds[0]["title"]
@@ -44,12 +45,9 @@ async def test_the_sheet_is_the_one_picture_and_its_cells_are_those_of_imagine(
     assert len(files) == 5
     by_seed_and_n = {file.name: file.read_bytes() for file in files}
     for cell in made:
+        lora: dict[str, Any] = {} if cell.values[1] == "off" else {"lora": options["lora"]}
         fresh = await ada.slash(
-            "imagine",
-            prompt=f"a {CANARY}",
-            seed=42,
-            model=cell.values[0],
-            **({"lora": "ember:0.5"} if cell.values[1] == "on" else {}),
+            "imagine", prompt=options["prompt"], seed=42, model=cell.values[0], **lora
         )
         alone = await fresh.wait(lambda m: _finished(m), timeout=60)
         one = await playground.download(alone.attachments[0])
@@ -57,7 +55,7 @@ async def test_the_sheet_is_the_one_picture_and_its_cells_are_those_of_imagine(
 
 
 async def test_what_cannot_be_compared_is_said_privately(ada: User) -> None:
-    for options, expected in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"axis": "steps", "values": "1, many"}, "many"),
         ({"axis": "steps", "values": "1, 900"}, "from 1 to 100"),
         ({"axis": "lora"}, "There's no LoRA to compare"),
@@ -65,7 +63,8 @@ async def test_what_cannot_be_compared_is_said_privately(ada: User) -> None:
         ({"axis": "seed", "values": ",".join(map(str, range(17)))}, "up to 16"),
         ({"axis": "prompt"}, "Write it as {red"),
         ({"axis": "steps", "values2": "1, 2"}, "axis2"),
-    ):
+    ]
+    for options, expected in wrong:
         call = await ada.slash("compare", prompt=CANARY, **options)
         assert call.ephemeral
         assert call.message is not None
@@ -73,7 +72,7 @@ async def test_what_cannot_be_compared_is_said_privately(ada: User) -> None:
 
 
 async def test_values_are_offered_by_axis(ada: User) -> None:
-    async def offered(axis: str, text: str, **more: str) -> list[str]:
+    async def offered(axis: str, text: str, **more: Any) -> list[str]:
         found = await ada.autocomplete("compare", "values", text, axis=axis, **more)
         return [str(choice.value) for choice in found]
 
