@@ -254,6 +254,16 @@ async def test_the_cells_of_a_comparison_count_as_images(store: Store) -> None:
     assert await refusal(alone, new_job(request=sheet, user_id=8)) == "queue.quota_small"
 
 
+async def test_a_place_is_kept_for_all_cells_before_they_are_stored(store: Store) -> None:
+    sheet = compared("a fox", ("seed", "1,2,3"), ("steps", "20, 30"))
+    queue = queue_of(store, limits=Limits(quota=6))
+    async with queue.reserving(new_job(request=sheet)):
+        with pytest.raises(Refused) as refused:
+            async with queue.reserving(new_job()):
+                pass
+    assert refused.value.code == "queue.quota"
+
+
 async def test_a_comparison_takes_a_turn_for_every_four_images(store: Store) -> None:
     queue = queue_of(store)
     sixteen = compared("a fox", ("seed", ",".join(map(str, range(16)))))

@@ -187,9 +187,10 @@ def test_a_comparison_takes_as_long_as_its_cells_in_their_order() -> None:
 
 
 def test_a_comparison_teaches_nothing_since_part_of_it_may_be_older() -> None:
-    estimator = taught(*[(asked(), 5.0)] * ENOUGH)
-    before = estimator.seconds(asked(), warm(asked()))
+    one = asked(model=SHEET.model)
+    estimator = taught(*[(one, 5.0)] * ENOUGH)
+    before = estimator.seconds(one, warm(one))
     for _ in range(20):
-        estimator.learn(Sample(SHEET, 900.0, None))
-    assert estimator.seconds(asked(), warm(asked())) == before
+        estimator.learn(Sample(SHEET, 900.0, warm(SHEET)))
+    assert estimator.seconds(one, warm(one)) == before
     assert Estimator().seconds(SHEET, warm(SHEET)) is None

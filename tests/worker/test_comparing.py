@@ -274,7 +274,9 @@ async def test_when_the_time_is_up_what_is_there_is_shown(build: Build) -> None:
         images = await bench.store.images(job.id)
     assert job.state is JobState.DONE
     assert [image.n for image in images] == [0, 1, 6]
-    assert {notice.params["reason"] for notice in job.warnings} == {"job.timeout"}
+    assert [(n.params["cell"], n.params["reason"]) for n in job.warnings] == [
+        (n, "job.timeout") for n in (2, 3, 4, 5)
+    ]
 
 
 async def test_a_cell_keeps_the_kernels_that_made_it(build: Build) -> None:
