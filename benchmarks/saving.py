@@ -29,7 +29,6 @@ from PIL import Image
 
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
-from bot.files.images import Compressed
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Progress
@@ -40,6 +39,7 @@ from bot.store import CommandLine, Job, NewJob, Store
 from bot.worker.attempt import Attempt
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
+from bot.worker.results import Result
 from bot.worker.workers import Workers
 from catalog import Catalog, LiveCatalog, ModelEntry
 
@@ -105,8 +105,8 @@ class Engine:
 class SerialConsumer(GpuConsumer):
     """Takes the next job once the last one is done."""
 
-    async def _save(self, running: Attempt, painting: Painting, compressed: Compressed) -> None:
-        await super()._save(running, painting, compressed)
+    async def _save(self, running: Attempt, result: Result) -> None:
+        await super()._save(running, result)
         await self._saver.idle()
 
 

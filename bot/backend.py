@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from bot.engine import Engine
@@ -40,6 +41,10 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
         preview_interval=preview_interval,
         hub_token=settings.hub_token.get_secret_value().strip() if settings.hub_token else None,
     )
+
+
+def _shows_previews(engine: Engine) -> bool:
+    return engine.preview_interval is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,7 @@ class Backend:
                 images_dir=settings.images_dir.absolute(),
                 timeout=settings.job_timeout,
                 idle=settings.idle_minutes * 60 or None,
+                previews=partial(_shows_previews, engine),
             )
             for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
         ]

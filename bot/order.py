@@ -37,10 +37,11 @@ def _none_kept(sha256: str) -> bytes:
 
 def knows(catalog: Catalog, request: GenerationRequest) -> bool:
     """Whether the catalog has every model, LoRA and embedding that `request` names."""
-    return (
-        request.model in catalog.models
-        and all(use.key in catalog.adapters for use in request.adapters)
-        and all(key in catalog.embeddings.entries for key in request.embedding_keys)
+    return all(
+        each.model in catalog.models
+        and all(use.key in catalog.adapters for use in each.adapters)
+        and all(key in catalog.embeddings.entries for key in each.embedding_keys)
+        for each in request.each
     )
 
 

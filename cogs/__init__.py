@@ -2,6 +2,7 @@
 
 EXTENSIONS = (
     "cogs.imagine",
+    "cogs.compare",
     "cogs.reroll",
     "cogs.repeat",
     "cogs.edit",

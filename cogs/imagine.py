@@ -13,14 +13,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
-from bot.chat.ui.choices import (
-    adapter_choices,
-    model_choices,
-    preset_choices,
-    scheduler_choices,
-    size_choices,
-)
-from bot.errors import InvalidRequest, Refused, UserError
+from bot.errors import InvalidRequest
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs, check_file
 from bot.queue import JobQueue
@@ -35,13 +28,11 @@ from bot.request import (
     Draft,
     Picture,
     compose_with_notes,
-    default_model,
-    find_model,
 )
-from bot.request.presets import schedulers_of
 from bot.store import Store, discord_person
 from bot.texts.language import Texts
-from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
+from catalog import LiveCatalog
+from cogs.completing import Choices, Completing
 from cogs.places import asked_by, postponing, roles_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +59,6 @@ class Imagine(commands.Cog):
         inputs: Inputs,
         adapters_max: int,
     ) -> None:
-        self._texts = texts
         self._catalog = catalog
         self._queue = queue
         self._store = store
@@ -76,6 +66,7 @@ class Imagine(commands.Cog):
         self._inputs = inputs
         self._adapters_max = adapters_max
         self._downloads = asyncio.Semaphore(DOWNLOADS)
+        self._complete = Completing(texts, catalog, queue)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -181,70 +172,24 @@ class Imagine(commands.Cog):
         return Picture(sha256, *await self._inputs.size(sha256))
 
     @imagine.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        if self._turned_away(interaction):
-            return []
-        return model_choices(text, self._catalog.current, nsfw=age_restricted(interaction.channel))
+    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.model(interaction, text)
 
     @imagine.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        if self._turned_away(interaction):
-            return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        say = self._texts.speaker(str(interaction.locale))
-        return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
+    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.lora(interaction, text)
 
     @imagine.autocomplete("size")
-    async def _complete_size(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        if self._turned_away(interaction):
-            return []
-        nsfw = age_restricted(interaction.channel)
-        model = self._chosen(interaction, self._catalog.current, nsfw=nsfw)
-        if model is None:
-            return []
-        return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
+    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.size(interaction, text)
 
     @imagine.autocomplete("scheduler")
-    async def _complete_scheduler(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        if self._turned_away(interaction):
-            return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        if model is None:
-            return scheduler_choices(text, SCHEDULERS)
-        preset = interaction.namespace.preset
-        return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
+    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.scheduler(interaction, text)
 
     @imagine.autocomplete("preset")
-    async def _complete_preset(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        if self._turned_away(interaction):
-            return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
-
-    def _turned_away(self, interaction: Interaction) -> bool:
-        """Whether the user would be refused anyway; the sentence comes with the command."""
-        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
-        try:
-            self._queue.check_person(person, roles)
-        except Refused:
-            return True
-        return False
-
-    def _chosen(
-        self, interaction: Interaction, catalog: Catalog, *, nsfw: bool
-    ) -> ModelEntry | None:
-        """The model typed so far, by key or name, or the default; None if not offered here."""
-        typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
-        try:
-            return find_model(catalog, typed, nsfw=nsfw)
-        except UserError:
-            return None
+    async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.preset(interaction, text)
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:

@@ -27,9 +27,10 @@ def repeated(
     """
     if not same_seed:
         return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
-    # Other kernels round differently.
+    # Other kernels round differently. A comparison's recipe has those of each cell.
     kernels = job.recipe.environment.get("kernels") if job.recipe else None
-    return job.request.with_kernels(kernels), "reroll"
+    request = job.recipe.request if job.recipe else job.request
+    return request.with_kernels(kernels), "reroll"
 
 
 class Results:

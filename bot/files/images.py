@@ -59,26 +59,33 @@ def save_images(
 
     compressed: each image as `compress_png` makes it. Raises OSError if writing fails.
     """
-    own = folder / job.id
-    own.mkdir(parents=True, exist_ok=True)
-    records = []
-    for n, painted in enumerate(painting.images):
-        data = describe_png(compressed(painted), painting.recipe, painted.seed)
-        path = own / image_name(job.request.model, painted.seed, n, len(painting.images))
-        write_whole(path, data)
-        records.append(
-            ImageRecord(
-                n=n,
-                seed=painted.seed,
-                path=path.relative_to(folder).as_posix(),
-                bytes=len(data),
-                width=painted.image.width,
-                height=painted.image.height,
-                sha256=hashlib.sha256(data).hexdigest(),
-                pixels_sha256=painted.pixels_sha256,
-            )
+    count = len(painting.images)
+    return tuple(
+        save_png(
+            describe_png(compressed(painted), painting.recipe, painted.seed),
+            painted,
+            folder / job.id / image_name(job.request.model, painted.seed, n, count),
+            n,
         )
-    return tuple(records)
+        for n, painted in enumerate(painting.images)
+    )
+
+
+def save_png(data: bytes, painted: PaintedImage, path: Path, n: int) -> ImageRecord:
+    """Write `data`, the PNG of `painted`, to `path`, which is in a folder of its job within that of
+    all images. n: its number in the job. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
+    return ImageRecord(
+        n=n,
+        seed=painted.seed,
+        path=f"{path.parent.name}/{path.name}",
+        bytes=len(data),
+        width=painted.image.width,
+        height=painted.image.height,
+        sha256=hashlib.sha256(data).hexdigest(),
+        pixels_sha256=painted.pixels_sha256,
+    )
 
 
 def discard_images(job: Job, folder: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import struct
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import PureWindowsPath
@@ -122,15 +123,21 @@ def compress_png(image: Image) -> bytes:
 
 def describe_png(png: bytes, recipe: Recipe, seed: int) -> bytes:
     """`png`, made by `compress_png`, with its text chunks put behind its header."""
-    chunks = PngInfo()
-    # JSON can contain lone surrogates, which UTF-8 cannot encode; the recipe below escapes them.
-    parameters = infotext(recipe, seed).encode("utf-8", "replace").decode("utf-8")
-    chunks.add_text(PARAMETERS, parameters)
     # Reproducing it needs the kernels that were used, whether requested or not.
     kernels = recipe.environment.get("kernels")
     recipe = replace(recipe, request=recipe.request.with_kernels(kernels))
-    data = {"seed": seed, "recipe": recipe.to_dict()}
-    chunks.add_text(IMAGEN, json.dumps(data, sort_keys=True, separators=(",", ":")))
+    return with_texts(
+        png, infotext(recipe, seed), {IMAGEN: {"seed": seed, "recipe": recipe.to_dict()}}
+    )
+
+
+def with_texts(png: bytes, parameters: str, data: Mapping[str, object]) -> bytes:
+    """`png`, made by `compress_png`, with an infotext and with `data` as JSON, by keyword."""
+    chunks = PngInfo()
+    # JSON can contain lone surrogates, which UTF-8 cannot encode; below, they are escaped.
+    chunks.add_text(PARAMETERS, parameters.encode("utf-8", "replace").decode("utf-8"))
+    for keyword, value in data.items():
+        chunks.add_text(keyword, json.dumps(value, sort_keys=True, separators=(",", ":")))
     file = io.BytesIO()
     file.write(png[:_HEADER_END])
     for kind, content, *_ in chunks.chunks:
@@ -145,7 +152,7 @@ def read_png(data: bytes) -> PngMetadata:
     Raises only ValueError: if it is not a PNG, is damaged, or one of our two chunks is larger than
     TEXT_MAX or invalid.
     """
-    texts = _texts(data)
+    texts = png_texts(data, (PARAMETERS, IMAGEN))
     recipe, seed = _read_recipe(texts[IMAGEN]) if IMAGEN in texts else (None, None)
     return PngMetadata(texts.get(PARAMETERS), recipe, seed)
 
@@ -185,8 +192,8 @@ def _quote(text: str) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def _texts(data: bytes) -> dict[str, str]:
-    """The first text of each of our two keywords.
+def png_texts(data: bytes, keywords: Collection[str]) -> dict[str, str]:
+    """The first text of each of these keywords in an untrusted PNG; raises only ValueError.
 
     Pillow reads the chunks, but not through `Image.text`, which decodes the pixels first, rejects a
     file for other programs' large texts, and keeps the last text of a keyword.
@@ -200,7 +207,7 @@ def _texts(data: bytes) -> dict[str, str]:
         while (chunk := stream.read())[0] != b"IEND":
             kind, start, length = chunk
             name = data[start : start + 80].partition(b"\0")[0].decode("latin-1")
-            if kind in _TEXT_CHUNKS and name in {PARAMETERS, IMAGEN} - texts.keys():
+            if kind in _TEXT_CHUNKS and name in keywords and name not in texts:
                 texts[name] = _text(stream, name, chunk)
             else:
                 file.seek(start + length + _CHECKSUM)
@@ -242,11 +249,18 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
     except (ValidationError, ValueError, RecursionError, KeyError, TypeError):
         raise ValueError("the imagen chunk is not a recipe") from None
     request = recipe.request
+    if request.comparison is not None:
+        raise ValueError("the imagen chunk is not the recipe of a single image")
+    if type(seed) is not int or not 0 <= seed <= SEED_MAX or not is_finite(request):
+        raise ValueError("the imagen chunk has a number out of range")
+    return recipe, seed
+
+
+def is_finite(request: GenerationRequest) -> bool:
+    """Whether none of its numbers is infinite or NaN."""
     numbers = [request.guidance]
     numbers += [n for use in request.adapters for n in (use.weight, use.text_weight or 0.0)]
     numbers += [n for part in (request.hires,) if part for n in (part.scale, part.strength)]
     numbers += [part.strength for part in (request.init_image,) if part]
     numbers += [part.weight for part in (request.reference,) if part]
-    if type(seed) is not int or not 0 <= seed <= SEED_MAX or not all(map(math.isfinite, numbers)):
-        raise ValueError("the imagen chunk has a number out of range")
-    return recipe, seed
+    return all(map(math.isfinite, numbers))

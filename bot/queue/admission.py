@@ -61,7 +61,7 @@ class Admission:
             yield
             return
         limits = limits_for(new.origin, self._limits)
-        person, community, count = new.origin.person, new.origin.community, new.request.count
+        person, community, count = new.origin.person, new.origin.community, new.request.images
         if limits is not None:
             self._screen(limits, person, new.roles)
             usage = Usage()
@@ -86,7 +86,7 @@ class Admission:
         if limits is None or not limits.look_back:
             return None
         now = self._clock()
-        return partial(check_history, limits, count=new.request.count, now=now)
+        return partial(check_history, limits, count=new.request.images, now=now)
 
     def priority(self, new: NewJob) -> int:
         """By the person's roles, or by the caller's key."""

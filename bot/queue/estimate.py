@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from bot.queue.policy import InPlace
-from bot.request import GenerationRequest
+from bot.request import GenerationRequest, paint_order
 
 REMEMBERED = 150
 """How many of a model's latest jobs count: few enough to learn a new GPU or driver within a day."""
@@ -51,7 +51,8 @@ class _Seen:
 
 def needs(request: GenerationRequest) -> InPlace:
     """What is loaded once `request` has been generated."""
-    return InPlace(request.model, tuple(map(str, request.adapters)))
+    last = request.each[paint_order(request.each)[-1]]
+    return InPlace(last.model, tuple(map(str, last.adapters)))
 
 
 def features(request: GenerationRequest, before: InPlace | None) -> Features:
@@ -107,7 +108,12 @@ class Estimator:
         self._unused: Counter[str | None] = Counter()
 
     def learn(self, sample: Sample) -> None:
-        """Add a generated job. Jobs must be added in the order in which they ran."""
+        """Add a generated job. Jobs must be added in the order in which they ran.
+
+        A comparison teaches nothing: some of its cells may be from an earlier attempt.
+        """
+        if sample.request.comparison is not None:
+            return
         model = sample.request.model
         switched = sample.before is None or sample.before.model != model
         found = features(sample.request, sample.before)
@@ -120,6 +126,8 @@ class Estimator:
 
     def seconds(self, request: GenerationRequest, before: InPlace) -> float | None:
         """How long `request` will take if `before` is loaded; None while there are too few jobs."""
+        if request.comparison is not None:
+            return self._seconds_of_all(request, before)
         fit = self._fit(request.model) or self._fit(None)
         if fit is None:
             return None
@@ -130,6 +138,17 @@ class Estimator:
                 switch = others.switch
             found += switch or 0.0
         return max(SHORTEST, found)
+
+    def _seconds_of_all(self, request: GenerationRequest, before: InPlace) -> float | None:
+        """How long the cells of a comparison take, one after the other."""
+        total = 0.0
+        here = None if before.model is None else (before.model, before.adapters)
+        for n in paint_order(request.each, here):
+            cell = request.each[n]
+            if (seconds := self.seconds(cell, before)) is None:
+                return None
+            total, before = total + seconds, needs(cell)
+        return total
 
     def _fit(self, model: str | None) -> _Fit | None:
         """The fit for one model, or for all of them (None); returns None with too few jobs."""

@@ -7,6 +7,9 @@ or also its LoRAs, are loaded.
 
 A suspect, a job during which the process died, comes after all others and runs alone, so that what
 it may do harms no other job. The bound holds for it, too: others may go ahead of it only so often.
+
+A job of many images, a comparison, takes several turns at once: when it would be its person's turn
+again, others go first until they have had as many.
 """
 
 from bisect import bisect_left, insort
@@ -14,7 +17,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from math import inf, nextafter
 from typing import TypeAlias
 
@@ -25,6 +28,8 @@ PATIENCE = 5 * 60
 """For how many seconds others may go ahead of a job whose turn it is."""
 SWITCH = 2
 """The cost of loading a model, relative to 1 for loading LoRAs."""
+OWED_FOR = 60 * 60
+"""For how many seconds a person is held to the turns that a large job took in advance."""
 ADAPTERS_AHEAD = 4
 """How many jobs may go ahead of one whose model is loaded: they only save loading LoRAs."""
 
@@ -50,6 +55,7 @@ class Waiting:
     interrupted: it was started before, for instance before a restart, and goes ahead of all others.
     crashes: how often the process died while it ran; if ever, it goes behind all others.
     passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
+    turns: how many of its person's turns it takes.
     """
 
     id: str
@@ -62,6 +68,7 @@ class Waiting:
     crashes: int = 0
     passed: int = 0
     due_at: float | None = None
+    turns: int = 1
 
     @property
     def suspect(self) -> bool:
@@ -107,6 +114,7 @@ class Line:
         self._turns: list[Turn] = []
         self._ranks: Counter[Rank] = Counter()
         self._suspects: list[Waiting] = []
+        self._owed: dict[str, tuple[int, float]] = {}  # turns taken in advance, and when
         for job in sorted(waiting, key=lambda job: job.arrived):
             self.add(job)
 
@@ -128,6 +136,7 @@ class Line:
         other._turns = list(self._turns)
         other._ranks = self._ranks.copy()
         other._suspects = list(self._suspects)
+        other._owed = dict(self._owed)
         return other
 
     def add(self, job: Waiting) -> None:
@@ -239,11 +248,11 @@ class Line:
         if any(interrupted for interrupted, _ in self._ranks):
             first = next(job for job in self._heads() if job.interrupted)
             return Next(first, _best_lane(first, lanes))
-        due = next(self._heads())
+        due = next(self._fair_heads())
         if due.waited_enough(now):
             return Next(due, _best_lane(due, lanes))
         top = max(priority for _, priority in self._ranks)
-        peers = list(islice((job for job in self._heads() if job.priority == top), LOOKAHEAD))
+        peers = list(islice((job for job in self._fair_heads() if job.priority == top), LOOKAHEAD))
         first = peers[0]
         close = _to_load(first, lanes) < SWITCH and first.passed >= ADAPTERS_AHEAD
         if close or first.waited_enough(now):
@@ -266,12 +275,31 @@ class Line:
             if head.id in passed:
                 passed.remove(head.id)
                 self._of[head.person][0] = _passed(head, now)
+        self._let_wait(choice.job, now)
         # Not simply the first: an earlier one of the same person may have come in meanwhile.
         self._take_out(choice.job)
         # If the clock was set back, or a turn is in the future, turns go on from the last one.
         if now < self._latest:
             now = nextafter(self._latest, inf)
         self.serve(choice.job.person, now)
+
+    def _let_wait(self, chosen: Waiting, now: float) -> None:
+        """Count the turns of those that `chosen` goes ahead of because they owe some."""
+        self._owed = {
+            person: (turns, since)
+            for person, (turns, since) in self._owed.items()
+            if person != chosen.person and 0 <= now - since < OWED_FOR
+        }
+        turn = self._turn(chosen)
+        for person, (turns, since) in [*self._owed.items()]:
+            jobs = self._of.get(person)
+            if jobs and not chosen.suspect and self._turn(jobs[0]) < turn:
+                self.serve(person, now)  # it lets this turn pass
+                self._owed[person] = turns - 1, since
+                if turns == 1:
+                    del self._owed[person]
+        if chosen.turns > 1:
+            self._owed[chosen.person] = chosen.turns - 1, now
 
     def rounds(self) -> Iterator[Waiting]:
         """All jobs, round by round with one job per person: the fair order without exceptions.
@@ -288,6 +316,15 @@ class Line:
     def _heads(self) -> Iterator[Waiting]:
         """The oldest job of each person, in the order of their turns."""
         return (self._of[person][0] for _, _, person in self._turns)
+
+    def _fair_heads(self) -> Iterator[Waiting]:
+        """`_heads`, and behind all others those who owe turns."""
+        if not self._owed:
+            return self._heads()
+        return chain(
+            (job for job in self._heads() if job.person not in self._owed),
+            (job for job in self._heads() if job.person in self._owed),
+        )
 
     def _turn(self, job: Waiting) -> Turn:
         """Sort key of the fair order: never or longest ago served first, then first come."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bot.errors import AnsweredElsewhere, StoreError
 from bot.progress import Progress
 from bot.queue.admission import Admission
+from bot.queue.entering import as_waiting
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
@@ -381,18 +382,7 @@ class JobQueue:
     def _waiting(self, job: Job, arrived: int) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
-        return Waiting(
-            job.id,
-            job.person,
-            arrived,
-            needs.model or "",
-            needs.adapters,
-            job.priority,
-            interrupted=job.attempt > 0 and not job.suspect,
-            crashes=job.crashes,
-            passed=job.passed,
-            due_at=None if job.due_at is None else min(job.due_at / 1000, self._clock()),
-        )
+        return as_waiting(job, arrived, needs, self._clock())
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -1,5 +1,8 @@
 """What a user asks for: the request, its limits and its syntax."""
 
+from bot.request.axes import AXES, AxisAsk
+from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
+from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import (
     ADAPTERS_MAX,
     COUNT_MAX,
@@ -18,14 +21,9 @@ from bot.request.model import (
     PRESETS,
     RANDOM,
     SEED_MAX,
-    AdapterUse,
-    DrawnPrompts,
-    EmbeddingUse,
+    Axis,
+    Comparison,
     GenerationRequest,
-    Hires,
-    InitImage,
-    Reference,
-    Template,
 )
 from bot.request.naming import nameable
 from bot.request.offers import (
@@ -34,12 +32,24 @@ from bot.request.offers import (
     find_model,
     is_gated,
 )
+from bot.request.parts import (
+    AdapterUse,
+    DrawnPrompts,
+    EmbeddingUse,
+    Hires,
+    InitImage,
+    Reference,
+    Template,
+)
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from bot.request.redraft import redraft
 from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AXES",
     "AYS",
+    "CELLS_MAX",
     "COUNT_MAX",
     "DRAFT",
     "FAST",
@@ -51,6 +61,10 @@ __all__ = [
     "SEED_MAX",
     "STRENGTH",
     "AdapterUse",
+    "Axis",
+    "AxisAsk",
+    "Cell",
+    "Comparison",
     "Composed",
     "Draft",
     "DrawnPrompts",
@@ -61,7 +75,10 @@ __all__ = [
     "Picture",
     "Reference",
     "Template",
+    "cells",
     "check_offered",
+    "compare",
+    "compare_again",
     "compose",
     "compose_with_notes",
     "default_model",
@@ -71,6 +88,9 @@ __all__ = [
     "is_gated",
     "lighter",
     "nameable",
+    "paint_order",
+    "redraft",
     "typed_again",
+    "usual_values",
     "varied",
 ]

@@ -15,8 +15,9 @@ from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
 from bot.request.dynamic import Place
 from bot.request.hashes import Hashes, key_of
-from bot.request.model import RANDOM, SEED_MAX, AdapterUse, GenerationRequest
+from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model
+from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size

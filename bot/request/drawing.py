@@ -15,8 +15,9 @@ from bot.request.dynamic.chance import Chance
 from bot.request.dynamic.grammar import Choice, Literal, Parts
 from bot.request.editing import TEXTS_MAX, Editing
 from bot.request.embeddings import embeddings_of
-from bot.request.model import DrawnPrompts, GenerationRequest, Template
+from bot.request.model import GenerationRequest
 from bot.request.offers import find_model
+from bot.request.parts import DrawnPrompts, Template
 from bot.request.syntax import HALF_TAG, check_no_tags
 from bot.request.unicode_text import visible
 from catalog import AdapterEntry, Catalog, ModelEntry

@@ -15,8 +15,8 @@ from typing import Final
 
 from bot.errors import InvalidRequest, Refused
 from bot.request import emphasis
-from bot.request.model import EmbeddingUse
 from bot.request.naming import nameable
+from bot.request.parts import EmbeddingUse
 from bot.request.unread import check_read
 from catalog import Catalog, EmbeddingEntry, ModelEntry, Words
 from catalog.embeddings import spellings

@@ -1,16 +1,28 @@
 """GenerationRequest: everything a generated image depends on, except the weights on disk."""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Self
+from itertools import chain
+from typing import Any, Final, Self, cast
 
 from bot.request import emphasis
 from bot.request.editing import Editing, Turn, turns
+from bot.request.parts import (
+    AdapterUse,
+    DrawnPrompts,
+    EmbeddingUse,
+    Hires,
+    InitImage,
+    Reference,
+    Template,
+)
 from catalog.families import DEFAULT
 
 DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
 
+SEED_AXIS: Final = "seed"
+"""The name of the axis along which seeds vary."""
 SEED_MAX = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 RANDOM: Final = -1
@@ -18,104 +30,55 @@ RANDOM: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class AdapterUse:
-    """One LoRA of a request: its catalog key and the weights it is applied with.
+class Axis:
+    """What varies along one side of a comparison.
 
-    weight: for the UNet. text_weight: for the text encoders; None means the same as `weight`.
+    name: one of `bot.request.compare.AXES`. values: as people type them, in order.
+    subject: the key of the LoRA whose weight varies; "" for every other axis.
     """
 
-    key: str
-    weight: float
-    text_weight: float | None = None
-
-    def __str__(self) -> str:
-        """As a user types it: `anime-style:0.8`, or `anime-style:0.8:0.5` with a text weight."""
-        weights = [self.weight]
-        if self.text_weight not in (None, self.weight):
-            weights.append(self.text_weight or 0.0)
-        return ":".join([self.key, *(f"{weight:g}" for weight in weights)])
+    name: str
+    values: tuple[str, ...] = field(repr=False)
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingUse:
-    """One embedding of a request: its catalog key, and the word that stands for it.
+class Comparison:
+    """A sheet of images that differ in one or two things.
 
-    word: as it is in the prompt, such as `embedding:fine-hands`; wherever it stands there, in any
-        case, the text encoders read the embedding's vectors instead.
+    axes: what varies from column to column, then what varies from row to row, if anything does.
+    cells: row by row, each a request of its own for a single image.
     """
 
-    key: str
-    word: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Hires:
-    """A second pass over the finished image, enlarged.
-
-    scale: of both sides. strength: share of the steps to run again, 0.05–1.0.
-    steps: of the whole schedule; `taken` of them are run.
-    """
-
-    scale: float
-    strength: float
-    steps: int
+    axes: tuple[Axis, ...]
+    cells: tuple["GenerationRequest", ...] = field(repr=False)
 
     @property
-    def taken(self) -> int:
-        """How many steps at the end of the schedule are run: as diffusers counts, at least 1."""
-        return max(1, int(self.steps * self.strength))
+    def columns(self) -> int:
+        return len(self.axes[0].values)
 
+    @property
+    def rows(self) -> int:
+        return len(self.cells) // self.columns
 
-@dataclass(frozen=True, slots=True)
-class InitImage:
-    """An image to start from (img2img).
+    def with_seed(self, before: int, seed: int) -> Self:
+        """The same with `seed` where `before` was; other seeds are moved by as much."""
+        cells = tuple(
+            cell.with_seed((cell.seed - before + seed) % (SEED_MAX + 1)) for cell in self.cells
+        )
+        axes = []
+        for number, axis in enumerate(self.axes):
+            if axis.name == SEED_AXIS:
+                step = self.columns if number else 1
+                seeds = cells[: step * len(axis.values) : step]
+                axis = replace(axis, values=tuple(str(cell.seed) for cell in seeds))
+            axes.append(axis)
+        return replace(self, axes=tuple(axes), cells=cells)
 
-    sha256: 64 hex digits, of the PNG that bot.files.inputs keeps. strength: how much of it is
-    changed, 0.05–1.0; at 1.0 only its size is left.
-    """
-
-    sha256: str
-    strength: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image whose content and style guide generation (IP-Adapter, arXiv 2308.06721).
-
-    sha256: as in InitImage. weight: of the cross-attention to it, 0–1.5.
-    """
-
-    sha256: str
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What was typed where prompts were drawn from it; see `bot.request.dynamic`.
-
-    prompt, negative: without `<lora:…>` tags; None for a text that has nothing to draw.
-    version: of the draw; `bot.request.dynamic.VERSION` at the time.
-    """
-
-    prompt: str | None = field(repr=False)
-    negative: str | None = field(repr=False)
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPrompts:
-    """The texts of one image of a request; the fields mean the same as the request's."""
-
-    prompt: str = field(repr=False)
-    negative: str = field(repr=False)
-    trigger_words: tuple[str, ...] = ()
-    embeddings: tuple[EmbeddingUse, ...] = ()
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        words = tuple(data["trigger_words"])
-        uses = tuple(EmbeddingUse(**use) for use in data["embeddings"])
-        return cls(data["prompt"], data["negative"], words, uses)
+    def with_kernels(self, kernels: str | None) -> Self:
+        """The same, each cell with the kernels that it names itself, or else with these."""
+        cells = tuple(cell.with_kernels(cell.kernels or kernels) for cell in self.cells)
+        return replace(self, cells=cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +104,8 @@ class GenerationRequest:
     which are the request's own. See `alone`.
     edits: whether `[from:to:when]` and `[a|b]` in the prompts change them while the image is
         generated; in requests of earlier versions they are words in brackets.
+    comparison: the cells to generate instead of one image; the other fields are then those of the
+        first cell, and only shown.
     """
 
     prompt: str = field(repr=False)
@@ -166,6 +131,19 @@ class GenerationRequest:
     template: Template | None = None
     others: tuple[DrawnPrompts, ...] = ()
     edits: bool = False
+    comparison: Comparison | None = None
+
+    @property
+    def each(self) -> tuple[Self, ...]:
+        """The requests that it consists of: the cells of a comparison, or only itself."""
+        return (
+            (self,) if self.comparison is None else cast("tuple[Self, ...]", self.comparison.cells)
+        )
+
+    @property
+    def images(self) -> int:
+        """How many images are generated for it."""
+        return sum(request.count for request in self.each)
 
     @property
     def painted_prompt(self) -> str:
@@ -215,7 +193,11 @@ class GenerationRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """The catalog keys of everything it needs."""
-        return (self.model, *(use.key for use in self.adapters), *self.embedding_keys)
+        keys = (
+            (each.model, *(use.key for use in each.adapters), *each.embedding_keys)
+            for each in self.each
+        )
+        return tuple(dict.fromkeys(chain.from_iterable(keys)))
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -248,7 +230,8 @@ class GenerationRequest:
             for texts in self.alone(n).painted_texts
             for text in texts
         )
-        return tuple(text for text in (*typed, *drawn, *painted) if text)
+        cells = (text for each in self.each if each is not self for text in each.texts)
+        return tuple(text for text in (*typed, *drawn, *painted, *cells) if text)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -283,23 +266,34 @@ class GenerationRequest:
 
         The texts stay as they are; `bot.request.drawing.varied` draws them from the template.
         """
-        return replace(self, seed=seed, kernels=None)
+        comparison = self.comparison and self.comparison.with_seed(self.seed, seed)
+        return replace(self, seed=seed, kernels=None, comparison=comparison)
 
     def with_kernels(self, kernels: str | None) -> Self:
         """The same, to be generated with the kernels of an earlier image."""
-        return replace(self, kernels=kernels)
+        comparison = self.comparison and self.comparison.with_kernels(kernels)
+        return replace(self, kernels=kernels, comparison=comparison)
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
-        data = asdict(self)
+        data = asdict(replace(self, comparison=None))
+        del data["comparison"]
         for name in ("embeddings", "template", "others", "edits"):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
+        if self.comparison is not None:
+            # A cell differs from the request in one or two values: no more of it is stored.
+            data["comparison"] = {
+                "axes": [asdict(axis) for axis in self.comparison.axes],
+                "cells": [_changes(data, cell.to_dict()) for cell in self.comparison.cells],
+            }
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read a stored request of any version: fields it does not have yet get their defaults."""
+        data = dict(data)
+        compared = data.pop("comparison", None)
         parts: dict[str, Any] = {
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
@@ -314,7 +308,25 @@ class GenerationRequest:
         ):
             if data.get(name) is not None:
                 parts[name] = kind(**data[name])
+        if compared is not None:
+            parts["comparison"] = Comparison(
+                tuple(
+                    Axis(**{**axis, "values": tuple(axis["values"])}) for axis in compared["axes"]
+                ),
+                tuple(cls.from_dict(_changed(data, cell)) for cell in compared["cells"]),
+            )
         return cls(**{**data, **parts})
+
+
+def _changes(data: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """What differs in `cell`; None for what only `data` has."""
+    names = sorted({*data, *cell})
+    return {name: cell.get(name) for name in names if cell.get(name) != data.get(name)}
+
+
+def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The reverse: what is None has its default, which is None or empty."""
+    return {name: value for name, value in {**data, **changes}.items() if value is not None}
 
 
 def enlarged(side: int, scale: float) -> int:

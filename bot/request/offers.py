@@ -17,21 +17,25 @@ NAMES_SHOWN: Final = 10
 
 def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
     """Raise if something that an earlier request needs is not offered here any more."""
-    model = find_model(catalog, request.model, nsfw=nsfw)
-    for use in request.adapters:
-        find_adapter(catalog, use.key, model=model, nsfw=nsfw)
-    check_embeddings(request.all_embeddings, catalog, model=model, nsfw=nsfw)
+    for each in request.each:
+        model = find_model(catalog, each.model, nsfw=nsfw)
+        for use in each.adapters:
+            find_adapter(catalog, use.key, model=model, nsfw=nsfw)
+        check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
         check_reference(catalog)
 
 
 def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
     """Whether the request uses anything that is only for age-restricted channels."""
-    model = catalog.models.get(request.model)
-    adapters = (catalog.adapters.get(use.key) for use in request.adapters)
-    embeddings = (catalog.embeddings.entries.get(use.key) for use in request.all_embeddings)
-    used = (model, *adapters, *embeddings)
-    return any(entry is not None and entry.nsfw for entry in used)
+    for each in request.each:
+        model = catalog.models.get(each.model)
+        adapters = (catalog.adapters.get(use.key) for use in each.adapters)
+        embeddings = (catalog.embeddings.entries.get(use.key) for use in each.all_embeddings)
+        used = (model, *adapters, *embeddings)
+        if any(entry is not None and entry.nsfw for entry in used):
+            return True
+    return False
 
 
 def default_model(catalog: Catalog, *, nsfw: bool) -> str:

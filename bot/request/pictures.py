@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest
-from bot.request.model import GenerationRequest, Hires, InitImage, Reference
+from bot.request.model import GenerationRequest
 from bot.request.offers import check_reference
+from bot.request.parts import Hires, InitImage, Reference
 from bot.request.syntax import at_ratio
 from catalog import Catalog, ModelEntry
 from catalog.families import Family

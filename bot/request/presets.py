@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request.model import DRAFT, FAST, PRESETS, AdapterUse
+from bot.request.model import DRAFT, FAST, PRESETS
 from bot.request.offers import find_adapter
+from bot.request.parts import AdapterUse
 from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Self, cast
 from bot.backend import Backend
 from bot.errors import EngineLost, StoreError
 from bot.files.housekeeping import Housekeeping, InputsOfCancelled
+from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
 from bot.process.crash import Trace, crashes_recorded
@@ -75,6 +76,7 @@ class Core:
             )
             observers.subscribe(by_origin)
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
+            observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
             yield cls(
                 settings=settings,

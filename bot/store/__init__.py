@@ -1,6 +1,14 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
 from bot.store.api_keys import ApiKey
+from bot.store.comparisons import (
+    CELL,
+    CELL_FAILED,
+    sheet_number,
+    shown_images,
+    shown_warnings,
+    warnings_of,
+)
 from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
@@ -29,6 +37,8 @@ from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
 __all__ = [
+    "CELL",
+    "CELL_FAILED",
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
@@ -54,4 +64,8 @@ __all__ = [
     "files_error",
     "files_unread",
     "now_ms",
+    "sheet_number",
+    "shown_images",
+    "shown_warnings",
+    "warnings_of",
 ]

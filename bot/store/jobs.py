@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeVar
 
@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
-Kind = Literal["imagine", "reroll", "vary", "edit"]
+Kind = Literal["imagine", "reroll", "vary", "edit", "compare", "cell"]
+"""What a job is for. A *cell* is an image of a comparison, opened as a result of its own: it was
+generated before, costs nothing, and its parent is the comparison."""
 
 CRASHES_MAX = 4
 """A job during which the process died this often is not tried again, whatever the reason."""
@@ -28,6 +30,12 @@ OWN_CRASHES_MAX = 2
 """Nor is one that has surely caused this many of them."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
+ADD_IMAGE = (
+    "INSERT OR REPLACE INTO images (job_id, n, seed, path, bytes, width, height, sha256,"
+    " pixels_sha256)"
+    " VALUES (:job_id, :n, :seed, :path, :bytes, :width, :height, :sha256, :pixels_sha256)"
+)
+"""Adds `ImageRecord.row` to the store."""
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 10
 
@@ -111,6 +119,10 @@ class ImageRecord:
     sha256: str
     pixels_sha256: str
     pruned_at: int | None = None
+
+    def row(self, job_id: str) -> dict[str, Any]:
+        """The values of `ADD_IMAGE`."""
+        return {"job_id": job_id, **asdict(self)}
 
     @classmethod
     def from_row(cls, row: Row) -> Self:

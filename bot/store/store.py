@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -16,15 +15,17 @@ import aiosqlite
 from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
+from bot.store.accepting import accept
 from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up
 from bot.store.boot import boot_id
+from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.forms import Forms
 from bot.store.input_uses import InputUses
-from bot.store.jobs import Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
+from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
@@ -47,6 +48,7 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
+    cells: the images of comparisons.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -61,6 +63,7 @@ class Store:
         self.uploads = Uploads(database)
         self.deletions = Deletions(database)
         self.forms = Forms(database)
+        self.cells = Cells(database)
 
     @classmethod
     @asynccontextmanager
@@ -98,7 +101,7 @@ class Store:
         raises what the origin's `check_new` does.
         """
         request = _json(new.request.to_dict())
-        return await self._database.write(partial(_accept, new, request, now_ms(), check))
+        return await self._database.write(partial(accept, new, request, now_ms(), check))
 
     async def check_new(self, origin: Origin) -> None:
         """Raise what `accept` would if the same was accepted before."""
@@ -167,13 +170,7 @@ class Store:
             )
             if cursor.rowcount == 0:
                 return None
-            await write.executemany(
-                "INSERT OR REPLACE INTO images (job_id, n, seed, path, bytes, width, height,"
-                " sha256, pixels_sha256)"
-                " VALUES (:job_id, :n, :seed, :path, :bytes, :width, :height, :sha256,"
-                " :pixels_sha256)",
-                [{"job_id": job.id, **asdict(image)} for image in images],
-            )
+            await write.executemany(ADD_IMAGE, [image.row(job.id) for image in images])
             return await _written(write, job.id)
 
     async def deliver(
@@ -368,38 +365,6 @@ async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
 async def _read(rows: Sequence[Row]) -> list[Job]:
     """In another thread: to read thousands takes most of a second."""
     return await asyncio.to_thread(lambda: [Job.from_row(row) for row in rows])
-
-
-def _accept(
-    new: NewJob,
-    request: str,
-    asked_at: int,
-    check: Callable[[Usage], None] | None,
-    write: sqlite3.Connection,
-) -> Job:
-    """Within a transaction: check and insert."""
-    origin = new.origin
-    origin.check_new(write)
-    if check is not None:
-        check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
-    write.execute(
-        "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
-        " priority, warnings, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            new.id,
-            origin.name,
-            new.kind,
-            new.parent_id,
-            request,
-            origin.person,
-            origin.community,
-            new.priority,
-            _json([asdict(notice) for notice in new.warnings]),
-            asked_at,
-        ),
-    )
-    origin.insert(write, new.id)
-    return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())
 
 
 def _json(value: object) -> str:

@@ -9,12 +9,13 @@ DAY = 24 * 60 * 60
 
 ASKED = (
     "SELECT created_at,"
-    " coalesce(json_extract(iif(json_valid(request), request, '{}'), '$.count'), 1) AS count,"
+    " coalesce(json_array_length(iif(json_valid(request), request, '{}'), '$.comparison.cells'),"
+    " json_extract(iif(json_valid(request), request, '{}'), '$.count'), 1) AS count,"
     " state NOT IN ('failed', 'cancelled') AS counts"
-    " FROM jobs WHERE person = ? AND created_at > ? ORDER BY created_at"
+    " FROM jobs WHERE person = ? AND created_at > ? AND kind != 'cell' ORDER BY created_at"
 )
-"""The jobs of a person since a time in ms. Those that failed or were cancelled do not count
-towards the quota."""
+"""The jobs of a person since a time in ms, with how many images each is. Those that failed or were
+cancelled do not count towards the quota."""
 UNDATE = "UPDATE jobs SET created_at = ? WHERE person = ? AND created_at > ?"
 """A time in the future, from when the clock was wrong, becomes now: otherwise a person would have
 to wait until then."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from bot.progress import Progress, Stage
+from bot.request import Axis, Comparison
 from bot.texts.language import Say
 
 BAR_CELLS: Final = 20
@@ -31,6 +32,17 @@ def status_line(say: Say, progress: Progress) -> str:
     if progress.count > 1:
         line += " · " + say("status.image", image=progress.image, count=progress.count)
     return line
+
+
+def compared_line(say: Say, comparison: Comparison) -> str:
+    """What varies in a comparison, e.g. `steps 10, 20, 30 × LoRA off, on`."""
+    return " × ".join(_side(say, axis) for axis in comparison.axes)
+
+
+def _side(say: Say, axis: Axis) -> str:
+    name = say(f"command.compare.axes.{axis.name}")
+    of = f" ({axis.subject})" if axis.subject else ""
+    return f"{name}{of} {', '.join(axis.values)}"
 
 
 def bar(fraction: float, cells: int = BAR_CELLS) -> str:

@@ -19,12 +19,17 @@ STEP_FACTOR = 20
 
 def seconds_for(request: GenerationRequest, timeout: float) -> float:
     """How long `request` may run: `timeout`, scaled up beyond STEPS_COVERED steps."""
+    steps = sum(map(_steps, request.each))
+    return timeout * max(1.0, steps / STEPS_COVERED)
+
+
+def _steps(request: GenerationRequest) -> float:
+    """The steps of all its images; one of a larger second pass counts as several."""
     steps: float = request.steps
     if request.hires is not None:
         # Each step of the second pass has scale² times as many pixels.
         steps += request.hires.taken * request.hires.scale**2
-    steps *= request.count
-    return timeout * max(1.0, steps / STEPS_COVERED)
+    return steps * request.count
 
 
 class Attempt:

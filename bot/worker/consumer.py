@@ -22,15 +22,18 @@ from bot.errors import (
 from bot.files.images import Compressed
 from bot.log import concerning, here
 from bot.order import knows, order_of
-from bot.painting import Painting
+from bot.painting import OnPainted, Painting
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
+from bot.request import GenerationRequest
 from bot.store import Job, Store, now_ms
 from bot.worker.attempt import Attempt
+from bot.worker.comparing import Adapt, Comparing
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
+from bot.worker.results import PaintedImages, Result
 from bot.worker.saving import Saver
 from catalog import Catalog, LiveCatalog
 from catalog.disk import may_pass
@@ -48,6 +51,10 @@ WATCH = 1.0
 """Seconds between two checks for a hung engine."""
 
 
+def _as_is(progress: Progress) -> Progress:
+    return progress
+
+
 class GpuConsumer:
     """Takes its lane's next job, has it generated, and leaves it to its Saver.
 
@@ -57,6 +64,7 @@ class GpuConsumer:
     picture: reads the PNG file stored under a sha256, see `order_of`.
     timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
     idle: seconds without a job after which the engine frees the GPU's memory; None is never.
+    previews: whether people see images that are not finished.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class GpuConsumer:
         images_dir: Path,
         timeout: float,
         idle: float | None = None,
+        previews: Callable[[], bool] = lambda: True,
     ) -> None:
         self.lane = lane
         self._queue = queue
@@ -82,12 +91,16 @@ class GpuConsumer:
         self._catalog = catalog
         self._picture = picture
         self._observer = observer
+        self._images_dir = images_dir
         self._outcomes = Outcomes(store, observer, notices, images_dir)
         self._saver = Saver(queue, store, self._outcomes, images_dir, self._leave)
         self._timeout = timeout
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
+        self._comparing = Comparing(
+            store, images_dir, self._compressor, self._paint_patiently, lane, previews
+        )
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = False
@@ -102,8 +115,8 @@ class GpuConsumer:
 
     def prefetch(self, job: Job) -> None:
         """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
-        known = self._catalog.current.adapters
-        self._engine.prefetch([known[use.key] for use in job.request.adapters if use.key in known])
+        known, names = self._catalog.current.adapters, job.request.names
+        self._engine.prefetch([known[key] for key in names if key in known])
 
     def rest(self) -> None:
         """Free the GPU's memory once the current job is done."""
@@ -253,12 +266,12 @@ class GpuConsumer:
             lane.device,
         )
         self._running = running = Attempt(job, self._timeout)
-        compressed = Compressed(self._compressor)
+        result: Result | None = None
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
         self._report(job, Progress(Stage.STARTING))
         try:
-            painting = await self._paint_patiently(running, compressed)
+            result = await self._result(running)
             self._report(job, Progress(Stage.SAVING))
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
@@ -271,14 +284,28 @@ class GpuConsumer:
             await self._saver.idle()
             await self._outcomes.raised(running, error)
         else:
-            await self._save(running, painting, compressed)
+            await self._save(running, result)
             return True
         finally:
             self._running = None
-        compressed.drop()
+        if result is not None:
+            result.drop()
         return False
 
-    async def _save(self, running: Attempt, painting: Painting, compressed: Compressed) -> None:
+    async def _result(self, running: Attempt) -> Result:
+        """Generate all that the job asks for."""
+        job = running.job
+        if job.request.comparison is not None:
+            return await self._comparing.run(running)
+        compressed = Compressed(self._compressor)
+        try:
+            painting = await self._paint_patiently(running, job.request, _as_is, compressed.begin)
+        except BaseException:
+            compressed.drop()
+            raise
+        return PaintedImages(job, self._images_dir, painting, compressed)
+
+    async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
         One that was tried before keeps the lane until it is saved. If it is the saving that ends
@@ -286,20 +313,22 @@ class GpuConsumer:
         """
         self._running = None
         running.job = job = replace(running.job, painted_at=now_ms())
-        self._saver.begin(running, painting, compressed)
+        self._saver.begin(running, result)
         if job.attempt == 1:
             self._queue.hand_over(job)
         else:
             await self._saver.idle()
 
-    async def _paint_patiently(self, running: Attempt, compressed: Compressed) -> Painting:
+    async def _paint_patiently(
+        self, running: Attempt, request: GenerationRequest, adapt: Adapt, each: OnPainted
+    ) -> Painting:
         """As `_paint`, and again for as long as PAUSES if files cannot be read at the moment.
 
         Raises JobFailed if they still cannot.
         """
         for pause in (*PAUSES, 0):
             try:
-                return await self._paint(running, compressed)
+                return await self._paint(running, request, adapt, each)
             except OSError as error:
                 if not may_pass(error):
                     raise
@@ -310,20 +339,26 @@ class GpuConsumer:
                 running.check()
         raise JobFailed("job.files", reason=fault.strerror or type(fault).__name__)
 
-    async def _paint(self, running: Attempt, compressed: Compressed) -> Painting:
-        """Raises EngineLost if the engine thread hangs."""
+    async def _paint(
+        self, running: Attempt, request: GenerationRequest, adapt: Adapt, each: OnPainted
+    ) -> Painting:
+        """Generate `request`, which is the job's or one cell of it.
+
+        adapt: changes each report. each: is told of each image. Both are called in the engine
+        thread. Raises EngineLost if that hangs.
+        """
         loop = asyncio.get_running_loop()
 
         def report(progress: Progress) -> None:
             running.heard(progress)
-            loop.call_soon_threadsafe(self._report, running.job, progress)
+            loop.call_soon_threadsafe(self._report, running.job, adapt(progress))
 
         def work(catalog: Catalog) -> Painting:
             running.check()
-            order = order_of(running.job.request, catalog, self._picture)
-            return self._engine.paint(order, report, running.check, compressed.begin)
+            order = order_of(request, catalog, self._picture)
+            return self._engine.paint(order, report, running.check, each)
 
-        catalog = await self._catalog_for(running)
+        catalog = await self._catalog_for(running, request)
         painting = loop.run_in_executor(self._thread, here(partial(work, catalog)))
         while not painting.done():
             await asyncio.wait([painting], timeout=WATCH)
@@ -331,9 +366,8 @@ class GpuConsumer:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
         return await painting
 
-    async def _catalog_for(self, running: Attempt) -> Catalog:
-        """As soon as it has what the job names, or every model file has been read."""
-        request = running.job.request
+    async def _catalog_for(self, running: Attempt, request: GenerationRequest) -> Catalog:
+        """As soon as it has what the request names, or every model file has been read."""
         catalog = await self._catalog.knowing(*request.names)
         if catalog.unread and not knows(catalog, request):
             log.info("job %s: waiting until the model files are read", running.job.id)

@@ -5,13 +5,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.files.images import Compressed, save_images
-from bot.painting import Painting
 from bot.queue import JobQueue
 from bot.store import ImageRecord, Job, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.outcomes import Outcomes
+from bot.worker.results import Result
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +46,10 @@ class Saver:
         self._left = left
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
-        """Save `painting` in the background; only after `idle`."""
+    def begin(self, attempt: Attempt, result: Result) -> None:
+        """Save `result` in the background; only after `idle`."""
         self.attempt = attempt
-        self._task = asyncio.create_task(self._save(attempt, painting, compressed))
+        self._task = asyncio.create_task(self._save(attempt, result))
 
     async def idle(self, check: Callable[[], None] = lambda: None) -> None:
         """Wait until nothing is being saved. check: called meanwhile; raises to give up."""
@@ -65,19 +64,19 @@ class Saver:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _save(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
+    async def _save(self, attempt: Attempt, result: Result) -> None:
         try:
-            await self._end(attempt, painting, compressed)
+            await self._end(attempt, result)
         except Exception:
             log.exception("job %s: its result could not be handled", attempt.job.id)
         finally:
-            compressed.drop()
+            result.drop()
             self.attempt = self._task = None
             self._left(attempt.job.id)
 
-    async def _end(self, attempt: Attempt, painting: Painting, compressed: Compressed) -> None:
+    async def _end(self, attempt: Attempt, result: Result) -> None:
         try:
-            done = await self._keep(attempt, painting, compressed)
+            done = await self._keep(attempt, result)
         except Exception as error:
             await self._outcomes.raised(attempt, error)
             return
@@ -87,9 +86,7 @@ class Saver:
         self._queue.painted(done)
         self._outcomes.done(done)
 
-    async def _keep(
-        self, attempt: Attempt, painting: Painting, compressed: Compressed
-    ) -> Job | None:
+    async def _keep(self, attempt: Attempt, result: Result) -> Job | None:
         """Save the images to disk and the result to the store, retrying until both succeed.
 
         Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
@@ -99,14 +96,12 @@ class Saver:
 
         async def save() -> tuple[ImageRecord, ...]:
             try:
-                return await asyncio.to_thread(
-                    save_images, painting, job, self._images_dir, compressed.of
-                )
+                return await asyncio.to_thread(result.save)
             except OSError as error:
                 raise files_error(self._images_dir, error) from error
 
         async def finish() -> Job | None:
-            return await self._store.finish(job, painting.recipe, images, painting.warnings)
+            return await self._store.finish(job, result.recipe, images, result.warnings)
 
         what = f"job {job.id}: generated, but its result cannot be saved"
         images = await keep_trying(save, what, check=attempt.check_stop)

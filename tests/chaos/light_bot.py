@@ -128,14 +128,14 @@ def shorten_pauses() -> None:
 def save_later(held: Path) -> None:
     """Write no image for as long as `held` exists."""
     from bot.files.images import save_images as really
-    from bot.worker import saving
+    from bot.worker import results
 
     def save_images(*arguments: Any) -> Any:
         while held.exists():
             time.sleep(STEP)
         return really(*arguments)
 
-    saving.save_images = save_images  # type: ignore[attr-defined, assignment]
+    results.save_images = save_images  # type: ignore[attr-defined, assignment]
 
 
 def stand_still_once(mark: Path) -> None:

@@ -14,6 +14,7 @@ from bot.queue.limits import Limits
 from bot.store import Job, JobState, NewJob, Store, Usage
 from bot.store.usage import DAY
 from tests.queue.lanes import ORIGINS, next_of, of, queue_of
+from tests.request.test_compare import compared
 from tests.store.factories import new_job, request
 
 
@@ -240,3 +241,40 @@ class TestSlowness:
             raise AssertionError
 
         await queue_of(store).accept(of(1), tell)
+
+
+async def test_the_cells_of_a_comparison_count_as_images(store: Store) -> None:
+    sheet = compared("a fox", ("seed", "1,2,3"), ("steps", "20, 30"))
+    queue = queue_of(store, limits=Limits(quota=13))
+    await queue.accept(new_job(request=sheet, kind="compare"))
+    assert len((await store.usage("discord:7", time.time())).images) == 6
+    await queue.accept(new_job(request=sheet, kind="compare"))
+    await queue.accept(new_job())
+    assert await refusal(queue, new_job()) == "queue.quota"
+    alone = queue_of(store, limits=Limits(quota=5))
+    assert await refusal(alone, new_job(request=sheet, user_id=8)) == "queue.quota_small"
+
+
+async def test_a_place_is_kept_for_all_cells_before_they_are_stored(store: Store) -> None:
+    sheet = compared("a fox", ("seed", "1,2,3"), ("steps", "20, 30"))
+    queue = queue_of(store, limits=Limits(quota=6))
+    async with queue.reserving(new_job(request=sheet)):
+        with pytest.raises(Refused) as refused:
+            async with queue.reserving(new_job()):
+                pass
+    assert refused.value.code == "queue.quota"
+
+
+async def test_a_comparison_takes_a_turn_for_every_four_images(store: Store) -> None:
+    queue = queue_of(store)
+    sixteen = compared("a fox", ("seed", ",".join(map(str, range(16)))))
+    for new in (new_job(request=sixteen), new_job(), *(new_job(user_id=8) for _ in range(5))):
+        ticket = await queue.accept(new)
+        queue.release(ticket.job.id)
+    order = []
+    for _ in range(7):
+        job = await next_of(queue)
+        order.append((job.person, job.request.images))
+        queue.leave(job.id)
+    assert order[0] == ("discord:7", 16)
+    assert order.index(("discord:7", 1)) == 5

@@ -18,6 +18,7 @@ from bot.queue.estimate import (
 )
 from bot.queue.policy import InPlace
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage
+from tests.request.test_compare import compared
 from tests.store.factories import request
 
 
@@ -168,3 +169,28 @@ def test_no_other_coefficients_fit_better(truth: Features) -> None:
         for step in (0.01, -0.01):
             other = [max(0.0, c + step * (n == k)) for n, c in enumerate(best)]
             assert loss(best) <= loss(other) + 1e-9
+
+
+SHEET = compared("a fox", ("lora", "off, ink"), ("steps", "20, 40"))
+
+
+def test_a_comparison_takes_as_long_as_its_cells_in_their_order() -> None:
+    estimator = Estimator()
+    for cell in SHEET.each * 3:
+        for before, extra in ((warm(cell), 0.0), (InPlace(cell.model), 2.0)):
+            changed = extra if cell.adapters and before != warm(cell) else 0.0
+            estimator.learn(Sample(cell, cell.steps / 10 + changed, before))
+    here = InPlace("base")
+    took = estimator.seconds(SHEET, here)
+    assert took == pytest.approx(2 + 4 + 2 + 4 + 2, rel=0.1)
+    assert needs(SHEET) == InPlace("base", ("ink:0.75",))
+
+
+def test_a_comparison_teaches_nothing_since_part_of_it_may_be_older() -> None:
+    one = asked(model=SHEET.model)
+    estimator = taught(*[(one, 5.0)] * ENOUGH)
+    before = estimator.seconds(one, warm(one))
+    for _ in range(20):
+        estimator.learn(Sample(SHEET, 900.0, warm(SHEET)))
+    assert estimator.seconds(one, warm(one)) == before
+    assert Estimator().seconds(SHEET, warm(SHEET)) is None

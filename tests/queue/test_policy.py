@@ -5,7 +5,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.queue.policy import ADAPTERS_AHEAD, LOOKAHEAD, PATIENCE, InPlace, Line, Next, Waiting
+from bot.queue.policy import (
+    ADAPTERS_AHEAD,
+    LOOKAHEAD,
+    OWED_FOR,
+    PATIENCE,
+    InPlace,
+    Line,
+    Next,
+    Waiting,
+)
 
 HERE = InPlace("warm", ("a:1",))
 NOTHING = InPlace()
@@ -354,3 +363,46 @@ class TestSuspects:
         assert line.remove("s") is not None
         assert drained(line) == ["t"]
         assert len(copy) == 2
+
+
+def test_a_job_of_several_turns_lets_as_many_rounds_of_others_pass() -> None:
+    line = Line()
+    line.add(Waiting("a-sheet", "a", 1, "m", turns=3))
+    line.add(Waiting("a-next", "a", 2, "m"))
+    for number in range(4):
+        for person in "bc":
+            line.add(Waiting(f"{person}{number}", person, 10 + number, "m"))
+    order = [choice.job.id for choice in _drained(line)]
+    assert order == ["a-sheet", "b0", "c0", "b1", "c1", "b2", "c2", "a-next", "b3", "c3"]
+
+
+def test_turns_taken_in_advance_are_forgotten_where_no_one_else_waits_and_after_an_hour() -> None:
+    for others, later in (((), 1.0), (("b0", "b1"), OWED_FOR)):
+        line = Line()
+        line.add(Waiting("a-sheet", "a", 1, "m", turns=4))
+        _take(line, 0.0)
+        line.add(Waiting("a-next", "a", 2, "m"))
+        line.add(Waiting("a-last", "a", 3, "m"))
+        for number, job in enumerate(others):
+            line.add(Waiting(job, "b", 4 + number, "m"))
+        line.serve("b", -1.0)
+        first, second, *_ = _drained(line, later)
+        if others:
+            assert (first.job.id, second.job.id) == ("b0", "a-next")
+        else:
+            assert (first.job.id, second.job.id) == ("a-next", "a-last")
+
+
+def _take(line: Line, now: float) -> Next:
+    choice = line.choose([InPlace("m")], now)
+    assert choice is not None
+    line.take(choice, now)
+    return choice
+
+
+def _drained(line: Line, now: float = 0.0) -> list[Next]:
+    taken = []
+    while len(line):
+        now += 1
+        taken.append(_take(line, now))
+    return taken

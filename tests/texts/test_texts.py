@@ -12,6 +12,7 @@ import pytest
 
 from bot.chat.ui.markdown import plain
 from bot.progress import Stage
+from bot.request import AXES
 from bot.store import Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
 
@@ -26,6 +27,7 @@ EXPANSIONS = {
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "size.": ["square", "portrait", "landscape"],
+    "command.compare.axes.": AXES,
 }
 """What the f-strings that build a code can become."""
 
@@ -98,6 +100,9 @@ def asked_for() -> Iterator[Use]:
         elif name in {"Notice", "Failure"} and len(call.args) == 2:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
+        elif name == "locale_str":
+            for code in (code for word in call.keywords for code in codes_in(word.value)):
+                yield Use(code, None, where)
         elif name in {"failed", "Unfit"}:
             # The engine's codes: see bot/engine/subject.py; Unfit's params reach it with the path.
             more = {"path"} if name == "Unfit" else set()

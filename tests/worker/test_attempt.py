@@ -9,6 +9,7 @@ from bot.progress import Progress, Stage
 from bot.request import Hires
 from bot.worker.attempt import GRACE, STEP_FACTOR, STEP_MIN, Attempt, seconds_for
 from tests.chat.ui.test_messages import job
+from tests.request.test_compare import compared
 from tests.store.factories import request
 
 
@@ -103,3 +104,8 @@ def test_what_comes_after_the_steps_may_take_its_time(clock: Clock, last: Progre
     attempt.heard(last)
     clock.now += 10_000
     assert attempt.hung() is None
+
+
+def test_a_comparison_has_time_for_all_of_its_cells() -> None:
+    sheet = compared("a fox", ("steps", "40, 60"), ("seed", "1,2,3,4"))
+    assert seconds_for(sheet, 600) == 600 * (40 + 60) * 4 / 100

@@ -26,7 +26,7 @@ from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, Job, JobState
 from bot.worker import consumer as consumer_module
-from bot.worker import saving as saving_module
+from bot.worker import results as results_module
 from bot.worker import workers as workers_module
 from catalog import Catalog, LiveCatalog
 from catalog.unread import Unread
@@ -784,7 +784,7 @@ class TestShutdown:
             assert go_on.wait(30)
             return really(*arguments)
 
-        monkeypatch.setattr(saving_module, "save_images", slow)
+        monkeypatch.setattr(results_module, "save_images", slow)
         async with build() as bench:
             job_id = await bench.take()
             assert await asyncio.to_thread(saving.wait, 20)

@@ -18,6 +18,7 @@ from bot.progress import Stage
 from bot.request import GenerationRequest
 from bot.store import ImageRecord, Job, JobState, NewJob, Store
 from bot.worker import consumer as consumer_module
+from bot.worker import results as results_module
 from bot.worker import saving as saving_module
 from bot.worker import workers as workers_module
 from tests.queue.lanes import ORIGINS
@@ -58,7 +59,7 @@ class Engine:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
-    monkeypatch.setattr(saving_module, "save_images", disk)
+    monkeypatch.setattr(results_module, "save_images", disk)
     yield disk
     disk.go_on.set()
 

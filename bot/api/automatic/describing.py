@@ -127,7 +127,7 @@ def progress(jobs: Sequence[tuple[Job, Progress | None]], preview: str | None) -
     state = {
         **IDLE,
         "job": "scripts_img2img" if job.request.init_image else "scripts_txt2img",
-        "job_count": sum(each.request.count for each, _ in jobs),
+        "job_count": sum(each.request.images for each, _ in jobs),
         "job_timestamp": _timestamp(job),
         "job_no": now.image - 1 if now and running else 0,
         "sampling_step": now.step if now and running else 0,

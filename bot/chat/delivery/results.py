@@ -15,7 +15,7 @@ from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
-from bot.store import Discord, Job, Store, files_unread
+from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
 from bot.texts.language import Texts
 from catalog import LiveCatalog
 
@@ -41,7 +41,7 @@ class Results:
         """
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        images = await self._store.images(job.id)
+        images = shown_images(job, await self._store.images(job.id))
         try:
             uploads, remarks = await asyncio.to_thread(
                 uploads_of, images, self._images_dir, limit, say
@@ -51,7 +51,7 @@ class Results:
                 raise files_unread(self._images_dir, error) from error
             log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
             raise JobFailed("delivery.files_gone") from error
-        notes = sentences(say, job.warnings)
+        notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
         layout = partial(

@@ -1,7 +1,7 @@
 """Verdict: what a reroll with the same seed shows, compared with the original."""
 
 from bot.chat.ui.markdown import plain
-from bot.store import ImageRecord, Job, Store
+from bot.store import ImageRecord, Job, Store, shown_images
 from bot.texts.language import Say
 
 
@@ -11,7 +11,7 @@ async def verdict(store: Store, say: Say, job: Job, images: tuple[ImageRecord, .
     gone = original is None or original.deleted_at is not None
     if original is None or gone or original.recipe is None or job.recipe is None:
         return say("result.original_gone")
-    before = await store.images(original.id)
+    before = shown_images(original, await store.images(original.id))
     if [i.pixels_sha256 for i in before] == [i.pixels_sha256 for i in images]:
         return say("result.identical")
     changed = job.recipe.changed_since(original.recipe)

@@ -148,7 +148,7 @@ def _one_line(ticket: Ticket) -> str:
 def _about(say: Say, ticket: Ticket, *, hidden: bool) -> list[str]:
     request = ticket.job.request
     width, height = request.final_size
-    size = f"{width}×{height}" + (f" ×{request.count}" if request.count > 1 else "")
+    size = f"{width}×{height}" + (f" ×{request.images}" if request.images > 1 else "")
     model = say("line.gated") if hidden else one_line(request.model, MODEL_SHOWN)
     return [model, size]
 

@@ -19,9 +19,10 @@ from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.store import Failure, Job
 from bot.texts.language import Texts
-from bot.texts.lines import bar, status_line
+from bot.texts.lines import bar, compared_line, status_line
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from tests.chat.ui.test_markdown import live
+from tests.request.test_compare import compared
 from tests.store.factories import any_job, request
 
 SAY = Texts.read().speaker()
@@ -217,6 +218,14 @@ class TestWords:
             SAY, [Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})]
         )
         assert "5 of its 9 modules" in said
+
+
+def test_what_varies_in_a_comparison_is_said_in_one_line() -> None:
+    sheet = compared("a fox", ("weight", "0, 1"), ("steps", "10, 20"), lora="ink").comparison
+    assert sheet is not None
+    assert compared_line(SAY, sheet) == "weight (ink) 0, 1 × steps 10, 20"
+    german = Texts.read().speaker("de")
+    assert compared_line(german, sheet) == "LoRA-Gewicht (ink) 0, 1 × Schritte 10, 20"
 
 
 class TestPages:

@@ -1,0 +1,134 @@
+"""Turn a draft and one or two axes into a comparison, with every cell composed."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from bot.errors import InvalidRequest, UserError
+from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
+from bot.request.cells import CELLS_MAX, cells
+from bot.request.compose import ADAPTERS_MAX, Draft, compose, draw_seed
+from bot.request.model import RANDOM, Axis, Comparison, GenerationRequest
+from bot.request.offers import default_model, find_model
+from bot.request.presets import find_preset
+from bot.request.redraft import redraft
+from bot.request.syntax import extract_tags
+from catalog import Catalog
+
+
+def compare(
+    draft: Draft,
+    asks: Sequence[AxisAsk],
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    draw: Callable[[], int] = draw_seed,
+) -> GenerationRequest:
+    """The request for a sheet: `draft` with one value of each axis in every cell.
+
+    Each cell is what `compose` makes of the draft with these values, so its image has the bytes
+    that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
+    nsfw, adapters_max: see `compose`. Raises InvalidRequest or Refused.
+    """
+    draft = replace(draft, seed=draw() if draft.seed in (None, RANDOM) else draft.seed, count=None)
+    place = _place(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+    sides = [side_of(ask, place) for ask in asks]
+    _check_axes([side.axis for side in sides])
+    columns, rows = sides[0], sides[1] if len(sides) > 1 else None
+    drafts = [
+        _applied(draft, ((columns.axis, across), *down))
+        for down in ([((rows.axis, change),) for change in rows.changes] if rows else [()])
+        for across in columns.changes
+    ]
+    comparison = Comparison(
+        tuple(side.axis for side in sides), tuple(place.compose(cell) for cell in drafts)
+    )
+    shown = comparison.cells[0]
+    if any(side.axis.name == PROMPT for side in sides):
+        shown = replace(shown, prompt=extract_tags(draft.prompt)[0])
+    request = replace(shown, comparison=comparison)
+    _check_different(request)
+    return request
+
+
+def usual_values(draft: Draft, axis: str, catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+    """The values that the axis has if none are given; none where there is an error in the draft."""
+    with suppress(UserError):
+        draft = replace(draft, seed=draft.seed or 0, prompt=draft.prompt or "…")
+        place = _place(draft, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
+        return side_of(AxisAsk(axis), place).axis.values
+    return ()
+
+
+def _place(draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> Place:
+    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    return Place(
+        draft,
+        catalog,
+        nsfw,
+        model,
+        find_preset(draft.preset, model, catalog, nsfw=nsfw),
+        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max),
+    )
+
+
+def compare_again(
+    request: GenerationRequest,
+    asks: Sequence[AxisAsk],
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    n: int = 0,
+) -> GenerationRequest:
+    """A comparison around the image `n` of an earlier request, with its seed.
+
+    Where the model varies, what was usual for the earlier one is usual for each. A cell of a
+    comparison is compared like any image: pass its own request. Raises as `compare` does.
+    """
+    vary = {axis_named(ask.name) for ask in asks}
+    draft = redraft(
+        request,
+        catalog,
+        nsfw=nsfw,
+        n=n,
+        usual_left_out=MODEL in vary,
+        drawn=PROMPT not in vary,
+    )
+    # What could be combined then may be combined now.
+    most = max(adapters_max, len(draft.adapters))
+    return compare(draft, asks, catalog, nsfw=nsfw, adapters_max=most)
+
+
+def _applied(draft: Draft, changes: Sequence[tuple[Axis, Change]]) -> Draft:
+    """The prompt changes first: its tags may name LoRAs that the other axis is about."""
+    for _, change in sorted(changes, key=lambda pair: pair[0].name != PROMPT):
+        draft = change(draft)
+    return draft
+
+
+def _check_axes(axes: Sequence[Axis]) -> None:
+    if len({(axis.name, axis.subject) for axis in axes}) < len(axes):
+        raise InvalidRequest("axis2", "compare.same_axis", value=axes[0].name)
+    for axis in axes:
+        for number, value in enumerate(axis.values):
+            if value in axis.values[:number]:
+                raise InvalidRequest("values", "compare.twice", value=value)
+        if len(axis.values) < 2:
+            raise InvalidRequest("values", "compare.few", axis=axis.name)
+    count = 1
+    for axis in axes:
+        count *= len(axis.values)
+    if count > CELLS_MAX:
+        raise InvalidRequest("values", "compare.many", value=count, max=CELLS_MAX)
+
+
+def _check_different(request: GenerationRequest) -> None:
+    """Raise InvalidRequest if two cells are the same, as an axis without effect would make them."""
+    seen: dict[GenerationRequest, str] = {}
+    for cell in cells(request):
+        said = " · ".join(cell.values)
+        if (before := seen.setdefault(cell.request, said)) != said:
+            raise InvalidRequest("values", "compare.same_cells", value=said, other=before)

@@ -1,0 +1,105 @@
+"""The parts of a GenerationRequest."""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterUse:
+    """One LoRA of a request: its catalog key and the weights it is applied with.
+
+    weight: for the UNet. text_weight: for the text encoders; None means the same as `weight`.
+    """
+
+    key: str
+    weight: float
+    text_weight: float | None = None
+
+    def __str__(self) -> str:
+        """As a user types it: `anime-style:0.8`, or `anime-style:0.8:0.5` with a text weight."""
+        weights = [self.weight]
+        if self.text_weight not in (None, self.weight):
+            weights.append(self.text_weight or 0.0)
+        return ":".join([self.key, *(f"{weight:g}" for weight in weights)])
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingUse:
+    """One embedding of a request: its catalog key, and the word that stands for it.
+
+    word: as it is in the prompt, such as `embedding:fine-hands`; wherever it stands there, in any
+        case, the text encoders read the embedding's vectors instead.
+    """
+
+    key: str
+    word: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hires:
+    """A second pass over the finished image, enlarged.
+
+    scale: of both sides. strength: share of the steps to run again, 0.05–1.0.
+    steps: of the whole schedule; `taken` of them are run.
+    """
+
+    scale: float
+    strength: float
+    steps: int
+
+    @property
+    def taken(self) -> int:
+        """How many steps at the end of the schedule are run: as diffusers counts, at least 1."""
+        return max(1, int(self.steps * self.strength))
+
+
+@dataclass(frozen=True, slots=True)
+class InitImage:
+    """An image to start from (img2img).
+
+    sha256: 64 hex digits, of the PNG that bot.files.inputs keeps. strength: how much of it is
+    changed, 0.05–1.0; at 1.0 only its size is left.
+    """
+
+    sha256: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image whose content and style guide generation (IP-Adapter, arXiv 2308.06721).
+
+    sha256: as in InitImage. weight: of the cross-attention to it, 0–1.5.
+    """
+
+    sha256: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What was typed where prompts were drawn from it; see `bot.request.dynamic`.
+
+    prompt, negative: without `<lora:…>` tags; None for a text that has nothing to draw.
+    version: of the draw; `bot.request.dynamic.VERSION` at the time.
+    """
+
+    prompt: str | None = field(repr=False)
+    negative: str | None = field(repr=False)
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPrompts:
+    """The texts of one image of a request; the fields mean the same as the request's."""
+
+    prompt: str = field(repr=False)
+    negative: str = field(repr=False)
+    trigger_words: tuple[str, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        words = tuple(data["trigger_words"])
+        uses = tuple(EmbeddingUse(**use) for use in data["embeddings"])
+        return cls(data["prompt"], data["negative"], words, uses)

@@ -1,0 +1,42 @@
+"""The insertion of a job that was asked for."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict
+
+from bot.store.jobs import Job, NewJob
+from bot.store.origins import SELECT_JOBS
+from bot.store.usage import ASKED, DAY, Usage, usage_of
+
+
+def accept(
+    new: NewJob,
+    request: str,
+    asked_at: int,
+    check: Callable[[Usage], None] | None,
+    write: sqlite3.Connection,
+) -> Job:
+    """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds."""
+    origin = new.origin
+    origin.check_new(write)
+    if check is not None:
+        check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
+    write.execute(
+        "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
+        " priority, warnings, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            new.id,
+            origin.name,
+            new.kind,
+            new.parent_id,
+            request,
+            origin.person,
+            origin.community,
+            new.priority,
+            json.dumps([asdict(notice) for notice in new.warnings], ensure_ascii=False),
+            asked_at,
+        ),
+    )
+    origin.insert(write, new.id)
+    return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())

@@ -1,0 +1,99 @@
+"""What an attempt has made, ready to be saved: images, or the sheet of a comparison."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from bot.files.images import Compressed, save_images, save_png
+from bot.files.metadata import compress_png
+from bot.files.sheets.drawing import Content, Failed, draw_sheet
+from bot.files.sheets.metadata import describe_sheet
+from bot.painting import PaintedImage, Painting
+from bot.progress import Notice
+from bot.recipe import Recipe
+from bot.store import Failure, ImageRecord, Job, sheet_number
+from bot.texts.language import Say, Texts
+
+
+class Result(Protocol):
+    """recipe, warnings: for the job."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]: ...
+
+    def save(self) -> tuple[ImageRecord, ...]:
+        """Write the files. Blocks; raises OSError, and may then be called again."""
+
+    def drop(self) -> None:
+        """Do no more work for it: it is saved, or not needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedImages:
+    """All images of a request, compressed while the next ones were generated."""
+
+    job: Job
+    folder: Path
+    painting: Painting
+    compressed: Compressed
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.painting.recipe
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        return self.painting.warnings
+
+    def save(self) -> tuple[ImageRecord, ...]:
+        return save_images(self.painting, self.job, self.folder, self.compressed.of)
+
+    def drop(self) -> None:
+        self.compressed.drop()
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedSheet:
+    """A comparison whose cells are on disk or have failed; what is left is the sheet.
+
+    recipe: of the job. first: of the first image that is there. images, failures: by cell.
+    """
+
+    job: Job
+    folder: Path
+    recipe: Recipe
+    first: Recipe
+    images: Mapping[int, ImageRecord]
+    failures: Mapping[int, Failure]
+    warnings: tuple[Notice, ...]
+
+    def save(self) -> tuple[ImageRecord, ...]:
+        request = self.job.request
+        sheet = draw_sheet(request, [self._content(n) for n in range(request.images)])
+        png = describe_sheet(compress_png(sheet), self.job.id, request, self.first, self.images)
+        pixels = hashlib.sha256(sheet.tobytes()).hexdigest()
+        path = self.folder / self.job.id / f"comparison-{request.seed}.png"
+        painted = PaintedImage(request.seed, sheet, pixels)
+        return (save_png(png, painted, path, sheet_number(request)),)
+
+    def drop(self) -> None:
+        """Nothing is under way."""
+
+    def _content(self, n: int) -> Content:
+        if n in self.images:
+            return self.folder / self.images[n].path
+        failure = self.failures[n]
+        # In English, whoever asked: the same comparison has the same sheet.
+        sentence = _english()(failure.code, **failure.params)
+        return Failed(sentence.replace("`", "").replace("**", ""))
+
+
+@cache
+def _english() -> Say:
+    return Texts.read().speaker()

@@ -1,0 +1,161 @@
+"""/compare: one image again and again with one or two things changed, on a labelled sheet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, locale_str
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.places import age_restricted
+from bot.chat.ui.compare_choices import value_choices
+from bot.errors import InvalidRequest
+from bot.queue import JobQueue
+from bot.request import AXES, HIRES_SCALES, RANDOM, SEED_MAX, AxisAsk, Draft, compare
+from bot.store import discord_person
+from bot.texts.language import Texts
+from catalog import LiveCatalog
+from cogs.completing import Choices, Completing
+from cogs.places import asked_by, postponing, roles_of
+
+Interaction = discord.Interaction[ImagenBot]
+
+AXIS_CHOICES = [
+    Choice(name=locale_str(name, code=f"command.compare.axes.{name}"), value=name) for name in AXES
+]
+
+
+class Compare(commands.Cog):
+    """Turns the options of the command into a job of several cells."""
+
+    def __init__(
+        self,
+        texts: Texts,
+        catalog: LiveCatalog,
+        queue: JobQueue,
+        delivery: Delivery,
+        adapters_max: int,
+    ) -> None:
+        self._texts = texts
+        self._catalog = catalog
+        self._queue = queue
+        self._delivery = delivery
+        self._adapters_max = adapters_max
+        self._complete = Completing(texts, catalog, queue)
+
+    @app_commands.command(description="command.compare.description")
+    @app_commands.describe(
+        prompt="command.compare.prompt",
+        axis="command.compare.axis",
+        values="command.compare.values",
+        axis2="command.compare.second_axis",
+        values2="command.compare.second_values",
+        model="command.imagine.model",
+        lora="command.imagine.lora",
+        negative="command.imagine.negative",
+        steps="command.imagine.steps",
+        guidance="command.imagine.guidance",
+        seed="command.compare.seed",
+        size="command.imagine.size",
+        scheduler="command.imagine.scheduler",
+        preset="command.imagine.preset",
+        hires="command.imagine.hires",
+    )
+    @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
+    @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
+    @app_commands.guild_only()
+    async def compare(
+        self,
+        interaction: Interaction,
+        prompt: str,
+        axis: str,
+        values: str | None = None,
+        axis2: str | None = None,
+        values2: str | None = None,
+        model: str | None = None,
+        lora: str | None = None,
+        negative: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: app_commands.Range[int, RANDOM, SEED_MAX] | None = None,
+        size: str | None = None,
+        scheduler: str | None = None,
+        preset: str | None = None,
+        hires: float | None = None,
+    ) -> None:
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        options = locals()
+        draft, asks = Draft.from_options(options), axes_of(options)
+        names = (*draft.names, *(ask.values for ask in asks))
+        request = compare(
+            draft,
+            asks,
+            await self._catalog.knowing(*names),
+            nsfw=age_restricted(interaction.channel),
+            adapters_max=self._adapters_max,
+        )
+        new = asked_by(interaction, request, kind="compare")
+        async with self._queue.accepting(new, postponing(interaction, self._delivery)) as ticket:
+            await self._delivery.acknowledge(interaction, ticket)
+
+    @compare.autocomplete("values")
+    async def _complete_values(self, interaction: Interaction, text: str) -> Choices:
+        return self._values(interaction, interaction.namespace.axis, text)
+
+    @compare.autocomplete("values2")
+    async def _complete_values2(self, interaction: Interaction, text: str) -> Choices:
+        return self._values(interaction, interaction.namespace.axis2, text)
+
+    @compare.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.model(interaction, text)
+
+    @compare.autocomplete("lora")
+    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.lora(interaction, text)
+
+    @compare.autocomplete("size")
+    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.size(interaction, text)
+
+    @compare.autocomplete("scheduler")
+    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.scheduler(interaction, text)
+
+    @compare.autocomplete("preset")
+    async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.preset(interaction, text)
+
+    def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
+        if axis is None or self._complete.turned_away(interaction):
+            return []
+        typed = vars(interaction.namespace)
+        draft = Draft.from_options({"prompt": "", **typed})
+        nsfw = age_restricted(interaction.channel)
+        return value_choices(axis, text, draft, self._catalog.current, nsfw=nsfw)
+
+
+def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
+    """The axes that a command's options ask for. Raises InvalidRequest for values of none."""
+    asks = [AxisAsk(options["axis"], options["values"])]
+    if options["axis2"] is not None:
+        asks.append(AxisAsk(options["axis2"], options["values2"]))
+    elif options["values2"] is not None:
+        raise InvalidRequest("axis2", "compare.no_axis")
+    return asks
+
+
+async def setup(bot: ImagenBot) -> None:
+    services, backend = bot.services, bot.services.backend
+    await bot.add_cog(
+        Compare(
+            services.texts,
+            backend.catalog,
+            backend.queue,
+            services.delivery,
+            backend.settings.max_adapters,
+        )
+    )

@@ -1,0 +1,94 @@
+"""Autocomplete for the options that several commands have."""
+
+import discord
+from discord.app_commands import Choice
+
+from bot.chat.client import ImagenBot
+from bot.chat.places import age_restricted
+from bot.chat.ui.choices import (
+    adapter_choices,
+    model_choices,
+    preset_choices,
+    scheduler_choices,
+    size_choices,
+)
+from bot.errors import Refused, UserError
+from bot.queue import JobQueue
+from bot.request import default_model, find_model
+from bot.request.presets import schedulers_of
+from bot.store import discord_person
+from bot.texts.language import Texts
+from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
+from cogs.places import roles_of
+
+Interaction = discord.Interaction[ImagenBot]
+Choices = list[Choice[str]]
+
+
+class Completing:
+    """Completes from memory alone. Nothing is offered to those who would be refused anyway."""
+
+    def __init__(self, texts: Texts, catalog: LiveCatalog, queue: JobQueue) -> None:
+        self._texts = texts
+        self._catalog = catalog
+        self._queue = queue
+
+    def model(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        return model_choices(text, self._catalog.current, nsfw=age_restricted(interaction.channel))
+
+    def lora(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        catalog = self._catalog.current
+        nsfw = age_restricted(interaction.channel)
+        model = _chosen(interaction, catalog, nsfw=nsfw)
+        say = self._texts.speaker(str(interaction.locale))
+        return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
+
+    def size(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        nsfw = age_restricted(interaction.channel)
+        model = _chosen(interaction, self._catalog.current, nsfw=nsfw)
+        if model is None:
+            return []
+        return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
+
+    def scheduler(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        catalog = self._catalog.current
+        nsfw = age_restricted(interaction.channel)
+        model = _chosen(interaction, catalog, nsfw=nsfw)
+        if model is None:
+            return scheduler_choices(text, SCHEDULERS)
+        preset = interaction.namespace.preset
+        return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
+
+    def preset(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        catalog = self._catalog.current
+        nsfw = age_restricted(interaction.channel)
+        model = _chosen(interaction, catalog, nsfw=nsfw)
+        return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
+
+    def turned_away(self, interaction: Interaction) -> bool:
+        """Whether the user would be refused anyway; the sentence comes with the command."""
+        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
+        try:
+            self._queue.check_person(person, roles)
+        except Refused:
+            return True
+        return False
+
+
+def _chosen(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
+    """The model typed so far, by key or name, or the default; None if not offered here."""
+    typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
+    try:
+        return find_model(catalog, typed, nsfw=nsfw)
+    except UserError:
+        return None
