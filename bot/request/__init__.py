@@ -3,16 +3,20 @@
 from bot.request.compose import ADAPTERS_MAX, COUNT_MAX, PROMPT_MAX, Draft, compose, draw_seed
 from bot.request.lighter import lighter
 from bot.request.model import (
+    CRISP,
     DRAFT,
     FAST,
     PRESETS,
+    REPAINT,
     SEED_MAX,
+    UPSCALE_MODES,
     AdapterUse,
     EmbeddingUse,
     GenerationRequest,
     Hires,
     InitImage,
     Reference,
+    Upscale,
 )
 from bot.request.naming import nameable
 from bot.request.offers import (
@@ -29,14 +33,17 @@ __all__ = [
     "ADAPTERS_MAX",
     "AYS",
     "COUNT_MAX",
+    "CRISP",
     "DRAFT",
     "FAST",
     "HIRES_SCALES",
     "PRESETS",
     "PROMPT_MAX",
     "REFERENCE_WEIGHT",
+    "REPAINT",
     "SEED_MAX",
     "STRENGTH",
+    "UPSCALE_MODES",
     "AdapterUse",
     "Draft",
     "EmbeddingUse",
@@ -45,6 +52,7 @@ __all__ = [
     "InitImage",
     "Picture",
     "Reference",
+    "Upscale",
     "check_offered",
     "compose",
     "default_model",

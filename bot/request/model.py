@@ -10,6 +10,10 @@ DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
 
+CRISP: Final = "crisp"
+REPAINT: Final = "repaint"
+UPSCALE_MODES: Final = (CRISP, REPAINT)
+
 SEED_MAX = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 
@@ -86,6 +90,22 @@ class Reference:
     weight: float
 
 
+@dataclass(frozen=True, slots=True)
+class Upscale:
+    """An image to enlarge, instead of generating one.
+
+    sha256: as in InitImage. upscaler: its catalog key. scale: of both sides.
+    mode: CRISP, the upscaler alone, or REPAINT, which then generates over the enlarged image.
+    strength: of REPAINT: the share of the steps that are run, 0.05–1.0; None for CRISP.
+    """
+
+    sha256: str
+    upscaler: str
+    scale: float
+    mode: str
+    strength: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A validated request in which every default is already resolved.
@@ -94,6 +114,7 @@ class GenerationRequest:
     negative prompt, the scheduler and the seed are stored here, not looked up again.
 
     prompt: as the user wrote it, without `<lora:…>` tags.
+    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
@@ -103,6 +124,7 @@ class GenerationRequest:
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     embeddings: of both prompts, so that later ones of the same names change nothing.
+    upscale: the image to enlarge; width and height are then its own.
     """
 
     prompt: str = field(repr=False)
@@ -125,6 +147,7 @@ class GenerationRequest:
     reference: Reference | None = None
     kernels: str | None = None
     embeddings: tuple[EmbeddingUse, ...] = ()
+    upscale: Upscale | None = None
 
     @property
     def painted_prompt(self) -> str:
@@ -137,6 +160,8 @@ class GenerationRequest:
     @property
     def final_size(self) -> tuple[int, int]:
         """Width and height of the finished image: after the second pass, if there is one."""
+        if self.upscale is not None:
+            return upscaled(self.width, self.height, self.upscale.scale)
         if self.hires is None:
             return self.width, self.height
         return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
@@ -144,7 +169,14 @@ class GenerationRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """The catalog keys of everything it needs."""
-        return (self.model, *(use.key for use in self.adapters), *self.embedding_keys)
+        model = (self.model,) if self.model else ()
+        upscaler = (self.upscale.upscaler,) if self.upscale else ()
+        return (*model, *(use.key for use in self.adapters), *self.embedding_keys, *upscaler)
+
+    @property
+    def made_with(self) -> str:
+        """The catalog key of what makes the images: the checkpoint, or else the upscaler."""
+        return self.model or (self.upscale.upscaler if self.upscale else "")
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -154,7 +186,8 @@ class GenerationRequest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
-        return tuple(part.sha256 for part in (self.init_image, self.reference) if part)
+        parts = (self.init_image, self.reference, self.upscale)
+        return tuple(part.sha256 for part in parts if part)
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
@@ -173,6 +206,8 @@ class GenerationRequest:
         data = asdict(self)
         if not self.embeddings:
             del data["embeddings"]  # so that requests without any are stored as ever
+        if self.upscale is None:
+            del data["upscale"]
         return data
 
     @classmethod
@@ -183,10 +218,16 @@ class GenerationRequest:
             "trigger_words": tuple(data["trigger_words"]),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
         }
-        for name, kind in (("hires", Hires), ("init_image", InitImage), ("reference", Reference)):
+        kinds = {"hires": Hires, "init_image": InitImage, "reference": Reference}
+        for name, kind in {**kinds, "upscale": Upscale}.items():
             if data.get(name) is not None:
                 parts[name] = kind(**data[name])
         return cls(**{**data, **parts})
+
+
+def upscaled(width: int, height: int, scale: float) -> tuple[int, int]:
+    """The size of an image of these sides, enlarged by an upscaler: any whole number of pixels."""
+    return round(width * scale), round(height * scale)
 
 
 def enlarged(side: int, scale: float) -> int:
