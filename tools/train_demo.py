@@ -27,7 +27,7 @@ STAGES: Final = ("vae", "text", "unet", "ink", "adapters", "decoder", "upscaler"
 SEEDS: Final = {"text": 2, "pictures": 3, "unet": 4, "adapters": 5, "decoder": 6}
 VAE_STEPS, DECODER_STEPS, TEXT_STEPS = 7_500, 2_500, 1_500
 UNET_STEPS, INK_STEPS = 11_000, 1_200
-UPSCALER_STEPS = 3_000
+UPSCALER_STEPS = 8_000
 CHUNKS: Final = {"flat": 30, "ink": 10}
 ADAPTER_CHUNKS: Final = 7
 """The first of every ten chunks, which are all square."""

@@ -188,9 +188,9 @@ class Engine:
                 self._free(pipeline)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
-        loading = pipeline.loaded != order.model.key
+        loaded = pipeline.loaded
         self._free(pipeline)
-        if loading:
+        if order.model and not order.upscaler and loaded != order.model.key:
             return JobFailed("memory.model", model=order.model.key)
         width, height = order.request.final_size
         return JobFailed("memory.out", width=width, height=height)

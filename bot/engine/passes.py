@@ -64,7 +64,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     generator = torch.Generator("cpu").manual_seed(seed)
     size = (request.width, request.height)
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
-    pass_ = _Pass(prepared, size, request.steps, taken, generator, replace(here, steps=taken))
+    pass_ = Pass(prepared, size, request.steps, taken, generator, replace(here, steps=taken))
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
     if request.hires is not None:
@@ -74,7 +74,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
             prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
         )
         here = replace(here, larger=True, steps=taken)
-        pass_ = _Pass(prepared, size, request.hires.steps, taken, generator, here)
+        pass_ = Pass(prepared, size, request.hires.steps, taken, generator, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
@@ -82,7 +82,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class Pass:
     """One pass: the last `taken` of `steps` steps, at `size`."""
 
     prepared: Prepared

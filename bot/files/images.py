@@ -64,7 +64,7 @@ def save_images(
     records = []
     for n, painted in enumerate(painting.images):
         data = describe_png(compressed(painted), painting.recipe, painted.seed)
-        path = own / image_name(job.request.model, painted.seed, n, len(painting.images))
+        path = own / image_name(job.request.made_with, painted.seed, n, len(painting.images))
         write_whole(path, data)
         records.append(
             ImageRecord(

@@ -24,9 +24,18 @@ from bot.request.offers import (
     default_model,
     find_model,
     find_scheduler,
+    find_upscaler,
     is_gated,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from bot.request.upscaling import (
+    UPSCALE_SCALES,
+    UPSCALED_PIXELS_MAX,
+    UpscaleDraft,
+    compose_upscale,
+    scales_for,
+    upscale_of,
+)
 from catalog.schedulers import AYS
 
 __all__ = [
@@ -43,7 +52,9 @@ __all__ = [
     "REPAINT",
     "SEED_MAX",
     "STRENGTH",
+    "UPSCALED_PIXELS_MAX",
     "UPSCALE_MODES",
+    "UPSCALE_SCALES",
     "AdapterUse",
     "Draft",
     "EmbeddingUse",
@@ -53,13 +64,18 @@ __all__ = [
     "Picture",
     "Reference",
     "Upscale",
+    "UpscaleDraft",
     "check_offered",
     "compose",
+    "compose_upscale",
     "default_model",
     "draw_seed",
     "find_model",
     "find_scheduler",
+    "find_upscaler",
     "is_gated",
     "lighter",
     "nameable",
+    "scales_for",
+    "upscale_of",
 ]

@@ -13,6 +13,8 @@ def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationR
 
     family: of the request's model.
     """
+    if request.upscale is not None:
+        return None  # its size is that of the image
     pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:
         return replace(request, hires=None, kernels=None)

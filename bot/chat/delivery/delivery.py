@@ -309,7 +309,7 @@ class Delivery:
                     say,
                     job,
                     images,
-                    model_name=entry.name if entry else job.request.model,
+                    model_name=entry.name if entry else job.request.made_with,
                     notes=[*notes, *remarks],
                 ),
                 uploads=uploads,

@@ -75,15 +75,16 @@ def result_embed(
     embed = discord.Embed(
         description="\n\n".join(filter(None, words)), colour=YELLOW if job.warnings else GREEN
     )
-    model = f"{one_line(model_name)}\n{code(request.model)}"
+    model = f"{one_line(model_name)}\n{code(request.made_with)}"
     embed.add_field(name=say("result.model"), value=model)
     if request.adapters:
         uses = "\n".join(code(str(use)) for use in request.adapters)
         embed.add_field(name=say("result.loras"), value=uses)
     embed.add_field(name=say("result.size"), value=f"{request.width}×{request.height}")
-    embed.add_field(name=say("result.steps"), value=str(request.steps))
-    embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
-    embed.add_field(name=say("result.scheduler"), value=request.scheduler)
+    if request.model:
+        embed.add_field(name=say("result.steps"), value=str(request.steps))
+        embed.add_field(name=say("result.guidance"), value=f"{request.guidance:g}")
+        embed.add_field(name=say("result.scheduler"), value=request.scheduler)
     for name, value in _extras(say, request):
         embed.add_field(name=name, value=value)
     embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
@@ -118,7 +119,8 @@ def failure_embed(say: Say, job: Job, *, hidden: bool = False) -> discord.Embed:
             title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
     if not hidden and (job.error is None or job.error.code != BLOCKED):
-        embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+        prompt = shown(job.request.prompt, FIELD_MAX) or "\u200b"
+        embed.add_field(name=_facts(say, job), value=prompt)
     embed.set_footer(text=job.id)
     return embed
 
@@ -142,6 +144,12 @@ def _extras(say: Say, request: GenerationRequest) -> list[tuple[str, str]]:
         scale = f"{request.hires.scale:g}"
         size = say("result.hires_size", scale=scale, width=width, height=height)
         extras.append((say("result.hires"), size))
+    if request.upscale:
+        width, height = request.final_size
+        scale = f"{request.upscale.scale:g}"
+        size = say("result.hires_size", scale=scale, width=width, height=height)
+        mode = say(f"upscale.modes.{request.upscale.mode}")
+        extras.append((say("result.upscale"), f"{size}\n{code(request.upscale.upscaler)} · {mode}"))
     if request.init_image:
         strength = say("result.strength", strength=f"{request.init_image.strength:g}")
         extras.append((say("result.image"), strength))
@@ -155,7 +163,7 @@ def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
     parts = [
-        request.model,
+        request.made_with,
         f"{request.width}×{request.height}",
         f"{say('result.seed')} {request.seed}",
     ]
