@@ -1,5 +1,6 @@
 """spandrel, which builds the network that a state dict belongs to."""
 
+import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ import torch
 
 from bot.engine.residency import BUILDING
 
-_NAMES: Final = ("InterpolationMode", "rotate", "normalize")
 _MODULES: Final = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
+_NAMES: Final = ("InterpolationMode", "rotate", "normalize")
+"""What spandrel imports from the last of them."""
 
 
 def built(architecture: str, state: Mapping[str, torch.Tensor]) -> Any:
@@ -21,21 +23,24 @@ def built(architecture: str, state: Mapping[str, torch.Tensor]) -> Any:
     not fit.
     """
     with BUILDING:
-        if "spandrel" not in sys.modules:
-            with _without_torchvision():
-                import spandrel
-        import spandrel
+        return library().MAIN_REGISTRY[architecture].architecture.load(dict(state))
 
-        return spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(state))
+
+def library() -> Any:
+    """The module `spandrel`, imported without torchvision.
+
+    It imports that for two architectures, neither an upscaler's. A build of torchvision that does
+    not match torch's fails on import, and stays out of the bot this way.
+    """
+    if "spandrel" not in sys.modules:
+        with _stood_in_for():
+            importlib.import_module("spandrel")
+    return sys.modules["spandrel"]
 
 
 @contextmanager
-def _without_torchvision() -> Iterator[None]:
-    """Nothing of torchvision is imported in the block.
-
-    spandrel imports it for two architectures, neither an upscaler. A build of it that does not
-    match torch's fails on import.
-    """
+def _stood_in_for() -> Iterator[None]:
+    """Within the block, importing torchvision gives something else."""
     before = {name: sys.modules.get(name) for name in _MODULES}
     stand_ins = {name: ModuleType(name) for name in _MODULES}
     for name in _NAMES:
@@ -52,7 +57,7 @@ def _without_torchvision() -> Iterator[None]:
 
 
 class _Unused:
-    """Has every attribute, to be a default argument."""
+    """Has every attribute, to be the default of an argument."""
 
     def __getattr__(self, name: str) -> None:
         return None

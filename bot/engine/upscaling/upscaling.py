@@ -27,12 +27,11 @@ from bot.request import GenerationRequest
 from catalog import UpscalerEntry
 
 TILES: Final = {Profile.FULL: 512, Profile.GB16: 384, Profile.GB11: 256, Profile.GB8: 192}
-"""Pixels per side of a tile, before it is enlarged. The features of a four times larger tile of 512
-take 0.5 GiB each in 16 bits, and Real-ESRGAN needs several at once."""
+"""Pixels per side of a tile, before it is enlarged. Real-ESRGAN's features of a tile of 512, four
+times enlarged, take 0.5 GiB in 16 bits, and it holds several of them at once."""
 TILE_ON_CPU: Final = 192
 OVERLAP: Final = 32
-"""Pixels that two tiles share, before they are enlarged: enough for a pixel at the middle of a seam
-to see as far as Real-ESRGAN's networks make use of."""
+"""Pixels that two tiles share at least, before they are enlarged; as in ComfyUI."""
 
 Size = tuple[int, int]
 
@@ -100,7 +99,7 @@ class Upscaling:
         subject = Subject("upscaler", entry.key, report, check_stop)
         upscaler = self._ready(entry, subject)
         _make_room(resident, profile)
-        tile = TILE_ON_CPU if self._place.device == "cpu" else TILES[profile]
+        tile = tile_side(self._place.device, profile)
         try:
             upscaler.to(self._place.device)
             enlarged = _enlarged(image, upscaler, size, tile, self._place.device, subject)
@@ -131,6 +130,11 @@ class Upscaling:
             subject.tick(Stage.LOADING, 0.0)
             self._kept = known, network.read(path, self._place.dtype, subject)
         return self._kept[1]
+
+
+def tile_side(device: str, profile: Profile) -> int:
+    """Pixels per side of a tile, before it is enlarged."""
+    return TILE_ON_CPU if device == "cpu" else TILES[profile]
 
 
 def _make_room(resident: Resident | None, profile: Profile) -> None:
