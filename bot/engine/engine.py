@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.engine.device import DeviceReport
-from bot.engine.importing import sparing_the_event_loop
+from bot.engine.importing import hide_torchvision, sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
@@ -241,6 +241,7 @@ class Engine:
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
+        hide_torchvision()
         # Compiled code is reused from there after a restart.
         os.environ.setdefault(
             "TORCHINDUCTOR_CACHE_DIR", str(self._hashes_file.absolute().parent / "kernels")

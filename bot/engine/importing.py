@@ -32,6 +32,16 @@ def sparing_the_event_loop() -> Iterator[None]:
             gc.enable()
 
 
+def hide_torchvision() -> None:
+    """Let no library import torchvision.
+
+    Nothing here needs it. It is installed because spandrel requires it, for architectures that are
+    no upscaler's. A build that does not match torch's fails on import, and transformers with it.
+    """
+    if "torchvision" not in sys.modules:
+        sys.modules["torchvision"] = None  # type: ignore[assignment] – how to block an import
+
+
 def _link_torch() -> None:
     """Load torch's libraries that do not use Python; where that fails, the import does it."""
     spec = importlib.util.find_spec("torch")

@@ -11,7 +11,11 @@ import torch
 
 from bot.engine.residency import BUILDING
 
-_MODULES: Final = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
+_MODULES: Final[tuple[str, ...]] = (
+    "torchvision",
+    "torchvision.transforms",
+    "torchvision.transforms.functional",
+)
 _NAMES: Final = ("InterpolationMode", "rotate", "normalize")
 """What spandrel imports from the last of them."""
 
@@ -27,11 +31,7 @@ def built(architecture: str, state: Mapping[str, torch.Tensor]) -> Any:
 
 
 def library() -> Any:
-    """The module `spandrel`, imported without torchvision.
-
-    It imports that for two architectures, neither an upscaler's. A build of torchvision that does
-    not match torch's fails on import, and stays out of the bot this way.
-    """
+    """The module `spandrel`, imported without torchvision; see `hide_torchvision`."""
     if "spandrel" not in sys.modules:
         with _stood_in_for():
             importlib.import_module("spandrel")
@@ -41,7 +41,7 @@ def library() -> Any:
 @contextmanager
 def _stood_in_for() -> Iterator[None]:
     """Within the block, importing torchvision gives something else."""
-    before = {name: sys.modules.get(name) for name in _MODULES}
+    before = {name: sys.modules[name] for name in _MODULES if name in sys.modules}
     stand_ins = {name: ModuleType(name) for name in _MODULES}
     for name in _NAMES:
         setattr(stand_ins[_MODULES[-1]], name, _Unused())
@@ -49,11 +49,9 @@ def _stood_in_for() -> Iterator[None]:
     try:
         yield
     finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
+        for name in _MODULES:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 class _Unused:
