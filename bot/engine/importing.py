@@ -39,7 +39,8 @@ def hide_torchvision() -> None:
     no upscaler's. A build that does not match torch's fails on import, and transformers with it.
     """
     if "torchvision" not in sys.modules:
-        sys.modules["torchvision"] = None  # type: ignore[assignment] – how to block an import
+        # None is how Python is told to find no such module.
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
 
 
 def _link_torch() -> None:
