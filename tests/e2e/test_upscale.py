@@ -1,6 +1,7 @@
 """/upscale in the real process."""
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -21,7 +22,8 @@ async def test_an_image_is_enlarged_alone_and_the_same_again(
 ) -> None:
     given = picture((90, 60), shade=33)
     results = []
-    for options in ({"scale": "2×"}, {"upscaler": "builtin", "mode": "crisp"}):
+    asked: list[dict[str, Any]] = [{"scale": "2×"}, {"upscaler": "builtin", "mode": "crisp"}]
+    for options in asked:
         call = await ada.slash("upscale", image=File("me.png", given), **options)
         assert call.acknowledged == DEFER_REPLY
         message = await call.wait(lambda m: bool(m.attachments), timeout=60)
@@ -65,11 +67,12 @@ async def test_what_cannot_be_done_is_said_privately_before_the_image_is_fetched
 ) -> None:
     image = File("me.png", picture((90, 60), shade=35))
     stored = len(shared.home.requests())
-    for options, part in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"prompt": "a fox"}, "only applies when the image is painted over"),
         ({"mode": "repaint"}, "I need a prompt"),
         ({"upscaler": "buildin"}, "Did you mean builtin?"),
-    ):
+    ]
+    for options, part in refused:
         call = await ada.slash("upscale", image=image, **options)
         assert call.message is not None
         assert call.ephemeral

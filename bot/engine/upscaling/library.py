@@ -1,9 +1,8 @@
 """spandrel, which builds the network that a state dict belongs to."""
 
-import importlib
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any, Final
 
@@ -32,10 +31,9 @@ def built(architecture: str, state: Mapping[str, torch.Tensor]) -> Any:
 
 def library() -> Any:
     """The module `spandrel`, imported without torchvision; see `hide_torchvision`."""
-    if "spandrel" not in sys.modules:
-        with _stood_in_for():
-            importlib.import_module("spandrel")
-    return sys.modules["spandrel"]
+    with nullcontext() if "spandrel" in sys.modules else _stood_in_for():
+        import spandrel
+    return spandrel
 
 
 @contextmanager

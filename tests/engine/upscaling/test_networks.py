@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from bot.engine.subject import Subject
 from bot.engine.upscaling import network
+from bot.engine.upscaling.library import library
 from bot.errors import JobFailed
 from catalog.weight_files import read_header, upscaler_facts
-from tests.engine.upscaling import networks
 from tests.engine.upscaling.networks import EVERY, compact, esrgan, written
 
 SUBJECT = Subject("upscaler", "sharp", lambda _: None, lambda: None)
@@ -36,7 +36,7 @@ def test_the_engine_builds_what_the_catalog_recognises(name: str, tmp_path: Path
 
 
 def test_spandrel_is_imported_without_torchvision() -> None:
-    networks.library()
+    library()
     assert "spandrel" in sys.modules
     found = [name for name in sys.modules if name.startswith("torchvision")]
     assert [name for name in found if sys.modules[name] is not None] == []
@@ -60,7 +60,7 @@ def test_the_header_says_how_many_times_it_enlarges(
 
 def test_a_prefix_of_a_training_program_is_not_minded(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    networks.library()
+    library()
     state = {f"module.{n}": tensor for n, tensor in compact().state_dict().items()}
     save_file(state, tmp_path / "a.safetensors")
     assert network.read(tmp_path / "a.safetensors", torch.float32, SUBJECT).factor == 2
@@ -81,7 +81,7 @@ def test_a_file_that_is_something_else_is_refused_by_name(tmp_path: Path) -> Non
 
 
 def test_a_pickle_under_the_name_is_refused(tmp_path: Path) -> None:
-    networks.library()
+    library()
     torch.save(compact().state_dict(), tmp_path / "a.safetensors")
     assert refused(tmp_path / "a.safetensors").code == "upscaler.not_safetensors"
 
@@ -94,7 +94,7 @@ def test_a_network_that_does_not_enlarge_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    networks.library()
+    library()
     state = dict(compact().state_dict())
     state["body.2.weight"] = torch.zeros(4, 5, 3, 3)
     save_file(state, tmp_path / "a.safetensors")
@@ -102,7 +102,7 @@ def test_weights_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_pixel_that_is_not_finite_fails_the_job(tmp_path: Path) -> None:
-    networks.library()
+    library()
     state = dict(compact().state_dict())
     state["body.0.bias"] = torch.full_like(state["body.0.bias"], float("nan"))
     save_file(state, tmp_path / "a.safetensors")
