@@ -42,16 +42,22 @@ class Canvas:
 
 
 def canvas(image: PIL.Image.Image, entry: ModelEntry) -> Canvas:
-    """Whole if the model generates as many pixels, otherwise in tiles of its usual size."""
+    """Whole up to the size of a second pass, otherwise in tiles of the model's usual size."""
     step = entry.family.pixel_step
     width, height = (-(-side // step) * step for side in image.size)
     padding = ((0, height - image.height), (0, width - image.width), (0, 0))
     padded = PIL.Image.fromarray(np.pad(np.asarray(image), padding, "edge"))
     side = max(width, height)
-    if width * height > entry.max_pixels:
+    if not fits_whole(width, height, entry):
         side = int((entry.size[0] * entry.size[1]) ** 0.5) // step * step
     overlap = side // OVERLAPS // step * step
     return Canvas(padded, image.size, grid((width, height), side, overlap, step))
+
+
+def fits_whole(width: int, height: int, entry: ModelEntry) -> bool:
+    """Whether the model paints over an image of this size in one piece, as a second pass would."""
+    family = entry.family
+    return max(width, height) <= family.hires_max_side and width * height <= family.hires_max_pixels
 
 
 def repaint(prepared: Prepared, canvas: Canvas) -> tuple[PaintedImage, Any]:

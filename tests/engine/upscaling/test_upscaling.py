@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from bot.engine import Engine
+from bot.engine import Engine, repainting
 from bot.engine.memory import Profile
 from bot.engine.repainting import canvas
 from bot.engine.upscaling import upscaling
@@ -218,8 +218,9 @@ def test_a_little_repainting_keeps_the_image_and_more_changes_it(
 
 
 def test_a_large_image_is_repainted_in_tiles(
-    engine: Engine, fresh: Engine, offered: Catalog
+    engine: Engine, fresh: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(repainting, "fits_whole", lambda *_: False)
     seen: list[Progress] = []
     asked = repaint((50, 45))
     painting = paint(engine, asked, offered, report=seen.append)
@@ -234,12 +235,14 @@ def test_a_large_image_is_repainted_in_tiles(
     assert digests(paint(fresh, asked, offered)) == digests(painting)
 
 
-def test_an_image_that_the_model_generates_is_repainted_whole() -> None:
-    entry = model("demo", factories.TINY, max_side=128, max_pixels=64 * 128)
+def test_an_image_as_large_as_a_second_pass_may_be_is_repainted_whole() -> None:
+    entry = model("demo", factories.TINY)
     image = opened(picture((61, 120)))
     whole = canvas(image, entry)
     assert (whole.tiles.count, whole.tile, whole.size) == (1, (64, 120), (61, 120))
     assert (np.asarray(whole.image)[:, 61:] == np.asarray(whole.image)[:, 60:61]).all()
-    larger = canvas(image.resize((130, 120)), entry)
-    assert larger.tile == (64, 64)
-    assert all(place % 8 == 0 for place in (*larger.tiles.lefts, *larger.tiles.tops))
+    assert canvas(image.resize((2048, 2048)), entry).tiles.count == 1
+    for size in ((2049, 2048), (3080, 64)):
+        larger = canvas(image.resize(size), entry)
+        assert larger.tile == (64, 64)
+        assert all(place % 8 == 0 for place in (*larger.tiles.lefts, *larger.tiles.tops))
