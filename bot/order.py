@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
-from catalog import AdapterEntry, Catalog, EmbeddingEntry, ModelEntry, ReferenceEntry
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    EmbeddingEntry,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+)
 from catalog.disk import is_absent, may_pass, reason_of
 
 
@@ -17,18 +24,21 @@ from catalog.disk import is_absent, may_pass, reason_of
 class Order:
     """One request and the entries that its keys refer to.
 
-    model: the entry of `request.model`. adapters: those of `request.adapters`, in that order.
+    model: the entry of `request.model`; None if it needs none.
+    adapters: those of `request.adapters`, in that order.
     reference: the IP-Adapter; None if the request has no reference image.
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
+    upscaler: the one of `request.upscale`.
     """
 
     request: GenerationRequest
-    model: ModelEntry
+    model: ModelEntry | None
     adapters: tuple[AdapterEntry, ...] = ()
     reference: ReferenceEntry | None = None
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     embeddings: tuple[EmbeddingEntry, ...] = ()
+    upscaler: UpscalerEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -36,9 +46,10 @@ def _none_kept(sha256: str) -> bytes:
 
 
 def knows(catalog: Catalog, request: GenerationRequest) -> bool:
-    """Whether the catalog has every model, LoRA and embedding that `request` names."""
+    """Whether the catalog has everything that `request` names."""
     return all(
-        each.model in catalog.models
+        (not each.model or each.model in catalog.models)
+        and (each.upscale is None or each.upscale.upscaler in catalog.upscalers.entries)
         and all(use.key in catalog.adapters for use in each.adapters)
         and all(key in catalog.embeddings.entries for key in each.embedding_keys)
         for each in request.each
@@ -55,10 +66,11 @@ def order_of(
     picture: reads the file stored under a sha256; may block on disk. Raises OSError if there is
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
-    Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, reference.none,
-    job.files; and OSError if a picture may be read later, see `catalog.disk.may_pass`.
+    Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
+    reference.none, job.files; and OSError if a picture may be read later, see
+    `catalog.disk.may_pass`.
     """
-    if request.model not in catalog.models:
+    if request.model and request.model not in catalog.models:
         raise JobFailed("model.gone", model=request.model)
     try:
         pictures = {sha256: picture(sha256) for sha256 in request.inputs}
@@ -76,13 +88,19 @@ def order_of(
     for key in request.embedding_keys:
         if key not in catalog.embeddings.entries:
             raise JobFailed("embedding.gone", embedding=key)
+    upscaler = None
+    if request.upscale is not None:
+        upscaler = catalog.upscalers.entries.get(request.upscale.upscaler)
+        if upscaler is None:
+            raise JobFailed("upscaler.gone", upscaler=request.upscale.upscaler)
     if request.reference is not None and catalog.reference is None:
         raise JobFailed("reference.none")
     return Order(
         request=request,
-        model=catalog.models[request.model],
+        model=catalog.models[request.model] if request.model else None,
         adapters=tuple(catalog.adapters[use.key] for use in request.adapters),
         reference=catalog.reference if request.reference else None,
         pictures=pictures,
         embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
+        upscaler=upscaler,
     )

@@ -11,6 +11,7 @@ class Stage(StrEnum):
     DOWNLOADING = "downloading"
     LOADING = "loading"
     ADAPTERS = "adapters"
+    UPSCALING = "upscaling"
     PAINTING = "painting"
     DECODING = "decoding"
     SAVING = "saving"
@@ -23,7 +24,7 @@ class Progress:
     subject: key of the model or adapter being downloaded or loaded.
     position: 1-based place in the queue (QUEUED).
     fraction: 0.0–1.0 of a download.
-    step, steps: denoising steps done and in total (PAINTING).
+    step, steps: denoising steps done and in total (PAINTING), or tiles (UPSCALING).
     image, count: 1-based image and images in total (PAINTING, DECODING).
     larger: whether this is the second pass, on the enlarged image (PAINTING, DECODING).
     preview: a small JPEG of the unfinished `image`; None if there is no newer one (PAINTING).

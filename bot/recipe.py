@@ -25,43 +25,49 @@ class Weights:
 class Recipe:
     """The request and what it was resolved to on this installation.
 
+    checkpoint: None if none was needed, see `GenerationRequest.model`.
     vae: None if the checkpoint's own was used.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     embeddings: in the order of `request.embedding_keys`.
+    upscaler: what enlarged the image of `request.upscale`; None without one.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.
     """
 
     request: GenerationRequest
-    checkpoint: Weights
+    checkpoint: Weights | None
     vae: Weights | None = None
     adapters: tuple[Weights, ...] = ()
     reference: tuple[Weights, ...] = ()
     embeddings: tuple[Weights, ...] = ()
     scheduler: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    upscaler: Weights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
         data = {**asdict(self), "request": self.request.to_dict()}
         if not self.embeddings:
             del data["embeddings"]  # so that recipes without any are as ever
+        if self.upscaler is None:
+            del data["upscaler"]
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Accepts recipes of earlier versions, which had no `reference` and no `embeddings`."""
-        vae = data["vae"]
+        checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
-            checkpoint=Weights(**data["checkpoint"]),
+            checkpoint=Weights(**checkpoint) if checkpoint else None,
             vae=Weights(**vae) if vae else None,
             adapters=tuple(Weights(**weights) for weights in data["adapters"]),
             reference=tuple(Weights(**weights) for weights in data.get("reference", ())),
             embeddings=tuple(Weights(**weights) for weights in data.get("embeddings", ())),
             scheduler=data["scheduler"],
             environment=data["environment"],
+            upscaler=Weights(**upscaler) if upscaler else None,
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
@@ -70,12 +76,13 @@ class Recipe:
         for now, then in (
             (self.checkpoint, earlier.checkpoint),
             (self.vae, earlier.vae),
+            (self.upscaler, earlier.upscaler),
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),
             *zip(self.embeddings, earlier.embeddings, strict=False),
         ):
-            if now != then:
-                changed.append((now or then or self.checkpoint).name)
+            if now != then and (weights := now or then):
+                changed.append(weights.name)
         if self.scheduler != earlier.scheduler:
             changed.append("scheduler")
         names = sorted({*self.environment, *earlier.environment})

@@ -77,15 +77,23 @@ def today(
 
 
 def _used(recipe: Recipe) -> Iterator[Weights]:
-    yield recipe.checkpoint
+    if recipe.checkpoint is not None:
+        yield recipe.checkpoint
     if recipe.vae is not None:
         yield recipe.vae
+    if recipe.upscaler is not None:
+        yield recipe.upscaler
     yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings)
 
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     """Where each of the recipe's weights would be read from today."""
-    entries = {**catalog.embeddings.entries, **catalog.adapters, **catalog.models}
+    entries = {
+        **catalog.embeddings.entries,
+        **catalog.upscalers.entries,
+        **catalog.adapters,
+        **catalog.models,
+    }
     found = {
         key: _Source(entry.path, entry.weight_name, entry.revision)
         for key, entry in entries.items()

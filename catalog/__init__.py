@@ -10,10 +10,18 @@ from catalog.progress import read_with_progress
 from catalog.ranges import FloatRange, IntRange
 from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
-from catalog.schema import AdapterEntry, EmbeddingEntry, FastPreset, ModelEntry, ReferenceEntry
+from catalog.schema import (
+    AdapterEntry,
+    EmbeddingEntry,
+    FastPreset,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+)
 from catalog.snapshot import Catalog, CatalogError, Problem
 from catalog.unfit import Unfit
-from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
+from catalog.upscalers import Upscalers
+from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
 from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
@@ -42,6 +50,9 @@ __all__ = [
     "Problem",
     "ReferenceEntry",
     "Unfit",
+    "UpscalerEntry",
+    "UpscalerFacts",
+    "Upscalers",
     "WildcardFile",
     "Wildcards",
     "Words",

@@ -18,12 +18,14 @@ from catalog.weight_files import (
     EmbeddingFacts,
     HeaderError,
     UnreadableFile,
+    UpscalerFacts,
     adapter_facts,
     checkpoint_facts,
     embedding_facts,
     paired_facts,
     read_configs,
     read_header,
+    upscaler_facts,
 )
 from catalog.weight_files.evidence import beside_checkpoint
 from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
@@ -35,8 +37,8 @@ SIDECAR: Final = "sidecar"
 class Reading:
     """What one file said when it, and all that was read for it, had these stamps.
 
-    kind: "adapter", "embedding", "pair", "checkpoint", "folder" or SIDECAR. path: of the file; of
-    the second file of a pair, of the weight file that a sidecar belongs to.
+    kind: "adapter", "embedding", "pair", "checkpoint", "folder", "upscaler" or SIDECAR. path: of
+    the file; of the second file of a pair, of the weight file that a sidecar belongs to.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class HeaderCache:
     pairs: Shelf[EmbeddingFacts] = field(default_factory=lambda: Shelf(EmbeddingFacts))
     checkpoints: Shelf[CheckpointFacts] = field(default_factory=lambda: Shelf(CheckpointFacts))
     folders: Shelf[FolderFacts] = field(default_factory=lambda: Shelf(FolderFacts))
+    upscalers: Shelf[UpscalerFacts] = field(default_factory=lambda: Shelf(UpscalerFacts))
     sidecars: Sidecars = field(default_factory=Sidecars)
     _until: tuple[float, float] | None = None
     _read_one: bool = False
@@ -79,6 +82,7 @@ class HeaderCache:
             "pair": self.pairs,
             "checkpoint": self.checkpoints,
             "folder": self.folders,
+            "upscaler": self.upscalers,
         }
 
     def hurry(self, adapters: float | None, others: float = 0) -> None:
@@ -156,6 +160,18 @@ class HeaderCache:
             return facts
 
         return self.embeddings.once(str(file), stamps, read)
+
+    def upscaler(self, file: Path) -> UpscalerFacts:
+        """What the file of an upscaler says; never put off, because they are few and small.
+
+        Raises HeaderError if the file is broken or something else.
+        """
+        stamps = (self._stamp(file),)
+
+        def read() -> UpscalerFacts:
+            return upscaler_facts(read_header(file).shapes)
+
+        return self.upscalers.once(str(file), stamps, read)
 
     def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
         """What an embedding in two files says about itself; None if they are no such files."""

@@ -21,7 +21,13 @@ from catalog.disk import reason_of
 from catalog.headers import SIDECAR, HeaderCache, Reading
 from catalog.sidecars import Sidecar
 from catalog.stamps import Stamp
-from catalog.weight_files import AdapterFacts, CheckpointFacts, EmbeddingFacts, HeaderError
+from catalog.weight_files import (
+    AdapterFacts,
+    CheckpointFacts,
+    EmbeddingFacts,
+    HeaderError,
+    UpscalerFacts,
+)
 from catalog.weight_files.pipeline import FolderFacts
 
 log = logging.getLogger(__name__)
@@ -34,6 +40,7 @@ _KINDS: Final[dict[str, TypeAdapter[Any]]] = {
     "pair": TypeAdapter(EmbeddingFacts),
     "checkpoint": TypeAdapter(CheckpointFacts),
     "folder": TypeAdapter(FolderFacts),
+    "upscaler": TypeAdapter(UpscalerFacts),
     SIDECAR: TypeAdapter(Sidecar),
 }
 

@@ -14,10 +14,18 @@ from typing import Final, Never
 from catalog import dropins
 from catalog.disk import names_in
 from catalog.dropin_embeddings import EMBEDDINGS
+from catalog.dropin_upscalers import UPSCALERS
 from catalog.headers import HeaderCache, Reading
 from catalog.kept import KeptFacts
 from catalog.progress import Told
-from catalog.reader import ADAPTERS_FILE, EMBEDDINGS_FILE, MODELS_FILE, Demos, read_catalog
+from catalog.reader import (
+    ADAPTERS_FILE,
+    EMBEDDINGS_FILE,
+    MODELS_FILE,
+    UPSCALERS_FILE,
+    Demos,
+    read_catalog,
+)
 from catalog.reading import Read, ReaderGone, reading_process
 from catalog.search import fold
 from catalog.sidecars import SUFFIXES
@@ -281,9 +289,9 @@ class LiveCatalog:
         return read
 
     def _stamps(self) -> tuple[_Stamp, ...]:
-        files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE)
+        files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE, UPSCALERS_FILE)
         stamps = [_stamp(self._catalog_dir / file) for file in files]
-        for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS):
+        for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS, UPSCALERS):
             stamps += _listing(self._models_dir / folder)
         for file in self._adapter_folders():
             stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
@@ -310,7 +318,7 @@ class LiveCatalog:
 
     def _changed(self) -> tuple[Stamp, ...]:
         """Files outside the drop-in folders that have changed since they were read."""
-        folders = (dropins.LORAS, dropins.CHECKPOINTS, EMBEDDINGS)
+        folders = (dropins.LORAS, dropins.CHECKPOINTS, EMBEDDINGS, UPSCALERS)
         listed = {str(self._models_dir / name) for name in folders}
         known = [
             stamp for stamp in self._headers.stamps if stamp[0].rpartition(os.sep)[0] not in listed

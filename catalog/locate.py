@@ -14,7 +14,7 @@ from catalog.weight_files.pipeline import folder_facts
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
 BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
-LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings")
+LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings", "upscalers")
 """Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
 Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "unreadable"]

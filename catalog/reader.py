@@ -11,12 +11,20 @@ from pydantic import ValidationError
 from catalog import dropins
 from catalog.collecting import uncollected
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
+from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
 from catalog.headers import HeaderCache
 from catalog.judging import files_of, prediction_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.schedulers import FITTING
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, explain
+from catalog.schema import (
+    AdapterEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+    explain,
+)
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.tables import EntryT, Table, is_there, parsed, read_tables
 from catalog.unfit import Unfit
@@ -27,7 +35,8 @@ from catalog.wildcard_files import WILDCARDS, WildcardReader
 MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
 EMBEDDINGS_FILE: Final = "embeddings.toml"
-"""May be absent."""
+UPSCALERS_FILE: Final = "upscalers.toml"
+"""The last two may be absent."""
 
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
 """How to treat entries marked `demo`; "default" offers them first, one of them as the default."""
@@ -89,7 +98,15 @@ def _read_catalog(
     embedding_file = catalog_dir / EMBEDDINGS_FILE
     written = parsed(embedding_file) if is_there(embedding_file) else {}
     embeddings = read_tables(embedding_file, written, "embeddings", EmbeddingEntry)
+    upscaler_file = catalog_dir / UPSCALERS_FILE
+    written = parsed(upscaler_file) if is_there(upscaler_file) else {}
+    upscalers = read_tables(upscaler_file, written, "upscalers", UpscalerEntry)
+    if demos != "hidden":
+        upscalers.entries = _enabled(upscalers.entries)
+    if demos == "default":
+        upscalers.entries = _first(upscalers.entries)
     words = _places(models_dir, embeddings.tables)
+    upscaler_places = _places(models_dir, upscalers.tables)
     places = _places(models_dir, adapters.tables)
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
@@ -114,6 +131,15 @@ def _read_catalog(
         keys=embeddings.tables.keys(),
         headers=headers,
     )
+    found_upscalers = find_upscalers(
+        models_dir,
+        upscalers.entries,
+        _files(upscalers.entries, upscaler_places),
+        table=upscaler_file,
+        claimed=_claimed(upscaler_places.values()),
+        keys=upscalers.tables.keys(),
+        headers=headers,
+    )
     unread += (*found.unread, *found_embeddings.unread)
     files = _files(adapters.entries, places)
     facts = {**_facts(files, headers, wanted, unread), **found.facts}
@@ -124,6 +150,7 @@ def _read_catalog(
     seconds = _seconds(embeddings.entries, word_files)
     adapter_files = (*found.files, *files.values())
     read = {*adapter_files, *found_embeddings.files, *word_files.values(), *seconds, *used}
+    read |= {*found_upscalers.files}
     headers.forget_all_but(read)
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     offered_embeddings = _embeddings(
@@ -157,9 +184,12 @@ def _read_catalog(
             *unknown[3],
             *found_embeddings.problems,
             *wildcard_problems,
+            *upscalers.problems,
+            *found_upscalers.problems,
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
+        upscalers=found_upscalers.upscalers,
         unfit_models=MappingProxyType(unfit),
         unread=tuple(unread),
         files=len(read),

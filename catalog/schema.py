@@ -273,6 +273,14 @@ class EmbeddingEntry(_Entry):
         return tuple(dict.fromkeys(filter(None, (self.key, stem, self.token))))
 
 
+class UpscalerEntry(_Entry):
+    """One network that enlarges images.
+
+    path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
+        repository. Its architecture and factor are read from the file.
+    """
+
+
 # What pydantic's error types expect, worded for an owner who edits TOML.
 _EXPECTED: Final = {
     "bool_type": "true or false",

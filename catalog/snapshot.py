@@ -12,6 +12,7 @@ from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
 from catalog.unfit import Unfit
 from catalog.unread import Unread
+from catalog.upscalers import Upscalers
 from catalog.weight_files import AdapterFacts
 from catalog.wildcard_index import Wildcards
 
@@ -51,6 +52,7 @@ class Catalog:
     reference: the IP-Adapter for reference images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
+    upscalers: what enlarges images.
     unfit_models: the models whose files cannot be used, by key, and what those are.
     unread: files that are read later. What is in them is not offered until then, unless it is a
     LoRA or embedding with an entry, of which nothing else is known. files: how many there are in
@@ -64,6 +66,7 @@ class Catalog:
     reference: ReferenceEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
+    upscalers: Upscalers = field(default_factory=Upscalers)
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
     unread: tuple[Unread, ...] = field(default=(), repr=False)
     files: int = 0

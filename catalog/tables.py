@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog.disk import may_pass, reason_of, status_of
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, explain
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry, explain
 from catalog.search import SIMILAR
 from catalog.snapshot import CatalogError, Problem
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry)
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 EXTENSIONS = (
     "cogs.imagine",
     "cogs.compare",
+    "cogs.upscale",
     "cogs.reroll",
     "cogs.repeat",
     "cogs.edit",
@@ -11,6 +12,9 @@ EXTENSIONS = (
     "cogs.publish",
     "cogs.delete",
     "cogs.report",
+    "cogs.compare_result",
+    "cogs.upscale_result",
+    "cogs.reopen",
     "cogs.message_menu",
     "cogs.retry",
     "cogs.catalog",

@@ -11,6 +11,7 @@ from bot.chat.ui.choices import (
     preset_choices,
     scheduler_choices,
     size_choices,
+    upscaler_choices,
 )
 from bot.errors import Refused, UserError
 from bot.queue import JobQueue
@@ -74,6 +75,12 @@ class Completing:
         nsfw = age_restricted(interaction.channel)
         model = _chosen(interaction, catalog, nsfw=nsfw)
         return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
+
+    def upscaler(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        nsfw = age_restricted(interaction.channel)
+        return upscaler_choices(text, self._catalog.current, nsfw=nsfw)
 
     def turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""

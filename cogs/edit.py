@@ -1,29 +1,25 @@
 """✏️ Edit and 🖼️ Use as…: a form with everything about a result, to change any of it."""
 
-import asyncio
 import logging
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.errors import sentence
 from bot.chat.forms import entered, open_form
 from bot.chat.places import age_restricted
-from bot.chat.ui.actions import EditId, UseId, routed_button
-from bot.chat.ui.forms import EditFormId, ReopenId, edit_form
+from bot.chat.ui.actions import EditId, UseId
+from bot.chat.ui.forms import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.given import Keep, holding
-from bot.files.inputs import Inputs
 from bot.request import Composed, Picture, compose_with_notes
 from bot.request.changes import Fields, changed, fields_of
-from bot.store import Job, discord_person
-from bot.store.forms import Entered
+from bot.store import Job
 from catalog import Catalog, ModelEntry
+from cogs.result_pictures import ResultPictures
 from cogs.results import Results
 
 log = logging.getLogger(__name__)
@@ -35,31 +31,30 @@ START, REFERENCE = "start", "reference"
 class Editor:
     """Opens the form for a result, and makes a request of what was entered.
 
-    images_dir: where the generated images are. adapters_max: LoRAs that a user may combine.
+    adapters_max: LoRAs that a user may combine.
     """
 
-    def __init__(
-        self, results: Results, inputs: Inputs, images_dir: Path, adapters_max: int
-    ) -> None:
+    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
         self.results = results
-        self._inputs = inputs
-        self._images_dir = images_dir
+        self._pictures = pictures
         self._adapters_max = adapters_max
 
     async def open_for(self, interaction: Interaction, job: Job) -> None:
-        """Open it with what the result was made with."""
+        """Open it with what the result was made with. Raises Refused for an enlarged image."""
         self.results.check_usable(interaction, job)
+        if job.request.upscale is not None:
+            raise Refused("action.enlarged")
         await self._open(interaction, EditFormId(job.id), fields_of(job.request))
 
     async def ask_use(self, interaction: Interaction, job: Job) -> None:
         """Ask which image of the result to use, and for what. Raises Refused if there is none."""
         self.results.check_usable(interaction, job)
+        if job.request.comparison is not None:
+            raise Refused("action.open_first")
         say = self.results.say(interaction)
-        kept = [i.n for i in await self.results.store.images(job.id) if i.pruned_at is None]
-        if not kept:
-            raise Refused("action.pruned")
+        numbers = [image.n for image in await self._pictures.kept(job)]
         references = self.results.catalog.current.reference is not None
-        view = uses_view(say, job.id, kept, references=references)
+        view = uses_view(say, job.id, numbers, references=references)
         await interaction.response.send_message(say("pick.use"), view=view, ephemeral=True)
 
     async def open_with(self, interaction: Interaction, form: EditFormId) -> None:
@@ -80,8 +75,8 @@ class Editor:
         """
         job = await self.results.usable(interaction, form.job_id)
         try:
-            async with holding(self.results.store, self._inputs) as keep:
-                image, reference = await self._pictures(job, form, keep)
+            async with holding(self.results.store, self._pictures.inputs) as keep:
+                image, reference = await self._chosen(job, form, keep)
                 composed = await self._composed(interaction, job, fields, image, reference)
                 await self.results.ask(
                     interaction,
@@ -91,52 +86,35 @@ class Editor:
                     warnings=composed.notes,
                 )
         except UserError as error:
-            await self._send_back(interaction, form, fields, error)
+            await self.results.send_back(interaction, form, asdict(fields), error)
 
-    async def reopen(self, interaction: Interaction, form_id: str) -> None:
-        """Open a form again as it was sent back. Raises Refused if it is too old."""
-        person = discord_person(interaction.user.id)
-        found = await self.results.store.forms.find(form_id, person)
-        if found is None:
-            raise Refused("form.gone")
-        form = EditFormId.parse(found.of)
+    async def reopen(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
+        """Open it again as it was sent back. Raises Refused if its result is gone."""
         await self.results.usable(interaction, form.job_id)
-        await self._open(interaction, form, Fields(**found.fields))
+        await self._open(interaction, form, fields)
 
-    async def _pictures(
+    async def _chosen(
         self, job: Job, form: EditFormId, keep: Keep
     ) -> tuple[Picture | None, Picture | None]:
         """The image to paint over and the reference: those of the request, or one of its result."""
         request = job.request
+        number = int(form.image) if form.image.isdecimal() else -1
         start = reference = None
         if form.role == START:
-            start = await self._result_picture(job, form.image, "image", keep)
+            start = await self._pictures.take(job, number, "image", keep)
         elif request.init_image is not None:
             start = await self._picture(request.init_image.sha256)
         if form.role == REFERENCE:
-            reference = await self._result_picture(job, form.image, "reference", keep)
+            reference = await self._pictures.take(job, number, "reference", keep)
         elif request.reference is not None:
             reference = await self._picture(request.reference.sha256)
         return start, reference
 
     async def _picture(self, sha256: str) -> Picture:
         try:
-            return Picture(sha256, *await self._inputs.size(sha256))
+            return Picture(sha256, *await self._pictures.inputs.size(sha256))
         except (OSError, ValueError):
             raise Refused("picture.gone") from None
-
-    async def _result_picture(self, job: Job, n: str, field: str, keep: Keep) -> Picture:
-        images = {str(image.n): image for image in await self.results.store.images(job.id)}
-        image = images.get(n)
-        if image is None or image.pruned_at is not None:
-            raise Refused("action.pruned")
-        try:
-            data = await asyncio.to_thread((self._images_dir / image.path).read_bytes)
-        except OSError as error:
-            log.warning("job %s: an image cannot be read: %s", job.id, error.strerror)
-            raise Refused("action.pruned") from None
-        sha256 = await keep(data, field)
-        return Picture(sha256, *await self._inputs.size(sha256))
 
     async def _composed(
         self,
@@ -155,23 +133,6 @@ class Editor:
             adapters_max=self._adapters_max,
             hashes=await self.results.store.known_weights.hashes(*draft.names),
         )
-
-    async def _send_back(
-        self, interaction: Interaction, form: EditFormId, fields: Fields, error: UserError
-    ) -> None:
-        say = self.results.say(interaction)
-        kept = Entered(str(form), {name: str(value) for name, value in asdict(fields).items()})
-        person = discord_person(interaction.user.id)
-        form_id = await self.results.store.forms.keep(person, kept)
-        view = discord.ui.View(timeout=None)
-        primary = discord.ButtonStyle.primary
-        view.add_item(routed_button(say("button.reopen"), ReopenId(form_id), "✏️", primary))
-        text = sentence(error, say) or ""
-        if interaction.response.is_done():
-            await interaction.delete_original_response()
-            await interaction.followup.send(text, view=view, ephemeral=True)
-        else:
-            await interaction.response.send_message(text, view=view, ephemeral=True)
 
 
 class EditButton(Component[EditId]):
@@ -201,19 +162,6 @@ class EditForm(Component[EditFormId]):
         given = entered(interaction)
         fields = Fields(**{name: given.get(name, "") for name in Fields.__slots__})
         await self._editor.submit(interaction, custom_id, fields)
-
-
-class ReopenButton(Component[ReopenId]):
-    ids = ReopenId
-
-    def __init__(self, editor: Editor) -> None:
-        self._editor = editor
-
-    async def check(self, interaction: Interaction, custom_id: ReopenId) -> None:
-        self._editor.results.check_may_ask(interaction)
-
-    async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
-        await self._editor.reopen(interaction, custom_id.form_id)
 
 
 class UseButton(Component[UseId]):
@@ -259,11 +207,8 @@ def _best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry
 
 
 def editor_of(bot: ImagenBot) -> Editor:
-    backend = bot.services.backend
-    settings = backend.settings
-    return Editor(
-        Results.of(bot), backend.inputs, settings.images_dir.absolute(), settings.max_adapters
-    )
+    adapters_max = bot.services.backend.settings.max_adapters
+    return Editor(Results.of(bot), ResultPictures.of(bot), adapters_max)
 
 
 async def setup(bot: ImagenBot) -> None:
@@ -271,7 +216,6 @@ async def setup(bot: ImagenBot) -> None:
     for component in (
         EditButton(editor),
         EditForm(editor),
-        ReopenButton(editor),
         UseButton(editor),
         UseAsSelect(editor),
     ):

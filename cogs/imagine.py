@@ -1,10 +1,7 @@
 """/imagine: an image from a prompt."""
 
-import asyncio
-import logging
 from dataclasses import replace
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.app_commands import Choice
@@ -13,9 +10,8 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
-from bot.errors import InvalidRequest
 from bot.files.given import Keep, holding
-from bot.files.inputs import Inputs, check_file
+from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.request import (
     COUNT_MAX,
@@ -32,17 +28,11 @@ from bot.request import (
 from bot.store import Store, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
+from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
 from cogs.places import asked_by, postponing, roles_of
 
-log = logging.getLogger(__name__)
-
 Interaction = discord.Interaction[ImagenBot]
-
-DOWNLOAD_TIMEOUT = 60.0
-"""Seconds allowed for fetching one attachment."""
-DOWNLOADS = 4
-"""Concurrent downloads of attachments: each may take 20 MB of memory."""
 
 
 class Imagine(commands.Cog):
@@ -64,8 +54,8 @@ class Imagine(commands.Cog):
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
+        self._attachments = Attachments(inputs)
         self._adapters_max = adapters_max
-        self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._complete = Completing(texts, catalog, queue)
 
     @app_commands.command(description="command.imagine.description")
@@ -159,17 +149,9 @@ class Imagine(commands.Cog):
     async def _fetch(
         self, field: str, attachment: discord.Attachment | None, keep: Keep
     ) -> Picture | None:
-        """Download and store an attachment. Raises InvalidRequest if that fails."""
         if attachment is None:
             return None
-        try:
-            async with self._downloads, asyncio.timeout(DOWNLOAD_TIMEOUT):
-                data = await attachment.read()
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            log.warning("cannot download an attachment: %s", type(error).__name__)
-            raise InvalidRequest(field, "picture.unreachable") from error
-        sha256 = await keep(data, field)
-        return Picture(sha256, *await self._inputs.size(sha256))
+        return await self._attachments.fetch(field, attachment, keep)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -193,21 +175,7 @@ class Imagine(commands.Cog):
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
-    """The image as Discord describes it, to validate the request before downloading it.
-
-    Raises InvalidRequest if the description is already not acceptable.
-    """
-    if attachment is None:
-        return None
-    width, height = attachment.width, attachment.height
-    check_file(
-        field,
-        size=attachment.size,
-        content_type=attachment.content_type,
-        width=width,
-        height=height,
-    )
-    return Picture("", width or 1, height or 1)
+    return None if attachment is None else promised(field, attachment)
 
 
 async def setup(bot: ImagenBot) -> None:

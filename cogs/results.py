@@ -1,5 +1,6 @@
 """Acting on a result: who may, and asking for another image from there."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import discord
@@ -7,12 +8,17 @@ from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
+from bot.chat.errors import sentence
 from bot.chat.places import age_restricted, may_ask
-from bot.errors import Refused
+from bot.chat.ui.actions import routed_button
+from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.forms import ReopenId
+from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
+from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
 from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
@@ -152,6 +158,27 @@ class Results:
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
+
+    async def send_back(
+        self,
+        interaction: discord.Interaction[Any],
+        form: CustomId,
+        fields: Mapping[str, str],
+        error: UserError,
+    ) -> None:
+        """Name the mistake in a form, and offer to open it again as it was."""
+        say = self.say(interaction)
+        person = discord_person(interaction.user.id)
+        form_id = await self.store.forms.keep(person, Entered(str(form), fields))
+        view = discord.ui.View(timeout=None)
+        primary = discord.ButtonStyle.primary
+        view.add_item(routed_button(say("button.reopen"), ReopenId(form_id), "✏️", primary))
+        text = sentence(error, say) or ""
+        if interaction.response.is_done():
+            await interaction.delete_original_response()
+            await interaction.followup.send(text, view=view, ephemeral=True)
+        else:
+            await interaction.response.send_message(text, view=view, ephemeral=True)
 
     @staticmethod
     def _checked(interaction: discord.Interaction[Any], job: Job | None) -> Job:

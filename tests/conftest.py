@@ -8,8 +8,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from bot.engine.importing import hide_torchvision
 from bot.log import OURS
 from tests.browsing import Camera, launched
+
+hide_torchvision()  # tests import transformers and diffusers themselves
 
 TALLY = "tally"
 """The test property that is shown in the summary."""

@@ -1,13 +1,22 @@
 """An order has everything that a request names, and nothing that could not be sent elsewhere."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.errors import JobFailed
-from bot.order import Order, order_of
-from bot.request import AdapterUse, EmbeddingUse, GenerationRequest, InitImage, Reference
+from bot.order import Order, knows, order_of
+from bot.request import (
+    CRISP,
+    AdapterUse,
+    EmbeddingUse,
+    GenerationRequest,
+    InitImage,
+    Reference,
+    Upscale,
+)
 from catalog import (
     AdapterEntry,
     Catalog,
@@ -15,6 +24,8 @@ from catalog import (
     Embeddings,
     ModelEntry,
     ReferenceEntry,
+    UpscalerEntry,
+    Upscalers,
 )
 
 OVER, GUIDE = "1" * 64, "2" * 64
@@ -69,6 +80,7 @@ def test_a_picture_used_twice_is_there_once() -> None:
 
 def test_it_survives_as_json_and_bytes() -> None:
     order = resolved(asking())
+    assert order.model
     sent = json.dumps(
         {
             "request": order.request.to_dict(),
@@ -130,3 +142,18 @@ def test_embeddings_are_there_once_each_in_the_order_of_the_request() -> None:
     with pytest.raises(JobFailed) as failure:
         resolved(plain)
     assert (failure.value.code, failure.value.params) == ("embedding.gone", {"embedding": "soft"})
+
+
+def test_what_is_only_enlarged_has_an_upscaler_and_no_model() -> None:
+    upscale = Upscale(OVER, "sharp", 2.0, CRISP)
+    asked = asking(model="", adapters=(), init_image=None, reference=None, upscale=upscale)
+    sharp = UpscalerEntry(key="sharp", name="Sharp", path="org/sharp")
+    catalog = replace(CATALOG, upscalers=Upscalers({"sharp": sharp}))
+    assert order_of(asked, catalog, KEPT.__getitem__) == Order(
+        asked, None, pictures={OVER: KEPT[OVER]}, upscaler=sharp
+    )
+    assert knows(catalog, asked)
+    assert not knows(CATALOG, asked)
+    with pytest.raises(JobFailed) as failure:
+        order_of(asked, CATALOG, KEPT.__getitem__)
+    assert (failure.value.code, failure.value.params) == ("upscaler.gone", {"upscaler": "sharp"})

@@ -81,7 +81,7 @@ def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "status": STATUS[job.state],
-        "model": job.request.model,
+        "model": job.request.made_with,
         "seconds": job.seconds,
         "images": [
             {
@@ -124,12 +124,12 @@ def image_url(job_id: str, n: int) -> str:
 def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
     """How an image was generated, without its prompts. seed: that of the image."""
     request = recipe.request
-    hashes = {recipe.checkpoint.name: recipe.checkpoint.sha256}
-    hashes |= {weights.name: weights.sha256 for weights in recipe.adapters}
+    named = (recipe.checkpoint, *recipe.adapters, recipe.upscaler)
+    hashes = {weights.name: weights.sha256 for weights in named if weights}
     if recipe.vae:
         hashes["vae"] = recipe.vae.sha256
     return {
-        "model": request.model,
+        "model": request.made_with,
         "loras": [lora(use) for use in request.adapters],
         "steps": request.steps,
         "guidance_scale": request.guidance,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.engine.device import DeviceReport
-from bot.engine.importing import sparing_the_event_loop
+from bot.engine.importing import hide_torchvision, sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
@@ -188,9 +188,9 @@ class Engine:
                 self._free(pipeline)
                 raise
         # Out of the except block: the traceback would keep the tensors of every frame alive.
-        loading = pipeline.loaded != order.model.key
+        loaded = pipeline.loaded
         self._free(pipeline)
-        if loading:
+        if order.model and not order.upscaler and loaded != order.model.key:
             return JobFailed("memory.model", model=order.model.key)
         width, height = order.request.final_size
         return JobFailed("memory.out", width=width, height=height)
@@ -241,6 +241,7 @@ class Engine:
 
     def _place(self) -> "Place":
         os.environ.update(LIBRARY_SETTINGS)
+        hide_torchvision()
         # Compiled code is reused from there after a restart.
         os.environ.setdefault(
             "TORCHINDUCTOR_CACHE_DIR", str(self._hashes_file.absolute().parent / "kernels")

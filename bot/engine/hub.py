@@ -69,6 +69,7 @@ class Hub:
                 "model.gated",
                 "adapter.gated",
                 "embedding.gated",
+                "upscaler.gated",
                 "reference.gated",
                 path=repository,
             ) from None
@@ -77,6 +78,7 @@ class Hub:
                 "model.not_on_hub",
                 "adapter.not_on_hub",
                 "embedding.not_on_hub",
+                "upscaler.not_on_hub",
                 "reference.not_on_hub",
                 path=repository,
             ) from None
@@ -93,6 +95,7 @@ class Hub:
                 "model.unreachable",
                 "adapter.unreachable",
                 "embedding.unreachable",
+                "upscaler.unreachable",
                 "reference.unreachable",
                 path=repository,
             )
@@ -102,6 +105,7 @@ class Hub:
                 "model.download_failed",
                 "adapter.download_failed",
                 "embedding.download_failed",
+                "upscaler.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

@@ -32,6 +32,17 @@ def sparing_the_event_loop() -> Iterator[None]:
             gc.enable()
 
 
+def hide_torchvision() -> None:
+    """Let no library import torchvision.
+
+    Nothing here needs it. It is installed because spandrel requires it, for architectures that are
+    no upscaler's. A build that does not match torch's fails on import, and transformers with it.
+    """
+    if "torchvision" not in sys.modules:
+        # None is how Python is told to find no such module.
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
+
+
 def _link_torch() -> None:
     """Load torch's libraries that do not use Python; where that fails, the import does it."""
     spec = importlib.util.find_spec("torch")

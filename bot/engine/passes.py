@@ -92,7 +92,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
     encoded = prepared.encoded[number if len(prepared.encoded) > 1 else 0]
     first = replace(here, steps=taken)
-    pass_ = _Pass(prepared, encoded[0], size, request.steps, taken, generator, first)
+    pass_ = Pass(prepared, encoded[0], size, request.steps, taken, generator, first)
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
     if request.hires is not None:
@@ -102,7 +102,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
             prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
         )
         here = replace(here, larger=True, steps=taken)
-        pass_ = _Pass(prepared, encoded[1], size, request.hires.steps, taken, generator, here)
+        pass_ = Pass(prepared, encoded[1], size, request.hires.steps, taken, generator, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
@@ -110,7 +110,7 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class Pass:
     """One pass: the last `taken` of `steps` steps, at `size`."""
 
     prepared: Prepared

@@ -24,10 +24,12 @@ from bot.engine.passes import Prepared, described, encoded_passes, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
+from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.training import training_of, with_moments
+from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache
 from bot.order import Order
 from bot.painting import OnPainted, Painting
@@ -92,6 +94,7 @@ class Pipeline:
         self._residency = Residency(place, cache, self._hashes)
         self._references = References(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
+        self._upscaling = Upscaling(place, self._sources)
         self._encodings = Encodings()
         self._kernels = kernels
         self._new_preview = new_preview
@@ -115,6 +118,7 @@ class Pipeline:
     def free(self) -> None:
         """Free the model entirely; the caches in RAM stay."""
         self._references.free()
+        self._upscaling.free()
         self._kernels.forget()
         self._residency.free()
 
@@ -130,9 +134,15 @@ class Pipeline:
         self._place.demand()
         check_stop()
         request = order.request
+        here = self._residency.resident
+        enlarged = self._upscaling.enlarged(order, profile, here, report, check_stop)
+        if enlarged and order.model is None:
+            return enlarged.painting(request, {**self._place.describe(), "engine": ENGINE}, each)
         needed = self._locate(order, report, check_stop)
         recipe = self._recipe(needed)
-        chosen = self._plan(profile, request.final_size, needed.files, needed.family)
+        over = canvas(enlarged.image, needed.entry) if enlarged else None
+        size = over.tile if over else request.final_size
+        chosen = self._plan(profile, size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         read = self._apply_adapters(needed, resident, chosen)
         recipe = replace(recipe, adapters=_weights_of(needed, read))
@@ -152,7 +162,10 @@ class Pipeline:
         with torch.inference_mode():
             prepared = self._prepare(needed, resident, chosen, recipe, read, learned)
             for number in range(request.count):
-                image, scheduler = paint_image(prepared, number)
+                if over:
+                    image, scheduler = repaint(prepared, over)
+                else:
+                    image, scheduler = paint_image(prepared, number)
                 images.append(image)
                 each(image)
         recipe = replace(
@@ -164,6 +177,8 @@ class Pipeline:
                 **described(profile, prepared),
             },
         )
+        if enlarged:
+            recipe = enlarged.noted(recipe)
         self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, told)
 
@@ -211,7 +226,9 @@ class Pipeline:
 
     def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
         """Find every file, and download those that are missing."""
-        entry, subject = order.model, Subject("model", order.model.key, report, check_stop)
+        if (entry := order.model) is None:
+            raise ValueError("an order needs a model, unless it is to enlarge an image")
+        subject = Subject("model", entry.key, report, check_stop)
         pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
         files, family = self._model_files(entry, subject), family_of(entry)
         training = training_of(files, family, entry, subject)
@@ -227,19 +244,8 @@ class Pipeline:
         if order.reference is not None:
             guide = Subject("reference", public(order.reference.path), report, check_stop)
             reference = (self._sources.reference(order.reference, guide), guide)
-        found = tuple(adapters)
-        return _Needed(
-            order.request,
-            entry,
-            family_of(entry),
-            subject,
-            files,
-            training,
-            found,
-            tuple(words),
-            reference,
-            pictures,
-        )
+        found = tuple(adapters), tuple(words), reference, pictures
+        return _Needed(order.request, entry, family, subject, files, training, *found)
 
     def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
         checkpoint, vae = (

@@ -13,7 +13,13 @@ from bot.engine.subject import Subject, public
 from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.disk import is_file, is_folder, may_pass, names_in
 from catalog.locate import locate, locate_entry, second_file
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry
+from catalog.schema import (
+    AdapterEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+)
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 
 log = logging.getLogger(__name__)
@@ -138,8 +144,15 @@ class Sources:
             raise subject.failed("embedding.missing", path=entry.second)
         return Source(first.parent, (first, second))
 
+    def upscaler(self, entry: UpscalerEntry, subject: Subject) -> Path:
+        """The upscaler's one file."""
+        return self._one_file(entry, entry.weight_name, subject)
+
     def _one_file(
-        self, entry: AdapterEntry | EmbeddingEntry, name: str | None, subject: Subject
+        self,
+        entry: AdapterEntry | EmbeddingEntry | UpscalerEntry,
+        name: str | None,
+        subject: Subject,
     ) -> Path:
         source = self._find(
             entry.path,
@@ -206,6 +219,7 @@ class Sources:
                 "model.missing",
                 "adapter.missing",
                 "embedding.missing",
+                "upscaler.missing",
                 "reference.missing",
                 path=public(path),
             )
@@ -292,18 +306,25 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
                 "model.no_such_file",
                 "adapter.no_such_file",
                 "embedding.no_such_file",
+                "upscaler.no_such_file",
                 "reference.no_such_file",
                 file=weight_name,
             )
         return (weight_name,)
     files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
     if not files:
-        raise Unfit("model.no_safetensors", "adapter.no_safetensors", "embedding.no_safetensors")
+        raise Unfit(
+            "model.no_safetensors",
+            "adapter.no_safetensors",
+            "embedding.no_safetensors",
+            "upscaler.no_safetensors",
+        )
     if len(files) > 1:
         raise Unfit(
             "model.choose_file",
             "adapter.choose_file",
             "embedding.choose_file",
+            "upscaler.choose_file",
             files=", ".join(files[:5]),
         )
     return (files[0],)

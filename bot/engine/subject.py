@@ -22,7 +22,7 @@ class Subject:
     report, check_stop: of that job; see `Engine.paint`.
     """
 
-    kind: Literal["model", "adapter", "embedding", "reference"]
+    kind: Literal["model", "adapter", "embedding", "reference", "upscaler"]
     key: str
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
@@ -48,6 +48,7 @@ class Subject:
                 "model.missing",
                 "adapter.missing",
                 "embedding.missing",
+                "upscaler.missing",
                 "reference.missing",
                 path=public(str(path)),
             )
@@ -55,6 +56,7 @@ class Subject:
             "model.unreadable",
             "adapter.unreadable",
             "embedding.unreadable",
+            "upscaler.unreadable",
             "reference.unreadable",
             reason=reason_of(fault),
         )

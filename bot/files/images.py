@@ -64,7 +64,7 @@ def save_images(
         save_png(
             describe_png(compressed(painted), painting.recipe, painted.seed),
             painted,
-            folder / job.id / image_name(job.request.model, painted.seed, n, count),
+            folder / job.id / image_name(job.request.made_with, painted.seed, n, count),
             n,
         )
         for n, painted in enumerate(painting.images)

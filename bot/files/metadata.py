@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
 from bot.recipe import Recipe
-from bot.request import AYS, SEED_MAX, AdapterUse, GenerationRequest, Template
+from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
 from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, opens_negative
 
 PARAMETERS: Final = "parameters"
@@ -72,18 +72,19 @@ def infotext(recipe: Recipe, seed: int) -> str:
     prompt_lines = prompt.split("\n")
     unclear = any(opens_negative(line) for line in prompt_lines)
     settings = {
-        "Steps": str(request.steps),
+        "Steps": str(request.steps or ""),
         "Sampler": sampler,
         "Schedule type": _ALIGNED if request.spacing == AYS else schedule,
-        "CFG scale": _number(request.guidance),
-        "Seed": str(seed),
+        "CFG scale": _number(request.guidance) if request.model else "",
+        "Seed": str(seed) if request.model or request.prompt else "",
         "Size": f"{request.width}x{request.height}",
-        "Model hash": recipe.checkpoint.short,
-        "Model": recipe.checkpoint.name,
+        "Model hash": recipe.checkpoint.short if recipe.checkpoint else "",
+        "Model": recipe.checkpoint.name if recipe.checkpoint else "",
         "VAE hash": recipe.vae.short if recipe.vae else "",
         # The web UI has file names here; a full path would reveal the owner's folders.
         "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
         **_passes(request),
+        **_upscale(request),
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
         "TI hashes": inversions,
@@ -180,6 +181,19 @@ def _passes(request: GenerationRequest) -> dict[str, str]:
     return passes
 
 
+def _upscale(request: GenerationRequest) -> dict[str, str]:
+    """The settings of the web UI's tab "Extras", and our mode, if it is not the same as there."""
+    if (upscale := request.upscale) is None:
+        return {}
+    strength = "" if upscale.strength is None else _number(upscale.strength)
+    return {
+        "Denoising strength": strength,
+        "Postprocess upscale by": _number(upscale.scale),
+        "Postprocess upscaler": upscale.upscaler,
+        "Postprocess mode": "" if upscale.mode == CRISP else upscale.mode,
+    }
+
+
 def _split_scheduler(name: str) -> tuple[str, str]:
     for suffix, schedule in _SCHEDULES.items():
         if name.endswith(suffix):
@@ -262,5 +276,6 @@ def is_finite(request: GenerationRequest) -> bool:
     numbers += [n for use in request.adapters for n in (use.weight, use.text_weight or 0.0)]
     numbers += [n for part in (request.hires,) if part for n in (part.scale, part.strength)]
     numbers += [part.strength for part in (request.init_image,) if part]
+    numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
     return all(map(math.isfinite, numbers))

@@ -124,7 +124,7 @@ class Metrics:
 
     async def finished(self, job: Job) -> None:
         self._running.pop(job.id, None)
-        self._paints.labels(job.request.model).observe(job.seconds)
+        self._paints.labels(job.request.made_with).observe(job.seconds)
         await self._ended(job, "done")
 
     async def failed(self, job: Job) -> None:
@@ -168,7 +168,7 @@ class Metrics:
         if job.started_at is not None:
             self._waits.observe((job.started_at - job.created_at) / 1000)
         loaded = self._loaded()
-        if loaded and job.request.model not in loaded:
+        if loaded and job.request.model and job.request.model not in loaded:
             self._switches.inc()
 
     def _stepped(self, job: Job, running: "_Running", progress: Progress) -> None:
@@ -180,7 +180,7 @@ class Metrics:
         else:
             done = progress.step - running.step
         running.step = progress.step
-        self._steps.labels(job.request.model).inc(done)
+        self._steps.labels(job.request.made_with).inc(done)
         if now > running.begun_at:
             self._speed.set((progress.step - running.begun_with) / (now - running.begun_at))
 

@@ -71,14 +71,18 @@ def features(request: GenerationRequest, before: InPlace | None) -> Features:
         superlinear += runs * pixels * pixels
     width, height = request.final_size
     wanted = needs(request)
-    changes = before is None or before.model != request.model or before.adapters != wanted.adapters
+    changes = bool(request.model) and before != wanted
     changed = float(len(request.adapters) + 1 if changes and request.adapters else changes)
     return 1.0, request.count * width * height / 1e6, work, superlinear, changed
 
 
 def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
     """Megapixels and denoising steps of each pass over one image."""
-    steps = request.steps
+    steps, upscale = request.steps, request.upscale
+    if upscale is not None:
+        width, height = request.final_size
+        taken = int(steps * (upscale.strength or 0.0))
+        return [(width * height / 1e6, max(1, taken) if request.model else 0)]
     if request.init_image is not None:
         steps = max(1, int(steps * request.init_image.strength))
     passes = [(request.width * request.height / 1e6, steps)]
@@ -114,8 +118,10 @@ class Estimator:
         """
         if sample.request.comparison is not None:
             return
-        model = sample.request.model
-        switched = sample.before is None or sample.before.model != model
+        model = _made_with(sample.request)
+        switched = bool(sample.request.model) and (
+            sample.before is None or sample.before.model != model
+        )
         found = features(sample.request, sample.before)
         self._samples[model].append(_Seen(found, sample.seconds, switched))
         for which in (model, None):
@@ -128,11 +134,11 @@ class Estimator:
         """How long `request` will take if `before` is loaded; None while there are too few jobs."""
         if request.comparison is not None:
             return self._seconds_of_all(request, before)
-        fit = self._fit(request.model) or self._fit(None)
+        fit = self._fit(_made_with(request)) or self._fit(None)
         if fit is None:
             return None
         found = fit.seconds(features(request, before))
-        if before.model != request.model:
+        if request.model and before.model != request.model:
             switch = fit.switch
             if switch is None and (others := self._fit(None)) is not None:
                 switch = others.switch
@@ -183,6 +189,11 @@ class Estimator:
         costs = [max(0.0, one.seconds - fit.seconds(one.features)) for one in seen if one.switched]
         # The lower of two, because the first may include downloading the model.
         return _Fit(fit.coefficients, median_low(costs) if costs else None)
+
+
+def _made_with(request: GenerationRequest) -> str:
+    """Whose fit its seconds belong to; upscalers may have the keys of models."""
+    return request.model or f"upscaler {request.made_with}"
 
 
 def _weights(fit: _Fit, seen: Sequence[_Seen]) -> list[float]:

@@ -34,8 +34,9 @@ class Forecast:
         """Learn from past jobs, oldest first."""
         before: Painted | None = None
         for job in history:
-            known = before is not None and job.started_at - before.painted_at < IDLE
-            here = needs(before.request) if before is not None and known else None
+            here = None
+            if before and before.request.model and job.started_at - before.painted_at < IDLE:
+                here = needs(before.request)
             self._estimator.learn(Sample(job.request, job.seconds, here))
             before = job
 
@@ -78,7 +79,7 @@ class Forecast:
             here = lane.in_place
             if lane.running is not None and lane.running.id in self._running:
                 job, before, began = self._running[lane.running.id]
-                here = needs(job.request)
+                here = before.then(needs(job.request))
                 at = self._ends(job, before, began, now)
                 running[job.id] = Progress(
                     Stage.QUEUED,
@@ -124,7 +125,7 @@ class Forecast:
             seconds = self.seconds(jobs[choice.job.id], lane.here)
             line.take(choice, now)
             lane.take(seconds)
-            lane.here = choice.job.needs
+            lane.here = lane.here.then(choice.job.needs)
             yield choice.job.id, lane.ready
         behind = line.rounds()
         first = list(islice(behind, TIMED))

@@ -46,6 +46,10 @@ class InPlace:
     model: str | None = None
     adapters: tuple[str, ...] = ()
 
+    def then(self, needs: "InPlace") -> "InPlace":
+        """What is loaded once a job has run that needs `needs`: the same, if it needs no model."""
+        return needs if needs.model else self
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -368,6 +372,8 @@ def _passed(job: Waiting, now: float) -> Waiting:
 
 def _missing(job: Waiting, here: InPlace) -> int:
     """What a lane has to load for the job: 0 nothing, 1 its LoRAs, SWITCH its model."""
+    if not job.model:
+        return 0
     if job.model != here.model:
         return SWITCH
     return int(job.adapters != here.adapters)

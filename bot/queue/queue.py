@@ -281,7 +281,7 @@ class JobQueue:
         if job is not None:
             self._line.take(choice, now)
             self._forecast.begin(job, here, now)
-            lane.last = choice.job.needs
+            lane.last = here.then(choice.job.needs)
             lane.running = job
         return job
 

@@ -16,11 +16,14 @@ from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
+    CRISP,
     DRAFT,
     FAST,
     PRESETS,
     RANDOM,
+    REPAINT,
     SEED_MAX,
+    UPSCALE_MODES,
     Axis,
     Comparison,
     GenerationRequest,
@@ -30,6 +33,7 @@ from bot.request.offers import (
     check_offered,
     default_model,
     find_model,
+    find_upscaler,
     is_gated,
 )
 from bot.request.parts import (
@@ -40,9 +44,18 @@ from bot.request.parts import (
     InitImage,
     Reference,
     Template,
+    Upscale,
 )
 from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 from bot.request.redraft import redraft
+from bot.request.upscaling import (
+    UPSCALE_SCALES,
+    UPSCALED_PIXELS_MAX,
+    UpscaleDraft,
+    compose_upscale,
+    scales_for,
+    upscale_of,
+)
 from catalog.schedulers import AYS
 
 __all__ = [
@@ -51,6 +64,7 @@ __all__ = [
     "AYS",
     "CELLS_MAX",
     "COUNT_MAX",
+    "CRISP",
     "DRAFT",
     "FAST",
     "HIRES_SCALES",
@@ -58,8 +72,12 @@ __all__ = [
     "PROMPT_MAX",
     "RANDOM",
     "REFERENCE_WEIGHT",
+    "REPAINT",
     "SEED_MAX",
     "STRENGTH",
+    "UPSCALED_PIXELS_MAX",
+    "UPSCALE_MODES",
+    "UPSCALE_SCALES",
     "AdapterUse",
     "Axis",
     "AxisAsk",
@@ -75,22 +93,28 @@ __all__ = [
     "Picture",
     "Reference",
     "Template",
+    "Upscale",
+    "UpscaleDraft",
     "cells",
     "check_offered",
     "compare",
     "compare_again",
     "compose",
+    "compose_upscale",
     "compose_with_notes",
     "default_model",
     "draw_seed",
     "find_model",
     "find_scheduler",
+    "find_upscaler",
     "is_gated",
     "lighter",
     "nameable",
     "paint_order",
     "redraft",
+    "scales_for",
     "typed_again",
+    "upscale_of",
     "usual_values",
     "varied",
 ]

@@ -64,6 +64,8 @@ _ALIASES: Final = {
 def fields_of(request: GenerationRequest) -> Fields:
     """What the form shows for `request`."""
     prompt, negative = typed_again(request)
+    if not request.model:
+        return Fields(prompt, "", "", "", "")
     values: dict[str, object] = {
         "seed": request.seed,
         "size": f"{request.width}x{request.height}",

@@ -15,6 +15,8 @@ def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationR
     """
     if request.comparison is not None:
         return None  # the cells that were too heavy say so themselves
+    if request.upscale is not None:
+        return None  # its size is that of the image
     pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:
         return replace(request, hires=None, kernels=None)

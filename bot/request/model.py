@@ -1,7 +1,6 @@
 """GenerationRequest: everything a generated image depends on, except the weights on disk."""
 
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
 from typing import Any, Final, Self, cast
 
 from bot.request import emphasis
@@ -14,6 +13,7 @@ from bot.request.parts import (
     InitImage,
     Reference,
     Template,
+    Upscale,
 )
 from catalog.families import DEFAULT
 
@@ -23,6 +23,10 @@ PRESETS: Final = (DRAFT, FAST)
 
 SEED_AXIS: Final = "seed"
 """The name of the axis along which seeds vary."""
+CRISP: Final = "crisp"
+REPAINT: Final = "repaint"
+UPSCALE_MODES: Final = (CRISP, REPAINT)
+
 SEED_MAX = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 RANDOM: Final = -1
@@ -89,6 +93,7 @@ class GenerationRequest:
     negative prompt, the scheduler and the seed are stored here, not looked up again.
 
     prompt: as the user wrote it, without `<lora:…>` tags; drawn if there is a template.
+    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
@@ -106,6 +111,7 @@ class GenerationRequest:
         generated; in requests of earlier versions they are words in brackets.
     comparison: the cells to generate instead of one image; the other fields are then those of the
         first cell, and only shown.
+    upscale: the image to enlarge; width and height are then its own.
     """
 
     prompt: str = field(repr=False)
@@ -132,6 +138,7 @@ class GenerationRequest:
     others: tuple[DrawnPrompts, ...] = ()
     edits: bool = False
     comparison: Comparison | None = None
+    upscale: Upscale | None = None
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -186,6 +193,8 @@ class GenerationRequest:
     @property
     def final_size(self) -> tuple[int, int]:
         """Width and height of the finished image: after the second pass, if there is one."""
+        if self.upscale is not None:
+            return upscaled(self.width, self.height, self.upscale.scale)
         if self.hires is None:
             return self.width, self.height
         return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
@@ -193,11 +202,17 @@ class GenerationRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """The catalog keys of everything it needs."""
-        keys = (
-            (each.model, *(use.key for use in each.adapters), *each.embedding_keys)
-            for each in self.each
-        )
-        return tuple(dict.fromkeys(chain.from_iterable(keys)))
+        keys: list[str] = []
+        for each in self.each:
+            keys += [each.model] if each.model else []
+            keys += [use.key for use in each.adapters]
+            keys += [*each.embedding_keys, *([each.upscale.upscaler] if each.upscale else [])]
+        return tuple(dict.fromkeys(keys))
+
+    @property
+    def made_with(self) -> str:
+        """The catalog key of what makes the images: the checkpoint, or else the upscaler."""
+        return self.model or (self.upscale.upscaler if self.upscale else "")
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -236,7 +251,8 @@ class GenerationRequest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
-        return tuple(part.sha256 for part in (self.init_image, self.reference) if part)
+        parts = (self.init_image, self.reference, self.upscale)
+        return tuple(part.sha256 for part in parts if part)
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
@@ -278,7 +294,7 @@ class GenerationRequest:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(replace(self, comparison=None))
         del data["comparison"]
-        for name in ("embeddings", "template", "others", "edits"):
+        for name in ("embeddings", "template", "others", "edits", "upscale"):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
         if self.comparison is not None:
@@ -305,6 +321,7 @@ class GenerationRequest:
             ("init_image", InitImage),
             ("reference", Reference),
             ("template", Template),
+            ("upscale", Upscale),
         ):
             if data.get(name) is not None:
                 parts[name] = kind(**data[name])
@@ -327,6 +344,11 @@ def _changes(data: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
 def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """The reverse: what is None has its default, which is None or empty."""
     return {name: value for name, value in {**data, **changes}.items() if value is not None}
+
+
+def upscaled(width: int, height: int, scale: float) -> tuple[int, int]:
+    """The size of an image of these sides, enlarged by an upscaler: any whole number of pixels."""
+    return round(width * scale), round(height * scale)
 
 
 def enlarged(side: int, scale: float) -> int:

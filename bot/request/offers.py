@@ -8,7 +8,7 @@ from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
 from bot.request.unread import check_read
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
@@ -18,10 +18,13 @@ NAMES_SHOWN: Final = 10
 def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -> None:
     """Raise if something that an earlier request needs is not offered here any more."""
     for each in request.each:
-        model = find_model(catalog, each.model, nsfw=nsfw)
-        for use in each.adapters:
-            find_adapter(catalog, use.key, model=model, nsfw=nsfw)
-        check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
+        if each.upscale is not None:
+            find_upscaler(catalog, each.upscale.upscaler, nsfw=nsfw)
+        if each.model:
+            model = find_model(catalog, each.model, nsfw=nsfw)
+            for use in each.adapters:
+                find_adapter(catalog, use.key, model=model, nsfw=nsfw)
+            check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
         check_reference(catalog)
 
@@ -32,7 +35,9 @@ def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
         model = catalog.models.get(each.model)
         adapters = (catalog.adapters.get(use.key) for use in each.adapters)
         embeddings = (catalog.embeddings.entries.get(use.key) for use in each.all_embeddings)
-        used = (model, *adapters, *embeddings)
+        upscale = each.upscale
+        upscaler = catalog.upscalers.entries.get(upscale.upscaler) if upscale else None
+        used = (model, *adapters, *embeddings, upscaler)
         if any(entry is not None and entry.nsfw for entry in used):
             return True
     return False
@@ -136,6 +141,32 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
                 allowed=why.allowed,
             )
         raise Refused("lora.unsupported", name=entry.key, family=why.found, allowed=why.allowed)
+    return entry
+
+
+def find_upscaler(catalog: Catalog, name: str | None, *, nsfw: bool) -> UpscalerEntry:
+    """The offered upscaler that is called so; without a name, the first.
+
+    Raises InvalidRequest if there is none, Refused if it may not be used here.
+    """
+    upscalers = catalog.upscalers
+    offered = upscalers.offered(nsfw=nsfw)
+    if name is None or not name.strip():
+        if not offered:
+            raise Refused("upscaler.none")
+        return offered[0]
+    entry = upscalers.find(name)
+    if entry is None or (entry.nsfw and not nsfw):
+        if near := upscalers.nearest(name, nsfw=nsfw):
+            raise InvalidRequest("upscaler", "upscaler.unknown", value=name, nearest=near)
+        if not offered:
+            raise Refused("upscaler.none")
+        keys = tuple(each.key for each in offered[:NAMES_SHOWN])
+        raise InvalidRequest("upscaler", "upscaler.unlike", value=name, offered=keys)
+    if not entry.enabled:
+        raise Refused("upscaler.disabled", name=entry.key)
+    if why := upscalers.unfit.get(entry.key):
+        raise Refused("upscaler.unusable", name=entry.key, reason=why)
     return entry
 
 

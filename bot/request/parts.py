@@ -103,3 +103,19 @@ class DrawnPrompts:
         words = tuple(data["trigger_words"])
         uses = tuple(EmbeddingUse(**use) for use in data["embeddings"])
         return cls(data["prompt"], data["negative"], words, uses)
+
+
+@dataclass(frozen=True, slots=True)
+class Upscale:
+    """An image to enlarge, instead of generating one.
+
+    sha256: as in InitImage. upscaler: its catalog key. scale: of both sides.
+    mode: CRISP, the upscaler alone, or REPAINT, which then generates over the enlarged image.
+    strength: of REPAINT: the share of the steps that are run, 0.05–1.0; None for CRISP.
+    """
+
+    sha256: str
+    upscaler: str
+    scale: float
+    mode: str
+    strength: float | None = None

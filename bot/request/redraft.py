@@ -22,18 +22,19 @@ def redraft(
     n: int = 0,
     usual_left_out: bool = False,
     drawn: bool = True,
+    hires: float | None = None,
 ) -> Draft:
     """The options with which `compose` gives the image `n` of `request` again.
 
     usual_left_out: without what is the usual value of its model or preset, so that each model gets
     its own when the model is changed. drawn: whether the prompts are those that were drawn for the
-    image, not what they were drawn from.
+    image, not what they were drawn from. hires: the scale of a second pass to have instead.
     """
     own_texts = replace(request.alone(n), template=None) if drawn else request
     prompt, negative = typed_again(own_texts)
     own = _PresetOf(request, catalog, nsfw=nsfw)
     left_out = usual_left_out and own.known
-    hires, init, reference = request.hires, request.init_image, request.reference
+    before, init, reference = request.hires, request.init_image, request.reference
     size = (request.width, request.height)
     return Draft(
         prompt=prompt,
@@ -45,9 +46,9 @@ def redraft(
         size=None if left_out and not init and size == own.size else f"{size[0]}x{size[1]}",
         scheduler=None if left_out and request.scheduler == own.scheduler else request.scheduler,
         preset=request.preset,
-        hires=hires.scale if hires else None,
-        hires_strength=hires.strength if hires and hires.strength != HIRES_STRENGTH else None,
-        hires_steps=hires.taken if hires and hires.steps != request.steps else None,
+        hires=hires or (before.scale if before else None),
+        hires_strength=before.strength if before and before.strength != HIRES_STRENGTH else None,
+        hires_steps=before.taken if before and before.steps != request.steps else None,
         clip_skip=None if left_out and request.clip_skip == own.clip_skip else request.clip_skip,
         image=Picture(init.sha256, *size) if init else None,
         strength=init.strength if init else None,

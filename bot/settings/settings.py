@@ -83,13 +83,14 @@ class Settings(ResultSettings):
     catalog_dir: Path = Field(
         default=Path("catalog"),
         alias="IMAGEN_CATALOG_DIR",
-        description="Folder with `models.toml`, `loras.toml` and `embeddings.toml`.",
+        description="Folder with `models.toml`, `loras.toml`, `embeddings.toml` and "
+        "`upscalers.toml`.",
     )
     models_dir: Path = Field(
         default=Path("models"),
         alias="IMAGEN_MODELS_DIR",
         description="Folder for your own model files and for downloads: `checkpoints/`, `loras/`, "
-        "`embeddings/` and `hub/`.",
+        "`embeddings/`, `upscalers/` and `hub/`.",
     )
     demo: bool = Field(
         default=False,

@@ -21,6 +21,10 @@ FROM (
     SELECT json_extract(request, '$.reference.sha256'), state, finished_at, created_at
     FROM jobs WHERE json_valid(request)
         AND json_extract(request, '$.reference.sha256') IN (SELECT value FROM json_each(?))
+    UNION ALL
+    SELECT json_extract(request, '$.upscale.sha256'), state, finished_at, created_at
+    FROM jobs WHERE json_valid(request)
+        AND json_extract(request, '$.upscale.sha256') IN (SELECT value FROM json_each(?))
 )
 GROUP BY sha256
 """
@@ -58,7 +62,7 @@ class InputUses:
         """
         left, found = iter(images), dict[str, InputUse]()
         while page := list(islice(left, PAGE)):
-            rows = await self._database.rows(_USES, [json.dumps(page)] * 2)
+            rows = await self._database.rows(_USES, [json.dumps(page)] * 3)
             found |= {row["sha256"]: InputUse.from_row(row) for row in rows}
         return found
 

@@ -18,6 +18,9 @@ WHERE json_valid(request) AND json_extract(request, '$.init_image.sha256') = :sh
 UNION ALL
 SELECT 1 FROM jobs JOIN api_jobs ON job_id = id AND key_id = :key
 WHERE json_valid(request) AND json_extract(request, '$.reference.sha256') = :sha256
+UNION ALL
+SELECT 1 FROM jobs JOIN api_jobs ON job_id = id AND key_id = :key
+WHERE json_valid(request) AND json_extract(request, '$.upscale.sha256') = :sha256
 LIMIT 1
 """
 

@@ -21,6 +21,9 @@ def status_line(say: Say, progress: Progress) -> str:
         case Stage.PAINTING:
             line = say("status.painting", step=progress.step, steps=progress.steps)
             line += " " + bar(progress.step / max(1, progress.steps))
+        case Stage.UPSCALING:
+            line = say("status.upscaling", step=progress.step, steps=progress.steps)
+            line += " " + bar(progress.step / max(1, progress.steps))
         case Stage.DOWNLOADING:
             percent = int(progress.fraction * 100)
             line = say("status.downloading", subject=progress.subject, percent=percent)

@@ -1,11 +1,13 @@
 """Attempt: a running job's state, shared by the event loop and the engine thread."""
 
 import time
+from math import prod
 
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
 from bot.store import Job
+from catalog.families import DEFAULT
 
 STEPS_COVERED = 100
 """Steps, over all images of a job, up to which the timeout is not extended."""
@@ -29,6 +31,10 @@ def _steps(request: GenerationRequest) -> float:
     if request.hires is not None:
         # Each step of the second pass has scale² times as many pixels.
         steps += request.hires.taken * request.hires.scale**2
+    if request.upscale is not None:
+        # Each runs over all of the enlarged image, in tiles of a usual image's size.
+        width, height = request.final_size
+        steps *= (request.upscale.strength or 0.0) * width * height / prod(DEFAULT.size)
     return steps * request.count
 
 

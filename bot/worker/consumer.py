@@ -256,7 +256,7 @@ class GpuConsumer:
 
     async def _handle(self, job: Job) -> bool:
         """Have it generated; returns whether the saver has taken it over."""
-        lane, model = self.lane, job.request.model
+        lane, model = self.lane, job.request.made_with
         log.info(
             "job %s: attempt %d with %s on %s (%s)",
             job.id,

@@ -37,6 +37,7 @@ from catalog.weight_files.peft_config import (
 from catalog.weight_files.refusal import Refusal, with_article
 from catalog.weight_files.tensor_names import split
 from catalog.weight_files.unsupported import UNSUPPORTED
+from catalog.weight_files.upscaler import UpscalerFacts, upscaler_facts
 
 __all__ = [
     "ALL_PARTS",
@@ -61,6 +62,7 @@ __all__ = [
     "PeftConfig",
     "Refusal",
     "UnreadableFile",
+    "UpscalerFacts",
     "adapter_facts",
     "bundled_embeddings",
     "checkpoint_facts",
@@ -73,5 +75,6 @@ __all__ = [
     "read_configs",
     "read_header",
     "split",
+    "upscaler_facts",
     "with_article",
 ]

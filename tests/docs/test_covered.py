@@ -117,7 +117,7 @@ class TestCatalog:
     @staticmethod
     def entries() -> list[tuple[str, dict[str, str]]]:
         found = []
-        for table in ("models", "loras"):
+        for table in ("models", "loras", "upscalers"):
             source = (ROOT / "catalog" / f"{table}.toml").read_text(encoding="utf-8")
             found += list(tomllib.loads(source)[table].items())
         return found
@@ -131,7 +131,7 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        model, lora, embedding, flow, distilled, fast = blocks(CATALOG, "toml")
+        model, lora, embedding, upscaler, flow, distilled, fast = blocks(CATALOG, "toml")
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
@@ -143,9 +143,11 @@ class TestCatalog:
         lcm = lora.replace("my-lora", "lcm").replace('models = ["sdxl-base"]', "")
         (tmp_path / "loras.toml").write_text(f"{lora}\n{lcm}", encoding="utf-8")
         (tmp_path / "embeddings.toml").write_text(embedding, encoding="utf-8")
+        (tmp_path / "upscalers.toml").write_text(upscaler, encoding="utf-8")
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
         assert "fine-hands" in catalog.embeddings.entries
+        assert "sharp" in catalog.upscalers.entries
         assert {"my-model", "bigasp", "turbo", "quick"} <= catalog.models.keys()
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()
 

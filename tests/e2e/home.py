@@ -80,6 +80,11 @@ trigger_words = ["neon"]
 name = "Made for SD 1.5"
 path = "loras/old.safetensors"
 """
+UPSCALERS = """
+[upscalers.builtin]
+name = "Twice as large"
+path = "builtin:upscaler.safetensors"
+"""
 UNET = json.loads((BUILTINS_DIR / "flat/unet/config.json").read_text(encoding="utf-8"))
 WIDTH: int = UNET["block_out_channels"][-1]
 """The weight's shape of the layer QUERY in the demo model's UNet."""
@@ -143,6 +148,7 @@ class Home:
         self.models_dir = models_dir
         self.catalog_dir.mkdir(parents=True)
         (self.catalog_dir / "models.toml").write_text(MODELS, encoding="utf-8")
+        (self.catalog_dir / "upscalers.toml").write_text(UPSCALERS, encoding="utf-8")
         many = "".join(
             f'[loras.style-{n:03}]\nname = "Style {n}"\npath = "org/style-{n}"\n'
             for n in range(more_loras)

@@ -180,16 +180,16 @@ def test_the_first_pass_is_that_of_an_image_without_a_second(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the texts of the second pass are."""
-    from bot.engine.passes import _Pass
+    from bot.engine.passes import Pass
 
     decoded: list[bytes] = []
 
-    def noted(self: Any, latents: Any, real: Any = _Pass.decoded) -> Any:
+    def noted(self: Any, latents: Any, real: Any = Pass.decoded) -> Any:
         image = real(self, latents)
         decoded.append(image.tobytes())
         return image
 
-    monkeypatch.setattr(_Pass, "decoded", noted)
+    monkeypatch.setattr(Pass, "decoded", noted)
     second = Hires(scale=1.5, strength=0.5, steps=4)
     paint(engine, request(prompt=f"[fox:{LONG}:1.0]", hires=second))
     paint(engine, request(prompt="fox", edits=False))

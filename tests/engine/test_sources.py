@@ -56,6 +56,7 @@ def test_one_file_is_the_same_model(
     import hashlib
 
     whole = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert painting.recipe.checkpoint
     assert painting.recipe.checkpoint.sha256 == whole
 
 

@@ -19,12 +19,15 @@ from bot.files.metadata import TEXT_MAX, encode_png, infotext, read_png
 from bot.recipe import Recipe, Weights
 from bot.request import (
     AYS,
+    CRISP,
+    REPAINT,
     SEED_MAX,
     AdapterUse,
     GenerationRequest,
     Hires,
     InitImage,
     Reference,
+    Upscale,
 )
 from bot.request.dialects.infotext import parse_infotext
 from bot.request.emphasis import Span, parse
@@ -61,6 +64,41 @@ def with_request(**fields: Any) -> Recipe:
 
 def image(mode: str = "RGB") -> Image.Image:
     return Image.new(mode, (16, 8), 7)
+
+
+class TestUpscales:
+    def enlarged(self, upscale: Upscale, **fields: Any) -> Recipe:
+        asked = replace(REQUEST, count=1, upscale=upscale, **fields)
+        return replace(RECIPE, request=asked, upscaler=Weights("sharp", "e" * 64, "e" * 10))
+
+    def test_the_upscaler_alone_is_what_the_web_ui_calls_extras(self) -> None:
+        fields = {"prompt": "", "negative": "", "model": "", "steps": 0, "scheduler": ""}
+        upscale = Upscale("f" * 64, "sharp", 2.0, CRISP)
+        recipe = self.enlarged(upscale, adapters=(), trigger_words=(), **fields)
+        recipe = replace(recipe, checkpoint=None, vae=None, adapters=(), scheduler={})
+        text = infotext(recipe, 0)
+        assert text == (
+            "\nSize: 1024x768, Postprocess upscale by: 2, Postprocess upscaler: sharp, "
+            f"Version: imagen {__version__}"
+        )
+        assert parse_infotext(text).prompt == ""
+        assert parse_infotext(text).settings["Postprocess upscaler"] == "sharp"
+        assert read_png(encode_png(image(), recipe, 0)).recipe == recipe
+
+    def test_what_is_painted_over_has_both(self) -> None:
+        recipe = self.enlarged(Upscale("f" * 64, "sharp", 1.5, REPAINT, 0.3))
+        settings = parse_infotext(infotext(recipe, 7)).settings
+        assert settings["Steps"] == "30"
+        assert settings["Denoising strength"] == "0.3"
+        assert settings["Postprocess upscale by"] == "1.5"
+        assert settings["Postprocess mode"] == "repaint"
+        assert read_png(encode_png(image(), recipe, 7)).recipe == recipe
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf")])
+    def test_a_number_that_is_none_is_refused(self, number: float) -> None:
+        recipe = self.enlarged(Upscale("f" * 64, "sharp", number, CRISP))
+        with pytest.raises(ValueError, match=r"out of range|not a recipe"):
+            read_png(encode_png(image(), recipe, 7))
 
 
 class TestInfotext:

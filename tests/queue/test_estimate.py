@@ -17,7 +17,15 @@ from bot.queue.estimate import (
     needs,
 )
 from bot.queue.policy import InPlace
-from bot.request import AdapterUse, GenerationRequest, Hires, InitImage
+from bot.request import (
+    CRISP,
+    REPAINT,
+    AdapterUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Upscale,
+)
 from tests.request.test_compare import compared
 from tests.store.factories import request
 
@@ -194,3 +202,37 @@ def test_a_comparison_teaches_nothing_since_part_of_it_may_be_older() -> None:
         estimator.learn(Sample(SHEET, 900.0, warm(SHEET)))
     assert estimator.seconds(one, warm(one)) == before
     assert Estimator().seconds(SHEET, warm(SHEET)) is None
+
+
+ALONE = Upscale("a" * 64, "sharp", 2.0, CRISP)
+
+
+def enlarged(width: int, upscale: Upscale = ALONE, model: str = "") -> GenerationRequest:
+    return asked(model=model, width=width, height=512, upscale=upscale)
+
+
+def test_an_upscaler_needs_no_model_and_changes_none() -> None:
+    here = InPlace("base", ("style:1",))
+    assert needs(enlarged(512)) == InPlace("", ())
+    assert here.then(needs(enlarged(512))) == here
+    assert here.then(InPlace("other")) == InPlace("other")
+
+
+def test_an_upscaler_is_learned_by_its_pixels_whatever_is_loaded() -> None:
+    estimator = taught(*[(enlarged(512), 1.0), (enlarged(1024), 2.0)] * ENOUGH)
+    for before in (InPlace(), InPlace("base")):
+        assert estimator.seconds(enlarged(2048), before) == pytest.approx(4.0, rel=0.1)
+
+
+def test_an_upscaler_and_a_model_of_the_same_key_are_told_apart() -> None:
+    over = asked(model="sharp")
+    estimator = taught(*[(enlarged(512), 1.0), (over, 20.0)] * ENOUGH)
+    assert estimator.seconds(enlarged(512), InPlace()) == pytest.approx(1.0, rel=0.2)
+    assert estimator.seconds(over, needs(over)) == pytest.approx(20.0, rel=0.2)
+
+
+def test_painting_over_costs_the_steps_over_all_of_the_enlarged_image() -> None:
+    over = enlarged(512, Upscale("a" * 64, "sharp", 2.0, REPAINT, 0.5), model="base")
+    again = asked(model="base", width=1024, height=1024, steps=15)
+    assert features(over, None)[2:4] == features(again, None)[2:4]
+    assert features(enlarged(512), None)[2:4] == (0, 0)

@@ -406,3 +406,11 @@ def _drained(line: Line, now: float = 0.0) -> list[Next]:
         now += 1
         taken.append(_take(line, now))
     return taken
+
+
+def test_a_job_without_a_model_goes_to_any_lane_and_is_no_switch() -> None:
+    line = Line()
+    line.add(job("other", user=1, arrived=0, model="cold"))
+    line.add(job("enlarge", user=2, arrived=1, model=""))
+    # One that has nothing to load is taken first, as one whose model is there.
+    assert drained(line, InPlace("warm")) == ["enlarge", "other"]

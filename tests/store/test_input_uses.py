@@ -52,10 +52,11 @@ async def test_a_request_that_cannot_be_read_refers_to_nothing(store: Store, tex
 
 
 async def test_no_other_job_is_read(store: Store) -> None:
-    plan = await store._database.rows(f"EXPLAIN QUERY PLAN {_USES}", ["[]"] * 2)
+    plan = await store._database.rows(f"EXPLAIN QUERY PLAN {_USES}", ["[]"] * 3)
     steps = "\n".join(row["detail"] for row in plan)
     assert "SEARCH jobs USING INDEX jobs_by_init_image" in steps
     assert "SEARCH jobs USING INDEX jobs_by_reference" in steps
+    assert "SEARCH jobs USING INDEX jobs_by_upscale" in steps
 
 
 async def test_many_are_asked_for_a_few_at_a_time(

@@ -12,7 +12,7 @@ import pytest
 
 from bot.chat.ui.markdown import plain
 from bot.progress import Stage
-from bot.request import AXES
+from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
 
@@ -20,12 +20,13 @@ ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
 ENGLISH = TEXTS._languages["en"]
 
-SPELT_OUT = (Stage.QUEUED, Stage.PAINTING, Stage.DOWNLOADING)
+SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, Stage.DOWNLOADING)
 """Stages with their own sentence and parameters."""
 
 EXPANSIONS = {
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
+    "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from catalog.headers import HeaderCache
 from catalog.locate import BUILTINS_DIR
@@ -12,6 +13,7 @@ from catalog.weight_files import read_header
 from tools.demo import judge
 from tools.demo.adapters import PLANS
 from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
+from tools.demo.upscaler import STYLES, halved, psnr, unseen
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def painter() -> Iterator[Painter]:
 
 def test_they_are_small_and_nothing_but_weights_and_configuration() -> None:
     files = [path for path in BUILTINS_DIR.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 12_000_000
+    assert sum(path.stat().st_size for path in files) <= 12_100_000
     assert {path.suffix for path in files} == {".safetensors", ".json", ".txt", ".md"}
 
 
@@ -167,6 +169,19 @@ def test_a_negative_prompt_takes_away(painter: Painter) -> None:
     plain, without = (painter.paint(words, 1, negative=negative) for negative in ("", "black"))
     assert judge.colour_of(plain, judge.things(plain)[0]) == "black"
     assert judge.colour_of(without, judge.things(without)[0]) != "black"
+
+
+def test_the_upscaler_is_sharper_than_bicubic_on_unseen_images_of_each_style(
+    painter: Painter,
+) -> None:
+    assert (BUILTINS_DIR / "upscaler.safetensors").stat().st_size <= 100_000
+    gained: dict[str, float] = {}
+    for number, image in enumerate(unseen(2, 2 * len(STYLES))):
+        small = halved(image)
+        bicubic = psnr(small.resize(image.size, Image.Resampling.BICUBIC), image)
+        style = STYLES[number % len(STYLES)]
+        gained[style] = gained.get(style, 0.0) + psnr(painter.enlarge(small), image) - bicubic
+    assert {style for style, gain in gained.items() if gain > 0} == {*STYLES}
 
 
 def test_a_goal_that_is_missed_is_marked() -> None:

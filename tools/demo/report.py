@@ -9,6 +9,8 @@ geometry and colour alone (tools/demo/judge.py). Exits with 1 when a goal is mis
 """
 
 import argparse
+import hashlib
+import io
 import random
 import statistics
 import sys
@@ -30,11 +32,12 @@ from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
 from bot.engine import Engine
 from bot.order import order_of
-from bot.request import AdapterUse, GenerationRequest
+from bot.request import AdapterUse, GenerationRequest, Picture, UpscaleDraft, compose_upscale
 from catalog import Catalog, read_catalog
 from tools.demo import judge
 from tools.demo.adapters import PLANS
 from tools.demo.scenes import COLOURS, SHAPES, held_out
+from tools.demo.upscaler import halved, psnr, unseen
 from tools.demo.words import COULEURS, NOMS, NOUNS, PLACE_WORDS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -43,10 +46,13 @@ PICTURES: Final = 208
 STEPS: Final = 20
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
 SECONDS: Final = 2.0
+SEED_OF_UNSEEN: Final = 1
 VISIBLE: Final = 4.0
 """Mean difference per pixel, in levels of 255, that is visible."""
 STYLED: Final = 8.0
 """Mean difference per pixel, in levels of 255, of another style."""
+SHARPER: Final = 2.0
+"""Decibels that the upscaler is better than bicubic interpolation."""
 
 Words = tuple[str, str, str]
 """Shape, colour and background of a prompt."""
@@ -93,6 +99,17 @@ class Painter:
         )
         self.seconds.append(time.perf_counter() - began)
         return painting.images[0].image
+
+    def enlarge(self, image: Image.Image) -> Image.Image:
+        """Double the sides of `image` with the demo upscaler."""
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        data = file.getvalue()
+        picture = Picture(hashlib.sha256(data).hexdigest(), *image.size)
+        draft = UpscaleDraft(image=picture, upscaler="demo-2x", scale=2.0)
+        request = compose_upscale(draft, self._catalog, nsfw=False)
+        order = order_of(request, self._catalog, lambda _: data)
+        return self._engine.paint(order, lambda _: None, lambda: None).images[0].image
 
 
 def prompts(number: int) -> list[Words]:
@@ -264,6 +281,20 @@ def strengths(painter: Painter, number: int) -> Iterator[Row]:
         )
 
 
+def sharpness(painter: Painter, number: int) -> Iterator[Row]:
+    """How close an image comes to the original once it was halved and is enlarged again."""
+    pairs = [(image, halved(image)) for image in unseen(SEED_OF_UNSEEN, number)]
+    ours = [psnr(painter.enlarge(small), image) for image, small in pairs]
+    plain = [psnr(small.resize(i.size, Image.Resampling.BICUBIC), i) for i, small in pairs]
+    median, usual = statistics.median(ours), statistics.median(plain)
+    yield Row(
+        f"`upscaler` on unseen images at half their size ({number}), PSNR",
+        f"{median:.1f} dB, bicubic {usual:.1f} dB",
+        f"≥ {SHARPER:g} dB more than bicubic",
+        median >= usual + SHARPER,
+    )
+
+
 def distance(one: Image.Image, other: Image.Image) -> float:
     """Mean absolute difference of two images, in levels of 255."""
     a, b = (np.asarray(image).astype(float) for image in (one, other))
@@ -318,6 +349,7 @@ def main() -> int:
         rows += composition(painter, number // 4)
         rows += negatives(painter, number // 8)
         rows += strengths(painter, number // 8)
+        rows += sharpness(painter, number // 4)
     what = f"{STEPS} steps at 128×128"
     rows.append(Row(what, f"{median:.2f} s", f"≤ {SECONDS:g} s", median <= SECONDS))
     written = table(

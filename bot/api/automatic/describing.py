@@ -88,7 +88,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
         "restore_faces": False,
         "face_restoration_model": None,
         "sd_model_name": request.model,
-        "sd_model_hash": recipe.checkpoint.short if recipe else None,
+        "sd_model_hash": recipe.checkpoint.short if recipe and recipe.checkpoint else None,
         "sd_vae_name": settings.get("VAE"),
         "sd_vae_hash": settings.get("VAE hash"),
         "seed_resize_from_w": -1,

@@ -10,11 +10,12 @@ from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.posts import MessageContent, mention
 from bot.chat.delivery.uploads import may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
-from bot.chat.ui.actions import DIRECT, HIDDEN, SHOWN
+from bot.chat.ui.actions import DIRECT, rows_below
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
+from bot.request import GenerationRequest, cells
 from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -41,7 +42,8 @@ class Results:
         """
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        images = shown_images(job, await self._store.images(job.id))
+        every = await self._store.images(job.id)
+        images = shown_images(job, every)
         try:
             uploads, remarks = await asyncio.to_thread(
                 uploads_of, images, self._images_dir, limit, say
@@ -61,11 +63,17 @@ class Results:
             images,
             files=[upload.name for upload in uploads],
             model=self._catalog.current.models.get(job.request.model),
+            upscaler=self._upscaler(job.request),
+            cells=[
+                cell
+                for cell in cells(job.request)
+                if any(image.n == cell.n and image.pruned_at is None for image in every)
+            ],
             notes=[*notes, *remarks],
             spoiler=origin.spoiler,
         )
         in_direct = not self._gate.applies(job)
-        shown = HIDDEN if origin.hidden else SHOWN
+        shown = rows_below(job.request, hidden=origin.hidden)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
@@ -74,6 +82,13 @@ class Results:
             direct=direct.instead(say, origin) if in_direct else None,
             direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
         )
+
+    def _upscaler(self, request: GenerationRequest) -> str | None:
+        """The name of what enlarged it."""
+        if request.upscale is None:
+            return None
+        entry = self._catalog.current.upscalers.entries.get(request.upscale.upscaler)
+        return entry.name if entry else request.upscale.upscaler
 
     async def failure(self, job: Job) -> MessageContent:
         """A job that failed or was cancelled."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 import discord
 
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.request import GenerationRequest
 from bot.texts.language import Say
 
 
@@ -133,9 +134,34 @@ HIDDEN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (PublishId, UpscaleId, M
 """Below a result that only its person sees."""
 DIRECT: Final[Rows] = ((DetailsId, DeleteId),)
 """Below one in a direct message, where no images can be asked for."""
+COMPARED: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (CompareId, MoreId))
+"""Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
+ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
+"""Below an enlarged image: it has no seed, or one that changes little."""
 MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
 MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
+MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
 """What More offers."""
+
+
+def rows_below(request: GenerationRequest, *, hidden: bool) -> Rows:
+    """The buttons of a result."""
+    if request.comparison is not None:
+        rows = COMPARED
+    elif request.upscale is not None:
+        rows = ENLARGED
+    else:
+        return HIDDEN if hidden else SHOWN
+    return (*rows, (PublishId,)) if hidden else rows
+
+
+def rows_of_more(request: GenerationRequest, *, hidden: bool) -> Rows:
+    """The buttons that More offers."""
+    if request.comparison is not None:
+        return MORE_COMPARED
+    if request.upscale is not None or not hidden:
+        return MORE
+    return MORE_HIDDEN
 
 
 def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:

@@ -24,6 +24,12 @@ def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str
     return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
 
 
+def upscaler_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
+    """The upscalers that match, by key or name."""
+    found = catalog.upscalers.search(text, nsfw=nsfw, limit=CHOICES_MAX)
+    return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
+
+
 def adapter_choices(
     text: str, catalog: Catalog, say: Say, *, nsfw: bool, model: str | None
 ) -> list[Choice[str]]:

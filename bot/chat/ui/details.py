@@ -40,12 +40,13 @@ def details_embed(
     if seeds:
         embed.add_field(name=say("result.seed"), value=seeds, inline=False)
     if job.recipe is not None:
-        weights = [job.recipe.checkpoint, *job.recipe.adapters, *job.recipe.embeddings]
-        weights += [*job.recipe.reference, *([job.recipe.vae] if job.recipe.vae else [])]
+        made = job.recipe
+        weights = [*filter(None, (made.checkpoint, made.upscaler, made.vae)), *made.adapters]
+        weights += [*made.embeddings, *made.reference]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
-        made = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
+        facts = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
         embed.add_field(
-            name=say("details.environment"), value=one_line(made, FIELD_MAX), inline=False
+            name=say("details.environment"), value=one_line(facts, FIELD_MAX), inline=False
         )
     if today is not None:
         embed.add_field(name=say("details.today"), value=_today(say, today), inline=False)
@@ -92,7 +93,7 @@ def recipe_json(job: Job, images: Sequence[ImageRecord]) -> bytes:
 def _settings(say: Say, request: GenerationRequest) -> str:
     """Every value, also those that are the model's defaults."""
     parts = [
-        one_line(request.model),
+        one_line(request.made_with),
         *(one_line(str(use)) for use in request.adapters),
         f"{request.width}×{request.height}",
         say("facts.steps", count=request.steps),

@@ -11,21 +11,33 @@ SEPARATOR = " · "
 
 
 def facts_line(
-    say: Say, request: GenerationRequest, model: ModelEntry | None, seeds: Sequence[int]
+    say: Say,
+    request: GenerationRequest,
+    model: ModelEntry | None,
+    seeds: Sequence[int],
+    name: str | None = None,
 ) -> str:
     """`SDXL base · anime-style 0.6 · 832×1216 · 40 steps · seed 123`, as Markdown.
 
     Values that are the model's defaults are left out, but never model, LoRAs and seeds; without
-    `model`, which may have left the catalog, all are named.
+    `model`, which may have left the catalog, all are named. name: of what made it, if that is not
+    the model.
     """
-    name = f"**{one_line(model.name if model else request.model, 80)}**"
-    loras = [
+    called = name or (model.name if model else request.made_with)
+    parts = [f"**{one_line(called, 80)}**"]
+    parts += [
         one_line(" ".join([use.key, *str(use).split(":")[1:]]), 80) for use in request.adapters
     ]
-    # Code, which phones and desktops alike copy with one tap.
-    copied = " ".join(f"`{seed}`" for seed in seeds)
-    seed = say("facts.seeds" if len(seeds) > 1 else "facts.seed", seeds=copied)
-    return SEPARATOR.join([name, *loras, *_chosen(say, request, model), seed])
+    parts += _chosen(say, request, model) if request.model else []
+    if request.upscale:
+        (width, height), scale = request.final_size, f"{request.upscale.scale:g}"
+        parts.append(say("facts.hires", width=width, height=height, scale=scale))
+        parts.append(say(f"upscale.modes.{request.upscale.mode}"))
+    if request.model:
+        # Code, which phones and desktops alike copy with one tap.
+        copied = " ".join(f"`{seed}`" for seed in seeds)
+        parts.append(say("facts.seeds" if len(seeds) > 1 else "facts.seed", seeds=copied))
+    return SEPARATOR.join(parts)
 
 
 def _chosen(say: Say, request: GenerationRequest, model: ModelEntry | None) -> list[str]:
@@ -37,7 +49,7 @@ def _chosen(say: Say, request: GenerationRequest, model: ModelEntry | None) -> l
     if request.hires:
         scale, (width, height) = f"{request.hires.scale:g}", request.final_size
         chosen.append(say("facts.hires", width=width, height=height, scale=scale))
-    elif model is None or size != model.size:
+    elif not request.upscale and (model is None or size != model.size):
         chosen.append(f"{request.width}×{request.height}")
     if model is None or request.steps != model.steps.default:
         chosen.append(say("facts.steps", count=request.steps))

@@ -1,6 +1,6 @@
 """The forms that buttons open: how they look, and the ids of the forms and of their fields."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -8,7 +8,7 @@ import discord
 
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.markdown import seen, shortened
-from bot.request import PROMPT_MAX
+from bot.request import AXES, PROMPT_MAX
 from bot.request.changes import Fields
 from bot.texts.language import Say
 from catalog import ModelEntry
@@ -19,6 +19,7 @@ OPTION_LENGTH: Final = 100
 LORAS_MAX: Final = 1_000
 MORE_MAX: Final = 1_000
 REASON_MAX: Final = 1_000
+AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
     "prompt",
     "negative",
@@ -43,6 +44,15 @@ class EditFormId(CustomId):
     job_id: str
     role: str = ""
     image: str = ""
+
+
+@dataclass(frozen=True)
+class CompareFormId(CustomId):
+    """Compares around the result of a job."""
+
+    prefix: ClassVar[str] = "compareform"
+
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,48 @@ def edit_form(
     form.add_item(
         _text(say("form.edit.more"), say("form.edit.more_hint"), MORE, entered.more, MORE_MAX)
     )
+    return form
+
+
+def compare_form(
+    say: Say, custom_id: CompareFormId, entered: Mapping[str, str]
+) -> discord.ui.Modal:
+    """The form that asks what varies. entered: what was entered before, by field."""
+    form = _form(say("form.compare.title"), custom_id)
+    for axis, values, label in (
+        (AXIS, VALUES, say("form.compare.axis")),
+        (AXIS2, VALUES2, say("form.compare.second_axis")),
+    ):
+        options = [
+            discord.SelectOption(
+                label=say(f"command.compare.axes.{name}"),
+                value=name,
+                default=name == entered.get(axis),
+            )
+            for name in AXES
+        ]
+        required = axis == AXIS
+        form.add_item(
+            discord.ui.Label(
+                text=label,
+                component=discord.ui.Select(
+                    custom_id=axis,
+                    options=options,
+                    required=required,
+                    min_values=1 if required else 0,
+                ),
+            )
+        )
+        form.add_item(
+            _text(
+                say("form.compare.values"),
+                say("form.compare.values_hint"),
+                values,
+                entered.get(values, ""),
+                LORAS_MAX,
+                long=False,
+            )
+        )
     return form
 
 

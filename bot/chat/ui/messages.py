@@ -75,7 +75,8 @@ def failure_embed(say: Say, job: Job, *, hidden: bool = False) -> discord.Embed:
             title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
     if not hidden and (job.error is None or job.error.code != BLOCKED):
-        embed.add_field(name=_facts(say, job), value=shown(job.request.prompt, FIELD_MAX))
+        prompt = shown(job.request.prompt, FIELD_MAX) or "\u200b"
+        embed.add_field(name=_facts(say, job), value=prompt)
     embed.set_footer(text=job.id)
     return embed
 
@@ -94,7 +95,7 @@ def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
     parts = [
-        request.model,
+        request.made_with,
         f"{request.width}×{request.height}",
         f"{say('result.seed')} {request.seed}",
     ]

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import discord
 
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.markdown import seen, shortened
+from bot.request import CRISP, REPAINT, Cell, scales_for
+from bot.store import ImageRecord, Job
 from bot.texts.language import Say
+
+OPTIONS_MAX: Final = 25
+OPTION_LENGTH: Final = 100
+HIRES: Final = "hires"
+WAYS: Final = {CRISP: "pick.crisp", REPAINT: "pick.repaint", HIRES: "pick.hires"}
+"""The ways to enlarge an image, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,57 @@ def uses_view(say: Say, job_id: str, images: Sequence[int], *, references: bool)
         for n in images
     ]
     return select_view(UseAsId(job_id), options)
+
+
+@dataclass(frozen=True)
+class EnlargeId(CustomId):
+    """Enlarges an image of a job's result; the value is `0 crisp 2`: number, way and scale."""
+
+    prefix: ClassVar[str] = "enlarge"
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class OpenCellId(CustomId):
+    """Opens an image of a comparison; the value is its number."""
+
+    prefix: ClassVar[str] = "opencell"
+
+    job_id: str
+
+
+def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.View | None:
+    """The ways to enlarge each of `images`; None if all of them are too large already."""
+    options = []
+    for image in images:
+        scales = scales_for(image.width, image.height)
+        ways = [(CRISP, scale) for scale in (2.0, 4.0) if scale in scales]
+        if job.request.model and 2.0 in scales:
+            ways.append((REPAINT, 2.0))
+        if job.request.hires is None and job.request.upscale is None:
+            ways.append((HIRES, 1.5))
+        for way, scale in ways:
+            code = "pick.way" if len(images) == 1 else "pick.way_n"
+            named = say(WAYS[way])
+            label = say(code, way=named, scale=f"{scale:g}", image=image.n + 1)
+            options.append(discord.SelectOption(label=label, value=f"{image.n} {way} {scale:g}"))
+    return select_view(EnlargeId(job.id), options[:OPTIONS_MAX]) if options else None
+
+
+def cell_select(say: Say, job: Job, cells: Sequence[Cell]) -> Routed:
+    """Opens one image of a comparison."""
+    options = [
+        discord.SelectOption(
+            label=shortened(seen(" · ".join(cell.values)), OPTION_LENGTH), value=str(cell.n)
+        )
+        for cell in cells
+    ]
+    return Routed(
+        discord.ui.Select[Any](
+            custom_id=str(OpenCellId(job.id)), options=options, placeholder=say("pick.cell")
+        )
+    )
 
 
 def select_view(

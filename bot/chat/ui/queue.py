@@ -112,7 +112,7 @@ def _named_by_model(
 ) -> Iterator[tuple[str, str]]:
     sentences: dict[str, str] = {}
     for ticket in line:
-        model = say("line.gated") if gated(ticket.job) else ticket.job.request.model
+        model = say("line.gated") if gated(ticket.job) else ticket.job.request.made_with
         if model not in sentences:
             # To form a sentence takes as long as all else for twenty jobs.
             sentences[model] = say("cancel.other", position=_POSITION, model=model)
@@ -149,7 +149,7 @@ def _about(say: Say, ticket: Ticket, *, hidden: bool) -> list[str]:
     request = ticket.job.request
     width, height = request.final_size
     size = f"{width}×{height}" + (f" ×{request.images}" if request.images > 1 else "")
-    model = say("line.gated") if hidden else one_line(request.model, MODEL_SHOWN)
+    model = say("line.gated") if hidden else one_line(request.made_with, MODEL_SHOWN)
     return [model, size]
 
 

@@ -6,16 +6,19 @@ details.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import discord
 
-from bot.chat.ui.actions import SHOWN, Rows, action_rows
+from bot.chat.ui.actions import DIRECT, SHOWN, Rows, action_rows
 from bot.chat.ui.facts import facts_line
 from bot.chat.ui.markdown import cut_off, escaped, seen, shown
 from bot.chat.ui.messages import alt_text
-from bot.request import GenerationRequest
+from bot.chat.ui.picking import cell_select
+from bot.request import Cell, GenerationRequest
 from bot.store import ImageRecord, Job
 from bot.texts.language import Say
+from bot.texts.lines import compared_line
 from catalog import ModelEntry
 
 PROMPT_SHOWN = 280
@@ -32,6 +35,8 @@ def result_layout(
     *,
     files: Sequence[str],
     model: ModelEntry | None,
+    upscaler: str | None = None,
+    cells: Sequence[Cell] = (),
     notes: Sequence[str] = (),
     heading: str | None = None,
     spoiler: bool = False,
@@ -40,7 +45,8 @@ def result_layout(
     """A finished job as a message.
 
     images: that it shows. files: the names of the attachments with them. model: the entry of the
-    request's; None if the catalog has it no more. notes: sentences, such as warnings, how a repeat
+    request's; None if the catalog has it no more. upscaler: the name of what enlarged it. cells:
+    those of a comparison that can be opened. notes: sentences, such as warnings, how a repeat
     compares, and which files were re-encoded. heading: stands above everything. spoiler: blurs the
     images until someone clicks. actions: the buttons that are offered.
     """
@@ -58,12 +64,15 @@ def result_layout(
             for n, name in enumerate(files)
         ]
         view.add_item(discord.ui.MediaGallery(*items))
-    view.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
-    view.add_item(discord.ui.TextDisplay(_small(say, request, model, images)))
+    if request.prompt:
+        view.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
+    view.add_item(discord.ui.TextDisplay(_small(say, request, model, upscaler, images)))
     if notes:
         said = discord.ui.TextDisplay[discord.ui.LayoutView](cut_off("\n".join(notes), NOTES_SHOWN))
         colour = discord.Colour.gold() if job.warnings else None
         view.add_item(discord.ui.Container(said, accent_colour=colour))
+    if cells and actions is not DIRECT:
+        view.add_item(discord.ui.ActionRow[Any](cell_select(say, job, cells)))
     for row in action_rows(say, job.id, actions):
         view.add_item(row)
     return view
@@ -81,10 +90,15 @@ def _small(
     say: Say,
     request: GenerationRequest,
     model: ModelEntry | None,
+    upscaler: str | None,
     images: Sequence[ImageRecord],
 ) -> str:
     """The facts in small print, and the negative prompt, unless it is the model's own."""
-    lines = [facts_line(say, request, model, [image.seed for image in images])]
+    seeds = [image.seed for image in images] if request.comparison is None else [request.seed]
+    name = upscaler if not request.model else None
+    lines = [facts_line(say, request, model, seeds, name)]
+    if request.comparison is not None:
+        lines.insert(0, escaped(compared_line(say, request.comparison)))
     if request.negative and (model is None or request.negative != model.default_negative):
         negative = cut_at_word(" ".join(request.negative.split()), NEGATIVE_SHOWN)
         lines.append(say("facts.negative", negative=negative))

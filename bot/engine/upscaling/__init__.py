@@ -1,0 +1,5 @@
+"""Enlarging images with networks that were trained for it, without a checkpoint."""
+
+from bot.engine.upscaling.upscaling import Enlarged, Upscaling
+
+__all__ = ["Enlarged", "Upscaling"]

@@ -1,0 +1,55 @@
+"""Images that come with a command."""
+
+import asyncio
+import logging
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.errors import InvalidRequest
+from bot.files.given import Keep
+from bot.files.inputs import Inputs, check_file
+from bot.request import Picture
+
+log = logging.getLogger(__name__)
+
+DOWNLOAD_TIMEOUT: Final = 60.0
+"""Seconds allowed for fetching one attachment."""
+DOWNLOADS: Final = 4
+"""Concurrent downloads of a command: each may take 20 MB of memory."""
+
+
+def promised(field: str, attachment: discord.Attachment) -> Picture:
+    """The image as Discord describes it, to validate the request before downloading it.
+
+    Raises InvalidRequest if the description is already not acceptable.
+    """
+    width, height = attachment.width, attachment.height
+    check_file(
+        field,
+        size=attachment.size,
+        content_type=attachment.content_type,
+        width=width,
+        height=height,
+    )
+    return Picture("", width or 1, height or 1)
+
+
+class Attachments:
+    """Downloads attachments and stores them as input images."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
+
+    async def fetch(self, field: str, attachment: discord.Attachment, keep: Keep) -> Picture:
+        """Download and store one. Raises InvalidRequest if that fails."""
+        try:
+            async with self._downloads, asyncio.timeout(DOWNLOAD_TIMEOUT):
+                data = await attachment.read()
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("cannot download an attachment: %s", type(error).__name__)
+            raise InvalidRequest(field, "picture.unreachable") from error
+        sha256 = await keep(data, field)
+        return Picture(sha256, *await self._inputs.size(sha256))

@@ -1,0 +1,136 @@
+"""🔬 Compare: a form that asks what varies, and the select that opens one image of a sheet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.delivery import Delivery
+from bot.chat.forms import entered, open_form
+from bot.chat.places import age_restricted
+from bot.chat.ui.actions import CompareId
+from bot.chat.ui.forms import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compare_form
+from bot.chat.ui.picking import OpenCellId
+from bot.errors import InvalidRequest, Refused, UserError
+from bot.files.sheets.opening import open_cell
+from bot.request import AxisAsk, compare_again
+from bot.store import Discord
+from cogs.places import asked_by
+from cogs.results import Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Comparer:
+    """Asks what varies, and queues the comparison around a result."""
+
+    def __init__(self, results: Results, adapters_max: int) -> None:
+        self.results = results
+        self._adapters_max = adapters_max
+
+    async def open(
+        self, interaction: Interaction, job_id: str, fields: Mapping[str, str] | None = None
+    ) -> None:
+        """fields: what was entered before."""
+        job = await self.results.usable(interaction, job_id)
+        if job.request.upscale is not None:
+            raise Refused("action.enlarged")
+        say = self.results.say(interaction)
+        await open_form(interaction, compare_form(say, CompareFormId(job_id), fields or {}))
+
+    async def submit(
+        self, interaction: Interaction, form: CompareFormId, fields: Mapping[str, str]
+    ) -> None:
+        """Queue it; a mistake is named, and the form can be opened again as it was."""
+        job = await self.results.usable(interaction, form.job_id)
+        try:
+            request = compare_again(
+                job.request,
+                _asks(fields),
+                await self.results.catalog.knowing(*job.request.names, *fields.values()),
+                nsfw=age_restricted(interaction.channel),
+                adapters_max=self._adapters_max,
+            )
+            await self.results.ask(interaction, request, kind="compare", parent=job)
+        except UserError as error:
+            await self.results.send_back(interaction, form, fields, error)
+
+
+def _asks(fields: Mapping[str, str]) -> list[AxisAsk]:
+    asks = [AxisAsk(fields[AXIS], fields[VALUES].strip() or None)]
+    if fields[AXIS2]:
+        asks.append(AxisAsk(fields[AXIS2], fields[VALUES2].strip() or None))
+    elif fields[VALUES2].strip():
+        raise InvalidRequest("axis2", "compare.no_axis")
+    return asks
+
+
+class CompareButton(Component[CompareId]):
+    ids = CompareId
+
+    def __init__(self, comparer: Comparer) -> None:
+        self._comparer = comparer
+
+    async def check(self, interaction: Interaction, custom_id: CompareId) -> None:
+        self._comparer.results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: CompareId) -> None:
+        await self._comparer.open(interaction, custom_id.job_id)
+
+
+class CompareForm(Component[CompareFormId]):
+    ids = CompareFormId
+
+    def __init__(self, comparer: Comparer) -> None:
+        self._comparer = comparer
+
+    async def check(self, interaction: Interaction, custom_id: CompareFormId) -> None:
+        self._comparer.results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: CompareFormId) -> None:
+        given = entered(interaction)
+        fields = {name: given.get(name, "") for name in (AXIS, VALUES, AXIS2, VALUES2)}
+        await self._comparer.submit(interaction, custom_id, fields)
+
+
+class OpenCellSelect(Component[OpenCellId]):
+    """Posts one image of a sheet as a result of its own: it is there already."""
+
+    ids = OpenCellId
+
+    def __init__(self, results: Results, delivery: Delivery, images_dir: Path) -> None:
+        self._results = results
+        self._delivery = delivery
+        self._images_dir = images_dir
+
+    async def check(self, interaction: Interaction, custom_id: OpenCellId) -> None:
+        self._results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: OpenCellId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        data: dict[str, Any] = {**(interaction.data or {})}
+        n = str(next(iter(data.get("values", ())), ""))
+        if not n.isdecimal():
+            raise Refused("error.component")
+        hidden = Discord.of(job.origin).hidden
+        await self._delivery.defer(interaction, hidden=hidden)
+        new = asked_by(interaction, job.request, kind="cell", parent=job, hidden=hidden)
+        cell = await open_cell(
+            self._results.store, self._images_dir, job, int(n), new.origin, new.roles
+        )
+        await self._delivery.finished(cell)
+
+
+def comparer_of(bot: ImagenBot) -> Comparer:
+    return Comparer(Results.of(bot), bot.services.backend.settings.max_adapters)
+
+
+async def setup(bot: ImagenBot) -> None:
+    comparer, results = comparer_of(bot), Results.of(bot)
+    images_dir = bot.services.backend.settings.images_dir.absolute()
+    bot.components.add(CompareButton(comparer))
+    bot.components.add(CompareForm(comparer))
+    bot.components.add(OpenCellSelect(results, bot.services.delivery, images_dir))

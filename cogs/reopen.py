@@ -1,0 +1,43 @@
+"""The button that opens a form again, as it was, after a mistake."""
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.ui.forms import CompareFormId, EditFormId, ReopenId
+from bot.errors import Refused
+from bot.request.changes import Fields
+from bot.store import discord_person
+from cogs.compare_result import Comparer, comparer_of
+from cogs.edit import Editor, editor_of
+from cogs.results import Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class ReopenButton(Component[ReopenId]):
+    ids = ReopenId
+
+    def __init__(self, results: Results, editor: Editor, comparer: Comparer) -> None:
+        self._results = results
+        self._editor = editor
+        self._comparer = comparer
+
+    async def check(self, interaction: Interaction, custom_id: ReopenId) -> None:
+        self._results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
+        person = discord_person(interaction.user.id)
+        found = await self._results.store.forms.find(custom_id.form_id, person)
+        if found is None:
+            raise Refused("form.gone")
+        if found.of.startswith(f"{EditFormId.prefix}:"):
+            fields = Fields(**found.fields)
+            await self._editor.reopen(interaction, EditFormId.parse(found.of), fields)
+        else:
+            form = CompareFormId.parse(found.of)
+            await self._comparer.open(interaction, form.job_id, found.fields)
+
+
+async def setup(bot: ImagenBot) -> None:
+    bot.components.add(ReopenButton(Results.of(bot), editor_of(bot), comparer_of(bot)))

@@ -1,0 +1,52 @@
+"""The images of results as input images."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Self
+
+from bot.chat.client import ImagenBot
+from bot.errors import Refused
+from bot.files.given import Keep
+from bot.files.inputs import Inputs
+from bot.request import Picture
+from bot.store import ImageRecord, Job, Store
+
+log = logging.getLogger(__name__)
+
+
+class ResultPictures:
+    """Takes images of results as if they had been uploaded."""
+
+    def __init__(self, store: Store, inputs: Inputs, images_dir: Path) -> None:
+        self.inputs = inputs
+        self._store = store
+        self._images_dir = images_dir
+
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        backend = bot.services.backend
+        return cls(backend.store, backend.inputs, backend.settings.images_dir.absolute())
+
+    async def kept(self, job: Job) -> list[ImageRecord]:
+        """The images of its result whose files are still there. Raises Refused if none is."""
+        images = [image for image in await self._store.images(job.id) if image.pruned_at is None]
+        if not images:
+            raise Refused("action.pruned")
+        return images
+
+    async def take(self, job: Job, n: int, field: str, keep: Keep) -> Picture:
+        """Image `n` of its result, kept as an input. field: of the request, for errors.
+
+        Raises Refused if its file is gone.
+        """
+        image = next((image for image in await self.kept(job) if image.n == n), None)
+        if image is None:
+            raise Refused("action.pruned")
+        try:
+            data = await asyncio.to_thread((self._images_dir / image.path).read_bytes)
+        except OSError as error:
+            log.warning("job %s: an image cannot be read: %s", job.id, error.strerror)
+            raise Refused("action.pruned") from None
+        sha256 = await keep(data, field)
+        return Picture(sha256, *await self.inputs.size(sha256))

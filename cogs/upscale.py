@@ -1,0 +1,133 @@
+"""/upscale: an image made larger."""
+
+from dataclasses import replace
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.places import age_restricted
+from bot.files.given import holding
+from bot.files.inputs import Inputs
+from bot.queue import JobQueue
+from bot.request import (
+    STRENGTH,
+    UPSCALE_MODES,
+    UPSCALE_SCALES,
+    GenerationRequest,
+    UpscaleDraft,
+    compose_upscale,
+)
+from bot.store import Store, discord_person
+from bot.texts.language import Texts
+from catalog import LiveCatalog
+from cogs.attachments import Attachments, promised
+from cogs.completing import Choices, Completing
+from cogs.places import asked_by, postponing, roles_of
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class UpscaleImage(commands.Cog):
+    """Turns the options of the command into a job."""
+
+    def __init__(
+        self,
+        *,
+        texts: Texts,
+        catalog: LiveCatalog,
+        queue: JobQueue,
+        store: Store,
+        delivery: Delivery,
+        inputs: Inputs,
+        adapters_max: int,
+    ) -> None:
+        self._catalog = catalog
+        self._complete = Completing(texts, catalog, queue)
+        self._queue = queue
+        self._store = store
+        self._delivery = delivery
+        self._inputs = inputs
+        self._attachments = Attachments(inputs)
+        self._adapters_max = adapters_max
+
+    @app_commands.command(description="command.upscale.description")
+    @app_commands.describe(
+        image="command.upscale.image",
+        scale="command.upscale.scale",
+        upscaler="command.upscale.upscaler",
+        mode="command.upscale.mode",
+        prompt="command.upscale.prompt",
+        model="command.upscale.model",
+        strength="command.upscale.strength",
+    )
+    @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
+    @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
+    @app_commands.guild_only()
+    async def upscale(
+        self,
+        interaction: Interaction,
+        image: discord.Attachment,
+        scale: float | None = None,
+        upscaler: str | None = None,
+        mode: str | None = None,
+        prompt: str | None = None,
+        model: str | None = None,
+        strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
+    ) -> None:
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        draft = UpscaleDraft(
+            image=promised("image", image),
+            scale=scale,
+            upscaler=upscaler,
+            mode=mode,
+            prompt=prompt,
+            model=model,
+            strength=strength,
+        )
+        new = asked_by(interaction, await self._compose(interaction, draft))
+        async with (
+            self._queue.reserving(new),
+            holding(self._store, self._inputs) as keep,
+        ):
+            # Fetching it may take longer than the three seconds allowed for an answer.
+            await self._delivery.defer(interaction)
+            draft = replace(draft, image=await self._attachments.fetch("image", image, keep))
+            new = replace(new, request=await self._compose(interaction, draft))
+            postpone = postponing(interaction, self._delivery)
+            async with self._queue.accepting(new, postpone) as ticket:
+                await self._delivery.acknowledge(interaction, ticket)
+
+    async def _compose(self, interaction: Interaction, draft: UpscaleDraft) -> GenerationRequest:
+        return compose_upscale(
+            draft,
+            await self._catalog.knowing(*draft.names),
+            nsfw=age_restricted(interaction.channel),
+            adapters_max=self._adapters_max,
+        )
+
+    @upscale.autocomplete("upscaler")
+    async def _complete_upscaler(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.upscaler(interaction, text)
+
+    @upscale.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.model(interaction, text)
+
+
+async def setup(bot: ImagenBot) -> None:
+    services, backend = bot.services, bot.services.backend
+    await bot.add_cog(
+        UpscaleImage(
+            texts=services.texts,
+            catalog=backend.catalog,
+            queue=backend.queue,
+            store=backend.store,
+            delivery=services.delivery,
+            inputs=backend.inputs,
+            adapters_max=backend.settings.max_adapters,
+        )
+    )

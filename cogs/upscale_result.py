@@ -1,0 +1,98 @@
+"""⬆️ Upscale: a select of the ways to enlarge each image of a result."""
+
+from typing import Any
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.places import age_restricted
+from bot.chat.ui.actions import UpscaleId
+from bot.chat.ui.picking import EnlargeId, ways_view
+from bot.errors import Refused
+from bot.files.given import holding
+from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of
+from bot.store import Job, shown_images
+from cogs.result_pictures import ResultPictures
+from cogs.results import Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class UpscaleButton(Component[UpscaleId]):
+    """Asks which image, and how."""
+
+    ids = UpscaleId
+
+    def __init__(self, results: Results, pictures: ResultPictures) -> None:
+        self._results = results
+        self._pictures = pictures
+
+    async def check(self, interaction: Interaction, custom_id: UpscaleId) -> None:
+        self._results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: UpscaleId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        images = shown_images(job, await self._pictures.kept(job))
+        view = ways_view(self._results.say(interaction), job, images)
+        if view is None:
+            raise Refused("action.large")
+        say = self._results.say(interaction)
+        await interaction.response.send_message(say("pick.upscale"), view=view, ephemeral=True)
+
+
+class EnlargeSelect(Component[EnlargeId]):
+    """Queues what was picked."""
+
+    ids = EnlargeId
+
+    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
+        self._results = results
+        self._pictures = pictures
+        self._adapters_max = adapters_max
+
+    async def check(self, interaction: Interaction, custom_id: EnlargeId) -> None:
+        self._results.check_may_ask(interaction)
+
+    async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        data: dict[str, Any] = {**(interaction.data or {})}
+        picked = str(next(iter(data.get("values", ())), "")).split(" ")
+        if len(picked) != 3 or not picked[0].isdecimal():
+            raise Refused("error.component")
+        n, mode, scale = int(picked[0]), picked[1], float(picked[2])
+        if mode == "hires":
+            request = await self._again_larger(interaction, job, n, scale)
+            await self._results.ask(interaction, request, kind="vary", parent=job)
+            return
+        async with holding(self._results.store, self._pictures.inputs) as keep:
+            picture = await self._pictures.take(job, n, "image", keep)
+            request = upscale_of(
+                job.request.alone(n),
+                0,
+                picture,
+                self._results.catalog.current,
+                nsfw=age_restricted(interaction.channel),
+                scale=scale,
+                mode=mode,
+            )
+            if mode != CRISP:
+                nsfw = age_restricted(interaction.channel)
+                check_offered(request, self._results.catalog.current, nsfw=nsfw)
+            await self._results.ask(interaction, request, kind="upscale", parent=job)
+
+    async def _again_larger(
+        self, interaction: Interaction, job: Job, n: int, scale: float
+    ) -> GenerationRequest:
+        """The request of image `n` with a second pass."""
+        nsfw = age_restricted(interaction.channel)
+        catalog = await self._results.catalog.knowing(*job.request.names)
+        draft = redraft(job.request, catalog, nsfw=nsfw, n=n, hires=scale)
+        return compose(draft, catalog, nsfw=nsfw, adapters_max=self._adapters_max)
+
+
+async def setup(bot: ImagenBot) -> None:
+    results, pictures = Results.of(bot), ResultPictures.of(bot)
+    adapters_max = bot.services.backend.settings.max_adapters
+    bot.components.add(UpscaleButton(results, pictures))
+    bot.components.add(EnlargeSelect(results, pictures, adapters_max))
