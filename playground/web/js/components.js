@@ -10,7 +10,13 @@ export const ROW = 1;
 export const BUTTON = 2;
 export const SELECTS = { string: 3, user: 5, role: 6, mentionable: 7, channel: 8 };
 const LINK = 5;
+const WIDE = 2;
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "link", 6: "primary" };
+
+/** The words of a message's layout, as they were written. */
+export function wordsOf(rows) {
+  return rows.flatMap((entry) => (entry.type === 10 ? [entry.content] : wordsOf(entry.components ?? []))).join("\n");
+}
 
 /** on: {click(custom_id), select(custom_id, values)}, each a promise that ends with the bot's answer. */
 export function components(rows, world, on) {
@@ -35,16 +41,17 @@ function component(entry, world, on) {
     case 10:
       return h("div", { class: "text" }, rich(entry.content, world));
     case 11:
-      return covered(entry, thumbnail([media(entry)], 0));
+      return h("div", { class: "tile side" }, thumbnail([media(entry)], 0));
     case 12:
       return gallery(entry.items.map(media));
     case 13:
       return covered(entry, fileCard({ ...entry.file, name: entry.name, size: entry.size }));
     case 14:
-      return h("hr", { class: entry.divider ? "divider" : "divider none" });
+      return h("hr", { class: ["divider", entry.divider === false && "none", entry.spacing === WIDE && "wide"].filter(Boolean).join(" ") });
     case 17: {
-      const box = h("div", { class: "container" }, inner());
-      if (entry.accent_color) box.style.setProperty("--accent", `#${entry.accent_color.toString(16).padStart(6, "0")}`);
+      const coloured = typeof entry.accent_color === "number";
+      const box = h("div", { class: coloured ? "container coloured" : "container" }, inner());
+      if (coloured) box.style.setProperty("--accent", `#${entry.accent_color.toString(16).padStart(6, "0")}`);
       return covered(entry, box);
     }
     default:
@@ -53,7 +60,7 @@ function component(entry, world, on) {
 }
 
 const media = ({ media: file, description, spoiler: hidden }) => ({ url: file.url, name: description, alt: description, width: file.width, height: file.height, spoiler: hidden });
-const covered = (entry, element) => (entry.spoiler && entry.type !== 11 ? spoiler("div", [element]) : element);
+const covered = (entry, element) => (entry.spoiler ? spoiler("div", [element]) : element);
 
 const emoji = (data) => (data?.name ? h("span", { class: "emoji", "aria-hidden": "true" }, data.id ? `:${data.name}:` : data.name) : null);
 

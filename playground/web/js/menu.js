@@ -31,7 +31,7 @@ function open(element, x, y, back) {
   };
   document.addEventListener("pointerdown", outside, true);
   element.addEventListener("keydown", keys);
-  element.querySelector("button")?.focus();
+  (element.querySelector("button") ?? element).focus();
 }
 
 /** entries: {label, action}, or {heading}, or null for a line. back: what gets the focus again. */
@@ -70,6 +70,12 @@ export function openEmoji(beside, chosen) {
   );
   const box = beside.getBoundingClientRect();
   open(board, box.right - 300, box.bottom + 4, beside);
+}
+
+/** A few words beside an element. */
+export function openNote(text, beside) {
+  const box = beside.getBoundingClientRect();
+  open(h("div", { class: "note", role: "dialog", tabindex: "-1", "aria-label": t("description") }, h("h3", {}, t("description")), h("p", {}, text)), box.left, box.bottom + 6, beside);
 }
 
 function step(event, element, keys) {

@@ -2,7 +2,7 @@
 
 import { attachments } from "./attachments.js";
 import { menuCommands } from "./commands.js";
-import { components } from "./components.js";
+import { components, wordsOf } from "./components.js";
 import { avatar, h, icon, iconButton } from "./dom.js";
 import { embed } from "./embeds.js";
 import { plain } from "./markdown.js";
@@ -11,7 +11,7 @@ import { rich } from "./rich.js";
 import { shown, written } from "./time.js";
 import { t } from "./words.js";
 
-const [EPHEMERAL, LOADING] = [1 << 6, 1 << 7];
+const [EPHEMERAL, LOADING, LAYOUT] = [1 << 6, 1 << 7, 1 << 15];
 
 /**
  * on: {reply(message), react(message, key, add), click(message, id), select(message, id, values),
@@ -101,7 +101,7 @@ function repliedTo(message, world, on) {
   const target = message.referenced_message;
   if (!target) return h("div", { class: "above" }, icon("reply"), h("em", {}, t("gone_message")));
   const author = accountOf(target.author, world);
-  const text = plain(target.content || target.embeds[0]?.title || target.embeds[0]?.description || "") || t("attachments");
+  const text = plain(target.content || wordsOf(target.components ?? []) || target.embeds[0]?.title || target.embeds[0]?.description || "") || t("attachments");
   return h(
     "button",
     { type: "button", class: "above", data: { key: "reply" }, onclick: () => on.jump(target.id) },
@@ -132,7 +132,8 @@ function bodyOf(message, world, on) {
     message.content
       ? h("div", { class: "text" }, rich(message.content, world), message.edited_timestamp ? h("small", { class: "edited", title: shown(Date.parse(message.edited_timestamp) / 1000, "F", world.locale) }, " ", t("edited")) : null)
       : null,
-    attachments(message.attachments),
+    // Files that a layout does not show are not shown at all.
+    message.flags & LAYOUT ? null : attachments(message.attachments),
     message.embeds.map((data) => embed(data, world)),
     message.components.length ? h("div", { class: "components" }, components(message.components, world, acts)) : null,
   ];
