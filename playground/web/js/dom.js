@@ -36,6 +36,7 @@ const ICONS = {
   eye: "M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12ZM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   file: "M6 3h8l4 4v14H6V3ZM14 3v4h4",
+  check: "M5 12.5l5 5L19 7",
   copy: "M9 9h11v11H9ZM5 15H4V4h11v1",
   down: "M6 9l6 6 6-6",
   left: "M15 5l-7 7 7 7",
