@@ -349,8 +349,8 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
     await start(Bot(DM_INTENTS))
     names = [c["name"] for c in views.world(pg.core, ada, [ada])["channels"]]
     assert names == [
-        *("general", "sketches", "closed", "after-dark", "showcase", "Your best pictures"),
-        "Imagen",
+        *("general", "sketches", "last winter", "closed", "after-dark"),
+        *("showcase", "Your best pictures", "Imagen"),
     ]
     answered = []
     for channel in list(pg.core.world.channels.values()):
@@ -359,5 +359,7 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
             answered.append(channel.name)
         except ClientRefused:
             continue
-    assert answered == ["general", "after-dark", "sketches", "Your best pictures", ""]
+    assert answered == [
+        *("general", "after-dark", "sketches", "last winter", "Your best pictures", "")
+    ]
     assert pg.violations == []
