@@ -169,6 +169,10 @@ async def test_buttons_and_selects(page: Page) -> None:
     await styles.press("Enter")
     await styles.press("Escape")
     await expect(page.get_by_text("Oil,Ink", exact=True)).to_be_visible()
+    # Closed again, it leaves what is typed to the composer.
+    await styles.press("o")
+    await expect(page.locator(".composer-text")).to_have_value("o")
+    await page.keyboard.press("Backspace")
     await panel.get_by_role("combobox").last.click()
     await panel.get_by_role("option", name="@Bea").click()
     await expect(page.get_by_text("bea", exact=True)).to_be_visible()

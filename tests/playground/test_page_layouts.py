@@ -284,6 +284,25 @@ async def test_a_form_asks_for_people_and_places_and_can_be_left(scene: Scene, p
     await expect(messages(page).last).to_contain_text("[['bea'], ['general'], True]")
 
 
+async def test_a_select_has_its_defaults_and_can_be_emptied_where_it_may(page: Page) -> None:
+    chosen = await page.evaluate(
+        """async () => {
+          const { select } = await import("/js/select.js");
+          const members = [{ id: "1", name: "Ada" }, { id: "2", name: "Bea" }];
+          const world = { members, roles: [], channels: [] };
+          const entry = { type: 5, custom_id: "who", default_values: [{ id: "2", type: "user" }] };
+          return [false, true].map((required) => {
+            const who = select({ ...entry, required }, world, () => {});
+            const before = who.values;
+            who.element.querySelector("button").click();
+            who.element.querySelectorAll("[role=option]")[1].click();
+            return [before, who.values];
+          });
+        }"""
+    )
+    assert chosen == [[["2"], []], [["2"], ["2"]]]
+
+
 async def test_nothing_is_wider_than_a_phone(scene: Scene, page: Page) -> None:
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     long = "supercalifragilistic" * 8

@@ -128,7 +128,8 @@ class Select {
     const step = { ArrowDown: 1, ArrowUp: -1 }[key];
     const letter = key.length === 1 && key !== " ";
     if (!step && !letter && !["Enter", " ", "Escape", "Home", "End"].includes(key)) return;
-    if (!this._list.open && key === "Escape") return;
+    // Closed, one of a message leaves what is typed to the composer.
+    if (!this._list.open && (key === "Escape" || (letter && !this._field.closest("dialog")))) return;
     event.preventDefault();
     event.stopPropagation();
     if (!this._list.open) this._open();
