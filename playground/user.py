@@ -189,7 +189,7 @@ class User(Account):
             raise ClientRefused("ephemeral messages are dismissed, not deleted")
         if message.author is not self:
             self._must_be_allowed(message.channel, "manage_messages")
-        self._must_be_active(message.channel)
+        threads.require_deletable(self, message.channel)
         messages.delete(self._core, message, by_test=True)
 
     async def say(

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROMPT = "a red star on a blue background"
 DEMOS = ["sketch", "neon", "pixel", "clay"]
+PHONE = 400
 PAINTING = 90_000.0
 """Milliseconds that an image may take, including the import of torch."""
 
@@ -168,6 +169,7 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     await expect(second).to_contain_text("Identical to the original", timeout=PAINTING)
     await expect(second.get_by_role("button", name="1 with 🎲: Imagen")).to_be_visible()
     await camera.take(page, "imagine", height=1240)
+    await camera.take(page, "phone", width=PHONE)
     one, two = await bytes_of(first), await bytes_of(second)
     assert one.startswith(b"\x89PNG")
     assert one == two
