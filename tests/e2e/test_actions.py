@@ -61,7 +61,8 @@ async def test_a_form_changes_one_thing_and_keeps_the_seed(
     call = await press(ada, original, "edit")
     assert call.modal is not None
     shown = {
-        label["component"]["custom_id"]: label["component"] for label in call.modal["components"]
+        label["component"]["custom_id"]: label["component"]
+        for label in call.modal["components"]
     }
     assert shown["prompt"]["value"] == CANARY
     assert shown["loras"]["value"] == "ember:0.5"
