@@ -182,6 +182,16 @@ class User(Account):
         self._must_be_active(message.channel)
         reactions.remove(self._core, self, message, emoji)
 
+    async def delete(self, message: Message) -> None:
+        """Delete a message of one's own, or another's where one may manage messages."""
+        self._must_see(message)
+        if message.ephemeral:
+            raise ClientRefused("ephemeral messages are dismissed, not deleted")
+        if message.author is not self:
+            self._must_be_allowed(message.channel, "manage_messages")
+        threads.require_deletable(self, message.channel)
+        messages.delete(self._core, message, by_test=True)
+
     async def say(
         self,
         channel: Channel,

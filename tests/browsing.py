@@ -71,11 +71,18 @@ class Camera:
 
     folder: Path | None
 
-    async def take(self, page: Page, name: str, *, height: int = DESKTOP["height"]) -> None:
+    async def take(
+        self,
+        page: Page,
+        name: str,
+        *,
+        width: int = DESKTOP["width"],
+        height: int = DESKTOP["height"],
+    ) -> None:
         if self.folder is None:
             return
         self.folder.mkdir(exist_ok=True)
-        await page.set_viewport_size({"width": DESKTOP["width"], "height": height})
+        await page.set_viewport_size({"width": width, "height": height})
         await page.mouse.move(0, 0)
         await page.screenshot(path=self.folder / f"{name}.png", animations="disabled", caret="hide")
         await page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})

@@ -13,6 +13,7 @@ snowflakes as text. The acts and the rest of their bodies::
     submit        {form, values: {custom_id: value}}: the form that an earlier act opened
     react         {message, emoji}                                -> {}
     unreact       {message, emoji}                                -> {}
+    delete        {message}: one's own, or any for who may manage messages  -> {}
     locale        {locale}                                        -> {}
 
 A file is ``{name, data: base64}``. The value of a field in ``submit`` depends on its kind: text for
@@ -102,6 +103,7 @@ class Acts:
             "submit": self._submit,
             "react": self._react,
             "unreact": self._unreact,
+            "delete": self._delete,
             "locale": self._locale,
         }
 
@@ -177,6 +179,10 @@ class Acts:
 
     async def _unreact(self, call: Call) -> JsonObject:
         await call.who.unreact(self._message(call), call.text("emoji"))
+        return {}
+
+    async def _delete(self, call: Call) -> JsonObject:
+        await call.who.delete(self._message(call))
         return {}
 
     async def _locale(self, call: Call) -> JsonObject:

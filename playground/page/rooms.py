@@ -7,10 +7,13 @@ PEOPLE = ("ada", "bea")
 
 
 def furnish(stage: Stage) -> None:
-    """Add a thread, a locked one, a forum with a post, and everyone's DM with the bot."""
+    """Add a thread, an archived and a locked one, a forum with a post, and everyone's DM."""
     owner = stage.core.world.owner
     thread = stage.add_thread(stage.channel, "sketches")
     stage.say(owner, thread, "A thread for first attempts.")
+    archived = stage.add_thread(stage.channel, "last winter")
+    stage.say(owner, archived, "Archived after days of silence: a message opens it again.")
+    stage.archive(archived)
     locked = stage.add_thread(stage.channel, "closed")
     stage.say(owner, locked, "This thread is locked: only moderators can write here.")
     stage.lock(locked)

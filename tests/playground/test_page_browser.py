@@ -1,24 +1,20 @@
 """The page in a real browser, with a bot that has one of everything."""
 
-import asyncio
 import contextlib
 import itertools
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-import discord
 import pytest
 import pytest_asyncio
-import yarl
 from playwright.async_api import Browser, Locator, Page, expect
 
 from playground import Page as PlaygroundPage
 from playground import Playground
 from tests.browsing import opened
-from tests.playground.inline_bot import Bot
+from tests.playground.scene import Scene, messages, send, staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,30 +22,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROOMS = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Scene:
-    pg: Playground
-    bot: Bot
-    url: str
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def scene() -> AsyncIterator[Scene]:
     """One bot and one server for all tests here; each test has its own channel."""
-    with pytest.MonkeyPatch.context() as patch:
-        async with Playground() as pg, PlaygroundPage(pg, port=0) as page:
-            patch.setattr(discord.http.Route, "BASE", pg.api_url)
-            gateway = yarl.URL(pg.gateway_url)
-            patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
-            bot = Bot()
-            bot.gate.set()
-            running = asyncio.create_task(bot.start(pg.token))
-            await pg.wait_commands("paint", "panel", "options", "Recipe", "Gallery")
-            yield Scene(pg, bot, page.url)
-            await bot.close()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
-            assert pg.violations == []
+    async with staged() as scene:
+        yield scene
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -71,16 +48,6 @@ async def page(scene: Scene, window: Page) -> Page:
 def offered(page: Page) -> Locator:
     """The list above the text field."""
     return page.locator(".composer-list")
-
-
-def messages(page: Page) -> Locator:
-    return page.get_by_role("log").get_by_role("listitem")
-
-
-async def send(page: Page, line: str) -> None:
-    """Type a line anywhere on the page and send it."""
-    await page.keyboard.type(line)
-    await page.keyboard.press("Enter")
 
 
 async def test_every_kind_of_option_is_filled_in_with_the_keyboard_alone(
@@ -202,6 +169,10 @@ async def test_buttons_and_selects(page: Page) -> None:
     await styles.press("Enter")
     await styles.press("Escape")
     await expect(page.get_by_text("Oil,Ink", exact=True)).to_be_visible()
+    # Closed again, it leaves what is typed to the composer.
+    await styles.press("o")
+    await expect(page.locator(".composer-text")).to_have_value("o")
+    await page.keyboard.press("Backspace")
     await panel.get_by_role("combobox").last.click()
     await panel.get_by_role("option", name="@Bea").click()
     await expect(page.get_by_text("bea", exact=True)).to_be_visible()

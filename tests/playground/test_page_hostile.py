@@ -16,7 +16,7 @@ from tests.playground.inline_bot import Bot
 
 ACTS = (
     *("say", "slash", "autocomplete", "menu", "click", "select", "submit", "react", "unreact"),
-    *("locale", "nothing"),
+    *("delete", "locale", "nothing"),
 )
 FIELDS = (
     *("as", "channel", "message", "text", "files", "reply_to", "command", "options", "option"),

@@ -7,6 +7,7 @@ import discord
 import pytest
 
 from playground import Channel, ClientRefused, NotAcknowledged, Playground, User, furnish
+from playground.errors import ApiError
 from playground.page import views
 from tests.playground.conftest import Start
 from tests.playground.inline_bot import Bot, Panel
@@ -411,8 +412,8 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
     await start(Bot(DM_INTENTS))
     names = [c["name"] for c in views.world(pg.core, ada, [ada])["channels"]]
     assert names == [
-        *("general", "sketches", "closed", "after-dark", "showcase", "Your best pictures"),
-        "Imagen",
+        *("general", "sketches", "last winter", "closed", "after-dark"),
+        *("showcase", "Your best pictures", "Imagen"),
     ]
     answered = []
     for channel in list(pg.core.world.channels.values()):
@@ -421,5 +422,25 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
             answered.append(channel.name)
         except ClientRefused:
             continue
-    assert answered == ["general", "after-dark", "sketches", "Your best pictures", ""]
+    assert answered == [
+        *("general", "after-dark", "sketches", "last winter", "Your best pictures", "")
+    ]
     assert pg.violations == []
+
+
+async def test_a_user_deletes_what_that_one_may_delete(pg: Playground, ada: User) -> None:
+    thread = pg.add_thread(pg.channel, "sketches")
+    own, other = await ada.say(thread, "mine"), await pg.user("bea").say(thread, "hers")
+    with pytest.raises(ClientRefused, match="ada has no manage_messages"):
+        await ada.delete(other)
+    pg.grant(pg.channel, "manage_messages", account=ada)
+    await ada.delete(other)
+    pg.archive(thread)
+    pg.lock(thread)
+    with pytest.raises(ApiError, match="Thread is archived"):
+        await ada.delete(own)
+    pg.lock(thread, locked=False)
+    await ada.delete(own)
+    assert pg.messages(thread) == []
+    with pytest.raises(ClientRefused, match="does not exist any more"):
+        await ada.delete(own)

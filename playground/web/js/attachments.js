@@ -1,6 +1,7 @@
 // Files of messages: pictures to enlarge, anything else to open.
 
 import { bytes, fill, h, icon, iconButton } from "./dom.js";
+import { openNote } from "./menu.js";
 import { spoiler } from "./rich.js";
 import { t } from "./words.js";
 
@@ -18,26 +19,32 @@ export function attachments(files) {
   ];
 }
 
-// How large a picture is in the conversation; small ones are shown larger, so that one sees something.
-const [SMALLEST, WIDEST, HIGHEST] = [256, 540, 400];
+// A picture alone has at most this size; small ones are enlarged, so that one sees something.
+const [WIDEST, HIGHEST] = [550, 350];
 
 function sizeShown({ width, height }) {
   if (!width || !height) return {};
-  const scale = Math.min(Math.max(1, SMALLEST / width), WIDEST / width, HIGHEST / height);
+  const scale = Math.min(WIDEST / width, HIGHEST / height);
   return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
 
-/** Pictures side by side: {url, name, alt, width, height, spoiler}. */
+/** Pictures side by side, up to ten: {url, name, alt, width, height, spoiler}. */
 export function gallery(pictures) {
-  return h("div", { class: `gallery of-${Math.min(pictures.length, 4)}` }, pictures.map((_, n) => thumbnail(pictures, n)));
+  return h("div", { class: `gallery of-${pictures.length}` }, pictures.map((_, n) => h("div", { class: "tile" }, thumbnail(pictures, n))));
 }
 
-/** One of several pictures, to be enlarged. */
+/** One of several pictures, to be enlarged, with what it shows in words. */
 export function thumbnail(pictures, n, props = {}) {
   const { url, name, alt, spoiler: covered } = pictures[n];
   const image = h("img", { src: url, alt: alt ?? name ?? "", ...sizeShown(pictures[n]) });
   const button = h("button", { type: "button", class: "picture", "aria-label": alt ?? name ?? t("attachments"), onclick: () => enlarge(pictures, n), ...props }, image);
-  return covered ? spoiler("div", [button]) : button;
+  const parts = [button, alt ? described(alt) : null];
+  return covered ? spoiler("div", parts) : parts;
+}
+
+/** The mark that a picture has a description, which it shows. */
+function described(alt) {
+  return h("button", { type: "button", class: "alt", "aria-label": t("description"), title: alt, onclick: (event) => openNote(alt, event.currentTarget) }, "ALT");
 }
 
 export function fileCard(file) {

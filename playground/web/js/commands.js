@@ -10,9 +10,13 @@ const localized = (entry, field, locale) => entry[`${field}_localizations`]?.[lo
  * {words, shown, description, options}. words: what the server calls it.
  */
 export function slashCommands(commands, locale, channel) {
+  return offered(commands, 1, channel).flatMap((command) => spread(command, locale, [], []));
+}
+
+/** The commands of this kind that may be used in a channel. */
+function offered(commands, kind, channel) {
   const place = channel.private ? 1 : 0;
-  const offered = commands.filter((c) => c.type === 1 && (!c.nsfw || channel.nsfw) && (c.contexts?.includes(place) ?? true));
-  return offered.flatMap((command) => spread(command, locale, [], []));
+  return commands.filter((c) => c.type === kind && (!c.nsfw || channel.nsfw) && (c.contexts?.includes(place) ?? true));
 }
 
 function spread(entry, locale, words, names) {
@@ -38,7 +42,7 @@ function spread(entry, locale, words, names) {
 
 /** The context menu commands. kind: 2 of people, 3 of messages. */
 export function menuCommands(commands, kind, locale, channel) {
-  return commands.filter((c) => c.type === kind && (!c.nsfw || channel.nsfw)).map((c) => ({ name: c.name, shown: localized(c, "name", locale) }));
+  return offered(commands, kind, channel).map((c) => ({ name: c.name, shown: localized(c, "name", locale) }));
 }
 
 /** The entries that fit what is typed, those first that begin with it. text: what is looked at. */

@@ -1,9 +1,10 @@
 // Where one writes: a message with files, or a slash command.
 
+import { closedBecause, nameOf } from "./channels.js";
 import { CommandLine } from "./command_line.js";
 import { commandOf, fitting, readOptions, slashCommands } from "./commands.js";
 import { packed } from "./client.js";
-import { avatar, bytes, h, icon, iconButton } from "./dom.js";
+import { avatar, bytes, fill, h, icon, iconButton } from "./dom.js";
 import { SUGGESTING, growing } from "./field.js";
 import { Listbox } from "./listbox.js";
 import { t } from "./words.js";
@@ -29,8 +30,9 @@ export class Composer {
     this._picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => this._attach([...this._picker.files]) });
     this._add = iconButton("plus", "", () => this._picker.click());
     this._send = h("button", { type: "submit", class: "icon-button send" }, icon("send"));
-    const box = h("div", { class: "composer-box" }, this._add, h("div", { class: "composer-fields" }, this._text.element, this._line.element), this._send, this._picker);
-    this.element = h("form", { class: "composer", onsubmit: (event) => this._submit(event) }, this._list.element, this._wrong, this._above, this._tray, box);
+    this._closed = h("p", { class: "composer-closed", role: "status", hidden: true });
+    this._box = h("div", { class: "composer-box" }, this._add, h("div", { class: "composer-fields" }, this._text.element, this._line.element), this._send, this._picker);
+    this.element = h("form", { class: "composer", onsubmit: (event) => this._submit(event) }, this._list.element, this._wrong, this._above, this._tray, this._box, this._closed);
     document.addEventListener("paste", (event) => this._pasted(event));
     document.addEventListener("dragover", (event) => event.preventDefault());
     document.addEventListener("drop", (event) => {
@@ -45,7 +47,11 @@ export class Composer {
     this._channel = channel;
     this._commands = slashCommands(this._client.world.commands, this._client.world.locale, channel);
     if (moved) this.clear();
-    const name = t("write", { channel: channel.name });
+    const closed = closedBecause(channel);
+    this._closed.hidden = !closed;
+    fill(this._closed, icon(channel.locked ? "lock" : "forum"), closed);
+    this._box.hidden = Boolean(closed);
+    const name = t(channel.archived ? "write_archived" : "write", { channel: nameOf(channel) });
     this._text.field.placeholder = name;
     this._text.field.setAttribute("aria-label", name);
     for (const [button, label] of [[this._add, t("attach")], [this._send, t("send")]]) {
@@ -176,12 +182,13 @@ export class Composer {
 
   _pasted(event) {
     const files = [...event.clipboardData.files];
-    if (!files.length || event.target.closest?.("dialog")) return;
+    if (!files.length || this._box.hidden || event.target.closest?.("dialog")) return;
     event.preventDefault();
     this._attach(files);
   }
 
   _attach(files) {
+    if (this._box.hidden) return;
     const left = this._line.active ? files.filter((file) => !this._line.take(file)) : files;
     this._files.push(...left);
     this._picker.value = "";

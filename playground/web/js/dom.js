@@ -26,6 +26,10 @@ const SVG = "http://www.w3.org/2000/svg";
 // Outlines on a grid of 24.
 const ICONS = {
   hash: "M5 9h15M4 15h15M10 3 8 21M16 3l-2 18",
+  thread: "M4 5h16M4 10h9M12 20a4 4 0 0 1 4-4h4M17 13l3 3-3 3M4 15h5",
+  forum: "M4 4h12v9H9l-4 3v-3H4ZM9 16v1h6l4 3v-3h1V8h-4",
+  lock: "M6 11h12v9H6ZM9 11V7.5a3 3 0 0 1 6 0V11",
+  archive: "M4 5h16v4H4ZM6 9v10h12V9M10 13h4",
   menu: "M4 6h16M4 12h16M4 18h16",
   smile: "M12 21a9 9 0 1 1 0-18 9 9 0 0 1 0 18ZM8.5 14.5a4.5 4.5 0 0 0 7 0M9 9.5v.01M15 9.5v.01",
   reply: "M9 7 4 12l5 5M4 12h10a6 6 0 0 1 6 6v1",
@@ -36,10 +40,13 @@ const ICONS = {
   eye: "M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12ZM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   file: "M6 3h8l4 4v14H6V3ZM14 3v4h4",
+  check: "M5 12.5l5 5L19 7",
+  copy: "M9 9h11v11H9ZM5 15H4V4h11v1",
   down: "M6 9l6 6 6-6",
   left: "M15 5l-7 7 7 7",
   right: "M9 5l7 7-7 7",
   link: "M14 5h5v5M19 5l-8 8M18 13v6H5V6h6",
+  trash: "M5 7h14M10 4h4M7 7l1 13h8l1-13M10.5 11v5.5M13.5 11v5.5",
   theme: "M12 3a9 9 0 1 0 9 9 7 7 0 0 1-9-9Z",
   spark: "M12 3l2 7 7 2-7 2-2 7-2-7-7-2 7-2 2-7Z",
 };

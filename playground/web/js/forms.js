@@ -1,96 +1,93 @@
-// Forms that the bot opens (modals): https://docs.discord.com/developers/components/reference#text-input
+// Forms that the bot opens (modals): https://docs.discord.com/developers/components/using-modal-components
 
-import { SELECTS, select } from "./components.js";
-import { packed } from "./client.js";
-import { h, iconButton } from "./dom.js";
+import { avatar, h, iconButton } from "./dom.js";
+import { field } from "./form_fields.js";
 import { rich } from "./rich.js";
 import { t } from "./words.js";
 
-const [TEXT_INPUT, TEXT, LABEL, UPLOAD, RADIO, CHECKBOXES, CHECKBOX] = [4, 10, 18, 19, 21, 22, 23];
-const PARAGRAPH = 2;
+const [TEXT, LABEL, CHECKBOX] = [10, 18, 23];
 let forms = 0;
 
 /** Show a form. submit(values): a promise; the form stays open, with what went wrong, if it fails. */
 export function openForm(form, world, submit) {
-  const fields = new Map();
+  const id = `form-${++forms}`;
+  const bot = world.members.find((member) => member.bot);
+  const rows = form.components.flatMap((entry) => rowsOf(entry)).map((row, n) => new Row(row, world, `${id}-${n}`));
   const wrong = h("p", { class: "form-wrong", role: "alert", hidden: true });
-  const rows = form.components.flatMap((entry) => row(entry, world, fields));
+  const button = h("button", { type: "submit", class: "button primary" }, t("submit"));
   const send = async (event) => {
     event.preventDefault();
+    const [first] = rows.filter((row) => !row.check());
+    if (first) return first.focus();
+    wrong.hidden = true;
+    button.disabled = true;
     try {
-      const values = await Promise.all([...fields].map(async ([name, read]) => [name, await read()]));
-      await submit(Object.fromEntries(values.filter(([, value]) => value !== undefined)));
+      const given = await Promise.all(rows.filter((row) => row.name).map(async (row) => [row.name, await row.value()]));
+      await submit(Object.fromEntries(given));
       dialog.close();
     } catch (error) {
-      wrong.textContent = error.kind === "silent" ? t("silent") : t("refused", { text: error.message });
+      wrong.textContent = { silent: t("form_silent"), lost: t("ended") }[error.kind] ?? t("refused", { text: error.message });
       wrong.hidden = false;
+      wrong.scrollIntoView({ block: "nearest" });
+    } finally {
+      button.disabled = false;
     }
   };
-  const heading = `form-${++forms}`;
   const dialog = h(
     "dialog",
-    { class: "form", "aria-labelledby": heading, onclose: () => dialog.remove() },
+    { class: "form", "aria-labelledby": id, onclose: () => dialog.remove() },
     h(
       "form",
-      { onsubmit: send },
-      h("header", {}, h("h2", { id: heading }, form.title), iconButton("close", t("close"), () => dialog.close())),
-      h("div", { class: "form-rows" }, rows),
-      wrong,
-      h("footer", {}, h("button", { type: "button", class: "button quiet", onclick: () => dialog.close() }, t("cancel")), h("button", { type: "submit", class: "button primary" }, t("submit"))),
+      { onsubmit: send, novalidate: true },
+      h("header", {}, avatar(bot, "small"), h("h2", { id }, form.title), iconButton("close", t("close"), () => dialog.close())),
+      h("div", { class: "form-rows" }, h("p", { class: "form-to" }, t("form_to", { name: bot.name })), rows.map((row) => row.element), wrong),
+      h("footer", {}, h("button", { type: "button", class: "button quiet", onclick: () => dialog.close() }, t("cancel")), button),
     ),
   );
   document.body.append(dialog);
   dialog.showModal();
-  dialog.querySelector("textarea, .form-rows input, .form-rows button")?.focus();
+  rows.find((row) => row.name)?.focus();
 }
 
-function row(entry, world, fields) {
-  if (entry.type === TEXT) return h("div", { class: "text" }, rich(entry.content, world));
-  if (entry.type === LABEL) return labelled(entry.label, entry.description, entry.component, world, fields);
-  return (entry.components ?? []).map((inner) => labelled(inner.label ?? inner.placeholder, null, inner, world, fields));
+/** A row as {label, description, entry}; entry: the text or the field of it. */
+function rowsOf(entry) {
+  if (entry.type === TEXT) return [{ entry }];
+  if (entry.type === LABEL) return [{ label: entry.label, description: entry.description, entry: entry.component }];
+  return (entry.components ?? []).map((inner) => ({ label: inner.label, entry: inner }));
 }
 
-function labelled(label, description, entry, world, fields) {
-  const needed = entry.required ?? true;
-  const control = controlOf(entry, world, fields, needed);
-  return h(
-    "label",
-    { class: "form-row" },
-    h("span", { class: "form-label" }, label ?? "", needed && entry.type !== CHECKBOX ? h("span", { class: "needed", title: t("required") }, "*") : null),
-    description ? h("small", {}, description) : null,
-    control,
-  );
-}
+/** One row of a form: words, or a field with its label and what is wrong with it. */
+class Row {
+  constructor({ label, description, entry }, world, id) {
+    if (entry.type === TEXT) {
+      this.element = h("div", { class: "text" }, rich(entry.content, world));
+      return;
+    }
+    this.name = entry.custom_id;
+    const names = { "aria-labelledby": `${id}-label`, "aria-describedby": `${id}-about ${id}-wrong` };
+    this._field = field(entry, world, names, () => this._wrong.textContent && this.check());
+    this._wrong = h("p", { class: "field-wrong", id: `${id}-wrong` });
+    const needed = entry.required !== false && entry.type !== CHECKBOX;
+    const head = h("span", { class: "form-label", id: `${id}-label`, onclick: () => this._field.focus() }, label ?? "", needed ? h("span", { class: "needed", title: t("required"), "aria-hidden": "true" }, "*") : null);
+    const about = h("small", { id: `${id}-about` }, description);
+    this.element = h("div", { class: `form-row ${entry.type === CHECKBOX ? "ticked" : ""}` }, head, about, this._field.element, this._wrong);
+  }
 
-function controlOf(entry, world, fields, required) {
-  const name = entry.custom_id;
-  const pick = (type, options) => options.map((option) => h("span", { class: "form-choice" }, h("input", { type, name, value: option.value, checked: option.default, "aria-label": option.label }), option.label));
-  if (entry.type === TEXT_INPUT) {
-    const props = { placeholder: entry.placeholder, minlength: entry.min_length, maxlength: entry.max_length ?? 4000, required, value: entry.value ?? "", name };
-    const field = entry.style === PARAGRAPH ? h("textarea", { rows: "4", ...props }) : h("input", { type: "text", ...props });
-    fields.set(name, () => field.value);
-    return field;
+  /** Whether it can be sent; says what is wrong if not. */
+  check() {
+    const problem = this.name ? this._field.problem() : null;
+    if (!this.name) return true;
+    this._wrong.textContent = problem ?? "";
+    this.element.classList.toggle("wrong", Boolean(problem));
+    this._field.mark(Boolean(problem));
+    return !problem;
   }
-  if (Object.values(SELECTS).includes(entry.type)) {
-    const element = select({ ...entry, required }, world, () => {});
-    fields.set(name, () => element.values);
-    return element;
+
+  value() {
+    return this._field.value();
   }
-  if (entry.type === UPLOAD) {
-    const field = h("input", { type: "file", multiple: (entry.max_values ?? 1) > 1, required });
-    fields.set(name, () => (field.files.length ? Promise.all([...field.files].map(packed)) : undefined));
-    return field;
+
+  focus() {
+    this._field.focus();
   }
-  if (entry.type === CHECKBOX) {
-    const field = h("input", { type: "checkbox", name, checked: entry.default });
-    fields.set(name, () => field.checked);
-    return field;
-  }
-  if (entry.type === RADIO || entry.type === CHECKBOXES) {
-    const group = h("div", { role: "group" }, pick(entry.type === RADIO ? "radio" : "checkbox", entry.options));
-    const values = () => [...group.querySelectorAll(":checked")].map((field) => field.value);
-    fields.set(name, () => (entry.type === RADIO ? values()[0] : values()));
-    return group;
-  }
-  return null;
 }

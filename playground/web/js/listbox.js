@@ -1,10 +1,13 @@
 // A list to choose from, driven by the keys of whoever owns it: https://www.w3.org/WAI/ARIA/apg/patterns/listbox/
 
-import { fill, h } from "./dom.js";
+import { fill, h, icon } from "./dom.js";
 
 let lists = 0;
 
-/** Items: {label, description, note, mark (an element), pick}. One of them may be active. */
+/**
+ * Items: {label, description, note, mark (an element), chosen, off, pick}. One of them may be active;
+ * chosen: only where items stay chosen, as in a select.
+ */
 export class Listbox {
   constructor(props = {}) {
     this._id = `list-${++lists}`;
@@ -15,6 +18,11 @@ export class Listbox {
     this.element = h("div", { class: "listbox", hidden: true, ...props }, this._title, this._list);
     // A click must not take the focus from the field that the list belongs to.
     this.element.addEventListener("mousedown", (event) => event.preventDefault());
+  }
+
+  /** Several may be chosen. */
+  several() {
+    this._list.setAttribute("aria-multiselectable", "true");
   }
 
   get id() {
@@ -33,11 +41,20 @@ export class Listbox {
     const rows = items.map((item, index) =>
       h(
         "div",
-        { role: "option", id: `${this._id}-${index}`, class: "list-item", "aria-selected": "false", onclick: () => item.pick(), onmousemove: () => this._activate(index, false) },
+        {
+          role: "option",
+          id: `${this._id}-${index}`,
+          class: "list-item",
+          "aria-selected": String(item.chosen ?? false),
+          "aria-disabled": item.off ? "true" : null,
+          onclick: () => item.pick(),
+          onmousemove: () => this.activate(index, false),
+        },
         item.mark ?? null,
         h("span", { class: "list-label" }, item.label),
         item.description ? h("span", { class: "list-description" }, item.description) : null,
         item.note ? h("span", { class: "list-note" }, item.note) : null,
+        item.chosen ? icon("check") : null,
       ),
     );
     this._list.replaceChildren(...rows);
@@ -45,7 +62,7 @@ export class Listbox {
     this.element.hidden = !items.length && !empty;
     this.active = -1;
     this._list.scrollTop = 0;
-    if (active >= 0 && items.length) this._activate(active);
+    if (active >= 0 && items.length) this.activate(active);
   }
 
   hide() {
@@ -58,7 +75,7 @@ export class Listbox {
   move(step) {
     if (!this.items.length) return;
     const from = this.active < 0 && step < 0 ? 0 : this.active;
-    this._activate((from + step + this.items.length) % this.items.length);
+    this.activate((from + step + this.items.length) % this.items.length);
   }
 
   /** Take the active one; false when there is none. */
@@ -76,11 +93,17 @@ export class Listbox {
     else field.removeAttribute("aria-activedescendant");
   }
 
-  _activate(index, scroll = true) {
-    this._list.children[this.active]?.setAttribute("aria-selected", "false");
+  activate(index, scroll = true) {
+    this._mark(this.active, false);
     this.active = index;
+    this._mark(index, true);
+    if (scroll) this._list.children[index].scrollIntoView({ block: "nearest" });
+  }
+
+  _mark(index, active) {
     const row = this._list.children[index];
-    row.setAttribute("aria-selected", "true");
-    if (scroll) row.scrollIntoView({ block: "nearest" });
+    row?.classList.toggle("active", active);
+    // Where nothing stays chosen, the active one is.
+    if (row && this.items[index].chosen === undefined) row.setAttribute("aria-selected", String(active));
   }
 }

@@ -1,10 +1,11 @@
 // Puts the parts together.
 
+import { markOf, nameOf } from "./channels.js";
 import { ActError, Client } from "./client.js";
 import { Composer } from "./composer.js";
-import { fill, h, icon, iconButton } from "./dom.js";
+import { fill, h, iconButton } from "./dom.js";
 import { openForm } from "./forms.js";
-import { failedElement, pendingElement } from "./message.js";
+import { failedElement, pendingElement, pings } from "./message.js";
 import { MessageList } from "./messages.js";
 import { Sidebar } from "./sidebar.js";
 import * as theme from "./theme.js";
@@ -38,8 +39,10 @@ const list = new MessageList(client, {
   react: (message, emoji, add) => act(message, add ? "react" : "unreact", { message: message.id, emoji }),
   click: (message, component) => act(message, "click", { message: message.id, component }),
   select: (message, component, values) => act(message, "select", { message: message.id, component, values }),
+  delete: (message) => act(message, "delete", { message: message.id }),
   menu: (name, target) => used(name, client.act("menu", { name, ...target }), () => {}),
   try: (line) => composer.put(line),
+  channel: (id) => go(id),
 });
 
 function used(command, promise, again) {
@@ -49,11 +52,7 @@ function used(command, promise, again) {
 const composer = new Composer(client, { used: (command, promise, again) => used(command.shown, promise, again) });
 
 const sidebar = new Sidebar(client, {
-  channel: (id) => {
-    channel = client.world.channel(id);
-    drawer(false);
-    show();
-  },
+  channel: (id) => go(id),
   become: (id) => client.become(id),
   locale: (locale) => client.act("locale", { locale }),
   theme: () => {
@@ -69,17 +68,27 @@ const menu = iconButton("menu", "", () => drawer(!document.body.classList.contai
 const lost = h("p", { class: "lost", role: "alert", hidden: true });
 const main = h("main", {}, h("header", { class: "top" }, menu, heading, status), lost, list.element, composer.element);
 
+/** On a narrow screen the channels are behind a button. */
 function drawer(open) {
+  if (open === document.body.classList.contains("drawer")) return;
   document.body.classList.toggle("drawer", open);
   menu.setAttribute("aria-expanded", String(open));
+  if (open) sidebar.focus();
+  else menu.focus();
+}
+
+function go(id) {
+  channel = client.world.channel(id);
+  drawer(false);
+  show();
 }
 
 /** Draw everything: at the start, and for another channel, person or language. */
 function show() {
-  fill(heading, icon("hash"), channel.name, channel.nsfw ? h("span", { class: "adult" }, t("age_restricted")) : null);
-  document.title = `#${channel.name} · ${client.world.guild.name}`;
+  fill(heading, markOf(channel, client.world), h("span", {}, channel.name), channel.nsfw ? h("span", { class: "adult" }, t("age_restricted")) : null);
+  document.title = `${nameOf(channel)} · ${client.world.guild.name}`;
   menu.setAttribute("aria-label", t("channels"));
-  main.setAttribute("aria-label", `#${channel.name}`);
+  main.setAttribute("aria-label", nameOf(channel));
   sidebar.show(channel);
   composer.show(channel);
   list.show(channel);
@@ -116,7 +125,7 @@ client.addEventListener("begin", () => {
 client.addEventListener("message", ({ detail: message }) => {
   list.put(message);
   if (message.channel_id !== channel.id && Date.parse(message.timestamp) > started) {
-    sidebar.unread.add(message.channel_id);
+    sidebar.heard(message.channel_id, pings(message, client.world));
     sidebar.show(channel);
   }
 });
@@ -125,6 +134,8 @@ client.addEventListener("connection", () => {
   lost.hidden = client.connected;
   lost.textContent = t("ended");
 });
+
+document.addEventListener("keydown", (event) => event.key === "Escape" && drawer(false));
 
 // Typing anywhere is typing a message.
 document.addEventListener("keydown", (event) => {

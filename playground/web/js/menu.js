@@ -1,6 +1,6 @@
 // What opens at a point: context menus, and the little board of emoji.
 
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { t } from "./words.js";
 
 export const EMOJI = ["🔁", "🎲", "👍", "👎", "❤️", "🔥", "🎉", "😂", "😍", "🤔", "😮", "😢", "🙏", "👀", "✨", "⭐", "🎨", "🖼️", "🌈", "🌙", "🦊", "🐱", "✅", "❌"];
@@ -31,19 +31,22 @@ function open(element, x, y, back) {
   };
   document.addEventListener("pointerdown", outside, true);
   element.addEventListener("keydown", keys);
-  element.querySelector("button")?.focus();
+  (element.querySelector("button") ?? element).focus();
 }
 
-/** entries: {label, action}, or {heading}, or null for a line. back: what gets the focus again. */
+/**
+ * entries: {label, icon, danger, action}, or {heading}, null for a line, undefined for nothing.
+ * back: what gets the focus again.
+ */
 export function openMenu(entries, x, y, back) {
-  const rows = entries.map((entry) => {
+  const rows = entries.filter((entry) => entry !== undefined).map((entry) => {
     if (!entry) return h("hr", { role: "separator" });
     if (entry.heading) return h("div", { class: "menu-heading", role: "presentation" }, entry.heading);
     const chosen = () => {
       close(true);
       entry.action();
     };
-    return h("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: chosen }, entry.label);
+    return h("button", { type: "button", role: "menuitem", tabindex: "-1", class: entry.danger ? "danger" : null, onclick: chosen, onmouseenter: (event) => event.currentTarget.focus() }, h("span", {}, entry.label), entry.icon ? icon(entry.icon) : null);
   });
   const menu = h("div", { class: "menu", role: "menu", onkeydown: (event) => step(event, menu, { ArrowDown: 1, ArrowUp: -1 }) }, rows);
   open(menu, x, y, back);
@@ -70,6 +73,12 @@ export function openEmoji(beside, chosen) {
   );
   const box = beside.getBoundingClientRect();
   open(board, box.right - 300, box.bottom + 4, beside);
+}
+
+/** A few words beside an element. */
+export function openNote(text, beside) {
+  const box = beside.getBoundingClientRect();
+  open(h("div", { class: "note", role: "dialog", tabindex: "-1", "aria-label": t("description") }, h("h3", {}, t("description")), h("p", {}, text)), box.left, box.bottom + 6, beside);
 }
 
 function step(event, element, keys) {

@@ -2,32 +2,33 @@
 
 import { attachments } from "./attachments.js";
 import { menuCommands } from "./commands.js";
-import { components } from "./components.js";
+import { components, wordsOf } from "./components.js";
 import { avatar, h, icon, iconButton } from "./dom.js";
 import { embed } from "./embeds.js";
 import { plain } from "./markdown.js";
 import { openEmoji, openMenu } from "./menu.js";
+import { pressing, tools } from "./message_menu.js";
 import { rich } from "./rich.js";
 import { shown, written } from "./time.js";
 import { t } from "./words.js";
 
-const [EPHEMERAL, LOADING] = [1 << 6, 1 << 7];
+const [EPHEMERAL, LOADING, LAYOUT] = [1 << 6, 1 << 7, 1 << 15];
 
 /**
  * on: {reply(message), react(message, key, add), click(message, id), select(message, id, values),
- * menu(name, {message | user}), dismiss(id), jump(id)}.
+ * menu(name, {message | user}), delete(message), dismiss(id), jump(id)}.
  * place: {head: with its author's name, day: the first of its day, failed: what did not work}.
  */
 export function messageElement(message, world, on, { head, day, failed }) {
   const author = accountOf(message.author, world);
   const ephemeral = Boolean(message.flags & EPHEMERAL);
   const above = repliedTo(message, world, on) ?? usedBy(message, world);
-  const mentioned = message.mentions.some((user) => user.id === world.me) || message.mention_everyone;
+  const mentioned = pings(message, world);
   const titled = head || Boolean(above) || day;
   const classes = ["message", titled && "head", ephemeral && "ephemeral", mentioned && "mentioned"].filter(Boolean).join(" ");
   return h(
     "li",
-    { class: classes, tabindex: "-1", data: { id: message.id }, oncontextmenu: (event) => contextMenu(event, message, world, on) },
+    { class: classes, tabindex: "-1", data: { id: message.id }, ...pressing(message, world, on) },
     day ? h("div", { class: "day", role: "separator" }, h("span", {}, dayOf(message.timestamp, world.locale))) : null,
     above,
     h(
@@ -44,9 +45,12 @@ export function messageElement(message, world, on, { head, day, failed }) {
         ephemeral ? h("p", { class: "only-you" }, icon("eye"), t("only_you"), " • ", h("button", { type: "button", class: "as-link", data: { key: "dismiss" }, onclick: () => on.dismiss(message.id) }, t("dismiss"))) : null,
       ),
     ),
-    ephemeral || message.flags & LOADING ? null : tools(message, world, on),
+    tools(message, world, on),
   );
 }
+
+/** Whether it is written to the present person. */
+export const pings = (message, world) => message.mention_everyone || message.mentions.some((user) => user.id === world.me);
 
 /** A message that is on its way: who used which command. */
 export function pendingElement(world, command) {
@@ -101,7 +105,7 @@ function repliedTo(message, world, on) {
   const target = message.referenced_message;
   if (!target) return h("div", { class: "above" }, icon("reply"), h("em", {}, t("gone_message")));
   const author = accountOf(target.author, world);
-  const text = plain(target.content || target.embeds[0]?.title || target.embeds[0]?.description || "") || t("attachments");
+  const text = plain(target.content || wordsOf(target.components ?? []) || target.embeds[0]?.title || target.embeds[0]?.description || "") || t("attachments");
   return h(
     "button",
     { type: "button", class: "above", data: { key: "reply" }, onclick: () => on.jump(target.id) },
@@ -132,7 +136,8 @@ function bodyOf(message, world, on) {
     message.content
       ? h("div", { class: "text" }, rich(message.content, world), message.edited_timestamp ? h("small", { class: "edited", title: shown(Date.parse(message.edited_timestamp) / 1000, "F", world.locale) }, " ", t("edited")) : null)
       : null,
-    attachments(message.attachments),
+    // Files that a layout does not show are not shown at all.
+    message.flags & LAYOUT ? null : attachments(message.attachments),
     message.embeds.map((data) => embed(data, world)),
     message.components.length ? h("div", { class: "components" }, components(message.components, world, acts)) : null,
   ];
@@ -151,34 +156,4 @@ function reactions(message, on) {
   });
   const more = iconButton("smile", t("add_reaction"), (event) => openEmoji(event.currentTarget, (emoji) => on.react(message, emoji, true)), { class: "reaction add", data: { key: "reaction" } });
   return h("div", { class: "reactions" }, buttons, more);
-}
-
-function tools(message, world, on) {
-  const react = (event) => openEmoji(event.currentTarget, (emoji) => on.react(message, emoji, true));
-  const more = (event) => contextMenu(event, message, world, on);
-  return h(
-    "div",
-    { class: "tools", role: "toolbar", "aria-label": t("more") },
-    iconButton("smile", t("add_reaction"), react, { data: { key: "tool-react" } }),
-    iconButton("reply", t("reply"), () => on.reply(message), { data: { key: "tool-reply" } }),
-    iconButton("more", t("more"), more, { data: { key: "tool-more" } }),
-  );
-}
-
-function contextMenu(event, message, world, on) {
-  if (message.flags & (EPHEMERAL | LOADING) || event.target.closest("a, input, textarea")) return;
-  event.preventDefault();
-  const at = event.currentTarget;
-  const box = at.getBoundingClientRect();
-  // By a key there is no point; beside the button or the message then.
-  const [x, y] = event.type === "contextmenu" && event.clientX ? [event.clientX, event.clientY] : [box.right - 200, box.top + 24];
-  const offered = menuCommands(world.commands, 3, world.locale, world.channel(message.channel_id));
-  const apps = offered.map((command) => ({ label: command.shown, action: () => on.menu(command.name, { message: message.id, channel: message.channel_id }) }));
-  const entries = [
-    { label: t("add_reaction"), action: () => openEmoji(at, (emoji) => on.react(message, emoji, true)) },
-    { label: t("reply"), action: () => on.reply(message) },
-    message.content ? { label: t("copy_text"), action: () => navigator.clipboard.writeText(message.content) } : undefined,
-    ...(apps.length ? [null, { heading: t("apps") }, ...apps] : []),
-  ];
-  openMenu(entries.filter((entry) => entry !== undefined), x, y, at);
 }

@@ -1,8 +1,10 @@
 // The messages of a channel, as they come and change.
 
+import { beginningOf, isForum, markOf, nameOf } from "./channels.js";
 import { fill, h, icon } from "./dom.js";
 import { messageElement } from "./message.js";
 import { commandOf, slashCommands } from "./commands.js";
+import { plain } from "./markdown.js";
 import { t } from "./words.js";
 
 const NEAR = 80; // px from the end that still count as being there
@@ -12,7 +14,7 @@ const TOGETHER = 7 * 60_000; // ms in which messages of one author stand under o
 export const older = (a, b) => a.length - b.length || (a < b ? -1 : Number(a > b));
 
 export class MessageList {
-  /** on: what a message offers, see message.js; and try(line) for an example. */
+  /** on: what a message offers, see message.js; try(line) for an example, channel(id) for a post. */
   constructor(client, on) {
     this._client = client;
     this._on = { ...on, dismiss: (id) => this._dismiss(id), jump: (id) => this._jump(id) };
@@ -35,7 +37,7 @@ export class MessageList {
   show(channel) {
     if (channel.id !== this._channel?.id) this._pending.replaceChildren();
     this._channel = channel;
-    this._scroller.setAttribute("aria-label", `#${channel.name}`);
+    this._scroller.setAttribute("aria-label", nameOf(channel));
     this._down.lastChild.textContent = t("newest");
     this._order = [...this._client.messages.values()].filter((m) => this._shows(m)).map((m) => m.id).sort(older);
     this._list.replaceChildren(...this._order.map((id, n) => this._element(id, n)));
@@ -47,15 +49,23 @@ export class MessageList {
   welcome() {
     const { world, examples } = this._client;
     const commands = slashCommands(world.commands, world.locale, this._channel);
-    const known = this._order.length ? [] : examples.filter((line) => commandOf(line, commands));
+    const known = this._order.length || !this._channel.can_send ? [] : examples.filter((line) => commandOf(line, commands));
+    const posts = isForum(this._channel) ? world.channels.filter((entry) => entry.parent === this._channel.id) : [];
     fill(
       this._start,
-      h("span", { class: "beginning-mark" }, icon("hash")),
-      h("h2", {}, t("first", { channel: this._channel.name })),
+      h("span", { class: "beginning-mark" }, markOf(this._channel, world)),
+      h("h2", {}, beginningOf(this._channel)),
       h("p", {}, t("welcome")),
+      posts.length ? h("ul", { class: "posts" }, posts.map((post) => h("li", {}, this._post(post)))) : null,
       known.length ? h("p", { class: "beginning-try" }, t("try")) : null,
       known.map((line) => h("button", { type: "button", class: "example", onclick: () => this._on.try(line) }, line)),
     );
+  }
+
+  /** A post of a forum: what it is called, and how it begins. */
+  _post(post) {
+    const [first] = [...this._client.messages.values()].filter((m) => m.channel_id === post.id).sort((a, b) => older(a.id, b.id));
+    return h("button", { type: "button", class: "post", onclick: () => this._on.channel(post.id) }, h("strong", {}, post.name), first ? h("span", {}, plain(first.content)) : null);
   }
 
   /** A message that is new, or changed. */

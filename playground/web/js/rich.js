@@ -1,6 +1,7 @@
 // Parsed Markdown, as elements.
 
-import { h } from "./dom.js";
+import { copy } from "./copy.js";
+import { h, iconButton } from "./dom.js";
 import { inline, parse } from "./markdown.js";
 import { t } from "./words.js";
 import { shown } from "./time.js";
@@ -16,7 +17,7 @@ function show(nodes, world) {
 }
 
 const wrap = (tag) => (node, world) => h(tag, {}, show(node.children, world));
-const pill = (text, name = "") => h("span", { class: `mention ${name}` }, text);
+const pill = (text) => h("span", { class: "mention" }, text);
 
 const SHOW = {
   text: (node) => node.text,
@@ -24,17 +25,17 @@ const SHOW = {
   em: wrap("em"),
   underline: wrap("u"),
   strike: wrap("s"),
-  code: (node) => h("code", {}, node.text),
-  codeblock: (node) => h("pre", {}, h("code", {}, node.text)),
+  code: (node) => h("button", { type: "button", class: "code", title: t("copy"), onclick: (event) => copy(event.currentTarget, node.text) }, h("code", {}, node.text)),
+  codeblock: (node) => h("div", { class: "codeblock" }, h("pre", {}, h("code", {}, node.text)), iconButton("copy", t("copy"), (event) => copy(event.currentTarget, node.text))),
   quote: (node, world) => h("blockquote", {}, show(node.children, world)),
   heading: (node, world) => h(`h${node.level + 2}`, { class: `level-${node.level}` }, show(node.children, world)),
   subtext: wrap("small"),
   list: (node, world) => lists(node.entries, world),
   link: (node, world) => h("a", { href: node.url, target: "_blank", rel: "noopener noreferrer" }, show(node.children, world)),
-  user: (node, world) => pill(`@${world.member(node.id)?.name ?? t("somebody")}`, node.id === world.me ? "me" : ""),
+  user: (node, world) => pill(`@${world.member(node.id)?.name ?? t("somebody")}`),
   role: (node, world) => pill(`@${world.role(node.id)?.name ?? t("some_role")}`),
   channel: (node, world) => pill(`#${world.channel(node.id)?.name ?? t("some_channel")}`),
-  everyone: (node) => pill(`@${node.name}`, "me"),
+  everyone: (node) => pill(`@${node.name}`),
   command: (node) => h("button", { type: "button", class: "mention", data: { command: node.name } }, `/${node.name}`),
   emoji: (node) => `:${node.name}:`,
   time: (node, world) =>
@@ -59,7 +60,7 @@ export function spoiler(tag, children) {
     element.replaceWith(h(tag, { class: "spoiler open" }, ...element.firstChild.childNodes));
   };
   const hidden = h(tag, { inert: true, "aria-hidden": "true" }, children);
-  const element = h(tag, { class: "spoiler", role: "button", tabindex: "0", "aria-label": t("spoiler"), onclick: open, onkeydown: open }, hidden);
+  const element = h(tag, { class: "spoiler", role: "button", tabindex: "0", "aria-label": t("spoiler"), onclick: open, onkeydown: open }, hidden, tag === "div" ? h("span", { class: "spoiler-word", "aria-hidden": "true" }, t("spoiler_word")) : null);
   return element;
 }
 
