@@ -131,7 +131,9 @@ def parse(text: str, name: str = "prompt") -> Parts:
         elif piece[0] == "$" and len(stack) > 1 and text.startswith("$", position):
             raise InvalidRequest(name, "dynamic.bounds", value=_shown(text, here.start))
         else:
-            bare = piece[0] == r"\|" and len(stack) == 1
+            # Outside of braces these mean nothing, so nothing has to be escaped.
+            alone = piece[0] == r"\|" or (piece[0] == r"\$" and text.startswith("$", position))
+            bare = alone and len(stack) == 1
             words = piece[0] if bare else piece["escaped"] or piece[0]
             here.parts.append(Literal(words, piece[0]))
     if len(stack) > 1:

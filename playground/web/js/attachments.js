@@ -50,7 +50,7 @@ function described(alt) {
 export function fileCard(file) {
   const name = file.filename ?? file.name;
   const card = h("div", { class: "file-card" }, icon("file"), h("a", { href: file.url, target: "_blank", rel: "noopener noreferrer" }, name), file.size ? h("small", {}, bytes(file.size)) : null);
-  return hidden({ filename: name }) ? spoiler("div", [card]) : card;
+  return !file.covered && hidden({ filename: name }) ? spoiler("div", [card]) : card;
 }
 
 /** Show a picture as large as the window; ← and → go through the others, Esc closes. */

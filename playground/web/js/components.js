@@ -43,7 +43,7 @@ function component(entry, world, on) {
     case 12:
       return gallery(entry.items.map(media));
     case 13:
-      return covered(entry, fileCard({ ...entry.file, name: entry.name, size: entry.size }));
+      return covered(entry, fileCard({ ...entry.file, name: entry.name, size: entry.size, covered: entry.spoiler }));
     case 14:
       return h("hr", { class: ["divider", entry.divider === false && "none", entry.spacing === WIDE && "wide"].filter(Boolean).join(" ") });
     case 17: {

@@ -25,7 +25,7 @@ function counted(entry, count, most) {
   if (!count && entry.required === false) return null;
   const [min, max] = [entry.min_values ?? 1, entry.max_values ?? most];
   if (!count && min) return t("error_empty");
-  return count < min || count > max ? t("error_count", { min, max }) : null;
+  return count < min || count > max ? t(min === max ? "error_exactly" : "error_count", { min, max }) : null;
 }
 
 function typing(entry, names, changed) {
@@ -104,7 +104,7 @@ function uploading(entry, names, changed) {
     event.stopPropagation();
     take([...event.dataTransfer.files]);
   };
-  const picker = h("input", { type: "file", hidden: true, multiple: most > 1, accept: entry.file_types?.join(","), onchange: () => (take([...picker.files]), (picker.value = "")) });
+  const picker = h("input", { type: "file", hidden: true, multiple: most > 1, onchange: () => (take([...picker.files]), (picker.value = "")) });
   const button = h("button", { type: "button", class: "drop", ...names, onclick: () => picker.click() }, icon("plus"), h("span", {}, t("choose_file")));
   const element = h("div", { ondrop: dropped, onpaste: (event) => event.clipboardData.files.length && take([...event.clipboardData.files]) }, button, picker, list);
   return {

@@ -135,7 +135,13 @@ export class MessageList {
     const element = this._element(this._order[at], at);
     // A picture that stays is not loaded again, and what was uncovered stays so.
     const images = new Map([...old.querySelectorAll("img")].map((image) => [image.getAttribute("src"), image]));
-    for (const image of element.querySelectorAll("img")) images.get(image.getAttribute("src"))?.complete && image.replaceWith(images.get(image.getAttribute("src")));
+    for (const image of element.querySelectorAll("img")) {
+      const same = images.get(image.getAttribute("src"));
+      if (!same?.complete) continue;
+      images.delete(image.getAttribute("src")); // the same picture may be shown twice
+      same.alt = image.alt;
+      image.replaceWith(same);
+    }
     const covers = [...old.querySelectorAll(".spoiler")];
     [...element.querySelectorAll(".spoiler")].filter((_, n) => covers[n]?.classList.contains("open")).forEach((cover) => cover.click());
     const focused = old.contains(document.activeElement) ? document.activeElement : null;

@@ -42,6 +42,7 @@ def test_a_text_is_refused_by_name_or_read_whole(text: str) -> None:
 
 
 @given(TEXTS)
+@example("\\$$")
 def test_without_braces_and_wildcards_a_text_stays_as_it_is(text: str) -> None:
     plain = re.sub("_+", "_", re.sub("[{}]", "", text))
     assert said(plain) == plain
