@@ -226,7 +226,7 @@ async def test_a_form_says_what_is_missing_and_is_filled_in_with_the_keyboard(
     await page.keyboard.type("ab")
     calls = len(scene.pg.interactions())
     await form.get_by_role("button", name="Submit").click()
-    empty, two = "This has to be filled in.", "Choose 2 to 2."
+    empty, two = "This has to be filled in.", "Choose exactly 2."
     wrong = form.locator(".field-wrong")
     await expect(wrong).to_have_text(
         ["At least 3 characters are needed.", empty, empty, empty, empty]
