@@ -42,7 +42,7 @@ async def staged() -> AsyncIterator[Scene]:
 
 
 def messages(page: Page) -> Locator:
-    return page.get_by_role("log").locator("li[data-id]")
+    return page.get_by_role("log").locator("li.message")
 
 
 async def send(page: Page, line: str) -> None:

@@ -1,6 +1,6 @@
 """What matters about a request, in one line: what it was made with, where that was chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.chat.ui.markdown import escaped, one_line
 from bot.request import GenerationRequest
@@ -16,32 +16,40 @@ def facts_line(
     model: ModelEntry | None,
     seeds: Sequence[int],
     name: str | None = None,
+    varies: Collection[str] = (),
 ) -> str:
     """`SDXL base · anime-style 0.6 · 832×1216 · 40 steps · seed 123`, as Markdown.
 
     Values that are the model's defaults are left out, but never model, LoRAs and seeds; without
     `model`, which may have left the catalog, all are named. name: of what made it, if that is not
-    the model.
+    the model. varies: the axes of a comparison, whose values stand elsewhere.
     """
     called = name or (model.name if model else request.made_with)
-    parts = [f"**{one_line(called, 80)}**"]
-    parts += [
-        one_line(" ".join([use.key, *str(use).split(":")[1:]]), 80) for use in request.adapters
-    ]
-    parts += _chosen(say, request, model) if request.model else []
+    parts = [] if "model" in varies else [f"**{one_line(called, 80)}**"]
+    if not {"lora", "weight"} & {*varies}:
+        parts += [
+            one_line(" ".join([use.key, *str(use).split(":")[1:]]), 80) for use in request.adapters
+        ]
+    parts += _chosen(say, request, model, varies) if request.model else []
     if request.upscale:
         (width, height), scale = request.final_size, f"{request.upscale.scale:g}"
         parts.append(say("facts.hires", width=width, height=height, scale=scale))
         parts.append(say(f"upscale.modes.{request.upscale.mode}"))
-    if request.model:
+    if request.model and "seed" not in varies:
         # Code, which phones and desktops alike copy with one tap.
         copied = " ".join(f"`{seed}`" for seed in seeds)
         parts.append(say("facts.seeds" if len(seeds) > 1 else "facts.seed", seeds=copied))
     return SEPARATOR.join(parts)
 
 
-def _chosen(say: Say, request: GenerationRequest, model: ModelEntry | None) -> list[str]:
+def _chosen(
+    say: Say, request: GenerationRequest, model: ModelEntry | None, varies: Collection[str]
+) -> list[str]:
     """The values that differ from the model's defaults."""
+
+    def differs(name: str, value: object, default: object) -> bool:
+        return name not in varies and (model is None or value != default)
+
     chosen = []
     if request.preset:
         chosen.append(request.preset)
@@ -49,13 +57,13 @@ def _chosen(say: Say, request: GenerationRequest, model: ModelEntry | None) -> l
     if request.hires:
         scale, (width, height) = f"{request.hires.scale:g}", request.final_size
         chosen.append(say("facts.hires", width=width, height=height, scale=scale))
-    elif not request.upscale and (model is None or size != model.size):
+    elif not request.upscale and differs("size", size, model and model.size):
         chosen.append(f"{request.width}×{request.height}")
-    if model is None or request.steps != model.steps.default:
+    if differs("steps", request.steps, model and model.steps.default):
         chosen.append(say("facts.steps", count=request.steps))
-    if model is None or request.guidance != model.guidance.default:
+    if differs("guidance", request.guidance, model and model.guidance.default):
         chosen.append(f"CFG {request.guidance:g}")
-    if model is None or request.scheduler != model.scheduler:
+    if differs("scheduler", request.scheduler, model and model.scheduler):
         chosen.append(escaped(request.scheduler))
     if request.clip_skip is not None and (model is None or request.clip_skip != model.clip_skip):
         chosen.append(say("facts.clip_skip", layer=request.clip_skip))

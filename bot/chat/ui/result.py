@@ -96,7 +96,8 @@ def _small(
     """The facts in small print, and the negative prompt, unless it is the model's own."""
     seeds = [image.seed for image in images] if request.comparison is None else [request.seed]
     name = upscaler if not request.model else None
-    lines = [facts_line(say, request, model, seeds, name)]
+    axes = request.comparison.axes if request.comparison else ()
+    lines = [facts_line(say, request, model, seeds, name, {axis.name for axis in axes})]
     if request.comparison is not None:
         lines.insert(0, escaped(compared_line(say, request.comparison)))
     if request.negative and (model is None or request.negative != model.default_negative):

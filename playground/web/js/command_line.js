@@ -163,13 +163,16 @@ export class CommandLine {
     entry.element.classList.remove("wrong");
     this._on.wrong(null);
     if (entry.text.startsWith(" ")) entry.set(entry.text.trimStart());
-    const next = nextOption(entry.text, [entry.option, ...this._left]);
+    const empty = this.fields.filter((other) => other !== entry && other.option.required && !other.text && !other.file);
+    const next = nextOption(entry.text, [entry.option, ...this._left, ...empty.map(({ option }) => option)]);
     if (next?.option === entry.option) {
       // Typed though it is here already: `/imagine prompt: …`.
       if (!next.before.trim()) entry.set(next.after);
     } else if (next) {
       entry.set(next.before.trimEnd());
-      this._continue(this._add(next.option, {}, entry), next.after);
+      entry.chosen = this._exactly(entry);
+      const there = empty.find(({ option }) => option === next.option);
+      this._continue(there ?? this._add(next.option, {}, entry), next.after);
       return;
     }
     this._refresh(entry);
@@ -238,6 +241,12 @@ export class CommandLine {
     };
     const choices = option.choices ?? all[option.type];
     return choices ? fitting(choices, text, (c) => String(c.name)) : null;
+  }
+
+  /** The choice whose name was typed, or null. */
+  _exactly(entry) {
+    const typed = entry.text.trim().toLowerCase();
+    return this._choicesOf(entry)?.find((choice) => String(choice.name).toLowerCase() === typed) ?? null;
   }
 
   /** choices: null where there is nothing to choose from. */
