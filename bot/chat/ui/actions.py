@@ -128,13 +128,13 @@ class EraseId(CustomId):
 
 Rows: TypeAlias = tuple[tuple[type[ActionId], ...], ...]
 
-SHOWN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (CompareId, UpscaleId, MoreId))
-"""Below a result in a channel: what a phone shows in two rows."""
+SHOWN: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, UpscaleId, MoreId))
+"""Below a result in a channel: first what keeps the seed. A phone shows them in two rows."""
 HIDDEN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (PublishId, UpscaleId, MoreId))
 """Below a result that only its person sees."""
 DIRECT: Final[Rows] = ((DetailsId, DeleteId),)
 """Below one in a direct message, where no images can be asked for."""
-COMPARED: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (CompareId, MoreId))
+COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
