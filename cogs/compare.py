@@ -1,6 +1,7 @@
 """/compare: one image again and again with one or two things changed, on a labelled sheet."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import discord
@@ -12,9 +13,19 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.places import age_restricted
 from bot.chat.ui.compare_choices import value_choices
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
+from bot.progress import Notice
 from bot.queue import JobQueue
-from bot.request import AXES, HIRES_SCALES, RANDOM, SEED_MAX, AxisAsk, Draft, compare
+from bot.request import (
+    AXES,
+    HIRES_SCALES,
+    RANDOM,
+    SEED_MAX,
+    AxisAsk,
+    Draft,
+    compare,
+    compose_with_notes,
+)
 from bot.store import discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -63,6 +74,8 @@ class Compare(commands.Cog):
         scheduler="command.imagine.scheduler",
         preset="command.imagine.preset",
         hires="command.imagine.hires",
+        spoiler="command.imagine.spoiler",
+        hidden="command.imagine.hidden",
     )
     @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
@@ -85,20 +98,26 @@ class Compare(commands.Cog):
         scheduler: str | None = None,
         preset: str | None = None,
         hires: float | None = None,
+        spoiler: bool = False,
+        hidden: bool = False,
     ) -> None:
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
-        names = (*draft.names, *(ask.values for ask in asks))
-        request = compare(
-            draft,
-            asks,
-            await self._catalog.knowing(*names),
-            nsfw=age_restricted(interaction.channel),
-            adapters_max=self._adapters_max,
+        catalog = await self._catalog.knowing(*draft.names, *(ask.values for ask in asks))
+        here: dict[str, Any] = {
+            "nsfw": age_restricted(interaction.channel),
+            "adapters_max": self._adapters_max,
+        }
+        request = compare(draft, asks, catalog, **here)
+        notes: tuple[Notice, ...] = ()
+        with suppress(UserError):  # one value may be right only together with an axis
+            notes = compose_with_notes(draft, catalog, **here).notes
+        new = asked_by(
+            interaction, request, kind="compare", hidden=hidden, spoiler=spoiler, warnings=notes
         )
-        new = asked_by(interaction, request, kind="compare")
-        async with self._queue.accepting(new, postponing(interaction, self._delivery)) as ticket:
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
+        async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
     @compare.autocomplete("values")

@@ -63,6 +63,8 @@ class UpscaleImage(commands.Cog):
         prompt="command.upscale.prompt",
         model="command.upscale.model",
         strength="command.upscale.strength",
+        spoiler="command.imagine.spoiler",
+        hidden="command.imagine.hidden",
     )
     @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
     @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
@@ -77,6 +79,8 @@ class UpscaleImage(commands.Cog):
         prompt: str | None = None,
         model: str | None = None,
         strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
+        spoiler: bool = False,
+        hidden: bool = False,
     ) -> None:
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = UpscaleDraft(
@@ -88,16 +92,17 @@ class UpscaleImage(commands.Cog):
             model=model,
             strength=strength,
         )
-        new = asked_by(interaction, await self._compose(interaction, draft))
+        request = await self._compose(interaction, draft)
+        new = asked_by(interaction, request, kind="upscale", hidden=hidden, spoiler=spoiler)
         async with (
             self._queue.reserving(new),
             holding(self._store, self._inputs) as keep,
         ):
             # Fetching it may take longer than the three seconds allowed for an answer.
-            await self._delivery.defer(interaction)
+            await self._delivery.defer(interaction, hidden=hidden)
             draft = replace(draft, image=await self._attachments.fetch("image", image, keep))
             new = replace(new, request=await self._compose(interaction, draft))
-            postpone = postponing(interaction, self._delivery)
+            postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 

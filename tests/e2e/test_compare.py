@@ -118,3 +118,13 @@ async def test_killed_in_the_middle_it_goes_on_with_what_is_missing(home: Home) 
 
 def _finished(message: Message) -> bool:
     return any(attachment.filename.endswith(".png") for attachment in message.attachments)
+
+
+async def test_it_can_be_hidden_and_says_what_a_prompt_of_another_program_became(ada: User) -> None:
+    call = await ada.slash(
+        "compare", prompt=f"{CANARY} --seed 5 --v 6", axis="steps", values="2, 3", hidden=True
+    )
+    message = await call.wait(_finished, timeout=60)
+    assert message.ephemeral
+    assert "--v" in message.text
+    assert "publish:" in message.text
