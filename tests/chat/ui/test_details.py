@@ -1,0 +1,72 @@
+"""The details of a result: within Discord's limits, and whole."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.chat.ui.details import COMMAND_MAX, command_of, details_embed, recipe_json
+from bot.recipe import Weights
+from bot.request import AdapterUse, GenerationRequest, InitImage, Template
+from bot.texts.language import Texts
+from bot.today import Today
+from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
+from tests.store.factories import recipe, record, request
+
+SAY = Texts.read().speaker()
+NAMES = st.lists(KEYS, max_size=40).map(tuple)
+
+
+@settings(max_examples=40)
+@given(asked=REQUESTS, names=NAMES, typed=LONG.map(lambda text: text[:2000]))
+def test_they_keep_to_the_limits(
+    asked: GenerationRequest, names: tuple[str, ...], typed: str
+) -> None:
+    asked = replace(asked, template=Template(typed, None, 1))
+    made = replace(
+        recipe(asked),
+        adapters=tuple(Weights(name, "c" * 64, "c" * 12) for name in names),
+        environment=dict.fromkeys(names, "v" * 60),
+    )
+    images = [record(n) for n in range(asked.count)]
+    shown = details_embed(SAY, job(asked, recipe=made), images, Today(names, names, names))
+    check_limits(shown)
+    command = command_of(asked)
+    assert command is None or len(command) <= COMMAND_MAX
+
+
+def test_every_value_is_named_and_what_it_came_from() -> None:
+    asked = request(template=Template("a {red|blue} fox", None, 1), negative="rain")
+    made = recipe(asked)
+    shown = fields(details_embed(SAY, job(asked, recipe=made), [record()], Today()))
+    assert shown["Drawn from"] == r"a {red\|blue} fox"
+    assert shown["Settings"] == (
+        "demo · ink:0.6 · 64×48 · 10 steps · CFG 7.5 · Euler · trigger words: ink wash"
+    )
+    assert shown["Files and hashes"] == f"demo `{'a' * 10}`\nink `{'c' * 12}`"
+    assert shown["Generated with"] == "torch 2.13.0"
+    assert shown["Would it be the same today?"] == "Yes: the same files and the same versions."
+    said = fields(details_embed(SAY, job(asked, recipe=made), [], Today(("a",), ("b",), ("c",))))
+    assert said["Would it be the same today?"] == (
+        "No: a can't be found any more. It may differ. Changed since then: b."
+        " I can't tell yet: c changed on disk and hasn't been used since."
+    )
+
+
+def test_the_command_gives_the_same_again() -> None:
+    asked = request(prompt="a fox\nin the snow", negative="", count=2)
+    assert command_of(asked) == (
+        "/imagine prompt:a fox in the snow model:demo lora:ink:0.6 steps:10 guidance:7.5 seed:42"
+        " size:64x48 count:2 scheduler:Euler"
+    )
+    assert command_of(replace(asked, init_image=InitImage("a" * 64, 0.5))) is None
+    long = tuple(AdapterUse("k" * 40, n / 10) for n in range(60))
+    assert command_of(replace(asked, adapters=long)) is None
+
+
+def test_the_file_has_everything() -> None:
+    made = recipe(request())
+    data = json.loads(recipe_json(job(request(), recipe=made), [record()]))
+    assert data["recipe"] == json.loads(json.dumps(made.to_dict()))
+    assert data["images"][0]["seed"] == 42
