@@ -36,6 +36,7 @@ class TestHidden:
         desk.world.refuse("interaction", EXPIRED)
         await desk.delivery.finished(job)
         assert desk.world.ways() == ["ack", "interaction", "direct"]
+        assert desk.world.reactions == [], "they would not work there"
         direct = desk.last("direct")
         assert str(direct.heading).startswith(f"You asked for this in <#{CHANNEL}>, hidden")
         delivered = await desk.store.job(job.id)
