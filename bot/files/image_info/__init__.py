@@ -3,8 +3,9 @@
     reading      the way from a file to an ImageInfo        model     ImageInfo
     containers   texts in PNG, JPEG and WebP                exif      texts in Exif
     stealth      text in the lowest bits of pixels          graph     ComfyUI's graphs
-    infotext     AUTOMATIC1111, Forge, we ourselves         matching  what this catalog has of it
+    ours         what we wrote ourselves                    infotext  AUTOMATIC1111, Forge
     comfyui, invokeai, swarmui, novelai, fooocus            values    untrusted JSON
+    matching     what of it this catalog has                settings  a Draft of it
 
 The readers are our own. The library for this, sd-parsers 0.6, reads neither SwarmUI nor WebP of
 ComfyUI, needs both of ComfyUI's graphs where many files have one, finds no LoRAs, reads UTF-16 of

@@ -24,26 +24,11 @@ _NOT_TO_TEXTS: Final = (
 )
 _MODELS: Final = ("ckpt_name", "unet_name", "model_name", "gguf_name")
 _PLAIN: Final = (
-    *(
-        "CheckpointLoader",
-        "UNETLoader",
-        "CLIPLoader",
-        "DualCLIPLoader",
-        "VAE",
-        "CLIPText",
-        "KSampler",
-    ),
-    *(
-        "SamplerCustom",
-        "EmptyLatent",
-        "EmptySD3",
-        "LoraLoader",
-        "CLIPSetLastLayer",
-        "Save",
-        "Preview",
-    ),
+    *("CheckpointLoader", "UNETLoader", "CLIPLoader", "DualCLIPLoader", "VAE", "CLIPText"),
+    *("KSampler", "SamplerCustom", "EmptyLatent", "EmptySD3", "LoraLoader", "CLIPSetLastLayer"),
     *("LatentUpscale", "Reroute", "Primitive", "RandomNoise", "BasicScheduler", "BasicGuider"),
     *("CFGGuider", "FluxGuidance", "LoadImage", "ConditioningZeroOut", "Note", "MarkdownNote"),
+    *("Save", "Preview", "Power Lora Loader"),
 )
 """What the names of the nodes begin with whose part in the image is told by other values."""
 
@@ -120,11 +105,8 @@ def _earlier(graph: Graph, node: Node, samplers: Iterable[Node]) -> list[Node]:
 
 def _parts(graph: Graph, sampler: Node) -> list[Node]:
     """The nodes whose inputs describe the sampling: the sampler, and what it is made of."""
-    found = [sampler]
-    for name in _PARTS:
-        if (link := sampler.links.get(name)) and (node := graph.get(link[0])):
-            found.append(node)
-    return found
+    parts = (graph.get(key) for key, _ in _wires([sampler], *_PARTS))
+    return [sampler, *(node for node in parts if node)]
 
 
 def _wires(nodes: Iterable[Node], *names: str) -> list[Link]:
@@ -161,7 +143,8 @@ def _conditioning(graph: Graph, link: Link | None) -> tuple[str, float | None]:
     """The text that a conditioning is made of, and the guidance that a distilled model gets."""
     texts: list[str] = []
     guidance = None
-    pending, seen = [link] if link else [], set()
+    pending = [link] if link else []
+    seen: set[Link] = set()
     while pending and len(seen) < _FOLLOWED_MAX:
         key, slot = pending.pop(0)
         node = graph.get(key)

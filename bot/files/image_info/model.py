@@ -2,10 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
-
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +20,7 @@ class NamedFile:
 
 @dataclass(frozen=True, slots=True)
 class NamedLora(NamedFile):
-    """weight: None if it is not said. text_weight: for the text encoders; None if it is the same."""
+    """weight: None if it is not said. text_weight: of the text encoders; None if it is the same."""
 
     weight: float | None = None
     text_weight: float | None = None
@@ -62,4 +58,4 @@ class ImageInfo:
     hires_steps: int | None = None
     hires_strength: float | None = None
     strength: float | None = None
-    rest: Mapping[str, str] = field(default=_NOTHING, repr=False)
+    rest: Mapping[str, str] = field(default_factory=dict, repr=False)

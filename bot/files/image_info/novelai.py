@@ -8,6 +8,7 @@ from bot.files.image_info.infotext import model_of
 from bot.files.image_info.model import ImageInfo
 
 NAME: Final = "NovelAI"
+_PLAIN: Final = "PromptGenerateRequest"
 _USED: Final = (
     *("prompt", "uc", "negative_prompt", "seed", "steps", "scale", "sampler", "noise_schedule"),
     *("width", "height", "strength", "v4_prompt", "v4_negative_prompt", "signed_hash"),
@@ -18,6 +19,7 @@ def from_novelai(texts: Mapping[str, str]) -> ImageInfo | None:
     data = values.json_object(texts.get("Comment"))
     if not {"uc", "sampler", "scale", "v4_prompt"} & data.keys():
         return None
+    from_noise = data.get("request_type") == _PLAIN
     return ImageInfo(
         program=NAME,
         prompt=_prompt(data, "v4_prompt", "prompt") or texts.get("Description", ""),
@@ -29,14 +31,9 @@ def from_novelai(texts: Mapping[str, str]) -> ImageInfo | None:
         schedule=values.text(data.get("noise_schedule")),
         size=values.size(data.get("width"), data.get("height")),
         model=model_of(texts.get("Source", "")),
-        strength=values.number(data.get("strength"))
-        if data.get("request_type") != _PLAIN
-        else None,
+        strength=None if from_noise else values.number(data.get("strength")),
         rest=values.rest(data, _USED),
     )
-
-
-_PLAIN: Final = "PromptGenerateRequest"
 
 
 def from_stealth(hidden: str) -> Mapping[str, str]:

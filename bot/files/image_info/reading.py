@@ -10,9 +10,11 @@ from bot.files.image_info.infotext import from_infotext
 from bot.files.image_info.invokeai import from_invokeai
 from bot.files.image_info.model import ImageInfo
 from bot.files.image_info.novelai import from_novelai, from_stealth
+from bot.files.image_info.ours import from_ours
 from bot.files.image_info.stealth import stealth_text
 from bot.files.image_info.swarmui import from_swarmui
 from bot.files.inputs import check_file
+from bot.files.metadata import IMAGEN
 
 _Reader: TypeAlias = Callable[[Mapping[str, str]], ImageInfo | None]
 
@@ -21,8 +23,8 @@ _READERS: Final[tuple[_Reader, ...]] = (
     from_fooocus,
     from_invokeai,
     from_novelai,
-    from_infotext,  # before ComfyUI, whose nodes can write an infotext: it says more simply the same
-    from_comfyui,
+    from_infotext,
+    from_comfyui,  # after the infotext, which some nodes write beside the graph: it says the same
 )
 
 
@@ -35,7 +37,9 @@ def read_info(data: bytes, field: str = "image") -> ImageInfo | None:
     to be searched.
     """
     check_file(field, size=len(data))
-    if found := _first(texts_of(data, field)):
+    texts = texts_of(data, field)
+    found = from_ours(data) if IMAGEN in texts else None
+    if found := found or _first(texts):
         return found
     if not (data.startswith(PNG) or is_webp(data)):
         return None
