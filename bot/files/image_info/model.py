@@ -59,3 +59,8 @@ class ImageInfo:
     hires_strength: float | None = None
     strength: float | None = None
     rest: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything in it that an image could be made with."""
+        return bool(self.prompt or self.model) or not (self.seed is self.steps is None)

@@ -48,4 +48,5 @@ def read_info(data: bytes, field: str = "image") -> ImageInfo | None:
 
 
 def _first(texts: Mapping[str, str]) -> ImageInfo | None:
-    return next((info for reader in _READERS if (info := reader(texts))), None)
+    found = (info for reader in _READERS if (info := reader(texts)))
+    return next((info for info in found if info.says_something), None)

@@ -306,3 +306,4 @@ FOOOCUS_A1111 = (
     f'Raw negative prompt: "{NEGATIVE}", Lora hashes: "ink: 0123456789ab", '
     'Lora weights: "ink: 0.8", Version: Fooocus v2.5.5'
 )
+NOVELAI_JSON = json.dumps(NOVELAI)

@@ -92,7 +92,7 @@ def test_every_program_says_the_same_of_one_image(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["png", "stealth"])
 def test_novelai(name: str) -> None:
-    hidden = json.dumps(samples.NOVELAI)
+    hidden = samples.NOVELAI_JSON
     found = info(writers.png(samples.NOVELAI) if name == "png" else writers.stealth(hidden))
     assert core(found) == {**SAME, "prompt": f"{PROMPT}, girl, scarf"}
     assert (found.program, found.sampler, found.schedule) == ("NovelAI", "k_dpmpp_2m", "karras")
