@@ -41,7 +41,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
         loras=tuple(loras),
         clip_skip=request.clip_skip,
         hires=hires.scale if hires else None,
-        hires_steps=hires.taken if hires else None,
+        hires_steps=hires.taken if hires and hires.steps != request.steps else None,
         hires_strength=hires.strength if hires else None,
         strength=start.strength if start else None,
         rest={name: value for name, value in rest.items() if value},
