@@ -9,6 +9,7 @@ EXTENSIONS = (
     "cogs.publish",
     "cogs.delete",
     "cogs.report",
+    "cogs.info",
     "cogs.message_menu",
     "cogs.retry",
     "cogs.catalog",
