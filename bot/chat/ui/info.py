@@ -8,7 +8,7 @@ import discord
 
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.markdown import code, one_line, shown
+from bot.chat.ui.markdown import code, one_line, shortened, shown
 from bot.errors import UserError
 from bot.files.image_info import ImageInfo
 from bot.files.image_info.matching import Match, Matches
@@ -123,13 +123,14 @@ def _file(say: Say, match: Match) -> str:
 
 
 def _line(say: Say, why: Why, each: Unmapped) -> str:
-    name, value = one_line(each.name, _VALUE_SHOWN), one_line(each.value, _VALUE_SHOWN)
-    line = say("info.value", name=name, value=value)
+    value = shortened(each.value, _VALUE_SHOWN)
+    line = one_line(say("info.value", name=shortened(each.name, _VALUE_SHOWN), value=value))
     if each.why is not None:
-        return f"{line} · {why(each.why)}"
-    if each.instead and each.name not in ("prompt", "negative"):
-        return say("info.instead", name=name, value=value, instead=code(each.instead))
-    return say("info.cut", name=name) if each.instead else line
+        reason = why(each.why)  # most name the value themselves
+        return reason if one_line(value) in reason else f"{line} · {reason}"
+    if each.instead and each.name in ("prompt", "negative"):
+        return say("info.cut", name=each.name)
+    return say("info.instead", line=line, instead=code(each.instead)) if each.instead else line
 
 
 def _joined(parts: list[str], between: str, room: int) -> str:
