@@ -63,7 +63,11 @@ FILES: dict[str, tuple[str, bytes]] = {
     "comfyui drawn": ("ComfyUI", writers.png({"workflow": json.dumps(samples.COMFYUI_WORKFLOW)})),
     "comfyui webp": (
         "ComfyUI",
-        writers.comfyui_webp(samples.COMFYUI_PROMPT, samples.COMFYUI_WORKFLOW),
+        writers.comfyui(samples.COMFYUI_PROMPT, samples.COMFYUI_WORKFLOW, "WEBP"),
+    ),
+    "comfyui jpeg": (
+        "ComfyUI",
+        writers.comfyui(samples.COMFYUI_PROMPT, samples.COMFYUI_WORKFLOW, "JPEG"),
     ),
     "invokeai": ("InvokeAI", writers.png({"invokeai_metadata": json.dumps(samples.INVOKEAI)})),
     "swarmui png": ("SwarmUI", writers.png({"parameters": SWARM_JSON})),

@@ -59,11 +59,11 @@ def fooocus(metadata: str, scheme: str, kind: str) -> bytes:
     return _saved(PICTURE, kind, exif=exif)
 
 
-def comfyui_webp(prompt: Mapping[str, Any], workflow: Mapping[str, Any]) -> bytes:
+def comfyui(prompt: Mapping[str, Any], workflow: Mapping[str, Any], kind: str) -> bytes:
     exif = PICTURE.getexif()
     exif[0x0110] = f"prompt:{json.dumps(prompt)}"
     exif[0x010F] = f"workflow:{json.dumps(workflow)}"
-    return _saved(PICTURE, "WEBP", exif=exif)
+    return _saved(PICTURE, kind, exif=exif)
 
 
 def stealth(
