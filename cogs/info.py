@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import asdict
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -224,8 +225,11 @@ async def _download(proxy: str | None, url: str) -> bytes:
         async with (
             asyncio.timeout(DOWNLOAD_TIMEOUT),
             aiohttp.ClientSession() as session,
-            session.get(url, proxy=proxy, allow_redirects=False, raise_for_status=True) as answer,
+            session.get(url, proxy=proxy, allow_redirects=False) as answer,
         ):
+            if answer.status != HTTPStatus.OK:
+                log.warning("cannot download an image: status %d", answer.status)
+                raise InvalidRequest(FIELD, "picture.unreachable")
             async for chunk in answer.content.iter_any():
                 data += chunk
                 if len(data) > BYTES_MAX:
