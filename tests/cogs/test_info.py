@@ -43,8 +43,14 @@ def test_the_first_attachment_that_is_an_image() -> None:
     assert error.value.code == "picture.bytes"
 
 
+SENT = [0]
+"""Mebibytes that the server sent."""
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[str]:
+    SENT[0] = 0
+
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == "/moved":
             raise web.HTTPFound("/small")
@@ -53,6 +59,7 @@ async def server() -> AsyncIterator[str]:
         for _ in range(1 if request.path == "/small" else 1_000):
             try:
                 await response.write(bytes(2**20))
+                SENT[0] += 1
             except ConnectionError:
                 break
         return response
@@ -72,6 +79,7 @@ async def test_a_download_ends_at_the_limit(server: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         await _download(None, f"{server}/endless")
     assert error.value.code == "picture.bytes"
+    assert SENT[0] < 500
 
 
 @pytest.mark.parametrize("path", ["/moved", "/two/parts"])

@@ -64,6 +64,10 @@ def test_a_long_prompt_comes_whole_as_a_file() -> None:
     assert long in file.decode()
     many = tuple(Unmapped(f"node {n}", "x" * 70) for n in range(60))
     assert info_file(SAY, why, INFO, many) is not None
+    shown = info_embed(SAY, why, INFO, Matches(), many).fields[-1].value
+    assert shown is not None
+    assert len(shown) <= 1_024
+    assert shown.endswith("\n…")
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de", "fr"])

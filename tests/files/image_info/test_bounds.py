@@ -12,7 +12,7 @@ from bot.errors import InvalidRequest
 from bot.files.image_info import ImageInfo, read_info
 from bot.files.image_info.containers import KEYWORDS, PNG
 from bot.files.image_info.exif import exif_texts
-from bot.files.image_info.graph import of_prompt, of_workflow
+from bot.files.image_info.graph import before, of_prompt, of_workflow
 from bot.files.image_info.stealth import stealth_text
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES
@@ -112,10 +112,28 @@ def test_chunks_without_end() -> None:
     assert read(whole[:33] + empty * 60_000 + whole[33:]) is None, "it is past what is looked at"
 
 
+def test_each_node_is_looked_at_once() -> None:
+    graph = of_prompt(
+        {
+            "1": {"class_type": "A", "inputs": {"a": ["2", 0], "b": ["3", 0]}},
+            "2": {"class_type": "B", "inputs": {"a": ["3", 0], "b": ["1", 0]}},
+            "3": {"class_type": "C", "inputs": {"a": ["2", 1], "b": ["9", 0]}},
+        }
+    )
+    assert [node.kind for node in before(graph, [("1", 0)])] == ["A", "B", "C"]
+
+
 def test_exif_directories_that_point_at_each_other() -> None:
     circle = b"MM\0*" + (8).to_bytes(4, "big")
     circle += bytes.fromhex("0001 8769 0004 00000001 00000008 00000000")
     assert exif_texts(circle) == {}
+    # One that leads to a third is more than Exif has: each could be as long as the file.
+    chain = b"MM\0*" + (8).to_bytes(4, "big")
+    chain += bytes.fromhex("0001 8769 0004 00000001 0000001A 00000000")
+    chain += bytes.fromhex("0001 8769 0004 00000001 0000002C 00000000")
+    chain += bytes.fromhex("0001 0131 0002 00000004 466F7800 00000000")
+    assert exif_texts(chain) == {}
+    assert exif_texts(chain[:26] + chain[44:]) == {"Software": "Fox"}
 
 
 def test_a_length_that_the_pixels_cannot_hold() -> None:

@@ -187,7 +187,13 @@ def our_png(**fields: Any) -> tuple[bytes, GenerationRequest]:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"hires": Hires(1.5, 0.4, 30)}, {"hires": Hires(2.0, 0.5, 24)}, {"clip_skip": 3}]
+    "fields",
+    [
+        {},
+        {"steps": 31, "hires": Hires(1.5, 0.4, 31)},
+        {"hires": Hires(2.0, 0.5, 24)},
+        {"clip_skip": 3},
+    ],
 )
 def test_our_own_picture_is_asked_for_again_as_it_was(fields: dict[str, Any]) -> None:
     png, request = our_png(**fields)
