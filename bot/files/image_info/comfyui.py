@@ -12,6 +12,7 @@ NAME: Final = "ComfyUI"
 
 _FOLLOWED_MAX: Final = 200
 """Links that lead to one value."""
+_SAMPLERS_MAX: Final = 16
 _PARTS: Final = ("guider", "noise", "sampler", "sigmas")
 """Inputs of a sampler that is made of parts: SamplerCustomAdvanced."""
 _OUTPUTS: Final = ("Save", "Preview")
@@ -40,6 +41,7 @@ def from_comfyui(texts: Mapping[str, str]) -> ImageInfo | None:
         return None
     used = {node.id for node in before(graph, [(key, 0) for key in _ends(graph)])}
     samplers = [node for node in graph.values() if _samples(node) and (node.id in used or not used)]
+    del samplers[_SAMPLERS_MAX:]
     passes = sorted(samplers, key=lambda node: len(_earlier(graph, node, samplers)))
     others = sorted({node.kind for node in graph.values() if not node.kind.startswith(_PLAIN)})
     rest = values.rest({"Nodes": ", ".join(others)}, ())

@@ -13,7 +13,6 @@ from bot.request.syntax import TAG, extract_tags
 OURS: Final = "imagen"
 _WHOLE_TEXT_MIN: Final = 3
 """Settings that a text has to have to be an infotext; any comment can be the text of one."""
-_LORAS: Final = re.compile(r"([^:,]+): *([^:,]+)(?:: *([^:,]+))?")
 _USED: Final = (
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash"),
     *("Clip skip", "Hires upscale", "Hires steps", "Lora hashes", "Lora weights"),
@@ -100,21 +99,22 @@ def _program(settings: Mapping[str, str], texts: Mapping[str, str]) -> str:
 
 
 def _hashes(text: str) -> dict[str, str]:
-    """`name: hash, name: hash`; SD.Next and Fooocus may add a weight."""
-    return {match[1].strip(): match[2].strip() for match in _LORAS.finditer(text)}
+    return {name: parts[0] for name, *parts in _entries(text)}
+
+
+def _entries(text: str) -> list[list[str]]:
+    """`name: hash, name: hash`; some write a weight behind it, or in its place."""
+    entries = ([part.strip() for part in each.split(":")] for each in text.split(","))
+    return [entry for entry in entries if len(entry) > 1][: values.LORAS_MAX]
 
 
 def _listed(settings: Mapping[str, str]) -> list[NamedLora]:
     """LoRAs that Fooocus lists, which are in no tag; `name: weight`, or `name: hash: weight`."""
-    hashes = _hashes(settings.get("Lora hashes", ""))
-    listed = _LORAS.finditer(settings.get("Lora weights", ""))
-    weights = {match[1].strip(): match[2] for match in listed}
-    weights |= {
-        match[1].strip(): match[3]
-        for match in _LORAS.finditer(settings.get("Lora hashes", ""))
-        if match[3]
-    }
+    named = _entries(settings.get("Lora hashes", ""))
+    hashes = {name: parts[0] for name, *parts in named}
+    weights = {name: parts[0] for name, *parts in _entries(settings.get("Lora weights", ""))}
+    weights |= {name: parts[1] for name, *parts in named if len(parts) > 1}
     return [
         NamedLora(name, values.hashes(hashes.get(name)), values.number(weight))
-        for name, weight in list(weights.items())[: values.LORAS_MAX]
+        for name, weight in weights.items()
     ]

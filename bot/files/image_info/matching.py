@@ -58,7 +58,7 @@ def matches_of(info: ImageInfo, catalog: Catalog, hashes: Hashes, *, nsfw: bool)
 def _match(
     file: NamedFile, named: Collection[str], offered: Collection[str], hashes: Hashes
 ) -> Match:
-    by_hash = [key for key in offered if _same(file.hashes, hashes.get(key, ()))]
+    by_hash = [key for key in hashes if key in offered and _same(file.hashes, hashes[key])]
     if len(by_hash) == 1:
         return Match(file, by_hash[0])
     usable = [key for key in named if key in offered]

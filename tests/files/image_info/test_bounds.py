@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -9,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
-from bot.files.image_info import ImageInfo, read_info
+from bot.files.image_info import ImageInfo, comfyui, read_info
 from bot.files.image_info.containers import KEYWORDS, PNG
 from bot.files.image_info.exif import exif_texts
-from bot.files.image_info.graph import before, of_prompt, of_workflow
+from bot.files.image_info.graph import Graph, Link, Node, before, of_prompt, of_workflow
+from bot.files.image_info.infotext import from_infotext
 from bot.files.image_info.stealth import stealth_text
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES
+from tests.test_linear import grows_too_much, hostile
 
 DEEP = sys.getrecursionlimit() * 50
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -140,3 +143,31 @@ def test_a_length_that_the_pixels_cannot_hold() -> None:
     small = writers.stealth("x" * 200, compressed=False)
     assert stealth_text(small) == "x" * 200
     assert stealth_text(writers.stealth("not gzip")) == "not gzip"
+
+
+def test_a_graph_with_very_many_samplers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def counted(graph: Graph, links: Iterable[Link]) -> Iterator[Node]:
+        nonlocal asked
+        asked += 1
+        return before(graph, [*links])
+
+    monkeypatch.setattr(comfyui, "before", counted)
+    sampler = samples.COMFYUI_PROMPT["3"]
+    graph = {
+        str(n): {**sampler, "inputs": {**sampler["inputs"], "latent_image": [str(n + 1), 0]}}
+        for n in range(1_000)
+    }
+    assert read(writers.png({"prompt": json.dumps(graph)})) is not None
+    assert asked < 100
+
+
+@pytest.mark.parametrize("keyword", ["Lora hashes", "Lora weights", "Size", "Model hash"])
+def test_the_time_for_a_setting_is_in_proportion_to_its_length(keyword: str) -> None:
+    def read_setting(text: str) -> None:
+        said = json.dumps(text, ensure_ascii=False)
+        settings_line = f"Steps: 1, Sampler: Euler, Seed: 1, {keyword}: {said}"
+        from_infotext({"parameters": f"a fox\n{settings_line}"})
+
+    assert not [make(8) for make in hostile() if grows_too_much(read_setting, make)]
