@@ -8,6 +8,7 @@ import pytest
 
 from playground import File, Interaction, Message, Playground, User
 from tests.e2e.conftest import CANARY
+from tests.e2e.home import Bot, Home
 from tests.e2e.results import facts
 from tests.e2e.test_actions import bytes_of, result, said
 from tests.e2e.test_imagine import painted
@@ -99,3 +100,23 @@ async def test_what_cannot_be_read_is_said_kindly(ada: User, playground: Playgro
         told = await playground.wait_message(partial(_says, why))
         assert told.viewer is ada
         assert call.ephemeral
+
+
+async def test_the_button_works_after_a_restart_and_for_its_person_only(home: Home) -> None:
+    async with Playground() as playground:
+        ada = playground.user("ada-restarts")
+        data = writers.png({"parameters": samples.A1111})
+        async with Bot(home, playground):
+            call = await shown(await ada.slash("info", image=File("fox.png", data)))
+        assert call.message is not None
+        async with Bot(home, playground):
+            form = await ada.click(call.message, USE)
+            assert fields(form)["prompt"]["value"] == samples.PROMPT
+            stranger = playground.user("bea-forges")
+            own = await shown(await stranger.slash("info", image=File("fox.png", data)))
+            assert own.message is not None
+            [row] = own.message.components
+            row["components"][0]["custom_id"] = call.message.components[0]["components"][0][
+                "custom_id"
+            ]
+            assert "too long ago" in said(await stranger.click(own.message, USE))
