@@ -1,6 +1,7 @@
 """/info and Image info: how any image was generated, and its settings as a form."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import asdict
 from http import HTTPStatus
@@ -33,7 +34,7 @@ from bot.chat.ui.info import (
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.image_info import ImageInfo, read_info
 from bot.files.image_info.matching import matches_of
-from bot.files.image_info.settings import fields_of_draft, usable
+from bot.files.image_info.settings import Usable, fields_of_draft, usable
 from bot.files.inputs import BYTES_MAX, CONTENT_TYPES, check_file
 from bot.request import compose
 from bot.request.changes import Fields, draft_of
@@ -51,6 +52,8 @@ DOWNLOAD_TIMEOUT: Final = 60.0
 """Seconds allowed for fetching one image."""
 DOWNLOADS: Final = 4
 """Images fetched and read at the same time: each may take 20 MB of memory, or 150 MB decoded."""
+NAMES_READ: Final = 8
+"""Models and LoRAs of an image whose files are read first if they have not been yet."""
 FIELD: Final = "image"
 
 
@@ -88,7 +91,7 @@ class ImageInfos:
         """Open the form with the settings that were kept. Raises Refused if they are too old."""
         person = discord_person(interaction.user.id)
         found = await self._backend.store.forms.find(form_id, person)
-        if found is None:
+        if found is None or found.of != UseSettingsId.prefix:
             raise Refused("form.gone")
         fields = Fields(**found.fields)
         nsfw = age_restricted(interaction.channel)
@@ -115,22 +118,29 @@ class ImageInfos:
 
     async def _show(self, interaction: Interaction, info: ImageInfo) -> None:
         nsfw = age_restricted(interaction.channel)
-        catalog = self._backend.catalog.current
+        files = [*filter(None, [info.model]), *info.loras][:NAMES_READ]
+        catalog = await self._backend.catalog.knowing(*(file.name for file in files))
         known = await self._backend.store.known_weights.recent()
         hashes = {key: (weights.sha256, weights.short) for key, weights in known.items()}
         matches = matches_of(info, catalog, hashes, nsfw=nsfw)
         most = self._backend.settings.max_adapters
-        found = usable(info, matches, catalog, nsfw=nsfw, adapters_max=most)
+        found: Usable | None = None
+        with contextlib.suppress(UserError):  # there is no model to use it with
+            found = usable(info, matches, catalog, nsfw=nsfw, adapters_max=most)
         say = self.results.say(interaction)
+        unmapped = found.unmapped if found else ()
+        view = discord.utils.MISSING
+        if found is not None:
+            form_id = await self._keep(interaction, fields_of_draft(found.draft))
+            view = info_view(say, form_id)
 
         def why(error: UserError) -> str:
             return sentence(error, say) or ""
 
-        form_id = await self._keep(interaction, fields_of_draft(found.draft))
-        whole = info_file(say, why, info, found.unmapped)
+        whole = info_file(say, why, info, unmapped)
         await interaction.followup.send(
-            embed=info_embed(say, why, info, matches, found.unmapped),
-            view=info_view(say, form_id),
+            embed=info_embed(say, why, info, matches, unmapped),
+            view=view,
             files=[] if whole is None else [discord.File(BytesIO(whole), FILE_NAME)],
             ephemeral=True,
         )

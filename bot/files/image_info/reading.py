@@ -1,6 +1,7 @@
 """From a file to an ImageInfo."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from bot.files.image_info.comfyui import from_comfyui
@@ -13,6 +14,7 @@ from bot.files.image_info.novelai import from_novelai, from_stealth
 from bot.files.image_info.ours import from_ours
 from bot.files.image_info.stealth import stealth_text
 from bot.files.image_info.swarmui import from_swarmui
+from bot.files.image_info.values import SHOWN_MAX
 from bot.files.inputs import check_file
 from bot.files.metadata import IMAGEN
 
@@ -49,4 +51,8 @@ def read_info(data: bytes, field: str = "image") -> ImageInfo | None:
 
 def _first(texts: Mapping[str, str]) -> ImageInfo | None:
     found = (info for reader in _READERS if (info := reader(texts)))
-    return next((info for info in found if info.says_something), None)
+    info = next((info for info in found if info.says_something), None)
+    if info is None:
+        return None
+    # No sampler has such a name; looking for one that is like it would take long.
+    return replace(info, sampler=info.sampler[:SHOWN_MAX], schedule=info.schedule[:SHOWN_MAX])

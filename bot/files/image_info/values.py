@@ -79,10 +79,13 @@ def hashes(*values: object) -> tuple[str, ...]:
 
 
 def stem(name: str) -> str:
-    """A file's name without its ending and folders, which are somebody else's."""
+    """A file's name without its ending and folders, which are somebody else's.
+
+    Cut at SHOWN_MAX: no file system has longer ones.
+    """
     file = PureWindowsPath(name.strip()).name
     ending = next((each for each in _WEIGHTS if file.lower().endswith(each)), "")
-    return file[: len(file) - len(ending)]
+    return file[: len(file) - len(ending)][:SHOWN_MAX]
 
 
 def shown(value: object) -> str:

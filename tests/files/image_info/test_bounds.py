@@ -171,3 +171,14 @@ def test_the_time_for_a_setting_is_in_proportion_to_its_length(keyword: str) -> 
         from_infotext({"parameters": f"a fox\n{settings_line}"})
 
     assert not [make(8) for make in hostile() if grows_too_much(read_setting, make)]
+
+
+def test_names_are_no_longer_than_names() -> None:
+    long = "x" * 100_000
+    prompt = f"a fox <lora:{long}:1>"
+    line = f"Steps: 1, Sampler: {long}, Schedule type: {long}, Seed: 1, Model: {long}"
+    found = read(writers.png({"parameters": f"{prompt}\n{line}"}))
+    assert found is not None
+    assert found.model is not None
+    names = (found.sampler, found.schedule, found.model.name, found.loras[0].name)
+    assert [len(name) for name in names] == [300] * 4
