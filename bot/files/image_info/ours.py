@@ -19,8 +19,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
     recipe, request = read.recipe, read.recipe.request
     loras = []
     for use, weights in zip_longest(request.adapters, recipe.adapters[: len(request.adapters)]):
-        hashes = _hashes(weights) if weights else ()
-        loras.append(NamedLora(use.key, hashes, use.weight, use.text_weight))
+        loras.append(NamedLora(use.key, _hashes(weights), use.weight, use.text_weight))
     start, reference, hires = request.init_image, request.reference, request.hires
     rest = {
         "Preset": request.preset or "",
@@ -48,5 +47,6 @@ def from_ours(png: bytes) -> ImageInfo | None:
     )
 
 
-def _hashes(weights: Weights) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((weights.sha256, weights.short)))
+def _hashes(weights: Weights | None) -> tuple[str, ...]:
+    """None: the image was made without any."""
+    return () if weights is None else tuple(dict.fromkeys((weights.sha256, weights.short)))
