@@ -15,6 +15,7 @@ EXTENSIONS = (
     "cogs.compare_result",
     "cogs.upscale_result",
     "cogs.reopen",
+    "cogs.info",
     "cogs.message_menu",
     "cogs.retry",
     "cogs.catalog",

@@ -63,7 +63,7 @@ class Editor:
         await self._open(interaction, form, fields_of(job.request))
 
     async def _open(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
-        models = _best_models(
+        models = best_models(
             self.results.catalog.current, fields.model, nsfw=age_restricted(interaction.channel)
         )
         await open_form(interaction, edit_form(self.results.say(interaction), form, fields, models))
@@ -199,7 +199,7 @@ class UseAsSelect(Component[UseAsId]):
         await self._editor.open_with(interaction, EditFormId(custom_id.job_id, role, n))
 
 
-def _best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:
+def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:
     """The models on offer: the one of the request, the default, then as /models lists them."""
     offered = list(catalog.offered_models(nsfw=nsfw))
     front = (first, catalog.default)

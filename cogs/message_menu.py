@@ -1,6 +1,6 @@
 """What the menu of a message offers under Apps: the actions on a result without its buttons.
 
-It also serves results from before there were buttons.
+It also serves results from before there were buttons. *Image info* reads anybody's images.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +16,7 @@ from bot.store import Job
 from bot.texts.language import Texts
 from cogs.delete import deleting_of
 from cogs.edit import editor_of
+from cogs.info import image_infos_of
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -58,3 +59,11 @@ async def setup(bot: ImagenBot) -> None:
     }
     for code, act in acts.items():
         bot.tree.add_command(command(bot.services.texts, code, results, act))
+    infos = image_infos_of(bot)
+
+    async def info(interaction: Interaction, message: discord.Message) -> None:
+        results.check_may_use(interaction)
+        await infos.of_message(interaction, message)
+
+    name = locale_str(bot.services.texts.speaker()("menu.info"), code="menu.info")
+    bot.tree.add_command(app_commands.ContextMenu(name=name, callback=info))

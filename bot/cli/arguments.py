@@ -5,6 +5,7 @@ import argparse
 from bot.cli.subcommands import (
     check,
     imagine,
+    info,
     keys,
     listing,
     playground,
@@ -13,7 +14,7 @@ from bot.cli.subcommands import (
     sync,
 )
 
-SUBCOMMANDS = (run, serve, imagine, listing, playground, sync, check, keys)
+SUBCOMMANDS = (run, serve, imagine, info, listing, playground, sync, check, keys)
 """In the order of `--help`."""
 
 

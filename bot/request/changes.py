@@ -45,6 +45,8 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "images": ("count", _whole),
     "preset": ("preset", _text),
     "hires": ("hires", lambda text: float(text.rstrip("x×"))),
+    "hires strength": ("hires_strength", float),
+    "hires steps": ("hires_steps", _whole),
     "strength": ("strength", float),
     "reference weight": ("reference_weight", float),
     "clip skip": ("clip_skip", _whole),
@@ -118,6 +120,19 @@ def changed(
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
     return replace(draft, lora=entered.loras, image=image, reference=reference)
+
+
+def draft_of(entered: Fields) -> Draft:
+    """The request that was entered into a form for no earlier one, and without images.
+
+    Raises Mistakes, with one error for each line that is wrong.
+    """
+    given = _read(entered.more)
+    for name in ("strength", "reference_weight"):
+        if name in given:
+            raise Mistakes([InvalidRequest("more", "form.without", value=name)])
+    draft = Draft(prompt=entered.prompt, model=entered.model, negative=entered.negative, **given)
+    return replace(draft, lora=entered.loras)
 
 
 def _defaults(model: ModelEntry) -> dict[str, object]:

@@ -12,6 +12,7 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
     *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
+    "info",
     "keys",
 }
 OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")

@@ -51,6 +51,8 @@ uses. A missing one costs time and nothing else."""
 
 
 def import_libraries() -> None:
+    # As the bot does: see bot.engine.importing.hide_torchvision.
+    sys.modules["torchvision"] = None  # type: ignore[assignment]
     for name, late in LIBRARIES.items():
         module = importlib.import_module(name)
         for attribute in late:

@@ -74,7 +74,7 @@ class ReportFormId(CustomId):
 
 
 def edit_form(
-    say: Say, custom_id: EditFormId, entered: Fields, models: Sequence[ModelEntry]
+    say: Say, custom_id: CustomId, entered: Fields, models: Sequence[ModelEntry]
 ) -> discord.ui.Modal:
     """The form to change a request. models: those to choose from, the best first."""
     chosen = [

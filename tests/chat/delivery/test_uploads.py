@@ -95,6 +95,19 @@ def test_other_programs_find_its_recipe() -> None:
     assert (tag, kind, count) == (ExifTags.Base.UserComment, UNDEFINED, len(b"UNICODE\0\0x"))
 
 
+def test_the_web_ui_reads_what_it_would_read_from_the_png() -> None:
+    """The steps of AUTOMATIC1111's `images.read_info_from_image`, with whole Unicode."""
+    for source in (png(), png(SMOOTH)):
+        items = dict(opened(fitting("demo-42.png", source, len(source) - 1).data).info)
+        parameters = items.pop("parameters", None)
+        comment = piexif.load(items["exif"])["Exif"].get(piexif.ExifIFD.UserComment, b"")
+        try:
+            comment = piexif.helper.UserComment.load(comment)
+        except ValueError:
+            comment = comment.decode("utf8", errors="ignore")
+        assert (comment or parameters) == read_png(source).parameters
+
+
 @given(
     sizes=st.lists(st.integers(0, 20_000_000), min_size=1, max_size=4),
     limit=st.integers(1, 500_000_000),

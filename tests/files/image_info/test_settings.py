@@ -1,0 +1,215 @@
+"""What of an image's settings this catalog can do, and what is named as impossible."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.chat.delivery.uploads import fit
+from bot.errors import Refused
+from bot.files.image_info import ImageInfo, NamedFile, NamedLora
+from bot.files.image_info.matching import Hashes, Match, matches_of
+from bot.files.image_info.settings import Usable, fields_of_draft, usable
+from bot.files.metadata import encode_png
+from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, compose
+from bot.request.changes import draft_of
+from catalog import Catalog
+from tests.files.image_info import samples, writers
+from tests.files.image_info.test_reading import FILES, info
+from tests.files.test_metadata import RECIPE
+from tests.request.test_compose import CATALOG
+
+BASE, INK = "f" * 64, "0123456789ab"
+HASHES: Hashes = {"base": (samples.SHA256, samples.SHA256[:10]), "ink": (BASE, INK)}
+PLAIN = ImageInfo(program="ComfyUI", prompt="a fox", negative="blurry", seed=42, steps=25)
+
+
+def taken(found: ImageInfo, hashes: Hashes = HASHES, catalog: Catalog = CATALOG) -> Usable:
+    matches = matches_of(found, catalog, hashes, nsfw=False)
+    return usable(found, matches, catalog, nsfw=False, adapters_max=4)
+
+
+def request_of(found: Usable) -> GenerationRequest:
+    return compose(draft_of(fields_of_draft(found.draft)), CATALOG, nsfw=False)
+
+
+def notes(found: Usable) -> list[tuple[str, str, str, str]]:
+    return [
+        (each.name, each.value, each.why.code if each.why else "", each.instead)
+        for each in found.unmapped
+    ]
+
+
+def test_everything_that_is_possible_comes_through_the_form() -> None:
+    found = taken(info(FILES["a1111 png"][1]))
+    request = request_of(found)
+    assert (request.prompt, request.negative) == (samples.PROMPT, samples.NEGATIVE)
+    assert (request.model, request.adapters) == ("base", (AdapterUse("ink", 0.8),))
+    assert (request.seed, request.steps, request.guidance) == (1234567890, 25, 6.5)
+    assert (request.width, request.height, request.clip_skip) == (832, 1216, 2)
+    assert request.scheduler == "DPM++ 2M Karras"
+    assert request.hires is not None
+    assert (request.hires.scale, request.hires.strength, request.hires.taken) == (1.5, 0.4, 12)
+    assert notes(found) == [("Hires upscaler", "Latent", "", "")]
+
+
+def test_what_is_not_possible_is_named_with_its_value() -> None:
+    strange = replace(
+        PLAIN,
+        steps=5_000,
+        guidance=99.0,
+        sampler="zzzz",
+        size=(8192, 512),
+        model=NamedFile("juggernaut", ("1234567890",)),
+        loras=(NamedLora("unknown", (), 0.5), NamedLora("old-15", (), 1.0)),
+        clip_skip=40,
+        hires=3.0,
+        hires_steps=7,
+        strength=0.6,
+        rest={"ControlNet 0": "canny", "Version": "v1.10.1"},
+    )
+    found = taken(strange)
+    assert notes(found) == [
+        ("model", "juggernaut (1234567890)", "", "base"),
+        ("steps", "5000", "number.range", ""),
+        ("cfg", "99", "number.range", ""),
+        ("clip skip", "40", "number.range", ""),
+        ("size", "8192x512", "size.side", ""),
+        ("sampler", "zzzz", "scheduler.unlike", ""),
+        ("strength", "0.6", "", ""),
+        ("hires", "3", "hires.scale", ""),
+        ("hires steps", "7", "", ""),
+        ("LoRA", "unknown:0.5", "", ""),
+        ("LoRA", "old-15:1", "lora.other_base", ""),
+        ("ControlNet 0", "canny", "", ""),
+    ]
+    assert request_of(found).seed == 42
+
+
+def test_a_size_that_the_model_cannot_do_becomes_its_own_of_that_shape() -> None:
+    found = taken(replace(PLAIN, model=NamedFile("base"), size=(384, 512)))
+    request = request_of(found)
+    assert notes(found) == [("size", "384x512", "", f"{request.width}x{request.height}")]
+    assert (request.width, request.height) == (896, 1152)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "ours", "noted"),
+    [
+        ("DPM++ 2M", "Karras", "DPM++ 2M Karras", False),
+        ("DPM++ 2M", "Automatic", "DPM++ 2M Karras", False),
+        ("dpmpp_2m", "karras", "DPM++ 2M Karras", False),
+        ("dpmpp_2m", "normal", "DPM++ 2M", False),
+        ("DPM++ 2M Karras", "karras", "DPM++ 2M Karras", False),
+        ("DPM++ 2M Karras", "", "DPM++ 2M Karras", False),
+        ("Euler a", "Automatic", "Euler a", False),
+        ("k_euler_ancestral", "native", "Euler a", False),
+        ("euler", "beta", "Euler", True),
+    ],
+)
+def test_samplers(sampler: str, schedule: str, ours: str, noted: bool) -> None:
+    found = taken(replace(PLAIN, sampler=sampler, schedule=schedule))
+    assert request_of(found).scheduler == ours
+    assert bool(found.unmapped) is noted
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "other"),
+    [
+        (NamedFile("anything", (samples.SHA256,)), "base", False),
+        (NamedFile("anything", (samples.SHA256[:10],)), "base", False),
+        (NamedFile("base", ("0" * 10,)), "base", True),
+        (NamedFile("SDXL base"), "base", False),
+        (NamedFile("adult"), None, False),
+        (NamedFile("pony-xl-v6"), None, False),
+        (NamedFile("", ("0" * 10,)), None, False),
+        (NamedFile("anything", ("31e35c8",)), None, False),
+    ],
+)
+def test_models(file: NamedFile, key: str | None, other: bool) -> None:
+    matches = matches_of(replace(PLAIN, model=file), CATALOG, HASHES, nsfw=False)
+    assert matches.model == Match(file, key, other)
+
+
+def test_a_lora_by_a_whole_hash_of_which_the_catalog_knows_the_beginning() -> None:
+    lora = NamedLora("renamed", (INK + "0" * 52,), 0.5)
+    matches = matches_of(replace(PLAIN, loras=(lora,)), CATALOG, HASHES, nsfw=False)
+    assert matches.loras == (Match(lora, "ink"),)
+
+
+def test_another_file_of_the_same_name_is_used_and_named() -> None:
+    found = taken(replace(PLAIN, loras=(NamedLora("ink", ("9" * 12,), 0.8),)))
+    assert request_of(found).adapters == (AdapterUse("ink", 0.8),)
+    assert notes(found) == [("LoRA", "ink:0.8 (999999999999)", "", "ink")]
+
+
+def test_more_loras_than_may_be_combined() -> None:
+    loras = tuple(NamedLora(name, (), 1.0) for name in ("ink", "anime", "pixel", "grain", "glow"))
+    found = taken(replace(PLAIN, loras=loras))
+    assert [use.key for use in request_of(found).adapters] == ["ink", "anime", "pixel", "grain"]
+    assert notes(found) == [("LoRA", "glow:1", "lora.many", "")]
+
+
+def test_a_prompt_that_is_wrong_here_stays_to_be_put_right() -> None:
+    found = taken(replace(PLAIN, prompt="a (fox:99)"))
+    assert fields_of_draft(found.draft).prompt == "a (fox:99)"
+    assert notes(found) == [("prompt", "a (fox:99)", "prompt.weight", "a (fox:99)")]
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_that_is_said() -> None:
+    long = "fox " * PROMPT_MAX
+    found = taken(replace(PLAIN, prompt=long, negative=long))
+    fields = fields_of_draft(found.draft)
+    assert len(fields.prompt) == len(fields.negative) == PROMPT_MAX
+    assert [each.name for each in found.unmapped] == ["negative", "prompt"]
+    assert found.unmapped[1].value == long
+
+
+def test_without_any_model_it_is_refused() -> None:
+    with pytest.raises(Refused):
+        taken(PLAIN, catalog=Catalog({}, {}, ""))
+
+
+def our_png(**fields: Any) -> tuple[bytes, GenerationRequest]:
+    request = replace(
+        RECIPE.request,
+        model="base",
+        prompt="a fox 🦊",
+        adapters=(AdapterUse("ink", 0.8), AdapterUse("grain", 0.5, 0.25)),
+        trigger_words=(),
+        embeddings=(),
+        width=1024,
+        height=1024,
+        count=1,
+        **fields,
+    )
+    return encode_png(writers.PICTURE, replace(RECIPE, request=request), request.seed), request
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"steps": 31, "hires": Hires(1.5, 0.4, 31)},
+        {"hires": Hires(2.0, 0.5, 24)},
+        {"clip_skip": 3},
+    ],
+)
+def test_our_own_picture_is_asked_for_again_as_it_was(fields: dict[str, Any]) -> None:
+    png, request = our_png(**fields)
+    found = info(png)
+    assert found.program == "imagen"
+    again = request_of(taken(found))
+    expected = replace(request, trigger_words=again.trigger_words, clip_skip=again.clip_skip)
+    assert again == expected
+    assert not taken(found, {}).unmapped
+
+
+def test_our_own_picture_that_was_shrunk() -> None:
+    png, request = our_png()
+    shrunk = fit("demo-42.png", png, len(png) - 1)
+    assert shrunk is not None
+    assert shrunk.name == "demo-42.webp"
+    found = info(shrunk.data)
+    assert (found.program, found.prompt, found.seed) == ("imagen", request.prompt, request.seed)
+    assert [str(lora) for lora in found.loras] == ["ink:0.8", "grain:0.5:0.25"]
