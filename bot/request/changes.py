@@ -13,7 +13,7 @@ from bot.errors import InvalidRequest, Mistakes, UserError
 from bot.request.compose import Draft
 from bot.request.drawing import typed_again
 from bot.request.model import GenerationRequest
-from bot.request.pictures import Picture
+from bot.request.pictures import HIRES_STRENGTH, Picture
 from catalog import ModelEntry
 
 
@@ -68,6 +68,7 @@ def fields_of(request: GenerationRequest) -> Fields:
     prompt, negative = typed_again(request)
     if not request.model:
         return Fields(prompt, "", "", "", "")
+    hires = request.hires
     values: dict[str, object] = {
         "seed": request.seed,
         "size": f"{request.width}x{request.height}",
@@ -76,7 +77,9 @@ def fields_of(request: GenerationRequest) -> Fields:
         "sampler": request.scheduler,
         "images": request.count,
         "preset": request.preset,
-        "hires": request.hires and f"{request.hires.scale:g}",
+        "hires": hires and f"{hires.scale:g}",
+        "hires strength": _unless(HIRES_STRENGTH, hires and hires.strength),
+        "hires steps": hires.taken if hires and hires.steps != request.steps else None,
         "strength": request.init_image and f"{request.init_image.strength:g}",
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "clip skip": request.clip_skip,
@@ -88,6 +91,10 @@ def fields_of(request: GenerationRequest) -> Fields:
         loras=", ".join(str(use) for use in request.adapters),
         more="\n".join(f"{name}: {value}" for name, value in values.items() if value is not None),
     )
+
+
+def _unless(usual: float, value: float | None) -> str | None:
+    return None if value in (None, usual) else f"{value:g}"
 
 
 def changed(

@@ -72,6 +72,13 @@ def test_everything_of_a_request_stands_in_the_form() -> None:
     )
 
 
+def test_a_second_pass_of_its_own_kind_stays_so() -> None:
+    asked = replace(ASKED, hires=Hires(1.5, 0.25, 44))
+    assert "hires: 1.5\nhires strength: 0.25\nhires steps: 11" in fields_of(asked).more
+    draft = changed(asked, fields_of(asked), before=DEMO)
+    assert compose(draft, CATALOG, nsfw=False).hires == asked.hires
+
+
 @pytest.mark.parametrize("more", ["", "seed:", "steps: 30"])
 def test_without_its_line_the_seed_is_drawn(more: str) -> None:
     assert changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO).seed is None

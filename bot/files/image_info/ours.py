@@ -16,7 +16,8 @@ def from_ours(png: bytes) -> ImageInfo | None:
         return None
     if read.recipe is None:
         return None
-    recipe, request = read.recipe, read.recipe.request
+    recipe = read.recipe
+    request = recipe.request if read.seed is None else recipe.request.of_seed(read.seed)
     loras = []
     for use, weights in zip_longest(request.adapters, recipe.adapters[: len(request.adapters)]):
         loras.append(NamedLora(use.key, _hashes(weights), use.weight, use.text_weight))

@@ -11,6 +11,7 @@ from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.model import ImageInfo, NamedLora
 from bot.request import PROMPT_MAX, Draft, GenerationRequest, compose, default_model, find_scheduler
 from bot.request.changes import Fields
+from bot.request.dynamic import escaped
 from bot.request.syntax import AdapterAsk
 from catalog import Catalog
 
@@ -123,12 +124,13 @@ class _Taking:
             self._note("model", _described(match), instead=self.draft.model or "")
 
     def texts(self, info: ImageInfo) -> None:
-        negative = info.negative[:PROMPT_MAX]
+        negative = escaped(info.negative)[:PROMPT_MAX]
         if info.negative and (why := self._take(negative=negative)) is not None:
             self._note("negative", info.negative, why)
         elif len(info.negative) > PROMPT_MAX:
             self._note("negative", info.negative, instead=negative)
-        prompt = info.prompt[:PROMPT_MAX]
+        # What a file says is what was generated: there is nothing left to draw.
+        prompt = escaped(info.prompt)[:PROMPT_MAX]
         try:
             self._attempt(prompt=prompt)
         except UserError as error:
