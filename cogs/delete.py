@@ -9,6 +9,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery, mention
+from bot.chat.errors import UNREACHABLE
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
 from bot.store import Discord, Job, discord_person
@@ -46,7 +47,12 @@ class Deleting:
         await interaction.response.defer()
         paths = await self.results.store.deletions.delete(job.id)
         if paths is None:
-            raise Refused("action.deleted")
+            # Users are quick: it may not be recorded yet that the result was delivered.
+            await self._delivery.settled()
+            paths = await self.results.store.deletions.delete(job.id)
+        if paths is None:
+            job = await self.results.store.job(job.id)
+            raise Refused("action.none" if job.deleted_at is None else "action.deleted")
         log.info("job %s: deleted by user %d", job.id, interaction.user.id)
         await asyncio.to_thread(self._unlink, job.id, paths)
         origin = Discord.of(job.origin)
@@ -55,10 +61,14 @@ class Deleting:
             everyone = self.results.say_in(origin.locale)
             users = {"user": mention(interaction.user.id), "owner": mention(origin.user_id)}
             notice = everyone("delete.notice", **users)
+        job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
         say = self.results.say(interaction)
         done = say("delete.done" if gone else "delete.still_shown")
-        await interaction.edit_original_response(content=done, view=None)
+        try:
+            await interaction.edit_original_response(content=done, view=None)
+        except UNREACHABLE as error:
+            log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
 
     def _check(self, interaction: Interaction, job: Job) -> None:
         own = job.person == discord_person(interaction.user.id)

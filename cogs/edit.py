@@ -1,7 +1,9 @@
 """✏️ Edit and 🖼️ Use as…: a form with everything about a result, to change any of it."""
 
 import asyncio
+import contextlib
 import logging
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,13 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.errors import sentence
+from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.forms import entered, open_form
 from bot.chat.places import age_restricted
 from bot.chat.ui.actions import EditId, UseId, routed_button
 from bot.chat.ui.forms import EditFormId, ReopenId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
-from bot.errors import InvalidRequest, Refused, UserError
+from bot.errors import Refused, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
 from bot.request import GenerationRequest, Picture, compose
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
 START, REFERENCE = "start", "reference"
+PICKED = re.compile(f"({START}|{REFERENCE}) ([0-9]{{1,2}})")
 
 
 class Editor:
@@ -79,6 +82,8 @@ class Editor:
         Raises Refused if the result is gone or may not be used here.
         """
         job = await self.results.usable(interaction, form.job_id)
+        if form.role:
+            await self.results.postpone(interaction, job)  # its image is encoded once more
         try:
             async with holding(self.results.store, self._inputs) as keep:
                 image, reference = await self._pictures(job, form, keep)
@@ -161,7 +166,8 @@ class Editor:
         view.add_item(routed_button(say("button.reopen"), ReopenId(form_id), "✏️", primary))
         text = sentence(error, say) or ""
         if interaction.response.is_done():
-            await interaction.delete_original_response()
+            with contextlib.suppress(*UNREACHABLE):
+                await interaction.delete_original_response()
             await interaction.followup.send(text, view=view, ephemeral=True)
         else:
             await interaction.response.send_message(text, view=view, ephemeral=True)
@@ -238,10 +244,10 @@ class UseAsSelect(Component[UseAsId]):
 
     async def use(self, interaction: Interaction, custom_id: UseAsId) -> None:
         data: dict[str, Any] = {**(interaction.data or {})}
-        role, _, n = str(next(iter(data.get("values", ())), "")).partition(" ")
-        if role not in (START, REFERENCE) or not n.isdecimal():
-            raise InvalidRequest("image", "error.component")
-        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, role, n))
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None:
+            raise Refused("error.component")
+        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, *picked.groups()))
 
 
 def _best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:

@@ -16,6 +16,10 @@ from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
 from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
 
+SETTLED_WITHIN = 1.5
+"""Seconds that an interaction waits for a result still being recorded, of the three that Discord
+allows for an answer."""
+
 
 def repeated(
     job: Job, catalog: Catalog, *, nsfw: bool, same_seed: bool
@@ -73,14 +77,19 @@ class Results:
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
 
+    def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
+        """Raise Refused for one whom the owner has blocked."""
+        if self._queue.blocks(discord_person(interaction.user.id)):
+            raise Refused("queue.blocked")
+
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
-        """Raise Refused for one whom the owner has shut out."""
+        """The same, and for one without the role that the owner requires."""
         self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
-        button press it."""
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        button press it. A cooldown does not count yet: a form may be filled in meanwhile."""
+        self.check_may_use(interaction)
         if not may_ask(interaction.channel, interaction.permissions):
             raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
 
@@ -97,7 +106,7 @@ class Results:
         """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
         job = await self.store.messages.job_of(message.id)
         if job is None:
-            await self._delivery.settled()
+            await self._delivery.settled(within=SETTLED_WITHIN)
             job = await self.store.messages.job_of(message.id)
         return None if job is None else self._checked(interaction, job)
 
@@ -112,6 +121,11 @@ class Results:
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, self.catalog.current, nsfw=nsfw)
         return job
+
+    async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
+        """Tell Discord to wait, before work that may take longer than it allows for an answer."""
+        hidden = Discord.of(parent.origin).hidden
+        await postponing(interaction, self._delivery, hidden=hidden)()
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
