@@ -21,7 +21,7 @@ from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
-from bot.request import GenerationRequest, Picture, compose
+from bot.request import Picture, compose
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job, discord_person
 from bot.store.forms import Entered
@@ -87,8 +87,7 @@ class Editor:
         try:
             async with holding(self.results.store, self._inputs) as keep:
                 image, reference = await self._pictures(job, form, keep)
-                request = await self._request(interaction, job, fields, image, reference)
-                await self.results.ask(interaction, request, kind="edit", parent=job)
+                await self._ask(interaction, job, fields, image, reference)
         except UserError as error:
             await self._send_back(interaction, form, fields, error)
 
@@ -137,22 +136,24 @@ class Editor:
         sha256 = await keep(data, field)
         return Picture(sha256, *await self._inputs.size(sha256))
 
-    async def _request(
+    async def _ask(
         self,
         interaction: Interaction,
         job: Job,
         fields: Fields,
         image: Picture | None,
         reference: Picture | None,
-    ) -> GenerationRequest:
+    ) -> None:
         before = self.results.catalog.current.models.get(job.request.model)
         draft = changed(job.request, fields, before=before, image=image, reference=reference)
-        return compose(
+        catalog = await self.results.catalog.knowing(*draft.names)
+        request = compose(
             draft,
-            await self.results.catalog.knowing(*draft.names),
+            catalog,
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
         )
+        await self.results.ask(interaction, request, kind="edit", parent=job, catalog=catalog)
 
     async def _send_back(
         self, interaction: Interaction, form: EditFormId, fields: Fields, error: UserError

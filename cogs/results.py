@@ -135,7 +135,7 @@ class Results:
         catalog = await self.catalog.knowing(*job.request.names)
         self.check_usable(interaction, job)
         request, kind = repeated(job, catalog, nsfw=nsfw, same_seed=same_seed)
-        await self.ask(interaction, request, kind=kind, parent=job)
+        await self.ask(interaction, request, kind=kind, parent=job, catalog=catalog)
 
     async def ask(
         self,
@@ -144,14 +144,17 @@ class Results:
         *,
         kind: Kind,
         parent: Job,
+        catalog: Catalog | None = None,
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
 
+        catalog: one that knows what the request names; by default, it is waited for.
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
         reached.
         """
         nsfw = age_restricted(interaction.channel)
-        catalog = await self.catalog.knowing(*request.names)
+        if catalog is None:
+            catalog = await self.catalog.knowing(*request.names)
         check_may_repeat(parent, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         hidden = Discord.of(parent.origin).hidden

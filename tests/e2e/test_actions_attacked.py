@@ -122,10 +122,8 @@ async def test_what_is_done_twice_at_once_is_done_once(discord: Playground, ada:
     dialogs = [call.message for call in asked if call.message is not None]
     pressed = await asyncio.gather(*(ada.click(one, "Delete for good") for one in dialogs))
     await until(lambda: sum(one.content == "Deleted." for one in dialogs) == 1)
-    for call in pressed:
-        await until(lambda: call.followups or call.source.content == "Deleted.")  # noqa: B023
-    told = [call.followups[0].content for call in pressed if call.followups]
-    assert told == [DELETED] * 2
+    await until(lambda: sum(len(call.followups) for call in pressed) == 2)
+    assert [one.content for call in pressed for one in call.followups] == [DELETED] * 2
     # It is the published message that went, not the one that only they saw.
     assert shown[0].deleted
 
@@ -196,7 +194,6 @@ async def test_what_has_vanished_is_named(bot: Bot, discord: Playground, ada: Us
     original = await painted(ada, **QUICK, model="second")
     file = bot.home.catalog_dir / "models.toml"
     file.write_text(MODELS.replace("[models.second]", "[models.third]"), encoding="utf-8")
-    await until(lambda: (bot.log.count("catalog") and "third" in bot.log) or True)
     for _ in range(100):
         if await ada.autocomplete("imagine", "model", "third"):
             break

@@ -281,7 +281,7 @@ class Delivery:
         return attempt
 
     async def settled(self, *, within: float = SETTLE) -> None:
-        """Wait up to `within` seconds for results posted so far to be recorded with their message."""
+        """Wait up to `within` seconds for the results posted so far to be recorded."""
         if self._posting:
             await asyncio.wait({*self._posting}, timeout=within)
 

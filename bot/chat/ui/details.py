@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import discord
 
-from bot.chat.ui.markdown import code, one_line, plain, seen, shown
+from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
 from bot.request import GenerationRequest
 from bot.request.drawing import typed_again
@@ -14,9 +14,10 @@ from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
 from bot.today import Today
 
-FIELD_MAX = 1_024
-PROMPT_SHOWN = 2_000
-NEGATIVE_SHOWN = 800
+PROMPT_SHOWN = 1_500
+NEGATIVE_SHOWN = 600
+FIELD_SHOWN = 700
+"""All of them are within the 6,000 characters of an embed."""
 COMMAND_MAX = 1_900
 """What is left of a message's 2,000 characters for the command."""
 
@@ -45,7 +46,7 @@ def details_embed(
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
         made = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
         embed.add_field(
-            name=say("details.environment"), value=one_line(made, FIELD_MAX), inline=False
+            name=say("details.environment"), value=one_line(made, FIELD_SHOWN), inline=False
         )
     if today is not None:
         embed.add_field(name=say("details.today"), value=_today(say, today), inline=False)
@@ -114,12 +115,12 @@ def _settings(say: Say, request: GenerationRequest) -> str:
     if request.trigger_words:
         words = one_line(", ".join(request.trigger_words))
         parts.append(say("details.triggers", words=words))
-    return " · ".join(parts)[:FIELD_MAX]
+    return cut_off(" · ".join(parts), FIELD_SHOWN)
 
 
 def _hashes(weights: Sequence[Weights]) -> str:
     lines = [f"{one_line(one.name, 60)} `{one.short}`" for one in weights]
-    return "\n".join(lines)[:FIELD_MAX]
+    return cut_off("\n".join(lines), FIELD_SHOWN)
 
 
 def _today(say: Say, today: Today) -> str:
@@ -132,4 +133,4 @@ def _today(say: Say, today: Today) -> str:
         sentences.append(say("details.changed", **plain({"names": today.changed})))
     if today.unsure:
         sentences.append(say("details.unsure", **plain({"names": today.unsure})))
-    return " ".join(sentences)[:FIELD_MAX]
+    return cut_off(" ".join(sentences), FIELD_SHOWN)
