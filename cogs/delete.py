@@ -1,6 +1,5 @@
 """🗑️ Delete: the images of a result go, for good. The requester may, and moderators."""
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bot.chat.delivery import Delivery, mention
 from bot.chat.errors import UNREACHABLE
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
+from bot.files.erasing import erase
 from bot.store import Discord, Job, discord_person
 from cogs.places import moderates
 from cogs.results import Results
@@ -45,16 +45,15 @@ class Deleting:
         job = await self.results.shown(interaction, job_id)
         self._check(interaction, job)
         await interaction.response.defer()
-        paths = await self.results.store.deletions.delete(job.id)
-        if paths is None:
+        deletions = self.results.store.deletions
+        if not await deletions.begin(job.id):
             # Users are quick: it may not be recorded yet that the result was delivered.
             await self._delivery.settled()
-            paths = await self.results.store.deletions.delete(job.id)
-        if paths is None:
-            job = await self.results.store.job(job.id)
-            raise Refused("action.none" if job.deleted_at is None else "action.deleted")
+            if not await deletions.begin(job.id):
+                job = await self.results.store.job(job.id)
+                raise Refused("action.none" if job.deleted_at is None else "action.deleted")
         log.info("job %s: deleted by user %d", job.id, interaction.user.id)
-        await asyncio.to_thread(self._unlink, job.id, paths)
+        await erase(self.results.store, self._images_dir, job.id)
         origin = Discord.of(job.origin)
         notice = None
         if origin.user_id != interaction.user.id:
@@ -75,17 +74,6 @@ class Deleting:
         origin = Discord.of(job.origin)
         if not own and not moderates(interaction, origin):
             raise Refused("delete.foreign", user=origin.user_id)
-
-    def _unlink(self, job_id: str, paths: tuple[str, ...]) -> None:
-        for path in paths:
-            try:
-                (self._images_dir / path).unlink(missing_ok=True)
-            except OSError as error:
-                log.error("job %s: a file was not deleted: %s", job_id, error.strerror)
-        try:
-            (self._images_dir / job_id).rmdir()
-        except OSError as error:
-            log.debug("job %s: its folder stays: %s", job_id, error.strerror)
 
 
 class DeleteButton(Component[DeleteId]):
