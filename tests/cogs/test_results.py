@@ -1,11 +1,12 @@
 """Acting on results: what is answered in time, and what is kept of a refused form; no Discord."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from unittest.mock import create_autospec
+from unittest.mock import create_autospec, patch
 
 import discord
 import pytest
@@ -19,9 +20,10 @@ from bot.store import Job
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.edit import EditForm, Editor
 from cogs.places import postponing
-from cogs.results import Results
+from cogs.results import SETTLED_WITHIN, Results
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.discord_fakes import Call
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
@@ -95,6 +97,36 @@ async def test_a_repetition_waits_for_unread_files_once(desk: Desk) -> None:
     await acting.repeat(cast("Any", Pressed(desk)), job, same_seed=False)
     assert cast("Counting", acting.catalog).asked == 1
     assert desk.world.ways() == ["ack"]
+
+
+async def test_a_message_of_others_is_not_waited_for_longer_than_discord_waits(
+    desk: Desk,
+) -> None:
+    posting, holding = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: Call) -> None:
+        if call.way == "interaction":
+            posting.set()
+            await holding.wait()
+
+    desk.world.before = hold
+    job = await desk.asked_and_painted(in_channel(request=PLAIN))
+    delivering = asyncio.create_task(desk.delivery.finished(job))
+    await posting.wait()
+    waited: list[float | None] = []
+
+    async def wait(_: object, *, timeout: float | None = None) -> None:
+        waited.append(timeout)
+
+    with patch("bot.chat.delivery.delivery.asyncio.wait", wait):
+        found = await results(desk).shown_by(
+            cast("Any", Pressed(desk)), cast("discord.Message", SimpleNamespace(id=1))
+        )
+    assert found is None
+    assert waited == [SETTLED_WITHIN]
+    assert SETTLED_WITHIN < 3
+    holding.set()
+    await delivering
 
 
 async def test_what_was_postponed_is_not_postponed_again(desk: Desk) -> None:

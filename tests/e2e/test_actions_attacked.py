@@ -14,7 +14,7 @@ from playground import Message, NotAcknowledged, Playground, User
 from tests.e2e.acting import answer, forged, outcome
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import MODELS, Bot, Home, ImpatientBot
-from tests.e2e.results import facts, job_of
+from tests.e2e.results import buttons, facts, job_of
 from tests.e2e.test_actions import press, result
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
@@ -239,6 +239,48 @@ async def test_what_has_vanished_is_named(bot: Bot, discord: Playground, ada: Us
 
 async def told(call: Any) -> str:
     return (await answer(call)).text
+
+
+@pytest.mark.parametrize("picked", [[], ["start"], ["start " + "9" * 90], ["end 0"], ["start ²"]])
+async def test_a_choice_that_was_never_offered_is_refused(
+    discord: Playground, ada: User, picked: list[str]
+) -> None:
+    original = await painted(ada, **QUICK)
+    call = forged(discord, ada, original.channel, original, "useas", job_of(original))
+    call.data["values"] = picked
+    assert "no longer works" in await outcome(call)
+
+
+async def test_everyone_is_answered_in_their_own_language(discord: Playground, ada: User) -> None:
+    claire, dirk = discord.user("claire", "fr"), discord.user("dirk", "de")
+    discord.grant(discord.channel, "manage_messages", account=dirk)
+    original = await painted(claire, **QUICK)
+    assert await act(discord, ada, original, "edit") == "form"
+    form = await press(dirk, original, "edit")
+    assert form.modal is not None
+    assert form.modal["title"] == "Ändern"
+    sent = await dirk.submit(form, {"more": "Farbe: rot"})
+    assert "Farbe: rot" in await said(sent)
+    assert "Die Zeile" in await said(sent)
+    question = await dialog(dirk, original)
+    assert question.content.startswith("Dieses Bild endgültig löschen?")
+    [button] = buttons(question).values()
+    await dirk.click(question, button)
+    # What everyone reads is in the language of the one who asked.
+    await until(lambda: "supprim" in original.text)
+
+
+async def test_a_moderator_deletes_in_a_locked_post_of_a_forum(
+    discord: Playground, ada: User
+) -> None:
+    """A note cannot be put there any more, so the message goes."""
+    mop, forum = discord.user("mop"), discord.add_forum("forum")
+    discord.grant(forum, "manage_messages", "manage_threads", account=mop)
+    post = discord.add_post(forum, "a post", "hello", author=ada).channel
+    original = await painted(ada, **QUICK, channel=post)
+    discord.lock(post)
+    await erase(mop, original)
+    assert original.deleted
 
 
 async def test_a_form_full_of_mistakes_comes_back_whole(ada: User) -> None:

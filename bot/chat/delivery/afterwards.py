@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import discord
 
@@ -35,24 +36,28 @@ class Afterwards:
         self._publishing: set[str] = set()
 
     async def take_down(self, job: Job, notice: str | None) -> bool:
-        """Delete the message, or put `notice` in its place; returns whether it no longer shows the
-        images. One that only its person sees can be changed for 15 minutes."""
-        async for post in self._sender.posts(job):
-            try:
-                if notice is None:
-                    await post.delete()
+        """Delete the message, or put `notice` in its place where that is possible.
+
+        Returns whether it no longer shows the images. One that only its person sees can be changed
+        for 15 minutes.
+        """
+        for text in dict.fromkeys((notice, None)):
+            async for post in self._sender.posts(job):
+                try:
+                    if text is None:
+                        await post.delete()
+                    else:
+                        await post.edit(MessageContent(layout=partial(_notice, text)))
+                except Exception as error:
+                    meaning = refusal(error)
+                    if meaning is None:
+                        raise
+                    log.info("job %s: its message was not taken down: %s", job.id, short(error))
+                    # A token that is no longer valid says nothing about the message.
+                    if meaning is Refusal.CLOSED and isinstance(post, ChannelPost):
+                        return True
                 else:
-                    await post.edit(MessageContent(layout=lambda _: _notice(notice)))
-            except Exception as error:
-                meaning = refusal(error)
-                if meaning is None:
-                    raise
-                log.info("job %s: its message was not taken down: %s", job.id, short(error))
-                # A token that is no longer valid says nothing about the message.
-                if meaning is Refusal.CLOSED and isinstance(post, ChannelPost):
                     return True
-            else:
-                return True
         return False
 
     async def publish(self, job: Job) -> None:
@@ -137,7 +142,7 @@ class Afterwards:
         return True
 
 
-def _notice(text: str) -> discord.ui.LayoutView:
+def _notice(text: str, _: str | None) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.TextDisplay(text))
     return view
