@@ -21,9 +21,9 @@ from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
-from bot.request import Picture, compose
+from bot.request import GenerationRequest, InitImage, Picture, Reference, compose
 from bot.request.changes import Fields, changed, fields_of
-from bot.store import Job, discord_person
+from bot.store import ImageRecord, Job, discord_person
 from bot.store.forms import Entered
 from catalog import Catalog, ModelEntry
 from cogs.results import Results
@@ -82,12 +82,19 @@ class Editor:
         Raises Refused if the result is gone or may not be used here.
         """
         job = await self.results.usable(interaction, form.job_id)
-        if form.role:
-            await self.results.postpone(interaction, job)  # its image is encoded once more
         try:
+            record = await self._record(job, form.image) if form.role else None
+            picked = None if record is None else Picture("", record.width, record.height)
+            request, catalog = await self._compose(interaction, job, form, fields, picked)
+            if record is None:
+                await self._ask(interaction, job, request, catalog)
+                return
+            # Its image is encoded once more, which may take longer than Discord waits.
+            await self.results.postpone(interaction, job)
             async with holding(self.results.store, self._inputs) as keep:
-                image, reference = await self._pictures(job, form, keep)
-                await self._ask(interaction, job, fields, image, reference)
+                picked = await self._kept(job, record, keep)
+                request, catalog = await self._compose(interaction, job, form, fields, picked)
+                await self._ask(interaction, job, request, catalog)
         except UserError as error:
             await self._send_back(interaction, form, fields, error)
 
@@ -101,59 +108,60 @@ class Editor:
         await self.results.usable(interaction, form.job_id)
         await self._open(interaction, form, Fields(**found.fields))
 
-    async def _pictures(
-        self, job: Job, form: EditFormId, keep: Keep
-    ) -> tuple[Picture | None, Picture | None]:
-        """The image to paint over and the reference: those of the request, or one of its result."""
-        request = job.request
-        start = reference = None
-        if form.role == START:
-            start = await self._result_picture(job, form.image, "image", keep)
-        elif request.init_image is not None:
-            start = await self._picture(request.init_image.sha256)
-        if form.role == REFERENCE:
-            reference = await self._result_picture(job, form.image, "reference", keep)
-        elif request.reference is not None:
-            reference = await self._picture(request.reference.sha256)
-        return start, reference
+    async def _compose(
+        self,
+        interaction: Interaction,
+        job: Job,
+        form: EditFormId,
+        fields: Fields,
+        picked: Picture | None,
+    ) -> tuple[GenerationRequest, Catalog]:
+        """The request that was entered, and the catalog that knows what it names.
 
-    async def _picture(self, sha256: str) -> Picture:
+        picked: the image of the result to use; None to keep those of its request. Raises UserError.
+        """
+        old = job.request
+        start, reference = old.init_image, old.reference
+        draft = changed(
+            old,
+            fields,
+            before=self.results.catalog.current.models.get(old.model),
+            image=picked if form.role == START else await self._picture(start),
+            reference=picked if form.role == REFERENCE else await self._picture(reference),
+        )
+        catalog = await self.results.catalog.knowing(*draft.names)
+        nsfw = age_restricted(interaction.channel)
+        return compose(draft, catalog, nsfw=nsfw, adapters_max=self._adapters_max), catalog
+
+    async def _ask(
+        self, interaction: Interaction, job: Job, request: GenerationRequest, catalog: Catalog
+    ) -> None:
+        await self.results.ask(interaction, request, kind="edit", parent=job, catalog=catalog)
+
+    async def _picture(self, used: InitImage | Reference | None) -> Picture | None:
+        if used is None:
+            return None
         try:
-            return Picture(sha256, *await self._inputs.size(sha256))
+            return Picture(used.sha256, *await self._inputs.size(used.sha256))
         except (OSError, ValueError):
             raise Refused("picture.gone") from None
 
-    async def _result_picture(self, job: Job, n: str, field: str, keep: Keep) -> Picture:
+    async def _record(self, job: Job, n: str) -> ImageRecord:
         images = {str(image.n): image for image in await self.results.store.images(job.id)}
         image = images.get(n)
         if image is None or image.pruned_at is not None:
             raise Refused("action.pruned")
+        return image
+
+    async def _kept(self, job: Job, image: ImageRecord, keep: Keep) -> Picture:
+        """An image of the result as one to start from."""
         try:
             data = await asyncio.to_thread((self._images_dir / image.path).read_bytes)
         except OSError as error:
             log.warning("job %s: an image cannot be read: %s", job.id, error.strerror)
             raise Refused("action.pruned") from None
-        sha256 = await keep(data, field)
+        sha256 = await keep(data, "image")
         return Picture(sha256, *await self._inputs.size(sha256))
-
-    async def _ask(
-        self,
-        interaction: Interaction,
-        job: Job,
-        fields: Fields,
-        image: Picture | None,
-        reference: Picture | None,
-    ) -> None:
-        before = self.results.catalog.current.models.get(job.request.model)
-        draft = changed(job.request, fields, before=before, image=image, reference=reference)
-        catalog = await self.results.catalog.knowing(*draft.names)
-        request = compose(
-            draft,
-            catalog,
-            nsfw=age_restricted(interaction.channel),
-            adapters_max=self._adapters_max,
-        )
-        await self.results.ask(interaction, request, kind="edit", parent=job, catalog=catalog)
 
     async def _send_back(
         self, interaction: Interaction, form: EditFormId, fields: Fields, error: UserError

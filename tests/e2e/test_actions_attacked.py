@@ -218,6 +218,10 @@ async def test_what_has_vanished_is_named(bot: Bot, discord: Playground, ada: Us
     asked = await press(ada, base, "use")
     assert asked.message is not None
     opened = await ada.select(asked.message, f"useas:{job_of(base)}", ["Paint over this image"])
+    # A mistake is named before the image is read, with no message that others see.
+    wrong = await ada.submit(opened, {"more": "steps: many"})
+    assert wrong.acknowledged == 4
+    assert "isn't a number" in await said(wrong)
     over = await result(await ada.submit(opened, {}))
     for kept in (bot.home.data_dir / "inputs").glob("*.png"):
         kept.unlink()
