@@ -119,7 +119,9 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
     if source.part is not None:
         root = root / source.part
     if root.is_dir():
-        return sorted(file for file in root.rglob("*") if file.suffix in READ)
+        files = sorted(file for file in root.rglob("*") if file.suffix in READ)
+        # The links of a download outlive what they lead to.
+        return files if all(file.is_file() for file in files) else []
     return [root] if root.is_file() else []
 
 

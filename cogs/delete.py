@@ -1,6 +1,5 @@
 """🗑️ Delete: the images of a result go, for good. The requester may, and moderators."""
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -9,8 +8,10 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery, mention
+from bot.chat.errors import UNREACHABLE
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
+from bot.files.erasing import erase
 from bot.store import Discord, Job, discord_person
 from cogs.places import moderates
 from cogs.results import Results
@@ -44,38 +45,35 @@ class Deleting:
         job = await self.results.shown(interaction, job_id)
         self._check(interaction, job)
         await interaction.response.defer()
-        paths = await self.results.store.deletions.delete(job.id)
-        if paths is None:
-            raise Refused("action.deleted")
+        deletions = self.results.store.deletions
+        if not await deletions.begin(job.id):
+            # Users are quick: it may not be recorded yet that the result was delivered.
+            await self._delivery.settled()
+            if not await deletions.begin(job.id):
+                job = await self.results.store.job(job.id)
+                raise Refused("action.none" if job.deleted_at is None else "action.deleted")
         log.info("job %s: deleted by user %d", job.id, interaction.user.id)
-        await asyncio.to_thread(self._unlink, job.id, paths)
+        await erase(self.results.store, self._images_dir, job.id)
         origin = Discord.of(job.origin)
         notice = None
         if origin.user_id != interaction.user.id:
             everyone = self.results.say_in(origin.locale)
             users = {"user": mention(interaction.user.id), "owner": mention(origin.user_id)}
             notice = everyone("delete.notice", **users)
+        job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
         say = self.results.say(interaction)
         done = say("delete.done" if gone else "delete.still_shown")
-        await interaction.edit_original_response(content=done, view=None)
+        try:
+            await interaction.edit_original_response(content=done, view=None)
+        except UNREACHABLE as error:
+            log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
 
     def _check(self, interaction: Interaction, job: Job) -> None:
         own = job.person == discord_person(interaction.user.id)
         origin = Discord.of(job.origin)
         if not own and not moderates(interaction, origin):
             raise Refused("delete.foreign", user=origin.user_id)
-
-    def _unlink(self, job_id: str, paths: tuple[str, ...]) -> None:
-        for path in paths:
-            try:
-                (self._images_dir / path).unlink(missing_ok=True)
-            except OSError as error:
-                log.error("job %s: a file was not deleted: %s", job_id, error.strerror)
-        try:
-            (self._images_dir / job_id).rmdir()
-        except OSError as error:
-            log.debug("job %s: its folder stays: %s", job_id, error.strerror)
 
 
 class DeleteButton(Component[DeleteId]):

@@ -1,6 +1,7 @@
 """✏️ Edit and 🖼️ Use as…: a form with everything about a result, to change any of it."""
 
 import logging
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -13,9 +14,9 @@ from bot.chat.places import age_restricted
 from bot.chat.ui.actions import EditId, UseId
 from bot.chat.ui.forms import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
-from bot.errors import InvalidRequest, Refused, UserError
-from bot.files.given import Keep, holding
-from bot.request import Composed, Picture, compose_with_notes
+from bot.errors import Refused, UserError
+from bot.files.given import holding
+from bot.request import Composed, InitImage, Picture, Reference, compose_with_notes
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
 from catalog import Catalog, ModelEntry
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
 START, REFERENCE = "start", "reference"
+PICKED = re.compile(f"({START}|{REFERENCE}) ([0-9]{{1,2}})")
 
 
 class Editor:
@@ -75,16 +77,17 @@ class Editor:
         """
         job = await self.results.usable(interaction, form.job_id)
         try:
+            if not form.role:
+                await self._ask(interaction, job, form, fields, None)
+                return
+            number = int(form.image) if form.image.isdecimal() else -1
+            picked = await self._pictures.promised(job, number)
+            await self._composed(interaction, job, form, fields, picked)
+            # Its image is encoded once more, which may take longer than Discord waits.
+            await self.results.postpone(interaction, job)
             async with holding(self.results.store, self._pictures.inputs) as keep:
-                image, reference = await self._chosen(job, form, keep)
-                composed = await self._composed(interaction, job, fields, image, reference)
-                await self.results.ask(
-                    interaction,
-                    composed.request,
-                    kind="edit",
-                    parent=job,
-                    warnings=composed.notes,
-                )
+                picked = await self._pictures.take(job, number, "image", keep)
+                await self._ask(interaction, job, form, fields, picked)
         except UserError as error:
             await self.results.send_back(interaction, form, asdict(fields), error)
 
@@ -93,46 +96,62 @@ class Editor:
         await self.results.usable(interaction, form.job_id)
         await self._open(interaction, form, fields)
 
-    async def _chosen(
-        self, job: Job, form: EditFormId, keep: Keep
-    ) -> tuple[Picture | None, Picture | None]:
-        """The image to paint over and the reference: those of the request, or one of its result."""
-        request = job.request
-        number = int(form.image) if form.image.isdecimal() else -1
-        start = reference = None
-        if form.role == START:
-            start = await self._pictures.take(job, number, "image", keep)
-        elif request.init_image is not None:
-            start = await self._picture(request.init_image.sha256)
-        if form.role == REFERENCE:
-            reference = await self._pictures.take(job, number, "reference", keep)
-        elif request.reference is not None:
-            reference = await self._picture(request.reference.sha256)
-        return start, reference
-
-    async def _picture(self, sha256: str) -> Picture:
-        try:
-            return Picture(sha256, *await self._pictures.inputs.size(sha256))
-        except (OSError, ValueError):
-            raise Refused("picture.gone") from None
+    async def _ask(
+        self,
+        interaction: Interaction,
+        job: Job,
+        form: EditFormId,
+        fields: Fields,
+        picked: Picture | None,
+    ) -> None:
+        composed, catalog = await self._composed(interaction, job, form, fields, picked)
+        await self.results.ask(
+            interaction,
+            composed.request,
+            kind="edit",
+            parent=job,
+            warnings=composed.notes,
+            catalog=catalog,
+        )
 
     async def _composed(
         self,
         interaction: Interaction,
         job: Job,
+        form: EditFormId,
         fields: Fields,
-        image: Picture | None,
-        reference: Picture | None,
-    ) -> Composed:
-        before = self.results.catalog.current.models.get(job.request.model)
-        draft = changed(job.request, fields, before=before, image=image, reference=reference)
-        return compose_with_notes(
+        picked: Picture | None,
+    ) -> tuple[Composed, Catalog]:
+        """The request that was entered, and the catalog that knows what it names.
+
+        picked: the image of the result to use; None to keep those of its request. Raises UserError.
+        """
+        old = job.request
+        start, reference = old.init_image, old.reference
+        draft = changed(
+            old,
+            fields,
+            before=self.results.catalog.current.models.get(old.model),
+            image=picked if form.role == START else await self._picture(start),
+            reference=picked if form.role == REFERENCE else await self._picture(reference),
+        )
+        catalog = await self.results.catalog.knowing(*draft.names)
+        composed = compose_with_notes(
             draft,
-            await self.results.catalog.knowing(*draft.names),
+            catalog,
             nsfw=age_restricted(interaction.channel),
             adapters_max=self._adapters_max,
             hashes=await self.results.store.known_weights.hashes(*draft.names),
         )
+        return composed, catalog
+
+    async def _picture(self, used: InitImage | Reference | None) -> Picture | None:
+        if used is None:
+            return None
+        try:
+            return Picture(used.sha256, *await self._pictures.inputs.size(used.sha256))
+        except (OSError, ValueError):
+            raise Refused("picture.gone") from None
 
 
 class EditButton(Component[EditId]):
@@ -193,10 +212,10 @@ class UseAsSelect(Component[UseAsId]):
 
     async def use(self, interaction: Interaction, custom_id: UseAsId) -> None:
         data: dict[str, Any] = {**(interaction.data or {})}
-        role, _, n = str(next(iter(data.get("values", ())), "")).partition(" ")
-        if role not in (START, REFERENCE) or not n.isdecimal():
-            raise InvalidRequest("image", "error.component")
-        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, role, n))
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None:
+            raise Refused("error.component")
+        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, *picked.groups()))
 
 
 def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:

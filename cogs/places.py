@@ -104,9 +104,12 @@ def asked_by(
 def postponing(
     interaction: discord.Interaction[Any], delivery: Delivery, *, hidden: bool = False
 ) -> Callable[[], Awaitable[None]]:
-    """A function that tells Discord to wait for the answer, which then may take 15 minutes."""
+    """A function that tells Discord to wait for the answer, which then may take 15 minutes. It
+    does nothing if Discord was told so before."""
 
     async def postpone() -> None:
+        if interaction.response.is_done():
+            return
         try:
             await delivery.defer(interaction, hidden=hidden)
         except AnsweredElsewhere:

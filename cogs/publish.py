@@ -1,15 +1,13 @@
 """📢 Publish: shows a result that only its requester sees to everyone in the channel."""
 
 import discord
-from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
-from bot.chat.places import may_ask
 from bot.chat.ui.actions import PublishId
 from bot.errors import Refused
-from bot.store import Discord, discord_person
+from bot.store import Discord
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -23,15 +21,12 @@ class PublishButton(Component[PublishId]):
         self._delivery = delivery
 
     async def check(self, interaction: Interaction, custom_id: PublishId) -> None:
-        self._results.check_may_use(interaction)
-        if not may_ask(interaction.channel, interaction.permissions):
-            raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
+        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: PublishId) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
         origin = Discord.of(job.origin)
-        if job.person != discord_person(interaction.user.id):
-            raise Refused("action.foreign", user=origin.user_id)
+        # To anyone but its person, a hidden one is not shown.
         if not origin.hidden:
             raise Refused("publish.twice")
         if interaction.channel_id != origin.channel_id:

@@ -10,7 +10,7 @@ from bot.chat.ui.actions import ReportId
 from bot.chat.ui.forms import REASON, ReportFormId, report_form
 from bot.chat.ui.markdown import shown
 from bot.errors import Refused
-from bot.store import Discord
+from bot.store import Discord, Job
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -33,23 +33,30 @@ class Reports:
         key = (job.id, interaction.user.id)
         if key in self._sent:
             raise Refused("report.twice")
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        self._sent[key] = None  # before anything is waited for: forms can be sent at once
+        try:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            await self._tell(interaction, job, reason)
+        except BaseException:
+            self._sent.pop(key, None)
+            raise
+        if len(self._sent) > REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+        await interaction.followup.send(self.results.say(interaction)("report.done"))
+
+    async def _tell(self, interaction: Interaction, job: Job, reason: str) -> None:
         origin = Discord.of(job.origin)
-        place = f"https://discord.com/channels/{origin.guild_id}/{origin.channel_id}"
+        place = f"https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}"
         text = self.results.say_in("en-US")(
             "report.text",
             user=mention(interaction.user.id),
             owner=mention(origin.user_id),
             job=job.id,
-            link=f"{place}/{origin.message_id}",
+            link=f"{place}/{origin.message_id}" if origin.message_id else place,
             reason=shown(reason, 1_500),
         )
         if not await self._delivery.afterwards.report(self._channel_id, text):
             raise Refused("report.failed")
-        self._sent[key] = None
-        if len(self._sent) > REMEMBERED:
-            del self._sent[next(iter(self._sent))]
-        await interaction.followup.send(self.results.say(interaction)("report.done"))
 
 
 class ReportButton(Component[ReportId]):
@@ -59,7 +66,7 @@ class ReportButton(Component[ReportId]):
         self._reports = reports
 
     async def check(self, interaction: Interaction, custom_id: ReportId) -> None:
-        self._reports.results.check_may_use(interaction)
+        self._reports.results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: ReportId) -> None:
         job = await self._reports.results.shown(interaction, custom_id.job_id)
@@ -74,7 +81,7 @@ class ReportForm(Component[ReportFormId]):
         self._reports = reports
 
     async def check(self, interaction: Interaction, custom_id: ReportFormId) -> None:
-        self._reports.results.check_may_use(interaction)
+        self._reports.results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: ReportFormId) -> None:
         reason = entered(interaction).get(REASON, "").strip()

@@ -35,14 +35,17 @@ class ResultPictures:
             raise Refused("action.pruned")
         return images
 
+    async def promised(self, job: Job, n: int) -> Picture:
+        """Image `n` as it will be taken, to validate a request first. Raises Refused as `take`."""
+        image = await self._record(job, n)
+        return Picture("", image.width, image.height)
+
     async def take(self, job: Job, n: int, field: str, keep: Keep) -> Picture:
         """Image `n` of its result, kept as an input. field: of the request, for errors.
 
         Raises Refused if its file is gone.
         """
-        image = next((image for image in await self.kept(job) if image.n == n), None)
-        if image is None:
-            raise Refused("action.pruned")
+        image = await self._record(job, n)
         try:
             data = await asyncio.to_thread((self._images_dir / image.path).read_bytes)
         except OSError as error:
@@ -50,3 +53,9 @@ class ResultPictures:
             raise Refused("action.pruned") from None
         sha256 = await keep(data, field)
         return Picture(sha256, *await self.inputs.size(sha256))
+
+    async def _record(self, job: Job, n: int) -> ImageRecord:
+        image = next((image for image in await self.kept(job) if image.n == n), None)
+        if image is None:
+            raise Refused("action.pruned")
+        return image

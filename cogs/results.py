@@ -1,6 +1,7 @@
 """Acting on a result: who may, and asking for another image from there."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 import discord
@@ -8,7 +9,7 @@ from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.errors import sentence
+from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.places import age_restricted, may_ask
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
@@ -22,6 +23,10 @@ from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
 from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
+
+SETTLED_WITHIN = 1.5
+"""Seconds that an interaction waits for a result still being recorded, of the three that Discord
+allows for an answer."""
 
 
 def repeated(
@@ -81,14 +86,19 @@ class Results:
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
 
+    def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
+        """Raise Refused for one whom the owner has blocked."""
+        if self._queue.blocks(discord_person(interaction.user.id)):
+            raise Refused("queue.blocked")
+
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
-        """Raise Refused for one whom the owner has shut out."""
+        """The same, and for one without the role that the owner requires."""
         self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
-        button press it."""
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        button press it. A cooldown does not count yet: a form may be filled in meanwhile."""
+        self.check_may_use(interaction)
         if not may_ask(interaction.channel, interaction.permissions):
             raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
 
@@ -105,7 +115,7 @@ class Results:
         """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
         job = await self.store.messages.job_of(message.id)
         if job is None:
-            await self._delivery.settled()
+            await self._delivery.settled(within=SETTLED_WITHIN)
             job = await self.store.messages.job_of(message.id)
         return None if job is None else self._checked(interaction, job)
 
@@ -121,6 +131,11 @@ class Results:
         check_may_repeat(job, self.catalog.current, nsfw=nsfw)
         return job
 
+    async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
+        """Tell Discord to wait, before work that may take longer than it allows for an answer."""
+        hidden = Discord.of(parent.origin).hidden
+        await postponing(interaction, self._delivery, hidden=hidden)()
+
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
     ) -> None:
@@ -129,7 +144,7 @@ class Results:
         catalog = await self.catalog.knowing(*job.request.names)
         self.check_usable(interaction, job)
         request, kind = repeated(job, catalog, nsfw=nsfw, same_seed=same_seed)
-        await self.ask(interaction, request, kind=kind, parent=job)
+        await self.ask(interaction, request, kind=kind, parent=job, catalog=catalog)
 
     async def ask(
         self,
@@ -139,16 +154,18 @@ class Results:
         kind: Kind,
         parent: Job,
         warnings: tuple[Notice, ...] = (),
+        catalog: Catalog | None = None,
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
 
-        warnings: what the person should know about the request.
-
+        warnings: what the person should know about the request. catalog: one that knows what the
+        request names; by default, it is waited for.
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
         reached.
         """
         nsfw = age_restricted(interaction.channel)
-        catalog = await self.catalog.knowing(*request.names)
+        if catalog is None:
+            catalog = await self.catalog.knowing(*request.names)
         check_may_repeat(parent, catalog, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         hidden = Discord.of(parent.origin).hidden
@@ -175,7 +192,8 @@ class Results:
         view.add_item(routed_button(say("button.reopen"), ReopenId(form_id), "✏️", primary))
         text = sentence(error, say) or ""
         if interaction.response.is_done():
-            await interaction.delete_original_response()
+            with suppress(*UNREACHABLE):
+                await interaction.delete_original_response()
             await interaction.followup.send(text, view=view, ephemeral=True)
         else:
             await interaction.response.send_message(text, view=view, ephemeral=True)

@@ -1,7 +1,7 @@
-"""Whether an image would come out the same today."""
+"""Whether an image would be the same today, from what is on disk; nothing is generated."""
 
-import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,85 +11,83 @@ from bot.engine.hashing import HashCache
 from bot.recipe import Recipe, Weights
 from bot.today import Today, today
 from catalog import AdapterEntry, Catalog, ModelEntry
-from tests.store.factories import recipe, request
+from tests.store.factories import recipe
 
-NEVER, LATER = 0, 4_000_000_000_000
-"""Before and after any file of the tests was written, in milliseconds."""
+LATER = 10**14
+"""When the image was painted, in milliseconds since the epoch: after all files here were made."""
+THEN = {"torch": "0", "gpu": "H200", "kernels": "math"}
 
 
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
-    for name in ("base.safetensors", "ink.safetensors", "folder/unet.safetensors"):
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(name.encode())
-    return tmp_path
+    folder = tmp_path / "models"
+    (folder / "demo/unet").mkdir(parents=True)
+    (folder / "demo/unet/model.safetensors").write_bytes(b"unet")
+    (folder / "demo/model_index.json").write_bytes(b"{}")
+    (folder / "ink.safetensors").write_bytes(b"ink")
+    return folder
 
 
-CATALOG = Catalog(
-    {
-        "base": ModelEntry(key="base", name="Base", path="base.safetensors"),
-        "whole": ModelEntry(key="whole", name="Whole", path="folder"),
-        "lost": ModelEntry(key="lost", name="Lost", path="lost.safetensors"),
-    },
-    {"ink": AdapterEntry(key="ink", name="Ink", path="ink.safetensors")},
-    "base",
-)
+def catalog(**changes: str) -> Catalog:
+    demo = ModelEntry(key="demo", name="Demo", path=changes.get("demo", "demo"))
+    ink = AdapterEntry(key="ink", name="Ink", path=changes.get("ink", "ink.safetensors"))
+    return Catalog({"demo": demo}, {"ink": ink}, "demo")
 
 
-def made(model: str = "base", **environment: str) -> Recipe:
-    digest = hashlib.sha256(f"{model}.safetensors".encode()).hexdigest()
-    return replace(
-        recipe(request(model=model)),
-        checkpoint=Weights(model, digest, digest[:10]),
-        adapters=(),
-        environment=environment,
+def made(models_dir: Path) -> Recipe:
+    """A recipe with the LoRA's own hash, which is then known."""
+    digest = HashCache(models_dir / "hashes").of_file(
+        models_dir / "ink.safetensors", lambda _: None
     )
+    environment = {name: value for name, value in THEN.items() if name != "torch"}
+    ink = Weights("ink", digest, digest[:12])
+    return replace(recipe(), adapters=(ink,), environment=environment)
 
 
-def asked(made: Recipe, models_dir: Path, painted_at: int = LATER, **environment: str) -> Today:
-    hashes = models_dir / "hashes.json"
-    return today(made, painted_at, CATALOG, models_dir, hashes, environment)
-
-
-def test_files_older_than_the_image_are_the_same(models_dir: Path) -> None:
-    assert asked(made(), models_dir).same
-    assert asked(made("whole"), models_dir).same
-
-
-def test_newer_ones_that_were_not_used_since_are_unsure(models_dir: Path) -> None:
-    assert asked(made(), models_dir, NEVER) == Today(unsure=("base",))
-    assert asked(made("whole"), models_dir, NEVER) == Today(unsure=("whole",))
-
-
-def test_a_copy_that_keeps_the_time_of_another_file_is_newer_all_the_same(
+def compared(
     models_dir: Path,
-) -> None:
-    now = (models_dir / "base.safetensors").stat().st_mtime_ns // 1_000_000
-    other = models_dir / "other"
-    other.write_bytes(b"other")
-    os.utime(other, (0, 0))
-    other.replace(models_dir / "base.safetensors")
-    assert asked(made(), models_dir, now - 1) == Today(unsure=("base",))
+    of: Recipe,
+    *,
+    offered: Catalog | None = None,
+    painted_at: int = LATER,
+    environment: Mapping[str, str] = THEN,
+) -> Today:
+    hashes = models_dir / "hashes"
+    return today(of, painted_at, offered or catalog(), models_dir, hashes, environment)
 
 
-def test_one_that_was_used_since_is_known_by_its_contents(models_dir: Path) -> None:
-    book = HashCache(models_dir / "hashes.json")
-    file = models_dir / "base.safetensors"
-    book.of_file(file, lambda _: None)
-    assert asked(made(), models_dir, NEVER).same
-    file.write_bytes(b"replaced")
-    book.of_file(file, lambda _: None)
-    assert asked(made(), models_dir, LATER) == Today(changed=("base",))
+def test_nothing_has_changed(models_dir: Path) -> None:
+    assert compared(models_dir, made(models_dir)).same
+    # A repetition asks for the kernels that were used.
+    assert compared(models_dir, made(models_dir), environment={**THEN, "kernels": "flash"}).same
 
 
-def test_what_is_not_there_any_more_is_named(models_dir: Path) -> None:
-    lora = Weights("gone-lora", "c" * 64, "c" * 12)
-    lost = replace(made("lost"), adapters=(lora,))
-    assert asked(lost, models_dir) == Today(gone=("lost", "gone-lora"))
+def test_what_is_gone(models_dir: Path) -> None:
+    painted = made(models_dir)
+    moved = catalog(ink="other.safetensors", demo="other")
+    assert compared(models_dir, painted, offered=moved).gone == ("demo", "ink")
+    assert compared(models_dir, painted, offered=Catalog({}, {}, "")).gone == ("demo", "ink")
 
 
-def test_other_versions_and_devices_are_named_but_kernels_are_asked_for(models_dir: Path) -> None:
-    then = made(torch="0.1", device="cuda", kernels="compiled", only_then="x")
-    found = asked(then, models_dir, device="cpu", kernels="eager")
-    assert found.changed == ("device", "torch")
+def test_a_folder_with_a_broken_link_is_gone(models_dir: Path) -> None:
+    """As a download whose blobs were deleted leaves it."""
+    (models_dir / "demo/unet/model.safetensors").unlink()
+    (models_dir / "demo/unet/model.safetensors").symlink_to(models_dir / "blob")
+    assert compared(models_dir, made(models_dir)).gone == ("demo",)
+
+
+def test_what_has_changed(models_dir: Path) -> None:
+    painted = made(models_dir)
+    elsewhere = compared(models_dir, painted, environment={**THEN, "gpu": "A100"})
+    assert elsewhere == Today(changed=("gpu",))
+    other = replace(painted, adapters=(Weights("ink", "f" * 64, "f" * 12),))
+    assert compared(models_dir, other).changed == ("ink",)
+    updated = replace(painted, environment={"torch": "0"})
+    assert compared(models_dir, updated).changed == ("torch",)
+
+
+def test_what_is_newer_and_unread(models_dir: Path) -> None:
+    painted = made(models_dir)
+    os.utime(models_dir / "ink.safetensors")
+    assert compared(models_dir, painted, painted_at=0).unsure == ("demo", "ink")
+    assert compared(models_dir, painted).same

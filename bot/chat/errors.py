@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.chat.copies import TOO_LATE
 from bot.chat.forms import entered
-from bot.chat.ui.markdown import plain
+from bot.chat.ui.markdown import cut_off, plain
 from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
 from bot.texts.language import Say, Texts
@@ -21,12 +21,16 @@ log = logging.getLogger(__name__)
 UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Discord raises when it is refused, or Discord is unavailable."""
 
+CONTENT_MAX: Final = 2_000
+"""Characters of a message (docs, resources/message)."""
+
 
 def sentence(error: BaseException, say: Say) -> str | None:
     """What to tell the user; None for an unexpected error."""
     match error:
         case Mistakes():
-            return "\n".join(say(e.code, **plain(e.params)) for e in error.errors)
+            each = (say(e.code, **plain(e.params)) for e in error.errors)
+            return cut_off("\n".join(each), CONTENT_MAX)
         case UserError():
             return say(error.code, **plain(error.params))
         case StoreError():

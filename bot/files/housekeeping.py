@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from bot.errors import StoreError
+from bot.files.erasing import erase_rest
 from bot.files.inputs import Inputs
 from bot.files.pruning import Kept, KeptInput, Pruning, kept_inputs
 from bot.progress import Progress
@@ -52,7 +53,8 @@ class Housekeeping:
         )
 
     async def tidy(self) -> None:
-        """Back up, then prune, even if the backup failed."""
+        """Finish deletions, back up, then prune, even if the backup failed."""
+        await erase_rest(self._store, self._images_dir)
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)

@@ -78,7 +78,7 @@ def fields_of(request: GenerationRequest) -> Fields:
         "images": request.count,
         "preset": request.preset,
         "hires": hires and f"{hires.scale:g}",
-        "hires strength": _unless(HIRES_STRENGTH, hires and hires.strength),
+        "hires strength": _unless(HIRES_STRENGTH, hires.strength if hires else None),
         "hires steps": hires.taken if hires and hires.steps != request.steps else None,
         "strength": request.init_image and f"{request.init_image.strength:g}",
         "reference weight": request.reference and f"{request.reference.weight:g}",

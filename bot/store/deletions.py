@@ -1,5 +1,7 @@
 """Results that someone deleted: the images go, the job stays and says so."""
 
+from collections.abc import Sequence
+
 from bot.store.database import Database
 from bot.store.jobs import now_ms
 
@@ -7,16 +9,18 @@ ENDED = "('delivered', 'failed', 'cancelled')"
 
 
 class Deletions:
-    """Deletes the images of jobs from the database."""
+    """Deletes the images of jobs, in two steps: the files go between them.
+
+    A process that dies there leaves images whose deletion is to be finished.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def delete(self, job_id: str) -> tuple[str, ...] | None:
-        """Forget the images of a job that has ended, and note that they were deleted.
+    async def begin(self, job_id: str) -> bool:
+        """Note that the images of a job that has ended are deleted.
 
-        Returns the paths of their files, which are then to be deleted; None if there is no such
-        job, it has not ended, or someone was faster.
+        Returns False if there is no such job, it has not ended, or someone was faster.
         """
         async with self._database.transaction() as write:
             cursor = await write.execute(
@@ -24,9 +28,17 @@ class Deletions:
                 " AND deleted_at IS NULL",
                 (now_ms(), job_id),
             )
-            if cursor.rowcount == 0:
-                return None
-            rows = await write.execute_fetchall(
-                "DELETE FROM images WHERE job_id = ? RETURNING path", (job_id,)
-            )
-        return tuple(row["path"] for row in rows)
+            return cursor.rowcount > 0
+
+    async def unfinished(self) -> Sequence[str]:
+        """The jobs whose images are deleted but not forgotten."""
+        rows = await self._database.rows(
+            "SELECT id FROM jobs WHERE deleted_at IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM images WHERE job_id = id)"
+        )
+        return [row["id"] for row in rows]
+
+    async def finish(self, job_id: str) -> None:
+        """Forget the images of a job, whose files are gone."""
+        async with self._database.transaction() as write:
+            await write.execute("DELETE FROM images WHERE job_id = ?", (job_id,))

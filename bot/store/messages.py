@@ -22,19 +22,16 @@ class Messages:
         row = await self._database.row(f"{SELECT_JOBS} WHERE message_id = ?", (message_id,))
         return Job.from_row(row) if row else None
 
-    async def unhide(self, job_id: str) -> bool:
-        """Note that a hidden result is shown to everyone; False if it was not hidden."""
-        return await self._set_hidden(job_id, before=True)
+    async def publish(self, job_id: str, message_id: int) -> bool:
+        """Record that everyone sees a hidden result, in that message of the same channel.
 
-    async def hide(self, job_id: str) -> None:
-        """Undo `unhide`."""
-        await self._set_hidden(job_id, before=False)
-
-    async def _set_hidden(self, job_id: str, *, before: bool) -> bool:
+        Returns False if the result was deleted meanwhile.
+        """
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "UPDATE discord_jobs SET hidden = ? WHERE job_id = ? AND hidden = ?",
-                (not before, job_id, before),
+                "UPDATE discord_jobs SET hidden = 0, message_id = ? WHERE job_id = ?"
+                " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND deleted_at IS NULL)",
+                (message_id, job_id),
             )
             return cursor.rowcount > 0
 

@@ -14,6 +14,7 @@ from bot.store import NewJob, Store
 from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
 from cogs.imagine import Imagine
+from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
 
@@ -116,7 +117,15 @@ class TestWhoMayNotAsk:
 
     async def test_a_button_looks_nothing_up(self, limits: dict[str, Any], code: str) -> None:
         nothing: Any = NotLookedAt()
-        button = RetryButton(nothing, nothing, limited(**limits), nothing)
+        results = Results(
+            texts=nothing,
+            catalog=nothing,
+            store=nothing,
+            queue=limited(**limits),
+            delivery=nothing,
+            only_requester=False,
+        )
+        button = RetryButton(results)
         with pytest.raises(Refused, match=code):
             await button.check(interaction(7), cast("Any", nothing))
 

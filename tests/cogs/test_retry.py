@@ -14,9 +14,10 @@ from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.progress import Notice
 from bot.store import Job
+from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
-from tests.chat.delivery.desk import Desk
+from tests.chat.delivery.desk import TEXTS, Desk
 from tests.cogs.crowd import DEMO, GUILD
 from tests.store.factories import in_channel, request
 
@@ -30,7 +31,15 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 def button(desk: Desk) -> RetryButton:
-    return RetryButton(fixed(DEMO), desk.store, desk.queue, desk.delivery)
+    acting = Results(
+        texts=TEXTS,
+        catalog=fixed(DEMO),
+        store=desk.store,
+        queue=desk.queue,
+        delivery=desk.delivery,
+        only_requester=False,
+    )
+    return RetryButton(acting)
 
 
 def press(desk: Desk, user_id: int = 7, *, nsfw: bool = False, missing: str = "") -> Any:
@@ -64,7 +73,7 @@ async def test_its_author_may_where_they_could_ask(desk: Desk) -> None:
     retry = button(desk)
     await retry.check(press(desk), custom_id)
     with pytest.raises(Refused) as foreign:
-        await retry.check(press(desk, user_id=8), custom_id)
+        await retry.use(press(desk, user_id=8), custom_id)
     assert foreign.value.code == "lighter.foreign"
     for missing in ("send_messages", "use_application_commands"):
         with pytest.raises(app_commands.MissingPermissions):

@@ -411,3 +411,21 @@ async def test_a_delivered_job_needs_no_token(store: Store, tmp_path: Path) -> N
     left = await store._database.rows("SELECT job_id FROM tokens")
     assert [row["job_id"] for row in left] == [waiting.id]
     assert replace(asked, token="x").good_to == asked.good_to
+
+
+async def test_a_deletion_that_was_cut_short_is_finished(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    job, other = [await painted(store, folder, 0) for _ in range(2)]
+    assert await store.deletions.begin(job.id)
+    blocked = folder / (await store.images(job.id))[0].path
+    blocked.unlink()
+    blocked.mkdir()  # as a file that cannot be deleted
+    keeper = Housekeeping(store, folder, Inputs(tmp_path / "inputs"), days=0, gib=0)
+    await keeper.tidy()
+    assert await store.deletions.unfinished() == [job.id]
+    blocked.rmdir()
+    await keeper.tidy()
+    assert await store.images(job.id) == ()
+    assert await store.deletions.unfinished() == []
+    assert not (folder / job.id).exists()
+    assert len(list((folder / other.id).iterdir())) == 2

@@ -39,6 +39,7 @@ ASKED: dict[str, Ask] = {
     "input_uses": lambda store: store.input_uses.of_all(["a" * 64, "b" * 64]),
     "input_use": lambda store: store.input_uses.of("a" * 64),
     "known_weights": lambda store: store.known_weights.recent(),
+    "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
 }
 

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import discord
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
-from bot.chat.delivery.posts import MessageContent, only, send
+from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, only, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
@@ -31,71 +33,95 @@ class Afterwards:
         self._sender = sender
         self._results = results
         self._gate = gate
+        self._publishing: set[str] = set()
 
     async def take_down(self, job: Job, notice: str | None) -> bool:
-        """Delete the message, or put `notice` in its place; returns whether it no longer shows the
-        images. One that only its person sees can be changed for 15 minutes."""
-        post = await self._sender.post(job)
-        if post is None:
-            return False
-        try:
-            if notice is None:
-                await post.delete()
-            else:
-                await post.edit(MessageContent(layout=lambda _: _notice(notice)))
-        except Exception as error:
-            meaning = refusal(error)
-            if meaning is None:
-                raise
-            log.info("job %s: its message was not taken down: %s", job.id, short(error))
-            return meaning is Refusal.CLOSED
-        return True
+        """Delete the message, or put `notice` in its place where that is possible.
+
+        Returns whether it no longer shows the images. One that only its person sees can be changed
+        for 15 minutes.
+        """
+        for text in dict.fromkeys((notice, None)):
+            async for post in self._sender.posts(job):
+                try:
+                    if text is None:
+                        await post.delete()
+                    else:
+                        await post.edit(MessageContent(layout=partial(_notice, text)))
+                except Exception as error:
+                    meaning = refusal(error)
+                    if meaning is None:
+                        raise
+                    log.info("job %s: its message was not taken down: %s", job.id, short(error))
+                    # A token that is no longer valid says nothing about the message.
+                    if meaning is Refusal.CLOSED and isinstance(post, ChannelPost):
+                        return True
+                else:
+                    return True
+        return False
 
     async def publish(self, job: Job) -> None:
         """Show a hidden result in the channel that it was asked for in.
 
-        Raises Refused if it is shown already, or Discord does not let us.
+        Raises Refused if it is being shown already, or Discord does not let us, JobFailed if its
+        files are gone.
         """
-        origin = Discord.of(job.origin)
-        if origin.channel_id is None or not await self._store.messages.unhide(job.id):
+        channel_id = Discord.of(job.origin).channel_id
+        if channel_id is None or job.id in self._publishing:
             raise Refused("publish.twice")
+        self._publishing.add(job.id)
         try:
-            shown = await self._post(job, origin.channel_id)
-        except BaseException:
-            await self._store.messages.hide(job.id)
-            raise
-        await self._store.messages.set(job.id, origin.channel_id, shown)
-
-    async def _post(self, job: Job, channel_id: int) -> int:
-        try:
-            if (objection := await self._gate.objection(job)) is not None:
-                raise Refused(objection)
-            public = await self._store.job(job.id)
-            content = await self._results.result(public, Discord.of(job.origin).upload_limit)
-            channel = self._client.get_partial_messageable(channel_id)
-            return (await send(channel, content, nonce=f"{job.id}-pub")).id
+            if not Discord.of((await self._store.job(job.id)).origin).hidden:
+                raise Refused("publish.twice")
+            shown = await self._post(job, channel_id)
+            if not await self._store.messages.publish(job.id, shown.id):
+                await shown.delete()
+                raise Refused("action.deleted")
         except Away as error:
             raise Refused("publish.away") from error
-        except discord.HTTPException as error:
+        except Exception as error:
+            if (meaning := refusal(error)) is None:
+                raise
             log.info("job %s: not published: %s", job.id, short(error))
-            meaning = refusal(error) or Refusal.REJECTED
             raise Refused(NO_WAY.get(meaning, "publish.away")) from error
+        finally:
+            self._publishing.discard(job.id)
+
+    async def _post(self, job: Job, channel_id: int) -> discord.Message:
+        if (objection := await self._gate.objection(job)) is not None:
+            raise Refused(objection)
+        origin = Discord.of(job.origin)
+        public = replace(job, origin=replace(origin, hidden=False))
+        channel = self._client.get_partial_messageable(channel_id)
+        limit = origin.upload_limit
+        while True:
+            content = await self._results.result(public, limit)
+            # Unlike a response to a command, a new message does not show whose it is.
+            named = replace(content, text=mention(origin.user_id), mention=None)
+            try:
+                return await send(channel, named, nonce=f"{job.id}-pub")
+            except discord.HTTPException as error:
+                limit = min(limit, content.largest) // 2
+                if refusal(error) is not Refusal.TOO_LARGE or limit == 0:
+                    raise
 
     async def report(self, channel_id: int | None, text: str) -> bool:
         """Send a report to the channel, or else to the bot's owners; returns whether it arrived."""
-        arrived = False
         try:
             if channel_id is not None:
-                await self._tell(self._client.get_partial_messageable(channel_id), text)
-                return True
-            for owner in await self._owners():
+                channel = self._client.get_partial_messageable(channel_id)
+                if await self._tell(channel, text):
+                    return True
+            arrived = [
                 await self._tell(await self._client.create_dm(owner), text)
-                arrived = True
+                for owner in await self._owners()
+            ]
         except Exception as error:
             if refusal(error) is None:
                 raise
             log.error("a report could not be sent: %s", short(error))
-        return arrived
+            return False
+        return any(arrived)
 
     async def _owners(self) -> Sequence[discord.abc.Snowflake]:
         application = await self._client.application_info()
@@ -104,11 +130,19 @@ class Afterwards:
         return [application.owner]
 
     @staticmethod
-    async def _tell(channel: discord.abc.Messageable, text: str) -> None:
-        await channel.send(content=text, allowed_mentions=only(None))
+    async def _tell(channel: discord.abc.Messageable, text: str) -> bool:
+        """Returns whether it arrived: one place that takes no report must not lose it."""
+        try:
+            await channel.send(content=text, allowed_mentions=only(None))
+        except Exception as error:
+            if refusal(error) is None:
+                raise
+            log.error("a report was not taken: %s", short(error))
+            return False
+        return True
 
 
-def _notice(text: str) -> discord.ui.LayoutView:
+def _notice(text: str, _: str | None) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.TextDisplay(text))
     return view

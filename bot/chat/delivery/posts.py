@@ -63,6 +63,11 @@ class MessageContent:
             for upload in self.uploads
         ]
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest file."""
+        return max((len(upload.data) for upload in self.uploads), default=0)
+
     def mentions(self) -> discord.AllowedMentions:
         return only(self.mention)
 

@@ -76,11 +76,31 @@ class Sender:
 
     async def post(self, job: Job) -> Post | None:
         """How to reach the job's message now; None when its id is unknown."""
+        return await self._response(job) or self.channel_post(job)
+
+    async def _response(self, job: Job) -> InteractionPost | None:
+        """The response to the interaction that asked for the job, while it can be edited."""
         token = await self._store.messages.token(job.id)
         interaction_id = Discord.of(job.origin).interaction_id
-        if token is not None and interaction_id is not None:
-            return self.interaction_post(InteractionToken(interaction_id, token))
-        return self.channel_post(job)
+        if token is None or interaction_id is None:
+            return None
+        return self.interaction_post(InteractionToken(interaction_id, token))
+
+    async def posts(self, job: Job) -> AsyncIterator[Post]:
+        """The ways to reach the message of a delivered job, best first.
+
+        The interaction's own response may be another message by now: a hidden result can have been
+        published. Raises what discord.py raises.
+        """
+        if (post := self.channel_post(job)) is not None:
+            yield post
+        if (response := await self._response(job)) is not None:
+            yield response
+        origin = Discord.of(job.origin)
+        if origin.hidden and origin.message_id is not None:
+            channel = await self._client.create_dm(discord.Object(origin.user_id))
+            if channel.id == origin.channel_id:
+                yield ChannelPost(channel.get_partial_message(origin.message_id))
 
     def channel_post(self, job: Job) -> ChannelPost | None:
         """The job's message, reached through its channel; None when its id is unknown, or its
@@ -189,8 +209,7 @@ class Sender:
             case None:
                 raise error
             case Refusal.TOO_LARGE:
-                sizes = (len(upload.data) for upload in (content.uploads if content else ()))
-                raise TooLarge(max(sizes, default=0)) from error
+                raise TooLarge(content.largest if content else 0) from error
             case Refusal.TRANSIENT:
                 raise Away(short(error)) from error
             case Refusal.REJECTED | Refusal.UNKNOWN:

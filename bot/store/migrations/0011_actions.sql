@@ -3,6 +3,7 @@
 ALTER TABLE discord_jobs ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;   -- whether only the person sees it
 ALTER TABLE discord_jobs ADD COLUMN spoiler INTEGER NOT NULL DEFAULT 0;  -- whether its images are blurred until clicked
 ALTER TABLE jobs ADD COLUMN deleted_at INTEGER;                          -- when someone deleted its images
+CREATE INDEX jobs_by_deletion ON jobs (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- What a person entered into a form that had a mistake, so that it can be opened again as it was.
 CREATE TABLE forms (

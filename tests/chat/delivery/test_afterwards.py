@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bot.chat.delivery import Delivery
@@ -72,6 +73,37 @@ class TestHidden:
         with pytest.raises(Refused, match="twice"):
             await desk.delivery.afterwards.publish(shown)
         assert desk.world.ways().count("send") == 2
+
+
+class TestPublishing:
+    async def test_the_message_says_whose_it_is_and_pings_nobody(self, desk: Desk) -> None:
+        job = await desk.asked_and_painted(hidden())
+        await desk.delivery.finished(job)
+        await desk.delivery.afterwards.publish(await desk.store.job(job.id))
+        shown = desk.last("send")
+        assert shown.heading == "<@7>"
+        assert shown.sent["allowed_mentions"].users == []
+
+    async def test_files_that_are_too_large_are_sent_smaller(self, desk: Desk) -> None:
+        job = await desk.asked_and_painted(hidden())
+        await desk.delivery.finished(job)
+        desk.world.refuse("send", http_error(413, 40005), http_error(413, 40005))
+        await desk.delivery.afterwards.publish(await desk.store.job(job.id))
+        sent = [call for call in desk.world.calls if call.way == "send"]
+        assert len(sent) == 3
+        assert "WebP" in sent[-1].words
+        assert not origin_of(await desk.store.job(job.id)).hidden
+
+    @pytest.mark.parametrize("error", [aiohttp.ClientOSError(), TimeoutError(), http_error(503)])
+    async def test_while_discord_is_away_it_stays_hidden(
+        self, desk: Desk, error: Exception
+    ) -> None:
+        job = await desk.asked_and_painted(hidden())
+        await desk.delivery.finished(job)
+        desk.world.refuse("send", error)
+        with pytest.raises(Refused, match="away"):
+            await desk.delivery.afterwards.publish(await desk.store.job(job.id))
+        assert origin_of(await desk.store.job(job.id)).hidden
 
 
 def patient(desk: Desk, ping_after: float) -> Delivery:

@@ -1,0 +1,162 @@
+"""Acting on results: what is answered in time, and what is kept of a refused form; no Discord."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import create_autospec, patch
+
+import discord
+import pytest
+
+from bot.chat.ui.forms import EditFormId
+from bot.files.inputs import Inputs
+from bot.queue import JobQueue
+from bot.queue.limits import Limits
+from bot.request.changes import fields_of
+from bot.store import Job
+from catalog import Catalog, LiveCatalog, ModelEntry
+from cogs.edit import EditForm, Editor
+from cogs.places import postponing
+from cogs.result_pictures import ResultPictures
+from cogs.results import SETTLED_WITHIN, Results
+from tests.catalog.fixed import Fixed
+from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.discord_fakes import Call
+from tests.queue.lanes import queue_of
+from tests.store.factories import in_channel, request
+
+DEMO = Catalog({"demo": ModelEntry(key="demo", name="Demo", path="a/b")}, {}, "demo")
+PLAIN = request(adapters=(), width=512, height=512)
+
+
+class Counting(Fixed):
+    """asked: how often it was waited for, which may take half of what Discord allows."""
+
+    asked = 0
+
+    async def knowing(self, *texts: str | None) -> Catalog:
+        self.asked += 1
+        return self.current
+
+
+class Pressed:
+    """An interaction of the person who asked for the result."""
+
+    def __init__(self, desk: Desk, data: dict[str, Any] | None = None) -> None:
+        self._fake = desk.interaction(message_id=desk.world.new_id())
+        channel = create_autospec(discord.TextChannel, instance=True)
+        channel.is_nsfw = lambda: False
+        self.channel, self.permissions = channel, discord.Permissions.all()
+        self.user = SimpleNamespace(id=7)
+        self.locale, self.guild_id, self.filesize_limit = "en-US", 1, 10_000_000
+        self.data = data or {}
+
+    @property
+    def response(self) -> Any:
+        return self
+
+    async def send_message(self, content: str | None = None, **sent: Any) -> Any:
+        return await self._fake.send_message(content=content, **sent)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fake, name)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with Desk.open(tmp_path) as desk:
+        yield desk
+
+
+def results(desk: Desk, limits: Limits | None = None) -> Results:
+    return Results(
+        texts=TEXTS,
+        catalog=cast("LiveCatalog", Counting(DEMO)),
+        store=desk.store,
+        queue=queue_of(desk.store, limits=limits),
+        delivery=desk.delivery,
+        only_requester=False,
+    )
+
+
+async def shown(desk: Desk, queue: JobQueue | None = None) -> Job:
+    """The job of a result that was asked for in `queue`."""
+    line = desk.queue if queue is None else queue
+    ticket = await line.accept(in_channel(request=PLAIN))
+    await desk.delivery.acknowledge(desk.interaction(), ticket)
+    await desk.delivery.finished(await desk.painted(ticket.job.id))
+    desk.world.calls.clear()
+    return await desk.store.job(ticket.job.id)
+
+
+async def test_a_repetition_waits_for_unread_files_once(desk: Desk) -> None:
+    """Waiting twice would leave no time to answer."""
+    job, acting = await shown(desk), results(desk)
+    await acting.repeat(cast("Any", Pressed(desk)), job, same_seed=False)
+    assert cast("Counting", acting.catalog).asked == 1
+    assert desk.world.ways() == ["ack"]
+
+
+async def test_a_message_of_others_is_not_waited_for_longer_than_discord_waits(
+    desk: Desk,
+) -> None:
+    posting, holding = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: Call) -> None:
+        if call.way == "interaction":
+            posting.set()
+            await holding.wait()
+
+    desk.world.before = hold
+    job = await desk.asked_and_painted(in_channel(request=PLAIN))
+    delivering = asyncio.create_task(desk.delivery.finished(job))
+    await posting.wait()
+    waited: list[float | None] = []
+
+    async def wait(_: object, *, timeout: float | None = None) -> None:
+        waited.append(timeout)
+
+    with patch("bot.chat.delivery.delivery.asyncio.wait", wait):
+        found = await results(desk).shown_by(
+            cast("Any", Pressed(desk)), cast("discord.Message", SimpleNamespace(id=1))
+        )
+    assert found is None
+    assert waited == [SETTLED_WITHIN]
+    assert SETTLED_WITHIN < 3
+    holding.set()
+    await delivering
+
+
+async def test_what_was_postponed_is_not_postponed_again(desk: Desk) -> None:
+    pressed = Pressed(desk)
+    pressed._fake.deferred = True  # a second answer would be refused
+    await postponing(cast("Any", pressed), desk.delivery)()
+    assert desk.world.calls == []
+
+
+async def test_a_cooldown_costs_nothing_that_was_entered(desk: Desk, tmp_path: Path) -> None:
+    acting = results(desk, Limits(cooldown=600))
+    job = await shown(desk, acting._queue)
+    editor = Editor(acting, ResultPictures(desk.store, Inputs(tmp_path / "inputs"), tmp_path), 5)
+    entered = replace(fields_of(job.request), prompt="something long")
+    names = {name: getattr(entered, name) for name in type(entered).__slots__}
+    data = {
+        "components": [
+            {"type": 18, "component": {"type": 4, "custom_id": name, "value": value}}
+            for name, value in names.items()
+        ]
+    }
+    form, custom_id = EditForm(editor), EditFormId(job.id)
+    pressed = cast("Any", Pressed(desk, data))
+    await form.check(pressed, custom_id)
+    await form.use(pressed, custom_id)
+    answer = desk.last("ack").sent
+    assert answer["ephemeral"]
+    assert "Not so fast" in answer["content"]
+    [button] = answer["view"].children
+    kept = await desk.store.forms.find(button.item.custom_id.split(":")[1], job.person)
+    assert kept is not None
+    assert kept.fields["prompt"] == "something long"

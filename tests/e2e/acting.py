@@ -1,0 +1,112 @@
+"""Every action on a result, as it would arrive from anyone who can make a client say anything."""
+
+from dataclasses import replace
+from typing import Any
+
+from playground import Interaction, Message, Playground, User, payloads
+from playground.state import COMMAND, COMPONENT, MODAL, Channel
+
+ROW, BUTTON, SELECT, TEXT, LABEL = 1, 2, 3, 4, 18
+
+MENUS = {
+    "menu again": "Paint again",
+    "menu edit": "Edit",
+    "menu use": "Use as image",
+    "menu delete": "Delete",
+}
+AGAIN = ("same", "new", "menu again")
+"""Actions that generate an image at once."""
+FORMS = ("edit", "use", "useas", "menu edit", "menu use")
+"""Those that ask for something first."""
+MAKING = (*AGAIN, *FORMS, "editform")
+DELETING = ("delete", "menu delete")
+REPORTING = ("report", "reportform")
+ALL = (*MAKING, *DELETING, "erase", *REPORTING, "details", "publish")
+
+
+def field(name: str, value: str) -> dict[str, Any]:
+    inner = (
+        {"type": SELECT, "id": 2, "custom_id": name, "values": [value]}
+        if name == "model"
+        else {"type": TEXT, "id": 2, "custom_id": name, "value": value}
+    )
+    return {"type": LABEL, "id": 1, "component": inner}
+
+
+def form(**values: str) -> list[dict[str, Any]]:
+    """The fields of a form as Discord sends them."""
+    return [field(name, value) for name, value in values.items()]
+
+
+def forged(
+    playground: Playground,
+    user: User,
+    channel: Channel,
+    message: Message,
+    action: str,
+    job_id: str,
+    **entered: str,
+) -> Interaction:
+    """`action` on the job by its id, as if its button, form or menu were in `channel`.
+
+    entered: what a form holds.
+    """
+    core = playground.core
+    if action in MENUS:
+        shown = payloads.message(message, core.world)
+        data: dict[str, Any] = {
+            "id": "1",
+            "name": MENUS[action],
+            "type": 3,
+            "target_id": str(message.id),
+            "resolved": {"messages": {str(message.id): shown}},
+        }
+        return Interaction(core, COMMAND, user, channel, data)
+    if action.endswith("form"):
+        extra = "::" if action == "editform" else ""
+        data = {"custom_id": f"{action}:{job_id}{extra}", "components": form(**entered)}
+        press = Interaction(core, COMPONENT, user, channel, {}, source=message)
+        return Interaction(core, MODAL, user, channel, data, source=message, parent=press)
+    custom_id = f"{action}:{job_id}"
+    component: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "it", "custom_id": custom_id}
+    data = {"custom_id": custom_id, "component_type": BUTTON, "id": 2}
+    if action == "useas":
+        option = {"label": "it", "value": "start 0"}
+        component = {"type": SELECT, "custom_id": custom_id, "options": [option]}
+        data |= {"component_type": SELECT, "values": ["start 0"]}
+    row = {"type": ROW, "id": 1, "components": [component | {"id": 2}]}
+    source = replace(message, channel=channel, components=[row])
+    return Interaction(core, COMPONENT, user, channel, data, source=source)
+
+
+async def outcome(call: Interaction) -> str:
+    """What has come of it: `form`, `queued`, or the words of a private answer."""
+    if call.acknowledged is None:
+        await call.start()
+    if call.modal is not None:
+        return "form"
+    for message in (call.original, *call.followups):
+        if message is not None:
+            assert message.mentions <= {call.user.id}
+            assert not message.mention_everyone
+    message = await answer(call)
+    assert message.mentions <= {call.user.id}
+    if not message.ephemeral:
+        assert message.channel is call.channel
+        assert message.embeds
+        return "queued"
+    return message.text
+
+
+async def answer(call: Interaction) -> Message:
+    """The first message that answers it: the response, or what follows a deferred one."""
+
+    def found() -> Message | None:
+        return call.message or next(iter(call.followups), None)
+
+    await call._core.signal.wait_for(
+        lambda: found() is not None, 30, lambda: f"{call} has no answer"
+    )
+    message = found()
+    assert message is not None
+    return message
