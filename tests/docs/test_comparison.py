@@ -65,7 +65,7 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
     # What they do is said with the option that they belong to.
     assert of_imagine - {"prompt", "reference_weight"} <= set(SPANS)
     ours = " ".join(OURS.values())
-    emoji = {mark for mark in ours if unicodedata.category(mark) == "So" or mark == "ℹ"}  # noqa: RUF001
+    emoji = {mark for mark in ours if unicodedata.category(mark) == "So" or mark == "ℹ"}
     assert emoji == {kind.emoji[0] for kind in ACTIONS}
     assert set(re.findall(r"\*([^*]+)\*", ours)) == MENU
 
