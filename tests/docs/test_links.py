@@ -61,7 +61,12 @@ def test_the_map_shows_every_room() -> None:
     named = set(spans(ROOT / "ARCHITECTURE.md"))
     packages = {
         f"{file.parent.relative_to(ROOT).as_posix()}/"
-        for pattern in ("*/__init__.py", "bot/*/__init__.py", "catalog/*/__init__.py")
+        for pattern in (
+            "*/__init__.py",
+            "bot/*/__init__.py",
+            "bot/*/*/__init__.py",
+            "catalog/*/__init__.py",
+        )
         for file in ROOT.glob(pattern)
     }
     assert len(packages) > 12
