@@ -80,7 +80,7 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("A language model that writes or improves prompts", "expand enhance improve"),
         ("Seamless tiling", "tile tiling seamless"),
         ("Video", "video animate frames"),
-        ("Variations close to a result", "variation vary subseed"),
+        ("Variations close to a result", "variation variations subseed"),
         ("Reading the parameters of any image", "info read metadata png"),
         ("A history to look through", "history gallery"),
         ("Favourites, a gallery, a board of the best", "favourite favorite keep star gallery"),
