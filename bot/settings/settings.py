@@ -83,8 +83,8 @@ class Settings(ResultSettings):
     catalog_dir: Path = Field(
         default=Path("catalog"),
         alias="IMAGEN_CATALOG_DIR",
-        description="Folder with `models.toml`, `loras.toml`, `embeddings.toml` and "
-        "`upscalers.toml`.",
+        description="Folder with `models.toml`, `loras.toml`, `embeddings.toml`, "
+        "`upscalers.toml` and the folder `wildcards`.",
     )
     models_dir: Path = Field(
         default=Path("models"),

@@ -1,11 +1,12 @@
 """Every link and every path on a page leads somewhere, and every page is linked."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, headings, links, spans
+from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, headings, links, prose, spans
 
 LINKS = [(page, target) for page in PAGES for target in links(page) if "://" not in target]
 PATH = re.compile(
@@ -60,8 +61,25 @@ def test_the_map_shows_every_room() -> None:
     named = set(spans(ROOT / "ARCHITECTURE.md"))
     packages = {
         f"{file.parent.relative_to(ROOT).as_posix()}/"
-        for pattern in ("*/__init__.py", "bot/*/__init__.py", "catalog/*/__init__.py")
+        for pattern in (
+            "*/__init__.py",
+            "bot/*/__init__.py",
+            "bot/*/*/__init__.py",
+            "catalog/*/__init__.py",
+        )
         for file in ROOT.glob(pattern)
     }
     assert len(packages) > 12
     assert packages <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_has_as_many_cells_as_its_table(page: Path) -> None:
+    # A bar separates cells even between backticks, unless a backslash stands before it.
+    cells = [
+        (len(re.findall(r"(?<!\\)\|", line)), line) if line.startswith("|") else None
+        for line in prose(page).splitlines()
+    ]
+    for above, below in pairwise(cells):
+        if above and below:
+            assert above[0] == below[0], below[1]

@@ -36,10 +36,11 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
             f"{CANARY} @everyone @here <@&1> <#2> </imagine:3> `a` ```b``` ||c|| > d\n# e\n-# f",
             None,
         ),
-        (f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --", None),
+        (f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --", "nothing to choose"),
+        (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", None),
         (f"{CANARY} " + "\U0001f98a\u0301" * 300, None),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 async def test_a_prompt_is_painted_or_refused_and_does_no_harm(
     shared: Bot, playground: Playground, ada: User, prompt: str, answer: str | None
@@ -116,7 +117,7 @@ def sent(playground: Playground, payload: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *(("seed", -1), ("seed", 2**32), ("seed", 10**400)),
+        *(("seed", -2), ("seed", 2**32), ("seed", 10**400)),
         *(("count", 0), ("count", 5), ("steps", 10**400), ("guidance", 31.0)),
         *(("preset", "nothing"), ("hires", 3.0), ("strength", 9), ("size", "1023")),
     ],

@@ -1,0 +1,116 @@
+"""The page that compares us with others says of us what is so, and what is missing."""
+
+import re
+import unicodedata
+from typing import Final
+
+import pytest
+
+from bot.chat.ui import actions
+from bot.chat.ui.actions import ActionId
+from bot.settings import names_of
+from bot.texts.language import Texts
+from catalog.families import DEFAULT, FAMILIES
+from tests.docs.pages import ROOT, text
+from tests.docs.test_covered import SLASH
+
+PAGE: Final = ROOT / "docs" / "comparison.md"
+PEERS: Final = 11
+SAY: Final = Texts.read().speaker()
+
+
+def rows() -> dict[str, list[str]]:
+    """The cells of each row of a table with all the others, by its capability: ours first."""
+    found = {}
+    for line in text(PAGE).splitlines():
+        name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        if line.startswith("| ") and len(cells) == 1 + PEERS and name:
+            assert name not in found
+            found[name] = cells
+    return found
+
+
+ROWS: Final = rows()
+OURS: Final = {name: cells[0] for name, cells in ROWS.items()}
+SPANS: Final = [span for ours in OURS.values() for span in re.findall(r"`([^`]+)`", ours)]
+OPTIONS: Final = {option.name for command in SLASH.values() for option in command.parameters}
+MENU: Final = {SAY(f"menu.{code}") for code in ("again", "edit", "use", "delete")}
+ACTIONS: Final = [
+    kind
+    for kind in vars(actions).values()
+    if isinstance(kind, type) and issubclass(kind, ActionId) and kind is not ActionId
+]
+BUTTONS: Final = {SAY(kind.label) for kind in ACTIONS}
+
+
+def test_the_tables_are_read() -> None:
+    assert len(ROWS) >= 70
+    allowed = {"yes", "part", "backend", "–", "?"}
+    for name, (ours, *others) in ROWS.items():
+        assert re.match(r"(yes|part|no)\b", ours), name
+        assert set(others) <= allowed, name
+
+
+def test_each_command_is_named_and_each_named_one_exists() -> None:
+    # /cancel is in two rows, and /imagine is what all of the first table is about.
+    named = {span.lstrip("/") for span in SPANS if span.startswith("/")}
+    assert named | {"imagine"} == SLASH.keys()
+
+
+def test_each_option_setting_and_button_is_named_and_exists() -> None:
+    settings = {*names_of(), "IMAGEN_…"}
+    for span in SPANS:
+        assert span.startswith("/") or span in OPTIONS | settings, span
+    of_imagine = {option.name for option in SLASH["imagine"].parameters}
+    # What they do is said with the option that they belong to.
+    assert of_imagine - {"prompt", "reference_weight"} <= set(SPANS)
+    ours = " ".join(OURS.values())
+    emoji = {mark for mark in ours if unicodedata.category(mark) == "So" or mark == "ℹ"}
+    assert emoji == {kind.emoji[0] for kind in ACTIONS}
+    assert set(re.findall(r"\*([^*]+)\*", ours)) == MENU
+
+
+@pytest.mark.parametrize(
+    ("capability", "signs"),
+    [
+        ("Inpainting, outpainting", "mask inpaint outpaint zoom pan"),
+        ("ControlNet, or an image to follow", "control pose depth canny"),
+        ("Repairing faces", "face adetailer"),
+        ("Describing an image in words", "describe caption interrogate identify"),
+        ("A language model that writes or improves prompts", "expand enhance improve"),
+        ("Seamless tiling", "tile tiling seamless"),
+        ("Video", "video animate frames"),
+        ("Variations close to a result", "variation variations subseed"),
+        ("Reading the parameters of any image", "info read metadata png"),
+        ("A history to look through", "history gallery"),
+        ("Favourites, a gallery, a board of the best", "favourite favorite keep star gallery"),
+        ("Styles or bundles of settings to choose from", "style styles presets"),
+        ("Settings per channel, server or person", "settings config defaults"),
+        ("Figures for members", "stats quota leaderboard"),
+        ("Skipping to the next image of a request", "skip next"),
+        ("Who may use it", "block ban allow"),
+        ("CLIP skip", "clip_skip"),
+        ("Choosing the VAE", "vae"),
+    ],
+)
+def test_what_is_missing_is_still_missing(capability: str, signs: str) -> None:
+    # A new command, option or button with such a name: the page has to say so now.
+    words = {
+        word
+        for name in (*SLASH, *OPTIONS, *MENU, *BUTTONS)
+        for word in (name.lower(), *re.findall(r"[a-z]+", name.lower()))
+    }
+    assert not OURS[capability].startswith("yes")
+    assert not words & set(signs.split())
+
+
+def test_the_families_languages_and_lanes_are_as_many_as_it_says() -> None:
+    assert OURS["Models that are not SDXL"].startswith("no")
+    assert list(FAMILIES) == [DEFAULT.key]
+    languages = {"de": "German", "fr": "French", "en": ""}
+    assert {file.stem for file in (ROOT / "bot" / "texts").glob("*.toml")} == languages.keys()
+    said = OURS["Other languages than English"]
+    assert all(name in said for name in languages.values())
+    assert OURS["Several GPUs or machines"].startswith("no")
+    backend = (ROOT / "bot" / "backend.py").read_text(encoding="utf-8")
+    assert backend.count("Lane(") == 1
