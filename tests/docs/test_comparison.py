@@ -34,7 +34,7 @@ ROWS: Final = rows()
 OURS: Final = {name: cells[0] for name, cells in ROWS.items()}
 SPANS: Final = [span for ours in OURS.values() for span in re.findall(r"`([^`]+)`", ours)]
 OPTIONS: Final = {option.name for command in SLASH.values() for option in command.parameters}
-MENU: Final = {SAY(f"menu.{code}") for code in ("again", "edit", "use", "delete")}
+MENU: Final = {SAY(f"menu.{code}") for code in ("info", "again", "edit", "use", "delete")}
 ACTIONS: Final = [
     kind
     for kind in vars(actions).values()
@@ -81,7 +81,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("Seamless tiling", "tile tiling seamless"),
         ("Video", "video animate frames"),
         ("Variations close to a result", "variation variations subseed"),
-        ("Reading the parameters of any image", "info read metadata png"),
         ("A history to look through", "history gallery"),
         ("Favourites, a gallery, a board of the best", "favourite favorite keep star gallery"),
         ("Styles or bundles of settings to choose from", "style styles presets"),
