@@ -36,7 +36,10 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
             f"{CANARY} @everyone @here <@&1> <#2> </imagine:3> `a` ```b``` ||c|| > d\n# e\n-# f",
             None,
         ),
-        (f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --", "nothing to choose"),
+        (
+            f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --",
+            "nothing to choose",
+        ),
         (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", None),
         (f"{CANARY} " + "\U0001f98a\u0301" * 300, None),
     ],
