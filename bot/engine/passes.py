@@ -82,6 +82,21 @@ def encoded_passes(
     return tuple(map(encoded, request.turns))
 
 
+def encoded_images(
+    model: Resident,
+    request: GenerationRequest,
+    learned: Sequence[Learned],
+    recall: Recall,
+    *,
+    guided: bool,
+) -> tuple[tuple[EncodedTurns, ...], ...]:
+    """The same for each image, or only one where all have the same prompts."""
+    return tuple(
+        encoded_passes(model, request.alone(n), learned, recall, guided=guided)
+        for n in range(len(request.prompts))
+    )
+
+
 def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     """Generate image `number`, counted from 0, in a batch of 1; returns it and its scheduler."""
     request, init = prepared.request, prepared.request.init_image

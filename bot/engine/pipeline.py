@@ -20,7 +20,7 @@ from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, plan
 from bot.engine.networks import ModelFiles
-from bot.engine.passes import Prepared, described, encoded_passes, paint_image
+from bot.engine.passes import Prepared, described, encoded_images, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
@@ -348,10 +348,7 @@ class Pipeline:
         guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = tuple(
-            encoded_passes(resident, request.alone(n), learned, recall, guided=guidance.on)
-            for n in range(len(request.prompts))
-        )
+        encoded = encoded_images(resident, request, learned, recall, guided=guidance.on)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None
