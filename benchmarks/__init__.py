@@ -1,5 +1,6 @@
 """The figures in docs/figures.md, as scripts that anyone can run."""
 
-from bot.engine.importing import hide_torchvision
+import sys
 
-hide_torchvision()  # some of these import diffusers themselves
+# Some of these import diffusers themselves: see bot.engine.importing.hide_torchvision.
+sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]

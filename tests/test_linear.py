@@ -228,6 +228,8 @@ def said_in(text: str) -> object:
     return None if read is None else settings_of(read)
 
 
+NAME_MAX = 255
+"""Names of files end there, and those of entries earlier."""
 READERS: dict[str, Reader] = {
     "prompt: emphasis": emphasis.parse,
     "prompt: without emphasis": emphasis.plain,
@@ -281,7 +283,7 @@ READERS: dict[str, Reader] = {
     "name of a LoRA": Aliases([Naming("a", "b", "c/d.safetensors", "e")]).find,
     "name of an embedding": CATALOG.embeddings.find,
     "names of files": lambda text: Aliases([Naming("a", text, f"{text}.safetensors", text)]),
-    "names in a prompt": lambda text: list(Words([(text, 1)]).find(text * 3 + "!")),
+    "names in a prompt": lambda text: list(Words([(text[:NAME_MAX], 1)]).find(text * 3 + "!")),
     "names to search": lambda text: Index([(text, text)]).search(text, lambda _: True, 10),
     "nearest name": lambda text: Index([("anime", "b")]).nearest(text, lambda _: True, 10),
     "file name: embedding": plain_name,

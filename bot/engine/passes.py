@@ -76,7 +76,7 @@ def encoded_passes(
 
     @cache
     def encoded(turns: tuple[Turn, ...]) -> EncodedTurns:
-        each = model.family.encode(model, turns, request.clip_skip, learned, recall, guided=guided)
+        each = model.family.encode(model, request, turns, learned, recall, guided=guided)
         return tuple(zip([turn.first for turn in turns], each, strict=True))
 
     return tuple(map(encoded, request.turns))

@@ -41,7 +41,7 @@ async def test_each_way_is_tried_when_the_one_before_is_refused(
     call.dead = True
     playground.deny(closed, "view_channel", "send_messages")
     direct = await playground.wait_message(lambda m: bool(m.attachments), playground.dm(ada))
-    assert f"<#{closed.id}>" in direct.content
+    assert f"<#{closed.id}>" in direct.text
 
     # The channel may also be deleted.
     gone = playground.add_channel("gone")

@@ -57,9 +57,11 @@ async def test_a_restart_between_two_steps_changes_nothing(home: Home) -> None:
             call = forged(
                 playground, bea, original.channel, original, action, job_of(original), **ENTERED
             )
-            assert f"lets only <@{ada.id}> do this" in await outcome(call)
+            assert f"Only <@{ada.id}>, who requested this image" in await outcome(call)
         for action in ("details", "report"):
-            assert "lets only" not in await act(playground, bea, original, action)
+            assert "who requested this image, can do that here" not in await act(
+                playground, bea, original, action
+            )
         assert "Everyone here can see it now" in await act(playground, ada, hidden, "publish")
         await bot.end()
         assert "Traceback" not in bot.log

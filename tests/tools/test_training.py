@@ -31,7 +31,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     for module in (unet, vae):
         monkeypatch.setattr(module, "code", fitted)
     monkeypatch.setattr(vae, "SHARES", {"flat": 4, "ink": 2})
-    for name in ("VAE_STEPS", "DECODER_STEPS", "TEXT_STEPS", "UNET_STEPS", "INK_STEPS"):
+    stages = ("VAE", "DECODER", "TEXT", "UNET", "INK", "UPSCALER")
+    for name in (f"{stage}_STEPS" for stage in stages):
         monkeypatch.setattr(train_demo, name, 2)
     plans = tuple(replace(plan, steps=2) for plan in adapters.PLANS)
     monkeypatch.setattr(train_demo, "PLANS", plans)

@@ -19,6 +19,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
+from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog.weight_files import Header
 
@@ -178,8 +179,8 @@ class Family(Protocol):
     def encode(
         self,
         model: LoadedModel,
+        request: GenerationRequest,
         turns: Sequence[Turn],
-        clip_skip: int | None,
         learned: Sequence[Learned],
         recall: Recall,
         *,
@@ -188,7 +189,7 @@ class Family(Protocol):
         """The prompt of each of a pass's `turns`, and with guidance its negative one, on the
         model's device, in tensors of the same shapes.
 
-        clip_skip: as in the request.
+        request: whatever else the text encoders go by.
         learned: embeddings to read where their words stand, as wide as the model's encoders.
         recall: the only place for using the text encoders' weights; their configuration is
             always there.

@@ -37,6 +37,7 @@ from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
+from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import Words
 from catalog.families import SDXL as FACTS
@@ -108,8 +109,8 @@ class SDXL:
     def encode(
         self,
         model: LoadedModel,
+        request: GenerationRequest,
         turns: Sequence[Turn],
-        clip_skip: int | None,
         learned: Sequence[Learned],
         recall: Recall,
         *,
@@ -117,14 +118,14 @@ class SDXL:
     ) -> tuple[Encoded, ...]:
         encoders = _encoders(model)
         depth = text.deepest_clip_skip(encoders)
-        if (clip_skip or SDXL_LAYER) > depth:
+        if (request.clip_skip or SDXL_LAYER) > depth:
             raise JobFailed("model.clip_skip", model=model.key, max=depth)
         pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
         inversions = Inversions(
             Words((word, number) for number, each in enumerate(learned) for word in each.words),
             [(each.vectors[FIRST], each.vectors[SECOND]) for each in learned],
         )
-        return text.encode(encoders, pairs, clip_skip, inversions, recall)
+        return text.encode(encoders, pairs, request.clip_skip, inversions, recall)
 
     def condition(
         self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None
