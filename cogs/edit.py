@@ -74,6 +74,8 @@ class Editor:
         Raises Refused if the result is gone or may not be used here.
         """
         job = await self.results.usable(interaction, form.job_id)
+        if form.role:
+            await self.results.defer(interaction, job)
         try:
             async with holding(self.results.store, self._pictures.inputs) as keep:
                 image, reference = await self._chosen(job, form, keep)

@@ -23,6 +23,9 @@ from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
 from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
 
+SETTLE = 1.0
+"""Seconds that a message command waits for a result still being recorded; three are allowed."""
+
 
 def repeated(
     job: Job, catalog: Catalog, *, nsfw: bool, same_seed: bool
@@ -104,8 +107,8 @@ class Results:
     ) -> Job | None:
         """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
         job = await self.store.messages.job_of(message.id)
-        if job is None:
-            await self._delivery.settled()
+        if job is None and message.author == interaction.client.user:
+            await self._delivery.settled(within=SETTLE)
             job = await self.store.messages.job_of(message.id)
         return None if job is None else self._checked(interaction, job)
 
@@ -120,6 +123,11 @@ class Results:
         nsfw = age_restricted(interaction.channel)
         check_may_repeat(job, self.catalog.current, nsfw=nsfw)
         return job
+
+    async def defer(self, interaction: discord.Interaction[Any], job: Job) -> None:
+        """Acknowledge a press whose answer takes longer than the three seconds allowed, as taking
+        a large image of `job` as an input does."""
+        await self._delivery.defer(interaction, hidden=Discord.of(job.origin).hidden)
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool

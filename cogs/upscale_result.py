@@ -65,6 +65,7 @@ class EnlargeSelect(Component[EnlargeId]):
             request = await self._again_larger(interaction, job, n, scale)
             await self._results.ask(interaction, request, kind="vary", parent=job)
             return
+        await self._results.defer(interaction, job)
         async with holding(self._results.store, self._pictures.inputs) as keep:
             picture = await self._pictures.take(job, n, "image", keep)
             request = upscale_of(

@@ -280,10 +280,11 @@ class Delivery:
 
         return attempt
 
-    async def settled(self) -> None:
-        """Wait up to SETTLE for every result posted so far to be recorded with its message."""
+    async def settled(self, within: float = SETTLE) -> None:
+        """Wait for every result posted so far to be recorded with its message; not longer than
+        `within` seconds."""
         if self._posting:
-            await asyncio.wait({*self._posting}, timeout=SETTLE)
+            await asyncio.wait({*self._posting}, timeout=within)
 
     async def _finish(self, job: Job, post: Post | None) -> Delivered | None:
         """Post the result; returns its message, or None if not delivered."""
