@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.first_start import Reading
 from benchmarks.lag import Lags
+from benchmarks.presses import Presses
 from benchmarks.spread import Spread
 
 START_GOAL = 2.0
@@ -49,9 +50,15 @@ class Latencies:
     ack: Spread
     idle_autocomplete: Spread
     autocomplete: Spread
+    presses: Presses
     own_stall_ms: float
     pictures: int
     slowest: list[tuple[float, str]]
+
+    @property
+    def queued(self) -> int:
+        """Jobs that the measured calls have added."""
+        return self.ack.count + self.presses.same.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,21 @@ class Report:
             f" {auto.p99 / small.p99:.1f} × with {few.entries} LoRAs ({small.p99:.1f} ms)",
             auto.p99 <= ANSWER_GOAL,
         )
+        presses = many.presses
+        for button, spread in (
+            ("🔁 Same seed below a result acknowledged", presses.same),
+            ("… ✏️ Edit opens its form", presses.edit),
+            ("… ➕ More answered", presses.more),
+            ("… ℹ️ Details acknowledged", presses.details),
+        ):
+            yield Row(
+                f"{button} while generating, p50 / p99 / max of {spread.count}",
+                str(spread),
+                goal,
+                f"p99 {spread.p99 / many.ack.p99:.1f} × `/imagine` while generating"
+                f" ({many.ack.p99:.1f} ms)",
+                spread.p99 <= ANSWER_GOAL,
+            )
 
     def _looping(self) -> Iterator[Row]:
         lags = self.lags
@@ -196,8 +218,8 @@ def table(report: Report) -> str:
         "",
         f"Measured on {report.machine}.{load} The bot generates with its demo model on the CPU"
         f" (OMP_NUM_THREADS={report.threads}) and talks to `playground/` on the same machine;"
-        f" {report.rate:g} calls a second, every `/imagine` is accepted, so"
-        f" {report.latencies.ack.count} more jobs are waiting at the end; images finished"
+        f" {report.rate:g} calls a second, every `/imagine` and 🔁 is accepted,"
+        f" so {report.latencies.queued} more jobs are waiting at the end; images finished"
         f" meanwhile: {report.latencies.pictures}. The measuring process itself was at most"
         f" {report.latencies.own_stall_ms:.0f} ms late, which is included in these figures.",
     ]

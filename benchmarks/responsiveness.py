@@ -1,4 +1,5 @@
-"""Measure how quickly the bot starts, and answers commands and autocomplete while generating.
+"""Measure how quickly the bot starts, and answers people while generating: their commands,
+autocomplete, and presses of the buttons below a result.
 
 `python -m benchmarks.responsiveness` starts the real bot process against a stand-in for Discord on
 127.0.0.1 (`playground/`), several times and with two catalogs, and prints a table. Latencies are
@@ -14,14 +15,12 @@ import itertools
 import json
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks import machine
@@ -33,12 +32,14 @@ from benchmarks.bot_process import (
     playground,
     write_catalog,
 )
-from benchmarks.figures import Latencies, Report, Start, Starts, table
+from benchmarks.figures import Latencies, Report, table
 from benchmarks.first_start import Reading
 from benchmarks.lag import Lags
 from benchmarks.lora_files import write_loras
 from benchmarks.page import FIGURES, write_into
+from benchmarks.presses import Presser, Presses
 from benchmarks.spread import Spread
+from benchmarks.starts import BARE_BOT, Kind, starts
 from catalog import KeptFacts, LiveCatalog
 from playground import Interaction, Message, Playground, User
 
@@ -47,88 +48,14 @@ RATE = 20.0
 """Calls per second, made whether or not the earlier ones were answered."""
 IDLE_ACKS = 50
 LONG_JOB: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "steps": 100, "count": 4}
+SERIES = 6
+"""Of calls while it generates, each of `calls` calls."""
 LONG_JOB_SECONDS = 4
 """What one takes at the very least, on a fast CPU, so that enough of them are queued."""
 ROOMY = {"IMAGEN_QUEUE_SIZE": "10000", "IMAGEN_QUEUE_PER_USER": "1000"}
-BARE_BOT = str(Path(__file__).with_name("bare_bot.py"))
 
 Call = Callable[[int], Coroutine[Any, Any, float]]
 """Makes the n-th call and returns how many milliseconds it took."""
-
-
-# Start-up
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What is started: the bot with a catalog of `entries` LoRAs, or another command.
-
-    models: the models folder; None for an empty one. facts: what an earlier start has kept about
-    the files in it; None if it is the first.
-    """
-
-    entries: int
-    catalog: Path
-    command: tuple[str, ...] = ()
-    models: Path | None = None
-    facts: Path | None = None
-
-
-async def starts(folder: Path, kinds: Sequence[Kind], count: int) -> list[Starts]:
-    """Start each kind `count` times, alternating, each time in an empty folder.
-
-    One more start of each comes first and is not counted: it fills the page cache.
-    """
-    rounds = [
-        [
-            await _start(Home(folder / f"{turn}-{n}", kind.catalog), kind)
-            for n, kind in enumerate(kinds)
-        ]
-        for turn in range(count + 1)
-    ]
-    return [
-        _medians(kind, found)
-        for kind, found in zip(kinds, zip(*rounds[1:], strict=True), strict=True)
-    ]
-
-
-def _medians(kind: Kind, found: Sequence[Start]) -> Starts:
-    imported = [start.torch for start in found]
-    return Starts(
-        entries=kind.entries,
-        online=median(start.online for start in found),
-        answered=median(start.answered for start in found),
-        autocomplete_ms=median(start.autocomplete_ms for start in found),
-        torch=None if None in imported else any(imported),
-    )
-
-
-async def _start(home: Home, kind: Kind) -> Start:
-    if kind.facts:
-        home.data.mkdir(parents=True)
-        shutil.copy(kind.facts, home.data)
-    settings = {"IMAGEN_MODELS_DIR": str(kind.models)} if kind.models else {}
-    async with playground() as pg:
-        begin = time.perf_counter()
-        async with bot_process(pg, home, *kind.command, **settings) as process:
-            await pg.wait_online(timeout=60)
-            online = time.perf_counter() - begin
-            await pg.wait_commands("models", timeout=60)
-            await pg.user("ada").slash("models")
-            answered = time.perf_counter() - begin
-            torch = _has_torch(process.pid)
-            begin = time.perf_counter()
-            if not kind.command:
-                await pg.user("ada").autocomplete("imagine", "lora", "wat")
-            return Start(online, answered, (time.perf_counter() - begin) * 1000, torch)
-
-
-def _has_torch(pid: int) -> bool | None:
-    """Whether process `pid` has loaded torch; None where the system does not tell."""
-    try:
-        return "libtorch" in Path(f"/proc/{pid}/maps").read_text("utf-8", errors="replace")
-    except OSError:
-        return None
 
 
 # Answering
@@ -155,10 +82,18 @@ async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
         # The first one imports torch and loads the model.
         idle_acks = [await _one_picture(pg, users[0]) for _ in range(1 + min(calls, IDLE_ACKS))]
         idle_autocomplete = await _at_a_steady_rate(autocomplete, calls)
+        pressed = Presser(users, await _result(users[0]))
+        await pressed.unfold()
         async with _painting(pg, calls), _own_stall() as own_stall:
             before = _pictures(pg)
             loaded_autocomplete = await _at_a_steady_rate(autocomplete, calls)
             loaded_acks = await _at_a_steady_rate(acknowledge, calls)
+            presses = Presses(
+                same=Spread.of(await _at_a_steady_rate(pressed.same, calls)),
+                edit=Spread.of(await _at_a_steady_rate(pressed.edit, calls)),
+                more=Spread.of(await _at_a_steady_rate(pressed.more, calls)),
+                details=Spread.of(await _at_a_steady_rate(pressed.details, calls)),
+            )
             pictures = _pictures(pg) - before
         if pg.violations:
             raise SystemExit(f"The stand-in complains: {pg.violations[:3]}")
@@ -169,6 +104,7 @@ async def latencies(home: Home, keys: Sequence[str], calls: int) -> Latencies:
         ack=Spread.of(loaded_acks),
         idle_autocomplete=Spread.of(idle_autocomplete),
         autocomplete=Spread.of(loaded_autocomplete),
+        presses=presses,
         own_stall_ms=max(own_stall),
         pictures=pictures,
         slowest=slowest[:10],
@@ -227,11 +163,18 @@ async def _one_picture(pg: Playground, user: User) -> float:
     return took
 
 
+async def _result(user: User) -> Message:
+    """The result of a long job: pressing for the same again then costs what /imagine does."""
+    call = await user.slash("imagine", **LONG_JOB)
+    _accepted(call)
+    return await call.wait(has_result, timeout=120)
+
+
 @contextlib.asynccontextmanager
 async def _painting(pg: Playground, calls: int) -> AsyncIterator[None]:
-    """Keep the bot busy with long jobs of other users, enough of them for two series of calls."""
+    """Keep the bot busy with long jobs of other users, enough of them for all series of calls."""
     others = [pg.user(f"painter-{number}") for number in range(5)]
-    for number in range(3 + round(2 * calls / RATE / LONG_JOB_SECONDS)):
+    for number in range(3 + round(SERIES * calls / RATE / LONG_JOB_SECONDS)):
         _accepted(await others[number % 5].slash("imagine", **LONG_JOB))
     await pg.wait_message(_shows_a_step, timeout=120)
     yield
@@ -333,7 +276,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Report:
         (
             Kind(options.entries, few, models=known, facts=earlier.file),
             Kind(FEW_ENTRIES, few),
-            Kind(0, few, (BARE_BOT,)),
+            Kind(0, few, BARE_BOT),
         ),
         options.starts,
     )

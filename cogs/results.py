@@ -114,7 +114,7 @@ class Results:
     ) -> Job | None:
         """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
         job = await self.store.messages.job_of(message.id)
-        if job is None:
+        if job is None and message.author == interaction.client.user:
             await self._delivery.settled(within=SETTLED_WITHIN)
             job = await self.store.messages.job_of(message.id)
         return None if job is None else self._checked(interaction, job)

@@ -11,6 +11,7 @@ from benchmarks.figures import Latencies, Report, Starts, table
 from benchmarks.first_start import Reading
 from benchmarks.lag import Lag, Lags
 from benchmarks.page import FIGURES, write_into
+from benchmarks.presses import Presses
 from benchmarks.responsiveness import typed_texts
 from benchmarks.spread import Spread, percentile
 from catalog import read_catalog
@@ -18,15 +19,19 @@ from catalog import read_catalog
 ROOT = Path(__file__).parents[2]
 
 
-def report(*, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0) -> Report:
+def report(
+    *, torch: bool | None = False, stall: float = 12.0, ack: float = 20.0, edit: float = 30.0
+) -> Report:
     start = Starts(entries=10_000, online=1.0, answered=1.2, autocomplete_ms=5.0, torch=torch)
     spread = Spread(count=500, p50=8.0, p99=ack, max=40.0)
+    pressed = Spread(count=400, p50=8.0, p99=edit, max=140.0)
     latencies = Latencies(
         entries=10_000,
         idle_ack=spread,
         ack=spread,
         idle_autocomplete=spread,
         autocomplete=spread,
+        presses=Presses(same=spread, edit=pressed, more=spread, details=spread),
         own_stall_ms=7.0,
         pictures=3,
         slowest=[(40.0, "a")],
@@ -64,6 +69,7 @@ def test_a_missed_goal_is_said() -> None:
     assert missed(report()) == []
     assert any("stall" in what for what in missed(report(stall=50.1)))
     assert any("/imagine" in what for what in missed(report(ack=100.1)))
+    assert [what.split()[1] for what in missed(report(edit=100.1))] == ["✏️"]
     assert any("torch" in what for what in missed(report(torch=True)))
     assert "**(missed)**" in table(report(stall=50.1))
     assert "**(missed)**" not in table(report())
@@ -72,6 +78,13 @@ def test_a_missed_goal_is_said() -> None:
 def test_what_was_not_measured_is_not_claimed() -> None:
     assert missed(report(torch=None)) == []
     assert "not measured here" in table(report(torch=None))
+
+
+def test_a_press_is_compared_with_the_command() -> None:
+    [row] = [row for row in report(ack=20.0, edit=30.0).rows() if "✏️" in row.what]
+    assert row.what.endswith("p50 / p99 / max of 400")
+    assert row.measured == "8.0 / 30.0 / 140.0 ms"
+    assert row.compared == "p99 1.5 × `/imagine` while generating (20.0 ms)"
 
 
 BEGIN, END = "<!-- speed:begin -->\n", "<!-- speed:end -->"

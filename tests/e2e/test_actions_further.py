@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from playground import Message, Playground, User
+from playground.interactions import DEFER_REPLY
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.results import buttons, facts, job_of, lines
@@ -70,7 +71,9 @@ async def test_each_image_is_enlarged_in_the_ways_that_there_are(
         "Image 2: Again with a second pass, 1.5×",
     ]
     select = f"enlarge:{job_of(original)}"
-    crisp = await result(await ada.select(asked.message, select, ["1 crisp 2"]))
+    picked = await ada.select(asked.message, select, ["1 crisp 2"])
+    assert picked.acknowledged == DEFER_REPLY  # before the image is read, which may be large
+    crisp = await result(picked)
     [data] = await bytes_of(playground, crisp)
     assert Image.open(io.BytesIO(data)).size == (128, 128)
     assert facts(crisp).endswith("128×128 (2×) · crisp")
