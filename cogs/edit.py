@@ -76,8 +76,6 @@ class Editor:
         Raises Refused if the result is gone or may not be used here.
         """
         job = await self.results.usable(interaction, form.job_id)
-        if form.role:
-            await self.results.defer(interaction, job)
         try:
             if not form.role:
                 await self._ask(interaction, job, form, fields, None)
