@@ -120,11 +120,13 @@ async def test_a_message_of_others_is_not_waited_for_longer_than_discord_waits(
         waited.append(timeout)
 
     with patch("bot.chat.delivery.delivery.asyncio.wait", wait):
-        found = await results(desk).shown_by(
-            cast("Any", Pressed(desk)), cast("discord.Message", SimpleNamespace(id=1))
-        )
-    assert found is None
-    assert waited == [SETTLED_WITHIN]
+        ours, theirs = object(), object()
+        pressed: Any = Pressed(desk)
+        pressed.client = SimpleNamespace(user=ours)
+        for author in (theirs, ours):
+            message: Any = SimpleNamespace(id=1, author=author)
+            assert await results(desk).shown_by(pressed, message) is None
+    assert waited == [SETTLED_WITHIN], "only a message of ours may show a result"
     assert SETTLED_WITHIN < 3
     holding.set()
     await delivering
