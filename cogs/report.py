@@ -16,7 +16,7 @@ from cogs.results import Results
 Interaction = discord.Interaction[ImagenBot]
 
 REMEMBERED = 10_000
-"""Reports that are remembered, so that nobody sends the same one twice."""
+"""Reports that are remembered, so that none is sent twice."""
 
 
 class Reports:
