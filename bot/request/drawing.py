@@ -15,7 +15,7 @@ from bot.request.dynamic.chance import Chance
 from bot.request.dynamic.grammar import Choice, Literal, Parts
 from bot.request.editing import TEXTS_MAX, Editing
 from bot.request.embeddings import embeddings_of
-from bot.request.model import GenerationRequest
+from bot.request.model import Comparison, GenerationRequest
 from bot.request.offers import find_model
 from bot.request.parts import DrawnPrompts, Template
 from bot.request.syntax import HALF_TAG, check_no_tags
@@ -68,6 +68,8 @@ def varied(
     nsfw: as in `compose`. Raises InvalidRequest and Refused as that does.
     """
     varied = request.with_seed(seed)
+    if request.comparison is not None and varied.comparison is not None:
+        return _compared_again(varied, request.comparison, varied.comparison, catalog, nsfw=nsfw)
     if request.template is None:
         return varied
     typed = Typed(request.template.prompt, request.template.negative)
@@ -75,6 +77,25 @@ def varied(
     return worded(
         typed.drawn(varied, Place(catalog.wildcards, nsfw)), catalog, model=model, nsfw=nsfw
     )
+
+
+def _compared_again(
+    request: GenerationRequest,
+    before: Comparison,
+    after: Comparison,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+) -> GenerationRequest:
+    """`request`, a comparison with other seeds than `before`, with each cell drawn for its own."""
+    cells = tuple(
+        varied(old, catalog, nsfw=nsfw, seed=new.seed)
+        for old, new in zip(before.cells, after.cells, strict=True)
+    )
+    # What is shown is the first cell, except that where the prompt varies, all of it is shown.
+    own = request.prompt != before.cells[0].prompt
+    prompt = request.prompt if own else cells[0].prompt
+    return replace(cells[0], prompt=prompt, comparison=replace(after, cells=cells))
 
 
 def typed_again(request: GenerationRequest) -> tuple[str, str]:

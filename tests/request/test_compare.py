@@ -26,6 +26,7 @@ from bot.request import (
     compose,
     paint_order,
     redraft,
+    varied,
 )
 from tests.request.test_compose import CATALOG, composed
 
@@ -225,6 +226,19 @@ def test_a_new_seed_is_new_in_every_cell() -> None:
     assert values(other) == [("12", "20"), (str(SEED_MAX), "3")]
     assert {cell.request.kernels for cell in cells(other)} == {None}
     assert other.seed == SEED_MAX
+
+
+def test_a_new_seed_draws_the_prompt_of_every_cell_and_shows_what_was_drawn() -> None:
+    request = compared("a {red|blue|green|white} fox", ("steps", "12, 20"), seed=5)
+    texts = set()
+    for seed in range(20):
+        other = varied(request, CATALOG, nsfw=False, seed=seed)
+        assert other == compared("a {red|blue|green|white} fox", ("steps", "12, 20"), seed=seed)
+        texts.add(other.prompt)
+    assert len(texts) > 1
+    variants = compared("a {red|blue} fox", ("prompt", None), ("steps", "12, 20"), seed=5)
+    other = varied(variants, CATALOG, nsfw=False, seed=6)
+    assert other == compared("a {red|blue} fox", ("prompt", None), ("steps", "12, 20"), seed=6)
 
 
 def test_all_that_any_cell_needs_is_named_and_checked() -> None:
