@@ -348,7 +348,8 @@ def seconds(read: Reader, text: str, runs: int) -> float:
 
 def grows_too_much(read: Reader, make: Callable[[int], str]) -> bool:
     short, long = make(LENGTH), make(TIMES * LENGTH)
-    if seconds(read, long, 1) < AT_ONCE:
+    first = seconds(read, long, 1)
+    if first < AT_ONCE or first <= TOO_MUCH * seconds(read, short, 2):
         return False
     # More than once, because what is measured first may have been disturbed.
     return all(seconds(read, long, 2) > TOO_MUCH * seconds(read, short, 4) for _ in range(3))
