@@ -2,7 +2,7 @@
 
 import logging
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import discord
@@ -16,7 +16,15 @@ from bot.chat.ui.forms import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
 from bot.files.given import holding
-from bot.request import Composed, InitImage, Picture, Reference, compose_with_notes
+from bot.request import (
+    REFERENCE_WEIGHT,
+    STRENGTH,
+    Composed,
+    InitImage,
+    Picture,
+    Reference,
+    compose_with_notes,
+)
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
 from catalog import Catalog, ModelEntry
@@ -27,6 +35,8 @@ log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
 START, REFERENCE = "start", "reference"
+STRENGTHS = {START: ("strength", STRENGTH), REFERENCE: ("reference weight", REFERENCE_WEIGHT)}
+"""The line of the form that says how much the image counts: lowest, usual, highest."""
 PICKED = re.compile(f"({START}|{REFERENCE}) ([0-9]{{1,2}})")
 
 
@@ -62,7 +72,11 @@ class Editor:
     async def open_with(self, interaction: Interaction, form: EditFormId) -> None:
         """Open it for one of the result's images."""
         job = await self.results.usable(interaction, form.job_id)
-        await self._open(interaction, form, fields_of(job.request))
+        fields = fields_of(job.request)
+        line, (_, usual, _) = STRENGTHS[form.role]
+        if f"{line}: " not in fields.more:
+            fields = replace(fields, more=f"{fields.more}\n{line}: {usual:g}")
+        await self._open(interaction, form, fields)
 
     async def _open(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
         models = best_models(
@@ -140,7 +154,8 @@ class Editor:
             draft,
             catalog,
             nsfw=age_restricted(interaction.channel),
-            adapters_max=self._adapters_max,
+            # What was painted once stays possible, whatever the limit is now.
+            adapters_max=max(self._adapters_max, len(old.adapters)),
             hashes=await self.results.store.known_weights.hashes(*draft.names),
         )
         return composed, catalog
@@ -219,8 +234,13 @@ class UseAsSelect(Component[UseAsId]):
 
 
 def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:
-    """The models on offer: the one of the request, the default, then as /models lists them."""
+    """The models on offer: the one of the request, the default, then as /models lists them.
+
+    Raises Refused if none is: Discord takes no form with an empty select.
+    """
     offered = list(catalog.offered_models(nsfw=nsfw))
+    if not offered:
+        raise Refused("model.none")
     front = (first, catalog.default)
     return sorted(offered, key=lambda model: front.index(model.key) if model.key in front else 2)
 

@@ -38,7 +38,7 @@ from bot.files.image_info.settings import Usable, fields_of_draft, usable
 from bot.files.inputs import BYTES_MAX, CONTENT_TYPES, check_file
 from bot.request import compose_with_notes
 from bot.request.changes import Fields, draft_of
-from bot.store import Job, discord_person
+from bot.store import Job, discord_person, shown_images
 from bot.store.forms import Entered
 from cogs.edit import best_models
 from cogs.places import asked_by, check_may_repeat, postponing
@@ -170,7 +170,8 @@ class ImageInfos:
 
     async def _read_kept(self, job: Job) -> ImageInfo:
         images = await self._backend.store.images(job.id)
-        kept = next((image for image in images if image.pruned_at is None), None)
+        there = [image for image in images if image.pruned_at is None]
+        kept = next(iter(shown_images(job, there)), None)
         if kept is None:
             raise Refused("action.pruned")
         path: Path = self._backend.settings.images_dir.absolute() / kept.path

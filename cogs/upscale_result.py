@@ -1,5 +1,6 @@
 """⬆️ Upscale: a select of the ways to enlarge each image of a result."""
 
+import re
 from typing import Any
 
 import discord
@@ -12,11 +13,12 @@ from bot.chat.ui.picking import EnlargeId, ways_view
 from bot.errors import Refused
 from bot.files.given import holding
 from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of
-from bot.store import Job, shown_images
+from bot.store import Job
 from cogs.result_pictures import ResultPictures
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
+PICKED = re.compile(r"([0-9]{1,2}) ([a-z]+) ([0-9]{1,2}(?:\.[0-9]+)?)")
 
 
 class UpscaleButton(Component[UpscaleId]):
@@ -33,7 +35,8 @@ class UpscaleButton(Component[UpscaleId]):
 
     async def use(self, interaction: Interaction, custom_id: UpscaleId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        images = shown_images(job, await self._pictures.kept(job))
+        _check_single(job)
+        images = await self._pictures.kept(job)
         view = ways_view(self._results.say(interaction), job, images)
         if view is None:
             raise Refused("action.large")
@@ -56,11 +59,12 @@ class EnlargeSelect(Component[EnlargeId]):
 
     async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
+        _check_single(job)
         data: dict[str, Any] = {**(interaction.data or {})}
-        picked = str(next(iter(data.get("values", ())), "")).split(" ")
-        if len(picked) != 3 or not picked[0].isdecimal():
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None:
             raise Refused("error.component")
-        n, mode, scale = int(picked[0]), picked[1], float(picked[2])
+        n, mode, scale = int(picked[1]), picked[2], float(picked[3])
         if mode == "hires":
             request = await self._again_larger(interaction, job, n, scale)
             await self._results.ask(interaction, request, kind="vary", parent=job)
@@ -90,7 +94,14 @@ class EnlargeSelect(Component[EnlargeId]):
         nsfw = age_restricted(interaction.channel)
         catalog = await self._results.catalog.knowing(*job.request.names)
         draft = redraft(job.request, catalog, nsfw=nsfw, n=n, hires=scale)
-        return compose(draft, catalog, nsfw=nsfw, adapters_max=self._adapters_max)
+        most = max(self._adapters_max, len(job.request.adapters))
+        return compose(draft, catalog, nsfw=nsfw, adapters_max=most)
+
+
+def _check_single(job: Job) -> None:
+    """Raise Refused for a comparison: of its sheet, one image is opened first."""
+    if job.request.comparison is not None:
+        raise Refused("action.open_first")
 
 
 async def setup(bot: ImagenBot) -> None:

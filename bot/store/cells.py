@@ -4,13 +4,18 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Final
 
+from bot.errors import Refused
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
 from bot.store.database import Database
 from bot.store.jobs import ADD_IMAGE, ImageRecord, Job, NewJob, now_ms
 from bot.store.origins import SELECT_JOBS
+
+OPEN_AGAIN_MS: Final = 600_000
+"""How long a person waits before the same cell is opened for them again: it costs no quota."""
 
 
 class Cells:
@@ -49,7 +54,8 @@ class Cells:
     ) -> Job:
         """Accept `new`, of the kind *cell*, as *done* with this image, which is on disk.
 
-        Raises Refused if the same was accepted before.
+        Raises Refused if the same was accepted before, or the person has just opened this cell and
+        not deleted it.
         """
         request = json.dumps(new.request.to_dict(), ensure_ascii=False, sort_keys=True)
         made = json.dumps(recipe.to_dict(), ensure_ascii=False, sort_keys=True)
@@ -57,6 +63,13 @@ class Cells:
 
         def work(write: sqlite3.Connection) -> Job:
             accept(new, request, now, None, write)
+            opened = write.execute(
+                "SELECT 1 FROM jobs WHERE id != ? AND person = ? AND created_at > ?"
+                " AND kind = 'cell' AND parent_id = ? AND request = ? AND deleted_at IS NULL",
+                (new.id, new.origin.person, now - OPEN_AGAIN_MS, new.parent_id, request),
+            ).fetchone()
+            if opened is not None:
+                raise Refused("compare.opened")
             write.execute(
                 "UPDATE jobs SET state = 'done', attempt = 1, finished_at = ?, recipe = ?,"
                 " warnings = ? WHERE id = ?",

@@ -117,6 +117,13 @@ async def test_an_image_is_used_as_the_start_of_another(
     asked = await press(ada, original, "use")
     assert asked.message is not None
     form = await ada.select(asked.message, f"useas:{job_of(original)}", ["Paint over image 2"])
+    assert form.modal is not None
+    [more] = [
+        label["component"]
+        for label in form.modal["components"]
+        if label["component"]["custom_id"] == "more"
+    ]
+    assert more["value"].endswith("\nstrength: 0.6")
     mistaken = await ada.submit(form, {"more": "seed: 3\nstrength: 9"})
     assert "strength: 9.0 won't work" in said(mistaken)  # before its image is read
     assert mistaken.message is not None

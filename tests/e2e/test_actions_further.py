@@ -7,6 +7,7 @@ from PIL import Image
 
 from playground import Message, Playground, User
 from playground.interactions import DEFER_REPLY
+from tests.e2e.acting import answer
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.results import buttons, facts, job_of, lines
@@ -40,6 +41,9 @@ async def test_one_thing_is_compared_around_a_result_and_a_cell_opened(
     assert "weight (ember) 0, 0.5" in facts(sheet)
     assert set(buttons(sheet)) == {"same", "new", "edit", "compare", "more"}
     assert options(sheet) == ["0", "0.5"]
+    read = await ada.context_menu("Image info", sheet)
+    told = await read.wait(lambda m: bool(m.embeds))
+    assert "Compared weight (ember): 0, 0.5" in str(told.embeds)
 
     before = len(playground.requests)
     opened = await result(await ada.select(sheet, f"opencell:{job_of(sheet)}", ["0.5"]))
@@ -47,6 +51,10 @@ async def test_one_thing_is_compared_around_a_result_and_a_cell_opened(
     assert facts(opened) == facts(original)
     assert {"same", "new", "edit", "compare", "upscale", "more"} == set(buttons(opened))
     assert len(playground.requests) > before
+    twice = await ada.select(sheet, f"opencell:{job_of(sheet)}", ["0.5"])
+    told = await answer(twice)
+    assert told.ephemeral
+    assert "a moment ago" in told.text
     again = await result(await press(ada, opened, "same"))
     assert "Identical" in again.text
     again = await result(await press(ada, sheet, "same"))

@@ -336,7 +336,8 @@ class Delivery:
             return
         if delivered.edited and self._waited_long(job):
             await self._call(job, delivered)
-        await self._invite(job, delivered)
+        if job.request.upscale is None:
+            await self._invite(job, delivered)
 
     def _waited_long(self, job: Job) -> bool:
         """Whether its person may have stopped watching: an edit notifies no one."""

@@ -17,6 +17,8 @@ TITLE_MAX: Final = 45
 OPTIONS_MAX: Final = 25
 OPTION_LENGTH: Final = 100
 LORAS_MAX: Final = 1_000
+INPUT_MAX: Final = 4_000
+"""Discord's own limit of a text input."""
 MORE_MAX: Final = 1_000
 REASON_MAX: Final = 1_000
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
@@ -205,8 +207,9 @@ def _text(
         component=discord.ui.TextInput(
             custom_id=custom_id,
             style=discord.TextStyle.long if long else discord.TextStyle.short,
-            default=value[:longest] or None,
-            max_length=longest,
+            default=value[:INPUT_MAX] or None,
+            # Braces are escaped in it, so it may be longer; the request says what is too much.
+            max_length=min(max(longest, len(value)), INPUT_MAX),
             required=required,
         ),
     )

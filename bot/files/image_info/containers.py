@@ -13,7 +13,7 @@ from bot.files.inputs import SCANS_MAX
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 KEYWORDS: Final = frozenset(
     {
-        *("imagen", "parameters", "fooocus_scheme", "prompt", "workflow"),
+        *("imagen", "imagen-sheet", "parameters", "fooocus_scheme", "prompt", "workflow"),
         *("invokeai_metadata", "sd-metadata", "Dream"),
         *("Title", "Description", "Software", "Source", "Comment"),
     }

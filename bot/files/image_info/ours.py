@@ -1,10 +1,12 @@
 """What we wrote ourselves: the recipe, where the file still has it."""
 
+from dataclasses import replace
 from itertools import zip_longest
 
 from bot.files.image_info.infotext import OURS
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
 from bot.files.metadata import read_png
+from bot.files.sheets.metadata import read_sheet
 from bot.recipe import Weights
 
 
@@ -46,6 +48,21 @@ def from_ours(png: bytes) -> ImageInfo | None:
         strength=start.strength if start else None,
         rest={name: value for name, value in rest.items() if value},
     )
+
+
+def with_axes(first: ImageInfo, png: bytes) -> ImageInfo:
+    """`first`, which a sheet says of its first image, with what varies on it."""
+    try:
+        sheet = read_sheet(png)
+    except ValueError:
+        return first
+    if sheet is None or sheet.request.comparison is None:
+        return first
+    axes = {
+        f"Compared {axis.name}" + f" ({axis.subject})" * bool(axis.subject): ", ".join(axis.values)
+        for axis in sheet.request.comparison.axes
+    }
+    return replace(first, rest={**first.rest, **axes})
 
 
 def _hashes(weights: Weights | None) -> tuple[str, ...]:

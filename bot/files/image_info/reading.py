@@ -11,12 +11,13 @@ from bot.files.image_info.infotext import from_infotext
 from bot.files.image_info.invokeai import from_invokeai
 from bot.files.image_info.model import ImageInfo
 from bot.files.image_info.novelai import from_novelai, from_stealth
-from bot.files.image_info.ours import from_ours
+from bot.files.image_info.ours import from_ours, with_axes
 from bot.files.image_info.stealth import stealth_text
 from bot.files.image_info.swarmui import from_swarmui
 from bot.files.image_info.values import SHOWN_MAX
 from bot.files.inputs import check_file
 from bot.files.metadata import IMAGEN
+from bot.files.sheets.metadata import SHEET
 
 _Reader: TypeAlias = Callable[[Mapping[str, str]], ImageInfo | None]
 
@@ -42,7 +43,7 @@ def read_info(data: bytes, field: str = "image") -> ImageInfo | None:
     texts = texts_of(data, field)
     found = from_ours(data) if IMAGEN in texts else None
     if found := found or _first(texts):
-        return found
+        return with_axes(found, data) if SHEET in texts else found
     if not (data.startswith(PNG) or is_webp(data)):
         return None
     hidden = stealth_text(data)

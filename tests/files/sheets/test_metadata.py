@@ -6,6 +6,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
+from bot.files.image_info import read_info
 from bot.files.metadata import compress_png, encode_png, read_png, with_texts
 from bot.files.sheets.metadata import SHEET, describe_sheet, read_sheet
 from bot.recipe import Recipe
@@ -34,6 +35,15 @@ def test_it_is_read_back() -> None:
     assert found is not None
     assert (found.job_id, found.request) == ("abcdefghjk", REQUEST)
     assert found.pixels_sha256 == ("0" * 64, "1" * 64, None, "3" * 64)
+
+
+def test_image_info_says_what_varies() -> None:
+    data = describe_sheet(PNG, "abc", REQUEST, of_first(), {})
+    info = read_info(data)
+    assert info is not None
+    assert (info.prompt, info.steps) == (REQUEST.prompt, 10)
+    assert info.rest["Compared steps"] == "10, 20"
+    assert info.rest["Compared lora"] == "off, ink"
 
 
 def test_other_programs_read_the_first_image() -> None:

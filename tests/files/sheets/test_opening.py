@@ -118,6 +118,23 @@ async def test_pressing_twice_opens_one_and_leaves_no_file(store: Store, tmp_pat
     assert len(folders(tmp_path)) == 2
 
 
+async def test_a_person_who_opens_the_same_again_is_told_where_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    job = await compared_job(store, tmp_path)
+    first = await open_cell(store, tmp_path, job, 0, discord_origin(user_id=9), frozenset())
+    with pytest.raises(Refused) as caught:
+        await open_cell(store, tmp_path, job, 0, discord_origin(user_id=9), frozenset())
+    assert caught.value.code == "compare.opened"
+    assert len(folders(tmp_path)) == 2
+    for user_id, n in ((9, 1), (8, 0)):
+        origin = discord_origin(user_id=user_id)
+        await open_cell(store, tmp_path, job, n, origin, frozenset())
+    assert await store.deliver(first, 1, 2)
+    assert await store.deletions.begin(first.id)
+    assert await open_cell(store, tmp_path, job, 0, discord_origin(user_id=9), frozenset())
+
+
 async def test_it_counts_towards_nothing(store: Store, tmp_path: Path) -> None:
     job = await compared_job(store, tmp_path)
     now = job.created_at / 1000 + 10
