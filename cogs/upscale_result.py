@@ -1,6 +1,7 @@
 """⬆️ Upscale: a select of the ways to enlarge each image of a result."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import discord
 
@@ -8,7 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.places import age_restricted
 from bot.chat.ui.actions import UpscaleId
-from bot.chat.ui.picking import EnlargeId, ways_view
+from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
 from bot.errors import Refused
 from bot.files.given import holding
 from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of
@@ -17,6 +18,7 @@ from cogs.result_pictures import ResultPictures
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
+PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(WAYS)}) ([0-9](?:\.[0-9])?)")
 
 
 class UpscaleButton(Component[UpscaleId]):
@@ -57,11 +59,11 @@ class EnlargeSelect(Component[EnlargeId]):
     async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
         data: dict[str, Any] = {**(interaction.data or {})}
-        picked = str(next(iter(data.get("values", ())), "")).split(" ")
-        if len(picked) != 3 or not picked[0].isdecimal():
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None or int(picked[1]) >= job.request.count or job.request.comparison:
             raise Refused("error.component")
-        n, mode, scale = int(picked[0]), picked[1], float(picked[2])
-        if mode == "hires":
+        n, mode, scale = int(picked[1]), picked[2], float(picked[3])
+        if mode == HIRES:
             request = await self._again_larger(interaction, job, n, scale)
             await self._results.ask(interaction, request, kind="vary", parent=job)
             return

@@ -12,6 +12,8 @@ import discord
 import pytest
 
 from bot.chat.ui.forms import EditFormId
+from bot.chat.ui.picking import EnlargeId
+from bot.errors import Refused
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
@@ -22,6 +24,7 @@ from cogs.edit import EditForm, Editor
 from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
 from cogs.results import SETTLED_WITHIN, Results
+from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import Call
@@ -162,3 +165,17 @@ async def test_a_cooldown_costs_nothing_that_was_entered(desk: Desk, tmp_path: P
     kept = await desk.store.forms.find(button.item.custom_id.split(":")[1], job.person)
     assert kept is not None
     assert kept.fields["prompt"] == "something long"
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "0 crisp", "0 crisp x", "0 crisp nan", "0 gone 2", "1 hires 1.5"]
+)
+async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
+    desk: Desk, tmp_path: Path, value: str
+) -> None:
+    job, acting = await shown(desk), results(desk)
+    pictures = ResultPictures(desk.store, Inputs(tmp_path / "inputs"), tmp_path)
+    select = EnlargeSelect(acting, pictures, 4)
+    with pytest.raises(Refused, match=r"error\.component"):
+        await select.use(cast("Any", Pressed(desk, {"values": [value]})), EnlargeId(job.id))
+    assert desk.world.calls == []
