@@ -1,7 +1,9 @@
 """Acting on results: what is answered in time, and what is kept of a refused form; no Discord."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from unittest.mock import create_autospec, patch
 import discord
 import pytest
 
-from bot.chat.ui.forms import EditFormId
+from bot.chat.ui.forms import CompareFormId, EditFormId
 from bot.chat.ui.picking import EnlargeId
 from bot.errors import Refused
 from bot.files.inputs import Inputs
@@ -20,6 +22,8 @@ from bot.queue.limits import Limits
 from bot.request.changes import fields_of
 from bot.store import Job
 from catalog import Catalog, LiveCatalog, ModelEntry
+from cogs.compare import Compare
+from cogs.compare_result import Comparer
 from cogs.edit import EditForm, Editor
 from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
@@ -179,3 +183,30 @@ async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
     with pytest.raises(Refused, match=r"error\.component"):
         await select.use(cast("Any", Pressed(desk, {"values": [value]})), EnlargeId(job.id))
     assert desk.world.calls == []
+
+
+@pytest.mark.parametrize("way", ["command", "form"])
+async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
+    desk: Desk, way: str
+) -> None:
+    job, acting = await shown(desk), results(desk)
+    pressed = cast("Any", Pressed(desk))
+    threads: list[threading.Thread] = []
+
+    def composing(*_: object, **__: object) -> None:
+        threads.append(threading.current_thread())
+        raise Refused("model.none")
+
+    with (
+        patch("cogs.compare.compare", composing),
+        patch("cogs.compare_result.compare_again", composing),
+        suppress(Refused),
+    ):
+        if way == "command":
+            cog = Compare(TEXTS, acting.catalog, desk.queue, desk.delivery, 4)
+            await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
+        else:
+            fields = {"axis": "steps", "values": "", "axis2": "", "values2": ""}
+            await Comparer(acting, 4).submit(pressed, CompareFormId(job.id), fields)
+    assert threads
+    assert threading.main_thread() not in threads
