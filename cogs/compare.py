@@ -1,5 +1,6 @@
 """/compare: one image again and again with one or two things changed, on a labelled sheet."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -109,7 +110,8 @@ class Compare(commands.Cog):
             "nsfw": age_restricted(interaction.channel),
             "adapters_max": self._adapters_max,
         }
-        request = compare(draft, asks, catalog, **here)
+        # Composing every cell may take longer than the event loop can wait.
+        request = await asyncio.to_thread(compare, draft, asks, catalog, **here)
         notes: tuple[Notice, ...] = ()
         with suppress(UserError):  # one value may be right only together with an axis
             notes = compose_with_notes(draft, catalog, **here).notes

@@ -1,5 +1,6 @@
 """🔬 Compare: a form that asks what varies, and the select that opens one image of a sheet."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class Comparer:
         """Queue it; a mistake is named, and the form can be opened again as it was."""
         job = await self.results.usable(interaction, form.job_id)
         try:
-            request = compare_again(
+            request = await asyncio.to_thread(
+                compare_again,
                 job.request,
                 _asks(fields),
                 await self.results.catalog.knowing(*job.request.names, *fields.values()),

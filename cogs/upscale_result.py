@@ -9,7 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.places import age_restricted
 from bot.chat.ui.actions import UpscaleId
-from bot.chat.ui.picking import EnlargeId, ways_view
+from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
 from bot.errors import Refused
 from bot.files.given import holding
 from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 from bot.errors import InvalidRequest, UserError
+from bot.request.cells import CELLS_MAX
 from bot.request.compose import Draft
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.dynamic.variants import labelled_variants
@@ -33,6 +34,8 @@ ON: Final = "on"
 
 USUAL: Final = 4
 """How many values an axis has if none are given, where there are so many."""
+TRIED: Final = 100
+"""How many models are tried for these."""
 WEIGHTS: Final = (0.0, 0.4, 0.7, 1.0)
 SHARES: Final = (0.5, 0.75, 1.0, 1.5)
 """Of a model's usual steps or guidance."""
@@ -121,9 +124,15 @@ def _with(field: str, value: object, draft: Draft) -> Draft:
 
 
 def _split(typed: str) -> list[str]:
-    """`a, b` → two values; with a semicolon or a line break somewhere, only these separate."""
+    """`a, b` → two values; with a semicolon or a line break somewhere, only these separate.
+
+    Raises InvalidRequest if there are more than a sheet has room for, before any is looked up.
+    """
     separator = r"[;\n]" if re.search(r"[;\n]", typed) else ","
-    return [part for each in re.split(separator, typed) if (part := each.strip())]
+    values = [part for each in re.split(separator, typed) if (part := each.strip())]
+    if len(values) > CELLS_MAX:
+        raise InvalidRequest("values", "compare.many", value=len(values), max=CELLS_MAX)
+    return values
 
 
 def _numbers(axis: str, typed: str, kind: Callable[[str], Number]) -> list[Number]:
@@ -150,8 +159,9 @@ def _models(typed: str, place: Place) -> Side:
     if named := _split(typed):
         keys = [find_model(place.catalog, name, nsfw=place.nsfw).key for name in named]
     else:
+        place.compose(place.draft)  # what is wrong with its own model is wrong with all
         offered = (entry.key for entry in place.catalog.offered_models(nsfw=place.nsfw))
-        candidates = dict.fromkeys((place.model.key, *offered))
+        candidates = islice(dict.fromkeys((place.model.key, *offered)), TRIED)
         keys = [*islice((key for key in candidates if _fits(key, place)), USUAL)]
     return _plain(MODEL, [(key, key) for key in keys])
 
@@ -274,8 +284,9 @@ def _prompts(typed: str, place: Place) -> Side:
     if typed:
         parts = typed.split("|") if "|" in typed else _split(typed)
         values = [part.strip() for part in parts]
-        if not values[0] or values[0] not in prompt:
-            raise InvalidRequest("values", "compare.not_in_prompt", value=values[0])
+        if not values or not values[0] or values[0] not in prompt:
+            value = values[0] if values else typed
+            raise InvalidRequest("values", "compare.not_in_prompt", value=value)
         # As AUTOMATIC1111's "Prompt S/R".
         searched = [(value, prompt.replace(values[0], value)) for value in values]
         return _plain(PROMPT, searched)

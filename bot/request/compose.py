@@ -132,13 +132,20 @@ def compose_with_notes(
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
-            changed = replace(changed, model=key_of(changed.model, hashes) or changed.model)
+            model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
+            changed = replace(changed, model=model or changed.model)
         return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
 
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
     understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
     return Composed(attempt(understood.options), understood.notes)
+
+
+def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
+    """The key of the model whose file has that hash; one that is not for this channel has none."""
+    model = catalog.models.get(key_of(text, hashes) or "")
+    return model.key if model is not None and (nsfw or not model.nsfw) else None
 
 
 def _resolve(

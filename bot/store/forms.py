@@ -39,6 +39,7 @@ class Forms:
     async def find(self, form_id: str, person: str) -> Entered | None:
         """What that person entered; None if it is too old, or somebody else's."""
         row = await self._database.row(
-            "SELECT of, entered FROM forms WHERE id = ? AND person = ?", (form_id, person)
+            "SELECT of, entered FROM forms WHERE id = ? AND person = ? AND made_at >= ?",
+            (form_id, person, now_ms() - KEPT_MS),
         )
         return Entered(row["of"], json.loads(row["entered"])) if row else None

@@ -261,8 +261,8 @@ def _failure(running: Attempt, cell: Cell, error: Exception) -> Failure:
     if isinstance(error, UserError):
         log.info("job %s: cell %d: %s", job.id, cell.n, error)
         return Failure.of(error)
-    prompts = [text for each in job.request.each for text in (each.painted_prompt, each.negative)]
-    log.error("job %s: cell %d: unexpected\n%s", job.id, cell.n, traceback_without(error, prompts))
+    texts = job.request.texts
+    log.error("job %s: cell %d: unexpected\n%s", job.id, cell.n, traceback_without(error, texts))
     return Failure("job.unexpected", {"id": job.id})
 
 

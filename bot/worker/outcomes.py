@@ -9,8 +9,9 @@ from typing import TypeVar
 from bot.errors import PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images
 from bot.log import traceback_without
+from bot.progress import Notice
 from bot.request.dialects import OF_PROMPTS
-from bot.store import Failure, Job, JobState, Store
+from bot.store import CELL_FAILED, Failure, Job, JobState, Store
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.notices import Notices
@@ -39,9 +40,7 @@ class Outcomes:
     def done(self, job: Job) -> None:
         """It is *done*: has its person told."""
         for notice in job.warnings:
-            # What a note says about a prompt stays out of the log, as the prompt does.
-            params = {} if notice.code.startswith(OF_PROMPTS) else notice.params
-            log.info("job %s: %s %s", job.id, notice.code, params)
+            log.info("job %s: %s %s", job.id, notice.code, _without_prompts(notice))
         log.info("job %s: done in %.1f s", job.id, job.seconds)
         self._notices.send(self._observer.finished(job))
 
@@ -99,3 +98,12 @@ class Outcomes:
     async def _fail(self, job: Job, failure: Failure) -> None:
         if failed := await self.record(lambda: self._store.fail(job, failure), job):
             self._notices.send(self._observer.failed(failed))
+
+
+def _without_prompts(notice: Notice) -> dict[str, str | int | float]:
+    """The parameters of a notice without what a person typed into a prompt."""
+    if notice.code.startswith(OF_PROMPTS):
+        return {}
+    # The values of a cell may be parts of a prompt.
+    left_out = ("values",) if notice.code == CELL_FAILED else ()
+    return {name: value for name, value in notice.params.items() if name not in left_out}

@@ -1,7 +1,9 @@
 """Acting on results: what is answered in time, and what is kept of a refused form; no Discord."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +13,22 @@ from unittest.mock import create_autospec, patch
 import discord
 import pytest
 
-from bot.chat.ui.forms import EditFormId
+from bot.chat.ui.forms import CompareFormId, EditFormId
+from bot.chat.ui.picking import EnlargeId
+from bot.errors import Refused
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.request.changes import fields_of
 from bot.store import Job
 from catalog import Catalog, LiveCatalog, ModelEntry
+from cogs.compare import Compare
+from cogs.compare_result import Comparer
 from cogs.edit import EditForm, Editor
 from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
 from cogs.results import SETTLED_WITHIN, Results
+from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import Call
@@ -162,3 +169,44 @@ async def test_a_cooldown_costs_nothing_that_was_entered(desk: Desk, tmp_path: P
     kept = await desk.store.forms.find(button.item.custom_id.split(":")[1], job.person)
     assert kept is not None
     assert kept.fields["prompt"] == "something long"
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "0 crisp", "0 crisp x", "0 crisp nan", "0 gone 2", "1 hires 1.5"]
+)
+async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
+    desk: Desk, tmp_path: Path, value: str
+) -> None:
+    job, acting = await shown(desk), results(desk)
+    pictures = ResultPictures(desk.store, Inputs(tmp_path / "inputs"), tmp_path)
+    select = EnlargeSelect(acting, pictures, 4)
+    with pytest.raises(Refused, match=r"error\.component"):
+        await select.use(cast("Any", Pressed(desk, {"values": [value]})), EnlargeId(job.id))
+    assert desk.world.calls == []
+
+
+@pytest.mark.parametrize("way", ["command", "form"])
+async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
+    desk: Desk, way: str
+) -> None:
+    job, acting = await shown(desk), results(desk)
+    pressed = cast("Any", Pressed(desk))
+    threads: list[threading.Thread] = []
+
+    def composing(*_: object, **__: object) -> None:
+        threads.append(threading.current_thread())
+        raise Refused("model.none")
+
+    with (
+        patch("cogs.compare.compare", composing),
+        patch("cogs.compare_result.compare_again", composing),
+        suppress(Refused),
+    ):
+        if way == "command":
+            cog = Compare(TEXTS, acting.catalog, desk.queue, desk.delivery, 4)
+            await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
+        else:
+            fields = {"axis": "steps", "values": "", "axis2": "", "values2": ""}
+            await Comparer(acting, 4).submit(pressed, CompareFormId(job.id), fields)
+    assert threads
+    assert threading.main_thread() not in threads

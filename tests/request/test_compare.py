@@ -187,6 +187,11 @@ WRONG: list[tuple[list[tuple[str, str | None]], dict[str, Any], str]] = [
     ([("lora", "off, ink"), ("weight", "glow: 1, 1.0")], {}, "compare.twice"),
     ([("model", "base, fast"), ("steps", "12, 20")], {}, "number.range"),
     ([("lora", "ink, ink:0.75")], {}, "compare.same_cells"),
+    ([("prompt", ",")], {}, "compare.not_in_prompt"),
+    ([("prompt", "a; ".join("abcdefghijklmnopqr"))], {}, "compare.many"),
+    ([("size", "large," * 17)], {}, "compare.many"),
+    ([("model", "nowhere," * 17)], {}, "compare.many"),
+    ([("model", None)], {"lora": "nowhere"}, "lora.unlike"),
 ]
 
 

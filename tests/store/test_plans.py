@@ -39,6 +39,8 @@ ASKED: dict[str, Ask] = {
     "input_uses": lambda store: store.input_uses.of_all(["a" * 64, "b" * 64]),
     "input_use": lambda store: store.input_uses.of("a" * 64),
     "known_weights": lambda store: store.known_weights.recent(),
+    "environment": lambda store: store.known_weights.environment(),
+    "form": lambda store: store.forms.find("x", "discord:7"),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
+import pytest
 
 from bot.errors import EngineLost, JobFailed, Loss
 from bot.files.metadata import encode_png, read_png
@@ -310,3 +311,24 @@ def test_a_file_of_one_cell_has_no_trace_of_the_comparison() -> None:
     made = painting(first)
     data = encode_png(made.images[0].image, recipe(first), 42)
     assert b"comparison" not in data
+
+
+async def test_what_varies_in_a_prompt_stays_out_of_the_log(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    draft = Draft(prompt="a {vermilion|cerulean} [warm:cold:0.5] lair")
+    request = compare(draft, [AxisAsk("prompt")], CATALOG, nsfw=True, draw=lambda: 7)
+
+    def work(request: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        if "cerulean" in request.prompt:
+            raise RuntimeError(f"a bug with {request.painted_texts[0][-1]}")
+        return painting(request)
+
+    async with build(work) as bench:
+        job = await bench.ended(await bench.take(asked(request)))
+    assert any(notice.code == CELL_FAILED for notice in job.warnings)
+    assert "compare.failed" in caplog.text
+    assert "a bug with" in caplog.text
+    assert "cerulean" not in caplog.text
+    assert "vermilion" not in caplog.text

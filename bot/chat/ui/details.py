@@ -58,8 +58,9 @@ def details_embed(
 
 
 def command_of(request: GenerationRequest) -> str | None:
-    """`/imagine` with every option, to paste; None if it does not fit, or needs an image."""
-    if request.init_image or request.reference:
+    """`/imagine` with every option, to paste; None if it does not fit, needs an image, or is no
+    request for `/imagine`."""
+    if request.inputs or request.comparison:
         return None
     prompt, negative = typed_again(request)
     options = {

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.details import COMMAND_MAX, command_of, details_embed, recipe_json
 from bot.recipe import Weights
-from bot.request import AdapterUse, GenerationRequest, InitImage, Template
+from bot.request import (
+    AdapterUse,
+    Axis,
+    Comparison,
+    GenerationRequest,
+    InitImage,
+    Template,
+    Upscale,
+)
 from bot.texts.language import Texts
 from bot.today import Today
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
@@ -61,6 +69,10 @@ def test_the_command_gives_the_same_again() -> None:
         " size:64x48 count:2 scheduler:Euler"
     )
     assert command_of(replace(asked, init_image=InitImage("a" * 64, 0.5))) is None
+    enlarged = Upscale("a" * 64, "general", 2.0, "crisp")
+    assert command_of(replace(asked, upscale=enlarged)) is None
+    compared = Comparison((Axis("steps", ("10", "20")),), (asked, replace(asked, steps=20)))
+    assert command_of(replace(asked, comparison=compared)) is None
     long = tuple(AdapterUse("k" * 40, n / 10) for n in range(60))
     assert command_of(replace(asked, adapters=long)) is None
 

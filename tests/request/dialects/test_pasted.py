@@ -1,11 +1,13 @@
 """A pasted infotext: taken over as far as possible, and the rest named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bot.errors import InvalidRequest, Refused
-from bot.request import AdapterUse
+from bot.errors import InvalidRequest, Refused, UserError
+from bot.request import AdapterUse, Draft, compose_with_notes
+from catalog import Catalog, ModelEntry
 from tests.request.dialects.catalog import CATALOG, HASHES, SEED, codes, composed, said
 
 TEXT = (
@@ -192,12 +194,24 @@ def test_only_a_negative_prompt() -> None:
 
 def test_nothing_is_left_out_before_every_file_is_read() -> None:
     """What a file is called that is not read yet may still turn out to be what is meant."""
-    from dataclasses import replace
-
-    from bot.request import Draft, compose_with_notes
     from catalog.unread import Unread
 
     reading = replace(CATALOG, unread=(Unread("adapter", ("/x/gone.safetensors",)),), files=1)
     text = with_settings().replace("a fox", "a fox <lora:gone:1>")
     with pytest.raises(Refused, match=r"catalog\."):
         compose_with_notes(Draft(prompt=text), reading, nsfw=False, hashes=HASHES)
+
+
+def test_a_hash_names_nothing_that_is_not_for_the_channel() -> None:
+    models = {
+        "base": CATALOG.models["base"],
+        "adult": ModelEntry(key="adult", name="Adult", path="adult.safetensors", nsfw=True),
+    }
+    catalog = Catalog(models, {}, "base")
+    hashes = {"adult": ("e" * 64,), "adult-lora": ("f" * 64,)}
+    draft = Draft(prompt="a fox", model="eeeeeeee")
+    assert compose_with_notes(draft, catalog, nsfw=True, hashes=hashes).request.model == "adult"
+    for asked in (draft, replace(draft, model="ffffffff")):
+        with pytest.raises(UserError) as caught:
+            compose_with_notes(asked, catalog, nsfw=False, hashes=hashes)
+        assert "adult" not in str(caught.value.params)
