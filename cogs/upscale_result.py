@@ -1,7 +1,7 @@
 """⬆️ Upscale: a select of the ways to enlarge each image of a result."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import discord
 
@@ -13,12 +13,12 @@ from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
 from bot.errors import Refused
 from bot.files.given import holding
 from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of
-from bot.store import Job
+from bot.store import Job, shown_images
 from cogs.result_pictures import ResultPictures
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
-PICKED = re.compile(r"([0-9]{1,2}) ([a-z]+) ([0-9]{1,2}(?:\.[0-9]+)?)")
+PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(WAYS)}) ([0-9](?:\.[0-9])?)")
 
 
 class UpscaleButton(Component[UpscaleId]):
@@ -35,8 +35,7 @@ class UpscaleButton(Component[UpscaleId]):
 
     async def use(self, interaction: Interaction, custom_id: UpscaleId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        _check_single(job)
-        images = await self._pictures.kept(job)
+        images = shown_images(job, await self._pictures.kept(job))
         view = ways_view(self._results.say(interaction), job, images)
         if view is None:
             raise Refused("action.large")
@@ -59,13 +58,12 @@ class EnlargeSelect(Component[EnlargeId]):
 
     async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        _check_single(job)
         data: dict[str, Any] = {**(interaction.data or {})}
         picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
-        if picked is None:
+        if picked is None or int(picked[1]) >= job.request.count or job.request.comparison:
             raise Refused("error.component")
         n, mode, scale = int(picked[1]), picked[2], float(picked[3])
-        if mode == "hires":
+        if mode == HIRES:
             request = await self._again_larger(interaction, job, n, scale)
             await self._results.ask(interaction, request, kind="vary", parent=job)
             return
@@ -96,12 +94,6 @@ class EnlargeSelect(Component[EnlargeId]):
         draft = redraft(job.request, catalog, nsfw=nsfw, n=n, hires=scale)
         most = max(self._adapters_max, len(job.request.adapters))
         return compose(draft, catalog, nsfw=nsfw, adapters_max=most)
-
-
-def _check_single(job: Job) -> None:
-    """Raise Refused for a comparison: of its sheet, one image is opened first."""
-    if job.request.comparison is not None:
-        raise Refused("action.open_first")
 
 
 async def setup(bot: ImagenBot) -> None:
