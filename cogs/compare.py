@@ -124,11 +124,11 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("values")
     async def _complete_values(self, interaction: Interaction, text: str) -> Choices:
-        return self._values(interaction, interaction.namespace.axis, text)
+        return await self._values(interaction, interaction.namespace.axis, text)
 
     @compare.autocomplete("values2")
     async def _complete_values2(self, interaction: Interaction, text: str) -> Choices:
-        return self._values(interaction, interaction.namespace.axis2, text)
+        return await self._values(interaction, interaction.namespace.axis2, text)
 
     @compare.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -150,13 +150,14 @@ class Compare(commands.Cog):
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.preset(interaction, text)
 
-    def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
+    async def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
         if axis is None or self._complete.turned_away(interaction):
             return []
         typed = vars(interaction.namespace)
         draft = Draft.from_options({"prompt": "", **typed})
         nsfw = age_restricted(interaction.channel)
-        return value_choices(axis, text, draft, self._catalog.current, nsfw=nsfw)
+        catalog = self._catalog.current
+        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=nsfw)
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:

@@ -8,7 +8,6 @@ from typing import Any
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
 from bot.chat.places import age_restricted
@@ -20,7 +19,7 @@ from bot.files.sheets.opening import open_cell
 from bot.request import AxisAsk, compare_again
 from bot.store import Discord
 from cogs.places import asked_by
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -70,27 +69,23 @@ def _asks(fields: Mapping[str, str]) -> list[AxisAsk]:
     return asks
 
 
-class CompareButton(Component[CompareId]):
+class CompareButton(AskingComponent[CompareId]):
     ids = CompareId
 
     def __init__(self, comparer: Comparer) -> None:
+        super().__init__(comparer.results)
         self._comparer = comparer
-
-    async def check(self, interaction: Interaction, custom_id: CompareId) -> None:
-        self._comparer.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: CompareId) -> None:
         await self._comparer.open(interaction, custom_id.job_id)
 
 
-class CompareForm(Component[CompareFormId]):
+class CompareForm(AskingComponent[CompareFormId]):
     ids = CompareFormId
 
     def __init__(self, comparer: Comparer) -> None:
+        super().__init__(comparer.results)
         self._comparer = comparer
-
-    async def check(self, interaction: Interaction, custom_id: CompareFormId) -> None:
-        self._comparer.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: CompareFormId) -> None:
         given = entered(interaction)
@@ -98,18 +93,15 @@ class CompareForm(Component[CompareFormId]):
         await self._comparer.submit(interaction, custom_id, fields)
 
 
-class OpenCellSelect(Component[OpenCellId]):
+class OpenCellSelect(AskingComponent[OpenCellId]):
     """Posts one image of a sheet as a result of its own: it is there already."""
 
     ids = OpenCellId
 
     def __init__(self, results: Results, delivery: Delivery, images_dir: Path) -> None:
-        self._results = results
+        super().__init__(results)
         self._delivery = delivery
         self._images_dir = images_dir
-
-    async def check(self, interaction: Interaction, custom_id: OpenCellId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: OpenCellId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)

@@ -8,7 +8,6 @@ from typing import Any
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.forms import entered, open_form
 from bot.chat.places import age_restricted
 from bot.chat.ui.actions import EditId, UseId
@@ -29,7 +28,7 @@ from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
 from catalog import Catalog, ModelEntry
 from cogs.result_pictures import ResultPictures
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 log = logging.getLogger(__name__)
 
@@ -169,28 +168,24 @@ class Editor:
             raise Refused("picture.gone") from None
 
 
-class EditButton(Component[EditId]):
+class EditButton(AskingComponent[EditId]):
     ids = EditId
 
     def __init__(self, editor: Editor) -> None:
+        super().__init__(editor.results)
         self._editor = editor
-
-    async def check(self, interaction: Interaction, custom_id: EditId) -> None:
-        self._editor.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: EditId) -> None:
         job = await self._editor.results.usable(interaction, custom_id.job_id)
         await self._editor.open_for(interaction, job)
 
 
-class EditForm(Component[EditFormId]):
+class EditForm(AskingComponent[EditFormId]):
     ids = EditFormId
 
     def __init__(self, editor: Editor) -> None:
+        super().__init__(editor.results)
         self._editor = editor
-
-    async def check(self, interaction: Interaction, custom_id: EditFormId) -> None:
-        self._editor.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: EditFormId) -> None:
         given = entered(interaction)
@@ -198,32 +193,28 @@ class EditForm(Component[EditFormId]):
         await self._editor.submit(interaction, custom_id, fields)
 
 
-class UseButton(Component[UseId]):
+class UseButton(AskingComponent[UseId]):
     """Asks which image of the result to use, and for what."""
 
     ids = UseId
 
     def __init__(self, editor: Editor) -> None:
+        super().__init__(editor.results)
         self._editor = editor
-
-    async def check(self, interaction: Interaction, custom_id: UseId) -> None:
-        self._editor.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: UseId) -> None:
         job = await self._editor.results.usable(interaction, custom_id.job_id)
         await self._editor.ask_use(interaction, job)
 
 
-class UseAsSelect(Component[UseAsId]):
+class UseAsSelect(AskingComponent[UseAsId]):
     """Opens the form with the image that was picked."""
 
     ids = UseAsId
 
     def __init__(self, editor: Editor) -> None:
+        super().__init__(editor.results)
         self._editor = editor
-
-    async def check(self, interaction: Interaction, custom_id: UseAsId) -> None:
-        self._editor.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: UseAsId) -> None:
         data: dict[str, Any] = {**(interaction.data or {})}

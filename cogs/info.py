@@ -16,12 +16,10 @@ from discord.ext import commands
 
 from bot.backend import Backend
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
 from bot.chat.forms import entered, open_form
 from bot.chat.places import age_restricted
-from bot.chat.ui.actions import routed_button
 from bot.chat.ui.forms import edit_form
 from bot.chat.ui.info import (
     FILE_NAME,
@@ -42,7 +40,7 @@ from bot.store import Job, discord_person, shown_images
 from bot.store.forms import Entered
 from cogs.edit import best_models
 from cogs.places import asked_by, check_may_repeat, postponing
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 log = logging.getLogger(__name__)
 
@@ -152,17 +150,8 @@ class ImageInfos:
         return await self._backend.store.forms.keep(person, Entered(UseSettingsId.prefix, values))
 
     async def _send_back(self, interaction: Interaction, fields: Fields, error: UserError) -> None:
-        say = self.results.say(interaction)
         form_id = await self._keep(interaction, fields)
-        view = discord.ui.View(timeout=None)
-        primary = discord.ButtonStyle.primary
-        view.add_item(routed_button(say("button.reopen"), UseSettingsId(form_id), "✏️", primary))
-        text = sentence(error, say) or ""
-        if interaction.response.is_done():
-            await interaction.delete_original_response()
-            await interaction.followup.send(text, view=view, ephemeral=True)
-        else:
-            await interaction.response.send_message(text, view=view, ephemeral=True)
+        await self.results.offer_again(interaction, UseSettingsId(form_id), error)
 
     async def _read_from(self, interaction: Interaction, url: str) -> ImageInfo:
         async with self._reading:
@@ -183,27 +172,23 @@ class ImageInfos:
         return await _read(data)
 
 
-class UseSettingsButton(Component[UseSettingsId]):
+class UseSettingsButton(AskingComponent[UseSettingsId]):
     ids = UseSettingsId
 
     def __init__(self, infos: ImageInfos) -> None:
+        super().__init__(infos.results)
         self._infos = infos
-
-    async def check(self, interaction: Interaction, custom_id: UseSettingsId) -> None:
-        self._infos.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: UseSettingsId) -> None:
         await self._infos.open(interaction, custom_id.form_id)
 
 
-class SettingsForm(Component[SettingsFormId]):
+class SettingsForm(AskingComponent[SettingsFormId]):
     ids = SettingsFormId
 
     def __init__(self, infos: ImageInfos) -> None:
+        super().__init__(infos.results)
         self._infos = infos
-
-    async def check(self, interaction: Interaction, custom_id: SettingsFormId) -> None:
-        self._infos.results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: SettingsFormId) -> None:
         given = entered(interaction)

@@ -3,25 +3,21 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.ui.actions import PublishId
 from bot.errors import Refused
 from bot.store import Discord
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
 
-class PublishButton(Component[PublishId]):
+class PublishButton(AskingComponent[PublishId]):
     ids = PublishId
 
     def __init__(self, results: Results, delivery: Delivery) -> None:
-        self._results = results
+        super().__init__(results)
         self._delivery = delivery
-
-    async def check(self, interaction: Interaction, custom_id: PublishId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: PublishId) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)

@@ -3,28 +3,24 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.ui.forms import CompareFormId, EditFormId, ReopenId
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
 from cogs.compare_result import Comparer, comparer_of
 from cogs.edit import Editor, editor_of
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
 
-class ReopenButton(Component[ReopenId]):
+class ReopenButton(AskingComponent[ReopenId]):
     ids = ReopenId
 
     def __init__(self, results: Results, editor: Editor, comparer: Comparer) -> None:
-        self._results = results
+        super().__init__(results)
         self._editor = editor
         self._comparer = comparer
-
-    async def check(self, interaction: Interaction, custom_id: ReopenId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
         person = discord_person(interaction.user.id)

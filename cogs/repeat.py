@@ -3,22 +3,18 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.ui.actions import ActionId, NewSeedId, SameSeedId
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
 
-class RepeatButton(Component[ActionId]):
+class RepeatButton(AskingComponent[ActionId]):
     """Queues the request of a result again."""
 
     def __init__(self, ids: type[ActionId], results: Results) -> None:
         self.ids = ids
-        self._results = results
-
-    async def check(self, interaction: Interaction, custom_id: ActionId) -> None:
-        self._results.check_may_ask(interaction)
+        super().__init__(results)
 
     async def use(self, interaction: Interaction, custom_id: ActionId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)

@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import Component, IdT
 from bot.chat.delivery import Delivery
 from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.places import age_restricted, may_ask
@@ -184,12 +185,18 @@ class Results:
         error: UserError,
     ) -> None:
         """Name the mistake in a form, and offer to open it again as it was."""
-        say = self.say(interaction)
         person = discord_person(interaction.user.id)
         form_id = await self.store.forms.keep(person, Entered(str(form), fields))
+        await self.offer_again(interaction, ReopenId(form_id), error)
+
+    async def offer_again(
+        self, interaction: discord.Interaction[Any], reopen: CustomId, error: UserError
+    ) -> None:
+        """Name the mistake in a form. reopen: the id of the button that opens it again."""
+        say = self.say(interaction)
         view = discord.ui.View(timeout=None)
         primary = discord.ButtonStyle.primary
-        view.add_item(routed_button(say("button.reopen"), ReopenId(form_id), "✏️", primary))
+        view.add_item(routed_button(say("button.reopen"), reopen, "✏️", primary))
         text = sentence(error, say) or ""
         if interaction.response.is_done():
             with suppress(*UNREACHABLE):
@@ -212,3 +219,13 @@ class Results:
         if job.state not in (JobState.DONE, JobState.DELIVERED):
             raise Refused("action.none")
         return job
+
+
+class AskingComponent(Component[IdT]):
+    """A button, select or form for everyone who could use a command where it is."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    async def check(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
+        self._results.check_may_ask(interaction)

@@ -3,26 +3,19 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.request import lighter
 from bot.store import discord_person
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
 
-class RetryButton(Component[RetryId]):
+class RetryButton(AskingComponent[RetryId]):
     """Queues the failed request again with lower memory needs, for its author only."""
 
     ids = RetryId
-
-    def __init__(self, results: Results) -> None:
-        self._results = results
-
-    async def check(self, interaction: Interaction, custom_id: RetryId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: RetryId) -> None:
         job = await self._results.store.find(custom_id.job_id)

@@ -6,7 +6,6 @@ from typing import Any, Final
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
 from bot.chat.places import age_restricted
 from bot.chat.ui.actions import UpscaleId
 from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
@@ -15,23 +14,20 @@ from bot.files.given import holding
 from bot.request import CRISP, GenerationRequest, check_offered, compose, redraft, upscale_of
 from bot.store import Job, shown_images
 from cogs.result_pictures import ResultPictures
-from cogs.results import Results
+from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(WAYS)}) ([0-9](?:\.[0-9])?)")
 
 
-class UpscaleButton(Component[UpscaleId]):
+class UpscaleButton(AskingComponent[UpscaleId]):
     """Asks which image, and how."""
 
     ids = UpscaleId
 
     def __init__(self, results: Results, pictures: ResultPictures) -> None:
-        self._results = results
+        super().__init__(results)
         self._pictures = pictures
-
-    async def check(self, interaction: Interaction, custom_id: UpscaleId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: UpscaleId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
@@ -43,18 +39,15 @@ class UpscaleButton(Component[UpscaleId]):
         await interaction.response.send_message(say("pick.upscale"), view=view, ephemeral=True)
 
 
-class EnlargeSelect(Component[EnlargeId]):
+class EnlargeSelect(AskingComponent[EnlargeId]):
     """Queues what was picked."""
 
     ids = EnlargeId
 
     def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
-        self._results = results
+        super().__init__(results)
         self._pictures = pictures
         self._adapters_max = adapters_max
-
-    async def check(self, interaction: Interaction, custom_id: EnlargeId) -> None:
-        self._results.check_may_ask(interaction)
 
     async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)

@@ -53,8 +53,9 @@ class Housekeeping:
         )
 
     async def tidy(self) -> None:
-        """Finish deletions, back up, then prune, even if the backup failed."""
+        """Finish deletions, forget old forms, back up, then prune, even if the backup failed."""
         await erase_rest(self._store, self._images_dir)
+        await self._store.forms.drop_old()
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)

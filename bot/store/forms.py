@@ -25,16 +25,20 @@ class Forms:
         self._database = database
 
     async def keep(self, person: str, entered: Entered) -> str:
-        """Keep what `person` entered; returns the id to find it by. Drops what is too old."""
+        """Keep what `person` entered; returns the id to find it by."""
         form_id, now = new_id(), now_ms()
         fields = json.dumps(dict(entered.fields), ensure_ascii=False)
         async with self._database.transaction() as write:
-            await write.execute("DELETE FROM forms WHERE made_at < ?", (now - KEPT_MS,))
             await write.execute(
                 "INSERT INTO forms (id, person, of, entered, made_at) VALUES (?, ?, ?, ?, ?)",
                 (form_id, person, entered.of, fields, now),
             )
         return form_id
+
+    async def drop_old(self) -> None:
+        """Forget what can no longer be opened: it is what people typed."""
+        async with self._database.transaction() as write:
+            await write.execute("DELETE FROM forms WHERE made_at < ?", (now_ms() - KEPT_MS,))
 
     async def find(self, form_id: str, person: str) -> Entered | None:
         """What that person entered; None if it is too old, or somebody else's."""

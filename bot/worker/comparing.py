@@ -124,8 +124,13 @@ class Comparing:
             for record in records:
                 path = self._images_dir / record.path
                 if path.is_file() and path.stat().st_size == record.bytes:
-                    sheet.images[record.n] = record
-                    _put(filled, record.n, path)
+                    try:
+                        _put(filled, record.n, path)
+                    except (OSError, SyntaxError, ValueError) as error:  # as Pillow raises them
+                        reason = type(error).__name__
+                        log.warning("job %s: cell %d is damaged: %s", job.id, record.n, reason)
+                    else:
+                        sheet.images[record.n] = record
 
         await asyncio.to_thread(look)
         sheet.warnings = [w for w in job.warnings if w.params.get(CELL) in sheet.images]

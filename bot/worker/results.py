@@ -89,7 +89,7 @@ class PaintedSheet:
         if n in self.images:
             return self.folder / self.images[n].path
         failure = self.failures[n]
-        # In English, whoever asked: the same comparison has the same sheet.
+        # Always in English: the same comparison has the same sheet.
         sentence = _english()(failure.code, **failure.params)
         return Failed(sentence.replace("`", "").replace("**", ""))
 

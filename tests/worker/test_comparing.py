@@ -204,6 +204,27 @@ async def test_after_the_engine_was_lost_only_what_is_missing_is_generated(build
     assert None not in sheet.pixels_sha256
 
 
+async def test_a_cell_whose_file_was_damaged_is_generated_again(build: Build) -> None:
+    def lose() -> None:
+        raise EngineLost(Loss.DEVICE, "gone")
+
+    async with build(stopping_at(4, lose)) as bench:
+        job_id = await bench.take(asked())
+        async with asyncio.timeout(20):
+            await bench.workers.lost()
+        path = bench.images / (await bench.store.images(job_id))[0].path
+        whole = path.read_bytes()
+        path.write_bytes(whole[:33] + bytes(len(whole) - 33))
+    async with build() as again:
+        await again.queue.line_up([await again.store.job(job_id)])
+        job = await again.ended(job_id)
+        images = await again.store.images(job_id)
+    assert job.state is JobState.DONE
+    assert len(painted(again)) == 4
+    assert len(images) == 7
+    assert path.read_bytes() == whole
+
+
 async def test_the_sheet_is_the_same_whether_it_was_interrupted_or_not(
     build: Build, tmp_path: Path
 ) -> None:

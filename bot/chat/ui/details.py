@@ -98,10 +98,10 @@ def _settings(say: Say, request: GenerationRequest) -> str:
         one_line(request.made_with),
         *(one_line(str(use)) for use in request.adapters),
         f"{request.width}×{request.height}",
-        say("facts.steps", count=request.steps),
-        f"CFG {request.guidance:g}",
-        one_line(request.scheduler),
     ]
+    if request.model:
+        parts.append(say("facts.steps", count=request.steps))
+        parts += [f"CFG {request.guidance:g}", one_line(request.scheduler)]
     if request.preset:
         parts.append(request.preset)
     if request.hires:

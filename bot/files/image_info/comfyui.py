@@ -180,11 +180,9 @@ def _own_text(graph: Graph, node: Node) -> str:
 
 def _string(graph: Graph, link: Link) -> str:
     parts = []
-    for node in before(graph, [link]):
+    for node in before(graph, [link], _FOLLOWED_MAX):
         strings = (node.inputs.get(name) for name in _STRINGS)
         parts += [each.strip() for each in strings if isinstance(each, str) and each.strip()]
-        if len(parts) > _FOLLOWED_MAX:
-            break
     return ", ".join(parts)
 
 

@@ -12,7 +12,6 @@ from bot.files.image_info import values
 
 NODES_MAX: Final = 5_000
 STEPS_MAX: Final = 20_000
-"""Links that are followed in all for one question."""
 
 Link: TypeAlias = tuple[str, int]
 """A node's id and the number of its output."""
@@ -110,12 +109,17 @@ def of_workflow(data: Mapping[str, Any]) -> Graph:
     return found
 
 
-def before(graph: Graph, links: Iterator[Link] | list[Link]) -> Iterator[Node]:
-    """Every node from which these links come, directly or not, the nearest first, each once."""
+def before(
+    graph: Graph, links: Iterator[Link] | list[Link], most: int = STEPS_MAX
+) -> Iterator[Node]:
+    """Every node from which these links come, directly or not, the nearest first, each once.
+
+    most: links that are followed in all.
+    """
     pending = list(links)
     seen: set[str] = set()
     for key, _ in pending:
-        if len(seen) >= NODES_MAX or len(pending) > STEPS_MAX:
+        if len(seen) >= NODES_MAX or len(pending) > most:
             return
         if key in seen or key not in graph:
             continue

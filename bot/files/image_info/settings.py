@@ -124,20 +124,21 @@ class _Taking:
             self._note("model", _described(match), instead=self.draft.model or "")
 
     def texts(self, info: ImageInfo) -> None:
-        negative = escaped(info.negative)[:PROMPT_MAX]
+        whole_negative, whole = escaped(info.negative), escaped(info.prompt)
+        negative = whole_negative[:PROMPT_MAX]
         if info.negative and (why := self._take(negative=negative)) is not None:
             self._note("negative", info.negative, why)
-        elif len(info.negative) > PROMPT_MAX:
+        elif len(whole_negative) > PROMPT_MAX:
             self._note("negative", info.negative, instead=negative)
         # What a file says is what was generated: there is nothing left to draw.
-        prompt = escaped(info.prompt)[:PROMPT_MAX]
+        prompt = whole[:PROMPT_MAX]
         try:
             self._attempt(prompt=prompt)
         except UserError as error:
             if prompt:
                 self._note("prompt", info.prompt, error, instead=prompt)
         else:
-            if len(info.prompt) > PROMPT_MAX:
+            if len(whole) > PROMPT_MAX:
                 self._note("prompt", info.prompt, instead=prompt)
         self.draft = replace(self.draft, prompt=prompt)
 

@@ -1,5 +1,6 @@
 """Draws the sheet of a comparison."""
 
+import errno
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Failed:
 
     reason: str = ""
 
+
+MISSING: Final = Failed("Its file is missing or damaged.")
 
 Content = Path | PIL.Image.Image | Failed
 """What is in a cell: an image, in a file or in memory, or nothing."""
@@ -110,8 +113,13 @@ def _opened(content: Content) -> PIL.Image.Image | Failed:
     try:
         with PIL.Image.open(content) as image:
             return image.convert("RGB")
-    except (FileNotFoundError, PIL.UnidentifiedImageError):
-        return Failed("Its file is missing.")
+    except (SyntaxError, ValueError):
+        return MISSING
+    except OSError as error:
+        # Pillow's own, about what a file contains, have no number. Those of a disk are passed on.
+        if error.errno not in (None, errno.ENOENT):
+            raise
+        return MISSING
 
 
 def _fill(

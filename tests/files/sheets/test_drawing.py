@@ -73,8 +73,18 @@ def test_a_failed_cell_says_why() -> None:
 def test_a_file_that_is_missing_or_damaged_is_a_failed_cell(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     contents = filled(TWO)
-    for path in (tmp_path / "bad.png", tmp_path / "none.png"):
-        draw_sheet(TWO, [*contents[:5], path])
+    plain(0, (64, 48)).save(tmp_path / "cut.png")
+    whole = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "broken.png").write_bytes(whole[:-8] + b"\0\0\0\xffBROK")
+    (tmp_path / "zeros.png").write_bytes(whole[:33] + bytes(len(whole) - 33))
+    for name in ("bad.png", "none.png", "cut.png", "broken.png", "zeros.png"):
+        draw_sheet(TWO, [*contents[:5], tmp_path / name])
+
+
+def test_what_a_disk_refuses_is_not_taken_for_damage(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        draw_sheet(TWO, [*filled(TWO)[:5], tmp_path])
 
 
 def test_the_same_contents_give_the_same_bytes() -> None:
