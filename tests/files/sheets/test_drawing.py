@@ -73,10 +73,12 @@ def test_a_failed_cell_says_why() -> None:
 def test_a_file_that_is_missing_or_damaged_is_a_failed_cell(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     contents = filled(TWO)
-    plain(0, (64, 48)).save(tmp_path / "cut.png")
+    noise = random.Random(7).randbytes(3 * 200 * 200)
+    PIL.Image.frombytes("RGB", (200, 200), noise).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "broken.png").write_bytes(whole[:-8] + b"\0\0\0\xffBROK")
+    first, second, *_ = whole.split(b"IDAT")
+    (tmp_path / "broken.png").write_bytes(first + b"IDAT" + second + bytes(1_000))
     (tmp_path / "zeros.png").write_bytes(whole[:33] + bytes(len(whole) - 33))
     for name in ("bad.png", "none.png", "cut.png", "broken.png", "zeros.png"):
         draw_sheet(TWO, [*contents[:5], tmp_path / name])
