@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.errors import InvalidRequest
 from bot.request import emphasis
-from bot.request.dynamic import VERSION, Place, draw, escaped, parse
+from bot.request.dynamic import VERSION, Place, check_wildcards, draw, escaped, parse
 from bot.request.dynamic.chance import Chance
 from bot.request.dynamic.grammar import Choice, Literal, Parts
 from bot.request.editing import TEXTS_MAX, Editing
@@ -211,6 +211,7 @@ def _drawn(
     parts = parse(typed, name)
     if all(isinstance(part, Literal) for part in parts):
         return [draw(parts, Chance(seeds[0], name), place)] * len(seeds)
+    check_wildcards(parts, place, name)
     return [draw(parts, Chance(seed, name), place) for seed in seeds]
 
 

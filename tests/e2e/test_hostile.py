@@ -40,10 +40,11 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
             f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --",
             "nothing to choose",
         ),
-        (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", None),
+        (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", "no wildcard “class”"),
+        (f"{CANARY} {{0.format|%s}} %n $(id) '; DROP TABLE jobs; --", None),
         (f"{CANARY} " + "\U0001f98a\u0301" * 300, None),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 async def test_a_prompt_is_painted_or_refused_and_does_no_harm(
     shared: Bot, playground: Playground, ada: User, prompt: str, answer: str | None

@@ -161,6 +161,13 @@ def test_nor_are_they_from_a_file() -> None:
     assert caught.value.code == "dynamic.lora"
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("prompt", ["a {__color__|b}", "{b|{__color__|c} d}", "{0::__color__|b}"])
+def test_an_unknown_wildcard_is_named_whatever_is_drawn(prompt: str, seed: int) -> None:
+    assert refused(prompt, seed=seed) == "dynamic.unknown"
+    assert composed("a {file__color__|b}", seed=seed).template is not None
+
+
 def test_a_lora_beside_what_is_drawn_is_fine() -> None:
     asked = composed("a {red|green} fox <lora:ink:0.5>")
     assert asked.template == Template("a {red|green} fox", None, VERSION)

@@ -25,7 +25,17 @@ for good, and changing one part of a prompt leaves the other parts' draws as the
 
 from bot.request.dynamic.chance import VERSION
 from bot.request.dynamic.grammar import escaped, is_dynamic, parse
-from bot.request.dynamic.sampling import Place, draw
+from bot.request.dynamic.sampling import Place, check_wildcards, draw
 from bot.request.dynamic.variants import VARIANTS_MAX, variants
 
-__all__ = ["VARIANTS_MAX", "VERSION", "Place", "draw", "escaped", "is_dynamic", "parse", "variants"]
+__all__ = [
+    "VARIANTS_MAX",
+    "VERSION",
+    "Place",
+    "check_wildcards",
+    "draw",
+    "escaped",
+    "is_dynamic",
+    "parse",
+    "variants",
+]

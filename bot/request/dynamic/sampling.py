@@ -135,6 +135,19 @@ class Place:
         return self._found[pattern]
 
 
+def check_wildcards(parts: Parts, place: Place, name: str) -> None:
+    """Raise InvalidRequest for an unknown wildcard, also where it may not be drawn.
+
+    A typing error is then named at once, and not by chance. name: of the field.
+    """
+    for part in parts:
+        if isinstance(part, Choice):
+            for option in part.options:
+                check_wildcards(option.parts, place, name)
+        elif isinstance(part, Wildcard) and not part.glued and place.find(part, name) is None:
+            raise _unknown(part.pattern, place, name)
+
+
 def draw(parts: Parts, chance: Chance, place: Place) -> str:
     """The text that `chance` makes of `parts`.
 
@@ -191,7 +204,7 @@ class _Drawing:
         if lines is None and wildcard.glued:
             return wildcard.source
         if lines is None:
-            raise self._unknown(wildcard.pattern)
+            raise _unknown(wildcard.pattern, self.place, self.chance.field)
         texts = []
         for number in self._picked(lines, low, high, path):
             file, line = lines.line(number)
@@ -217,16 +230,17 @@ class _Drawing:
             raise self._invalid("dynamic.draws", max=DRAWS_MAX)
         return _picks(lot, count, self.chance, path)
 
-    def _unknown(self, pattern: str) -> InvalidRequest:
-        wildcards, nsfw = self.place.wildcards, self.place.nsfw
-        if near := wildcards.nearest(pattern, nsfw=nsfw):
-            return self._invalid("dynamic.unknown", value=pattern, nearest=near)
-        if offered := wildcards.offered(nsfw=nsfw)[:_OFFERED]:
-            return self._invalid("dynamic.unlike", value=pattern, offered=offered)
-        return self._invalid("dynamic.none", value=pattern)
-
     def _invalid(self, code: str, **params: str | int | tuple[str, ...]) -> InvalidRequest:
         return InvalidRequest(self.chance.field, code, **params)
+
+
+def _unknown(pattern: str, place: Place, name: str) -> InvalidRequest:
+    wildcards, nsfw = place.wildcards, place.nsfw
+    if near := wildcards.nearest(pattern, nsfw=nsfw):
+        return InvalidRequest(name, "dynamic.unknown", value=pattern, nearest=near)
+    if offered := wildcards.offered(nsfw=nsfw)[:_OFFERED]:
+        return InvalidRequest(name, "dynamic.unlike", value=pattern, offered=offered)
+    return InvalidRequest(name, "dynamic.none", value=pattern)
 
 
 def _joined(texts: Sequence[str], separator: str) -> str:
