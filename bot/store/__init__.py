@@ -31,6 +31,7 @@ from bot.store.origins import (
     Discord,
     InteractionToken,
     Origin,
+    discord_community,
     discord_person,
 )
 from bot.store.store import COPY_NOTICED, Store
@@ -60,6 +61,7 @@ __all__ = [
     "Painted",
     "Store",
     "Usage",
+    "discord_community",
     "discord_person",
     "files_error",
     "files_unread",

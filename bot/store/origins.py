@@ -218,12 +218,17 @@ class Discord(Origin):
 
     @property
     def community(self) -> str | None:
-        return None if self.guild_id is None else f"{self.name}:{self.guild_id}"
+        return None if self.guild_id is None else discord_community(self.guild_id)
 
 
 def discord_person(user_id: int) -> str:
     """The `person` of a Discord user's jobs."""
     return f"{Discord.name}:{user_id}"
+
+
+def discord_community(guild_id: int) -> str:
+    """The `community` of the jobs asked for in a Discord server."""
+    return f"{Discord.name}:{guild_id}"
 
 
 ORIGINS: Mapping[str, type[Origin]] = {

@@ -1,0 +1,16 @@
+"""Levels: what holds in a place, resolved from what each level has set."""
+
+from bot.levels.place import Place
+from bot.levels.rules import Rules
+from bot.store import Store
+
+
+class Levels:
+    """Reads what the levels have set."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def rules(self, place: Place) -> Rules:
+        """What holds for that person in that place."""
+        return Rules()

@@ -1,0 +1,37 @@
+-- Who changed or moderated what, who is blocked, and what was reported.
+
+CREATE TABLE acts (
+    id        INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    community TEXT,                           -- the server it concerns; NULL: the bot as a whole
+    actor     TEXT NOT NULL,                  -- the person who did it
+    kind      TEXT NOT NULL,                  -- see bot/store/acts.py
+    subject   TEXT,                           -- the person, server, job or entry that it was done to
+    details   TEXT NOT NULL DEFAULT '{}',     -- JSON
+    told_at   INTEGER                         -- when the audit channel was told; NULL: not yet
+) STRICT;
+CREATE INDEX acts_of_community ON acts (community, id);
+CREATE INDEX acts_of_actor ON acts (actor);
+CREATE INDEX acts_on_subject ON acts (subject) WHERE subject IS NOT NULL;
+CREATE INDEX acts_untold ON acts (id) WHERE told_at IS NULL;
+
+CREATE TABLE blocks (
+    blocked TEXT NOT NULL,                    -- a person or a server
+    within  TEXT NOT NULL,                    -- the server whose managers blocked them; '' for everywhere
+    actor   TEXT NOT NULL,                    -- who blocked them
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (blocked, within)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reports (
+    id         TEXT PRIMARY KEY,
+    job_id     TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    reporter   TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    made_at    INTEGER NOT NULL,
+    decision   TEXT,                          -- deleted, blocked or dismissed; NULL: open
+    decided_by TEXT,
+    decided_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX reports_once ON reports (job_id, reporter);
+CREATE INDEX reports_of_reporter ON reports (reporter);
