@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.allowance import EVERYTHING, TAG, Allowance
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -26,12 +27,15 @@ from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "EVERYTHING",
     "SCHEDULERS",
+    "TAG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
     "AdapterFacts",
+    "Allowance",
     "Catalog",
     "CatalogError",
     "Demos",

@@ -55,7 +55,7 @@ class DiscordBot:
                     ping_after=settings.ping_after,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                find_here = FindHere(texts, core.levels)
+                find_here = FindHere(texts, backend.levels)
                 services = Services(texts, find_here, backend, delivery, core.workers)
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.servers import ServerSettings
 
 
-class ResultSettings(ApiSettings):
+class ResultSettings(ServerSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(

@@ -24,6 +24,7 @@ from bot.store.jobs import (
     now_ms,
 )
 from bot.store.kept_images import KeptImage
+from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
     Api,
@@ -56,6 +57,8 @@ __all__ = [
     "JobState",
     "KeptImage",
     "Kind",
+    "LevelChange",
+    "LevelKey",
     "NewJob",
     "Origin",
     "Painted",
