@@ -88,6 +88,8 @@ class Backend:
         # the event loop for a tenth of a second.
         gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
+            if off := await store.disabled_entries.all():
+                await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(

@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -19,6 +20,7 @@ from catalog.schema import (
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -33,11 +35,13 @@ __all__ = [
     "AdapterEntry",
     "AdapterFacts",
     "Catalog",
+    "CatalogChanges",
     "CatalogError",
     "Demos",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",
+    "EntryKind",
     "FastPreset",
     "FloatRange",
     "IntRange",
@@ -49,6 +53,7 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "SwitchedOff",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
@@ -56,6 +61,8 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "changes",
+    "entries_of",
     "locate",
     "locate_entry",
     "problems_of",

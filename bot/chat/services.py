@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.backend import Backend
 from bot.chat.delivery import Delivery
+from bot.chat.owners import Owners
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
 
@@ -16,3 +17,4 @@ class Services:
     backend: Backend
     delivery: Delivery
     workers: Workers
+    owners: Owners
