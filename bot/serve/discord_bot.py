@@ -12,6 +12,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.here import FindHere
 from bot.chat.owners import Owners
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
@@ -55,7 +56,14 @@ class DiscordBot:
                     ping_after=settings.ping_after,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                services = Services(texts, backend, delivery, core.workers, Owners(client))
+                services = Services(
+                    texts=texts,
+                    find_here=FindHere(texts, core.levels),
+                    backend=backend,
+                    delivery=delivery,
+                    workers=core.workers,
+                    owners=Owners(client),
+                )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
                 yield cls(core, client, delivery, logged_in)

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 
 from bot.chat.client import ImagenBot
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.admin import entry_name, reloaded, switched_off
 from bot.chat.ui.choices import labelled
 from bot.chat.ui.markdown import cut_off
@@ -92,7 +92,7 @@ class EntryCommands(OwnersGroup):
 
     @app_commands.command(name="list", description="command.admin.entry.list.description")
     async def show(self, interaction: Interaction) -> None:
-        nsfw = age_restricted(interaction.channel)
+        nsfw = here_of(interaction).nsfw
         off, catalog = await self._switches.off(), self._switches.catalog.whole
         await answer(interaction, switched_off(say_to(interaction), off, catalog, nsfw=nsfw))
 
@@ -112,7 +112,7 @@ class EntryCommands(OwnersGroup):
             interaction
         ):
             return []
-        nsfw, wanted = age_restricted(interaction.channel), text.casefold()
+        nsfw, wanted = here_of(interaction).nsfw, text.casefold()
         switched = await self._switches.off()
         entries = entries_of(self._switches.catalog.whole, kind)
         found = [
@@ -126,7 +126,7 @@ class EntryCommands(OwnersGroup):
         return [labelled(entry.name, entry.key) for entry in found[:CHOICES_MAX]]
 
     async def _done(self, interaction: Interaction, said: str, kind: EntryKind, key: str) -> None:
-        say, nsfw = say_to(interaction), age_restricted(interaction.channel)
+        say, nsfw = say_to(interaction), here_of(interaction).nsfw
         entry = entry_name(say, self._switches.catalog.whole, kind, key, nsfw=nsfw)
         await answer(interaction, say(said, entry=entry))
 
@@ -150,7 +150,7 @@ class Reload:
         before, after = self._told, self._catalog.whole
         found = await asyncio.to_thread(changes, before, after)
         self._told = after
-        nsfw = age_restricted(interaction.channel)
+        nsfw = here_of(interaction).nsfw
         await answer(interaction, reloaded(say, found, before, after, nsfw=nsfw))
         if found:
             await self._store.acts.record(

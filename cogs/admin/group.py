@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.chat.client import ImagenBot
+from bot.chat.here import here_of
 from bot.texts.language import Say
 
 Interaction = discord.Interaction[ImagenBot]
@@ -34,7 +35,7 @@ async def check_owner(interaction: Interaction) -> None:
 
 
 def say_to(interaction: Interaction) -> Say:
-    return interaction.client.services.texts.speaker(str(interaction.locale))
+    return here_of(interaction).say
 
 
 async def answer(interaction: Interaction, text: str) -> None:
