@@ -30,6 +30,8 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "admin.kind.": ["model", "adapter", "embedding", "upscaler"],
+    "admin.reload.": ["added", "removed", "changed"],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
