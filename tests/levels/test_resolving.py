@@ -1,5 +1,6 @@
-"""Each level may only narrow what is above it; of the defaults, the nearest that is allowed wins."""
+"""Each level only narrows what is above it; of the defaults, the nearest allowed one wins."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_no_level_widens_what_those_above_allow(
         resolve(owner, server, channel, place=PLACE),
         resolve(owner, server, channel, person, place=PLACE),
     ]
-    for outer, inner in zip(steps, steps[1:], strict=False):
+    for outer, inner in pairwise(steps):
         assert narrower(inner, outer) == []
 
 
