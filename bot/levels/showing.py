@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from bot.levels.fields import LevelFields
+from bot.levels.fields import LevelFields, ServerFields
 from bot.levels.level import Level
 from bot.levels.rules import Rules
 
@@ -45,6 +45,11 @@ class SeenFrom:
     level: Level
     rules: Rules
     fields: Mapping[Level, LevelFields]
+
+    @property
+    def server(self) -> ServerFields:
+        """What the server has set."""
+        return cast("ServerFields", self.fields[Level.SERVER])
 
     def own(self, name: str) -> Any:
         """What the level itself has set; None for nothing."""
