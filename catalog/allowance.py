@@ -25,10 +25,13 @@ class Allowance:
 
     def holds(self, key: str, tags: Collection[str]) -> bool:
         """Whether the entry with that key and these tags may be used."""
-        names = {key, *(f"{TAG}{tag}" for tag in tags)}
-        return names.isdisjoint(self.block) and all(
-            not names.isdisjoint(allowed) for allowed in self.allow
+        return not _names(self.block, key, tags) and all(
+            _names(allowed, key, tags) for allowed in self.allow
         )
+
+
+def _names(listed: frozenset[str], key: str, tags: Collection[str]) -> bool:
+    return key in listed or any(f"{TAG}{tag}" in listed for tag in tags)
 
 
 EVERYTHING: Final = Allowance()

@@ -286,7 +286,7 @@ async def test_defaults_apply_and_never_to_an_earlier_image(town: Town) -> None:
     for name, value in (
         ("model", "second"),
         ("loras", "ember:0.5"),
-        ("steps", "6"),
+        ("steps", "12"),
         ("size", "64x96"),
         ("negative", "rain"),
         ("scheduler", "Euler"),
@@ -295,13 +295,13 @@ async def test_defaults_apply_and_never_to_an_earlier_image(town: Town) -> None:
         assert "Saved." in await town.set("me", name, value, by=eve)
     original = await painted(eve, **QUICK)
     small = facts(original)
-    for part in ("**Second model**", "ember 0.5", "64×96", "6 steps", "CFG 3.5", "Euler", "rain"):
+    for part in ("**Second model**", "ember 0.5", "64×96", "12 steps", "CFG 3.5", "Euler", "rain"):
         assert part in small
     typed = facts(await painted(eve, **QUICK, model="demo", steps=2, lora="frost:1", size="64x64"))
     assert "**Demo**" in typed
     assert "2 steps" in typed
     assert "ember" not in typed
-    sheet = await eve.slash("compare", prompt=CANARY, axis="steps", values="2, 3", seed=7)
+    sheet = await eve.slash("compare", prompt=CANARY, axis="steps", values="10, 11", seed=7)
     await result(sheet)
     cells = town.bot.home.requests()[-1]
     assert (cells["model"], cells["width"], cells["height"]) == ("second", 64, 96)
