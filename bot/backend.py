@@ -13,12 +13,14 @@ from functools import partial
 from typing import Self
 
 from bot.engine import Engine
+from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
+from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.workers import Workers
@@ -43,6 +45,11 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     )
 
 
+def build_image_check(settings: Settings) -> ImageCheck:
+    token = settings.hub_token.get_secret_value().strip() if settings.hub_token else None
+    return ImageCheck(settings.models_dir.absolute(), hub_token=token)
+
+
 def _shows_previews(engine: Engine) -> bool:
     return engine.preview_interval is not None
 
@@ -60,6 +67,7 @@ class Backend:
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
+    inspector: Inspector
 
     @classmethod
     @asynccontextmanager
@@ -89,6 +97,9 @@ class Backend:
         gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)
+            inspector = Inspector(
+                store, build_image_check(settings), lambda: catalog.current, settings.image_check
+            )
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(
                 settings=settings,
@@ -97,6 +108,7 @@ class Backend:
                 engines=(engine,),
                 queue=JobQueue(store, lanes, limits),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                inspector=inspector,
             )
 
     def loaded(self) -> frozenset[str]:
@@ -124,6 +136,7 @@ class Backend:
                 picture=self.inputs.read,
                 observer=observer,
                 notices=notices,
+                inspector=self.inspector,
                 withdrawn=withdrawn,
                 images_dir=settings.images_dir.absolute(),
                 timeout=settings.job_timeout,
@@ -143,3 +156,4 @@ class Backend:
                 yield
         finally:
             watching.cancel()
+            self.inspector.shut_down()

@@ -94,6 +94,8 @@ def asked_by(
             reply_to=shown.message_id if shown and here else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
+            image_check=here_of(interaction).image_check,
+            withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
             token=interaction.token,
         ),
         roles=roles_of(interaction.user),

@@ -155,7 +155,7 @@ class Reroll(commands.Cog):
         )
         new = NewJob(
             request=request,
-            origin=replace(asked, locale=here.locale),
+            origin=replace(asked, locale=here.locale, image_check=here.image_check),
             kind=kind,
             roles=roles,
             parent_id=job.id,

@@ -84,7 +84,7 @@ class Core:
                 settings=settings,
                 texts=texts,
                 backend=backend,
-                levels=Levels(backend.store),
+                levels=Levels(backend.store, settings.image_check),
                 observers=observers,
                 by_origin=by_origin,
                 following=following,

@@ -8,11 +8,12 @@ To add an origin, add a class here, list it in `ORIGINS`, and create its table i
 import logging
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from bot.errors import AskedBefore, Refused
+from bot.settings.image_check import ImageCheckMode
 from bot.store.database import Row
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,13 @@ class InteractionToken:
     def good_to(self) -> int:
         """When we stop using the token, in milliseconds since the epoch."""
         return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
+
+
+_READ_AS: Final[Mapping[object, Callable[[Any], Any]]] = {
+    bool: bool,
+    ImageCheckMode: ImageCheckMode,
+}
+"""Types of fields that SQLite has no type for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,10 @@ class Origin(ABC):
     def from_row(cls, row: Row) -> Self:
         """row: from `SELECT_JOBS`."""
         kept = {column: row[f"{cls.name}_{column}"] for column in cls.columns()}
-        booleans = {own.name for own in fields(cls) if own.type is bool} & kept.keys()
-        return cls(**{**kept, **{name: bool(kept[name]) for name in booleans}})
+        for own in fields(cls):
+            if own.name in kept and own.type in _READ_AS:
+                kept[own.name] = _READ_AS[own.type](kept[own.name])
+        return cls(**kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +179,8 @@ class Discord(Origin):
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    image_check: what is to happen to its images if they are flagged. withheld: they were, and are
+    for their person alone: `shown` if everyone saw the message until then, else `hidden`.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -187,6 +199,8 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    image_check: ImageCheckMode = ImageCheckMode.OFF
+    withheld: str | None = None
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:

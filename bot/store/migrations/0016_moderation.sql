@@ -35,3 +35,7 @@ CREATE TABLE reports (
 ) STRICT;
 CREATE UNIQUE INDEX reports_once ON reports (job_id, reporter);
 CREATE INDEX reports_of_reporter ON reports (reporter);
+
+-- What happens to images that are flagged, and whether they were.
+ALTER TABLE discord_jobs ADD COLUMN image_check TEXT NOT NULL DEFAULT 'off';
+ALTER TABLE discord_jobs ADD COLUMN withheld TEXT CHECK (withheld IN ('shown', 'hidden'));
