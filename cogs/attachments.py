@@ -11,7 +11,7 @@ from bot.errors import InvalidRequest
 from bot.files.given import Keep
 from bot.files.inputs import Inputs, check_file
 from bot.request import Picture
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.worker.image_check import Inspector
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Attachments:
         self._downloads = asyncio.Semaphore(DOWNLOADS)
 
     async def fetch(
-        self, field: str, attachment: discord.Attachment, keep: Keep, mode: ImageCheckMode
+        self, field: str, attachment: discord.Attachment, keep: Keep, mode: ImageCheck
     ) -> Picture:
         """Download and store one. mode: of the image check.
 

@@ -25,12 +25,13 @@ from bot.request import (
     Picture,
     compose_with_notes,
 )
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.store import Store, discord_person
 from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -103,9 +104,11 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
             locals(),
@@ -141,12 +144,14 @@ class Imagine(commands.Cog):
 
     async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
         here = here_of(interaction)
+        catalog = here.offered(await self._catalog.knowing(*draft.names))
         return compose_with_notes(
             draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
+            catalog,
             nsfw=here.nsfw,
             adapters_max=self._adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
+            fill=filling(here, catalog, self._adapters_max),
         )
 
     async def _fetch(
@@ -154,7 +159,7 @@ class Imagine(commands.Cog):
         field: str,
         attachment: discord.Attachment | None,
         keep: Keep,
-        mode: ImageCheckMode,
+        mode: ImageCheck,
     ) -> Picture | None:
         if attachment is None:
             return None

@@ -1,6 +1,6 @@
 """Which Discord messages show which jobs, and the interaction tokens to answer with."""
 
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.store.database import Database
 from bot.store.jobs import Job, now_ms
 from bot.store.origins import SELECT_JOBS
@@ -36,10 +36,10 @@ class Messages:
             )
             return cursor.rowcount > 0
 
-    async def restrict(self, job_id: str, mode: ImageCheckMode) -> None:
+    async def restrict(self, job_id: str, mode: ImageCheck) -> None:
         """Record that the job's images are blurred, or for its person alone."""
         change = "spoiler = 1"
-        if mode is ImageCheckMode.PRIVATE:
+        if mode == "private":
             change = (
                 "withheld = coalesce(withheld, CASE hidden WHEN 0 THEN 'shown' ELSE 'hidden' END),"
                 " hidden = 1"

@@ -8,12 +8,12 @@ To add an origin, add a class here, list it in `ORIGINS`, and create its table i
 import logging
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Self
 
 from bot.errors import AskedBefore, Refused
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.store.database import Row
 
 log = logging.getLogger(__name__)
@@ -38,13 +38,6 @@ class InteractionToken:
     def good_to(self) -> int:
         """When we stop using the token, in milliseconds since the epoch."""
         return (self.id >> 22) + DISCORD_EPOCH + TOKEN_MS
-
-
-_READ_AS: Final[Mapping[object, Callable[[Any], Any]]] = {
-    bool: bool,
-    ImageCheckMode: ImageCheckMode,
-}
-"""Types of fields that SQLite has no type for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +86,8 @@ class Origin(ABC):
     def from_row(cls, row: Row) -> Self:
         """row: from `SELECT_JOBS`."""
         kept = {column: row[f"{cls.name}_{column}"] for column in cls.columns()}
-        for own in fields(cls):
-            if own.name in kept and own.type in _READ_AS:
-                kept[own.name] = _READ_AS[own.type](kept[own.name])
-        return cls(**kept)
+        booleans = {own.name for own in fields(cls) if own.type is bool} & kept.keys()
+        return cls(**{**kept, **{name: bool(kept[name]) for name in booleans}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +164,7 @@ class Unknown(Origin):
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
 
+    parent_channel_id: the channel of a thread; None if it was not asked in one.
     message_id: our message for the job, which shows first its status and finally its result.
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
@@ -199,8 +191,9 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
-    image_check: ImageCheckMode = ImageCheckMode.OFF
+    image_check: ImageCheck = "off"
     withheld: str | None = None
+    parent_channel_id: int | None = None
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:
@@ -233,6 +226,11 @@ class Discord(Origin):
     @property
     def community(self) -> str | None:
         return None if self.guild_id is None else discord_community(self.guild_id)
+
+    @property
+    def setting_channel(self) -> int | None:
+        """The channel whose settings hold there: a thread has those of its channel."""
+        return self.parent_channel_id or self.channel_id
 
 
 def discord_person(user_id: int) -> str:

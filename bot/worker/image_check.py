@@ -15,7 +15,7 @@ import PIL.Image
 from bot.errors import InvalidRequest, JobFailed, UserError
 from bot.log import here
 from bot.progress import Notice, Progress, Stage
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.store import Discord, Job, Store
 from catalog import Catalog, ImageCheckEntry
 
@@ -39,10 +39,10 @@ class Verdict(Enum):
 
 
 _SAID: Final = {
-    (ImageCheckMode.SPOILER, Verdict.FLAGGED): "check.flagged_spoiler",
-    (ImageCheckMode.SPOILER, Verdict.UNKNOWN): "check.unknown_spoiler",
-    (ImageCheckMode.PRIVATE, Verdict.FLAGGED): "check.flagged_private",
-    (ImageCheckMode.PRIVATE, Verdict.UNKNOWN): "check.unknown_private",
+    ("spoiler", Verdict.FLAGGED): "check.flagged_spoiler",
+    ("spoiler", Verdict.UNKNOWN): "check.unknown_spoiler",
+    ("private", Verdict.FLAGGED): "check.flagged_private",
+    ("private", Verdict.UNKNOWN): "check.unknown_private",
 }
 _ELSEWHERE: Final = {Verdict.FLAGGED: "check.flagged", Verdict.UNKNOWN: "check.unknown"}
 """Where nothing can be blurred, nor shown to one alone."""
@@ -59,7 +59,7 @@ class Inspector:
         store: Store,
         classifier: Classifier,
         catalog: Callable[[], Catalog],
-        of_owner: ImageCheckMode,
+        of_owner: ImageCheck,
     ) -> None:
         self.of_owner = of_owner
         self._store = store
@@ -67,7 +67,7 @@ class Inspector:
         self._catalog = catalog
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="image-check")
 
-    def mode_of(self, job: Job) -> ImageCheckMode:
+    def mode_of(self, job: Job) -> ImageCheck:
         return job.origin.image_check if isinstance(job.origin, Discord) else self.of_owner
 
     async def inspect(self, job: Job, images: Sequence[PIL.Image.Image]) -> tuple[Notice, ...]:
@@ -77,22 +77,22 @@ class Inspector:
         Raises JobFailed where they may not be kept, and StoreError.
         """
         mode = self.mode_of(job)
-        if mode is ImageCheckMode.OFF or not images:
+        if mode == "off" or not images:
             return ()
         verdict = await self.verdict(images)
         if verdict is Verdict.CLEAN:
             return ()
         log.info("job %s: the image check says %s (%s)", job.id, verdict.name.lower(), mode)
-        if mode is ImageCheckMode.REFUSE:
+        if mode == "refuse":
             raise JobFailed("check.refused" if verdict is Verdict.FLAGGED else "check.unusable")
         if not isinstance(job.origin, Discord):
             return (Notice(_ELSEWHERE[verdict], {}),)
         await self._store.messages.restrict(job.id, mode)
         return (Notice(_SAID[mode, verdict], {}),)
 
-    async def check_input(self, mode: ImageCheckMode, path: Path, field: str) -> None:
+    async def check_input(self, mode: ImageCheck, path: Path, field: str) -> None:
         """Raise InvalidRequest for an input image that may not be used. path: its PNG file."""
-        if mode is not ImageCheckMode.REFUSE:
+        if mode != "refuse":
             return  # what is made from it is checked
         verdict = await self.verdict([path])
         if verdict is not Verdict.CLEAN:
@@ -142,7 +142,7 @@ class CheckedPreviews:
 
     def report(self, job: Job, progress: Progress) -> None:
         preview = progress.preview
-        if preview is None or self._inspector.mode_of(job) is ImageCheckMode.OFF:
+        if preview is None or self._inspector.mode_of(job) == "off":
             self._latest = (job.id, progress)
             self._show(job, progress)
             return

@@ -16,7 +16,6 @@ from bot.chat.ui.reactions import NEW_SEED
 from bot.levels import Levels
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
-from bot.settings.image_check import ImageCheckMode
 from bot.store import Job
 from catalog import Catalog, ModelEntry
 from cogs.reroll import Reroll
@@ -90,7 +89,7 @@ class Crowd:
             channel.permissions_for = lambda _: permissions
             channel.is_nsfw = lambda: False
             guild.get_channel_or_thread = lambda _: channel
-            find_here = FindHere(TEXTS, Levels(desk.store, ImageCheckMode.OFF))
+            find_here = FindHere(TEXTS, Levels(desk.store))
             cog = Reroll(client, TEXTS, find_here, fixed(DEMO), desk.store, queue, desk.delivery)
             yield cls(desk, queue, cog, done, 400, bucket, permissions)
 

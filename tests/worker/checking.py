@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import PIL.Image
 
-from bot.settings.image_check import ImageCheckMode
+from bot.settings.image_check import ImageCheck
 from bot.store import Store
 from bot.worker.image_check import Inspector
 from catalog import Catalog, ImageCheckEntry
@@ -30,7 +30,7 @@ class FakeClassifier:
 def inspector(
     store: Store,
     classifier: FakeClassifier | None = None,
-    of_owner: ImageCheckMode = ImageCheckMode.OFF,
+    of_owner: ImageCheck = "off",
 ) -> Inspector:
     catalog = replace(Catalog({}, {}, ""), image_check=ENTRY)
     return Inspector(store, classifier or FakeClassifier(), lambda: catalog, of_owner)
