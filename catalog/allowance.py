@@ -10,7 +10,7 @@ TAG: Final = "#"
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Lists of keys, and of tags as `#tag`.
+    """Lists of keys, and of tags as `#tag`, without case.
 
     allow: an entry must be in every one of these lists. block: it must not be in this one.
     """
@@ -31,7 +31,7 @@ class Allowance:
 
 
 def _names(listed: frozenset[str], key: str, tags: Collection[str]) -> bool:
-    return key in listed or any(f"{TAG}{tag}" in listed for tag in tags)
+    return key in listed or any(f"{TAG}{tag.casefold()}" in listed for tag in tags)
 
 
 EVERYTHING: Final = Allowance()

@@ -9,4 +9,6 @@ NAME_MAX: Final = 80
 KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
 TAG_MAX: Final = 40
+LICENCE_MAX: Final = 200
 """In characters."""
+TAGS_MAX: Final = 20
