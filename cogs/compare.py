@@ -27,10 +27,9 @@ from bot.request import (
     compare,
     compose_with_notes,
 )
-from bot.store import discord_person
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -99,7 +98,8 @@ class Compare(commands.Cog):
         spoiler: bool = False,
         hidden: bool = False,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)

@@ -25,11 +25,11 @@ from bot.request import (
     Picture,
     compose_with_notes,
 )
-from bot.store import Store, discord_person
+from bot.store import Store
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -103,7 +103,8 @@ class Imagine(commands.Cog):
         spoiler: bool = False,
         hidden: bool = False,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),

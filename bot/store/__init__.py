@@ -28,6 +28,7 @@ from bot.store.jobs import (
 from bot.store.kept_images import KeptImage
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    ORIGINS,
     Api,
     CommandLine,
     Discord,
@@ -47,6 +48,7 @@ __all__ = [
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "EVERYWHERE",
+    "ORIGINS",
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",

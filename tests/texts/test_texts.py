@@ -13,8 +13,9 @@ import pytest
 from bot.chat.ui.markdown import plain
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
-from bot.store import Kind
+from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from catalog import EntryKind
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -29,6 +30,12 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "admin.kind.": get_args(EntryKind),
+    "admin.reload.": ["added", "removed", "changed"],
+    "acts.": [kind.value for kind in ActKind],
+    "report.button.": [decision.value for decision in Decision],
+    "report.decided.": [decision.value for decision in Decision],
+    "report.late.": [decision.value for decision in Decision],
 }
 """What the f-strings that build a code can become."""
 

@@ -46,3 +46,5 @@ CREATE TABLE disabled_entries (
     at    INTEGER NOT NULL,
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX jobs_failed ON jobs (finished_at) WHERE state = 'failed';
