@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.allowance import EVERYTHING, TAG, Allowance
 from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
@@ -15,6 +16,7 @@ from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
     FastPreset,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
     UpscalerEntry,
@@ -28,12 +30,15 @@ from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "EVERYTHING",
     "SCHEDULERS",
+    "TAG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
     "AdapterFacts",
+    "Allowance",
     "Catalog",
     "CatalogChanges",
     "CatalogError",
@@ -44,6 +49,7 @@ __all__ = [
     "EntryKind",
     "FastPreset",
     "FloatRange",
+    "ImageCheckEntry",
     "IntRange",
     "KeptFacts",
     "LiveCatalog",

@@ -36,7 +36,7 @@ class Moderate(app_commands.Group):
 
     @app_commands.command(name="block", description="command.moderate.block.description")
     @app_commands.describe(user="command.moderate.block.user")
-    async def block(self, interaction: Interaction, user: discord.User) -> None:
+    async def block(self, interaction: Interaction, user: discord.User | discord.Member) -> None:
         if user.id == interaction.user.id:
             raise Refused("moderate.self")
         if user.bot:

@@ -42,14 +42,14 @@ class Draining:
 
     @property
     def begun(self) -> bool:
-        return self._queue.closed
+        return self._queue.blocked.closing
 
     async def begin(self, actor: str, *, stop: bool) -> None:
         """Take no more jobs; say when all are done, and then stop if `stop`.
 
         Begun before, only `stop` may change.
         """
-        self._queue.close(closed=True)
+        self._queue.blocked.closing = True
         if self._finishing is not None:
             self._finishing.cancel()
         self._finishing = asyncio.create_task(self._finish(actor, stop=stop))
@@ -57,9 +57,9 @@ class Draining:
 
     async def undo(self, actor: str) -> bool:
         """Take jobs again; returns False if it was not begun."""
-        if not self._queue.closed:
+        if not self.begun:
             return False
-        self._queue.close(closed=False)
+        self._queue.blocked.closing = False
         if self._finishing is not None:
             self._finishing.cancel()
         self._finishing = None

@@ -8,9 +8,13 @@ from bot.store import EVERYWHERE, Block
 
 class Blocked:
     """Kept in step with the store by bot.worker.blocking. Whom the owner's settings block is among
-    the limits."""
+    the limits.
+
+    closing: whether nobody may ask for anything, because the bot is about to stop; not stored.
+    """
 
     def __init__(self) -> None:
+        self.closing = False
         self._people: frozenset[tuple[str, str]] = frozenset()
         self._servers: frozenset[str] = frozenset()
 
@@ -23,6 +27,11 @@ class Blocked:
     def server(self, community: str | None) -> bool:
         """Whether the owner has blocked that server."""
         return community in self._servers
+
+    def check_open(self) -> None:
+        """Raise Refused if nobody may ask for anything."""
+        if self.closing:
+            raise Refused("queue.closing")
 
     def check(self, person: str, community: str | None) -> None:
         """Raise Refused if `person` is blocked, or the server that they are in."""

@@ -60,24 +60,25 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
                 owners = Owners(client)
                 audit = Audit(
                     store=backend.store,
                     texts=texts,
-                    levels=core.levels,
+                    levels=backend.levels,
                     catalog=backend.catalog,
                     destinations=Destinations(
                         client,
                         owners,
-                        partial(_audit_channel, core.levels),
+                        partial(_audit_channel, backend.levels),
                         settings.report_channel,
                     ),
                 )
                 services = Services(
                     texts=texts,
-                    find_here=FindHere(texts, core.levels, backend.queue.blocked),
+                    find_here=FindHere(texts, backend.levels, backend.queue.blocked),
                     backend=backend,
                     delivery=delivery,
                     workers=core.workers,
@@ -144,5 +145,4 @@ class DiscordBot:
 
 async def _audit_channel(levels: Levels, community: str) -> int | None:
     """The ID of the channel that a server has chosen to be told of changes in."""
-    rules = await levels.rules(Place(person="", community=community))
-    return getattr(rules, "audit_channel", None)
+    return (await levels.rules(Place(person="", community=community))).audit_channel

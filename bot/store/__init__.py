@@ -26,6 +26,7 @@ from bot.store.jobs import (
     now_ms,
 )
 from bot.store.kept_images import KeptImage
+from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
     ORIGINS,
@@ -66,6 +67,8 @@ __all__ = [
     "JobState",
     "KeptImage",
     "Kind",
+    "LevelChange",
+    "LevelKey",
     "NewJob",
     "Origin",
     "Painted",

@@ -31,6 +31,7 @@ from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
+from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.reports import Reports
@@ -52,7 +53,7 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons.
+    cells: the images of comparisons. levels: what servers, channels and people have set.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
@@ -68,6 +69,7 @@ class Store:
         self.uploads = Uploads(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.levels = LevelSettings(database)
         self.acts = Acts(database)
         self.deletions = Deletions(database, self.acts)
         self.blocks = Blocks(database, self.acts)

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import discord
 
 from bot.chat.owners import TOLD_MAX, Owners
 from bot.chat.places import may_write, permissions_in
 from bot.store import Act, ActKind
+
+if TYPE_CHECKING:
+    from discord.abc import MessageableChannel  # which is not there at run time
 
 AuditChannel: TypeAlias = Callable[[str], Awaitable[int | None]]
 """Returns the ID of the channel that a server has chosen for this; None if it has chosen none."""
@@ -18,7 +21,7 @@ AuditChannel: TypeAlias = Callable[[str], Awaitable[int | None]]
 class Destination:
     """A channel of a server, or the owners if both are None."""
 
-    channel: discord.abc.MessageableChannel | None = None
+    channel: "MessageableChannel | None" = None
     guild: discord.Guild | None = None
 
 
@@ -58,7 +61,7 @@ class Destinations:
 
     async def routes(
         self, destination: Destination
-    ) -> AsyncIterator[Sequence[discord.abc.MessageableChannel]]:
+    ) -> AsyncIterator[Sequence["MessageableChannel"]]:
         """The channels that are told together; the next ones are for when none of them takes it.
 
         Raises discord.HTTPException.
@@ -71,9 +74,7 @@ class Destinations:
         people = await self._owners.all()
         yield [await self._client.create_dm(each) for each in people[:TOLD_MAX]]
 
-    async def _channel_in(
-        self, guild: discord.Guild, act: Act
-    ) -> discord.abc.MessageableChannel | None:
+    async def _channel_in(self, guild: discord.Guild, act: Act) -> "MessageableChannel | None":
         """The audit channel, even if the bot may not write there any more; for a note to all
         servers, the system channel as well."""
         chosen = await self._audit_channel(str(act.community))
@@ -85,9 +86,9 @@ class Destinations:
         return _with_messages(channel)
 
 
-def _with_messages(channel: object) -> discord.abc.MessageableChannel | None:
+def _with_messages(channel: object) -> "MessageableChannel | None":
     is_one = isinstance(channel, discord.abc.Messageable)
-    return cast("discord.abc.MessageableChannel", channel) if is_one else None
+    return cast("MessageableChannel", channel) if is_one else None
 
 
 def _writable(channel: object, guild: discord.Guild) -> bool:

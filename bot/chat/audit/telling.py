@@ -5,7 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Never
+from typing import TYPE_CHECKING, Final, Never
 
 import discord
 
@@ -19,6 +19,9 @@ from bot.levels import Levels, Place
 from bot.store import Act, ActKind, Store, discord_community, now_ms
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
+
+if TYPE_CHECKING:
+    from discord.abc import MessageableChannel
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +161,7 @@ class Audit:
 
     @staticmethod
     async def _send(
-        channel: discord.abc.MessageableChannel,
+        channel: "MessageableChannel",
         act: Act,
         text: str,
         view: discord.ui.View | None,
