@@ -13,7 +13,6 @@ from bot.levels.fields import (
     FORCED_MAX,
     LIST_MAX,
     Buttons,
-    ImageCheck,
     LevelFields,
     bounds_of,
 )
@@ -22,6 +21,7 @@ from bot.levels.levels import FIELDS
 from bot.request import PROMPT_MAX, UPSCALE_SCALES, Draft, compose, find_model
 from bot.request.offers import find_adapter
 from bot.request.syntax import parse_adapters, parse_size
+from bot.settings.image_check import ImageCheck
 from catalog import SCHEDULERS, TAG, Catalog, ModelEntry
 
 YES, NO = "yes", "no"
@@ -195,9 +195,8 @@ class Entering:
             return None
         tag = text.removeprefix(TAG).strip().casefold()
         entries = self.catalog.models if name.endswith("models") else self.catalog.adapters
-        known = {
-            each for entry in entries.values() if self.nsfw or not entry.nsfw for each in entry.tags
-        }
+        tagged = [entry for entry in entries.values() if self.nsfw or not entry.nsfw]
+        known = {each.casefold() for entry in tagged for each in entry.tags}
         if tag not in known:
             shown = tuple(f"{TAG}{each}" for each in sorted(known)[:TAGS_SHOWN])
             if not shown:

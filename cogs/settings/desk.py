@@ -14,7 +14,6 @@ from bot.levels import Level, Levels, resolve
 from bot.levels.entering import Entering
 from bot.levels.showing import SeenFrom
 from bot.queue import JobQueue
-from bot.store import discord_person
 from bot.texts.language import Texts
 from catalog import Catalog, LiveCatalog
 
@@ -46,8 +45,8 @@ class SettingsDesk:
         A server's and a channel's settings are for those who manage the server. A panel belongs to
         the channel it is in, so the permissions there count.
         """
-        if self.queue.blocks(discord_person(interaction.user.id)):
-            raise Refused("queue.blocked")
+        place = here_of(interaction).place
+        self.queue.check_not_blocked(place.person, place.community)
         if level is Level.PERSON:
             return
         if interaction.guild_id is None:

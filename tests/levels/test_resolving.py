@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.levels import Caps, Level, Place, Rules, resolve
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
-from bot.levels.resolving import CHECKS
+from bot.settings.image_check import MILDEST_FIRST as CHECKS
 from catalog import Allowance
 
 KEYS = ("a", "b", "c", "d")

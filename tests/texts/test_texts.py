@@ -14,11 +14,13 @@ from bot.chat.ui.markdown import plain
 from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
 from bot.levels.entering import KINDS
-from bot.levels.fields import Buttons, ImageCheck
+from bot.levels.fields import Buttons
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
-from bot.store import Kind
+from bot.settings.image_check import ImageCheck
+from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from catalog import EntryKind
 from cogs.settings.desk import LEVELS
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +48,12 @@ EXPANSIONS = {
     "command.compare.axes.": AXES,
     "command.settings.levels.": LEVELS,
     **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
-    "admin.kind.": ["model", "adapter", "embedding", "upscaler"],
+    "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
+    "acts.": [kind.value for kind in ActKind],
+    "report.button.": [decision.value for decision in Decision],
+    "report.decided.": [decision.value for decision in Decision],
+    "report.late.": [decision.value for decision in Decision],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
