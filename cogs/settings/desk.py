@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 import discord
 from discord import app_commands
 
+from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.settings import changed_line, group_of, panel_layout
@@ -33,11 +34,12 @@ class SettingsDesk:
     catalog: LiveCatalog
     queue: JobQueue
     texts: Texts
+    audit: Audit
 
     @classmethod
     def of(cls, bot: ImagenBot) -> Self:
         services, backend = bot.services, bot.services.backend
-        return cls(backend.levels, backend.catalog, backend.queue, services.texts)
+        return cls(backend.levels, backend.catalog, backend.queue, services.texts, services.audit)
 
     def check(self, interaction: discord.Interaction[Any], level: Level) -> None:
         """Raise unless this person may see and change what `level` sets where they are.
@@ -98,6 +100,8 @@ class SettingsDesk:
         """Set it, or reset it with None; returns what holds then, and a line that says so."""
         here = here_of(interaction)
         await self.levels.change(level, here.place, {name: value})
+        if name == "audit_channel" and here.place.community is not None:
+            self.audit.heed(here.place.community)
         seen_from = await self.seen_from(interaction, level)
         say = here.say
         if name == "language" and level is Level.PERSON:

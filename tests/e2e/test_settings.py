@@ -225,6 +225,20 @@ async def test_every_change_is_an_act_and_a_persons_says_no_value(town: Town) ->
     assert json.loads(mine[4]) == {"level": "person", "name": "negative"}
 
 
+async def test_the_audit_channel_is_told(town: Town) -> None:
+    channel = town.playground.add_channel("audit")
+    await town.set("server", "audit_channel", f"<#{channel.id}>")
+    await town.set("server", "max_cells", "4")
+    await town.set("server", "max_cells")
+
+    def told_there() -> int:
+        return sum("changed the settings" in m.text for m in town.playground.messages(channel))
+
+    signal_ = town.playground.core.signal
+    await signal_.wait_for(lambda: told_there() == 3, 30, lambda: "nothing was told")
+    await town.set("server", "audit_channel")
+
+
 async def test_a_servers_cap_holds_however_one_asks(town: Town) -> None:
     ada, playground = town.ada, town.playground
     original = await painted(ada, **QUICK, steps=8)

@@ -41,6 +41,9 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -55,7 +58,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|level_settings)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
