@@ -16,9 +16,11 @@ from catalog.schema import (
     FastPreset,
     ModelEntry,
     ReferenceEntry,
+    StyleEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.style_index import Styles
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -49,6 +51,8 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "StyleEntry",
+    "Styles",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
