@@ -21,4 +21,6 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.presets",
+    "cogs.save_result",
 )

@@ -28,8 +28,11 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.store import discord_person
+from bot.store.presets import Presets
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -47,13 +50,15 @@ class Compare(commands.Cog):
         catalog: LiveCatalog,
         queue: JobQueue,
         delivery: Delivery,
-        adapters_max: int,
+        composing: Composing,
+        presets: Presets,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
-        self._adapters_max = adapters_max
+        self._composing = composing
         self._complete = Completing(catalog, queue)
+        self._complete_presets = CompletingPresets(catalog, presets, self._complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -103,8 +108,11 @@ class Compare(commands.Cog):
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)
-        catalog = here.offered(await self._catalog.knowing(*draft.names, *values_asked))
-        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": self._adapters_max}
+        saved = await self._composing.saved(interaction, draft.preset)
+        names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
+        catalog = here.offered(await self._catalog.knowing(*names))
+        most = self._composing.adapters_max
+        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": most, "saved": saved}
         # Composing every cell may take longer than the event loop can wait.
         request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         notes: tuple[Notice, ...] = ()
@@ -143,7 +151,7 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
     async def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
         if axis is None or self._complete.turned_away(interaction):
@@ -152,7 +160,9 @@ class Compare(commands.Cog):
         draft = Draft.from_options({"prompt": "", **typed})
         here = here_of(interaction)
         catalog = here.offered(self._catalog.current)
-        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=here.nsfw)
+        saved = await self._composing.saved(interaction, draft.preset)
+        within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
+        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
@@ -172,6 +182,7 @@ async def setup(bot: ImagenBot) -> None:
             backend.catalog,
             backend.queue,
             services.delivery,
-            backend.settings.max_adapters,
+            Composing.of(bot),
+            backend.store.presets,
         )
     )

@@ -9,7 +9,6 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.here import here_of
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
@@ -20,15 +19,15 @@ from bot.request import (
     REFERENCE_WEIGHT,
     SEED_MAX,
     STRENGTH,
-    Composed,
     Draft,
     Picture,
-    compose_with_notes,
 )
 from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -45,16 +44,16 @@ class Imagine(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
-        adapters_max: int,
+        composing: Composing,
     ) -> None:
-        self._catalog = catalog
         self._queue = queue
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
         self._attachments = Attachments(inputs)
-        self._adapters_max = adapters_max
+        self._composing = composing
         self._complete = Completing(catalog, queue)
+        self._complete_presets = CompletingPresets(catalog, store.presets, self._complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -109,7 +108,7 @@ class Imagine(commands.Cog):
             image=_promised("image", image),
             reference=_promised("reference", reference),
         )
-        composed = await self._compose(interaction, draft)
+        composed = await self._composing.composed(interaction, draft)
         new = asked_by(
             interaction,
             composed.request,
@@ -129,21 +128,11 @@ class Imagine(commands.Cog):
                     image=await self._fetch("image", image, keep),
                     reference=await self._fetch("reference", reference, keep),
                 )
-                composed = await self._compose(interaction, draft)
+                composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
-
-    async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
-        here = here_of(interaction)
-        return compose_with_notes(
-            draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
-            nsfw=here.nsfw,
-            adapters_max=self._adapters_max,
-            hashes=await self._store.known_weights.hashes(*draft.names),
-        )
 
     async def _fetch(
         self, field: str, attachment: discord.Attachment | None, keep: Keep
@@ -170,7 +159,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
@@ -186,6 +175,6 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
-            adapters_max=backend.settings.max_adapters,
+            composing=Composing.of(bot),
         )
     )

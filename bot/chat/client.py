@@ -65,8 +65,7 @@ class ImagenBot(commands.AutoShardedBot):
         for extension in extensions:
             await self.load_extension(extension)
         for command in self.tree.walk_commands():
-            if isinstance(command, discord.app_commands.Command):
-                localize(command, self._texts)
+            localize(command, self._texts)
 
     def on_connected(self, connected: Callable[[], None]) -> None:
         """Call `connected` whenever the connection is established or resumed."""

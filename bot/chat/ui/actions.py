@@ -75,6 +75,15 @@ class UseId(ActionId):
 
 
 @dataclass(frozen=True)
+class SavePresetId(ActionId):
+    """Opens the form to save what the result was made with as a preset."""
+
+    prefix: ClassVar[str] = "savepreset"
+    emoji: ClassVar[str] = "💾"
+    label: ClassVar[str] = "button.save_preset"
+
+
+@dataclass(frozen=True)
 class DetailsId(ActionId):
     prefix: ClassVar[str] = "details"
     emoji: ClassVar[str] = "ℹ️"
@@ -138,8 +147,9 @@ COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
-MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
+MORE: Final[Rows] = ((UseId, SavePresetId, DetailsId, DeleteId, ReportId),)
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, SavePresetId, DetailsId, DeleteId),)
+MORE_ENLARGED: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
 MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
@@ -159,9 +169,9 @@ def rows_of_more(request: GenerationRequest, *, hidden: bool) -> Rows:
     """The buttons that More offers."""
     if request.comparison is not None:
         return MORE_COMPARED
-    if request.upscale is not None or not hidden:
-        return MORE
-    return MORE_HIDDEN
+    if request.upscale is not None:
+        return MORE_ENLARGED
+    return MORE_HIDDEN if hidden else MORE
 
 
 def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:
