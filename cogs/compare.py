@@ -28,7 +28,6 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.store import discord_person
-from bot.store.presets import Presets
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
@@ -51,14 +50,13 @@ class Compare(commands.Cog):
         queue: JobQueue,
         delivery: Delivery,
         composing: Composing,
-        presets: Presets,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
         self._composing = composing
         self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, presets, self._complete)
+        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -183,6 +181,5 @@ async def setup(bot: ImagenBot) -> None:
             backend.queue,
             services.delivery,
             Composing.of(bot),
-            backend.store.presets,
         )
     )

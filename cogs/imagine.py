@@ -53,7 +53,7 @@ class Imagine(commands.Cog):
         self._attachments = Attachments(inputs)
         self._composing = composing
         self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, store.presets, self._complete)
+        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(

@@ -53,7 +53,7 @@ class PresetCog(
         self._composing = composing
         self._saving = saving
         self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, presets, self._complete)
+        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
 
     @app_commands.command(description="command.preset.save.description")
     @app_commands.describe(
