@@ -1,5 +1,7 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.allowance import EVERYTHING, TAG, Allowance
+from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -14,6 +16,7 @@ from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
     FastPreset,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
     StyleEntry,
@@ -21,6 +24,7 @@ from catalog.schema import (
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
 from catalog.style_index import Styles
+from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -28,20 +32,26 @@ from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "EVERYTHING",
     "SCHEDULERS",
+    "TAG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
     "AdapterFacts",
+    "Allowance",
     "Catalog",
+    "CatalogChanges",
     "CatalogError",
     "Demos",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",
+    "EntryKind",
     "FastPreset",
     "FloatRange",
+    "ImageCheckEntry",
     "IntRange",
     "KeptFacts",
     "LiveCatalog",
@@ -53,6 +63,7 @@ __all__ = [
     "ReferenceEntry",
     "StyleEntry",
     "Styles",
+    "SwitchedOff",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
@@ -60,6 +71,8 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "changes",
+    "entries_of",
     "locate",
     "locate_entry",
     "problems_of",

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from catalog.schema import ModelEntry, ReferenceEntry, explain
+from catalog.schema import ImageCheckEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Problem
 from catalog.unfit import Unfit
 
@@ -48,3 +48,15 @@ def reference_of(
         return ReferenceEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "reference", explain(error))]
+
+
+def image_check_of(
+    file: Path, data: Mapping[str, Any]
+) -> tuple[ImageCheckEntry | None, list[Problem]]:
+    fields = data.get("image_check")
+    if fields is None:
+        return None, []
+    try:
+        return ImageCheckEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "image_check", explain(error))]

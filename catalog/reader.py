@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from catalog import dropins
 from catalog.collecting import uncollected
-from catalog.defaults import default_of, reference_of
+from catalog.defaults import default_of, image_check_of, reference_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
@@ -169,6 +169,7 @@ def _read_catalog(
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [])
     reference, reference_problems = reference_of(file, data)
+    image_check, check_problems = image_check_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
     return Catalog(
@@ -176,10 +177,12 @@ def _read_catalog(
         adapters=MappingProxyType(every_adapter),
         default=default,
         reference=reference,
+        image_check=image_check,
         problems=(
             *models.problems,
             *unknown[0],
             *reference_problems,
+            *check_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],

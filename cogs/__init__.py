@@ -23,4 +23,5 @@ EXTENSIONS = (
     "cogs.queue",
     "cogs.presets",
     "cogs.save_result",
+    "cogs.admin",
 )

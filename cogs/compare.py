@@ -15,6 +15,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
 from bot.errors import InvalidRequest, UserError
+from bot.levels.defaults import LORAS
 from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import (
@@ -27,11 +28,13 @@ from bot.request import (
     compare,
     compose_with_notes,
 )
+from bot.request.axes import LORA, WEIGHT, axis_named
 from bot.store import discord_person
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -99,9 +102,11 @@ class Compare(commands.Cog):
         scheduler: str | None = None,
         preset: str | None = None,
         hires: float | None = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
@@ -109,8 +114,14 @@ class Compare(commands.Cog):
         saved = await self._composing.saved(interaction, draft.preset)
         names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
         catalog = here.offered(await self._catalog.knowing(*names))
+        without = (LORAS,) if {axis_named(ask.name) for ask in asks} & {LORA, WEIGHT} else ()
         most = self._composing.adapters_max
-        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": most, "saved": saved}
+        within: dict[str, Any] = {
+            "nsfw": here.nsfw,
+            "adapters_max": most,
+            "saved": saved,
+            "fill": filling(here, catalog, most, without=without),
+        }
         # Composing every cell may take longer than the event loop can wait.
         request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         notes: tuple[Notice, ...] = ()

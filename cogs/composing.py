@@ -7,6 +7,7 @@ from bot.chat.here import here_of
 from bot.request import PRESETS, Composed, Draft, Named, compose_with_notes
 from bot.store import Store
 from catalog import LiveCatalog
+from cogs.defaults import filling
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -31,13 +32,15 @@ class Composing:
         if saved is None:
             saved = await self.saved(interaction, draft.preset)
         names = [*draft.names, *(name for each in saved for name in each.options.names)]
+        catalog = here.offered(await self._catalog.knowing(*names))
         return compose_with_notes(
             draft,
-            here.offered(await self._catalog.knowing(*names)),
+            catalog,
             nsfw=here.nsfw,
             adapters_max=self.adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
             saved=saved,
+            fill=filling(here, catalog, self.adapters_max),
         )
 
     async def saved(self, interaction: Interaction, preset: str | None) -> tuple[Named, ...]:

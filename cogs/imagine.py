@@ -9,6 +9,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
+from bot.chat.here import here_of
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
@@ -22,12 +23,15 @@ from bot.request import (
     Draft,
     Picture,
 )
+from bot.settings.image_check import ImageCheck
 from bot.store import Store, discord_person
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
+from cogs.defaults import first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -44,13 +48,14 @@ class Imagine(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
+        inspector: Inspector,
         composing: Composing,
     ) -> None:
         self._queue = queue
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
+        self._attachments = Attachments(inputs, inspector)
         self._composing = composing
         self._complete = Completing(catalog, queue)
         self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
@@ -99,9 +104,11 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
             locals(),
@@ -123,10 +130,11 @@ class Imagine(commands.Cog):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction, hidden=hidden)
+                mode = here_of(interaction).image_check
                 draft = replace(
                     draft,
-                    image=await self._fetch("image", image, keep),
-                    reference=await self._fetch("reference", reference, keep),
+                    image=await self._fetch("image", image, keep, mode),
+                    reference=await self._fetch("reference", reference, keep, mode),
                 )
                 composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
@@ -135,11 +143,15 @@ class Imagine(commands.Cog):
                 await self._delivery.acknowledge(interaction, ticket)
 
     async def _fetch(
-        self, field: str, attachment: discord.Attachment | None, keep: Keep
+        self,
+        field: str,
+        attachment: discord.Attachment | None,
+        keep: Keep,
+        mode: ImageCheck,
     ) -> Picture | None:
         if attachment is None:
             return None
-        return await self._attachments.fetch(field, attachment, keep)
+        return await self._attachments.fetch(field, attachment, keep, mode)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -175,6 +187,7 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
+            inspector=backend.inspector,
             composing=Composing.of(bot),
         )
     )

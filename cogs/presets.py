@@ -19,12 +19,14 @@ from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
 from bot.request.options import LORA_MAX, is_gated_set
-from bot.store import discord_person
+from bot.store import ActKind, discord_person
+from bot.store.acts import Acts
 from bot.store.presets import Presets, SavedPreset
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
+from cogs.defaults import first_said
 from cogs.places import asked_by, postponing, roles_of
 from cogs.saving import Saving
 
@@ -43,6 +45,7 @@ class PresetCog(
         queue: JobQueue,
         delivery: Delivery,
         presets: Presets,
+        acts: Acts,
         composing: Composing,
         saving: Saving,
     ) -> None:
@@ -50,6 +53,7 @@ class PresetCog(
         self._queue = queue
         self._delivery = delivery
         self._presets = presets
+        self._acts = acts
         self._composing = composing
         self._saving = saving
         self._complete = Completing(catalog, queue)
@@ -112,12 +116,20 @@ class PresetCog(
         name: str,
         prompt: str = "",
         seed: app_commands.Range[int, RANDOM, SEED_MAX] | None = None,
-        hidden: bool = False,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        hidden = first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
-        new = asked_by(interaction, composed.request, warnings=composed.notes, hidden=hidden)
+        new = asked_by(
+            interaction,
+            composed.request,
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=first_said(None, rules.spoiler),
+        )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
@@ -137,6 +149,7 @@ class PresetCog(
         _check_manages(interaction)
         own = await self._own(interaction, name)
         await self._saving.share(interaction, own.named, replace=replace)
+        await self._record(interaction, ActKind.PRESET_SHARED, own.name)
         text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
         await _answer(interaction, text)
 
@@ -149,6 +162,8 @@ class PresetCog(
         else:
             found = await self._own(interaction, name)
         await self._presets.delete(found.id)
+        if shared:
+            await self._record(interaction, ActKind.PRESET_DELETED, found.name)
         text = here_of(interaction).say("presets.deleted", name=one_line(found.name))
         await _answer(interaction, text)
 
@@ -184,6 +199,12 @@ class PresetCog(
         if found is None or not self._may_name(interaction, found):
             raise InvalidRequest("name", "presets.not_here", value=name)
         return found
+
+    async def _record(self, interaction: Interaction, kind: ActKind, name: str) -> None:
+        place = here_of(interaction).place
+        await self._acts.record(
+            kind=kind, actor=place.person, community=place.community, subject=name
+        )
 
     def _may_name(self, interaction: Interaction, found: SavedPreset) -> bool:
         here = here_of(interaction)
@@ -260,6 +281,7 @@ async def setup(bot: ImagenBot) -> None:
         queue=backend.queue,
         delivery=services.delivery,
         presets=backend.store.presets,
+        acts=backend.store.acts,
         composing=Composing.of(bot),
         saving=Saving.of(bot),
     )

@@ -8,7 +8,7 @@ from bot.errors import InvalidRequest, UserError
 from bot.request.applying import Applied, apply_presets
 from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
-from bot.request.compose import ADAPTERS_MAX, compose_applied, draw_seed
+from bot.request.compose import ADAPTERS_MAX, Fill, compose_applied, draw_seed
 from bot.request.draft import Draft
 from bot.request.model import RANDOM, SEED_AXIS, Axis, Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
@@ -28,12 +28,13 @@ def compare(
     adapters_max: int = ADAPTERS_MAX,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """The request for a sheet: `draft` with one value of each axis in every cell.
 
     Each cell is what `compose` makes of the draft with these values, so its image has the bytes
     that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
-    nsfw, adapters_max, saved: see `compose`. Raises InvalidRequest or Refused.
+    nsfw, adapters_max, saved, fill: see `compose`. Raises InvalidRequest or Refused.
     """
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     draft = applied.draft
@@ -41,7 +42,7 @@ def compare(
     # What an axis sets was asked for.
     filled = applied.filled - {ask.name.strip().casefold() for ask in asks} - {SEED_AXIS}
     applied = replace(applied, draft=draft, filled=filled)
-    place = _place(applied, catalog, nsfw=nsfw, adapters_max=adapters_max)
+    place = _place(applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -73,13 +74,20 @@ def usual_values(
     return ()
 
 
-def _place(applied: Applied, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> Place:
+def _place(
+    applied: Applied, catalog: Catalog, *, nsfw: bool, adapters_max: int, fill: Fill | None = None
+) -> Place:
     draft = applied.draft
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
 
     def compose(draft: Draft) -> GenerationRequest:
-        cell = replace(applied, draft=draft)
-        return compose_applied(cell, catalog, nsfw=nsfw, adapters_max=adapters_max).request
+        return compose_applied(
+            replace(applied, draft=draft),
+            catalog,
+            nsfw=nsfw,
+            adapters_max=adapters_max,
+            fill=fill,
+        ).request
 
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
     return Place(draft, catalog, nsfw, model, preset, compose)

@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
@@ -16,7 +17,8 @@ from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
 from bot.request.dynamic import Place
-from bot.request.filling import fill, has_place
+from bot.request.filling import fill as put_in
+from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model
@@ -31,6 +33,8 @@ from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 Chosen = tuple[AdapterEntry, AdapterUse]
 
 COUNT_MAX: Final = 4
+Fill: TypeAlias = Callable[[Draft], Draft]
+"""Puts values where a draft says nothing."""
 _NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
@@ -57,10 +61,11 @@ def compose(
     adapters_max: int = ADAPTERS_MAX,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """As `compose_with_notes`, without the notes."""
     return compose_with_notes(
-        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, saved=saved, draw=draw
+        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, saved=saved, draw=draw, fill=fill
     ).request
 
 
@@ -73,6 +78,7 @@ def compose_with_notes(
     hashes: Hashes = _NO_HASHES,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> Composed:
     """Resolve and validate `draft`, whose prompts may be in the dialect of another program.
 
@@ -80,12 +86,20 @@ def compose_with_notes(
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
     hashes: models may be named by theirs. saved: what else `draft.preset` may name besides the
     presets of the models and the styles of the catalog; of two with one name, the first counts.
+    fill: puts a person's defaults where nothing was given, unless that is another image's
+    generation data; where the result is in error, it is not used.
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     return compose_applied(
-        applied, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes, draw=draw
+        applied,
+        catalog,
+        nsfw=nsfw,
+        adapters_max=adapters_max,
+        hashes=hashes,
+        draw=draw,
+        fill=fill,
     )
 
 
@@ -97,29 +111,44 @@ def compose_applied(
     adapters_max: int = ADAPTERS_MAX,
     hashes: Hashes = _NO_HASHES,
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> Composed:
     """As `compose_with_notes`, for a draft to which its presets have been applied."""
     draft = applied.draft
 
-    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+    def changed(options: Mapping[str, Any]) -> Draft:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
             model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
             changed = replace(changed, model=model or changed.model)
+        return changed
+
+    def resolve(draft: Draft) -> GenerationRequest:
         return _resolve(
-            replace(applied, draft=changed),
+            replace(applied, draft=draft),
             catalog,
             nsfw=nsfw,
             adapters_max=adapters_max,
             draw=draw,
         )
 
+    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+        return resolve(changed(options))
+
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
     # What a preset says is the least of all: what the prompt itself asks for counts for more.
     understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
-    return Composed(attempt(understood.options), (*applied.notes, *understood.notes))
+    notes = (*applied.notes, *understood.notes)
+    if fill is not None and not understood.pasted:
+        before = changed(understood.options)
+        usual = fill(before)
+        if before.negative is None and _replaces_negative(applied):
+            usual = replace(usual, negative=None)
+        with suppress(UserError):
+            return Composed(resolve(usual), notes)
+    return Composed(attempt(understood.options), notes)
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
@@ -193,7 +222,7 @@ def _prompt(applied: Applied) -> str:
     prompt = _clean(applied.draft.prompt)
     for texts in applied.texts:
         if texts.prompt is not None:
-            prompt = fill(_clean(texts.prompt), prompt)
+            prompt = put_in(_clean(texts.prompt), prompt)
     return prompt
 
 
@@ -202,10 +231,16 @@ def _negative(typed: str | None, applied: Applied, model: ModelEntry) -> str | N
     negative = typed
     for text in (_clean(each.negative) for each in applied.texts if each.negative is not None):
         if has_place(text):
-            negative = fill(text, model.default_negative if negative is None else negative)
+            negative = put_in(text, model.default_negative if negative is None else negative)
         elif negative is None:
             negative = text
     return negative
+
+
+def _replaces_negative(applied: Applied) -> bool:
+    """Whether a preset has a negative prompt of its own, which counts for more than a default."""
+    texts = (each.negative for each in applied.texts)
+    return any(text is not None and not has_place(text) for text in texts)
 
 
 def _unless_tagged(

@@ -94,6 +94,7 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
         store=store,
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
+        inspector=cast("Any", NotLookedAt()),
         composing=Composing(catalog, store, 4),
     )
 
@@ -129,7 +130,6 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
-            only_requester=False,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

@@ -126,7 +126,9 @@ async def test_one_is_saved_from_a_result_and_mistakes_can_be_mended(
     )
 
 
-async def test_who_may_share_and_delete(playground: Playground, ada: User, manager: User) -> None:
+async def test_who_may_share_and_delete(
+    shared: Bot, playground: Playground, ada: User, manager: User
+) -> None:
     name = f"club {ada.id}"
     for user in (ada, manager):
         await save(user, name, steps=5)
@@ -158,6 +160,9 @@ async def test_who_may_share_and_delete(playground: Playground, ada: User, manag
     said = told(await manager.slash("preset delete", name=name, shared=True))
     assert said == f"**{name}** is deleted."
     assert await offered(ada, "club") == []
+    acts = shared.home.rows(f"SELECT kind, actor FROM acts WHERE subject = '{name}' ORDER BY id")
+    kinds = ["preset_shared", "preset_shared", "preset_deleted"]
+    assert acts == [(kind, f"discord:{manager.id}") for kind in kinds]
 
 
 async def test_the_order_of_suggestions(playground: Playground, ada: User, manager: User) -> None:
