@@ -27,7 +27,7 @@ from catalog.schema import (
 )
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
-from catalog.tables import EntryT, Table, is_there, parsed, read_tables
+from catalog.tables import FileT, Table, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
@@ -277,7 +277,7 @@ def _embeddings(
     )
 
 
-def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+def _enabled(entries: Mapping[str, FileT]) -> dict[str, FileT]:
     """The same with every demo enabled."""
     return {
         key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
@@ -285,7 +285,7 @@ def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
     }
 
 
-def _first(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+def _first(entries: Mapping[str, FileT]) -> dict[str, FileT]:
     """The same with every demo before the others."""
     return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
 

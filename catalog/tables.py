@@ -22,6 +22,8 @@ from catalog.search import SIMILAR
 from catalog.snapshot import CatalogError, Problem
 
 EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, StyleEntry)
+FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+"""An entry with a weight file."""
 
 
 @dataclass(slots=True)

@@ -147,7 +147,7 @@ async def test_who_may_share_and_delete(
         (manager, "preset share", {}, f"You have no preset called “{name}”."),
     ]
     for user, command, options, expected in table:
-        said = told(await user.slash(command, name=name, **options))
+        said = told(await user.slash_options(command, {"name": name, **options}))
         assert expected in said, (user.name, command, options)
     # The server's own goes on without the one that it was made from.
     assert await offered(ada, "club") == [name]
