@@ -173,7 +173,8 @@ class PresetCog(
         """The wanted page, or the nearest that exists, and its buttons."""
         here = here_of(interaction)
         saved = await self._presets.of(here.place.person, here.place.community)
-        catalog = here.offered(self._catalog.current)
+        # Their own, and the server's, are listed wherever what they name may be named.
+        catalog = self._catalog.current
         embed, page, pages = presets_page(here.say, saved, catalog, wanted, nsfw=here.nsfw)
         view = discord.ui.View(timeout=None)
         if pages > 1:

@@ -17,7 +17,14 @@ from bot.request.dialects.forms import without_forms
 from bot.request.draft import Draft
 from bot.request.model import DRAFT, FAST, PRESETS
 from bot.request.offers import default_model, find_adapter, find_model
-from bot.request.options import Named, Options, is_gated_set, style_is_gated
+from bot.request.options import (
+    Named,
+    Options,
+    is_gated_set,
+    is_withheld_set,
+    offers_set,
+    offers_style,
+)
 from bot.request.syntax import parse_adapters
 from catalog import Catalog
 from catalog.search import Index, fold
@@ -116,29 +123,38 @@ def _found(
 
 
 def _one(name: str, catalog: Catalog, saved: Sequence[Named], *, nsfw: bool) -> Named | None:
-    """The preset of that name. Raises Refused if it is only for age-restricted channels."""
+    """The preset of that name. Raises Refused if it may not be used here."""
     if name.casefold() in PRESETS:
         return Named(name.casefold(), Options(preset=name.casefold()))
     wanted = fold(name)
     for own in saved:
         if fold(own.name) == wanted:
-            if not nsfw and is_gated_set(own.options, catalog):
-                raise Refused("presets.gated", preset=name)
+            _check_offered(name, own.options, catalog, gated=False, nsfw=nsfw)
             return own
     if (style := catalog.styles.find(name)) is None:
         return None
-    if not nsfw and style_is_gated(style, catalog):
+    options = Options.of(style)
+    _check_offered(name, options, catalog, gated=style.nsfw, nsfw=nsfw)
+    return Named(style.name, options)
+
+
+def _check_offered(
+    name: str, options: Options, catalog: Catalog, *, gated: bool, nsfw: bool
+) -> None:
+    """Raise Refused for a preset that may not be used here, without a name that it has in it."""
+    if not nsfw and (gated or is_gated_set(options, catalog)):
         raise Refused("presets.gated", preset=name)
-    return Named(style.name, Options.of(style))
+    if is_withheld_set(options, catalog):
+        raise Refused("presets.withheld", preset=name)
 
 
 def _nearest(name: str, catalog: Catalog, saved: Sequence[Named], *, nsfw: bool) -> tuple[str, ...]:
-    own = [each.name for each in saved if nsfw or not is_gated_set(each.options, catalog)]
+    own = [each.name for each in saved if offers_set(each.options, catalog, nsfw=nsfw)]
     names = [*own, DRAFT, FAST]
     index = Index((each, each) for each in names)
     near = [names[number] for number in index.nearest(name, lambda _: True, _NEAREST)]
     near += catalog.styles.nearest(
-        name, lambda style: nsfw or not style_is_gated(style, catalog), _NEAREST
+        name, lambda style: offers_style(style, catalog, nsfw=nsfw), _NEAREST
     )
     return tuple(dict.fromkeys(near))[:_NEAREST]
 

@@ -76,9 +76,22 @@ class Named:
     options: Options
 
 
-def style_is_gated(style: StyleEntry, catalog: Catalog) -> bool:
-    """Whether a style is only for age-restricted channels."""
-    return style.nsfw or is_gated_set(Options.of(style), catalog)
+def offers_style(style: StyleEntry, catalog: Catalog, *, nsfw: bool) -> bool:
+    """Whether a style may be used where `catalog` is offered. nsfw: as in `compose`."""
+    return (nsfw or not style.nsfw) and offers_set(Options.of(style), catalog, nsfw=nsfw)
+
+
+def offers_set(options: Options, catalog: Catalog, *, nsfw: bool) -> bool:
+    """The same for options, as far as they name models and the like that are known."""
+    gated = not nsfw and is_gated_set(options, catalog)
+    return not gated and not is_withheld_set(options, catalog)
+
+
+def is_withheld_set(options: Options, catalog: Catalog) -> bool:
+    """Whether they name a model or LoRA that was left out when `catalog` was narrowed."""
+    return catalog.withholds_model(options.model or "") or any(
+        map(catalog.withholds_adapter, _adapters(options))
+    )
 
 
 def is_gated_set(options: Options, catalog: Catalog) -> bool:

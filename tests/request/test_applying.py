@@ -1,6 +1,6 @@
 """Presets that people save and styles: how they are put under what is typed."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -24,7 +24,9 @@ from bot.request.dynamic.grammar import Choice
 from bot.request.filling import fill, has_place
 from bot.request.options import is_gated_set
 from catalog import (
+    EVERYTHING,
     AdapterEntry,
+    Allowance,
     Catalog,
     EmbeddingEntry,
     Embeddings,
@@ -226,6 +228,32 @@ def test_what_is_for_age_restricted_channels_has_no_name_elsewhere() -> None:
 )
 def test_which_presets_are_gated(options: Options, gated: bool) -> None:
     assert is_gated_set(options, CATALOG) is gated
+
+
+def test_what_a_place_does_not_allow_is_not_named() -> None:
+    narrow = CATALOG.narrowed(Allowance(allow=(frozenset({"base"}),)), EVERYTHING)
+    for name in ("moody", "silk"):
+        for nsfw in (False, True):
+            draft = Draft(prompt="a fox", preset=name)
+            with pytest.raises(Refused) as error:
+                compose(draft, narrow, nsfw=nsfw, saved=OWN)
+            assert (error.value.code, error.value.params) == ("presets.withheld", {"preset": name})
+    fine = Draft(prompt="a fox", preset="misty")
+    assert compose(fine, narrow, nsfw=False).adapters[0].key == "ink"
+
+
+def test_a_persons_defaults_count_less_than_a_preset() -> None:
+    def usual(draft: Draft) -> Draft:
+        return replace(draft, steps=draft.steps or 12, negative=draft.negative or "usual")
+
+    for preset, steps, negative in (
+        ("misty", 20, "sun"),
+        ("noir", 12, "usual, colour"),
+        ("moody", 12, "usual"),
+    ):
+        draft = Draft(prompt="a fox", preset=preset)
+        request = compose(draft, CATALOG, nsfw=False, saved=OWN, fill=usual)
+        assert (request.steps, request.negative) == (steps, negative)
 
 
 def test_what_is_gone_is_named_with_its_preset() -> None:

@@ -13,7 +13,7 @@ from bot.chat.ui.markdown import codes, one_line, seen, shortened, shown
 from bot.chat.ui.messages import BLURPLE
 from bot.chat.ui.pages import VALUE_MAX, cut
 from bot.request import Options
-from bot.request.options import is_gated_set, style_is_gated
+from bot.request.options import offers_set, offers_style
 from bot.request.presets import presets_of
 from bot.store.presets import SavedPreset
 from bot.texts.language import Say
@@ -128,11 +128,11 @@ def _entries(
 
 def _shown(saved: Sequence[SavedPreset], catalog: Catalog, *, nsfw: bool) -> Iterator[SavedPreset]:
     """Those whose contents may be named here."""
-    return (each for each in saved if nsfw or not is_gated_set(each.options, catalog))
+    return (each for each in saved if offers_set(each.options, catalog, nsfw=nsfw))
 
 
 def _offers(style: StyleEntry, catalog: Catalog, *, nsfw: bool) -> bool:
-    return nsfw or not style_is_gated(style, catalog)
+    return offers_style(style, catalog, nsfw=nsfw)
 
 
 def _cut(text: str) -> str:
