@@ -23,6 +23,8 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.presets",
+    "cogs.save_result",
     "cogs.admin",
     "cogs.settings",
 )

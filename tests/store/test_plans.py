@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.request import Options
 from bot.store import JobState, Store
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -44,6 +45,14 @@ ASKED: dict[str, Ask] = {
     "levels": lambda store: store.levels.of(
         [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
     ),
+    "presets": lambda store: store.presets.of("discord:7", "discord:1"),
+    "own_preset": lambda store: store.presets.own("discord:7", "x"),
+    "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
+    "save_preset": lambda store: store.presets.save("discord:7", "x", Options(), replace=True),
+    "share_preset": lambda store: store.presets.save(
+        "discord:7", "x", Options(), community="discord:1", replace=True
+    ),
+    "delete_preset": lambda store: store.presets.delete("x"),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -58,7 +67,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|level_settings)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|level_settings|presets)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

@@ -17,6 +17,7 @@ from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
+from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
@@ -41,6 +42,7 @@ SETTINGS = {
     "hint": ("loras", "size"),
 }
 EXPANSIONS = {
+    "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "upscale.modes.": UPSCALE_MODES,
