@@ -30,7 +30,7 @@ from bot.request import (
 from bot.store import discord_person
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -77,7 +77,6 @@ class Compare(commands.Cog):
     )
     @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def compare(
         self,
         interaction: Interaction,
@@ -99,7 +98,10 @@ class Compare(commands.Cog):
         spoiler: bool = False,
         hidden: bool = False,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            self._queue.screen(
+                discord_person(interaction.user.id), here_of(interaction).place.roles
+            )
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)

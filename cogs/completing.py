@@ -19,7 +19,6 @@ from bot.request import default_model, find_model
 from bot.request.presets import schedulers_of
 from bot.store import discord_person
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
-from cogs.places import roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 Choices = list[Choice[str]]
@@ -85,7 +84,7 @@ class Completing:
 
     def turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""
-        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
+        person, roles = discord_person(interaction.user.id), here_of(interaction).place.roles
         try:
             self._queue.check_person(person, roles)
         except Refused:

@@ -29,7 +29,7 @@ from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -78,7 +78,6 @@ class Imagine(commands.Cog):
         hidden="command.imagine.hidden",
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def imagine(
         self,
         interaction: Interaction,
@@ -103,7 +102,10 @@ class Imagine(commands.Cog):
         spoiler: bool = False,
         hidden: bool = False,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            self._queue.screen(
+                discord_person(interaction.user.id), here_of(interaction).place.roles
+            )
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),

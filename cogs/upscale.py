@@ -25,7 +25,7 @@ from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -66,7 +66,6 @@ class UpscaleImage(commands.Cog):
     )
     @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
     @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
-    @app_commands.guild_only()
     async def upscale(
         self,
         interaction: Interaction,
@@ -80,7 +79,10 @@ class UpscaleImage(commands.Cog):
         spoiler: bool = False,
         hidden: bool = False,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            self._queue.screen(
+                discord_person(interaction.user.id), here_of(interaction).place.roles
+            )
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.backend import Backend
+from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.here import FindHere
 from bot.texts.language import Texts
@@ -15,6 +16,7 @@ class Services:
 
     texts: Texts
     find_here: FindHere
+    contexts: Contexts
     backend: Backend
     delivery: Delivery
     workers: Workers

@@ -24,8 +24,28 @@ async def register(
     if guild is not None:
         tree.copy_global_to(guild=guild)
     registered = await tree.sync(guild=guild)
+    await _keep_ids(tree, store, guild_id, registered)
     await store.set_setting(_key(tree, guild_id), await fingerprint(tree))
     return registered
+
+
+async def known_ids(
+    tree: app_commands.CommandTree[Any], store: Store, guild_id: int | None
+) -> dict[str, int] | None:
+    """The ID of each slash command, by name, as of the last registration; None if not known."""
+    kept = await store.setting(_key(tree, guild_id, "command ids"))
+    return None if kept is None else {name: int(number) for name, number in json.loads(kept)}
+
+
+async def _keep_ids(
+    tree: app_commands.CommandTree[Any],
+    store: Store,
+    guild_id: int | None,
+    registered: list[app_commands.AppCommand],
+) -> None:
+    slash = discord.AppCommandType.chat_input
+    ids = [(command.name, str(command.id)) for command in registered if command.type is slash]
+    await store.set_setting(_key(tree, guild_id, "command ids"), json.dumps(ids))
 
 
 async def register_if_changed(
@@ -34,6 +54,9 @@ async def register_if_changed(
     """As `register`, but only after a change; never raises, as the bot can run without it."""
     try:
         if await store.setting(_key(tree, guild_id)) == await fingerprint(tree):
+            if await known_ids(tree, store, guild_id) is None:
+                guild = discord.Object(guild_id) if guild_id else None
+                await _keep_ids(tree, store, guild_id, await tree.fetch_commands(guild=guild))
             log.info("commands: unchanged, not registered again")
             return
         commands = await register(tree, store, guild_id)
@@ -53,5 +76,5 @@ async def fingerprint(tree: app_commands.CommandTree[Any]) -> str:
     return hashlib.sha256(json.dumps(payloads, sort_keys=True).encode()).hexdigest()
 
 
-def _key(tree: app_commands.CommandTree[Any], guild_id: int | None) -> str:
-    return f"commands:{tree.client.application_id}:{guild_id or 'global'}"
+def _key(tree: app_commands.CommandTree[Any], guild_id: int | None, what: str = "commands") -> str:
+    return f"{what}:{tree.client.application_id}:{guild_id or 'global'}"

@@ -10,11 +10,14 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
+from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.here import FindHere
+from bot.chat.known_roles import KnownRoles
+from bot.chat.mentions import Mentions
 from bot.chat.services import Services
-from bot.chat.sync import register_if_changed
+from bot.chat.sync import known_ids, register_if_changed
 from bot.errors import SettingsError, StoreError
 from bot.queue.outlook import PART
 from bot.serve.core import Core
@@ -30,6 +33,7 @@ class DiscordBot:
     client: ImagenBot
     delivery: Delivery
     logged_in: asyncio.Event
+    mentions: Mentions
 
     @classmethod
     @asynccontextmanager
@@ -39,7 +43,9 @@ class DiscordBot:
         logged_in = asyncio.Event()
         # Previews between two edits would never be shown.
         async with Core.build(settings, preview_interval=EDIT_INTERVAL) as core:
-            texts, backend = core.texts, core.backend
+            mentions = Mentions()
+            texts, backend = core.texts.mentioning(mentions), core.backend
+            contexts = contexts_of(settings)
             async with ImagenBot(texts, settings.proxy) as client:
                 delivery = Delivery(
                     client=client,
@@ -53,13 +59,15 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    direct=contexts.direct,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                find_here = FindHere(texts, core.levels)
-                services = Services(texts, find_here, backend, delivery, core.workers)
+                roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
+                find_here = FindHere(texts, core.levels, contexts, roles)
+                services = Services(texts, find_here, contexts, backend, delivery, core.workers)
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, logged_in)
+                yield cls(core, client, delivery, logged_in, mentions)
 
     async def connected(self) -> str | None:
         """A health check."""
@@ -99,11 +107,24 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store = self.core.backend.store
-        await register_if_changed(self.client.tree, store, self.core.settings.guild_id)
+        store, guild_id = self.core.backend.store, self.core.settings.guild_id
+        with suppress(StoreError):  # it is logged, too
+            self.mentions.learn(await known_ids(self.client.tree, store, guild_id) or {})
+        await register_if_changed(self.client.tree, store, guild_id)
+        with suppress(StoreError):
+            self.mentions.learn(await known_ids(self.client.tree, store, guild_id) or {})
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""
         await self.client.copies.noticed.wait()
         with suppress(StoreError):  # it is logged, too
             await self.core.backend.store.set_setting(COPY_NOTICED, str(now_ms()))
+
+
+def contexts_of(settings: Settings) -> Contexts:
+    """Where people may use the bot: commands that are registered in one server are for that one."""
+    everywhere = settings.guild_id is None
+    return Contexts(
+        direct=settings.direct_messages and everywhere,
+        elsewhere=settings.user_install and everywhere,
+    )

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.places import PlaceSettings
 
 
-class ResultSettings(ApiSettings):
+class ResultSettings(PlaceSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(

@@ -169,6 +169,7 @@ class Discord(Origin):
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    absent: whether the bot itself is not where it was asked, and can only answer the interaction.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -187,6 +188,7 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    absent: bool = False
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:
@@ -204,6 +206,11 @@ class Discord(Origin):
                 "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
                 (job_id, token.token, token.good_to),
             )
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the bot reaches its message only while the interaction's token is valid."""
+        return self.hidden or self.absent
 
     @classmethod
     def of(cls, origin: Origin) -> Self:

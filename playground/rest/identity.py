@@ -119,7 +119,7 @@ async def get_roles(call: Call) -> list[JsonObject]:
 async def get_member(call: Call) -> JsonObject:
     member = guild_of(call).members.get(call.id("user_id"))
     if member is None:
-        raise unknown(10007, "Member")
+        raise unknown(10007, "Member", expected=True)
     return payloads.member(member)
 
 

@@ -16,7 +16,7 @@ from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
-from tests.chat.found import found_here
+from tests.chat.found import ANYWHERE, found_here
 
 CATALOG = Catalog(
     models={"base": ModelEntry(key="base", name="Base", path="org/base")},
@@ -123,6 +123,7 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
+            contexts=ANYWHERE,
             only_requester=False,
         )
         button = RetryButton(results)

@@ -12,6 +12,8 @@ def is_news(job: Job) -> bool:
 
 def instead(say: Say, origin: Discord) -> str:
     """What a direct message says in place of one in the channel."""
+    if origin.absent:
+        return say("delivery.where.late")
     if origin.hidden:
         return say("delivery.late", channel=f"<#{origin.channel_id}>")
     return say("delivery.direct", channel=f"<#{origin.channel_id}>")

@@ -24,16 +24,27 @@ log = logging.getLogger(__name__)
 
 
 class Results:
-    """Builds them from the store, the catalog and the files. images_dir: where these are."""
+    """Builds them from the store, the catalog and the files.
+
+    images_dir: where these are. direct: whether people may use the bot in direct messages.
+    """
 
     def __init__(
-        self, store: Store, texts: Texts, catalog: LiveCatalog, images_dir: Path, gate: AgeGate
+        self,
+        store: Store,
+        texts: Texts,
+        catalog: LiveCatalog,
+        images_dir: Path,
+        gate: AgeGate,
+        *,
+        direct: bool = False,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._direct = direct
 
     async def result(self, job: Job, limit: int) -> MessageContent:
         """A finished job. limit: bytes per file.
@@ -73,14 +84,18 @@ class Results:
             spoiler=origin.spoiler,
         )
         in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden)
+        publish = origin.guild_id is not None and not origin.absent
+        shown = rows_below(job.request, hidden=origin.hidden, publish=publish)
+        in_private = rows_below(job.request, hidden=origin.hidden, publish=False)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
             uploads=uploads,
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
-            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
+            direct_layout=lambda heading: layout(
+                heading=heading, actions=in_private if self._direct else DIRECT
+            ),
         )
 
     def _upscaler(self, request: GenerationRequest) -> str | None:

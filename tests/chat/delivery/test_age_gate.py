@@ -54,7 +54,7 @@ def gate(known: dict[int, Any], asked: dict[int, Any] | Exception | None = None)
 
 def job(**fields: Any) -> Job:
     asked = request(model=fields.pop("model", "demo"), adapters=())
-    return any_job(asked, channel_id=PLACE, **fields)
+    return any_job(asked, **{"guild_id": 1, "channel_id": PLACE, **fields})
 
 
 RESTRICTED = job(age_restricted=True)
