@@ -29,6 +29,7 @@ from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
@@ -99,9 +100,11 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         with naming_roles(interaction):
             self._queue.screen(
                 discord_person(interaction.user.id), here_of(interaction).place.roles
@@ -139,12 +142,14 @@ class Imagine(commands.Cog):
 
     async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
         here = here_of(interaction)
+        catalog = here.offered(await self._catalog.knowing(*draft.names))
         return compose_with_notes(
             draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
+            catalog,
             nsfw=here.nsfw,
             adapters_max=self._adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
+            fill=filling(here, catalog, self._adapters_max),
         )
 
     async def _fetch(

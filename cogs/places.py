@@ -9,7 +9,7 @@ import discord
 
 from bot.chat.contexts import Context
 from bot.chat.delivery import Delivery
-from bot.chat.here import here_of
+from bot.chat.here import here_of, parent_of
 from bot.chat.places import permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.progress import Notice
@@ -105,7 +105,7 @@ def asked_by(
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id,
-            locale=here_of(interaction).locale,
+            locale=here_of(interaction).locale_of(hidden=hidden),
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
             age_restricted=here_of(interaction).nsfw,
@@ -113,6 +113,7 @@ def asked_by(
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
             absent=here_of(interaction).absent,
+            parent_channel_id=parent_of(interaction.channel),
             token=interaction.token,
         ),
         roles=here_of(interaction).place.roles,

@@ -6,6 +6,7 @@ from bot.backend import Backend
 from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
 
@@ -20,3 +21,4 @@ class Services:
     backend: Backend
     delivery: Delivery
     workers: Workers
+    owners: Owners

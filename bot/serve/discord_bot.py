@@ -16,6 +16,7 @@ from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.here import FindHere
 from bot.chat.known_roles import KnownRoles
 from bot.chat.mentions import Mentions
+from bot.chat.owners import Owners
 from bot.chat.services import Services
 from bot.chat.sync import known_ids, register_if_changed
 from bot.errors import SettingsError, StoreError
@@ -59,12 +60,20 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                     direct=contexts.direct,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
                 roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
-                find_here = FindHere(texts, core.levels, contexts, roles)
-                services = Services(texts, find_here, contexts, backend, delivery, core.workers)
+                services = Services(
+                    texts=texts,
+                    find_here=FindHere(texts, backend.levels, contexts, roles),
+                    contexts=contexts,
+                    backend=backend,
+                    delivery=delivery,
+                    workers=core.workers,
+                    owners=Owners(client),
+                )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
                 yield cls(core, client, delivery, logged_in, mentions)
@@ -107,12 +116,17 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store, guild_id = self.core.backend.store, self.core.settings.guild_id
+        store, settings, tree = self.core.backend.store, self.core.settings, self.client.tree
+        await self._learn_ids()
+        await register_if_changed(tree, store, settings.guild_id, settings.admin_servers)
+        await self._learn_ids()
+
+    async def _learn_ids(self) -> None:
+        """Have commands mentioned by the IDs that they were registered with."""
+        store, settings, tree = self.core.backend.store, self.core.settings, self.client.tree
         with suppress(StoreError):  # it is logged, too
-            self.mentions.learn(await known_ids(self.client.tree, store, guild_id) or {})
-        await register_if_changed(self.client.tree, store, guild_id)
-        with suppress(StoreError):
-            self.mentions.learn(await known_ids(self.client.tree, store, guild_id) or {})
+            known = await known_ids(tree, store, settings.guild_id, settings.admin_servers)
+            self.mentions.learn(known)
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.servers import ServerSettings
 
 
-class PlaceSettings(ApiSettings):
+class PlaceSettings(ServerSettings):
     """See docs/settings.md."""
 
     direct_messages: bool = Field(

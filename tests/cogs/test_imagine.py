@@ -124,7 +124,6 @@ class TestWhoMayNotAsk:
             queue=limited(**limits),
             delivery=nothing,
             contexts=ANYWHERE,
-            only_requester=False,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

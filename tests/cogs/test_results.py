@@ -87,7 +87,6 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
         queue=queue_of(desk.store, limits=limits),
         delivery=desk.delivery,
         contexts=ANYWHERE,
-        only_requester=False,
     )
 
 

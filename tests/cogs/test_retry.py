@@ -39,7 +39,6 @@ def button(desk: Desk) -> RetryButton:
         queue=desk.queue,
         delivery=desk.delivery,
         contexts=ANYWHERE,
-        only_requester=False,
     )
     return RetryButton(acting)
 

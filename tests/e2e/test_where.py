@@ -225,13 +225,18 @@ async def later(playground: Playground, user: User, place: Channel) -> Interacti
     return call
 
 
-Change = Callable[[Playground, Channel], Any]
+def locked_and_archived(playground: Playground, place: Channel) -> None:
+    playground.lock(place)
+    playground.archive(place)
+
+
+Change = Callable[[Playground, Channel], None]
 CHANGES: dict[str, tuple[Change, str]] = {
-    "nothing": (lambda _, __: None, "there"),
-    "archived": (lambda pg, place: pg.archive(place), "there"),
-    "locked": (lambda pg, place: pg.lock(place), "direct"),
-    "archived and locked": (lambda pg, place: (pg.lock(place), pg.archive(place)), "direct"),
-    "deleted": (lambda pg, place: pg.delete_channel(place), "direct"),
+    "nothing": (lambda pg, place: None, "there"),
+    "archived": (Playground.archive, "there"),
+    "locked": (Playground.lock, "direct"),
+    "locked and archived": (locked_and_archived, "direct"),
+    "deleted": (Playground.delete_channel, "direct"),
     "slow": (lambda pg, place: pg.set_slowmode(place, 3_600), "there"),
 }
 """What happens to a thread while an image for it is generated, and where it then comes."""

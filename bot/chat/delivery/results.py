@@ -15,6 +15,7 @@ from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
+from bot.levels import Levels
 from bot.request import GenerationRequest, cells
 from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
 from bot.texts.language import Texts
@@ -36,6 +37,7 @@ class Results:
         catalog: LiveCatalog,
         images_dir: Path,
         gate: AgeGate,
+        levels: Levels,
         *,
         direct: bool = False,
     ) -> None:
@@ -45,6 +47,7 @@ class Results:
         self._images_dir = images_dir
         self._gate = gate
         self._direct = direct
+        self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
         """A finished job. limit: bytes per file.
@@ -67,6 +70,7 @@ class Results:
         notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
+        compact = (await self._levels.rules_of(origin)).compact
         layout = partial(
             result_layout,
             say,
@@ -82,11 +86,12 @@ class Results:
             ],
             notes=[*notes, *remarks],
             spoiler=origin.spoiler,
+            compact=compact,
         )
         in_direct = not self._gate.applies(job)
         publish = origin.guild_id is not None and not origin.absent
-        shown = rows_below(job.request, hidden=origin.hidden, publish=publish)
-        in_private = rows_below(job.request, hidden=origin.hidden, publish=False)
+        below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
+        shown, in_private = below(publish=publish), below(publish=False)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
