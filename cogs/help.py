@@ -76,9 +76,9 @@ class Help(commands.Cog):
     def __init__(self, topics: HelpTopics) -> None:
         self._topics = topics
 
-    @app_commands.command(description="command.help.description")
+    @app_commands.command(name="help", description="command.help.description")
     @app_commands.describe(topic="command.help.topic")
-    async def help(self, interaction: Interaction, topic: str | None = None) -> None:
+    async def explain(self, interaction: Interaction, topic: str | None = None) -> None:
         lines = await self._topics.lines(interaction)
         shown = topic or next(iter(lines))
         if shown not in lines:
@@ -86,7 +86,7 @@ class Help(commands.Cog):
         view = help_layout(here_of(interaction).say, lines, shown)
         await interaction.response.send_message(view=view, ephemeral=True)
 
-    @help.autocomplete("topic")
+    @explain.autocomplete("topic")
     async def _complete_topic(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         say, typed = here_of(interaction).say, text.strip().casefold()
         offered = {name: title_of(say, name) for name in await self._topics.lines(interaction)}

@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from bot.chat.ui.help import TOPICS
 from bot.chat.ui.markdown import plain
 from bot.levels import Level
 from bot.progress import Stage
@@ -30,6 +31,8 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "admin.kind.": ["model", "adapter", "embedding", "upscaler"],
+    "help.topic.": [topic.name for topic in TOPICS],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
