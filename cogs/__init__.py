@@ -22,4 +22,6 @@ EXTENSIONS = (
     "cogs.wildcards",
     "cogs.queue",
     "cogs.admin",
+    "cogs.help",
+    "cogs.welcome",
 )

@@ -113,6 +113,7 @@ def asked_by(
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
             absent=here_of(interaction).absent,
+            withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
             parent_channel_id=parent_of(interaction.channel),
             token=interaction.token,
         ),

@@ -28,6 +28,8 @@ class PublishButton(AskingComponent[PublishId]):
             raise Refused("publish.twice")
         if origin.absent:
             raise Refused("where.publish")
+        if origin.withheld:
+            raise Refused("publish.withheld")
         if interaction.channel_id != origin.channel_id:
             raise Refused("publish.elsewhere", channel=origin.channel_id or 0)
         await interaction.response.defer(ephemeral=True, thinking=True)

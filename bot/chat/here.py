@@ -9,6 +9,7 @@ from bot.chat.contexts import Context, Contexts, context_of, reaches
 from bot.chat.known_roles import KnownRoles
 from bot.chat.places import age_restricted
 from bot.levels import Levels, Place, Rules
+from bot.settings.image_check import ImageCheck
 from bot.store import Discord, discord_community, discord_person
 from bot.texts.language import Say, Texts
 from catalog import Catalog
@@ -31,6 +32,11 @@ class Here:
     rules: Rules
     context: Context = Context.SERVER
     absent: bool = False
+
+    @property
+    def image_check(self) -> ImageCheck:
+        """What is to happen to images that are flagged: nothing in an age-restricted channel."""
+        return "off" if self.nsfw else self.rules.image_check
 
     def offered(self, catalog: Catalog) -> Catalog:
         """`catalog` with what may be used here; what is only for age-restricted channels is still
