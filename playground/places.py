@@ -21,16 +21,23 @@ class Places:
         self.nsfw_channel = self.add_channel("after-dark", nsfw=True)
 
     def add_guild(
-        self, name: str, *, invited_by: Account | None = None, welcome: bool = False
+        self,
+        name: str,
+        *,
+        invited_by: Account | None = None,
+        welcome: bool = False,
+        trusted: bool = False,
     ) -> Guild:
         """A new guild with the bot and all known users in it.
 
         invited_by: who added the bot, as its audit log says. welcome: it has a channel for
-        Discord's own notices.
+        Discord's own notices. trusted: the bot may read the audit log.
         """
         world = self._world
         guild = self._guild(name)
         guild.inviter = invited_by
+        if trusted:
+            guild.roles[guild.id].permissions |= permissions.bits("view_audit_log")
         if welcome:
             channel = Channel(world.snowflakes.next(), ChannelType.TEXT, "welcome", guild=guild)
             guild.channels[channel.id] = world.channels[channel.id] = channel

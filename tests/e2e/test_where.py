@@ -70,6 +70,13 @@ async def painted_in(place: Channel, user: User, **options: Any) -> Message:
     return await result(await user.slash("imagine", channel=place, **{**QUICK, **options}))
 
 
+async def too_late(playground: Playground, user: User, place: Channel) -> Interaction:
+    """An image whose interaction expires before it is ready: as soon as it is acknowledged."""
+    call = await user.slash("imagine", channel=place, **QUICK)
+    playground.expire_interactions()
+    return call
+
+
 def only_in(playground: Playground, place: Channel) -> list[Message]:
     return [message for message in playground.messages(place) if not message.ephemeral]
 
@@ -137,10 +144,9 @@ async def test_what_takes_longer_comes_as_a_direct_message_once(
 ) -> None:
     ada = playground.user(f"patient-{place.__name__}")
     where = place(playground, ada)
-    call = await ada.slash("imagine", channel=where, **SLOW)
-    status = await call.wait(lambda m: "Step" in m.text)
-    assert "I'm not a member here" in status.text
-    playground.expire_interactions()
+    call = await too_late(playground, ada, where)
+    assert call.message is not None
+    assert "I'm not a member here" in call.message.text
     room = playground.dm(ada)
     await playground.wait_for(lambda: room.messages, timeout=60)
     [message] = room.messages.values()
@@ -156,9 +162,9 @@ async def test_without_direct_messages_it_is_kept(
 ) -> None:
     where = abroad(playground, ada)
     playground.close_direct_messages(ada)
-    call = await ada.slash("imagine", channel=where, **SLOW)
-    job_id = job_of(await call.wait(lambda m: "Step" in m.text))
-    playground.expire_interactions()
+    call = await too_late(playground, ada, where)
+    assert call.message is not None
+    job_id = job_of(call.message)
     kept = f"SELECT error FROM jobs WHERE id = '{job_id}' AND state = 'failed'"
     await until(lambda: bool(shared.home.rows(kept)))
     [(error,)] = shared.home.rows(kept)
@@ -217,14 +223,6 @@ async def test_the_queue_and_the_lists_in_private(playground: Playground, ada: U
         await waiting.wait(lambda m: "Cancelled" in m.text)
 
 
-async def later(playground: Playground, user: User, place: Channel) -> Interaction:
-    """An image whose interaction has expired before it is ready."""
-    call = await user.slash("imagine", channel=place, **SLOW)
-    await call.wait(lambda m: "Step" in m.text)
-    playground.expire_interactions()
-    return call
-
-
 def locked_and_archived(playground: Playground, place: Channel) -> None:
     playground.lock(place)
     playground.archive(place)
@@ -247,7 +245,7 @@ async def test_a_thread_that_changes_meanwhile(playground: Playground, change: s
     ada = playground.user(f"patient-{change}")
     place = thread(playground, ada)
     act, expected = CHANGES[change]
-    call = await later(playground, ada, place)
+    call = await too_late(playground, ada, place)
     act(playground, place)
     room = playground.dm(ada) if expected == "direct" else place
     message = await playground.wait_message(lambda m: bool(m.attachments), room)

@@ -32,6 +32,7 @@ EXPANSIONS = {
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
     "admin.kind.": ["model", "adapter", "embedding", "upscaler"],
+    "admin.reload.": ["added", "removed", "changed"],
     "help.topic.": [topic.name for topic in TOPICS],
     **dict.fromkeys(
         (
@@ -173,7 +174,8 @@ def test_every_sentence_that_is_asked_for_is_there() -> None:
 
 
 def test_no_sentence_is_dead() -> None:
-    used = {use.code for use in USES} | literals()
+    said = {code for topic in TOPICS for code in TEXTS.codes(f"help.{topic.name}")}
+    used = {use.code for use in USES} | literals() | said
     assert set(ENGLISH) - used == set()
 
 
