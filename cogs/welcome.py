@@ -36,14 +36,21 @@ class Welcome(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        if self._whom == "none" or await self._is_blocked(guild):
-            return
         if not await self._store.greetings.begin(guild.id):
+            return
+        if self._whom == "none" or await self._is_blocked(guild):
             return
         text = self._text(guild)
         if self._whom == "inviter" and await self._tell_inviter(guild, text):
             return
         await self._tell_channel(guild, text)
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Discord tells of no server that was joined before the connection."""
+        guilds = {guild.id: guild for guild in self._bot.guilds}
+        for guild_id in await self._store.greetings.missed(guilds):
+            await self.on_guild_join(guilds[guild_id])
 
     async def _is_blocked(self, guild: discord.Guild) -> bool:
         blocks = await self._store.blocks.within(EVERYWHERE)

@@ -54,6 +54,7 @@ class Places:
         guild.members[world.bot.id] = Member(world.bot, time.time())
         for channel in guild.channels.values():
             world.channels[channel.id] = channel
+            world.removed.discard(channel.id)
         shown = payloads.guild_create(guild, world.bot)
         # Its absence distinguishes a new guild from one that became available again.
         del shown["unavailable"]

@@ -371,12 +371,13 @@ class World:
         return channel
 
     def forget(self, guild: Guild) -> None:
-        """Remove a guild that the bot is no longer in."""
+        """Remove a guild that the bot is no longer in; it keeps its channels."""
         self.guilds.pop(guild.id, None)
         guild.members.pop(self.bot.id, None)
         self.removed.add(guild.id)
-        for channel in list(guild.channels.values()):
-            self.forget_channel(channel)
+        for number in guild.channels:
+            self.channels.pop(number, None)
+            self.removed.add(number)
 
     def forget_channel(self, channel: Channel) -> None:
         """Remove a channel and its threads."""

@@ -1,5 +1,6 @@
 """/help, commands that can be pressed, and the first message in a server."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from playground import Message, Playground, User
 from playground.state import Guild
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import parts
+from tests.e2e.test_life import until
 from tests.e2e.test_where import abroad, group
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -26,6 +28,18 @@ def topics(message: Message) -> list[str]:
 def named(message: Message) -> set[str]:
     """The commands that can be pressed."""
     return set(re.findall(r"</([a-z ]+):\d+>", message.text))
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def known(shared: Bot) -> None:
+    """Wait until the bot knows what its commands are registered as, and is ready."""
+    await until(lambda: "online in" in shared.log)
+    asks = shared.playground.user("asks-for-help")
+    for _ in range(100):
+        call = await asks.slash("help")
+        if call.message is not None and named(call.message):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def test_topics_are_for_those_who_can_use_them(playground: Playground, ada: User) -> None:
@@ -108,7 +122,7 @@ async def test_who_invites_the_bot_is_told_once(playground: Playground, ada: Use
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def trusted(tmp_path: Path, models_dir: Path) -> AsyncIterator[Playground]:
+async def trusted(tmp_path: Path, models_dir: Path) -> AsyncIterator[Bot]:
     """A bot that may read audit logs, that greets whoever invites it, and that needs a role."""
     async with Playground() as playground:
         role = playground.add_role("painters")
@@ -118,13 +132,14 @@ async def trusted(tmp_path: Path, models_dir: Path) -> AsyncIterator[Playground]
             "IMAGEN_USER_INSTALL": "true",
             "IMAGEN_DIRECT_MESSAGES": "false",
         }
-        async with Bot(home, playground, **settings):
-            yield playground
+        async with Bot(home, playground, **settings) as bot:
+            await until(lambda: "online in" in bot.log)
+            yield bot
         assert playground.violations == []
 
 
-async def test_the_inviter_and_a_required_role(trusted: Playground) -> None:
-    playground = trusted
+async def test_the_inviter_and_a_required_role(trusted: Bot) -> None:
+    playground = trusted.playground
     ada, eve = playground.user("ada"), playground.user("eve")
     [role] = [role for role in playground.guild.roles.values() if role.name == "painters"]
     playground.give_role(ada, role)
@@ -140,6 +155,13 @@ async def test_the_inviter_and_a_required_role(trusted: Playground) -> None:
     refused = await eve.slash("imagine", channel=where, prompt="fox")
     assert refused.message is not None
     assert "requires a role" in refused.message.text
+    # A server that invites it while it is away is greeted as well, those before are not.
+    await trusted.end()
+    playground.add_guild("unnoticed", invited_by=eve, welcome=True, trusted=True)
+    await trusted.start()
+    hello = await playground.wait_message(lambda m: "unnoticed" in m.text)
+    assert hello.channel is playground.dm(eve)
+    assert len([m for m in playground.messages(playground.dm(ada)) if "trusting" in m.text]) == 1
     # In direct messages nothing is offered.
     contexts = [entry["contexts"] for entry in playground.core.world.commands[None].values()]
     assert all(1 not in each for each in contexts)
