@@ -27,4 +27,6 @@ EXTENSIONS = (
     "cogs.save_result",
     "cogs.admin",
     "cogs.settings",
+    "cogs.help",
+    "cogs.welcome",
 )

@@ -27,6 +27,7 @@ from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
+from bot.store.greetings import Greetings
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -55,6 +56,7 @@ class Store:
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
+    greetings: of servers that the bot joined.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     presets: that people saved.
     boot: identifies the machine's current boot; None where the system does not say.
@@ -71,6 +73,7 @@ class Store:
         self.uploads = Uploads(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.greetings = Greetings(database)
         self.acts = Acts(database)
         self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)

@@ -42,9 +42,6 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
-    "levels": lambda store: store.levels.of(
-        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
-    ),
     "presets": lambda store: store.presets.of("discord:7", "discord:1"),
     "own_preset": lambda store: store.presets.own("discord:7", "x"),
     "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
@@ -53,6 +50,9 @@ ASKED: dict[str, Ask] = {
         "discord:7", "x", Options(), community="discord:1", replace=True
     ),
     "delete_preset": lambda store: store.presets.delete("x"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -67,7 +67,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|level_settings|presets)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets|level_settings)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
