@@ -103,6 +103,8 @@ class Backend:
         # the event loop for a tenth of a second.
         gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
+            if off := await store.disabled_entries.all():
+                await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
             levels = Levels(store, caps_of(settings))
             admit = Enforcing(levels, lambda: catalog.current)

@@ -1,6 +1,7 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
 from catalog.allowance import EVERYTHING, TAG, Allowance
+from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -20,6 +21,7 @@ from catalog.schema import (
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -37,11 +39,13 @@ __all__ = [
     "AdapterFacts",
     "Allowance",
     "Catalog",
+    "CatalogChanges",
     "CatalogError",
     "Demos",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",
+    "EntryKind",
     "FastPreset",
     "FloatRange",
     "IntRange",
@@ -53,6 +57,7 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "SwitchedOff",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
@@ -60,6 +65,8 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "changes",
+    "entries_of",
     "locate",
     "locate_entry",
     "problems_of",
