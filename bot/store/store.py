@@ -38,6 +38,7 @@ from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
+from bot.store.words import Words
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -54,7 +55,7 @@ class Store:
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
-    cells: the images of comparisons.
+    cells: the images of comparisons. words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
@@ -71,6 +72,7 @@ class Store:
         self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.words = Words(database)
         self.levels = LevelSettings(database)
         self.acts = Acts(database)
         self.blocks = Blocks(database, self.acts)
