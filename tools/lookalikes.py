@@ -18,7 +18,7 @@ from typing import Final
 OUT: Final = Path(__file__).parent.parent / "bot" / "moderation" / "lookalikes.txt"
 _VARIANT: Final = re.compile(
     r"LATIN (?:SMALL|CAPITAL|LETTER SMALL CAPITAL|LETTER|SUBSCRIPT SMALL) (?:LETTER )?"
-    r"(?:TURNED |REVERSED |OPEN |SCRIPT |SMALL |CAPITAL |DOTLESS |LONG |INVERTED |SIDEWAYS |BARRED )*"
+    r"(?:TURNED |REVERSED |OPEN |SCRIPT |SMALL |CAPITAL |DOTLESS |LONG |INVERTED |SIDEWAYS )*"
     r"([A-Z])(?: WITH .+| ROTUNDA)?"
 )
 _LINE: Final = re.compile(r"^\s*([0-9A-F]+)\s*;\s*([0-9A-F]+)\s*;")

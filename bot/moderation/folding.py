@@ -43,8 +43,12 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 _NUMBER_AT_END: Final = re.compile(r":\s*+[+-]?[\d.]++\s*+(?=[)\]])")
 _PASSES: Final = re.compile(r"(?<!\s)\s*+\b(?:BREAK|AND)\b\s*+")
 _WORD: Final = re.compile(r"[^\W_]+")
-# With one letter before it, it is the name of a lens or a car rather than a word.
-_NUMBER: Final = re.compile(r"(?<![^\W_])[^\W\d_]?[0-9]++(?![^\W_])")
+# One letter and a number are the name of a lens or a car rather than a word.
+_NAME: Final = re.compile(r"(?<![^\W_])[^\W\d_][0-9]{2,}(?![^\W_])")
+_DIGIT: Final = re.compile("[0-9]")
+_WORDLIKE: Final = 2
+"""So many letters without a blank make a digit among them one that may stand for a letter."""
+_RUN: Final = re.compile(r"[^\s,;]+")
 _IN_NUMBERS: Final = {ord("0") + digit: chr(_NUMBERS + digit) for digit in range(10)}
 
 # Letters that look the same in Latin and in another script, small and in that script's alphabet.
@@ -62,14 +66,18 @@ class Reading:
     bare: bool
     latin: bool
 
-    def symbols(self, text: str) -> str:
-        """Takes time linear in the length of `text`."""
-        return self.of(_seen(text))
+    def symbols(self, text: str, *, begins: bool, ends: bool) -> str:
+        """The symbols of a part of a text. Takes time linear in its length.
 
-    def of(self, seen: str) -> str:
+        begins, ends: whether nothing comes before and after it.
+        """
+        return self.of(_seen(text), begins=begins, ends=ends)
+
+    def of(self, seen: str, *, begins: bool = True, ends: bool = True) -> str:
         """The same of a text without what is not seen."""
         text = _without_syntax(seen) if self.bare else seen
-        return _symbols(_latin(text) if self.latin else _in_one_script(_lowered(text)))
+        lower = _latin(text) if self.latin else _in_one_script(_lowered(text))
+        return _symbols(lower, begins=begins, ends=ends)
 
 
 READINGS: Final = tuple(Reading(bare, latin) for latin in (False, True) for bare in (False, True))
@@ -129,8 +137,9 @@ def _bare(text: str) -> str:
         if category in ("Cf", "Cc", "Cs") or mark in _BLANKS:
             continue
         if category.startswith("M"):
-            # Elsewhere than on letters that have a case, a mark may be the vowel.
-            if _GENERIC_MARKS.match(mark) or not base or base.lower() != base.upper():
+            # On letters of scripts without cases, a mark may be the vowel.
+            cased = base.isascii() or base.lower() != base.upper()
+            if cased or _GENERIC_MARKS.match(mark):
                 continue
         else:
             base = mark
@@ -187,8 +196,17 @@ def _as_its_script(word: re.Match[str]) -> str:
     return text.translate(_GREEK) if any("\u0370" <= c <= "\u03ff" for c in text) else text
 
 
-def _symbols(text: str) -> str:
-    text = _NUMBER.sub(lambda number: number[0].translate(_IN_NUMBERS), text)
+def _symbols(text: str, *, begins: bool = True, ends: bool = True) -> str:
+    """begins, ends: whether nothing comes before and after it."""
+
+    def numbered(run: re.Match[str]) -> str:
+        whole = (begins or run.start() > 0) and (ends or run.end() < len(text))
+        if not whole or sum(map(str.isalpha, run[0])) >= _WORDLIKE:
+            return run[0]
+        return run[0].translate(_IN_NUMBERS)
+
+    if _DIGIT.search(text):
+        text = _RUN.sub(numbered, _NAME.sub(lambda name: name[0].translate(_IN_NUMBERS), text))
     return text.translate(_SYMBOLS)
 
 

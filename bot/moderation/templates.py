@@ -48,13 +48,19 @@ class _Walk:
     reading: Reading
     found: set[int]
     left: int = SYMBOLS_MAX
+    inside: bool = False  # of a choice
 
     def through(self, parts: Parts, starts: _Several, files: tuple[str, ...]) -> _Several:
         """Where the search may be after `parts`. files: the wildcard files that led here."""
-        for part in parts:
+        last = len(parts) - 1
+        for number, part in enumerate(parts):
             match part:
                 case Literal():
-                    symbols = self.reading.symbols(part.text)
+                    symbols = self.reading.symbols(
+                        part.text,
+                        begins=number == 0 and not self.inside,
+                        ends=number == last and not self.inside,
+                    )
                     starts = self._run(starts, symbols)
                 case Choice():
                     options = [option.parts for option in part.options if option.weight]
@@ -76,7 +82,7 @@ class _Walk:
         """Any of the options, up to as often as the choice draws; some of them again, which it
         would not."""
         most = PICKS_MAX if choice.high is None else choice.high
-        separator = self.reading.symbols(choice.separator)
+        separator = self.reading.symbols(choice.separator, begins=False, ends=False)
         ends = starts if choice.low == 0 else ()
         before: _Several = ()
         for pick in range(1, most + 1):
@@ -92,13 +98,15 @@ class _Walk:
     def _either(
         self, options: Iterable[Parts], starts: _Several, files: tuple[str, ...]
     ) -> _Several:
+        before, self.inside = self.inside, True
         ends = [end for parts in options for end in self.through(parts, starts, files)]
+        self.inside = before
         return self.automaton.merged(ends)
 
     def _lines(self, wildcard: Wildcard, starts: _Several, files: tuple[str, ...]) -> _Several:
         names = self.wildcards.find(wildcard.pattern, nsfw=True)
         if not names:
-            return self._run(starts, self.reading.symbols(wildcard.source))
+            return self._run(starts, self.reading.of(wildcard.source))
         ends: list[Reached] = []
         for name in names:
             if name in files or len(files) >= DEPTH_MAX:
@@ -110,5 +118,5 @@ class _Walk:
                     parts = parse(line)
                 except InvalidRequest:
                     continue  # Drawing it is refused.
-                ends += self.through(parts, starts, (*files, name))
+                ends += self._either([parts], starts, (*files, name))
         return self.automaton.merged(ends or starts)

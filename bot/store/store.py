@@ -55,7 +55,7 @@ class Store:
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
-    cells: the images of comparisons. words: that are blocked.
+    words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
