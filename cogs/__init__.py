@@ -20,6 +20,7 @@ EXTENSIONS = (
     "cogs.retry",
     "cogs.catalog",
     "cogs.wildcards",
+    "cogs.words",
     "cogs.queue",
     "cogs.admin",
 )

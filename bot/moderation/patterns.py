@@ -146,7 +146,7 @@ class _Reader:
         if mark == "b":
             return _Boundary()
         if mark in _ESCAPES:
-            return _One(_ESCAPES[mark])
+            return _One(_ESCAPES[mark], many=_ESCAPES[mark] is _SIGNS)
         if mark.isalnum():
             self._at -= 2
             self._fail("words.pattern_unknown", part=f"\\{mark}")

@@ -15,8 +15,6 @@ from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
-REFUSED: Final = "words.refused"
-RESTRICTED: Final = "words.restricted"
 WORD_SHOWN: Final = 100
 _REMEMBERED: Final = 1_000
 """Of how many jobs it is known that what they have was reported."""
@@ -57,9 +55,9 @@ class Screening:
             raise Refused("repeat.gated")
         finding = await self._find(new.request, new.origin, admitted.rules.forced_negative)
         if finding.has("refuse"):
-            raise Refused(REFUSED)
+            raise Refused("words.refused")
         if finding.has("restrict") and not restricted:
-            raise Refused(RESTRICTED)
+            raise Refused("words.restricted")
         if finding.has("report"):
             await self._report(new, finding)
         return admitted

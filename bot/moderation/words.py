@@ -88,7 +88,8 @@ class Words:
             community, entry.text, kind=entry.kind, action=entry.action, by=by, most=most
         )
         if not added:
-            raise Refused(f"words.full_{entry.kind}", max=most)
+            code = "words.full_word" if entry.kind == "word" else "words.full_pattern"
+            raise Refused(code, max=most)
         self.forget(community)
 
     async def remove(self, community: str, entry: Blocked) -> None:

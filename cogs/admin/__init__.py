@@ -8,10 +8,10 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import catalog
+from cogs.admin import catalog, words
 from cogs.admin.group import Commands, OwnersGroup
 
-PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (catalog.commands,)
+PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (catalog.commands, words.commands)
 """What each file adds to /admin."""
 
 

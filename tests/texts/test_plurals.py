@@ -21,6 +21,8 @@ NEVER_ONE = {
     "prompt.chunks": "over the limit of 32 chunks, of 75 tokens each",
     "size.side": "a side's bounds, in pixels",
     "hires.size": "bounds that are far from 1",
+    "words.long": "over the limit of 100 characters",
+    "words.pattern_long": "over the limit of 200 characters",
     "models.native": "steps for a whole image, as the catalog says",
 }
 """Sentences with a number before a noun that need no plural forms, and why."""

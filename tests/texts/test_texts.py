@@ -12,6 +12,7 @@ import pytest
 
 from bot.chat.ui.markdown import plain
 from bot.levels import Level
+from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
@@ -30,6 +31,7 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "words.action.": ACTIONS,
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
