@@ -54,6 +54,7 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
                 services = Services(
