@@ -44,7 +44,8 @@ class Blocking:
     async def add(
         self, interaction: Interaction, community: str, word: str, action: str | None
     ) -> None:
-        entry = typed_entry(word, cast("Action", action if action in ACTIONS else ACTIONS[0]))
+        chosen = next((known for known in ACTIONS if known == action), ACTIONS[0])
+        entry = typed_entry(word, chosen)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._words.add(community, entry, discord_person(interaction.user.id))
         await self._record(interaction, community, entry, added=True)

@@ -72,7 +72,12 @@ class Screening:
         if finding.has("restrict") and not await self._restricted(job.origin):
             raise JobFailed("words.changed_restricted")
 
+    async def flags(self, job: Job) -> bool:
+        """Whether it has words that are only for age-restricted channels by now."""
+        return (await self.found_in(job)).has("restrict")
+
     async def found_in(self, job: Job) -> Finding:
+        """What the lists find in a stored job."""
         rules = await self._levels.rules_of(job.origin)
         return await self._find(job.request, job.origin, rules.forced_negative)
 

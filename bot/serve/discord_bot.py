@@ -55,7 +55,9 @@ class DiscordBot:
                     copies=client.copies,
                     ping_after=settings.ping_after,
                     levels=backend.levels,
+                    flagged=backend.screening.flags,
                 )
+                backend.permits.add(delivery.gate.permit)
                 core.by_origin.pass_on(Discord.name, delivery)
                 services = Services(
                     texts=texts,
