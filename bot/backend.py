@@ -13,6 +13,7 @@ from functools import partial
 from typing import Self
 
 from bot.engine import Engine
+from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
 from bot.levels import Caps, Enforcing, Levels
 from bot.moderation.owner_file import NAME as BLOCKED_WORDS
@@ -24,6 +25,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
+from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.permits import Permits
@@ -49,6 +51,11 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     )
 
 
+def build_image_check(settings: Settings) -> ImageCheck:
+    token = settings.hub_token.get_secret_value().strip() if settings.hub_token else None
+    return ImageCheck(settings.models_dir.absolute(), hub_token=token)
+
+
 def caps_of(settings: Settings) -> Caps:
     """What the owner has set that servers, channels and people stay within."""
     return Caps(
@@ -58,6 +65,7 @@ def caps_of(settings: Settings) -> Caps:
         priority=settings.server_priority,
         quota=settings.daily_pictures,
         cooldown=settings.cooldown,
+        image_check=settings.image_check,
     )
 
 
@@ -84,6 +92,7 @@ class Backend:
     words: Words
     screening: Screening
     permits: Permits
+    inspector: Inspector
 
     @classmethod
     @asynccontextmanager
@@ -115,6 +124,9 @@ class Backend:
             if off := await store.disabled_entries.all():
                 await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
+            inspector = Inspector(
+                store, build_image_check(settings), lambda: catalog.current, settings.image_check
+            )
             levels = Levels(store, caps_of(settings))
             file = OwnerFile(settings.catalog_dir.absolute() / BLOCKED_WORDS)
             words = Words(store, lambda: catalog.current, file)
@@ -140,6 +152,7 @@ class Backend:
                 words=words,
                 screening=screening,
                 permits=permits,
+                inspector=inspector,
             )
 
     def loaded(self) -> frozenset[str]:
@@ -167,6 +180,7 @@ class Backend:
                 picture=self.inputs.read,
                 observer=observer,
                 notices=notices,
+                inspector=self.inspector,
                 withdrawn=withdrawn,
                 images_dir=settings.images_dir.absolute(),
                 timeout=settings.job_timeout,
@@ -187,3 +201,4 @@ class Backend:
                 yield
         finally:
             watching.cancel()
+            self.inspector.shut_down()

@@ -128,6 +128,20 @@ class ReferenceEntry(StrictTable):
     url: Link = ""
 
 
+class ImageCheckEntry(StrictTable):
+    """The network that judges whether an image is for everyone; see bot.engine.image_check.
+
+    path: hub id or folder. folder: the one in it with the network, in diffusers' layout. revision:
+    commit, tag or branch on the hub.
+    """
+
+    path: Source
+    folder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class _Entry(StrictTable):
     """What models and adapters have in common.
 

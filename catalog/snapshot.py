@@ -10,7 +10,7 @@ from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
-from catalog.schema import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.schema import AdapterEntry, ImageCheckEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
 from catalog.unfit import Unfit
 from catalog.unread import Unread
@@ -58,6 +58,7 @@ class Catalog:
     are models whose files are something else.
     default: key of an enabled model; empty if there is none.
     reference: the IP-Adapter for reference images; None if there is none.
+    image_check: the network that judges images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
     upscalers: what enlarges images.
@@ -72,6 +73,7 @@ class Catalog:
     default: str
     problems: tuple[Problem, ...] = ()
     reference: ReferenceEntry | None = None
+    image_check: ImageCheckEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     upscalers: Upscalers = field(default_factory=Upscalers)

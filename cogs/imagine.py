@@ -25,7 +25,9 @@ from bot.request import (
     Picture,
     compose_with_notes,
 )
+from bot.settings.image_check import ImageCheck
 from bot.store import Store, discord_person
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
@@ -46,6 +48,7 @@ class Imagine(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
+        inspector: Inspector,
         adapters_max: int,
     ) -> None:
         self._catalog = catalog
@@ -53,7 +56,7 @@ class Imagine(commands.Cog):
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
+        self._attachments = Attachments(inputs, inspector)
         self._adapters_max = adapters_max
         self._complete = Completing(catalog, queue)
 
@@ -127,10 +130,11 @@ class Imagine(commands.Cog):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction, hidden=hidden)
+                mode = here_of(interaction).image_check
                 draft = replace(
                     draft,
-                    image=await self._fetch("image", image, keep),
-                    reference=await self._fetch("reference", reference, keep),
+                    image=await self._fetch("image", image, keep, mode),
+                    reference=await self._fetch("reference", reference, keep, mode),
                 )
                 composed = await self._compose(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
@@ -151,11 +155,15 @@ class Imagine(commands.Cog):
         )
 
     async def _fetch(
-        self, field: str, attachment: discord.Attachment | None, keep: Keep
+        self,
+        field: str,
+        attachment: discord.Attachment | None,
+        keep: Keep,
+        mode: ImageCheck,
     ) -> Picture | None:
         if attachment is None:
             return None
-        return await self._attachments.fetch(field, attachment, keep)
+        return await self._attachments.fetch(field, attachment, keep, mode)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -191,6 +199,7 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
+            inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
         )
     )

@@ -94,6 +94,7 @@ def asked_by(
             reply_to=shown.message_id if shown and here else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
+            withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
             parent_channel_id=parent_of(interaction.channel),
             token=interaction.token,
         ),

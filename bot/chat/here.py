@@ -7,6 +7,7 @@ import discord
 
 from bot.chat.places import age_restricted
 from bot.levels import Levels, Place, Rules
+from bot.settings.image_check import ImageCheck
 from bot.store import Discord, discord_community, discord_person
 from bot.texts.language import Say, Texts
 from catalog import Catalog
@@ -24,6 +25,11 @@ class Here:
     say: Say
     nsfw: bool
     rules: Rules
+
+    @property
+    def image_check(self) -> ImageCheck:
+        """What is to happen to images that are flagged: nothing in an age-restricted channel."""
+        return "off" if self.nsfw else self.rules.image_check
 
     def offered(self, catalog: Catalog) -> Catalog:
         """`catalog` with what may be used here; what is only for age-restricted channels is still

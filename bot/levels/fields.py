@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bot.errors import InvalidRequest
 from bot.request import CELLS_MAX, COUNT_MAX, PROMPT_MAX, UPSCALE_SCALES
 from bot.request.syntax import parse_adapters
+from bot.settings.image_check import ImageCheck
 from catalog import SCHEDULERS, TAG
 from catalog.limits import KEY_MAX, TAG_MAX
 
@@ -52,8 +53,6 @@ def _scale(value: float) -> float:
 
 
 Buttons = Literal["everyone", "requester"]
-ImageCheck = Literal["off", "spoiler", "private", "refuse"]
-"""The mildest first."""
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Key = Annotated[str, Field(min_length=1, max_length=KEY_MAX)]
 Named = Annotated[str, Field(min_length=1, max_length=max(KEY_MAX, len(TAG) + TAG_MAX))]

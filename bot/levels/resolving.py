@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 
 from bot.levels.fields import (
     ChannelFields,
-    ImageCheck,
     LevelFields,
     PersonFields,
     ServerFields,
@@ -18,10 +17,10 @@ from bot.levels.fields import (
 from bot.levels.level import Level
 from bot.levels.place import Place
 from bot.levels.rules import Caps, Defaults, PlaceLimit, Rules
+from bot.settings.image_check import MILDEST_FIRST, ImageCheck
 from catalog import EVERYTHING, Allowance
 
 T = TypeVar("T")
-CHECKS: Final[tuple[ImageCheck, ...]] = ("off", "spoiler", "private", "refuse")
 NOTHING: Final = (ServerFields(), ChannelFields(), PersonFields())
 _MEGA: Final = 1_000_000
 
@@ -108,7 +107,7 @@ def _stricter_buttons(above: str, given: str) -> str:
 
 
 def _stricter_check(above: ImageCheck, given: ImageCheck) -> ImageCheck:
-    return max(above, given, key=CHECKS.index)
+    return max(above, given, key=MILDEST_FIRST.index)
 
 
 def _shorter(above: float, given: float) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
 from bot.errors import AskedBefore, Refused
+from bot.settings.image_check import ImageCheck
 from bot.store.database import Row
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,8 @@ class Discord(Origin):
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    image_check: what is to happen to its images if they are flagged. withheld: they were, and are
+    for their person alone: `shown` if everyone saw the message until then, else `hidden`.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -188,6 +191,8 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    image_check: ImageCheck = "off"
+    withheld: str | None = None
     parent_channel_id: int | None = None
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 

@@ -90,6 +90,7 @@ class Results:
             uploads=uploads,
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
+            notice=direct.notice(say, origin),
             direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
         )
 
