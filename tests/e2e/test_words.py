@@ -82,7 +82,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) ->
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def paused(guarded: Guarded) -> AsyncIterator[None]:
-    await said_at_once(await guarded.admin.slash("pause"))
+    assert "Paused" in await said_at_once(await guarded.admin.slash("pause"))
     yield
     await said_at_once(await guarded.admin.slash("resume"))
 
@@ -115,14 +115,6 @@ async def test_what_is_blocked_is_refused(guarded: Guarded, case: str) -> None:
     assert guarded.jobs() == jobs
 
 
-async def test_each_server_has_its_own_list(guarded: Guarded) -> None:
-    playground, bea = guarded.playground, guarded.playground.user("bea")
-    other = playground.add_channel("other", playground.add_guild("other server"))
-    await painted(bea, prompt=f"a {SERVERS}", steps=2, channel=other)
-    told = await said(await bea.slash("imagine", prompt=f"a {OWNERS}", channel=other))
-    assert REFUSED in told
-
-
 async def test_what_is_blocked_later_is_not_made_again(guarded: Guarded) -> None:
     playground, ada = guarded.playground, guarded.playground.user("ada")
     result = await painted(ada, prompt="a quuxly fox", steps=2)
@@ -145,11 +137,13 @@ async def test_what_is_blocked_later_is_not_made_again(guarded: Guarded) -> None
 
 async def test_what_is_blocked_while_it_waits_is_not_generated(guarded: Guarded) -> None:
     ada = guarded.playground.user("ada")
-    await said_at_once(await guarded.admin.slash("pause"))
+    assert "Paused" in await said_at_once(await guarded.admin.slash("pause"))
     call = await ada.slash("imagine", prompt="a blorbly fox")
     restricted = await ada.slash("imagine", prompt="a grumply fox")
-    await guarded.block("blorb*")
-    await guarded.block("grumply", action="Only in age-restricted channels")
+    assert "on the list now" in await guarded.block("blorb*")
+    assert "on the list now" in await guarded.block(
+        "grumply", action="Only in age-restricted channels"
+    )
     await said_at_once(await guarded.admin.slash("resume"))
     await call.wait(lambda m: "the blocked words were changed" in m.text)
     told = await restricted.wait(lambda m: "only allowed in age-restricted channels" in m.text)
@@ -235,22 +229,6 @@ async def test_keeping_the_list(guarded: Guarded) -> None:
     assert rows == [("/fl[ao]mp+/", 0), ("/fl[ao]mp+/", 1)]
 
 
-async def test_a_long_list_comes_as_a_file(guarded: Guarded) -> None:
-    playground = guarded.playground
-    other = playground.add_guild("long list")
-    channel = playground.add_channel("long", other)
-    head = playground.user("head")
-    playground.give_role(head, playground.add_role("head", "manage_guild", guild=other))
-    for number in range(3):
-        word = f"{'abc'[number] * 95}zz"
-        for start in "defghij":
-            await said(await head.slash("words add", word=start + word, channel=channel))
-    call = await head.slash("words list", channel=channel)
-    message = await call.wait(lambda m: bool(m.attachments))
-    data = await playground.download(message.attachments[0])
-    assert data.decode().count("\tRefuse\n") == 21
-
-
 @pytest.mark.parametrize("command", ["words list", "words add", "words remove", "words test"])
 async def test_only_those_who_manage_the_server_keep_it(guarded: Guarded, command: str) -> None:
     """A server may grant the command to anyone."""
@@ -272,3 +250,30 @@ async def test_only_those_who_manage_the_server_keep_it(guarded: Guarded, comman
     told = await said(call)
     assert "not allowed to use this" in told
     assert SERVERS not in told
+
+
+# From here on there are several servers, whose administrators cannot pause the bot.
+
+
+async def test_each_server_has_its_own_list(guarded: Guarded) -> None:
+    playground, bea = guarded.playground, guarded.playground.user("bea")
+    other = playground.add_channel("other", playground.add_guild("other server"))
+    await painted(bea, prompt=f"a {SERVERS}", steps=2, channel=other)
+    told = await said(await bea.slash("imagine", prompt=f"a {OWNERS}", channel=other))
+    assert REFUSED in told
+
+
+async def test_a_long_list_comes_as_a_file(guarded: Guarded) -> None:
+    playground = guarded.playground
+    other = playground.add_guild("long list")
+    channel = playground.add_channel("long", other)
+    head = playground.user("head")
+    playground.give_role(head, playground.add_role("head", "manage_guild", guild=other))
+    for number in range(3):
+        word = f"{'abc'[number] * 95}zz"
+        for start in "defghij":
+            await said(await head.slash("words add", word=start + word, channel=channel))
+    call = await head.slash("words list", channel=channel)
+    message = await call.wait(lambda m: bool(m.attachments))
+    data = await playground.download(message.attachments[0])
+    assert data.decode().count("\tRefuse\n") == 21
