@@ -45,6 +45,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
             paused=self._queue.paused,
         )
         await interaction.response.send_message(embed=embed, ephemeral=True)
@@ -66,6 +67,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
         )
 
     @app_commands.command(description="command.pause.description")
