@@ -46,7 +46,8 @@ class Queue(commands.Cog):
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
             nsfw=here_of(interaction).nsfw,
-            paused=self._queue.paused,
+            paused=self._queue.still.paused,
+            resumes_at=self._queue.still.resumes_at,
         )
         await interaction.response.send_message(embed=embed, ephemeral=True)
 

@@ -229,12 +229,25 @@ class Guild:
     name: str
     owner_id: int
     locale: str = "en-US"
+    system_channel_id: int | None = None
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<guild {self.name} {self.id}>"
+
+
+@dataclass(eq=False)
+class TeamMember:
+    """Somebody in the team that owns the application: ``admin``, ``developer`` or ``read_only``.
+
+    ``accepted``: whether they have accepted the invitation.
+    """
+
+    account: Account
+    role: str = "admin"
+    accepted: bool = True
 
 
 @dataclass(eq=False)
@@ -318,6 +331,8 @@ class World:
         now = time.time()
         self.bot = Account(self.snowflakes.next(at=now - 30 * 86_400), "Imagen", bot=True)
         self.owner = Account(self.snowflakes.next(at=now - 400 * 86_400), "owner")
+        # The team that owns the application, its owner first; empty if one person does.
+        self.team: list[TeamMember] = []
         self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}

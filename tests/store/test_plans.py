@@ -43,6 +43,7 @@ ASKED: dict[str, Ask] = {
     "form": lambda store: store.forms.find("x", "discord:7"),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "failures": lambda store: store.failures(0),
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
     "acts_count": lambda store: store.acts.count_untold(),
@@ -55,7 +56,7 @@ ASKED: dict[str, Ask] = {
 
 HISTORY = re.compile(
     r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
-    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
+    r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

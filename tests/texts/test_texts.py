@@ -15,8 +15,9 @@ from bot.levels import Level
 from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
-from bot.store import Kind
+from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from catalog import EntryKind
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -32,6 +33,12 @@ EXPANSIONS = {
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
     "words.action.": ACTIONS,
+    "admin.kind.": get_args(EntryKind),
+    "admin.reload.": ["added", "removed", "changed"],
+    "acts.": [kind.value for kind in ActKind],
+    "report.button.": [decision.value for decision in Decision],
+    "report.decided.": [decision.value for decision in Decision],
+    "report.late.": [decision.value for decision in Decision],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),

@@ -21,6 +21,8 @@ INPUT_MAX: Final = 4_000
 """Discord's own limit of a text input."""
 MORE_MAX: Final = 1_000
 REASON_MAX: Final = 1_000
+BROADCAST: Final = "text"
+BROADCAST_MAX: Final = 1_500
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
     "prompt",
@@ -73,6 +75,22 @@ class ReportFormId(CustomId):
     prefix: ClassVar[str] = "reportform"
 
     job_id: str
+
+
+@dataclass(frozen=True)
+class BroadcastFormId(CustomId):
+    """Shows the owner what a note to every server will look like."""
+
+    prefix: ClassVar[str] = "broadcastform"
+
+
+@dataclass(frozen=True)
+class BroadcastId(CustomId):
+    """Sends it. form_id: of what was entered, see bot.store.forms."""
+
+    prefix: ClassVar[str] = "broadcast"
+
+    form_id: str
 
 
 def edit_form(
@@ -181,6 +199,21 @@ def report_form(say: Say, custom_id: ReportFormId) -> discord.ui.Modal:
             REASON,
             "",
             REASON_MAX,
+            required=True,
+        )
+    )
+    return form
+
+
+def broadcast_form(say: Say) -> discord.ui.Modal:
+    form = _form(say("form.broadcast.title"), BroadcastFormId())
+    form.add_item(
+        _text(
+            say("form.broadcast.text"),
+            say("form.broadcast.hint"),
+            BROADCAST,
+            "",
+            BROADCAST_MAX,
             required=True,
         )
     )
