@@ -22,6 +22,7 @@ EXTENSIONS = (
     "cogs.retry",
     "cogs.catalog",
     "cogs.wildcards",
+    "cogs.words",
     "cogs.queue",
     "cogs.presets",
     "cogs.save_result",

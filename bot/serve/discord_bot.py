@@ -68,7 +68,9 @@ class DiscordBot:
                     ping_after=settings.ping_after,
                     levels=backend.levels,
                     direct=contexts.direct,
+                    flagged=backend.screening.flags,
                 )
+                backend.permits.add(delivery.gate.permit)
                 core.by_origin.pass_on(Discord.name, delivery)
                 owners = Owners(client)
                 audit = Audit(

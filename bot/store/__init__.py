@@ -41,6 +41,7 @@ from bot.store.origins import (
 from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
+from bot.store.words import OWNER, BlockedWord
 
 __all__ = [
     "CELL",
@@ -50,12 +51,14 @@ __all__ = [
     "DEFAULT_UPLOAD_LIMIT",
     "EVERYWHERE",
     "ORIGINS",
+    "OWNER",
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",
     "Api",
     "ApiKey",
     "Block",
+    "BlockedWord",
     "CommandLine",
     "Decision",
     "Discord",

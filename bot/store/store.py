@@ -40,6 +40,7 @@ from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
+from bot.store.words import Words
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -57,6 +58,7 @@ class Store:
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
     greetings: of servers that the bot joined.
+    words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     presets: that people saved.
     boot: identifies the machine's current boot; None where the system does not say.
@@ -74,6 +76,7 @@ class Store:
         self.forms = Forms(database)
         self.cells = Cells(database)
         self.greetings = Greetings(database)
+        self.words = Words(database)
         self.acts = Acts(database)
         self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)

@@ -16,6 +16,7 @@ from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
 from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
+from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.request.keeping import Part
@@ -51,6 +52,7 @@ EXPANSIONS = {
     "command.compare.axes.": AXES,
     "command.settings.levels.": LEVELS,
     **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
+    "words.action.": ACTIONS,
     "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
     "acts.": [kind.value for kind in ActKind],

@@ -88,7 +88,7 @@ class Results:
             spoiler=origin.spoiler,
             compact=compact,
         )
-        in_direct = not self._gate.applies(job)
+        in_direct = not await self._gate.concerns(job)
         publish = origin.guild_id is not None and not origin.absent
         below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
         shown, in_private = below(publish=publish), below(publish=False)
@@ -115,7 +115,7 @@ class Results:
         """A job that failed or was cancelled."""
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        gated = self._gate.applies(job)
+        gated = await self._gate.concerns(job)
         hidden = await self._gate.objection(job) is not None
         return MessageContent(
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
