@@ -23,5 +23,7 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.presets",
+    "cogs.save_result",
     "cogs.admin",
 )

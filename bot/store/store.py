@@ -34,6 +34,7 @@ from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.presets import Presets
 from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
@@ -55,6 +56,7 @@ class Store:
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
+    presets: that people saved.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -75,6 +77,7 @@ class Store:
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
+        self.presets = Presets(database)
 
     @classmethod
     @asynccontextmanager

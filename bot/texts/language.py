@@ -109,12 +109,17 @@ class Texts:
         """The sentence in exactly that language, or None; for Discord's localisation fields."""
         language = self._language(locale)
         sentence = self._languages[language].get(code) if language else None
-        return sentence if isinstance(sentence, str) else None
+        # Nothing is filled in there, so no brace is doubled.
+        return _undoubled(sentence) if isinstance(sentence, str) else None
 
     def _language(self, locale: str) -> str | None:
         """The name of the file for `locale`: its own, or its language's; None if there is none."""
         names = (locale, locale.split("-")[0])
         return next((name for name in names if name in self._languages), None)
+
+
+def _undoubled(sentence: str) -> str:
+    return sentence.replace("{{", "{").replace("}}", "}")
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Sentence]:

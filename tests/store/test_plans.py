@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.request import Options
 from bot.store import JobState, Store
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -41,6 +42,14 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "presets": lambda store: store.presets.of("discord:7", "discord:1"),
+    "own_preset": lambda store: store.presets.own("discord:7", "x"),
+    "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
+    "save_preset": lambda store: store.presets.save("discord:7", "x", Options(), replace=True),
+    "share_preset": lambda store: store.presets.save(
+        "discord:7", "x", Options(), community="discord:1", replace=True
+    ),
+    "delete_preset": lambda store: store.presets.delete("x"),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -55,7 +64,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

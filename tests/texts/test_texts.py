@@ -14,6 +14,7 @@ from bot.chat.ui.markdown import plain
 from bot.levels import Level
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
+from bot.request.keeping import Part
 from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
 from catalog import EntryKind
@@ -26,6 +27,7 @@ SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, Stage.DOWNLOADING)
 """Stages with their own sentence and parameters."""
 
 EXPANSIONS = {
+    "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "upscale.modes.": UPSCALE_MODES,

@@ -75,6 +75,15 @@ class UseId(ActionId):
 
 
 @dataclass(frozen=True)
+class SavePresetId(ActionId):
+    """Opens the form to save what the result was made with as a preset."""
+
+    prefix: ClassVar[str] = "savepreset"
+    emoji: ClassVar[str] = "💾"
+    label: ClassVar[str] = "button.save_preset"
+
+
+@dataclass(frozen=True)
 class DetailsId(ActionId):
     prefix: ClassVar[str] = "details"
     emoji: ClassVar[str] = "ℹ️"
@@ -149,8 +158,9 @@ ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
-MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
+MORE: Final[Rows] = ((UseId, SavePresetId, DetailsId, DeleteId, ReportId),)
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, SavePresetId, DetailsId, DeleteId),)
+MORE_ENLARGED: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
 MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
@@ -172,9 +182,9 @@ def rows_of_more(request: GenerationRequest, *, hidden: bool) -> Rows:
     """The buttons that More offers."""
     if request.comparison is not None:
         return MORE_COMPARED
-    if request.upscale is not None or not hidden:
-        return MORE
-    return MORE_HIDDEN
+    if request.upscale is not None:
+        return MORE_ENLARGED
+    return MORE_HIDDEN if hidden else MORE
 
 
 def rows_of_every(request: GenerationRequest, *, hidden: bool) -> Rows:
