@@ -23,13 +23,17 @@ from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
+from bot.store.favourites import Favourites
+from bot.store.figures import Figures
 from bot.store.forms import Forms
+from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
@@ -48,7 +52,8 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons.
+    cells: the images of comparisons. history: the index of prompts. favourites: what people keep.
+    sent_again: where else results are shown. figures: for statistics.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -64,6 +69,10 @@ class Store:
         self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.history = History(database)
+        self.favourites = Favourites(database)
+        self.sent_again = SentAgain(database)
+        self.figures = Figures(database)
 
     @classmethod
     @asynccontextmanager
