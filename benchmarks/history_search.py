@@ -100,6 +100,11 @@ def write_history(path: Path, size: int) -> float:
                         recipe,
                     ),
                 )
+                database.execute(
+                    "INSERT INTO discord_jobs (job_id, user_id, locale, upload_limit)"
+                    " VALUES (?, ?, 'en-US', 10000000)",
+                    (job_id, 2 if person == FEW else 1),
+                )
                 started = time.perf_counter()
                 index.add(database, job_id, person, "imagine", at, request)
                 taken += time.perf_counter() - started

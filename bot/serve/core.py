@@ -137,6 +137,7 @@ class Core:
                 *beside,
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
+                self._catch_up(online),
                 self._warm_up(online),
                 store.watch(),
             )
@@ -161,6 +162,11 @@ class Core:
         """Load torch and the default model once online; startup does not wait for it."""
         await online.wait()
         self.workers.warm_up()
+
+    async def _catch_up(self, online: asyncio.Event) -> None:
+        """Make the jobs of earlier versions findable."""
+        await online.wait()
+        await self.backend.store.history.catch_up()
 
     async def _look_over(self, online: asyncio.Event) -> None:
         """Raises StoreError if the database is damaged."""

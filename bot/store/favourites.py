@@ -33,7 +33,7 @@ class Favourites:
         self._database = database
 
     async def keep(self, person: str, job_id: str) -> bool:
-        """Returns False if it was kept already."""
+        """Returns False if it was kept already, or is deleted."""
 
         def work(write: sqlite3.Connection) -> bool:
             # Pages go by the time.
@@ -41,8 +41,9 @@ class Favourites:
                 "SELECT max(kept_at) FROM favourites WHERE person = ?", (person,)
             ).fetchone()
             added = write.execute(
-                "INSERT OR IGNORE INTO favourites (person, job_id, kept_at) VALUES (?, ?, ?)",
-                (person, job_id, max(now_ms(), (last or 0) + 1)),
+                "INSERT OR IGNORE INTO favourites (person, job_id, kept_at)"
+                " SELECT ?, id, ? FROM jobs WHERE id = ? AND deleted_at IS NULL",
+                (person, max(now_ms(), (last or 0) + 1), job_id),
             )
             return added.rowcount > 0
 

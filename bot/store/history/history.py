@@ -187,7 +187,7 @@ class History:
             (PART,),
         )
         # In this order each part is written once; a smaller number would begin another segment.
-        rows.sort(key=lambda row: row["created_at"])
+        rows.sort(key=lambda row: (row["created_at"], row["place"]))
         read = await asyncio.to_thread(lambda: [(row, _request(row)) for row in rows])
         below = min((row["place"] for row in rows), default=0)
         await self._database.write(partial(_add_all, read, below))
