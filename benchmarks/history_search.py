@@ -81,7 +81,9 @@ def write_history(path: Path, size: int) -> float:
         for begin in range(0, size, BATCH):
             database.execute("BEGIN")
             for number in range(begin, min(begin + BATCH, size)):
-                prompt = f"a lighthouse in heavy rain, {' '.join(chance.choices(vocabulary, k=WORDS))}"
+                prompt = (
+                    f"a lighthouse in heavy rain, {' '.join(chance.choices(vocabulary, k=WORDS))}"
+                )
                 prompt += ", unicorn" if number % RARE_EVERY == 0 else ""
                 prompt += ", 黒い猫" if number % 1000 == 0 else ""
                 person = FEW if number % (size // OF_FEW) == 1 else MANY
@@ -160,9 +162,7 @@ def baseline(path: Path) -> dict[str, float]:
         return found
 
 
-def table(
-    size: int, found: dict[str, dict[str, Spread]], like: dict[str, float]
-) -> str:
+def table(size: int, found: dict[str, dict[str, Spread]], like: dict[str, float]) -> str:
     """In Markdown."""
     compared = {
         (MANY, "a word of every prompt"): like[f"{MANY} lighthouse"],
@@ -186,7 +186,9 @@ def table(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.history_search", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.history_search", description=__doc__
+    )
     parser.add_argument("size", type=int, nargs="?", default=SIZE, help="jobs in the store")
     parser.add_argument("--write", action="store_true", help="put this into docs/figures.md")
     options = parser.parse_args(arguments)
@@ -194,9 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = Path(folder) / "imagen.sqlite3"
         taken = write_history(path, options.size)
         with closing(sqlite3.connect(path)) as database:
-            [pages] = database.execute(
-                "SELECT sum(length(block)) FROM history_data"
-            ).fetchone()
+            [pages] = database.execute("SELECT sum(length(block)) FROM history_data").fetchone()
         found, accepted = asyncio.run(measure(path))
         like = baseline(path)
         whole = path.stat().st_size

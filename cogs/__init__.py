@@ -21,4 +21,7 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.history",
+    "cogs.keep",
+    "cogs.stats",
 )

@@ -75,4 +75,3 @@ class Favourites:
         )
         found = [Favourite(row["kept_at"], Job.from_row(row)) for row in rows]
         return sorted(found, key=lambda each: each.kept_at, reverse=True)
-

@@ -59,7 +59,7 @@ class KeptImages:
         last, kept = 0, "" if favourites else "NOT "
         while True:
             rows = await self._database.rows(
-                "SELECT images.rowid AS number, images.job_id, n, path, bytes,"
+                "SELECT images.rowid AS number, images.job_id, n, path, bytes,"  # noqa: S608
                 " coalesce(finished_at, created_at) AS ended_at,"
                 " state IN ('delivered', 'failed', 'cancelled') AS deletable"
                 " FROM images JOIN jobs ON jobs.id = job_id"

@@ -60,7 +60,8 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry)\b(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
+    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

@@ -10,11 +10,13 @@ from typing import get_args
 
 import pytest
 
+from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -29,6 +31,9 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "history.kinds.": get_args(Kind),
+    "history.differs.": [*pair_values(REQUEST)],
+    "command.stats.last.": ["7", "30", "90"],
 }
 """What the f-strings that build a code can become."""
 

@@ -109,6 +109,15 @@ class PublishId(ActionId):
 
 
 @dataclass(frozen=True)
+class KeepId(ActionId):
+    """Makes the result a favourite of the person who presses it, or no more."""
+
+    prefix: ClassVar[str] = "keep"
+    emoji: ClassVar[str] = "⭐"
+    label: ClassVar[str] = "button.keep"
+
+
+@dataclass(frozen=True)
 class MoreId(ActionId):
     """Offers the other actions."""
 
@@ -138,9 +147,9 @@ COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
-MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
-MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
+MORE: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, KeepId, DetailsId, DeleteId),)
+MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
 

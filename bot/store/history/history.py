@@ -126,9 +126,12 @@ class History:
             parts.append(
                 await self._beginning_with(person, piece[0]) if words.is_prefix(piece) else single
             )
-        for name in ("model", "lora", "kind"):
-            if (value := getattr(query, name)) is not None:
-                parts.append(words.phrase(person, [words.tag(name, value)]))
+        tags = {"model": query.model, "lora": query.lora, "kind": query.kind}
+        parts += [
+            words.phrase(person, [words.tag(name, value)])
+            for name, value in tags.items()
+            if value is not None
+        ]
         return " AND ".join(parts or [words.phrase(person, [""])])
 
     async def _beginning_with(self, person: str, letters: str) -> str:
@@ -150,7 +153,7 @@ class History:
     async def _read(self, rows: Sequence[Row]) -> list[Found]:
         numbers = {row["id"]: row["number"] for row in rows}
         jobs = await self._database.rows(
-            f"{SELECT_JOBS} WHERE jobs.id IN (SELECT value FROM json_each(?))",
+            f"{SELECT_JOBS} WHERE jobs.id IN (SELECT value FROM json_each(?))",  # noqa: S608
             (json.dumps(list(numbers)),),
         )
         return [Found(numbers[row["id"]], Job.from_row(row)) for row in jobs]
@@ -170,13 +173,18 @@ class History:
         while True:
             try:
                 await self._database.write(_begin)
-                while await self._add_part():
-                    await asyncio.sleep(PAUSE)
+                await self._add_all()
             except StoreError as error:
                 log.error("the index of prompts is not complete yet: %s", error)
                 await asyncio.sleep(TRY_AGAIN)
             else:
                 return
+
+    async def _add_all(self) -> None:
+        more = True
+        while more:
+            more = await self._add_part()
+            await asyncio.sleep(PAUSE)
 
     async def _add_part(self) -> bool:
         """Returns whether there may be more."""
