@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
+from unicodedata import category
 
 import PIL.Image
 from PIL import ImageDraw
@@ -13,14 +14,14 @@ from bot.files.sheets.lettering import Colour, Lettering
 
 WIDTH: Final = 1_200
 MARGIN: Final = 56
-TILES_TOP: Final = 132
+TILES_TOP: Final = 142
 TILE_HEIGHT: Final = 120
-BARS_TOP: Final = 318
+BARS_TOP: Final = 336
 BARS_HEIGHT: Final = 250
-GROUP_TOP: Final = 660
+GROUP_TOP: Final = 680
 GROUP_ROW: Final = 54
 ROWS_MAX: Final = 5
-LABELS_MAX: Final = 6
+LABELS_MAX: Final = 8
 SHARPER: Final = 2
 """It is drawn this much larger, for smooth edges."""
 
@@ -81,16 +82,17 @@ class _Canvas:
 def draw_chart(chart: Chart) -> bytes:
     """As a PNG file. Blocks for a tenth of a second."""
     rows = max((min(ROWS_MAX, len(names)) for _, names in chart.groups), default=0)
-    height = GROUP_TOP + 64 + max(1, rows) * GROUP_ROW + MARGIN
+    height = GROUP_TOP + 30 + max(1, rows) * GROUP_ROW + MARGIN // 2
     canvas = _Canvas(height)
-    canvas.text(canvas.cut(chart.title, 44, WIDTH - 2 * MARGIN), (MARGIN, 62), 44, INK)
+    title = "".join(each for each in chart.title if category(each) not in ("So", "Sk", "Cf"))
+    canvas.text(canvas.cut(title, 44, WIDTH - 2 * MARGIN), (MARGIN, 62), 44, INK)
     canvas.text(chart.subtitle, (MARGIN, 106), 24, DIM)
     _draw_tiles(canvas, chart.tiles)
     _draw_days(canvas, chart)
     _draw_groups(canvas, chart)
     buffer = BytesIO()
     finished = canvas.image.resize((WIDTH, height), PIL.Image.Resampling.LANCZOS)
-    finished.save(buffer, "PNG", optimize=True)
+    finished.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -122,6 +124,8 @@ def _draw_days(canvas: _Canvas, chart: Chart) -> None:
             tall = max(3.0, value / most * (bottom - top))
             corners = (middle - thick / 2, bottom - tall, middle + thick / 2, bottom)
             canvas.box(corners, BAR, min(6, round(thick / 4)))
+            # Only the upper corners are round.
+            canvas.box((corners[0], bottom - min(tall / 2, 8), corners[2], bottom), BAR, 0)
         # From the last on, so that today is always named.
         if (len(chart.days) - 1 - n) % every == 0:
             align = 1 if n == len(chart.days) - 1 and len(chart.days) > LABELS_MAX else 0.5

@@ -25,6 +25,8 @@ MERGED: Final = 64
 PAUSE: Final = 0.02
 """Seconds between two parts of either, for everyone else who writes."""
 TRY_AGAIN: Final = 60.0
+TEND_EVERY: Final = 30.0
+"""Seconds between two looks whether segments are to be merged."""
 WORDS_MAX: Final = 200
 """The most words that a beginning stands for without being merged first, which reads them all."""
 
@@ -158,6 +160,19 @@ class History:
         )
         return [Found(numbers[row["id"]], Job.from_row(row)) for row in jobs]
 
+    async def tend(self) -> None:
+        """Catch up, then keep the index in few segments, until cancelled.
+
+        FTS5 would merge them within the transaction that accepts a job, which then takes longer.
+        """
+        await self.catch_up()
+        while True:
+            await asyncio.sleep(TEND_EVERY)
+            try:
+                await self._merge(MERGED)
+            except StoreError as error:
+                log.error("the index of prompts was not merged: %s", error)
+
     # Jobs of earlier versions
 
     async def caught_up(self) -> bool:
@@ -184,6 +199,7 @@ class History:
         more = True
         while more:
             more = await self._add_part()
+            await self._database.write(partial(_merge_part, MERGED))
             await asyncio.sleep(PAUSE)
 
     async def _add_part(self) -> bool:
@@ -207,7 +223,9 @@ class History:
         """Remove all entries of a person, or of these jobs, so that nothing of them is left in
         the file of the database, except what its write-ahead log and backups still hold.
 
-        Their rows in the table `jobs` must be deleted after this, not before.
+        Their rows in the table `jobs` must be deleted after this, not before. FTS5 only notes that
+        a row is removed, and drops it when it merges the segments that hold both. So the whole
+        index is written anew, a part at a time; SQLite overwrites what is freed (`secure_delete`).
         """
         left = list(jobs)
         while person is not None:
@@ -223,18 +241,15 @@ class History:
             await self._remove([row["job_id"] for row in rows])
         for begin in range(0, len(left), PART):
             await self._remove(left[begin : begin + PART])
-        await self._merge()
+        # A negative number begins with all segments; a positive one goes on.
+        await self._merge(-MERGED)
 
     async def _remove(self, job_ids: Collection[str]) -> None:
         await self._database.write(lambda write: index.remove(write, job_ids))
         await asyncio.sleep(PAUSE)
 
-    async def _merge(self) -> None:
-        """Write the whole index anew, a part at a time: FTS5 only notes that a row is removed, and
-        drops the row itself when it merges the segments that hold both. SQLite overwrites what is
-        freed (`secure_delete`, see bot.store.database)."""
-        # A negative number begins with all segments, a positive one goes on.
-        pages = -MERGED
+    async def _merge(self, pages: int) -> None:
+        """Merge segments of the index, so many pages at a time, until there is nothing to merge."""
         while await self._database.write(partial(_merge_part, pages)):
             pages = MERGED
             await asyncio.sleep(PAUSE)

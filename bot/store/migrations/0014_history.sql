@@ -14,6 +14,7 @@ CREATE VIRTUAL TABLE history USING fts5 (
     prompt, negative, tags,
     content = '', columnsize = 0, tokenize = "ascii tokenchars '_:=.-~%'"
 );
+INSERT INTO history (history, rank) VALUES ('automerge', 0);  -- see History.tend
 CREATE VIRTUAL TABLE history_terms USING fts5vocab (history, instance);
 
 -- Whose rows these are. A job that is still in the index cannot be deleted.
