@@ -14,6 +14,7 @@ from typing import Self
 
 from bot.engine import Engine
 from bot.files.inputs import Inputs
+from bot.levels import Caps, Enforcing, Levels
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
@@ -43,6 +44,18 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     )
 
 
+def caps_of(settings: Settings) -> Caps:
+    """What the owner has set that servers, channels and people stay within."""
+    return Caps(
+        buttons=settings.buttons,
+        ping=settings.ping_after > 0,
+        keep_days=settings.keep_days,
+        priority=settings.server_priority,
+        quota=settings.daily_pictures,
+        cooldown=settings.cooldown,
+    )
+
+
 def _shows_previews(engine: Engine) -> bool:
     return engine.preview_interval is not None
 
@@ -51,12 +64,14 @@ def _shows_previews(engine: Engine) -> bool:
 class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
-    engines: one for each lane of the queue, in the same order.
+    engines: one for each lane of the queue, in the same order. levels: what servers, channels and
+    people have set, which the queue enforces.
     """
 
     settings: Settings
     catalog: LiveCatalog
     store: Store
+    levels: Levels
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
@@ -88,14 +103,19 @@ class Backend:
         # the event loop for a tenth of a second.
         gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
+            if off := await store.disabled_entries.all():
+                await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
+            levels = Levels(store, caps_of(settings))
+            admit = Enforcing(levels, lambda: catalog.current)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(
                 settings=settings,
                 catalog=catalog,
                 store=store,
+                levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits),
+                queue=JobQueue(store, lanes, limits, admit=admit),
                 inputs=Inputs(settings.inputs_dir.absolute()),
             )
 

@@ -1,5 +1,7 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.allowance import EVERYTHING, TAG, Allowance
+from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -19,6 +21,7 @@ from catalog.schema import (
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -26,18 +29,23 @@ from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "EVERYTHING",
     "SCHEDULERS",
+    "TAG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
     "AdapterFacts",
+    "Allowance",
     "Catalog",
+    "CatalogChanges",
     "CatalogError",
     "Demos",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",
+    "EntryKind",
     "FastPreset",
     "FloatRange",
     "IntRange",
@@ -49,6 +57,7 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "SwitchedOff",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
@@ -56,6 +65,8 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "changes",
+    "entries_of",
     "locate",
     "locate_entry",
     "problems_of",

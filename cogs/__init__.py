@@ -24,4 +24,5 @@ EXTENSIONS = (
     "cogs.history",
     "cogs.keep",
     "cogs.stats",
+    "cogs.admin",
 )

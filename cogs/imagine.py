@@ -29,6 +29,7 @@ from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -100,9 +101,11 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
             locals(),
@@ -137,12 +140,14 @@ class Imagine(commands.Cog):
 
     async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
         here = here_of(interaction)
+        catalog = here.offered(await self._catalog.knowing(*draft.names))
         return compose_with_notes(
             draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
+            catalog,
             nsfw=here.nsfw,
             adapters_max=self._adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
+            fill=filling(here, catalog, self._adapters_max),
         )
 
     async def _fetch(

@@ -25,6 +25,7 @@ from bot.store import Store, discord_person
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.defaults import first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -77,9 +78,11 @@ class UpscaleImage(commands.Cog):
         prompt: str | None = None,
         model: str | None = None,
         strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = UpscaleDraft(
             image=promised("image", image),

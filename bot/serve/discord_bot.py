@@ -13,6 +13,7 @@ from bot.chat.connection import log_in, point_at, refused_for_good, stay_connect
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
@@ -53,10 +54,17 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                find_here = FindHere(texts, core.levels)
-                services = Services(texts, find_here, backend, delivery, core.workers)
+                services = Services(
+                    texts=texts,
+                    find_here=FindHere(texts, backend.levels),
+                    backend=backend,
+                    delivery=delivery,
+                    workers=core.workers,
+                    owners=Owners(client),
+                )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
                 yield cls(core, client, delivery, logged_in)
@@ -99,8 +107,10 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store = self.core.backend.store
-        await register_if_changed(self.client.tree, store, self.core.settings.guild_id)
+        store, settings = self.core.backend.store, self.core.settings
+        await register_if_changed(
+            self.client.tree, store, settings.guild_id, settings.admin_servers
+        )
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""

@@ -1,13 +1,14 @@
-"""The settings of what people can do with a result on Discord."""
+"""The settings of what people can do with a result on Discord, and of moderation there."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.servers import ServerSettings
+from bot.settings.values import Ids
 
 
-class ResultSettings(ApiSettings):
+class ResultSettings(ServerSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(
@@ -28,6 +29,13 @@ class ResultSettings(ApiSettings):
         default=None,
         ge=1,
         alias="IMAGEN_REPORT_CHANNEL",
-        description="ID of the channel that gets reports of images. If unset, the bot's owner gets "
-        "them as direct messages.",
+        description="ID of the channel that is told of what the bot's owners change with `/admin`, "
+        "and of reports from servers that have no audit channel. If unset, the owners are told in "
+        "direct messages.",
+    )
+    admin_servers: Ids = Field(
+        default=(),
+        alias="IMAGEN_ADMIN_SERVERS",
+        description="IDs of servers, separated by commas, that have the command `/admin`, which "
+        "only the owners of the bot's application may use. If unset, there is no such command.",
     )

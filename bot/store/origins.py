@@ -163,6 +163,7 @@ class Unknown(Origin):
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
 
+    parent_channel_id: the channel of a thread; None if it was not asked in one.
     message_id: our message for the job, which shows first its status and finally its result.
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
@@ -187,6 +188,7 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    parent_channel_id: int | None = None
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:
@@ -219,6 +221,11 @@ class Discord(Origin):
     @property
     def community(self) -> str | None:
         return None if self.guild_id is None else discord_community(self.guild_id)
+
+    @property
+    def setting_channel(self) -> int | None:
+        """The channel whose settings hold there: a thread has those of its channel."""
+        return self.parent_channel_id or self.channel_id
 
 
 def discord_person(user_id: int) -> str:

@@ -16,8 +16,10 @@ from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
+from bot.store.acts import Acts
 from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up
+from bot.store.blocks import Blocks
 from bot.store.boot import boot_id
 from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
@@ -25,15 +27,18 @@ from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.favourites import Favourites
 from bot.store.figures import Figures
+from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
 from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
+from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.sent_again import SentAgain
+from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
@@ -54,6 +59,8 @@ class Store:
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. history: the index of prompts. favourites: what people keep.
     sent_again: where else results are shown. figures: for statistics.
+    cells: the images of comparisons. levels: what servers, channels and people have set.
+    acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -73,6 +80,11 @@ class Store:
         self.favourites = Favourites(database)
         self.sent_again = SentAgain(database)
         self.figures = Figures(database)
+        self.levels = LevelSettings(database)
+        self.acts = Acts(database)
+        self.blocks = Blocks(database, self.acts)
+        self.reports = Reports(database, self.acts)
+        self.disabled_entries = DisabledEntries(database, self.acts)
 
     @classmethod
     @asynccontextmanager

@@ -123,7 +123,6 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
-            only_requester=False,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

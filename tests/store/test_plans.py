@@ -56,12 +56,20 @@ ASKED: dict[str, Ask] = {
     "of_community": lambda store: store.figures.of_community("discord:1", 0, 9),
     "begin_deletion": lambda store: store.deletions.begin("x"),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "acts": lambda store: store.acts.page("discord:1"),
+    "acts_untold": lambda store: store.acts.untold(),
+    "acts_count": lambda store: store.acts.count_untold(),
+    "blocks_within": lambda store: store.blocks.within("discord:1"),
+    "report_made": lambda store: store.reports.made("x", "discord:7"),
+    "report": lambda store: store.reports.find("x"),
+    "reports_open": lambda store: store.reports.count_open(),
 }
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry)\b"
-    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
+    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry|acts|blocks"
+    r"|reports)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
+from bot.levels import Level
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
@@ -34,6 +35,13 @@ EXPANSIONS = {
     "history.kinds.": get_args(Kind),
     "history.differs.": [*pair_values(REQUEST)],
     "command.stats.last.": ["7", "30", "90"],
+    **dict.fromkeys(
+        (
+            *("levels.no_painting.", "levels.cooldown."),
+            *("levels.quota.", "levels.quota_small."),
+        ),
+        (Level.SERVER, Level.CHANNEL),
+    ),
 }
 """What the f-strings that build a code can become."""
 

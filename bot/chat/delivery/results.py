@@ -18,6 +18,7 @@ from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
+from bot.levels import Levels
 from bot.request import GenerationRequest, cells
 from bot.store import (
     Discord,
@@ -38,13 +39,20 @@ class Results:
     """Builds them from the store, the catalog and the files. images_dir: where these are."""
 
     def __init__(
-        self, store: Store, texts: Texts, catalog: LiveCatalog, images_dir: Path, gate: AgeGate
+        self,
+        store: Store,
+        texts: Texts,
+        catalog: LiveCatalog,
+        images_dir: Path,
+        gate: AgeGate,
+        levels: Levels,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
         """A finished job. limit: bytes per file.
@@ -54,9 +62,11 @@ class Results:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         every = await self._store.images(job.id)
-        uploads, layout = await self._shown(job, say, limit, every, shown_images(job, every))
+        uploads, build = await self._shown(job, say, limit, every, shown_images(job, every))
+        compact = (await self._levels.rules_of(origin)).compact
+        layout = partial(build, compact=compact)
         in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden)
+        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
