@@ -25,9 +25,9 @@ from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
+from bot.store.disabled_entries import DisabledEntries
 from bot.store.favourites import Favourites
 from bot.store.figures import Figures
-from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
 from bot.store.history import History
 from bot.store.input_uses import InputUses
@@ -37,8 +37,8 @@ from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
-from bot.store.sent_again import SentAgain
 from bot.store.reports import Reports
+from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
