@@ -26,8 +26,11 @@ from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.disabled_entries import DisabledEntries
+from bot.store.favourites import Favourites
+from bot.store.figures import Figures
 from bot.store.forms import Forms
 from bot.store.greetings import Greetings
+from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -37,6 +40,7 @@ from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.presets import Presets
 from bot.store.reports import Reports
+from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
@@ -56,6 +60,8 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
+    cells: the images of comparisons. history: the index of prompts. favourites: what people keep.
+    sent_again: where else results are shown. figures: for statistics.
     cells: the images of comparisons. levels: what servers, channels and people have set.
     greetings: of servers that the bot joined.
     words: that are blocked.
@@ -77,6 +83,10 @@ class Store:
         self.cells = Cells(database)
         self.greetings = Greetings(database)
         self.words = Words(database)
+        self.history = History(database)
+        self.favourites = Favourites(database)
+        self.sent_again = SentAgain(database)
+        self.figures = Figures(database)
         self.acts = Acts(database)
         self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)
