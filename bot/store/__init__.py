@@ -34,12 +34,22 @@ from bot.store.origins import (
     discord_community,
     discord_person,
 )
+from bot.store.personal import (
+    COLUMNS,
+    Erasable,
+    Forgetting,
+    Holdings,
+    JobRows,
+    Record,
+    Span,
+)
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
 __all__ = [
     "CELL",
     "CELL_FAILED",
+    "COLUMNS",
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
@@ -48,17 +58,23 @@ __all__ = [
     "ApiKey",
     "CommandLine",
     "Discord",
+    "Erasable",
     "Failure",
+    "Forgetting",
+    "Holdings",
     "ImageRecord",
     "InputUse",
     "InteractionToken",
     "Job",
+    "JobRows",
     "JobState",
     "KeptImage",
     "Kind",
     "NewJob",
     "Origin",
     "Painted",
+    "Record",
+    "Span",
     "Store",
     "Usage",
     "discord_community",

@@ -30,6 +30,7 @@ from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.personal import Personal
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
@@ -48,7 +49,7 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons.
+    cells: the images of comparisons. personal: all that is stored of one person.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -64,6 +65,7 @@ class Store:
         self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.personal = Personal(database)
 
     @classmethod
     @asynccontextmanager

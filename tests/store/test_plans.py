@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.store import JobState, Store
+from bot.store import Erasable, JobState, Span, Store
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
 
@@ -20,6 +20,23 @@ async def accept(store: Store) -> None:
 async def page(store: Store) -> None:
     async for _ in store.kept_images.pages():
         break
+
+
+SPAN = Span(0, 10**15)
+
+
+async def rows(store: Store) -> None:
+    async for _ in store.personal.jobs("discord:7", SPAN):
+        break
+    await store.personal.rest("discord:7", SPAN)
+
+
+async def forget(store: Store) -> None:
+    forgettings = store.personal.forgettings
+    asked = await forgettings.begin("discord:7", SPAN, hand_over=True)
+    await forgettings.open_jobs(asked)
+    await forgettings.erase([Erasable("x", (), ("a" * 64,)), *await forgettings.erasable(asked)])
+    await forgettings.finish(asked)
 
 
 ASKED: dict[str, Ask] = {
@@ -42,6 +59,9 @@ ASKED: dict[str, Ask] = {
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
     "deletions": lambda store: store.deletions.unfinished(),
+    "holdings": lambda store: store.personal.holdings("discord:7", SPAN),
+    "exported": rows,
+    "forgotten": forget,
     "erase_tokens": lambda store: store.messages.erase_tokens(),
 }
 
