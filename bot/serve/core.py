@@ -13,6 +13,7 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
+from bot.privacy import Forgetter
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, was_told_to_stop
@@ -48,6 +49,7 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    forgetter: Forgetter
     handover: Handover
     last_crash: Trace
 
@@ -86,6 +88,7 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )
@@ -134,6 +137,7 @@ class Core:
                 *beside,
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
+                self.forgetter.run(),
                 self._warm_up(online),
                 store.watch(),
             )
@@ -171,7 +175,21 @@ class Core:
             self.backend.inputs,
             days=self.settings.keep_days,
             gib=self.settings.keep_gb,
+            history_days=self.settings.keep_history_days,
+            outdated=self.forgetter.outdated,
         )
+
+
+def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forgetter:
+    """What erases, with the parts of `backend`."""
+    return Forgetter(
+        backend.store,
+        images_dir=settings.images_dir.absolute(),
+        inputs=backend.inputs,
+        database=settings.database.absolute(),
+        withdraw=workers.withdraw,
+        idle=lambda: not len(backend.queue),
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

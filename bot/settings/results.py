@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.privacy import PrivacySettings
 
 
-class ResultSettings(ApiSettings):
+class ResultSettings(PrivacySettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(

@@ -21,9 +21,6 @@ CREATE TABLE forgotten_messages (
 
 -- A job that another was made from is not deleted, but reduced.
 CREATE INDEX jobs_by_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
--- Each server may keep images for a shorter time.
-CREATE INDEX jobs_of_community ON jobs (community, created_at) WHERE community IS NOT NULL;
--- Each person's open jobs.
 CREATE INDEX forms_of_person ON forms (person);
 -- What the owner does not keep any longer.
 CREATE INDEX jobs_by_age ON jobs (created_at) WHERE state IN ('delivered', 'failed', 'cancelled');

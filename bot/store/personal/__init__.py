@@ -34,7 +34,7 @@ class Personal:
         return await holdings(self._database, person, span)
 
     def jobs(self, person: str, span: Span) -> AsyncIterator[list[JobRows]]:
-        """The jobs of `person`, oldest first, a page at a time."""
+        """The jobs of `person`, latest first, a page at a time."""
         return jobs_of(self._database, person, span)
 
     async def rest(self, person: str, span: Span) -> dict[str, list[Record]]:

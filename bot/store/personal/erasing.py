@@ -17,24 +17,27 @@ _NOTHING: Final = json.dumps(replace(UNREADABLE, prompt="-").to_dict(), sort_key
 _THESE: Final = "(SELECT value FROM json_each(:jobs))"
 
 
-def erase_jobs(write: sqlite3.Connection, job_ids: Sequence[str], inputs: Sequence[str]) -> None:
+def erase_jobs(
+    write: sqlite3.Connection, job_ids: Sequence[str], inputs: Sequence[str], *, messages: bool
+) -> None:
     """Delete the jobs and all that belongs to them; their files are gone.
 
     One that the job of another was made from is reduced to its ID. inputs: sha256 of their input
-    images, which are to be deleted unless someone else has given the same. Their messages are noted
-    to be deleted as well.
+    images, which are to be deleted unless someone else has given the same. messages: whether those
+    with the results are to be deleted as well.
     """
     jobs = {"jobs": json.dumps(list(job_ids))}
     write.execute(
         "INSERT OR IGNORE INTO forgotten_inputs (sha256) SELECT value FROM json_each(?)",
         (json.dumps(list(inputs)),),
     )
-    write.execute(
-        "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id)"  # noqa: S608
-        f" SELECT message_id, channel_id FROM discord_jobs WHERE job_id IN {_THESE}"
-        " AND message_id IS NOT NULL AND channel_id IS NOT NULL",
-        jobs,
-    )
+    if messages:
+        write.execute(
+            "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id)"  # noqa: S608
+            f" SELECT message_id, channel_id FROM discord_jobs WHERE job_id IN {_THESE}"
+            " AND message_id IS NOT NULL AND channel_id IS NOT NULL",
+            jobs,
+        )
     for table in ("images", "discord_jobs", "api_jobs", "tokens", "favourites", "reports"):
         write.execute(f"DELETE FROM {table} WHERE job_id IN {_THESE}", jobs)  # noqa: S608
     write.execute(

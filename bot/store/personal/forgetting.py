@@ -21,6 +21,16 @@ TRACES: Final = "traces"
 """The key of the setting that keeps since when, in ms, the database's file may have remains of what
 was deleted; '' while it has none."""
 _OF: Final = "person = :person AND created_at >= :since AND created_at < :until"
+# The request is not parsed: that of a newer version must be erased all the same.
+_ERASABLE: Final = """
+SELECT id,
+       (SELECT json_group_array(path) FROM images WHERE job_id = jobs.id) AS files,
+       iif(json_valid(request), json_array(
+           json_extract(request, '$.init_image.sha256'),
+           json_extract(request, '$.reference.sha256'),
+           json_extract(request, '$.upscale.sha256')), '[]') AS inputs
+FROM jobs
+"""
 _ENDED: Final = (
     "(state = 'delivered' OR state IN ('failed', 'cancelled')"
     " AND (told_at IS NOT NULL OR coalesce(finished_at, created_at) < :before))"
@@ -57,6 +67,14 @@ class Erasable:
     files: tuple[str, ...]
     inputs: tuple[str, ...]
 
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        return cls(
+            row["id"],
+            tuple(json.loads(row["files"])),
+            tuple(sha256 for sha256 in json.loads(row["inputs"]) if sha256),
+        )
+
 
 class Forgettings:
     """The requests in the database. Each step can be repeated after the process died."""
@@ -92,33 +110,33 @@ class Forgettings:
 
     async def erasable(self, request: Forgetting) -> list[Erasable]:
         """Up to PAGE jobs to erase next, latest first: what was made from a job comes before it."""
-        # The request is not parsed: that of a newer version must be erased all the same.
         rows = await self._database.rows(
-            "SELECT id, coalesce((SELECT json_group_array(path) FROM images WHERE job_id = id),"  # noqa: S608
-            " '[]') AS files, iif(json_valid(request), json_array("
-            "json_extract(request, '$.init_image.sha256'),"
-            " json_extract(request, '$.reference.sha256'),"
-            " json_extract(request, '$.upscale.sha256')), '[]') AS inputs"
-            f" FROM jobs WHERE {_OF} AND {_ENDED}"
+            f"{_ERASABLE} WHERE {_OF} AND {_ENDED}"
             f" ORDER BY created_at DESC, rowid DESC LIMIT {PAGE}",
             self._values(request),
         )
-        return [
-            Erasable(
-                row["id"],
-                tuple(json.loads(row["files"])),
-                tuple(sha256 for sha256 in json.loads(row["inputs"]) if sha256),
-            )
-            for row in rows
-        ]
+        return [Erasable.from_row(row) for row in rows]
 
-    async def erase(self, jobs: Sequence[Erasable]) -> None:
-        """Delete the rows of jobs, whose files are gone."""
+    async def outdated(self, before: int) -> list[Erasable]:
+        """Up to PAGE jobs from before that time, in ms, that are no one's favourite."""
+        rows = await self._database.rows(
+            f"{_ERASABLE} WHERE state IN ('delivered', 'failed', 'cancelled')"
+            " AND created_at < ? AND person != ''"
+            " AND NOT EXISTS (SELECT 1 FROM favourites WHERE job_id = id)"
+            f" ORDER BY created_at LIMIT {PAGE}",
+            (before,),
+        )
+        return [Erasable.from_row(row) for row in rows]
+
+    async def erase(self, jobs: Sequence[Erasable], *, messages: bool = True) -> None:
+        """Delete the rows of jobs, whose files are gone. messages: whether those with the results
+        are to be deleted as well."""
         ids = [job.job_id for job in jobs]
         inputs = [sha256 for job in jobs for sha256 in job.inputs]
 
         def work(write: sqlite3.Connection) -> None:
-            erase_jobs(write, ids, inputs)
+            erase_jobs(write, ids, inputs, messages=messages)
+            erase_remnants(write)
             _leave_traces(write)
 
         await self._database.write(work)

@@ -17,8 +17,8 @@ Record = dict[str, Any]
 _JOBS = """
 SELECT rowid AS number, * FROM jobs
 WHERE person = :person AND created_at >= :since AND created_at < :until
-    AND (created_at, rowid) > (:created_at, :number)
-ORDER BY created_at, rowid LIMIT :page
+    AND (created_at, rowid) < (:created_at, :number)
+ORDER BY created_at DESC, rowid DESC LIMIT :page
 """
 _OF_JOBS: Final = {
     "asked": "SELECT * FROM discord_jobs WHERE job_id IN (SELECT value FROM json_each(?))",
@@ -66,8 +66,8 @@ class JobRows:
 
 
 async def jobs_of(database: Database, person: str, span: Span) -> AsyncIterator[list[JobRows]]:
-    """The jobs of `person`, oldest first, at most PAGE at a time."""
-    last = {"created_at": -1, "number": -1}
+    """The jobs of `person`, latest first, at most PAGE at a time."""
+    last = {"created_at": span.until, "number": 0}
     while True:
         rows = await database.rows(
             _JOBS,
