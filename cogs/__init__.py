@@ -21,4 +21,5 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.privacy",
 )

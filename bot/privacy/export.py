@@ -23,6 +23,8 @@ from bot.store import COLUMNS, JobRows, Record, Span, Store, now_ms
 
 log = logging.getLogger(__name__)
 
+EXPORTS: Final = "exports"
+"""The folder, in that of the data, of the files that are being sent."""
 PARTS_MAX: Final = 20
 """Files of one export. What does not fit can be asked for by dates."""
 AGAIN_MS: Final = 10 * 60 * 1000

@@ -10,11 +10,13 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
-from bot.chat.delivery import Delivery
+from bot.chat.delivery import Delivery, Removal
 from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.here import FindHere
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
+from bot.privacy import EXPORTS, Exporter
 from bot.queue.outlook import PART
 from bot.serve.core import Core
 from bot.settings import DISCORD_API_URL, Settings
@@ -28,6 +30,7 @@ class DiscordBot:
     core: Core
     client: ImagenBot
     delivery: Delivery
+    removal: Removal
     logged_in: asyncio.Event
 
     @classmethod
@@ -54,9 +57,22 @@ class DiscordBot:
                     ping_after=settings.ping_after,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                await client.load(Services(texts, backend, delivery, core.workers), extensions)
+                find_here = FindHere(texts, core.levels)
+                removal = Removal(client, backend.store, logged_in.wait)
+                core.forgetter.on_erased(removal.wake)
+                exporter = Exporter(
+                    backend.store,
+                    images_dir=settings.images_dir.absolute(),
+                    inputs=backend.inputs,
+                    folder=settings.data_dir.absolute() / EXPORTS,
+                )
+                await asyncio.to_thread(exporter.clean_up)
+                services = Services(
+                    texts, find_here, backend, delivery, core.workers, core.forgetter, exporter
+                )
+                await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, logged_in)
+                yield cls(core, client, delivery, removal, logged_in)
 
     async def connected(self) -> str | None:
         """A health check."""

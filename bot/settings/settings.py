@@ -334,11 +334,6 @@ class Settings(ResultSettings):
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
 
-    @property
-    def exports_dir(self) -> Path:
-        """Where exports are written while they are being sent."""
-        return self.data_dir / "exports"
-
     def demos(self, otherwise: Demos) -> Demos:
         """How the demo models are offered; `otherwise` unless the owner set IMAGEN_DEMO."""
         return "default" if self.demo else otherwise

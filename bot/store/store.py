@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
 from bot.store.api_keys import ApiKeys
-from bot.store.backup import back_up
+from bot.store.backup import back_up, kept_until
 from bot.store.boot import boot_id
 from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
@@ -333,6 +333,10 @@ class Store:
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""
         return await back_up(self._database, today)
+
+    async def copies_kept_until(self) -> datetime | None:
+        """See bot.store.backup.kept_until."""
+        return await asyncio.to_thread(kept_until, self._database.path)
 
     async def setting(self, key: str) -> str | None:
         row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))

@@ -63,6 +63,11 @@ class Holdings:
     settings: int
     blocks: int
 
+    def anything(self, span: Span) -> bool:
+        """Whether there is something to forget in that span."""
+        dated = (self.jobs, self.favourites, self.presets, self.shared_presets, self.reports)
+        return any((*dated, self.forms, self.acts, span.whole and self.settings))
+
 
 async def holdings(database: Database, person: str, span: Span) -> Holdings:
     """What is stored of `person`."""
