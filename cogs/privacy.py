@@ -39,8 +39,10 @@ log = logging.getLogger(__name__)
 Interaction = discord.Interaction[ImagenBot]
 
 SPANS: Final = [
-    Offered(name=locale_str(name, code=f"command.spans.{name}"), value=name)
-    for name in ("all", "hour", "day", "week")
+    Offered(name=locale_str("Everything", code="command.spans.all"), value="all"),
+    Offered(name=locale_str("The last hour", code="command.spans.hour"), value="hour"),
+    Offered(name=locale_str("The last 24 hours", code="command.spans.day"), value="day"),
+    Offered(name=locale_str("The last 7 days", code="command.spans.week"), value="week"),
 ]
 ANSWERED_WITHIN: Final = 12 * 60.0
 """Seconds that a person waits to be told that they were forgotten; Discord takes answers for 15
@@ -190,8 +192,9 @@ class Privacy(commands.Cog):
         # Nothing that is asked for from now on: anyone can make a client send anything.
         span = Span(custom_id.since, min(custom_id.until, now_ms() + 1))
         with self._exporter.alone(person):
-            await interaction.response.edit_message(content=say("forget.under_way"), view=None)
+            # First, so that nothing was promised that a crash undoes.
             done = await self._forgetter.forget(person, span, hand_over=bool(custom_id.hand_over))
+            await interaction.response.edit_message(content=say("forget.under_way"), view=None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWERED_WITHIN):
                     await done.wait()

@@ -47,16 +47,19 @@ def privacy_embed(say: Say, kept: Kept) -> discord.Embed:
     """What `/privacy` says."""
     embed = discord.Embed(title=say("privacy.title"), description=say("privacy.intro"))
     for name, lines in (
-        ("requests", [say("privacy.requests"), _history(say, kept)]),
-        ("images", [say("privacy.images"), *_images(say, kept)]),
-        ("own", [say("privacy.own")]),
-        ("short", [say("privacy.forms"), say("privacy.tokens")]),
-        ("moderation", [say("privacy.moderation")]),
-        ("copies", [say("privacy.backups"), say("privacy.logs")]),
-        ("rights", [say("privacy.export"), say("privacy.forget"), say("privacy.discord")]),
-        ("who", [_who(say, kept)]),
+        ("privacy.name.requests", [say("privacy.requests"), _history(say, kept)]),
+        ("privacy.name.images", [say("privacy.images"), *_images(say, kept)]),
+        ("privacy.name.own", [say("privacy.own")]),
+        ("privacy.name.short", [say("privacy.forms"), say("privacy.tokens")]),
+        ("privacy.name.moderation", [say("privacy.moderation")]),
+        ("privacy.name.copies", [say("privacy.backups"), say("privacy.logs")]),
+        (
+            "privacy.name.rights",
+            [say("privacy.export"), say("privacy.forget"), say("privacy.discord")],
+        ),
+        ("privacy.name.who", [_who(say, kept)]),
     ):
-        embed.add_field(name=say(f"privacy.name.{name}"), value=" ".join(lines), inline=False)
+        embed.add_field(name=say(name), value=" ".join(lines), inline=False)
     return embed
 
 
@@ -98,16 +101,16 @@ def _who(say: Say, kept: Kept) -> str:
 def forget_text(say: Say, found: Holdings, span: Span) -> str:
     """What would be forgotten, and what stays."""
     counts = {
-        "jobs": found.jobs,
-        "images": found.images,
-        "favourites": found.favourites,
-        "presets": found.presets + found.shared_presets,
-        "settings": found.settings if span.whole else 0,
-        "forms": found.forms,
-        "reports": found.reports,
-        "acts": found.acts,
+        "forget.count.jobs": found.jobs,
+        "forget.count.images": found.images,
+        "forget.count.favourites": found.favourites,
+        "forget.count.presets": found.presets + found.shared_presets,
+        "forget.count.settings": found.settings if span.whole else 0,
+        "forget.count.forms": found.forms,
+        "forget.count.reports": found.reports,
+        "forget.count.acts": found.acts,
     }
-    gone = [say(f"forget.count.{name}", count=n) for name, n in counts.items() if n]
+    gone = [say(code, count=n) for code, n in counts.items() if n]
     notes = ["forget.messages"] if found.messages else []
     notes += ["forget.waiting"] if found.waiting else []
     notes += ["forget.others"] if found.parents else []
@@ -173,9 +176,19 @@ def exported_text(
 
 def readme(say: Say, *, pruned: int, too_large: int, left_out: int) -> str:
     """The text beside the rows and images of an export."""
-    parts = ("about", "jobs", "images", "others", "columns", "missing")
-    lines = [say(f"export.readme.{part}") for part in parts]
-    for code, n in (("pruned", pruned), ("too_large", too_large), ("left_out", left_out)):
+    lines = [
+        say("export.readme.about"),
+        say("export.readme.jobs"),
+        say("export.readme.images"),
+        say("export.readme.others"),
+        say("export.readme.columns"),
+        say("export.readme.missing"),
+    ]
+    for code, n in (
+        ("export.pruned", pruned),
+        ("export.too_large", too_large),
+        ("export.left_out", left_out),
+    ):
         if n:
-            lines.append(say(f"export.{code}", count=n))
+            lines.append(say(code, count=n))
     return "\n\n".join(lines) + "\n"

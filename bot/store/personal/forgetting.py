@@ -120,7 +120,7 @@ class Forgettings:
     async def outdated(self, before: int) -> list[Erasable]:
         """Up to PAGE jobs from before that time, in ms, that are no one's favourite."""
         rows = await self._database.rows(
-            f"{_ERASABLE} WHERE state IN ('delivered', 'failed', 'cancelled')"
+            f"{_ERASABLE} WHERE state IN ('delivered', 'failed', 'cancelled')"  # noqa: S608
             " AND created_at < ? AND person != ''"
             " AND NOT EXISTS (SELECT 1 FROM favourites WHERE job_id = id)"
             f" ORDER BY created_at LIMIT {PAGE}",
