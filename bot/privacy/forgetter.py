@@ -64,6 +64,9 @@ class Forgetter:
         self._asked = asyncio.Event()
         self._done: dict[str, asyncio.Event] = {}
         self._erased: list[Callable[[], None]] = []
+        self._carried_out: list[str] = []
+        # What a process before this one left may have been asked for.
+        self._promised = True
         self._not_before = 0.0
 
     def on_erased(self, erased: Callable[[], None]) -> None:
@@ -101,23 +104,25 @@ class Forgetter:
                     await self._asked.wait()
 
     async def catch_up(self) -> bool:
-        """Do what can be done now; returns whether jobs that are to be erased have still to end.
+        """Do what can be done now; returns whether there is more to do soon.
 
         Raises StoreError and OSError.
         """
         requests = await self._forgettings.waiting()
-        carried_out = [request for request in requests if await self._carry_out(request)]
+        carried_out = [request.id for request in requests if await self._carry_out(request)]
         await self._drop_inputs()
-        if await self._is_time_to_rewrite(asked=bool(carried_out)):
-            begin = time.monotonic()
-            await self._forgettings.rewrite()
-            took = time.monotonic() - begin
-            self._not_before = begin + took * (SHARE + 1)
-            log.info("the database was rewritten without what was deleted, in %.1f s", took)
-        for request in carried_out:
-            if (done := self._done.pop(request.id, None)) is not None:
+        self._carried_out += carried_out
+        self._promised |= bool(carried_out)
+        if len(carried_out) < len(requests):
+            return True
+        small = (await asyncio.to_thread(self._database.stat)).st_size <= SMALL
+        if await self._rewrite(asked=small and bool(self._carried_out)):
+            return True
+        for request_id in self._carried_out:
+            if (done := self._done.pop(request_id, None)) is not None:
                 done.set()
-        return len(carried_out) < len(requests)
+        self._carried_out.clear()
+        return False
 
     async def outdated(self, before: int) -> int:
         """Erase jobs from before that time, in ms, with their files; returns how many.
@@ -185,12 +190,22 @@ class Forgetter:
                     await self._inputs.drop(self._inputs.path(sha256).name, now_ms())
             await self._forgettings.drop_input(sha256)
 
-    async def _is_time_to_rewrite(self, *, asked: bool) -> bool:
-        """asked: whether someone has just asked to be forgotten."""
+    async def _rewrite(self, *, asked: bool) -> bool:
+        """Rewrite the database if it is time to; returns whether it is too soon to.
+
+        asked: whether someone waits for it.
+        """
         if (since := await self._forgettings.traces()) is None:
             return False
-        if time.monotonic() < self._not_before:
+        now_and_then = self._promised and self._idle()
+        if not asked and not now_and_then and since > now_ms() - TRACES_MS:
             return False
-        size = (await asyncio.to_thread(self._database.stat)).st_size
-        small = asked and size <= SMALL
-        return small or self._idle() or since < now_ms() - TRACES_MS
+        if time.monotonic() < self._not_before:
+            return True
+        begin = time.monotonic()
+        await self._forgettings.rewrite()
+        self._promised = False
+        took = time.monotonic() - begin
+        self._not_before = begin + took * (SHARE + 1)
+        log.info("the database was rewritten without what was deleted, in %.1f s", took)
+        return False

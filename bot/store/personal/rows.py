@@ -58,7 +58,8 @@ class JobRows:
         if not isinstance(request, dict):
             return ()
         parts = (request.get(name) for name in ("init_image", "reference", "upscale"))
-        return tuple(part["sha256"] for part in parts if part)
+        shas = (part.get("sha256") for part in parts if isinstance(part, dict))
+        return tuple(sha256 for sha256 in shas if isinstance(sha256, str))
 
     def record(self) -> Record:
         """As it is exported."""
