@@ -53,7 +53,7 @@ class Deleting:
             if not await deletions.begin(job.id):
                 job = await self.results.store.job(job.id)
                 raise Refused("action.none" if job.deleted_at is None else "action.deleted")
-        log.info("job %s: deleted by user %d", job.id, interaction.user.id)
+        log.info("job %s: deleted", job.id)
         await erase(self.results.store, self._images_dir, job.id)
         origin = Discord.of(job.origin)
         notice = None

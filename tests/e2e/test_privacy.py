@@ -272,3 +272,78 @@ async def test_privacy_says_what_the_settings_say(ada: User) -> None:
     text = json.dumps(call.message.embeds[0])
     for expected in ("kept for 90 days", "at most 50 GiB", "Kept until you use /forget"):
         assert expected in text
+
+
+SECRET_WORD = "Xylocanary"
+"""In everything that can be typed, and in no line of the log."""
+TEXT, INTEGER, NUMBER, ATTACHMENT = 3, 4, 10, 11
+GROUPS = (1, 2)
+
+
+def leaves(options: list[dict[str, Any]], words: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The commands of a group, each with its options."""
+    inner = [option for option in options if option["type"] in GROUPS]
+    if not inner:
+        return [(words, options)]
+    return [
+        leaf
+        for option in inner
+        for leaf in leaves(option.get("options", []), f"{words} {option['name']}")
+    ]
+
+
+def filled(options: list[dict[str, Any]], n: int) -> dict[str, Any]:
+    """Every text that a command takes, and what else it requires."""
+    given: dict[str, Any] = {}
+    for option in options:
+        if option["type"] == TEXT and not option.get("choices"):
+            given[option["name"]] = f"{SECRET_WORD} {n}"[: option.get("max_length", 100)]
+        elif option["type"] == ATTACHMENT and option.get("required"):
+            given[option["name"]] = File(f"{SECRET_WORD}.png", picture((64, 64), shade=n % 200))
+        elif option.get("required"):
+            choices = option.get("choices")
+            given[option["name"]] = choices[0]["value"] if choices else option.get("min_value", 1)
+    return given
+
+
+async def tried(user: User, words: str, options: list[dict[str, Any]], n: int) -> None:
+    """Complete and send a command, with all of it and with the least of it."""
+    every = filled(options, n)
+    for option in options:
+        if option.get("autocomplete"):
+            await user.autocomplete_options(words, option["name"], SECRET_WORD, {})
+    least = {o["name"]: every[o["name"]] for o in options if o.get("required")}
+    for given in [every, least, *({**least, name: value} for name, value in every.items())]:
+        await user.slash_options(words, given)
+
+
+async def test_what_people_type_reaches_no_line_of_the_log(
+    shared: Bot, playground: Playground, ada: User
+) -> None:
+    original = await painted(
+        ada, prompt=f"{{{SECRET_WORD}|{SECRET_WORD}}} ({SECRET_WORD}:1.2)", negative=SECRET_WORD
+    )
+    chosen: dict[str, dict[str, Any]] = {"edit": {}, "compare": {"axis": ["prompt"]}}
+    for action, selects in chosen.items():
+        form = await press(ada, original, action)
+        assert form.modal is not None
+        names = [
+            label["component"]["custom_id"]
+            for label in form.modal["components"]
+            if label["component"]["type"] == 4
+        ]
+        for name in names:
+            form = await press(ada, original, action)
+            await ada.submit(form, {**selects, name: f"{SECRET_WORD} {name}"})
+    report = await press(playground.user("bea-reports"), original, "report")
+    await report.user.submit(report, {"reason": SECRET_WORD})
+    commands = playground.core.world.visible_commands(playground.guild)
+    slash = [command for command in commands if command["type"] == 1]
+    for n, command in enumerate(slash):
+        if command.get("default_member_permissions") is not None:
+            continue
+        for words, options in leaves(command.get("options", []), command["name"]):
+            await tried(ada, words, options, n)
+    confirmed = await forget(ada)
+    await confirmed.wait(lambda m: "is deleted" in m.content, timeout=30)
+    assert SECRET_WORD.casefold() not in shared.log.casefold()
