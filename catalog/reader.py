@@ -20,6 +20,7 @@ from catalog.schedulers import FITTING
 from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
     UpscalerEntry,
@@ -166,16 +167,19 @@ def _read_catalog(
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [])
     reference, reference_problems = _reference(file, data)
+    image_check, check_problems = _image_check(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
     return Catalog(
         models=MappingProxyType(every_model),
         adapters=MappingProxyType(every_adapter),
         default=default,
         reference=reference,
+        image_check=image_check,
         problems=(
             *models.problems,
             *unknown[0],
             *reference_problems,
+            *check_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],
@@ -368,6 +372,18 @@ def _reference(file: Path, data: Mapping[str, Any]) -> tuple[ReferenceEntry | No
         return ReferenceEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "reference", explain(error))]
+
+
+def _image_check(
+    file: Path, data: Mapping[str, Any]
+) -> tuple[ImageCheckEntry | None, list[Problem]]:
+    fields = data.get("image_check")
+    if fields is None:
+        return None, []
+    try:
+        return ImageCheckEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "image_check", explain(error))]
 
 
 def _unknown_adapters(

@@ -13,12 +13,13 @@ from pydantic import (
 
 from catalog.families import DEFAULT, Family
 from catalog.families.family import DraftPreset
-from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import KEY_MAX, NAME_MAX, TAG_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import CONTROL, one_line
 from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
+_TAG: Final = re.compile(r"\w[\w -]*")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -65,6 +66,12 @@ def _link(text: str) -> str:
     return text
 
 
+def _tag(text: str) -> str:
+    if _TAG.fullmatch(text) is None or text != text.lower():
+        raise ValueError("must be lower-case letters, digits, spaces, '-' and '_'")
+    return text
+
+
 def _scheduler(text: str) -> str:
     if text not in SCHEDULERS:
         raise ValueError(f"must be one of {', '.join(SCHEDULERS)}")
@@ -88,6 +95,8 @@ Licence = Annotated[Line, Field(max_length=200)]
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
+Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX), AfterValidator(_tag)]
+Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=20)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
@@ -119,11 +128,26 @@ class ReferenceEntry(StrictTable):
     url: Link = ""
 
 
+class ImageCheckEntry(StrictTable):
+    """The network that judges whether an image is for everyone; see bot.engine.image_check.
+
+    path: hub id or folder. folder: the one in it with the network, in diffusers' layout. revision:
+    commit, tag or branch on the hub.
+    """
+
+    path: Source
+    folder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it ships with the code, to try out the bot, and is offered
-    where demos are requested, whatever `enabled` says.
+    where demos are requested, whatever `enabled` says. tags: what kind of thing it is, by which
+    servers allow or block it.
     """
 
     key: str
@@ -137,6 +161,7 @@ class _Entry(StrictTable):
     nsfw: bool = False
     licence: Licence = ""
     url: Link = ""
+    tags: Tags = ()
 
     @model_validator(mode="after")
     def _key_is_sound(self) -> Self:

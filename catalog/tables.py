@@ -55,7 +55,7 @@ def read_tables(
     file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]
 ) -> Table[EntryT]:
     result: Table[EntryT] = Table()
-    known = {table, "default", "reference"} if table == "models" else {table}
+    known = {table, "default", "reference", "image_check"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
         hint = _nearest(key, sorted(known))
         reason = f"unknown key: only {_listed(sorted(known))} may be at the top level{hint}"

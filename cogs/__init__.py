@@ -22,4 +22,5 @@ EXTENSIONS = (
     "cogs.wildcards",
     "cogs.queue",
     "cogs.privacy",
+    "cogs.admin",
 )

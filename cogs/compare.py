@@ -15,6 +15,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
 from bot.errors import InvalidRequest, UserError
+from bot.levels.defaults import LORAS
 from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import (
@@ -27,9 +28,11 @@ from bot.request import (
     compare,
     compose_with_notes,
 )
+from bot.request.axes import LORA, WEIGHT, axis_named
 from bot.store import discord_person
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -96,15 +99,22 @@ class Compare(commands.Cog):
         scheduler: str | None = None,
         preset: str | None = None,
         hires: float | None = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)
         catalog = here.offered(await self._catalog.knowing(*draft.names, *values_asked))
-        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": self._adapters_max}
+        without = (LORAS,) if {axis_named(ask.name) for ask in asks} & {LORA, WEIGHT} else ()
+        within: dict[str, Any] = {
+            "nsfw": here.nsfw,
+            "adapters_max": self._adapters_max,
+            "fill": filling(here, catalog, self._adapters_max, without=without),
+        }
         # Composing every cell may take longer than the event loop can wait.
         request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         notes: tuple[Notice, ...] = ()

@@ -25,10 +25,13 @@ from bot.request import (
     Picture,
     compose_with_notes,
 )
+from bot.settings.image_check import ImageCheck
 from bot.store import Store, discord_person
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
+from cogs.defaults import filling, first_said
 from cogs.places import asked_by, postponing, roles_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -45,6 +48,7 @@ class Imagine(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
+        inspector: Inspector,
         adapters_max: int,
     ) -> None:
         self._catalog = catalog
@@ -52,7 +56,7 @@ class Imagine(commands.Cog):
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
+        self._attachments = Attachments(inputs, inspector)
         self._adapters_max = adapters_max
         self._complete = Completing(catalog, queue)
 
@@ -100,9 +104,11 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         draft = Draft.from_options(
             locals(),
@@ -124,10 +130,11 @@ class Imagine(commands.Cog):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction, hidden=hidden)
+                mode = here_of(interaction).image_check
                 draft = replace(
                     draft,
-                    image=await self._fetch("image", image, keep),
-                    reference=await self._fetch("reference", reference, keep),
+                    image=await self._fetch("image", image, keep, mode),
+                    reference=await self._fetch("reference", reference, keep, mode),
                 )
                 composed = await self._compose(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
@@ -137,20 +144,26 @@ class Imagine(commands.Cog):
 
     async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
         here = here_of(interaction)
+        catalog = here.offered(await self._catalog.knowing(*draft.names))
         return compose_with_notes(
             draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
+            catalog,
             nsfw=here.nsfw,
             adapters_max=self._adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
+            fill=filling(here, catalog, self._adapters_max),
         )
 
     async def _fetch(
-        self, field: str, attachment: discord.Attachment | None, keep: Keep
+        self,
+        field: str,
+        attachment: discord.Attachment | None,
+        keep: Keep,
+        mode: ImageCheck,
     ) -> Picture | None:
         if attachment is None:
             return None
-        return await self._attachments.fetch(field, attachment, keep)
+        return await self._attachments.fetch(field, attachment, keep, mode)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -186,6 +199,7 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
+            inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
         )
     )

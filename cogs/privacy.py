@@ -104,11 +104,13 @@ class Privacy(commands.Cog):
 
     @app_commands.command(description="command.privacy.description")
     async def privacy(self, interaction: Interaction) -> None:
-        say, settings = here_of(interaction).say, self._settings
+        here, settings = here_of(interaction), self._settings
+        say = here.say
         kept = Kept(
             image_days=settings.keep_days,
             gib=settings.keep_gb,
             history_days=settings.keep_history_days,
+            server_days=here.rules.keep_days,
             contact=settings.contact,
             privacy_url=settings.privacy_url,
             terms_url=settings.terms_url,

@@ -13,11 +13,11 @@ from bot.chat.delivery import Delivery
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import NO_WAY
 from bot.chat.errors import sentence
-from bot.chat.here import FindHere, place_in
+from bot.chat.here import FindHere, parent_of, place_in
 from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
-from bot.errors import StoreError, UserError
+from bot.errors import Refused, StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import check_offered
 from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
@@ -135,6 +135,7 @@ class Reroll(commands.Cog):
             upload_limit=guild.filesize_limit if guild else shown.upload_limit,
             age_restricted=age_restricted(self._channel(payload)),
             spoiler=shown.spoiler,
+            parent_channel_id=parent_of(self._channel(payload)),
         )
 
     async def _paint_again(
@@ -144,6 +145,8 @@ class Reroll(commands.Cog):
         self._queue.screen(discord_person(payload.user_id), roles)
         place = place_in(self._channel(payload), asked, roles)
         here = await self._find_here.at(place, asked.locale, nsfw=asked.age_restricted)
+        if here.rules.buttons == "requester" and job.person != asked.person:
+            raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         catalog = here.offered(await self._catalog.knowing(*job.request.names))
         check_may_repeat(job, self._catalog.current, nsfw=here.nsfw)
         check_offered(job.request, catalog, nsfw=here.nsfw)
@@ -155,7 +158,7 @@ class Reroll(commands.Cog):
         )
         new = NewJob(
             request=request,
-            origin=replace(asked, locale=here.locale),
+            origin=replace(asked, locale=here.locale_of(hidden=False)),
             kind=kind,
             roles=roles,
             parent_id=job.id,

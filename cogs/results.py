@@ -47,10 +47,7 @@ def repeated(
 
 
 class Results:
-    """What every action on a result needs.
-
-    only_requester: whether only the person who asked for an image may use its buttons.
-    """
+    """What every action on a result needs."""
 
     def __init__(
         self,
@@ -60,14 +57,12 @@ class Results:
         store: Store,
         queue: JobQueue,
         delivery: Delivery,
-        only_requester: bool,
     ) -> None:
         self.catalog = catalog
         self.store = store
         self._texts = texts
         self._queue = queue
         self._delivery = delivery
-        self._only_requester = only_requester
 
     @classmethod
     def of(cls, bot: ImagenBot) -> Self:
@@ -79,7 +74,6 @@ class Results:
             store=backend.store,
             queue=backend.queue,
             delivery=services.delivery,
-            only_requester=backend.settings.buttons == "requester",
         )
 
     def say_in(self, locale: str) -> Say:
@@ -119,12 +113,13 @@ class Results:
         return None if job is None else self._checked(interaction, job)
 
     async def usable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
-        """The same for making something of it: only the requester may, if the owner says so, and
+        """The same for making something of it: only the requester may, if a level says so, and
         what was made for an age-restricted channel stays in such. Raises Refused."""
         return self.check_usable(interaction, await self.shown(interaction, job_id))
 
     def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
-        if self._only_requester and job.person != discord_person(interaction.user.id):
+        only_requester = here_of(interaction).rules.buttons == "requester"
+        if only_requester and job.person != discord_person(interaction.user.id):
             raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         check_may_repeat(job, self.catalog.current, nsfw=here_of(interaction).nsfw)
         return job

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot.backend import Backend
 from bot.chat.delivery import Delivery
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.privacy import Exporter, Forgetter
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
@@ -21,3 +22,4 @@ class Services:
     workers: Workers
     forgetter: Forgetter
     exporter: Exporter
+    owners: Owners

@@ -39,7 +39,8 @@ class Forgetter:
     """Carries out what is in the store; what a process leaves undone, the next one does.
 
     withdraw: cancels a job that waits or runs. idle: whether no job waits or runs. derived: deletes
-    what was made from the images of jobs.
+    what was made from the images of jobs. forgotten: called with each person whose settings are
+    deleted, as they may be in memory.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Forgetter:
         withdraw: Callable[[str], Awaitable[object]],
         idle: Callable[[], bool],
         derived: Sequence[DropsFiles] = (),
+        forgotten: Callable[[str], None] = lambda person: None,
     ) -> None:
         self._store = store
         self._forgettings = store.personal.forgettings
@@ -61,6 +63,7 @@ class Forgetter:
         self._withdraw = withdraw
         self._idle = idle
         self._derived = tuple(derived)
+        self._forgotten = forgotten
         self._asked = asyncio.Event()
         self._done: dict[str, asyncio.Event] = {}
         self._erased: list[Callable[[], None]] = []
@@ -147,6 +150,7 @@ class Forgetter:
                 await self._end(job)
         else:
             await self._forgettings.finish(request)
+            self._forgotten(request.person)
         if count:
             # Not whose: a log is kept elsewhere.
             log.info("forgotten as asked: %d jobs", count)

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from bot.errors import AnsweredElsewhere, StoreError
+from bot.levels import Admit, admitted_as_it_is
 from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.entering import as_waiting
@@ -35,7 +36,8 @@ class JobQueue:
     many ask at once, the lanes do not wait for Discord to take all the acknowledgements.
 
     lanes: where jobs run. limits: None for no limits; all jobs in this queue count towards them.
-    clock: returns seconds since the epoch.
+    admit: checks each job before it is stored, see bot.levels.enforcing. clock: returns seconds
+    since the epoch.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class JobQueue:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
         held: float = HELD,
+        admit: Admit = admitted_as_it_is,
     ) -> None:
         self.lanes = tuple(lanes)
         self.paused = False
         self._store = store
         self._admission = Admission(store, limits, clock)
+        self._admit = admit
         self._clock = clock
         self._held_for = held
         self._line = Line()
@@ -90,20 +94,25 @@ class JobQueue:
         waiting: blocked, without a role, or too soon. For asking before any work is done."""
         self._admission.screen(person, roles)
 
-    def reserving(self, new: NewJob) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def reserving(self, new: NewJob) -> AsyncIterator[None]:
         """Keep a place for `new` while the block lasts, unless it is accepted in it.
 
         The place counts towards all limits, so nothing expensive is done for a job that would be
-        refused afterwards. Raises Refused when a limit is reached (see bot.queue.limits).
+        refused afterwards. Raises as `accept`.
         """
-        return self._admission.reserving(new)
+        admitted = await self._admit(new)
+        async with self._admission.reserving(admitted.new, admitted.rules):
+            yield
 
     async def accept(
         self, new: NewJob, slow: Callable[[], Awaitable[None]] | None = None
     ) -> Ticket:
-        """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits).
+        """Store `new` as pending, as bot.levels.enforcing admits it.
 
-        slow: called once if that takes longer than SLOW seconds; it must not raise.
+        Raises Refused when a limit is reached (see bot.queue.limits), and UserError if it may not
+        be asked for there. slow: called once if that takes longer than SLOW seconds; it must not
+        raise.
         """
         accepting = asyncio.ensure_future(self._accept(new))
         try:
@@ -126,13 +135,15 @@ class JobQueue:
         await self.abandon(ticket)
 
     async def _accept(self, new: NewJob) -> Ticket:
-        async with self._admission.reserving(new):
+        admitted = await self._admit(new)
+        new, rules = admitted.new, admitted.rules
+        async with self._admission.reserving(new, rules):
             # Reads that may fail come first: once the job is stored, it must enter the queue.
             served, person = {}, new.origin.person
             if not self._line.knows(person):
                 served = await self._store.last_served([person])
-            new = replace(new, priority=self._admission.priority(new))
-            job = await self._store.accept(new, self._admission.recheck(new))
+            new = replace(new, priority=self._admission.priority(new, rules))
+            job = await self._store.accept(new, self._admission.recheck(new, rules))
             self._line.serve_all(served)
             self._admission.accepted(job)
             self._arrivals += 1

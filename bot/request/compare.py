@@ -8,7 +8,7 @@ from functools import partial
 from bot.errors import InvalidRequest, UserError
 from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
-from bot.request.compose import ADAPTERS_MAX, Draft, compose, draw_seed
+from bot.request.compose import ADAPTERS_MAX, Draft, Fill, compose, draw_seed
 from bot.request.model import RANDOM, Axis, Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
 from bot.request.presets import find_preset
@@ -25,15 +25,16 @@ def compare(
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """The request for a sheet: `draft` with one value of each axis in every cell.
 
     Each cell is what `compose` makes of the draft with these values, so its image has the bytes
     that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
-    nsfw, adapters_max: see `compose`. Raises InvalidRequest or Refused.
+    nsfw, adapters_max, fill: see `compose`. Raises InvalidRequest or Refused.
     """
     draft = replace(draft, seed=draw() if draft.seed in (None, RANDOM) else draft.seed, count=None)
-    place = _place(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+    place = _place(draft, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -62,7 +63,9 @@ def usual_values(draft: Draft, axis: str, catalog: Catalog, *, nsfw: bool) -> tu
     return ()
 
 
-def _place(draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> Place:
+def _place(
+    draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int, fill: Fill | None = None
+) -> Place:
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     return Place(
         draft,
@@ -70,7 +73,7 @@ def _place(draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> 
         nsfw,
         model,
         find_preset(draft.preset, model, catalog, nsfw=nsfw),
-        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max),
+        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill),
     )
 
 

@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, TypeAlias, cast
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.dialects import understand
@@ -27,6 +28,8 @@ from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 Chosen = tuple[AdapterEntry, AdapterUse]
 
 COUNT_MAX: Final = 4
+Fill: TypeAlias = Callable[["Draft"], "Draft"]
+"""Puts values where a draft says nothing."""
 _NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
@@ -103,10 +106,11 @@ def compose(
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """As `compose_with_notes`, without the notes."""
     return compose_with_notes(
-        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw, fill=fill
     ).request
 
 
@@ -118,27 +122,38 @@ def compose_with_notes(
     adapters_max: int = ADAPTERS_MAX,
     hashes: Hashes = _NO_HASHES,
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> Composed:
     """Resolve and validate `draft`, whose prompts may be in the dialect of another program.
 
     nsfw: whether entries marked NSFW may be used where the result will be posted.
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
-    hashes: models may be named by theirs.
+    hashes: models may be named by theirs. fill: puts a person's defaults where nothing was given,
+    unless that is another image's generation data; where the result is in error, it is not used.
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
 
-    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+    def changed(options: Mapping[str, Any]) -> Draft:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
             model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
             changed = replace(changed, model=model or changed.model)
-        return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
+        return changed
+
+    def resolve(draft: Draft) -> GenerationRequest:
+        return _resolve(draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
+
+    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+        return resolve(changed(options))
 
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
     understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
+    if fill is not None and not understood.pasted:
+        with suppress(UserError):
+            return Composed(resolve(fill(changed(understood.options))), understood.notes)
     return Composed(attempt(understood.options), understood.notes)
 
 

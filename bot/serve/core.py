@@ -13,7 +13,7 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
-from bot.levels import Levels
+from bot.levels import Level
 from bot.privacy import Forgetter
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
@@ -46,7 +46,6 @@ class Core:
     settings: Settings
     texts: Texts
     backend: Backend
-    levels: Levels
     observers: Observers
     by_origin: ByOrigin
     following: Following
@@ -86,7 +85,6 @@ class Core:
                 settings=settings,
                 texts=texts,
                 backend=backend,
-                levels=Levels(backend.store),
                 observers=observers,
                 by_origin=by_origin,
                 following=following,
@@ -180,6 +178,7 @@ class Core:
             gib=self.settings.keep_gb,
             history_days=self.settings.keep_history_days,
             outdated=self.forgetter.outdated,
+            by_community=self.backend.store.levels.keep_days,
         )
 
 
@@ -192,6 +191,7 @@ def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forg
         database=settings.database.absolute(),
         withdraw=workers.withdraw,
         idle=lambda: not len(backend.queue),
+        forgotten=lambda person: backend.levels.forgotten((Level.PERSON.value, person)),
     )
 
 

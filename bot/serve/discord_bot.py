@@ -13,6 +13,7 @@ from bot.chat.connection import log_in, point_at, refused_for_good, stay_connect
 from bot.chat.delivery import Delivery, Removal
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
@@ -55,9 +56,9 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                find_here = FindHere(texts, core.levels)
                 removal = Removal(client, backend.store, logged_in.wait)
                 core.forgetter.on_erased(removal.wake)
                 exporter = Exporter(
@@ -68,7 +69,14 @@ class DiscordBot:
                 )
                 await asyncio.to_thread(exporter.clean_up)
                 services = Services(
-                    texts, find_here, backend, delivery, core.workers, core.forgetter, exporter
+                    texts=texts,
+                    find_here=FindHere(texts, backend.levels),
+                    backend=backend,
+                    delivery=delivery,
+                    workers=core.workers,
+                    owners=Owners(client),
+                    forgetter=core.forgetter,
+                    exporter=exporter,
                 )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
@@ -112,8 +120,10 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store = self.core.backend.store
-        await register_if_changed(self.client.tree, store, self.core.settings.guild_id)
+        store, settings = self.core.backend.store, self.core.settings
+        await register_if_changed(
+            self.client.tree, store, settings.guild_id, settings.admin_servers
+        )
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""

@@ -4,10 +4,10 @@ import re
 
 from pydantic import Field, field_validator
 
-from bot.settings.api import ApiSettings
+from bot.settings.servers import ServerSettings
 
 
-class PrivacySettings(ApiSettings):
+class PrivacySettings(ServerSettings):
     """See docs/settings.md."""
 
     contact: str | None = Field(

@@ -1,6 +1,8 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
+from bot.store.acts import Act, ActKind
 from bot.store.api_keys import ApiKey
+from bot.store.blocks import EVERYWHERE, Block
 from bot.store.comparisons import (
     CELL,
     CELL_FAILED,
@@ -24,6 +26,7 @@ from bot.store.jobs import (
     now_ms,
 )
 from bot.store.kept_images import KeptImage
+from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
     Api,
@@ -43,6 +46,7 @@ from bot.store.personal import (
     Record,
     Span,
 )
+from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
@@ -53,10 +57,15 @@ __all__ = [
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "EVERYWHERE",
     "OWN_CRASHES_MAX",
+    "Act",
+    "ActKind",
     "Api",
     "ApiKey",
+    "Block",
     "CommandLine",
+    "Decision",
     "Discord",
     "Erasable",
     "Failure",
@@ -70,10 +79,13 @@ __all__ = [
     "JobState",
     "KeptImage",
     "Kind",
+    "LevelChange",
+    "LevelKey",
     "NewJob",
     "Origin",
     "Painted",
     "Record",
+    "Report",
     "Span",
     "Store",
     "Usage",

@@ -16,24 +16,29 @@ from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
+from bot.store.acts import Acts
 from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up, kept_until
+from bot.store.blocks import Blocks
 from bot.store.boot import boot_id
 from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
+from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
+from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.personal import Personal
+from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
-from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
+from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -50,6 +55,8 @@ class Store:
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. personal: all that is stored of one person.
+    levels: what servers, channels and people have set.
+    acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -65,7 +72,13 @@ class Store:
         self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
-        self.personal = Personal(database)
+        self._spent = Spent()
+        self.personal = Personal(database, self._spent)
+        self.levels = LevelSettings(database)
+        self.acts = Acts(database)
+        self.blocks = Blocks(database, self.acts)
+        self.reports = Reports(database, self.acts)
+        self.disabled_entries = DisabledEntries(database, self.acts)
 
     @classmethod
     @asynccontextmanager
@@ -103,7 +116,9 @@ class Store:
         raises what the origin's `check_new` does.
         """
         request = _json(new.request.to_dict())
-        return await self._database.write(partial(accept, new, request, now_ms(), check))
+        now = now_ms()
+        spent = self._spent.of(new.origin.person, now - DAY * 1000)
+        return await self._database.write(partial(accept, new, request, now, check, spent=spent))
 
     async def check_new(self, origin: Origin) -> None:
         """Raise what `accept` would if the same was accepted before."""
@@ -301,11 +316,11 @@ class Store:
         """
         at, seen = int(now * 1000), int((now if noticed is None else noticed) * 1000)
         since = at - DAY * 1000
-        rows = await self._database.rows(ASKED, (person, since))
+        rows = await self._database.rows(ASKED, (since, person))
         if rows and rows[-1]["created_at"] > at:
             await self._database.write(lambda write: write.execute(UNDATE, (seen, person, at)))
-            rows = await self._database.rows(ASKED, (person, since))
-        return usage_of(rows)
+            rows = await self._database.rows(ASKED, (since, person))
+        return usage_of(rows, self._spent.of(person, since))
 
     async def last_served(self, people: Collection[str]) -> dict[str, float]:
         """When each of `people` last had a job started, in seconds; omits those who never did."""

@@ -88,6 +88,7 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
         store=cast("Any", NothingKnown()),
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
+        inspector=cast("Any", NotLookedAt()),
         adapters_max=4,
     )
 
@@ -123,7 +124,6 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
-            only_requester=False,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

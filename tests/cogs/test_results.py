@@ -85,7 +85,6 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
         store=desk.store,
         queue=queue_of(desk.store, limits=limits),
         delivery=desk.delivery,
-        only_requester=False,
     )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.privacy.export import ROWS
 from bot.settings import Settings, names_of
 from bot.store import COLUMNS
 from bot.store.backup import COPIES_KEPT, KEPT
 from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.personal.rows import TABLES
-from bot.privacy.export import ROWS
 from tests.docs.pages import ROOT
 
 POLICY = (ROOT / "PRIVACY.md").read_text(encoding="utf-8")
@@ -21,9 +21,10 @@ IMPERSONAL: dict[str, set[str]] = {
     "settings": {"key", "value"},
     "api_keys": {"rate", "daily", "nsfw", "admin", "priority"},
     "blocked_words": {"community", "text", "kind", "action", "added_at"},
+    "disabled_entries": {"kind", "name", "at"},
 }
-"""Columns that say nothing about a person: what the bot keeps about itself, the limits of a key, and
-the words that a server blocks."""
+"""Columns that say nothing about a person: what the bot keeps about itself, the limits of a key,
+the words that a server blocks, and what the owner has switched off."""
 
 
 def schema() -> dict[str, set[str]]:

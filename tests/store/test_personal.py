@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.store import Failure, Span, Store
+from bot.store import Failure, Span, Store, Usage, now_ms
 from bot.store.forms import Entered
 from tests.store.factories import done, new_job, request, running
 
@@ -200,6 +200,21 @@ async def test_what_waits_or_was_not_told_yet_is_erased_later(store: Store) -> N
     assert await forgettings.erasable(asked_for) == []
     await store.tell(cancelled)
     assert [each.job_id for each in await forgettings.erasable(asked_for)] == [waiting.id]
+
+
+async def test_what_was_forgotten_today_still_counts_towards_limits(store: Store) -> None:
+    for n in range(2):
+        await asked(store, WHO, SECRET, n)
+    person, now = f"discord:{WHO}", now_ms() / 1000
+    before = await store.usage(person, now)
+    assert len(before.images) == 2
+    await forget(store)
+    assert await store.usage(person, now) == before
+    assert len((await store.usage(person, now)).within("discord:5").images) == 2
+    assert (await store.usage(person, now + 2 * 24 * 3600)).images == ()
+    seen: list[Usage] = []
+    await store.accept(new_job(user_id=WHO), seen.append)
+    assert seen[0].images == before.images
 
 
 async def test_it_is_counted(store: Store) -> None:

@@ -63,11 +63,19 @@ ASKED: dict[str, Ask] = {
     "exported": rows,
     "forgotten": forget,
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "acts": lambda store: store.acts.page("discord:1"),
+    "acts_untold": lambda store: store.acts.untold(),
+    "acts_count": lambda store: store.acts.count_untold(),
+    "blocks_within": lambda store: store.blocks.within("discord:1"),
+    "report_made": lambda store: store.reports.made("x", "discord:7"),
+    "report": lambda store: store.reports.find("x"),
+    "reports_open": lambda store: store.reports.count_open(),
 }
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs)\b(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from bot.chat.ui.markdown import plain
+from bot.levels import Level
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
@@ -29,6 +30,13 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    **dict.fromkeys(
+        (
+            *("levels.no_painting.", "levels.cooldown."),
+            *("levels.quota.", "levels.quota_small."),
+        ),
+        (Level.SERVER, Level.CHANNEL),
+    ),
 }
 """What the f-strings that build a code can become."""
 

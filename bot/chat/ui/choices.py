@@ -24,6 +24,11 @@ def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str
     return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
 
 
+def labelled(name: str, value: str) -> Choice[str]:
+    """One choice; a name that is too long is cut."""
+    return Choice(name=_cut(f"{name} · {value}"), value=value)
+
+
 def upscaler_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
     """The upscalers that match, by key or name."""
     found = catalog.upscalers.search(text, nsfw=nsfw, limit=CHOICES_MAX)

@@ -8,6 +8,7 @@ from bot.store.personal.forgetting import Erasable, Forgetting, Forgettings
 from bot.store.personal.holdings import Holdings, holdings
 from bot.store.personal.rows import JobRows, Record, jobs_of, rest_of
 from bot.store.personal.span import Span
+from bot.store.usage import Spent
 
 __all__ = [
     "COLUMNS",
@@ -25,9 +26,10 @@ __all__ = [
 class Personal:
     """What the database has of single people. forgettings: what they asked to have forgotten."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, spent: Spent) -> None:
+        """spent: learns what still counts towards limits."""
         self._database = database
-        self.forgettings = Forgettings(database)
+        self.forgettings = Forgettings(database, spent)
 
     async def holdings(self, person: str, span: Span) -> Holdings:
         """How much is stored of `person`."""

@@ -38,6 +38,7 @@ DISCORD_JOBS: Final[Mapping[str, str]] = {
     "user_id": "the person's ID on Discord",
     "guild_id": "the server's ID",
     "channel_id": "the channel's ID",
+    "parent_channel_id": "the channel that a thread belongs to",
     "message_id": "ID of the message with the result",
     "reply_to": "ID of the message that it replies to",
     "locale": "the person's language on Discord",
@@ -47,6 +48,8 @@ DISCORD_JOBS: Final[Mapping[str, str]] = {
     "age_restricted": "whether the channel was age-restricted",
     "hidden": "whether only the person sees the result",
     "spoiler": "whether the images are blurred until someone clicks",
+    "image_check": "what was to happen to images that are flagged",
+    "withheld": "what has happened to those that were",
 }
 IMAGES: Final[Mapping[str, str]] = {
     "job_id": "ID of the request",
@@ -153,7 +156,7 @@ FORGOTTEN_MESSAGES: Final[Mapping[str, str]] = {
     "message_id": "a message to delete",
     "channel_id": "its channel",
 }
-DISABLED_ENTRIES: Final[Mapping[str, str]] = {"actor": "who switched the entry off"}
+DISABLED_ENTRIES: Final[Mapping[str, str]] = {"actor": "who switched it off"}
 
 COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "jobs": JOBS,

@@ -66,14 +66,11 @@ def erase_remnants(write: sqlite3.Connection) -> None:
     )
 
 
-def erase_rest(
-    write: sqlite3.Connection, person: str, span: Span, *, hand_over: bool, words: Sequence[str]
-) -> None:
+def erase_rest(write: sqlite3.Connection, person: str, span: Span, *, hand_over: bool) -> None:
     """Delete all of a person that belongs to no job, but not that they are blocked.
 
-    hand_over: whether presets shared with a server stay there, without a name. words: forms of the
-    person's ID, of which none stays in the details of an act. What has no time is deleted with a
-    span that goes back to the beginning.
+    hand_over: whether presets shared with a server stay there, without a name. What has no time is
+    deleted with a span that goes back to the beginning.
     """
     values = {"person": person, "since": span.since, "until": span.until, "nobody": NOBODY}
     if hand_over:
@@ -99,6 +96,7 @@ def erase_rest(
         ("blocks", "actor", "at"),
         ("reports", "decided_by", "decided_at"),
         ("blocked_words", "added_by", "added_at"),
+        ("disabled_entries", "actor", "at"),
     ):
         cleared = ", details = '{}'" if table == "acts" else ""
         write.execute(
@@ -106,12 +104,12 @@ def erase_rest(
             f" AND {when} >= :since AND {when} < :until",
             values,
         )
-    for word in words:
-        write.execute(
-            "UPDATE acts SET details = '{}' WHERE instr(details, :word)"
-            " AND at >= :since AND at < :until",
-            {**values, "word": word},
-        )
+    write.execute(
+        "UPDATE acts SET details = '{}' WHERE id > 0 AND at >= :since AND at < :until"
+        " AND EXISTS (SELECT 1 FROM json_tree(details) WHERE atom IN (:person, :id)"
+        " OR atom = CAST(:id AS INTEGER) OR instr(atom, '@' || :id || '>'))",
+        {**values, "id": person.partition(":")[2]},
+    )
     if span.whole:
         write.execute(
             "DELETE FROM level_settings WHERE level = 'person' AND place = :person", values

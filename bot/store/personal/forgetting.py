@@ -12,6 +12,7 @@ from bot.store.origins import SELECT_JOBS
 from bot.store.personal.erasing import erase_jobs, erase_remnants, erase_rest
 from bot.store.personal.span import Span
 from bot.store.settings import put_setting
+from bot.store.usage import ASKED_BY_JOBS, DAY, Spent
 
 PAGE: Final = 50
 """Jobs that are erased in one transaction, so that no one waits long for theirs."""
@@ -79,8 +80,9 @@ class Erasable:
 class Forgettings:
     """The requests in the database. Each step can be repeated after the process died."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, spent: Spent) -> None:
         self._database = database
+        self._spent = spent
 
     async def begin(self, person: str, span: Span, *, hand_over: bool) -> Forgetting:
         """Keep the request until it is carried out, whatever happens to the process."""
@@ -135,6 +137,9 @@ class Forgettings:
         inputs = [sha256 for job in jobs for sha256 in job.inputs]
 
         def work(write: sqlite3.Connection) -> None:
+            since = now_ms() - DAY * 1000
+            asked = write.execute(ASKED_BY_JOBS, (since, json.dumps(ids))).fetchall()
+            self._spent.add(asked, since)
             erase_jobs(write, ids, inputs, messages=messages)
             erase_remnants(write)
             _leave_traces(write)
@@ -143,12 +148,9 @@ class Forgettings:
 
     async def finish(self, request: Forgetting) -> None:
         """Delete all else of the person, and the request itself."""
-        words = (request.person, request.person.partition(":")[2])
 
         def work(write: sqlite3.Connection) -> None:
-            erase_rest(
-                write, request.person, request.span, hand_over=request.hand_over, words=words
-            )
+            erase_rest(write, request.person, request.span, hand_over=request.hand_over)
             erase_remnants(write)
             write.execute("DELETE FROM forgettings WHERE id = ?", (request.id,))
             _leave_traces(write)

@@ -34,7 +34,7 @@ SELECT
     (SELECT count(*) FROM level_settings WHERE level = 'person' AND place = :person) AS settings,
     (SELECT count(*) FROM acts WHERE (actor = :person OR subject = :person)
         AND at >= :since AND at < :until) AS acts,
-    (SELECT count(*) FROM blocks WHERE blocked = :person) AS blocks
+    (SELECT count(*) FROM blocks WHERE kind = 'person' AND blocked = :person) AS blocks
 """
 
 

@@ -38,7 +38,8 @@ TABLES: Final = {
     " WHERE reporter = :person AND made_at >= :since AND made_at < :until ORDER BY made_at",
     "acts": "SELECT id, at, community, actor, kind, subject, details, told_at FROM acts"
     " WHERE actor = :person AND at >= :since AND at < :until ORDER BY id",
-    "blocks": "SELECT blocked, within, at FROM blocks WHERE blocked = :person",
+    "blocks": "SELECT kind, blocked, within, at FROM blocks"
+    " WHERE kind = 'person' AND blocked = :person",
 }
 """What belongs to no job, by table."""
 
