@@ -23,7 +23,7 @@ DELIVERED_WITHIN_MS: Final = 30_000
 """How long a finished job may take to be delivered before it is erased undelivered."""
 SMALL: Final = 256 * 1024**2
 """Bytes of a database that is rewritten at once: writes wait for about a second."""
-SHARE: Final = 20
+SHARE: Final = 10
 """Between two rewritings there are at least so many times as long as the last one took."""
 TRACES_MS: Final = 24 * 60 * 60 * 1000
 """How long a larger one may have traces of what was deleted while there is always work."""
