@@ -22,5 +22,8 @@ EXTENSIONS = (
     "cogs.wildcards",
     "cogs.queue",
     "cogs.privacy",
+    "cogs.history",
+    "cogs.keep",
+    "cogs.stats",
     "cogs.admin",
 )

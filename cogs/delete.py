@@ -63,6 +63,7 @@ class Deleting:
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
+        await self._delivery.afterwards.take_down_again(job)
         say = here_of(interaction).say
         done = say("delete.done" if gone else "delete.still_shown")
         try:

@@ -30,9 +30,11 @@ class ReopenButton(AskingComponent[ReopenId]):
         if found.of.startswith(f"{EditFormId.prefix}:"):
             fields = Fields(**found.fields)
             await self._editor.reopen(interaction, EditFormId.parse(found.of), fields)
-        else:
+        elif found.of.startswith(f"{CompareFormId.prefix}:"):
             form = CompareFormId.parse(found.of)
             await self._comparer.open(interaction, form.job_id, found.fields)
+        else:
+            raise Refused("form.gone")
 
 
 async def setup(bot: ImagenBot) -> None:

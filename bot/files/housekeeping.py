@@ -15,6 +15,7 @@ from bot.errors import StoreError
 from bot.files.erasing import erase_rest
 from bot.files.inputs import Inputs
 from bot.files.pruning import Kept, KeptInput, Pruning, kept_inputs
+from bot.files.thumbnails import prune_thumbnails, thumbnail_of
 from bot.progress import Progress
 from bot.store import Job, JobState, KeptImage, Store, now_ms
 
@@ -71,6 +72,7 @@ class Housekeeping:
         await erase_rest(self._store, self._images_dir)
         await self._store.forms.drop_old()
         await self._drop_outdated()
+        await asyncio.to_thread(prune_thumbnails, self._images_dir)
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)
@@ -103,7 +105,7 @@ class Housekeeping:
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.
 
-        What is not delivered yet, and what it is made from, is never deleted.
+        What is not delivered yet, and what it is made from, is never deleted. Favourites go last.
         """
         files = await self._inputs.stored()
         uses = await self._store.input_uses.of_all({file.sha256 for file in files})
@@ -111,11 +113,10 @@ class Housekeeping:
         gone = await self._delete([kept for kept in inputs if kept.unused])
         gone += await self._prune_communities()
         left = deque(kept for kept in inputs if not kept.unused)
-        pruning = Pruning(
-            await self._store.kept_images.bytes() + sum(kept.bytes for kept in left),
-            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
-            limit=int(self._gib * GIB) if self._gib else None,
-        )
+        total = await self._store.kept_images.bytes() + sum(kept.bytes for kept in left)
+        limit = int(self._gib * GIB) if self._gib else None
+        before = now_ms() - int(self._days * DAY_MS) if self._days else 0
+        pruning = Pruning(total, before=before, limit=limit)
         async for page in self._store.kept_images.pages():
             older = [left.popleft() for _ in _until(page[-1].ended_at, left)]
             gone += await self._delete(
@@ -125,10 +126,26 @@ class Housekeeping:
                 break
         if not pruning.done:
             gone += await self._delete(pruning.choose(left))
+        gone += await self._prune_favourites(pruning.left, limit)
         if gone:
             megabytes = sum(kept.bytes for kept in gone) / 1_000_000
             log.info("pruned: %d images, %.1f MB", len(gone), megabytes)
         return len(gone)
+
+    async def _prune_favourites(self, total: int, limit: int | None) -> list[Kept]:
+        """What somebody keeps goes only if there is nothing else left to delete, whatever its age.
+
+        total: bytes of all that is left.
+        """
+        gone: list[Kept] = []
+        if limit is None or total <= limit:
+            return gone
+        pruning = Pruning(total, before=0, limit=limit)
+        async for page in self._store.kept_images.pages(favourites=True):
+            gone += await self._delete(pruning.choose(page))
+            if pruning.done:
+                break
+        return gone
 
     async def _delete(self, chosen: Sequence[Kept]) -> list[Kept]:
         """Delete the files; returns those that are gone."""
@@ -155,6 +172,7 @@ class Housekeeping:
                 continue
             try:
                 path.unlink(missing_ok=True)
+                thumbnail_of(self._images_dir, image.job_id, image.n).unlink(missing_ok=True)
             except OSError as error:
                 log.error("job %s: an image cannot be deleted: %s", image.job_id, error)
                 continue

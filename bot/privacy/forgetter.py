@@ -7,10 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bot.errors import StoreError
 from bot.files.inputs import Inputs
+from bot.files.thumbnails import drop_thumbnails
 from bot.store import Erasable, Failure, Forgetting, Job, JobState, Span, Store, now_ms
 
 log = logging.getLogger(__name__)
@@ -29,18 +30,11 @@ TRACES_MS: Final = 24 * 60 * 60 * 1000
 """How long a larger one may have traces of what was deleted while there is always work."""
 
 
-class DropsFiles(Protocol):
-    """Deletes files made from the images of jobs, such as thumbnails. Blocks; may raise OSError."""
-
-    def __call__(self, job_ids: Sequence[str]) -> None: ...
-
-
 class Forgetter:
     """Carries out what is in the store; what a process leaves undone, the next one does.
 
-    withdraw: cancels a job that waits or runs. idle: whether no job waits or runs. derived: deletes
-    what was made from the images of jobs. forgotten: called with each person whose settings are
-    deleted, as they may be in memory.
+    withdraw: cancels a job that waits or runs. idle: whether no job waits or runs. forgotten: gets
+    each person whose settings are deleted, as they may be in memory.
     """
 
     def __init__(
@@ -52,7 +46,6 @@ class Forgetter:
         database: Path,
         withdraw: Callable[[str], Awaitable[object]],
         idle: Callable[[], bool],
-        derived: Sequence[DropsFiles] = (),
         forgotten: Callable[[str], None] = lambda person: None,
     ) -> None:
         self._store = store
@@ -62,7 +55,6 @@ class Forgetter:
         self._database = database
         self._withdraw = withdraw
         self._idle = idle
-        self._derived = tuple(derived)
         self._forgotten = forgotten
         self._asked = asyncio.Event()
         self._done: dict[str, asyncio.Event] = {}
@@ -182,8 +174,7 @@ class Forgetter:
             folder = (root / job.job_id).resolve()
             if folder.parent == root and folder.is_dir():
                 shutil.rmtree(folder)
-        for drop in self._derived:
-            drop([job.job_id for job in jobs])
+        drop_thumbnails(self._images_dir, [job.job_id for job in jobs])
 
     async def _drop_inputs(self) -> None:
         """Delete input images that no job refers to any more."""
@@ -207,6 +198,8 @@ class Forgetter:
         if time.monotonic() < self._not_before:
             return True
         begin = time.monotonic()
+        # What was removed from the index of prompts stays there until it is merged.
+        await self._store.history.forget()
         await self._forgettings.rewrite()
         self._promised = False
         took = time.monotonic() - begin

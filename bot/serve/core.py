@@ -139,6 +139,7 @@ class Core:
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
                 self.forgetter.run(),
+                self._tend_history(online),
                 self._warm_up(online),
                 store.watch(),
             )
@@ -163,6 +164,11 @@ class Core:
         """Load torch and the default model once online; startup does not wait for it."""
         await online.wait()
         self.workers.warm_up()
+
+    async def _tend_history(self, online: asyncio.Event) -> None:
+        """Make the jobs of earlier versions findable, and keep the index small."""
+        await online.wait()
+        await self.backend.store.history.tend()
 
     async def _look_over(self, online: asyncio.Event) -> None:
         """Raises StoreError if the database is damaged."""

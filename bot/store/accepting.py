@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from bot.store.database import Row
+from bot.store.history.index import add
 from bot.store.jobs import Job, NewJob
 from bot.store.origins import SELECT_JOBS
 from bot.store.usage import ASKED, DAY, Usage, usage_of
@@ -43,4 +44,5 @@ def accept(
         ),
     )
     origin.insert(write, new.id)
+    add(write, new.id, origin.person, new.kind, asked_at, new.request)
     return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())

@@ -1,8 +1,10 @@
 """Results that someone deleted: the images go, the job stays and says so."""
 
+import sqlite3
 from collections.abc import Sequence
 
 from bot.store.database import Database
+from bot.store.history.index import remove
 from bot.store.jobs import now_ms
 
 ENDED = "('delivered', 'failed', 'cancelled')"
@@ -18,17 +20,22 @@ class Deletions:
         self._database = database
 
     async def begin(self, job_id: str) -> bool:
-        """Note that the images of a job that has ended are deleted.
+        """Note that the images of a job that has ended are deleted; its prompt is found no more.
 
         Returns False if there is no such job, it has not ended, or someone was faster.
         """
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
+
+        def work(write: sqlite3.Connection) -> bool:
+            changed = write.execute(
                 f"UPDATE jobs SET deleted_at = ? WHERE id = ? AND state IN {ENDED}"  # noqa: S608
                 " AND deleted_at IS NULL",
                 (now_ms(), job_id),
             )
-            return cursor.rowcount > 0
+            if changed.rowcount:
+                remove(write, [job_id])
+            return changed.rowcount > 0
+
+        return await self._database.write(work)
 
     async def unfinished(self) -> Sequence[str]:
         """The jobs whose images are deleted but not forgotten."""

@@ -49,16 +49,23 @@ class KeptImages:
         )
         return int(row["total"]) if row else 0
 
-    async def pages(self, size: int = 1_000) -> AsyncIterator[list[KeptImage]]:
-        """The images in the order they were made, at most `size` at a time."""
-        last = 0
+    async def pages(
+        self, size: int = 1_000, *, favourites: bool = False
+    ) -> AsyncIterator[list[KeptImage]]:
+        """The images in the order they were made, at most `size` at a time.
+
+        favourites: those that somebody keeps, instead of all others.
+        """
+        last, kept = 0, "" if favourites else "NOT "
         while True:
             rows = await self._database.rows(
-                "SELECT images.rowid AS number, job_id, n, path, bytes,"
+                "SELECT images.rowid AS number, images.job_id, n, path, bytes,"  # noqa: S608
                 " coalesce(finished_at, created_at) AS ended_at,"
                 " state IN ('delivered', 'failed', 'cancelled') AS deletable"
                 " FROM images JOIN jobs ON jobs.id = job_id"
-                " WHERE pruned_at IS NULL AND images.rowid > ? ORDER BY images.rowid LIMIT ?",
+                " WHERE pruned_at IS NULL AND images.rowid > ?"
+                f" AND {kept}EXISTS (SELECT 1 FROM favourites WHERE job_id = images.job_id)"
+                " ORDER BY images.rowid LIMIT ?",
                 (last, size),
             )
             if not rows:

@@ -26,7 +26,10 @@ from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.disabled_entries import DisabledEntries
+from bot.store.favourites import Favourites
+from bot.store.figures import Figures
 from bot.store.forms import Forms
+from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -36,6 +39,7 @@ from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.personal import Personal
 from bot.store.reports import Reports
+from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
@@ -54,8 +58,8 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons. personal: all that is stored of one person.
-    levels: what servers, channels and people have set.
+    cells: of comparisons. levels: what is set. history: the index of prompts. favourites: kept.
+    personal: all of one person. sent_again: where else results are shown. figures: for statistics.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     boot: identifies the machine's current boot; None where the system does not say.
     """
@@ -74,6 +78,10 @@ class Store:
         self.cells = Cells(database)
         self._spent = Spent()
         self.personal = Personal(database, self._spent)
+        self.history = History(database)
+        self.favourites = Favourites(database)
+        self.sent_again = SentAgain(database)
+        self.figures = Figures(database)
         self.levels = LevelSettings(database)
         self.acts = Acts(database)
         self.blocks = Blocks(database, self.acts)

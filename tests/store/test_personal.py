@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.store import Failure, Span, Store, Usage, now_ms
 from bot.store.forms import Entered
+from bot.store.history import Query
 from tests.store.factories import done, new_job, request, running
 
 SECRET = "zyzzyvaprompt"
@@ -35,6 +36,7 @@ async def forget(store: Store, span: Span | None = None, *, hand_over: bool = Fa
     while jobs := await forgettings.erasable(asked):
         await forgettings.erase(jobs)
     await forgettings.finish(asked)
+    await store.history.forget()
     await forgettings.rewrite()
 
 
@@ -45,7 +47,9 @@ def execute(store: Store, sql: str, *values: object) -> None:
 
 def all_rows(store: Store) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(store._database.path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'history%'"
+        )
         return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}
 
 
@@ -122,6 +126,9 @@ async def test_nothing_is_left_of_a_person_and_all_of_another(store: Store, tmp_
         before.pop(table, None)
         after.pop(table, None)
     assert after == before
+    found = await store.history.page(f"discord:{OTHER}", Query(words="otherword"), 9)
+    assert len(found) == 3
+    assert await store.history.page(f"discord:{WHO}", Query(words=SECRET), 9) == []
     assert (await store.job(theirs[0])).request.prompt == "otherword number 0"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.store import Erasable, JobState, Span, Store
+from bot.store.history import Query
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
 
@@ -62,6 +63,18 @@ ASKED: dict[str, Ask] = {
     "holdings": lambda store: store.personal.holdings("discord:7", SPAN),
     "exported": rows,
     "forgotten": forget,
+    "history": lambda store: store.history.page("discord:7", Query(words="a bc 猫"), 6),
+    "newer": lambda store: store.history.page("discord:7", Query(), 6, after=1),
+    "caught_up": lambda store: store.history.caught_up(),
+    "forget": lambda store: store.history.forget(person="discord:7"),
+    "favourites": lambda store: store.favourites.page("discord:7", 6),
+    "newer_favourites": lambda store: store.favourites.page("discord:7", 6, after=1),
+    "keep": lambda store: store.favourites.keep("discord:7", "x"),
+    "drop": lambda store: store.favourites.drop("discord:7", "x"),
+    "sent_again": lambda store: store.sent_again.of("x"),
+    "of_person": lambda store: store.figures.of_person("discord:7", 0, 9),
+    "of_community": lambda store: store.figures.of_community("discord:1", 0, 9),
+    "begin_deletion": lambda store: store.deletions.begin("x"),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
@@ -74,7 +87,8 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
+    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry|acts|blocks"
+    r"|reports)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

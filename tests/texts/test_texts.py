@@ -10,12 +10,14 @@ from typing import get_args
 
 import pytest
 
+from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
 from bot.levels import Level
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.store import Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -30,6 +32,9 @@ EXPANSIONS = {
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "history.kinds.": get_args(Kind),
+    "history.differs.": [*pair_values(REQUEST)],
+    "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),

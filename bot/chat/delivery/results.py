@@ -2,23 +2,34 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+import discord
 
 from bot.chat.delivery import direct
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.posts import MessageContent, mention
-from bot.chat.delivery.uploads import may_pass, uploads_of
+from bot.chat.delivery.uploads import Upload, may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
-from bot.chat.ui.actions import DIRECT, rows_below
+from bot.chat.ui.actions import DIRECT, Rows, rows_below
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
 from bot.levels import Levels
 from bot.request import GenerationRequest, cells
-from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
-from bot.texts.language import Texts
+from bot.store import (
+    Discord,
+    ImageRecord,
+    Job,
+    Store,
+    files_unread,
+    shown_images,
+    shown_warnings,
+)
+from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
@@ -51,10 +62,53 @@ class Results:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         every = await self._store.images(job.id)
+        uploads, build = await self._shown(job, say, limit, every, shown_images(job, every))
+        compact = (await self._levels.rules_of(origin)).compact
+        layout = partial(build, compact=compact)
+        in_direct = not self._gate.applies(job)
+        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=shown),
+            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            uploads=uploads,
+            mention=origin.user_id,
+            direct=direct.instead(say, origin) if in_direct else None,
+            notice=direct.notice(say, origin),
+            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
+        )
+
+    async def opened(
+        self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
+    ) -> MessageContent:
+        """A finished job shown once more, to someone who reads `say`, with the files that are left.
+
+        actions: the buttons below. notes: sentences to add. Raises as `result`.
+        """
+        every = await self._store.images(job.id)
+        there = [image for image in shown_images(job, every) if image.pruned_at is None]
+        uploads, layout = await self._shown(job, say, limit, every, there, notes)
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=actions), uploads=uploads
+        )
+
+    async def _shown(
+        self,
+        job: Job,
+        say: Say,
+        limit: int,
+        every: Sequence[ImageRecord],
+        there: Sequence[ImageRecord],
+        more: Sequence[str] = (),
+    ) -> tuple[Sequence[Upload], Callable[..., discord.ui.LayoutView]]:
+        """The attachments, and what builds the message of them.
+
+        every: all images of the job. there: those of its result whose files are shown.
+        """
+        origin = Discord.of(job.origin)
         images = shown_images(job, every)
         try:
             uploads, remarks = await asyncio.to_thread(
-                uploads_of, images, self._images_dir, limit, say
+                uploads_of, there, self._images_dir, limit, say
             )
         except (OSError, ValueError) as error:
             if may_pass(error):
@@ -64,8 +118,7 @@ class Results:
         notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
-        compact = (await self._levels.rules_of(origin)).compact
-        layout = partial(
+        return uploads, partial(
             result_layout,
             say,
             job,
@@ -78,20 +131,8 @@ class Results:
                 for cell in cells(job.request)
                 if any(image.n == cell.n and image.pruned_at is None for image in every)
             ],
-            notes=[*notes, *remarks],
+            notes=[*notes, *remarks, *more],
             spoiler=origin.spoiler,
-            compact=compact,
-        )
-        in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
-        return MessageContent(
-            layout=lambda heading: layout(heading=heading, actions=shown),
-            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
-            uploads=uploads,
-            mention=origin.user_id,
-            direct=direct.instead(say, origin) if in_direct else None,
-            notice=direct.notice(say, origin),
-            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
         )
 
     def _upscaler(self, request: GenerationRequest) -> str | None:

@@ -143,6 +143,26 @@ API_UPLOADS: Final[Mapping[str, str]] = {
     "bytes": "its size",
     "given_at": "when it was uploaded",
 }
+SENT_AGAIN: Final[Mapping[str, str]] = {
+    "message_id": "a message that shows the result once more",
+    "channel_id": "its channel",
+    "job_id": "ID of the request",
+}
+HISTORY: Final[Mapping[str, str]] = {
+    "prompt": "the words of the prompt, each with whose it is",
+    "negative": "the same of the negative prompt",
+    "tags": "model, LoRAs and kind",
+}
+HISTORY_TERMS: Final[Mapping[str, str]] = {
+    "term": "a word of the index",
+    "doc": "number of the request",
+    "col": "prompt, negative or tags",
+    "offset": "place in it",
+}
+HISTORY_ENTRIES: Final[Mapping[str, str]] = {
+    "number": "number in the index",
+    "job_id": "ID of the request",
+}
 FORGETTINGS: Final[Mapping[str, str]] = {
     "id": "ID of the request to forget",
     "person": "who asked",
@@ -175,6 +195,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "api_jobs": API_JOBS,
     "api_keys": API_KEYS,
     "api_uploads": API_UPLOADS,
+    "sent_again": SENT_AGAIN,
+    "history": HISTORY,
+    "history_terms": HISTORY_TERMS,
+    "history_entries": HISTORY_ENTRIES,
     "forgettings": FORGETTINGS,
     "forgotten_inputs": FORGOTTEN_INPUTS,
     "forgotten_messages": FORGOTTEN_MESSAGES,

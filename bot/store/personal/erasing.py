@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from bot.store.history.index import remove
 from bot.store.jobs import UNREADABLE
 from bot.store.origins import Forgotten
 from bot.store.personal.span import Span
@@ -14,6 +15,11 @@ NOBODY: Final = ""
 """Stands for a person who was forgotten, where a row says who did something."""
 _NOTHING: Final = json.dumps(replace(UNREADABLE, prompt="-").to_dict(), sort_keys=True)
 """The request of a job of which nothing is left but that others refer to it."""
+_OF_JOBS: Final = (
+    *("images", "discord_jobs", "api_jobs", "tokens"),
+    *("favourites", "reports", "sent_again"),
+)
+"""Tables with a row for a job in the column `job_id`."""
 _THESE: Final = "(SELECT value FROM json_each(:jobs))"
 
 
@@ -27,6 +33,7 @@ def erase_jobs(
     with the results are to be deleted as well.
     """
     jobs = {"jobs": json.dumps(list(job_ids))}
+    remove(write, job_ids)
     write.execute(
         "INSERT OR IGNORE INTO forgotten_inputs (sha256) SELECT value FROM json_each(?)",
         (json.dumps(list(inputs)),),
@@ -35,10 +42,11 @@ def erase_jobs(
         write.execute(
             "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id)"  # noqa: S608
             f" SELECT message_id, channel_id FROM discord_jobs WHERE job_id IN {_THESE}"
-            " AND message_id IS NOT NULL AND channel_id IS NOT NULL",
+            " AND message_id IS NOT NULL AND channel_id IS NOT NULL"
+            f" UNION SELECT message_id, channel_id FROM sent_again WHERE job_id IN {_THESE}",
             jobs,
         )
-    for table in ("images", "discord_jobs", "api_jobs", "tokens", "favourites", "reports"):
+    for table in _OF_JOBS:
         write.execute(f"DELETE FROM {table} WHERE job_id IN {_THESE}", jobs)  # noqa: S608
     write.execute(
         f"UPDATE jobs SET origin = :origin, kind = 'imagine', state = 'cancelled',"  # noqa: S608
