@@ -22,8 +22,8 @@ PAUSE: Final = 0.25
 """Seconds between two looks whether jobs that were cancelled have ended."""
 DELIVERED_WITHIN_MS: Final = 30_000
 """How long a finished job may take to be delivered before it is erased undelivered."""
-SMALL: Final = 256 * 1024**2
-"""Bytes of a database that is rewritten at once: writes wait for about a second."""
+SMALL: Final = 64 * 1024**2
+"""Bytes of a database that is rewritten at once: writes wait for less than a second."""
 SHARE: Final = 10
 """Between two rewritings there are at least so many times as long as the last one took."""
 TRACES_MS: Final = 24 * 60 * 60 * 1000

@@ -40,6 +40,7 @@ def found_of(home: Home, user: User, images: list[bytes]) -> dict[str, list[str]
     for file in sorted(home.data_dir.rglob("*")):
         if file.is_file():
             data = file.read_bytes()
+            data += file.name.encode()
             if kinds := [kind for kind, form in forms.items() if form in data]:
                 found[str(file.relative_to(home.data_dir))] = kinds
     return found
@@ -131,6 +132,8 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
         kind for kinds in found_of(home, ada, images).values() for kind in kinds
     }
     before = rows_of(home, bea)
+    jobs = [row[0] for row in rows_of(home, ada)["jobs"]]
+    assert len(jobs) == 5
 
     confirmed = await forget(ada)
     assert confirmed.message is not None
@@ -138,6 +141,8 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     assert "no backups" in told.content or "Backups may still have it" in told.content
     assert found_of(home, ada, images) == {}
     assert rows_of(home, bea) == before
+    paths = [str(path) for path in home.data_dir.rglob("*")]
+    assert not [path for path in paths if any(job_id in path for job_id in jobs)]
     assert not kept.deleted
     [(parent,)] = home.rows(f"SELECT parent_id FROM jobs WHERE id = '{job_of(made)}'")
     [(person, origin)] = home.rows(f"SELECT person, origin FROM jobs WHERE id = '{parent}'")
@@ -307,13 +312,13 @@ def filled(options: list[dict[str, Any]], n: int) -> dict[str, Any]:
 
 
 async def tried(user: User, words: str, options: list[dict[str, Any]], n: int) -> None:
-    """Complete and send a command, with all of it and with the least of it."""
+    """Complete a command and send it, with all that can be typed and with each of it alone."""
     every = filled(options, n)
     for option in options:
         if option.get("autocomplete"):
             await user.autocomplete_options(words, option["name"], SECRET_WORD, {})
     least = {o["name"]: every[o["name"]] for o in options if o.get("required")}
-    for given in [every, least, *({**least, name: value} for name, value in every.items())]:
+    for given in [every, *({**least, name: value} for name, value in every.items())]:
         await user.slash_options(words, given)
 
 
