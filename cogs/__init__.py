@@ -26,6 +26,7 @@ EXTENSIONS = (
     "cogs.queue",
     "cogs.presets",
     "cogs.save_result",
+    "cogs.privacy",
     "cogs.history",
     "cogs.keep",
     "cogs.stats",

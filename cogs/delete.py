@@ -67,7 +67,7 @@ class Deleting:
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
-        log.info("job %s: deleted by user %d", job.id, user_id)
+        log.info("job %s: deleted", job.id)
         await erase(self.results.store, self._images_dir, job.id)
         origin = Discord.of(job.origin)
         notice = None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.request import Options
-from bot.store import JobState, Store
+from bot.store import Erasable, JobState, Span, Store
 from bot.store.history import Query
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -22,6 +22,23 @@ async def accept(store: Store) -> None:
 async def page(store: Store) -> None:
     async for _ in store.kept_images.pages():
         break
+
+
+SPAN = Span(0, 10**15)
+
+
+async def rows(store: Store) -> None:
+    async for _ in store.personal.jobs("discord:7", SPAN):
+        break
+    await store.personal.rest("discord:7", SPAN)
+
+
+async def forget(store: Store) -> None:
+    forgettings = store.personal.forgettings
+    asked = await forgettings.begin("discord:7", SPAN, hand_over=True)
+    await forgettings.open_jobs(asked)
+    await forgettings.erase([Erasable("x", (), ("a" * 64,)), *await forgettings.erasable(asked)])
+    await forgettings.finish(asked)
 
 
 ASKED: dict[str, Ask] = {
@@ -55,6 +72,9 @@ ASKED: dict[str, Ask] = {
         [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
     ),
     "deletions": lambda store: store.deletions.unfinished(),
+    "holdings": lambda store: store.personal.holdings("discord:7", SPAN),
+    "exported": rows,
+    "forgotten": forget,
     "history": lambda store: store.history.page("discord:7", Query(words="a bc 猫"), 6),
     "newer": lambda store: store.history.page("discord:7", Query(), 6, after=1),
     "caught_up": lambda store: store.history.caught_up(),
