@@ -44,6 +44,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
             paused=self._queue.still.paused,
             resumes_at=self._queue.still.resumes_at,
         )
@@ -65,6 +66,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
         )
 
     @app_commands.command(description="command.pause.description")

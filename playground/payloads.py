@@ -236,34 +236,6 @@ def active_threads(entry: Guild) -> list[Channel]:
     return [c for c in channels if c.type is ChannelType.THREAD and not c.archived]
 
 
-def application(world: World) -> JsonObject:
-    """The bot's application, as returned by ``/oauth2/applications/@me``."""
-    return {
-        "id": str(world.application_id),
-        "name": world.bot.name,
-        "icon": None,
-        "description": "",
-        "type": None,
-        "bot": user(world.bot),
-        "bot_public": True,
-        "bot_require_code_grant": False,
-        "integration_types_config": {"0": {}, "1": {}},
-        "verify_key": "0" * 64,
-        "flags": 1 << 19,
-        "flags_new": str(1 << 19),
-        "redirect_uris": [],
-        "interactions_endpoint_url": None,
-        "role_connections_verification_url": None,
-        "owner": user(world.owner),
-        "approximate_guild_count": len(world.guilds),
-        "approximate_user_install_count": 0,
-        "approximate_user_authorization_count": 0,
-        "explicit_content_filter": 0,
-        "team": None,
-        "eligible_oauth2_scopes": [],
-    }
-
-
 def attachment(entry: Attachment) -> JsonObject:
     """A file of a message."""
     answer: JsonObject = {

@@ -15,6 +15,7 @@ from playground.state import (
     Message,
     Overwrite,
     Role,
+    TeamMember,
 )
 from playground.user import User
 
@@ -102,6 +103,18 @@ class Stage(Places):
         channel.nsfw = restricted
         shown = payloads.channel(channel)
         self.gateway.emit("CHANNEL_UPDATE", shown, guild=channel.guild, intent=1, channel=channel)
+
+    def set_team(self, *members: TeamMember) -> None:
+        """Give the application to a team, whose owner is the first; with none, to ``owner``."""
+        self._world.team = list(members)
+
+    def set_system_channel(self, channel: Channel) -> None:
+        """Make a channel that of its guild's system messages."""
+        guild = channel.guild
+        if guild is None:
+            raise ValueError(f"{channel!r} is a DM; only a guild has a system channel")
+        guild.system_channel = channel
+        self.gateway.emit("GUILD_UPDATE", payloads.guild(guild), guild=guild, intent=1)
 
     def time_out(self, user: User, seconds: float = 600.0) -> None:
         """Put ``user`` in a timeout in every guild; 0 ends it."""

@@ -255,6 +255,18 @@ class Guild:
 
 
 @dataclass(eq=False)
+class TeamMember:
+    """Somebody in the team that owns the application: ``admin``, ``developer`` or ``read_only``.
+
+    ``accepted``: whether they have accepted the invitation.
+    """
+
+    account: Account
+    role: str = "admin"
+    accepted: bool = True
+
+
+@dataclass(eq=False)
 class InteractionState:
     """The state of a command, click, selection or form: it changes as the bot responds.
 
@@ -337,6 +349,8 @@ class World:
         now = time.time()
         self.bot = Account(self.snowflakes.next(at=now - 30 * 86_400), "Imagen", bot=True)
         self.owner = Account(self.snowflakes.next(at=now - 400 * 86_400), "owner")
+        # The team that owns the application, its owner first; empty if one person does.
+        self.team: list[TeamMember] = []
         self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
         self.guilds: dict[int, Guild] = {}
         # Those that the bot is not in.

@@ -18,6 +18,12 @@ class ResultSettings(PlaceSettings):
         description="Who may use the buttons below a result to make another image: `everyone` who "
         "may use the bot there, or only its `requester`.",
     )
+    blocked_in_negatives: bool = Field(
+        default=True,
+        alias="IMAGEN_BLOCKED_IN_NEGATIVES",
+        description="Whether blocked words are also looked for in negative prompts: `true` or "
+        "`false`.",
+    )
     ping_after: float = Field(
         default=2,
         ge=0,

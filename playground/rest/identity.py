@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from playground import payloads, permissions
+from playground import applications, payloads, permissions
 from playground.errors import missing_access, missing_permissions, unknown
 from playground.rest.route import Call, Route
 from playground.state import Channel, ChannelType, Guild
@@ -52,7 +52,7 @@ async def get_me(call: Call) -> JsonObject:
 
 
 async def get_application(call: Call) -> JsonObject:
-    return payloads.application(call.core.world)
+    return applications.application(call.core.world)
 
 
 async def get_gateway(call: Call) -> JsonObject:

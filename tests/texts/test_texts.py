@@ -11,11 +11,13 @@ from typing import get_args
 import pytest
 
 from bot.chat.ui.help import TOPICS
+from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
 from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
 from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
+from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.request.keeping import Part
@@ -24,6 +26,7 @@ from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
 from catalog import EntryKind
 from cogs.settings.desk import LEVELS
+from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -51,6 +54,7 @@ EXPANSIONS = {
     "command.compare.axes.": AXES,
     "command.settings.levels.": LEVELS,
     **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
+    "words.action.": ACTIONS,
     "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
     "acts.": [kind.value for kind in ActKind],
@@ -58,6 +62,9 @@ EXPANSIONS = {
     "report.decided.": [decision.value for decision in Decision],
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
+    "history.kinds.": get_args(Kind),
+    "history.differs.": [*pair_values(REQUEST)],
+    "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
