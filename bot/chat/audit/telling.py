@@ -66,11 +66,6 @@ class Audit:
         owners."""
         return {community: why for community, (_, why) in self._refusing.items()}
 
-    def heed(self, community: str) -> None:
-        """The server has changed its audit channel."""
-        self._refusing.pop(community, None)
-        self._wake()
-
     def _wake(self) -> None:
         self._settled.clear()
         self._woken.set()
@@ -133,11 +128,13 @@ class Audit:
     async def _tell(self, act: Act, destination: Destination) -> bool | None:
         """Tell all channels; returns whether one took it, or None if they refused lately.
 
-        Raises if Discord is unavailable.
+        A changed setting may be another channel, so it is tried at once. Raises if Discord is
+        unavailable.
         """
         where = act.community if destination.guild else None
         refused = self._refusing.get(where)
-        if refused is not None and self._clock() - refused[0] < AGAIN:
+        lately = refused is not None and self._clock() - refused[0] < AGAIN
+        if lately and act.kind is not ActKind.SETTING_CHANGED:
             return None
         content = await self._content(act, await self.say_in(destination.guild))
         if content is None:
@@ -154,7 +151,8 @@ class Audit:
                         raise
                     why = short(error)
             if taken:
-                self._refusing.pop(where, None)
+                if self._refusing.pop(where, None):
+                    self._wake()  # for those that were passed over
                 return True
         self._refuse(where, why)
         return False
