@@ -216,21 +216,6 @@ def report_form(say: Say, custom_id: ReportFormId) -> discord.ui.Modal:
     return form
 
 
-def broadcast_form(say: Say) -> discord.ui.Modal:
-    form = _form(say("form.broadcast.title"), BroadcastFormId())
-    form.add_item(
-        _text(
-            say("form.broadcast.text"),
-            say("form.broadcast.hint"),
-            BROADCAST,
-            "",
-            BROADCAST_MAX,
-            required=True,
-        )
-    )
-    return form
-
-
 def save_form(
     say: Say, custom_id: PresetFormId, entered: Mapping[str, str], parts: Collection[Part]
 ) -> discord.ui.Modal:
@@ -273,6 +258,21 @@ def save_form(
                 max_values=len(options),
                 required=False,
             ),
+        )
+    )
+    return form
+
+
+def broadcast_form(say: Say) -> discord.ui.Modal:
+    form = _form(say("form.broadcast.title"), BroadcastFormId())
+    form.add_item(
+        _text(
+            say("form.broadcast.text"),
+            say("form.broadcast.hint"),
+            BROADCAST,
+            "",
+            BROADCAST_MAX,
+            required=True,
         )
     )
     return form
