@@ -66,6 +66,11 @@ class Audit:
         owners."""
         return {community: why for community, (_, why) in self._refusing.items()}
 
+    def heed(self, community: str) -> None:
+        """The server has chosen another audit channel."""
+        self._refusing.pop(community, None)
+        self._wake()
+
     def _wake(self) -> None:
         self._settled.clear()
         self._woken.set()
@@ -128,13 +133,11 @@ class Audit:
     async def _tell(self, act: Act, destination: Destination) -> bool | None:
         """Tell all channels; returns whether one took it, or None if they refused lately.
 
-        A changed setting may be another channel, so it is tried at once. Raises if Discord is
-        unavailable.
+        Raises if Discord is unavailable.
         """
         where = act.community if destination.guild else None
         refused = self._refusing.get(where)
-        lately = refused is not None and self._clock() - refused[0] < AGAIN
-        if lately and act.kind is not ActKind.SETTING_CHANGED:
+        if refused is not None and self._clock() - refused[0] < AGAIN:
             return None
         content = await self._content(act, await self.say_in(destination.guild))
         if content is None:
