@@ -155,9 +155,9 @@ def nice(most: int) -> int:
     """The end of an axis: an even round number that is no smaller."""
     if most <= 2:
         return 2
-    unit = 10 ** (len(str(most)) - 1)
+    unit = int(f"1{'0' * (len(str(most)) - 1)}")
     for times in (1, 2, 4, 5, 6, 8, 10):
-        end: int = times * unit
+        end = times * unit
         if end >= most and end % 2 == 0:
             return end
     return 20 * unit

@@ -23,6 +23,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.worker.blocking import Blocking
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -50,6 +51,7 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    blocking: Blocking
     forgetter: Forgetter
     handover: Handover
     last_crash: Trace
@@ -81,6 +83,8 @@ class Core:
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
+            blocking = Blocking(backend.store, backend.queue, workers)
+            await blocking.load()
             yield cls(
                 settings=settings,
                 texts=texts,
@@ -89,6 +93,7 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                blocking=blocking,
                 forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,

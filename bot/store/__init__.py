@@ -29,6 +29,7 @@ from bot.store.kept_images import KeptImage
 from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    ORIGINS,
     Api,
     CommandLine,
     Discord,
@@ -49,6 +50,7 @@ from bot.store.personal import (
 from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
+from bot.store.words import OWNER, BlockedWord
 
 __all__ = [
     "CELL",
@@ -58,12 +60,15 @@ __all__ = [
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "EVERYWHERE",
+    "ORIGINS",
+    "OWNER",
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",
     "Api",
     "ApiKey",
     "Block",
+    "BlockedWord",
     "CommandLine",
     "Decision",
     "Discord",

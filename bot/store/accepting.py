@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from bot.store.blocks import check_not_blocked
 from bot.store.database import Row
 from bot.store.history.index import add
 from bot.store.jobs import Job, NewJob
@@ -24,6 +25,7 @@ def accept(
     what the person has asked for and had forgotten."""
     origin = new.origin
     origin.check_new(write)
+    check_not_blocked(write, origin.person, origin.community)
     if check is not None:
         asked = write.execute(ASKED, (asked_at - DAY * 1000, origin.person))
         check(usage_of(asked, spent))

@@ -29,6 +29,7 @@ from bot.store.disabled_entries import DisabledEntries
 from bot.store.favourites import Favourites
 from bot.store.figures import Figures
 from bot.store.forms import Forms
+from bot.store.greetings import Greetings
 from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
@@ -38,11 +39,13 @@ from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.personal import Personal
+from bot.store.presets import Presets
 from bot.store.reports import Reports
 from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
+from bot.store.words import Words
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -60,7 +63,9 @@ class Store:
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: of comparisons. levels: what is set. history: the index of prompts. favourites: kept.
     personal: all of one person. sent_again: where else results are shown. figures: for statistics.
+    greetings: of servers that the bot joined. words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
+    presets: that people saved.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -73,20 +78,23 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.known_weights = KnownWeights(database)
         self.uploads = Uploads(database)
-        self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.greetings = Greetings(database)
+        self.words = Words(database)
         self._spent = Spent()
         self.personal = Personal(database, self._spent)
         self.history = History(database)
         self.favourites = Favourites(database)
         self.sent_again = SentAgain(database)
         self.figures = Figures(database)
-        self.levels = LevelSettings(database)
         self.acts = Acts(database)
+        self.levels = LevelSettings(database, self.acts)
+        self.deletions = Deletions(database, self.acts)
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
+        self.presets = Presets(database)
 
     @classmethod
     @asynccontextmanager
@@ -352,6 +360,15 @@ class Store:
             (_json(origins), limit),
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
+
+    async def failures(self, since: int) -> dict[str, int]:
+        """How many jobs have failed since then (ms since the epoch), by the code of the reason."""
+        rows = await self._database.rows(
+            "SELECT json_extract(error, '$.code') AS code, count(*) AS n FROM jobs"
+            " WHERE state = 'failed' AND finished_at >= ? GROUP BY code ORDER BY n DESC",
+            (since,),
+        )
+        return {row["code"] or "": row["n"] for row in rows}
 
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""

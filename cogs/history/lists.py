@@ -62,20 +62,21 @@ class Lists:
 
     async def show(self, interaction: Interaction, wanted: HistoryPageId) -> None:
         """Answer with a page. interaction: deferred. Raises Refused if its query is too old."""
-        view, files = await self._drawn(interaction, wanted)
+        query = await self._query(interaction, wanted)
+        view, files = await self._drawn(interaction, wanted, query)
         await interaction.followup.send(view=view, files=files, ephemeral=True)
 
     async def turn(self, interaction: Interaction, wanted: HistoryPageId) -> None:
         """Replace the page that the button is on. Raises as `show`."""
+        query = await self._query(interaction, wanted)
         await interaction.response.defer()
-        view, files = await self._drawn(interaction, wanted)
+        view, files = await self._drawn(interaction, wanted, query)
         await interaction.edit_original_response(view=view, attachments=files)
 
     async def _drawn(
-        self, interaction: Interaction, wanted: HistoryPageId
+        self, interaction: Interaction, wanted: HistoryPageId, query: Query
     ) -> tuple[discord.ui.LayoutView, list[discord.File]]:
         here, person = here_of(interaction), discord_person(interaction.user.id)
-        query = await self._query(person, wanted.of)
         newer = wanted.way == NEWER
         seen = await self._visible(interaction, self._fetch(person, wanted, query), wanted)
         rows, files = await self._rows(person, seen.found)
@@ -91,10 +92,11 @@ class Lists:
         heading = here.say("history.compare_with" if wanted.first else _title(wanted.of))
         return page_layout(here.say, page, wanted, heading), files
 
-    async def _query(self, person: str, kept: str) -> Query:
-        if kept in ("", FAVOURITES):
+    async def _query(self, interaction: Interaction, wanted: HistoryPageId) -> Query:
+        if wanted.of in ("", FAVOURITES):
             return Query()
-        found = await self._store.forms.find(kept, person)
+        person = discord_person(interaction.user.id)
+        found = await self._store.forms.find(wanted.of, person)
         if found is None or found.of != FORM:
             raise Refused("history.old")
         given: dict[str, Any] = {**found.fields}
