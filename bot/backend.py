@@ -13,15 +13,22 @@ from functools import partial
 from typing import Self
 
 from bot.engine import Engine
+from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
 from bot.levels import Caps, Enforcing, Levels
+from bot.moderation.owner_file import NAME as BLOCKED_WORDS
+from bot.moderation.owner_file import OwnerFile
+from bot.moderation.screening import Screening
+from bot.moderation.words import Words
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
+from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
+from bot.worker.permits import Permits
 from bot.worker.workers import Workers
 from catalog import Demos, KeptFacts, LiveCatalog, Pace
 
@@ -44,6 +51,11 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     )
 
 
+def build_image_check(settings: Settings) -> ImageCheck:
+    token = settings.hub_token.get_secret_value().strip() if settings.hub_token else None
+    return ImageCheck(settings.models_dir.absolute(), hub_token=token)
+
+
 def caps_of(settings: Settings) -> Caps:
     """What the owner has set that servers, channels and people stay within."""
     return Caps(
@@ -53,6 +65,7 @@ def caps_of(settings: Settings) -> Caps:
         priority=settings.server_priority,
         quota=settings.daily_pictures,
         cooldown=settings.cooldown,
+        image_check=settings.image_check,
     )
 
 
@@ -65,7 +78,8 @@ class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
     engines: one for each lane of the queue, in the same order. levels: what servers, channels and
-    people have set, which the queue enforces.
+    people have set, which the queue enforces. words: that are blocked, which screening looks for.
+    permits: are asked before a job is generated.
     """
 
     settings: Settings
@@ -75,6 +89,10 @@ class Backend:
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
+    words: Words
+    screening: Screening
+    permits: Permits
+    inspector: Inspector
 
     @classmethod
     @asynccontextmanager
@@ -106,8 +124,22 @@ class Backend:
             if off := await store.disabled_entries.all():
                 await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
+            inspector = Inspector(
+                store, build_image_check(settings), lambda: catalog.current, settings.image_check
+            )
             levels = Levels(store, caps_of(settings))
-            admit = Enforcing(levels, lambda: catalog.current)
+            file = OwnerFile(settings.catalog_dir.absolute() / BLOCKED_WORDS)
+            words = Words(store, lambda: catalog.current, file)
+            screening = Screening(
+                Enforcing(levels, lambda: catalog.current),
+                words,
+                levels,
+                store,
+                lambda: catalog.current,
+                negatives=settings.blocked_in_negatives,
+            )
+            permits = Permits()
+            permits.add(screening.recheck)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(
                 settings=settings,
@@ -115,8 +147,12 @@ class Backend:
                 store=store,
                 levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, admit=admit),
+                queue=JobQueue(store, lanes, limits, admit=screening),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                words=words,
+                screening=screening,
+                permits=permits,
+                inspector=inspector,
             )
 
     def loaded(self) -> frozenset[str]:
@@ -144,11 +180,13 @@ class Backend:
                 picture=self.inputs.read,
                 observer=observer,
                 notices=notices,
+                inspector=self.inspector,
                 withdrawn=withdrawn,
                 images_dir=settings.images_dir.absolute(),
                 timeout=settings.job_timeout,
                 idle=settings.idle_minutes * 60 or None,
                 previews=partial(_shows_previews, engine),
+                permit=self.permits,
             )
             for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
         ]
@@ -163,3 +201,4 @@ class Backend:
                 yield
         finally:
             watching.cancel()
+            self.inspector.shut_down()

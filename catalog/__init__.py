@@ -16,11 +16,14 @@ from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
     FastPreset,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
+    StyleEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.style_index import Styles
 from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
@@ -48,6 +51,7 @@ __all__ = [
     "EntryKind",
     "FastPreset",
     "FloatRange",
+    "ImageCheckEntry",
     "IntRange",
     "KeptFacts",
     "LiveCatalog",
@@ -57,6 +61,8 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "StyleEntry",
+    "Styles",
     "SwitchedOff",
     "Unfit",
     "UpscalerEntry",

@@ -13,7 +13,7 @@ from bot.chat.places import permissions_in, sees
 from bot.chat.ui.actions import KeepId
 from bot.chat.ui.reactions import KEEP
 from bot.errors import StoreError
-from bot.store import Discord, Job, JobState, discord_person
+from bot.store import Discord, Job, JobState, discord_community, discord_person
 from cogs.results import Results
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,10 @@ class Keep(commands.Cog):
     def _may(self, payload: discord.RawReactionActionEvent, job: Job) -> bool:
         """Whether they are known to see where it was asked for, or it is theirs."""
         person = discord_person(payload.user_id)
-        if self._results.blocks(person) or not isinstance(job.origin, Discord):
+        if not isinstance(job.origin, Discord):
+            return False
+        community = None if payload.guild_id is None else discord_community(payload.guild_id)
+        if self._results.blocks(person, community):
             return False
         if job.person == person:
             return True

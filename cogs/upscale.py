@@ -21,12 +21,13 @@ from bot.request import (
     UpscaleDraft,
     compose_upscale,
 )
-from bot.store import Store, discord_person
+from bot.store import Store
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -42,6 +43,7 @@ class UpscaleImage(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
+        inspector: Inspector,
         adapters_max: int,
     ) -> None:
         self._catalog = catalog
@@ -50,7 +52,7 @@ class UpscaleImage(commands.Cog):
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
+        self._attachments = Attachments(inputs, inspector)
         self._adapters_max = adapters_max
 
     @app_commands.command(description="command.upscale.description")
@@ -67,7 +69,6 @@ class UpscaleImage(commands.Cog):
     )
     @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
     @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
-    @app_commands.guild_only()
     async def upscale(
         self,
         interaction: Interaction,
@@ -83,7 +84,9 @@ class UpscaleImage(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,
@@ -101,7 +104,9 @@ class UpscaleImage(commands.Cog):
         ):
             # Fetching it may take longer than the three seconds allowed for an answer.
             await self._delivery.defer(interaction, hidden=hidden)
-            draft = replace(draft, image=await self._attachments.fetch("image", image, keep))
+            mode = here_of(interaction).image_check
+            kept = await self._attachments.fetch("image", image, keep, mode)
+            draft = replace(draft, image=kept)
             new = replace(new, request=await self._compose(interaction, draft))
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
@@ -134,6 +139,7 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
+            inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
         )
     )

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import secrets
+from collections.abc import Iterable
 from typing import Any, Final
 
 import aiohttp
@@ -48,8 +49,17 @@ def sentence(error: BaseException, say: Say) -> str | None:
 def _typed(interaction: discord.Interaction) -> list[str]:
     """What the user typed into a command's options or a form, to keep it out of the log."""
     data: dict[str, Any] = {**(interaction.data or {})}
-    typed = [str(option.get("value", "")) for option in data.get("options", ())]
+    typed = _values(data.get("options", ()))
     return [*typed, *(str(value) for value in entered(interaction).values())]
+
+
+def _values(options: Iterable[dict[str, Any]]) -> list[str]:
+    """Of the options of a command, or of a group, which are those of its command."""
+    values: list[str] = []
+    for option in options:
+        values += _values(option.get("options", ()))
+        values.append(str(option.get("value", "")))
+    return values
 
 
 async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:
@@ -64,6 +74,10 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         log.warning("interaction %d: answered too late (%d)", interaction.id, error.code)
         return
     say = say_of(interaction, texts)
+    if interaction.type is discord.InteractionType.autocomplete and isinstance(error, UserError):
+        with contextlib.suppress(*UNREACHABLE):  # no sentence can be shown to someone who types
+            await interaction.response.autocomplete([])
+        return
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)

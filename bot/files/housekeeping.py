@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import takewhile
@@ -35,16 +35,30 @@ class Housekeeping:
     """images_dir: the folder of generated images. inputs: the input images.
 
     days, gib: for how long, and how many GiB of both together, to keep; 0 is no limit.
+    history_days: for how long to keep requests; 0 is no limit. outdated: erases those from before a
+    time, in ms. by_community: the days for which the images of some servers are kept, if shorter.
     """
 
     def __init__(
-        self, store: Store, images_dir: Path, inputs: Inputs, *, days: float, gib: float
+        self,
+        store: Store,
+        images_dir: Path,
+        inputs: Inputs,
+        *,
+        days: float,
+        gib: float,
+        history_days: int = 0,
+        outdated: Callable[[int], Awaitable[int]] | None = None,
+        by_community: Callable[[], Awaitable[Mapping[str, float]]] | None = None,
     ) -> None:
         self._store = store
         self._images_dir = images_dir
         self._inputs = inputs
         self._days = days
         self._gib = gib
+        self._history_days = history_days
+        self._outdated = outdated
+        self._by_community = by_community
 
     async def run(self) -> None:
         """Run until cancelled. Failures are logged, and retried at the next regular time."""
@@ -57,6 +71,7 @@ class Housekeeping:
         """Finish deletions, forget old forms, back up, then prune, even if the backup failed."""
         await erase_rest(self._store, self._images_dir)
         await self._store.forms.drop_old()
+        await self._drop_outdated()
         await asyncio.to_thread(prune_thumbnails, self._images_dir)
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
@@ -65,6 +80,27 @@ class Housekeeping:
             await self.prune()
             raise
         await self.prune()
+
+    async def _drop_outdated(self) -> None:
+        if not self._history_days or self._outdated is None:
+            return
+        count = await self._outdated(now_ms() - self._history_days * DAY_MS)
+        if count:
+            log.info("no longer kept: %d jobs", count)
+
+    async def _prune_communities(self) -> list[Kept]:
+        """Delete the images of servers that keep them for a shorter time."""
+        gone: list[Kept] = []
+        if self._by_community is None:
+            return gone
+        for community, days in (await self._by_community()).items():
+            before = now_ms() - int(days * DAY_MS)
+            while page := await self._store.kept_images.of_community(community, before):
+                deleted = await self._delete(page)
+                gone += deleted
+                if len(deleted) < len(page):
+                    break  # what cannot be deleted would come again
+        return gone
 
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.
@@ -75,6 +111,7 @@ class Housekeeping:
         uses = await self._store.input_uses.of_all({file.sha256 for file in files})
         inputs = await asyncio.to_thread(kept_inputs, files, uses, now_ms())
         gone = await self._delete([kept for kept in inputs if kept.unused])
+        gone += await self._prune_communities()
         left = deque(kept for kept in inputs if not kept.unused)
         total = await self._store.kept_images.bytes() + sum(kept.bytes for kept in left)
         limit = int(self._gib * GIB) if self._gib else None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections.abc import Collection
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -71,6 +72,16 @@ def small(path: Path) -> bytes:
     picture.thumbnail((SIDE, SIDE), PIL.Image.Resampling.LANCZOS)
     picture.save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()
+
+
+def drop_thumbnails(images_dir: Path, job_ids: Collection[str]) -> None:
+    """Delete those of these jobs. Blocks. Raises OSError."""
+    folder, jobs = folder_of(images_dir), frozenset(job_ids)
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.name.partition("-")[0] in jobs:
+            file.unlink(missing_ok=True)
 
 
 def prune_thumbnails(images_dir: Path, most: int = BYTES_MAX) -> int:

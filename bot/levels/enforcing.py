@@ -74,7 +74,7 @@ def enforce(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
     check_roles(rules, new.roles)
     _check_caps(new.request, rules)
     _check_entries(new.request, rules, catalog)
-    return _spoilered(_negated(new, rules, catalog), rules)
+    return _shown(_negated(new, rules, catalog), rules)
 
 
 def check_roles(rules: Rules, roles: frozenset[int]) -> None:
@@ -169,7 +169,11 @@ def _ending(negative: str, text: str) -> str:
     return emphasis.join((negative, text)) if negative.strip() else text
 
 
-def _spoilered(new: NewJob, rules: Rules) -> NewJob:
-    if not rules.forced_spoiler or not isinstance(new.origin, Discord) or new.origin.spoiler:
+def _shown(new: NewJob, rules: Rules) -> NewJob:
+    """With how its images are shown: blurred everywhere, or if they are flagged."""
+    origin = new.origin
+    if not isinstance(origin, Discord):
         return new
-    return replace(new, origin=replace(new.origin, spoiler=True))
+    check = "off" if origin.age_restricted else rules.image_check
+    spoiler = origin.spoiler or rules.forced_spoiler
+    return replace(new, origin=replace(origin, spoiler=spoiler, image_check=check))

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bot.errors import InvalidRequest
 from bot.request import CELLS_MAX, COUNT_MAX, PROMPT_MAX, UPSCALE_SCALES
 from bot.request.syntax import parse_adapters
+from bot.settings.image_check import ImageCheck
 from catalog import SCHEDULERS, TAG
 from catalog.limits import KEY_MAX, TAG_MAX
 
@@ -52,8 +53,6 @@ def _scale(value: float) -> float:
 
 
 Buttons = Literal["everyone", "requester"]
-ImageCheck = Literal["off", "spoiler", "private", "refuse"]
-"""The mildest first."""
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Key = Annotated[str, Field(min_length=1, max_length=KEY_MAX)]
 Named = Annotated[str, Field(min_length=1, max_length=max(KEY_MAX, len(TAG) + TAG_MAX))]
@@ -103,8 +102,8 @@ class ChannelFields(LevelFields):
     owner lets servers do so. quota: images per person in 24 hours; cooldown: seconds between two
     requests of a person, both counted there. forced_negative: added to every negative prompt.
     forced_spoiler: every image is blurred. buttons: who may use those of a result.
-    reactions: whether the bot adds reactions to results. audit_channel: the ID of the channel that
-    is told of changes. image_check: what becomes of images that the check objects to.
+    reactions: whether the bot adds reactions to results. image_check: what becomes of images that
+    the check objects to.
     """
 
     paint: bool | None = None
@@ -127,16 +126,17 @@ class ChannelFields(LevelFields):
     forced_spoiler: bool | None = None
     buttons: Buttons | None = None
     reactions: bool | None = None
-    audit_channel: Id | None = None
     image_check: ImageCheck | None = None
 
 
 class ServerFields(ChannelFields):
-    """welcome: whether whoever invites the bot gets a first message. keep_days: days to keep images
-    that were asked for there; shorter than the owner's.
+    """welcome: whether whoever invites the bot gets a first message. audit_channel: the ID of the
+    channel that is told of changes and reports. keep_days: days to keep images that were asked for
+    there; shorter than the owner's.
     """
 
     welcome: bool | None = None
+    audit_channel: Id | None = None
     keep_days: Annotated[float, Field(ge=1, le=100_000)] | None = None
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 
 from bot.levels.fields import (
     ChannelFields,
-    ImageCheck,
     LevelFields,
     PersonFields,
     ServerFields,
@@ -18,10 +17,10 @@ from bot.levels.fields import (
 from bot.levels.level import Level
 from bot.levels.place import Place
 from bot.levels.rules import Caps, Defaults, PlaceLimit, Rules
+from bot.settings.image_check import MILDEST_FIRST, ImageCheck
 from catalog import EVERYTHING, Allowance
 
 T = TypeVar("T")
-CHECKS: Final[tuple[ImageCheck, ...]] = ("off", "spoiler", "private", "refuse")
 NOTHING: Final = (ServerFields(), ChannelFields(), PersonFields())
 _MEGA: Final = 1_000_000
 
@@ -60,6 +59,8 @@ def resolve(
     ):
         if cap != usual:
             sources[name] = Level.OWNER
+    if server.audit_channel is not None:
+        sources["audit_channel"] = Level.SERVER
     pixels = narrow("pixels_max", "max_megapixels", None, min)
     if caps.ping and person.ping is not None:
         sources["ping"] = Level.PERSON
@@ -87,7 +88,7 @@ def resolve(
         ping=caps.ping and person.ping is not False,
         compact=bool(_own("compact", person, sources)),
         reactions=narrow("reactions", "reactions", True, _both),
-        audit_channel=_nearest("audit_channel", shared, sources),
+        audit_channel=server.audit_channel,
         welcome=narrow("welcome", "welcome", True, _both),
         keep_days=narrow("keep_days", "keep_days", caps.keep_days, _shorter),
         image_check=narrow("image_check", "image_check", caps.image_check, _stricter_check),
@@ -108,7 +109,7 @@ def _stricter_buttons(above: str, given: str) -> str:
 
 
 def _stricter_check(above: ImageCheck, given: ImageCheck) -> ImageCheck:
-    return max(above, given, key=CHECKS.index)
+    return max(above, given, key=MILDEST_FIRST.index)
 
 
 def _shorter(above: float, given: float) -> float:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.levels.fields import Buttons, ImageCheck
+from bot.levels.fields import Buttons
 from bot.levels.level import Level
+from bot.settings.image_check import ImageCheck
 from catalog import EVERYTHING, Allowance, Catalog
 
 

@@ -13,6 +13,8 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
+from bot.levels import Level
+from bot.privacy import Forgetter
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, was_told_to_stop
@@ -21,6 +23,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.worker.blocking import Blocking
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -48,6 +51,8 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    blocking: Blocking
+    forgetter: Forgetter
     handover: Handover
     last_crash: Trace
 
@@ -78,6 +83,8 @@ class Core:
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
+            blocking = Blocking(backend.store, backend.queue, workers)
+            await blocking.load()
             yield cls(
                 settings=settings,
                 texts=texts,
@@ -86,6 +93,8 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                blocking=blocking,
+                forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )
@@ -134,6 +143,7 @@ class Core:
                 *beside,
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
+                self.forgetter.run(),
                 self._tend_history(online),
                 self._warm_up(online),
                 store.watch(),
@@ -177,7 +187,23 @@ class Core:
             self.backend.inputs,
             days=self.settings.keep_days,
             gib=self.settings.keep_gb,
+            history_days=self.settings.keep_history_days,
+            outdated=self.forgetter.outdated,
+            by_community=self.backend.store.levels.keep_days,
         )
+
+
+def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forgetter:
+    """What erases, with the parts of `backend`."""
+    return Forgetter(
+        backend.store,
+        images_dir=settings.images_dir.absolute(),
+        inputs=backend.inputs,
+        database=settings.database.absolute(),
+        withdraw=workers.withdraw,
+        idle=lambda: not len(backend.queue),
+        forgotten=lambda person: backend.levels.forgotten((Level.PERSON.value, person)),
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

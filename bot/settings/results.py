@@ -4,11 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.servers import ServerSettings
+from bot.settings.image_check import ImageCheck
+from bot.settings.places import PlaceSettings
 from bot.settings.values import Ids
 
 
-class ResultSettings(ServerSettings):
+class ResultSettings(PlaceSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(
@@ -17,6 +18,12 @@ class ResultSettings(ServerSettings):
         description="Who may use the buttons below a result to make another image: `everyone` who "
         "may use the bot there, or only its `requester`.",
     )
+    blocked_in_negatives: bool = Field(
+        default=True,
+        alias="IMAGEN_BLOCKED_IN_NEGATIVES",
+        description="Whether blocked words are also looked for in negative prompts: `true` or "
+        "`false`.",
+    )
     ping_after: float = Field(
         default=2,
         ge=0,
@@ -24,6 +31,14 @@ class ResultSettings(ServerSettings):
         alias="IMAGEN_PING_AFTER",
         description="Minutes after which people are mentioned once when their image is ready, "
         "because editing a message notifies no one; `0` never does.",
+    )
+    image_check: ImageCheck = Field(
+        default="off",
+        alias="IMAGEN_IMAGE_CHECK",
+        description="What to do with images that Stable Diffusion's safety checker flags, outside "
+        "of age-restricted channels: `off` checks none, `spoiler` blurs them until someone clicks, "
+        "`private` sends them to their person alone, and `refuse` deletes them. A server can be "
+        "stricter, but not milder. An image that cannot be checked counts as flagged.",
     )
     report_channel: int | None = Field(
         default=None,

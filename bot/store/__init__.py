@@ -29,6 +29,7 @@ from bot.store.kept_images import KeptImage
 from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    ORIGINS,
     Api,
     CommandLine,
     Discord,
@@ -37,31 +38,49 @@ from bot.store.origins import (
     discord_community,
     discord_person,
 )
+from bot.store.personal import (
+    COLUMNS,
+    Erasable,
+    Forgetting,
+    Holdings,
+    JobRows,
+    Record,
+    Span,
+)
 from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
+from bot.store.words import OWNER, BlockedWord
 
 __all__ = [
     "CELL",
     "CELL_FAILED",
+    "COLUMNS",
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "EVERYWHERE",
+    "ORIGINS",
+    "OWNER",
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",
     "Api",
     "ApiKey",
     "Block",
+    "BlockedWord",
     "CommandLine",
     "Decision",
     "Discord",
+    "Erasable",
     "Failure",
+    "Forgetting",
+    "Holdings",
     "ImageRecord",
     "InputUse",
     "InteractionToken",
     "Job",
+    "JobRows",
     "JobState",
     "KeptImage",
     "Kind",
@@ -70,7 +89,9 @@ __all__ = [
     "NewJob",
     "Origin",
     "Painted",
+    "Record",
     "Report",
+    "Span",
     "Store",
     "Usage",
     "discord_community",

@@ -73,6 +73,19 @@ class KeptImages:
             last = rows[-1]["number"]
             yield [KeptImage.from_row(row) for row in rows]
 
+    async def of_community(self, community: str, before: int) -> list[KeptImage]:
+        """Up to 1,000 of the images asked for in a server whose jobs ended before that time, in ms,
+        and are delivered, failed or cancelled."""
+        rows = await self._database.rows(
+            "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
+            " 1 AS deletable"
+            " FROM images INDEXED BY images_kept JOIN jobs ON jobs.id = job_id"
+            " WHERE pruned_at IS NULL AND community = ? AND coalesce(finished_at, created_at) < ?"
+            " AND state IN ('delivered', 'failed', 'cancelled') LIMIT 1000",
+            (community, before),
+        )
+        return [KeptImage.from_row(row) for row in rows]
+
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Record that their files were deleted."""
         async with self._database.transaction() as write:

@@ -27,12 +27,15 @@ from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
 from bot.store import Job, Store, now_ms
+from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Adapt, Comparing
 from bot.worker.engine import ImageEngine
+from bot.worker.image_check import CheckedPreviews, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
+from bot.worker.permits import Permit, permitted
 from bot.worker.results import PaintedImages, Result
 from bot.worker.saving import Saver
 from catalog import Catalog, LiveCatalog
@@ -64,7 +67,8 @@ class GpuConsumer:
     picture: reads the PNG file stored under a sha256, see `order_of`.
     timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
     idle: seconds without a job after which the engine frees the GPU's memory; None is never.
-    previews: whether people see images that are not finished.
+    previews: whether people see images that are not finished. inspector: looks at all of them.
+    permit: is asked before a job is generated.
     """
 
     def __init__(
@@ -78,11 +82,13 @@ class GpuConsumer:
         picture: Callable[[str], bytes],
         observer: JobObserver,
         notices: Notices,
+        inspector: Inspector,
         withdrawn: set[str],
         images_dir: Path,
         timeout: float,
         idle: float | None = None,
         previews: Callable[[], bool] = lambda: True,
+        permit: Permit = permitted,
     ) -> None:
         self.lane = lane
         self._queue = queue
@@ -93,13 +99,15 @@ class GpuConsumer:
         self._observer = observer
         self._images_dir = images_dir
         self._outcomes = Outcomes(store, observer, notices, images_dir)
-        self._saver = Saver(queue, store, self._outcomes, images_dir, self._leave)
+        self._previews = CheckedPreviews(inspector, self._report)
+        self._saver = Saver(queue, store, self._outcomes, inspector, images_dir, self._leave)
         self._timeout = timeout
+        self._permit = permit
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._comparing = Comparing(
-            store, images_dir, self._compressor, self._paint_patiently, lane, previews
+            store, images_dir, self._compressor, self._paint_patiently, lane, inspector, previews
         )
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
@@ -269,10 +277,10 @@ class GpuConsumer:
         result: Result | None = None
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
-        self._report(job, Progress(Stage.STARTING))
+        self._previews.report(job, Progress(Stage.STARTING))
         try:
             result = await self._result(running)
-            self._report(job, Progress(Stage.SAVING))
+            self._previews.report(job, Progress(Stage.SAVING))
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
             await self._outcomes.record(partial(self._store.lose, job, lost.loss), job)
@@ -293,8 +301,11 @@ class GpuConsumer:
         return False
 
     async def _result(self, running: Attempt) -> Result:
-        """Generate all that the job asks for."""
+        """Generate all that the job asks for, if it may be by now."""
         job = running.job
+        await keep_trying(
+            lambda: self._permit(job), f"job {job.id}: it cannot be checked", check=running.check
+        )
         if job.request.comparison is not None:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)
@@ -351,7 +362,7 @@ class GpuConsumer:
 
         def report(progress: Progress) -> None:
             running.heard(progress)
-            loop.call_soon_threadsafe(self._report, running.job, adapt(progress))
+            loop.call_soon_threadsafe(self._previews.report, running.job, adapt(progress))
 
         def work(catalog: Catalog) -> Painting:
             running.check()

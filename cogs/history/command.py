@@ -99,7 +99,7 @@ def _span(since: str | None, until: str | None) -> tuple[int | None, int | None]
     first = None if since is None else day_of(since, "from", now)
     last = None if until is None else day_of(until, "to", now)
     if first is not None and last is not None and first > last:
-        raise InvalidRequest("from", "history.span", value=since or "", to=until or "")
+        raise InvalidRequest("from", "history.span", value=str(since), to=str(until))
     end = None if last is None else last + timedelta(days=1)
     return _ms(first), _ms(end)
 

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.store import JobState, Store
+from bot.request import Options
+from bot.store import Erasable, JobState, Span, Store
 from bot.store.history import Query
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -21,6 +22,23 @@ async def accept(store: Store) -> None:
 async def page(store: Store) -> None:
     async for _ in store.kept_images.pages():
         break
+
+
+SPAN = Span(0, 10**15)
+
+
+async def rows(store: Store) -> None:
+    async for _ in store.personal.jobs("discord:7", SPAN):
+        break
+    await store.personal.rest("discord:7", SPAN)
+
+
+async def forget(store: Store) -> None:
+    forgettings = store.personal.forgettings
+    asked = await forgettings.begin("discord:7", SPAN, hand_over=True)
+    await forgettings.open_jobs(asked)
+    await forgettings.erase([Erasable("x", (), ("a" * 64,)), *await forgettings.erasable(asked)])
+    await forgettings.finish(asked)
 
 
 ASKED: dict[str, Ask] = {
@@ -42,7 +60,21 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "presets": lambda store: store.presets.of("discord:7", "discord:1"),
+    "own_preset": lambda store: store.presets.own("discord:7", "x"),
+    "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
+    "save_preset": lambda store: store.presets.save("discord:7", "x", Options(), replace=True),
+    "share_preset": lambda store: store.presets.save(
+        "discord:7", "x", Options(), community="discord:1", replace=True
+    ),
+    "delete_preset": lambda store: store.presets.delete("x"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
+    "holdings": lambda store: store.personal.holdings("discord:7", SPAN),
+    "exported": rows,
+    "forgotten": forget,
     "history": lambda store: store.history.page("discord:7", Query(words="a bc 猫"), 6),
     "newer": lambda store: store.history.page("discord:7", Query(), 6, after=1),
     "caught_up": lambda store: store.history.caught_up(),
@@ -56,6 +88,7 @@ ASKED: dict[str, Ask] = {
     "of_community": lambda store: store.figures.of_community("discord:1", 0, 9),
     "begin_deletion": lambda store: store.deletions.begin("x"),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "failures": lambda store: store.failures(0),
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
     "acts_count": lambda store: store.acts.count_untold(),
@@ -68,8 +101,8 @@ ASKED: dict[str, Ask] = {
 
 HISTORY = re.compile(
     r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry|acts|blocks"
-    r"|reports)\b"
-    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
+    r"|reports|presets|level_settings)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class Results:
-    """Builds them from the store, the catalog and the files. images_dir: where these are."""
+    """Builds them from the store, the catalog and the files.
+
+    images_dir: where these are. direct: whether people may use the bot in direct messages.
+    """
 
     def __init__(
         self,
@@ -46,12 +49,15 @@ class Results:
         images_dir: Path,
         gate: AgeGate,
         levels: Levels,
+        *,
+        direct: bool = False,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._direct = direct
         self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
@@ -65,15 +71,20 @@ class Results:
         uploads, build = await self._shown(job, say, limit, every, shown_images(job, every))
         compact = (await self._levels.rules_of(origin)).compact
         layout = partial(build, compact=compact)
-        in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
+        in_direct = not await self._gate.concerns(job)
+        publish = origin.guild_id is not None and not origin.absent
+        below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
+        shown, in_private = below(publish=publish), below(publish=False)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
             uploads=uploads,
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
-            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
+            notice=direct.notice(say, origin),
+            direct_layout=lambda heading: layout(
+                heading=heading, actions=in_private if self._direct else DIRECT
+            ),
         )
 
     async def opened(
@@ -145,7 +156,7 @@ class Results:
         """A job that failed or was cancelled."""
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        gated = self._gate.applies(job)
+        gated = await self._gate.concerns(job)
         hidden = await self._gate.objection(job) is not None
         return MessageContent(
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,

@@ -52,7 +52,8 @@ class Delivered:
 
 class Sender:
     """Tries the interaction's response, then the message in its channel, then a new message there,
-    then a direct message. Nothing is ever sent twice, even if the process dies in between.
+    then a direct message. Where the bot is not, the first and the last are all there is. Nothing is
+    ever sent twice, even if the process dies in between.
 
     webhook: builds one from an interaction's token.
     """
@@ -94,20 +95,20 @@ class Sender:
         """
         if (post := self.channel_post(job)) is not None:
             yield post
-        if (response := await self._response(job)) is not None:
-            yield response
         origin = Discord.of(job.origin)
-        if origin.hidden and origin.message_id is not None:
+        if origin.withheld != "shown" and (response := await self._response(job)) is not None:
+            yield response
+        if origin.by_token and origin.message_id is not None:
             channel = await self._client.create_dm(discord.Object(origin.user_id))
             if channel.id == origin.channel_id:
                 yield ChannelPost(channel.get_partial_message(origin.message_id))
 
     def channel_post(self, job: Job) -> ChannelPost | None:
-        """The job's message, reached through its channel; None when its id is unknown, or its
-        person alone sees it."""
+        """The job's message, reached through its channel; None when its id is unknown, or only the
+        interaction reaches it."""
         origin = Discord.of(job.origin)
         message_id = origin.message_id
-        if message_id is None or origin.hidden:
+        if message_id is None or origin.by_token:
             return None
         return ChannelPost(self.channel(job).get_partial_message(message_id))
 
@@ -117,14 +118,20 @@ class Sender:
         post: how the message was reached while the job ran.
         Raises JobFailed when every route failed, TooLarge when the files must shrink, and Away.
         """
+        origin = Discord.of(job.origin)
+        if origin.withheld == "shown":
+            public = replace(job, origin=replace(origin, hidden=False))
+            if content.notice is not None:
+                return await self._deliver_withheld(job, public, content, post)
+            job = public
         channel = self.channel(job)
         async for way in self._edits(job, post):
             try:
                 return Delivered(channel.id, await way.edit(content), edited=True)
             except Exception as error:
                 self._classify(job, error, content)
-        if Discord.of(job.origin).hidden:
-            return await self._deliver_hidden(job, content)
+        if Discord.of(job.origin).by_token:
+            return await self._deliver_after_token(job, content)
         # Unlike a response to a command, a new message does not show whose it is.
         named = replace(content, text=content.text or mention(Discord.of(job.origin).user_id))
         try:
@@ -140,15 +147,39 @@ class Sender:
                     self._classify(job, second, content)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
 
-    async def _deliver_hidden(self, job: Job, content: MessageContent) -> Delivered:
-        """To its person alone, who would miss a message that only they saw and that has expired."""
+    async def _deliver_after_token(self, job: Job, content: MessageContent) -> Delivered:
+        """As a direct message: there is no other way to what was hidden, or asked for where the bot
+        is not."""
+        kept = "delivery.hidden" if Discord.of(job.origin).hidden else "delivery.where.kept"
         if content.direct is None:
-            raise JobFailed("delivery.hidden")
+            raise JobFailed(kept)
         try:
             return await self._send_direct(job, content)
         except Exception as error:
             self._classify(job, error, content)
-            raise JobFailed("delivery.hidden") from error
+            raise JobFailed(kept) from error
+
+    async def _deliver_withheld(
+        self, job: Job, public: Job, content: MessageContent, post: Post | None
+    ) -> Delivered:
+        """To its person alone, and `content.notice` to those who saw its message until now.
+
+        public: the job as it was then.
+        """
+        if content.direct is None:
+            raise JobFailed("delivery.withheld")
+        try:
+            delivered = await self._send_direct(job, content)
+        except Exception as error:
+            self._classify(job, error, content)
+            raise JobFailed("delivery.withheld") from error
+        async for way in self._edits(public, post):
+            try:
+                await way.edit(MessageContent(text=content.notice))
+                break
+            except Exception as error:
+                self._classify(job, error)
+        return delivered
 
     async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
         """The routes to the existing message, best first."""
@@ -158,7 +189,7 @@ class Sender:
             yield stored
         if (edit := self.channel_post(job)) is not None:
             yield edit
-        elif Discord.of(job.origin).hidden:
+        elif Discord.of(job.origin).by_token:
             return
         elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
             # Its acknowledgement arrived, but the process died before recording it.

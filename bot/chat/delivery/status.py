@@ -111,11 +111,14 @@ class StatusBoard:
         )
 
     def _note(self, say: Say, job: Job) -> str:
-        """That a hidden result may come as a direct message, and that many steps get extra time."""
+        """That the result may come as a direct message, and that many steps get extra time."""
         notes = []
-        if Discord.of(job.origin).hidden:
+        origin = Discord.of(job.origin)
+        if origin.hidden:
             code = "status.only_you_here" if self._gate.applies(job) else "status.only_you"
             notes.append(say(code))
+        elif origin.absent:
+            notes.append(say("where.status"))
         seconds = seconds_for(job.request, self._job_timeout)
         if seconds > self._job_timeout:
             notes.append(say("status.patience", minutes=math.ceil(seconds / 60)))
@@ -221,7 +224,7 @@ class StatusBoard:
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
     """Whether a queued job's message is out of date in anything other than its position."""
-    if told is None or told.paused != place.paused:
+    if told is None or (told.paused, told.resumes_at) != (place.paused, place.resumes_at):
         return True
     if told.ready_at is None or place.ready_at is None:
         return told.ready_at != place.ready_at
