@@ -93,9 +93,11 @@ class Two:
         found = []
         for request in self.outside():
             text = json.dumps([request.body, request.files, request.path], ensure_ascii=False)
-            for secret in SECRETS:
-                if (at := text.find(secret)) >= 0:
-                    found.append(f"{request.path[:40]} {text[max(0, at - 200) : at + 80]}")
+            found += [
+                f"{request.path[:40]} {text[max(0, at - 200) : at + 80]}"
+                for secret in SECRETS
+                if (at := text.find(secret)) >= 0
+            ]
         presence = json.dumps(self.playground.gateway.presence)
         return found + [presence for secret in SECRETS if secret in presence]
 

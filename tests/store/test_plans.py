@@ -41,6 +41,11 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "words": lambda store: store.words.of("discord:1"),
+    "add_word": lambda store: store.words.add(
+        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
+    ),
+    "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -55,7 +60,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|blocked_words)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
