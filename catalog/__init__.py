@@ -19,9 +19,11 @@ from catalog.schema import (
     ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
+    StyleEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.style_index import Styles
 from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
@@ -59,6 +61,8 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "StyleEntry",
+    "Styles",
     "SwitchedOff",
     "Unfit",
     "UpscalerEntry",

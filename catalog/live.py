@@ -31,6 +31,7 @@ from catalog.search import fold
 from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
 from catalog.stamps import Stamp, stamps_now
+from catalog.style_files import StyleReader
 from catalog.switching import SwitchedOff, without
 from catalog.unread import Unread
 from catalog.weight_files import CONFIG_FILE
@@ -98,6 +99,7 @@ class LiveCatalog:
         self._kept = kept
         self._headers = kept.load() if kept else HeaderCache()
         self._wildcards = WildcardReader(catalog_dir / WILDCARDS)
+        self._styles = StyleReader(catalog_dir)
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
         self._off: SwitchedOff = ()
@@ -310,6 +312,7 @@ class LiveCatalog:
             demos=self._demos,
             headers=self._headers,
             wildcards=self._wildcards,
+            styles=self._styles,
         )
         if self._kept:
             self._kept.save(self._headers)
@@ -325,6 +328,7 @@ class LiveCatalog:
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in self._snapshots()]
         stamps += self._wildcards.stamps()
+        stamps += self._styles.stamps()
         return tuple(stamps)
 
     def _adapter_folders(self) -> list[Path]:

@@ -13,13 +13,23 @@ from pydantic import (
 
 from catalog.families import DEFAULT, Family
 from catalog.families.family import DraftPreset
-from catalog.limits import KEY_MAX, NAME_MAX, TAG_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import (
+    KEY_MAX,
+    LICENCE_MAX,
+    NAME_MAX,
+    STYLE_TEXT_MAX,
+    TAG_MAX,
+    TAGS_MAX,
+    TRIGGER_MAX,
+    WEIGHT_MAX,
+    WEIGHT_MIN,
+)
 from catalog.lines import CONTROL, one_line
 from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
-_TAG: Final = re.compile(r"\w[\w -]*")
+BUILT_IN_PRESETS: Final = ("draft", "fast")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -66,12 +76,6 @@ def _link(text: str) -> str:
     return text
 
 
-def _tag(text: str) -> str:
-    if _TAG.fullmatch(text) is None or text != text.lower():
-        raise ValueError("must be lower-case letters, digits, spaces, '-' and '_'")
-    return text
-
-
 def _scheduler(text: str) -> str:
     if text not in SCHEDULERS:
         raise ValueError(f"must be one of {', '.join(SCHEDULERS)}")
@@ -90,13 +94,14 @@ Description = Annotated[str, Field(max_length=1000)]
 Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
-Licence = Annotated[Line, Field(max_length=200)]
+StyleText = Annotated[str, Field(max_length=STYLE_TEXT_MAX)]
+Licence = Annotated[Line, Field(max_length=LICENCE_MAX)]
+Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX)]
 # TOML has lists where we keep tuples, so only the items are strict.
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
+Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=TAGS_MAX)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
-Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX), AfterValidator(_tag)]
-Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=20)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
@@ -146,8 +151,7 @@ class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it ships with the code, to try out the bot, and is offered
-    where demos are requested, whatever `enabled` says. tags: what kind of thing it is, by which
-    servers allow or block it.
+    where demos are requested, whatever `enabled` says. tags: words to sort by, such as "anime".
     """
 
     key: str
@@ -304,6 +308,39 @@ class UpscalerEntry(_Entry):
     path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
         repository. Its architecture and factor are read from the file.
     """
+
+
+class StyleEntry(StrictTable):
+    """A style that users can paint in: words around their prompt, and options.
+
+    prompt, negative: with `{prompt}` where the prompt and the negative prompt go that were typed.
+    The options are named and written as in /imagine.
+    """
+
+    key: Name
+    name: Name
+    description: Description = ""
+    enabled: bool = True
+    nsfw: bool = False
+    prompt: StyleText = ""
+    negative: StyleText = ""
+    model: Line | None = None
+    lora: Annotated[str, Field(max_length=1000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100)] | None = None
+    size: Annotated[Line, Field(max_length=20)] | None = None
+    count: Annotated[int, Field(ge=1, le=4)] | None = None
+    scheduler: Scheduler | None = None
+    preset: Literal["draft", "fast"] | None = None
+    hires: Annotated[float, Field(ge=1, le=4)] | None = None
+    clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Self:
+        for name in (self.key, self.name):
+            if name.casefold() in BUILT_IN_PRESETS:
+                raise ValueError(f"must not be called {name}: that is a preset of the models")
+        return self
 
 
 # What pydantic's error types expect, worded for an owner who edits TOML.

@@ -12,6 +12,7 @@ from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ImageCheckEntry, ModelEntry, ReferenceEntry
 from catalog.search import Index
+from catalog.style_index import Styles
 from catalog.unfit import Unfit
 from catalog.unread import Unread
 from catalog.upscalers import Upscalers
@@ -61,7 +62,7 @@ class Catalog:
     image_check: the network that judges images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
-    upscalers: what enlarges images.
+    upscalers: what enlarges images. styles: words and options that presets of the owner's set.
     unfit_models: the models whose files cannot be used, by key, and what those are.
     unread: files that are read later. What is in them is not offered until then, unless it is a
     LoRA or embedding with an entry, of which nothing else is known. files: how many there are in
@@ -77,6 +78,7 @@ class Catalog:
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     upscalers: Upscalers = field(default_factory=Upscalers)
+    styles: Styles = field(default_factory=Styles, repr=False)
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
     unread: tuple[Unread, ...] = field(default=(), repr=False)
     files: int = 0
@@ -271,7 +273,7 @@ class Catalog:
         """As `search_adapters`, for adapters that do not fit the model, or any if it is None."""
         offered = self._accept_adapter(nsfw, None, exclude)
         numbers = self._adapter_index.search(
-            text, lambda n: bool(self.misfit(self._adapters[n].key, model)) and offered(n), limit
+            text, lambda n: offered(n) and bool(self.misfit(self._adapters[n].key, model)), limit
         )
         return tuple(self._adapters[n] for n in numbers)
 

@@ -10,11 +10,20 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog.disk import may_pass, reason_of, status_of
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry, explain
+from catalog.schema import (
+    AdapterEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    StyleEntry,
+    UpscalerEntry,
+    explain,
+)
 from catalog.search import SIMILAR
 from catalog.snapshot import CatalogError, Problem
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, StyleEntry)
+FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+"""An entry with a weight file."""
 
 
 @dataclass(slots=True)

@@ -24,5 +24,10 @@ EXTENSIONS = (
     "cogs.wildcards",
     "cogs.words",
     "cogs.queue",
+    "cogs.presets",
+    "cogs.save_result",
     "cogs.admin",
+    "cogs.settings",
+    "cogs.help",
+    "cogs.welcome",
 )

@@ -31,8 +31,10 @@ from bot.request import (
 from bot.request.axes import LORA, WEIGHT, axis_named
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
 from cogs.defaults import filling, first_said
-from cogs.places import asked_by, postponing
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -49,13 +51,14 @@ class Compare(commands.Cog):
         catalog: LiveCatalog,
         queue: JobQueue,
         delivery: Delivery,
-        adapters_max: int,
+        composing: Composing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
-        self._adapters_max = adapters_max
+        self._composing = composing
         self._complete = Completing(catalog, queue)
+        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -79,7 +82,6 @@ class Compare(commands.Cog):
     )
     @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def compare(
         self,
         interaction: Interaction,
@@ -104,16 +106,21 @@ class Compare(commands.Cog):
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)
-        catalog = here.offered(await self._catalog.knowing(*draft.names, *values_asked))
+        saved = await self._composing.saved(interaction, draft.preset)
+        names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
+        catalog = here.offered(await self._catalog.knowing(*names))
         without = (LORAS,) if {axis_named(ask.name) for ask in asks} & {LORA, WEIGHT} else ()
+        most = self._composing.adapters_max
         within: dict[str, Any] = {
             "nsfw": here.nsfw,
-            "adapters_max": self._adapters_max,
-            "fill": filling(here, catalog, self._adapters_max, without=without),
+            "adapters_max": most,
+            "saved": saved,
+            "fill": filling(here, catalog, most, without=without),
         }
         # Composing every cell may take longer than the event loop can wait.
         request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
@@ -153,7 +160,7 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
     async def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
         if axis is None or self._complete.turned_away(interaction):
@@ -162,7 +169,9 @@ class Compare(commands.Cog):
         draft = Draft.from_options({"prompt": "", **typed})
         here = here_of(interaction)
         catalog = here.offered(self._catalog.current)
-        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=here.nsfw)
+        saved = await self._composing.saved(interaction, draft.preset)
+        within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
+        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
@@ -182,6 +191,6 @@ async def setup(bot: ImagenBot) -> None:
             backend.catalog,
             backend.queue,
             services.delivery,
-            backend.settings.max_adapters,
+            Composing.of(bot),
         )
     )

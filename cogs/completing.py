@@ -8,7 +8,6 @@ from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     model_choices,
-    preset_choices,
     scheduler_choices,
     size_choices,
     upscaler_choices,
@@ -40,7 +39,7 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         say = here_of(interaction).say
         return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
 
@@ -48,7 +47,7 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         if model is None:
             return []
         return size_choices(text, model, here_of(interaction).say)
@@ -57,18 +56,11 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         if model is None:
             return scheduler_choices(text, SCHEDULERS)
         preset = interaction.namespace.preset
         return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
-
-    def preset(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
-        return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
 
     def upscaler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
@@ -91,7 +83,7 @@ class Completing:
         return False
 
 
-def _chosen(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
+def chosen_model(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
     """The model typed so far, by key or name, or the default; None if not offered here."""
     typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
     try:

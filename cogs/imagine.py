@@ -20,10 +20,8 @@ from bot.request import (
     REFERENCE_WEIGHT,
     SEED_MAX,
     STRENGTH,
-    Composed,
     Draft,
     Picture,
-    compose_with_notes,
 )
 from bot.settings.image_check import ImageCheck
 from bot.store import Store
@@ -31,8 +29,10 @@ from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.defaults import filling, first_said
-from cogs.places import asked_by, postponing
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
+from cogs.defaults import first_said
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -49,16 +49,16 @@ class Imagine(commands.Cog):
         delivery: Delivery,
         inputs: Inputs,
         inspector: Inspector,
-        adapters_max: int,
+        composing: Composing,
     ) -> None:
-        self._catalog = catalog
         self._queue = queue
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
         self._attachments = Attachments(inputs, inspector)
-        self._adapters_max = adapters_max
+        self._composing = composing
         self._complete = Completing(catalog, queue)
+        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -82,7 +82,6 @@ class Imagine(commands.Cog):
         hidden="command.imagine.hidden",
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def imagine(
         self,
         interaction: Interaction,
@@ -110,13 +109,14 @@ class Imagine(commands.Cog):
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),
             reference=_promised("reference", reference),
         )
-        composed = await self._compose(interaction, draft)
+        composed = await self._composing.composed(interaction, draft)
         new = asked_by(
             interaction,
             composed.request,
@@ -137,23 +137,11 @@ class Imagine(commands.Cog):
                     image=await self._fetch("image", image, keep, mode),
                     reference=await self._fetch("reference", reference, keep, mode),
                 )
-                composed = await self._compose(interaction, draft)
+                composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
-
-    async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
-        here = here_of(interaction)
-        catalog = here.offered(await self._catalog.knowing(*draft.names))
-        return compose_with_notes(
-            draft,
-            catalog,
-            nsfw=here.nsfw,
-            adapters_max=self._adapters_max,
-            hashes=await self._store.known_weights.hashes(*draft.names),
-            fill=filling(here, catalog, self._adapters_max),
-        )
 
     async def _fetch(
         self,
@@ -184,7 +172,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
@@ -201,6 +189,6 @@ async def setup(bot: ImagenBot) -> None:
             delivery=services.delivery,
             inputs=backend.inputs,
             inspector=backend.inspector,
-            adapters_max=backend.settings.max_adapters,
+            composing=Composing.of(bot),
         )
     )

@@ -19,7 +19,7 @@ def application(world: World) -> JsonObject:
         "bot": user(world.bot),
         "bot_public": True,
         "bot_require_code_grant": False,
-        "integration_types_config": {"0": {}},
+        "integration_types_config": {"0": {}, "1": {}},
         "verify_key": "0" * 64,
         "flags": 1 << 19,
         "flags_new": str(1 << 19),

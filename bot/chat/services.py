@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.backend import Backend
 from bot.chat.audit import Audit
+from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
@@ -19,6 +20,7 @@ class Services:
 
     texts: Texts
     find_here: FindHere
+    contexts: Contexts
     backend: Backend
     delivery: Delivery
     workers: Workers

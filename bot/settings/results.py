@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from bot.settings.image_check import ImageCheck
-from bot.settings.servers import ServerSettings
+from bot.settings.places import PlaceSettings
 from bot.settings.values import Ids
 
 
-class ResultSettings(ServerSettings):
+class ResultSettings(PlaceSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(

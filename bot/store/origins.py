@@ -171,6 +171,7 @@ class Discord(Origin):
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    absent: whether the bot itself is not where it was asked, and can only answer the interaction.
     image_check: what is to happen to its images if they are flagged. withheld: they were, and are
     for their person alone: `shown` if everyone saw the message until then, else `hidden`.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
@@ -191,6 +192,7 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    absent: bool = False
     image_check: ImageCheck = "off"
     withheld: str | None = None
     parent_channel_id: int | None = None
@@ -211,6 +213,11 @@ class Discord(Origin):
                 "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
                 (job_id, token.token, token.good_to),
             )
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the bot reaches its message only while the interaction's token is valid."""
+        return self.hidden or self.absent
 
     @classmethod
     def of(cls, origin: Origin) -> Self:

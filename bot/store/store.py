@@ -27,6 +27,7 @@ from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
+from bot.store.greetings import Greetings
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -34,6 +35,7 @@ from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.presets import Presets
 from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
@@ -55,8 +57,10 @@ class Store:
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
     cells: the images of comparisons. levels: what servers, channels and people have set.
+    greetings: of servers that the bot joined.
     words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
+    presets: that people saved.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -71,13 +75,15 @@ class Store:
         self.uploads = Uploads(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.greetings = Greetings(database)
         self.words = Words(database)
-        self.levels = LevelSettings(database)
         self.acts = Acts(database)
+        self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
+        self.presets = Presets(database)
 
     @classmethod
     @asynccontextmanager

@@ -12,11 +12,12 @@ from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
+from cogs.composing import Composing
 from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
-from tests.chat.found import found_here
+from tests.chat.found import ANYWHERE, found_here
 
 CATALOG = Catalog(
     models={"base": ModelEntry(key="base", name="Base", path="org/base")},
@@ -34,7 +35,7 @@ class NotLookedAt:
 
 
 class NothingKnown(NotLookedAt):
-    """A store that knows no hashes."""
+    """A store that knows no hashes, and whose presets must not be used."""
 
     async def hashes(self, *_: str | None) -> dict[str, tuple[str, ...]]:
         return {}
@@ -42,6 +43,10 @@ class NothingKnown(NotLookedAt):
     @property
     def known_weights(self) -> "NothingKnown":
         return self
+
+    @property
+    def presets(self) -> NotLookedAt:
+        return NotLookedAt()
 
 
 class Attachment:
@@ -82,14 +87,15 @@ def interaction(user: int) -> Any:
 
 
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
+    store = cast("Any", NothingKnown())
     return Imagine(
         catalog=catalog,
         queue=queue,
-        store=cast("Any", NothingKnown()),
+        store=store,
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
         inspector=cast("Any", NotLookedAt()),
-        adapters_max=4,
+        composing=Composing(catalog, store, 4),
     )
 
 
@@ -108,7 +114,7 @@ class TestWhoMayNotAsk:
         with pytest.raises(Refused, match=code):
             await IMAGINE(imagine, interaction(7), prompt=":" + "1" * 1_999)
 
-    @pytest.mark.parametrize("option", ["model", "lora", "size", "scheduler"])
+    @pytest.mark.parametrize("option", ["model", "lora", "size", "scheduler", "preset"])
     async def test_nothing_is_searched(
         self, limits: dict[str, Any], code: str, option: str
     ) -> None:
@@ -124,6 +130,7 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
+            contexts=ANYWHERE,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

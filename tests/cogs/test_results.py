@@ -24,6 +24,7 @@ from bot.store import Job
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.compare import Compare
 from cogs.compare_result import Comparer
+from cogs.composing import Composing
 from cogs.edit import EditForm, Editor
 from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
@@ -32,6 +33,7 @@ from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import Call
+from tests.chat.found import ANYWHERE
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
@@ -85,6 +87,7 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
         store=desk.store,
         queue=queue_of(desk.store, limits=limits),
         delivery=desk.delivery,
+        contexts=ANYWHERE,
     )
 
 
@@ -202,7 +205,12 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
         suppress(Refused),
     ):
         if way == "command":
-            cog = Compare(acting.catalog, desk.queue, desk.delivery, 4)
+            cog = Compare(
+                acting.catalog,
+                desk.queue,
+                desk.delivery,
+                Composing(acting.catalog, desk.store, 4),
+            )
             await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
         else:
             fields = {"axis": "steps", "values": "", "axis2": "", "values2": ""}

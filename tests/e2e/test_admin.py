@@ -30,6 +30,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.home import LORAS, MODELS, Bot, Home
 from tests.e2e.results import job_of
 from tests.e2e.test_imagine import painted
+from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
 from tests.e2e.test_rights import GATED_LORA, SMALL
 
@@ -448,7 +449,7 @@ async def test_a_refusing_channel_is_said_and_told_later(court: Court) -> None:
     gil = playground.user("gil")
     playground.deny(court.log, "send_messages")
     await said(await mod.slash("moderate block", user=gil, channel=court.hall))
-    await playground.wait_for(lambda: "takes no messages" in bot.log)
+    await until(lambda: "takes no messages" in bot.log)
     assert str(court.hall.guild.id) in await court.admin("status")  # type: ignore[union-attr]
     assert "takes no messages in its audit channel" in await court.admin("server list")
     # A note to every server, and an end in the middle of it.

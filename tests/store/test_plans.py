@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.request import Options
 from bot.store import JobState, Store
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -46,6 +47,17 @@ ASKED: dict[str, Ask] = {
         "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
     ),
     "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
+    "presets": lambda store: store.presets.of("discord:7", "discord:1"),
+    "own_preset": lambda store: store.presets.own("discord:7", "x"),
+    "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
+    "save_preset": lambda store: store.presets.save("discord:7", "x", Options(), replace=True),
+    "share_preset": lambda store: store.presets.save(
+        "discord:7", "x", Options(), community="discord:1", replace=True
+    ),
+    "delete_preset": lambda store: store.presets.delete("x"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
@@ -60,7 +72,7 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|blocked_words)\b"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets|level_settings|blocked_words)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

@@ -10,14 +10,21 @@ from typing import get_args
 
 import pytest
 
+from bot.chat.ui.help import TOPICS
 from bot.chat.ui.markdown import plain
+from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
+from bot.levels.entering import KINDS
+from bot.levels.fields import Buttons
 from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
+from bot.request.keeping import Part
+from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
-from bot.texts.language import Plural, Sentence, Texts, _flatten
+from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
 from catalog import EntryKind
+from cogs.settings.desk import LEVELS
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -26,12 +33,25 @@ ENGLISH = TEXTS._languages["en"]
 SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, Stage.DOWNLOADING)
 """Stages with their own sentence and parameters."""
 
+SETTINGS = {
+    "title": (Level.PERSON, Level.CHANNEL, Level.SERVER),
+    "own": (Level.PERSON, Level.CHANNEL, Level.SERVER),
+    "from": (Level.OWNER, Level.SERVER, Level.CHANNEL),
+    "group": GROUPS,
+    "name": KINDS,
+    "language": TEXTS.languages,
+    "choice": (*get_args(Buttons), *get_args(ImageCheck)),
+    "hint": ("loras", "size"),
+}
 EXPANSIONS = {
+    "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "command.settings.levels.": LEVELS,
+    **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
     "words.action.": ACTIONS,
     "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
@@ -39,6 +59,7 @@ EXPANSIONS = {
     "report.button.": [decision.value for decision in Decision],
     "report.decided.": [decision.value for decision in Decision],
     "report.late.": [decision.value for decision in Decision],
+    "help.topic.": [topic.name for topic in TOPICS],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
@@ -179,19 +200,23 @@ def test_every_sentence_that_is_asked_for_is_there() -> None:
 
 
 def test_no_sentence_is_dead() -> None:
-    used = {use.code for use in USES} | literals()
+    said = {code for topic in TOPICS for code in TEXTS.codes(f"help.{topic.name}")}
+    used = {use.code for use in USES} | literals() | said
     assert set(ENGLISH) - used == set()
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.code}@{use.where}")
 def test_every_sentence_can_be_filled_in_where_it_is_asked_for(use: Use) -> None:
     if use.params is not None:
-        assert placeholders(ENGLISH.get(use.code, "")) <= use.params
+        wanted = placeholders(ENGLISH.get(use.code, ""))
+        assert {name for name in wanted if not name.startswith(SLASH)} <= use.params
 
 
 def test_no_placeholder_is_nameless_or_an_expression() -> None:
     for code, sentence in ENGLISH.items():
-        assert all(re.fullmatch(r"[a-z]+", name) for name in placeholders(sentence)), code
+        assert all(
+            re.fullmatch(r"[a-z]+|/[a-z]+(?: [a-z]+)*", name) for name in placeholders(sentence)
+        ), code
 
 
 def test_sentences_are_short_enough_for_where_they_stand() -> None:

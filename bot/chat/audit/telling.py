@@ -197,7 +197,7 @@ class Audit:
         if guild is None:
             return self._texts.speaker(ENGLISH)
         place = Place(person="", community=discord_community(guild.id))
-        language = (await self._levels.rules(place)).language
+        language = (await self._levels.rules(place)).public_language
         return self._texts.speaker(language or str(guild.preferred_locale))
 
 

@@ -78,10 +78,14 @@ class AgeGate:
                     return "delivery.forbidden"
                 case _:
                     return "delivery.gone"
-        return None if restricted else "delivery.lifted"
+        if restricted:
+            return None
+        return "delivery.where.gated" if _never_restricted(job) else "delivery.lifted"
 
     def _restricted(self, job: Job) -> bool | None:
         """None for a channel that is not known: before the connection, or an archived thread."""
+        if _never_restricted(job):
+            return False
         channel = self._client.get_channel(Discord.of(job.origin).channel_id or 0)
         if channel is None or (isinstance(channel, discord.Thread) and channel.parent is None):
             return None
@@ -92,3 +96,10 @@ class AgeGate:
         if isinstance(channel, discord.Thread):
             channel = await self._client.fetch_channel(channel.parent_id)
         return age_restricted(channel)
+
+
+def _never_restricted(job: Job) -> bool:
+    """Direct messages never are, and a place without the bot does not count as such: it would not
+    learn that the restriction was lifted."""
+    origin = Discord.of(job.origin)
+    return origin.guild_id is None or origin.absent

@@ -64,6 +64,7 @@ class Delivery:
         logged_in: Callable[[], Awaitable[object]] | None = None,
         copies: Copies | None = None,
         ping_after: float = 0,
+        direct: bool = False,
         flagged: Callable[[Job], Awaitable[bool]] | None = None,
         levels: Levels | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class Delivery:
         logged_in: waits until the client has logged in; by default it already has.
         copies: notices other copies of the bot; by default, the client's requests are not counted.
         ping_after: minutes after which people are told that their result is ready; 0: never.
+        direct: whether people may use the bot in direct messages.
         flagged: see AgeGate.
         levels: what servers, channels and people have set; by default, with no caps of the owner's.
         """
@@ -97,7 +99,9 @@ class Delivery:
             job_timeout=job_timeout,
         )
         self._levels = levels or Levels(store)
-        self._results = Results(store, texts, catalog, images_dir, self.gate, self._levels)
+        self._results = Results(
+            store, texts, catalog, images_dir, self.gate, self._levels, direct=direct
+        )
         self.afterwards = Afterwards(client, store, self._sender, self._results, self.gate)
         self._ping_after = ping_after
         self._started_at = now_ms()
@@ -339,7 +343,7 @@ class Delivery:
     async def _follow_up(self, job: Job, delivered: Delivered) -> None:
         """What comes after a result that everyone in the channel sees."""
         origin = Discord.of(job.origin)
-        if origin.hidden or delivered.channel_id != origin.channel_id:
+        if origin.by_token or delivered.channel_id != origin.channel_id:
             return
         rules = await self._levels.rules_of(origin)
         if delivered.edited and rules.ping and self._waited_long(job):

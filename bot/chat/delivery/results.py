@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Results:
-    """Builds them from the store, the catalog and the files. images_dir: where these are."""
+    """Builds them from the store, the catalog and the files.
+
+    images_dir: where these are. direct: whether people may use the bot in direct messages.
+    """
 
     def __init__(
         self,
@@ -35,12 +38,15 @@ class Results:
         images_dir: Path,
         gate: AgeGate,
         levels: Levels,
+        *,
+        direct: bool = False,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._direct = direct
         self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
@@ -83,7 +89,9 @@ class Results:
             compact=compact,
         )
         in_direct = not await self._gate.concerns(job)
-        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
+        publish = origin.guild_id is not None and not origin.absent
+        below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
+        shown, in_private = below(publish=publish), below(publish=False)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
@@ -91,7 +99,9 @@ class Results:
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
             notice=direct.notice(say, origin),
-            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
+            direct_layout=lambda heading: layout(
+                heading=heading, actions=in_private if self._direct else DIRECT
+            ),
         )
 
     def _upscaler(self, request: GenerationRequest) -> str | None:

@@ -9,7 +9,6 @@ from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
 from bot.request.dialects.samplers import find_scheduler
-from bot.request.presets import presets_of
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
 from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
@@ -94,15 +93,6 @@ def scheduler_choices(text: str, schedulers: Sequence[str]) -> list[Choice[str]]
         found = [meant, *(name for name in found if name != meant)]
     found = found or [*schedulers]
     return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
-
-
-def preset_choices(
-    text: str, model: ModelEntry, catalog: Catalog, *, nsfw: bool
-) -> list[Choice[str]]:
-    """The presets that `model` has, and whose name contains what was typed."""
-    wanted = text.strip().casefold()
-    found = presets_of(model, catalog, nsfw=nsfw)
-    return [Choice(name=name, value=name) for name in found if wanted in name]
 
 
 def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
