@@ -181,6 +181,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "wildcards": {},
     "wildcards called": {"search": "VULPINE"},
     "queue": {},
+    "imagine preset": {"prompt": "a fox", "preset": "late"},
     "imagine model": {"prompt": "a fox", "model": "VULPINE-M"},
     "imagine near": {"prompt": "a fox", "model": "vulpin-m"},
     "imagine lora": {"prompt": "a fox", "lora": "VULPINE-L"},
@@ -258,6 +259,8 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     )
     enlarged = await large.wait(lambda message: bool(message.attachments))
     assert "vulpine upscaler" in enlarged.text
+    saved = await carl.slash("preset save", name="late", channel=den, **gated)
+    assert "late" in await said(saved)
     assert "Paused" in await said(await two.admin.slash("pause"))
     waiting = await carl.slash("imagine", channel=den, **gated)
     assert waiting.message is not None

@@ -11,6 +11,7 @@ from bot.levels import Levels, Rules, admitted_as_it_is
 from bot.levels.enforcing import Admitted
 from bot.moderation.owner_file import OwnerFile, entry_of, typed_entry
 from bot.moderation.screening import Screening
+from bot.moderation.texts import Checked
 from bot.moderation.word_list import Action, Blocked
 from bot.moderation.words import Words
 from bot.request import AdapterUse, DrawnPrompts, Template
@@ -190,11 +191,18 @@ async def test_a_list_that_changed_while_a_job_waited_counts(
     await screening.recheck(job)
 
 
-async def test_names_that_others_see_are_checked(words: Words) -> None:
+async def test_what_is_kept_is_checked(words: Words) -> None:
     await words.add(SERVER, Blocked("zork"), "discord:1")
-    await words.check_names(["my zorkish style"], SERVER)
-    with pytest.raises(Refused):
-        await words.check_names(["fine", "my z.o.r.k style"], SERVER)
+    await words.add(SERVER, Blocked("frob", "word", "restrict"), "discord:1")
+    await words.check(Checked(("my zorkish style",)), SERVER, restricted=False)
+    await words.check(Checked(("frob",)), SERVER, restricted=True)
+    for texts, code in (
+        (Checked(("fine", "my z.o.r.k style")), "words.refused"),
+        (Checked((), ("{a|zork} {prompt}",)), "words.refused"),
+        (Checked(("frob",)), "words.restricted"),
+    ):
+        with pytest.raises(Refused, match=code):
+            await words.check(texts, SERVER, restricted=False)
 
 
 async def test_a_list_has_its_limit_and_a_word_is_in_it_once(
@@ -222,7 +230,7 @@ async def test_a_list_has_its_limit_and_a_word_is_in_it_once(
 async def test_what_an_earlier_version_took_is_left_out(store: Store, words: Words) -> None:
     for text, kind in (("(", "pattern"), ("zork", "word")):
         await store.words.add(SERVER, text, kind=kind, action="refuse", by="discord:1", most=9)
-    assert (await words.find_in(["a zork"], SERVER)).has("refuse")
+    assert (await words.find(Checked(("a zork",)), SERVER)).has("refuse")
 
 
 LINES: dict[str, Blocked] = {
