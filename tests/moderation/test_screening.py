@@ -91,6 +91,11 @@ CASES: dict[str, tuple[Action, dict[str, Any], str | None]] = {
     "restricted in a den": ("restrict", {"prompt": "a zork", "origin": DEN}, None),
     "reported": ("report", {"prompt": "a zork"}, None),
     "innocent": ("refuse", {"prompt": "a zorkish fox"}, None),
+    "restricted where the bot is no member": (
+        "restrict",
+        {"prompt": "a zork", "origin": replace(DEN, absent=True)},
+        "words.restricted",
+    ),
     "gated": ("report", {"model": "adult"}, "repeat.gated"),
     "gated in a den": ("report", {"model": "adult", "origin": DEN}, None),
     "gated wildcard": ("report", {"template": Template("__nsfw/late__", None, 1)}, "repeat.gated"),
