@@ -83,6 +83,14 @@ class Results:
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
 
+    def blocks(self, person: str, community: str | None) -> bool:
+        """Whether they are blocked there."""
+        try:
+            self._queue.check_not_blocked(person, community)
+        except Refused:
+            return True
+        return False
+
     def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
         """Raise Refused for one who is blocked here."""
         place = here_of(interaction).place
@@ -217,11 +225,13 @@ class Results:
         own = job.person == discord_person(interaction.user.id)
         where = job.origin
         alone = where.hidden or here_of(interaction).context is Context.DIRECT
-        if not (own if alone else can_see(interaction, where)):
+        # What is one's own is in one's history, wherever one looks at it.
+        if not own and (alone or not can_see(interaction, where)):
             raise Refused("action.gone")
         if job.deleted_at is not None:
             raise Refused("action.deleted")
-        if job.state not in (JobState.DONE, JobState.DELIVERED):
+        kept = job.state is JobState.FAILED and job.recipe is not None  # it could not be delivered
+        if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:
             raise Refused("action.none")
         return job
 

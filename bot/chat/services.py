@@ -9,6 +9,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
 from bot.chat.owners import Owners
+from bot.privacy import Exporter, Forgetter
 from bot.texts.language import Texts
 from bot.worker.blocking import Blocking
 from bot.worker.workers import Workers
@@ -24,6 +25,8 @@ class Services:
     backend: Backend
     delivery: Delivery
     workers: Workers
+    forgetter: Forgetter
+    exporter: Exporter
     owners: Owners
     audit: Audit
     blocking: Blocking

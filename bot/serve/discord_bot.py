@@ -13,7 +13,7 @@ from bot.chat.audit import Audit, Destinations
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.contexts import Contexts
-from bot.chat.delivery import Delivery
+from bot.chat.delivery import Delivery, Removal
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
@@ -24,6 +24,7 @@ from bot.chat.services import Services
 from bot.chat.sync import known_ids, register_if_changed
 from bot.errors import SettingsError, StoreError
 from bot.levels import Levels, Place
+from bot.privacy import EXPORTS, Exporter
 from bot.process.signals import stop_this_process
 from bot.queue.outlook import PART
 from bot.serve.core import Core
@@ -39,6 +40,7 @@ class DiscordBot:
     client: ImagenBot
     delivery: Delivery
     audit: Audit
+    removal: Removal
     logged_in: asyncio.Event
     mentions: Mentions
 
@@ -86,6 +88,15 @@ class DiscordBot:
                     ),
                 )
                 roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
+                removal = Removal(client, backend.store, logged_in.wait)
+                core.forgetter.on_erased(removal.wake)
+                exporter = Exporter(
+                    backend.store,
+                    images_dir=settings.images_dir.absolute(),
+                    inputs=backend.inputs,
+                    folder=settings.data_dir.absolute() / EXPORTS,
+                )
+                await asyncio.to_thread(exporter.clean_up)
                 services = Services(
                     texts=texts,
                     find_here=FindHere(
@@ -101,10 +112,12 @@ class DiscordBot:
                     draining=Draining(
                         backend.queue, delivery, backend.store, audit, stop_this_process
                     ),
+                    forgetter=core.forgetter,
+                    exporter=exporter,
                 )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, audit, logged_in, mentions)
+                yield cls(core, client, delivery, audit, removal, logged_in, mentions)
 
     async def connected(self) -> str | None:
         """A health check."""

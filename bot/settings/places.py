@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.servers import ServerSettings
+from bot.settings.privacy import PrivacySettings
 
 
-class PlaceSettings(ServerSettings):
+class PlaceSettings(PrivacySettings):
     """See docs/settings.md."""
 
     direct_messages: bool = Field(

@@ -38,6 +38,15 @@ from bot.store.origins import (
     discord_community,
     discord_person,
 )
+from bot.store.personal import (
+    COLUMNS,
+    Erasable,
+    Forgetting,
+    Holdings,
+    JobRows,
+    Record,
+    Span,
+)
 from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
@@ -46,6 +55,7 @@ from bot.store.words import OWNER, BlockedWord
 __all__ = [
     "CELL",
     "CELL_FAILED",
+    "COLUMNS",
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
@@ -62,11 +72,15 @@ __all__ = [
     "CommandLine",
     "Decision",
     "Discord",
+    "Erasable",
     "Failure",
+    "Forgetting",
+    "Holdings",
     "ImageRecord",
     "InputUse",
     "InteractionToken",
     "Job",
+    "JobRows",
     "JobState",
     "KeptImage",
     "Kind",
@@ -75,7 +89,9 @@ __all__ = [
     "NewJob",
     "Origin",
     "Painted",
+    "Record",
     "Report",
+    "Span",
     "Store",
     "Usage",
     "discord_community",

@@ -160,6 +160,21 @@ class Unknown(Origin):
         return self.within
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten(Origin):
+    """What is left of a job whose person was forgotten, but from which others made something."""
+
+    name: ClassVar[str] = "forgotten"
+
+    @property
+    def person(self) -> str:
+        return ""
+
+    @property
+    def community(self) -> str | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
@@ -251,7 +266,7 @@ def discord_community(guild_id: int) -> str:
 
 
 ORIGINS: Mapping[str, type[Origin]] = {
-    origin.name: origin for origin in (Discord, CommandLine, Api)
+    origin.name: origin for origin in (Discord, CommandLine, Api, Forgotten)
 }
 
 

@@ -199,6 +199,12 @@ ASKED: dict[str, dict[str, Any]] = {
     "compare model": {"prompt": "a fox", "axis": "model", "values": "demo, VULPINE-M"},
     "compare lora": {"prompt": "a fox", "axis": "lora", "values": "none, VULPINE-L"},
     "cancel": {"job": "vulpin"},
+    "history": {},
+    "history found": {"words": "SEKRITUS"},
+    "history of it": {"model": "VULPINE-M"},
+    "favourites": {},
+    "stats": {},
+    "privacy": {},
 }
 
 

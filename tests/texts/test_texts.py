@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from bot.chat.ui.help import TOPICS
+from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
 from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
@@ -25,6 +26,7 @@ from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
 from catalog import EntryKind
 from cogs.settings.desk import LEVELS
+from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -60,6 +62,9 @@ EXPANSIONS = {
     "report.decided.": [decision.value for decision in Decision],
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
+    "history.kinds.": get_args(Kind),
+    "history.differs.": [*pair_values(REQUEST)],
+    "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),

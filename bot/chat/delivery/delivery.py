@@ -259,8 +259,8 @@ class Delivery:
                 delivered = None
             if delivered is not None:
                 await self._follow_up(job, delivered)
-            elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
-                await self._undeliverable(given_up)
+            elif (left := await self._store.find(job.id)) and left.state is JobState.FAILED:
+                await self._undeliverable(left)
         finally:
             self._posting.discard(posting)
             posting.set_result(None)
@@ -298,6 +298,8 @@ class Delivery:
 
     async def _finish(self, job: Job, post: Post | None) -> Delivered | None:
         """Post the result; returns its message, or None if not delivered."""
+        if await self._store.find(job.id) is None:
+            return None  # it was forgotten meanwhile
         if (objection := await self.gate.objection(job)) is not None:
             await self._give_up(job, Failure(objection, {}))
             return None
@@ -331,6 +333,8 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
+        if await self._store.find(job.id) is None:
+            return
         try:
             await self._sender.deliver(job, await self._results.failure(job), post)
         except (JobFailed, TooLarge) as error:

@@ -2,23 +2,34 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+import discord
 
 from bot.chat.delivery import direct
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.posts import MessageContent, mention
-from bot.chat.delivery.uploads import may_pass, uploads_of
+from bot.chat.delivery.uploads import Upload, may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
-from bot.chat.ui.actions import DIRECT, rows_below
+from bot.chat.ui.actions import DIRECT, Rows, rows_below
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
 from bot.levels import Levels
 from bot.request import GenerationRequest, cells
-from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
-from bot.texts.language import Texts
+from bot.store import (
+    Discord,
+    ImageRecord,
+    Job,
+    Store,
+    files_unread,
+    shown_images,
+    shown_warnings,
+)
+from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
@@ -57,37 +68,9 @@ class Results:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         every = await self._store.images(job.id)
-        images = shown_images(job, every)
-        try:
-            uploads, remarks = await asyncio.to_thread(
-                uploads_of, images, self._images_dir, limit, say
-            )
-        except (OSError, ValueError) as error:
-            if may_pass(error):
-                raise files_unread(self._images_dir, error) from error
-            log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
-            raise JobFailed("delivery.files_gone") from error
-        notes = sentences(say, shown_warnings(job))
-        if job.kind == "reroll":
-            notes.append(await verdict(self._store, say, job, images))
+        uploads, build = await self._shown(job, say, limit, every, shown_images(job, every))
         compact = (await self._levels.rules_of(origin)).compact
-        layout = partial(
-            result_layout,
-            say,
-            job,
-            images,
-            files=[upload.name for upload in uploads],
-            model=self._catalog.current.models.get(job.request.model),
-            upscaler=self._upscaler(job.request),
-            cells=[
-                cell
-                for cell in cells(job.request)
-                if any(image.n == cell.n and image.pruned_at is None for image in every)
-            ],
-            notes=[*notes, *remarks],
-            spoiler=origin.spoiler,
-            compact=compact,
-        )
+        layout = partial(build, compact=compact)
         in_direct = not await self._gate.concerns(job)
         publish = origin.guild_id is not None and not origin.absent
         below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
@@ -102,6 +85,64 @@ class Results:
             direct_layout=lambda heading: layout(
                 heading=heading, actions=in_private if self._direct else DIRECT
             ),
+        )
+
+    async def opened(
+        self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
+    ) -> MessageContent:
+        """A finished job shown once more, to someone who reads `say`, with the files that are left.
+
+        actions: the buttons below. notes: sentences to add. Raises as `result`.
+        """
+        every = await self._store.images(job.id)
+        there = [image for image in shown_images(job, every) if image.pruned_at is None]
+        uploads, layout = await self._shown(job, say, limit, every, there, notes)
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=actions), uploads=uploads
+        )
+
+    async def _shown(
+        self,
+        job: Job,
+        say: Say,
+        limit: int,
+        every: Sequence[ImageRecord],
+        there: Sequence[ImageRecord],
+        more: Sequence[str] = (),
+    ) -> tuple[Sequence[Upload], Callable[..., discord.ui.LayoutView]]:
+        """The attachments, and what builds the message of them.
+
+        every: all images of the job. there: those of its result whose files are shown.
+        """
+        origin = Discord.of(job.origin)
+        images = shown_images(job, every)
+        try:
+            uploads, remarks = await asyncio.to_thread(
+                uploads_of, there, self._images_dir, limit, say
+            )
+        except (OSError, ValueError) as error:
+            if may_pass(error):
+                raise files_unread(self._images_dir, error) from error
+            log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
+            raise JobFailed("delivery.files_gone") from error
+        notes = sentences(say, shown_warnings(job))
+        if job.kind == "reroll":
+            notes.append(await verdict(self._store, say, job, images))
+        return uploads, partial(
+            result_layout,
+            say,
+            job,
+            images,
+            files=[upload.name for upload in uploads],
+            model=self._catalog.current.models.get(job.request.model),
+            upscaler=self._upscaler(job.request),
+            cells=[
+                cell
+                for cell in cells(job.request)
+                if any(image.n == cell.n and image.pruned_at is None for image in every)
+            ],
+            notes=[*notes, *remarks, *more],
+            spoiler=origin.spoiler,
         )
 
     def _upscaler(self, request: GenerationRequest) -> str | None:

@@ -118,6 +118,15 @@ class PublishId(ActionId):
 
 
 @dataclass(frozen=True)
+class KeepId(ActionId):
+    """Makes the result a favourite of the person who presses it, or no more."""
+
+    prefix: ClassVar[str] = "keep"
+    emoji: ClassVar[str] = "⭐"
+    label: ClassVar[str] = "button.keep"
+
+
+@dataclass(frozen=True)
 class MoreId(ActionId):
     """Offers the other actions."""
 
@@ -158,10 +167,10 @@ ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
-MORE: Final[Rows] = ((UseId, SavePresetId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, SavePresetId, DetailsId, DeleteId),)
-MORE_ENLARGED: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
+MORE: Final[Rows] = ((UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, KeepId, SavePresetId), (DetailsId, DeleteId))
+MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
+MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
 

@@ -24,3 +24,8 @@ CREATE INDEX jobs_by_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX forms_of_person ON forms (person);
 -- What the owner does not keep any longer.
 CREATE INDEX jobs_by_age ON jobs (created_at) WHERE state IN ('delivered', 'failed', 'cancelled');
+
+-- Who has done what, to take them out of it.
+CREATE INDEX blocks_by_actor ON blocks (actor);
+CREATE INDEX blocked_words_by_person ON blocked_words (added_by);
+CREATE INDEX reports_by_decision ON reports (decided_by) WHERE decided_by IS NOT NULL;

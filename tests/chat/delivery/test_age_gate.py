@@ -105,7 +105,8 @@ async def test_what_has_a_flagged_word_counts_as_well() -> None:
 
     client: Any = SimpleNamespace(get_channel=lambda _: text_channel(nsfw=False))
     known = AgeGate(client, fixed(CATALOG), flagged)
-    asked = any_job(request(prompt="flagged", model="demo", adapters=()), channel_id=PLACE)
+    flagged_request = request(prompt="flagged", model="demo", adapters=())
+    asked = any_job(flagged_request, channel_id=PLACE, guild_id=1)
     assert await known.concerns(asked)
     assert await known.objection(asked) == "delivery.lifted"
     assert await known.objection(job()) is None
