@@ -5,6 +5,8 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.errors import InvalidRequest, Refused
+from bot.moderation.texts import Checked
+from bot.moderation.words import Words
 from bot.request import Draft, Named, Options
 from bot.request.keeping import checked_name, checked_options
 from bot.store.presets import OWN_MAX, SHARED_MAX, Kept, Presets
@@ -16,9 +18,10 @@ SAMPLE = "x"
 
 
 class Saving:
-    def __init__(self, presets: Presets, composing: Composing) -> None:
+    def __init__(self, presets: Presets, composing: Composing, words: Words) -> None:
         self._presets = presets
         self._composing = composing
+        self._words = words
 
     async def save(
         self, interaction: Interaction, name: str, options: Options, *, replace: bool = False
@@ -33,7 +36,9 @@ class Saving:
         await self._composing.composed(interaction, typed, ())
         draft = Draft(prompt=SAMPLE, preset=name)
         await self._composing.composed(interaction, draft, (Named(name, options),))
-        person = here_of(interaction).place.person
+        here = here_of(interaction)
+        person, community = here.place.person, here.place.community
+        await self._words.check(_texts(name, options), community, restricted=here.nsfw)
         match await self._presets.save(person, name, options, replace=replace):
             case Kept.TAKEN:
                 raise InvalidRequest("name", "presets.taken", value=name)
@@ -46,6 +51,8 @@ class Saving:
         place = here_of(interaction).place
         if place.community is None:
             raise Refused("presets.no_server")
+        # Others see it, wherever they are.
+        await self._words.check(_texts(own.name, own.options), place.community, restricted=False)
         kept = await self._presets.save(
             place.person, own.name, own.options, community=place.community, replace=replace
         )
@@ -57,4 +64,11 @@ class Saving:
 
     @classmethod
     def of(cls, bot: ImagenBot) -> "Saving":
-        return cls(bot.services.backend.store.presets, Composing.of(bot))
+        backend = bot.services.backend
+        return cls(backend.store.presets, Composing.of(bot), backend.words)
+
+
+def _texts(name: str, options: Options) -> Checked:
+    """What blocked words are looked for in."""
+    typed = (options.prompt, options.negative, options.lora)
+    return Checked((name,), tuple(text for text in typed if text))
