@@ -1,5 +1,6 @@
 """/preset: sets of options that people save, use again, and share with their server."""
 
+import asyncio
 from dataclasses import replace as replaced
 
 import discord
@@ -175,7 +176,9 @@ class PresetCog(
         saved = await self._presets.of(here.place.person, here.place.community)
         # Their own, and the server's, are listed wherever what they name may be named.
         catalog = self._catalog.current
-        embed, page, pages = presets_page(here.say, saved, catalog, wanted, nsfw=here.nsfw)
+        embed, page, pages = await asyncio.to_thread(
+            presets_page, here.say, saved, catalog, wanted, nsfw=here.nsfw
+        )
         view = discord.ui.View(timeout=None)
         if pages > 1:
             for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
@@ -249,7 +252,9 @@ class PresetCog(
         here = here_of(interaction)
         saved = await self._presets.of(here.place.person, here.place.community)
         of_kind = [each for each in saved if (each.community is not None) == shared]
-        return saved_choices(text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw)
+        return await asyncio.to_thread(
+            saved_choices, text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw
+        )
 
 
 class PresetsPageButton(Component[PresetsPageId]):

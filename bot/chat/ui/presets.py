@@ -39,12 +39,13 @@ def saved_choices(
 ) -> list[Choice[str]]:
     """Those of people whose name contains `text`, each name once."""
     found: dict[str, SavedPreset] = {}
-    for each in _shown(saved, catalog, nsfw=nsfw):
-        if fold(text) in fold(each.name):
-            found.setdefault(fold(each.name), each)
+    for each in _shown((one for one in saved if fold(text) in fold(one.name)), catalog, nsfw=nsfw):
+        found.setdefault(fold(each.name), each)
+        if len(found) == CHOICES_MAX:
+            break
     return [
         Choice(name=_cut(f"{each.name} · {whose(each, say)}"), value=each.name)
-        for each in [*found.values()][:CHOICES_MAX]
+        for each in found.values()
     ]
 
 
