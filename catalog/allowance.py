@@ -10,7 +10,7 @@ TAG: Final = "#"
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Lists of keys, and of tags as `#tag`.
+    """Lists of keys, and of tags as `#tag`, without case.
 
     allow: an entry must be in every one of these lists. block: it must not be in this one.
     """
@@ -25,10 +25,13 @@ class Allowance:
 
     def holds(self, key: str, tags: Collection[str]) -> bool:
         """Whether the entry with that key and these tags may be used."""
-        names = {key, *(f"{TAG}{tag}" for tag in tags)}
-        return names.isdisjoint(self.block) and all(
-            not names.isdisjoint(allowed) for allowed in self.allow
+        return not _names(self.block, key, tags) and all(
+            _names(allowed, key, tags) for allowed in self.allow
         )
+
+
+def _names(listed: frozenset[str], key: str, tags: Collection[str]) -> bool:
+    return key in listed or any(f"{TAG}{tag.casefold()}" in listed for tag in tags)
 
 
 EVERYTHING: Final = Allowance()

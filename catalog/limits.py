@@ -10,4 +10,6 @@ KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
 STYLE_TEXT_MAX: Final = 2_000
 TAG_MAX: Final = 40
+LICENCE_MAX: Final = 200
 """In characters."""
+TAGS_MAX: Final = 20

@@ -15,9 +15,11 @@ from catalog.families import DEFAULT, Family
 from catalog.families.family import DraftPreset
 from catalog.limits import (
     KEY_MAX,
+    LICENCE_MAX,
     NAME_MAX,
     STYLE_TEXT_MAX,
     TAG_MAX,
+    TAGS_MAX,
     TRIGGER_MAX,
     WEIGHT_MAX,
     WEIGHT_MIN,
@@ -28,7 +30,6 @@ from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
 BUILT_IN_PRESETS: Final = ("draft", "fast")
-_TAG: Final = re.compile(r"\w[\w -]*")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -75,12 +76,6 @@ def _link(text: str) -> str:
     return text
 
 
-def _tag(text: str) -> str:
-    if _TAG.fullmatch(text) is None or text != text.lower():
-        raise ValueError("must be lower-case letters, digits, spaces, '-' and '_'")
-    return text
-
-
 def _scheduler(text: str) -> str:
     if text not in SCHEDULERS:
         raise ValueError(f"must be one of {', '.join(SCHEDULERS)}")
@@ -100,13 +95,13 @@ Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
 StyleText = Annotated[str, Field(max_length=STYLE_TEXT_MAX)]
-Licence = Annotated[Line, Field(max_length=200)]
+Licence = Annotated[Line, Field(max_length=LICENCE_MAX)]
+Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX)]
 # TOML has lists where we keep tuples, so only the items are strict.
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
+Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=TAGS_MAX)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
-Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX), AfterValidator(_tag)]
-Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=20)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
 
@@ -156,8 +151,7 @@ class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it ships with the code, to try out the bot, and is offered
-    where demos are requested, whatever `enabled` says. tags: what kind of thing it is, by which
-    servers allow or block it.
+    where demos are requested, whatever `enabled` says. tags: words to sort by, such as "anime".
     """
 
     key: str

@@ -273,7 +273,7 @@ class Catalog:
         """As `search_adapters`, for adapters that do not fit the model, or any if it is None."""
         offered = self._accept_adapter(nsfw, None, exclude)
         numbers = self._adapter_index.search(
-            text, lambda n: bool(self.misfit(self._adapters[n].key, model)) and offered(n), limit
+            text, lambda n: offered(n) and bool(self.misfit(self._adapters[n].key, model)), limit
         )
         return tuple(self._adapters[n] for n in numbers)
 

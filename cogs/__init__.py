@@ -12,6 +12,8 @@ EXTENSIONS = (
     "cogs.publish",
     "cogs.delete",
     "cogs.report",
+    "cogs.decide",
+    "cogs.moderate",
     "cogs.compare_result",
     "cogs.upscale_result",
     "cogs.reopen",
@@ -24,4 +26,5 @@ EXTENSIONS = (
     "cogs.presets",
     "cogs.save_result",
     "cogs.admin",
+    "cogs.settings",
 )

@@ -29,13 +29,12 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.request.axes import LORA, WEIGHT, axis_named
-from bot.store import discord_person
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import filling, first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -107,7 +106,8 @@ class Compare(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)

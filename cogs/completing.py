@@ -16,9 +16,7 @@ from bot.errors import Refused, UserError
 from bot.queue import JobQueue
 from bot.request import default_model, find_model
 from bot.request.presets import schedulers_of
-from bot.store import discord_person
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
-from cogs.places import roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 Choices = list[Choice[str]]
@@ -77,9 +75,9 @@ class Completing:
 
     def turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""
-        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
+        place = here_of(interaction).place
         try:
-            self._queue.check_person(person, roles)
+            self._queue.check_person(place.person, place.roles, place.community)
         except Refused:
             return True
         return False

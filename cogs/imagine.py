@@ -24,7 +24,7 @@ from bot.request import (
     Picture,
 )
 from bot.settings.image_check import ImageCheck
-from bot.store import Store, discord_person
+from bot.store import Store
 from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
@@ -32,7 +32,7 @@ from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -109,7 +109,8 @@ class Imagine(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),

@@ -31,6 +31,14 @@ def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
     return _permissions_there(interaction, asked).manage_messages
 
 
+def moderates_server(interaction: discord.Interaction[Any]) -> bool:
+    """Whether the user may delete other people's messages in the whole server, by their roles."""
+    member = interaction.user
+    if not isinstance(member, discord.Member):
+        return False
+    return member.guild_permissions.manage_messages
+
+
 def _permissions_there(
     interaction: discord.Interaction[Any], asked: Discord
 ) -> discord.Permissions:

@@ -24,7 +24,7 @@ from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
-from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
+from cogs.places import asked_by, can_see, check_may_repeat, postponing
 
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
@@ -80,13 +80,14 @@ class Results:
         return self._texts.speaker(locale)
 
     def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
-        """Raise Refused for one whom the owner has blocked."""
-        if self._queue.blocks(discord_person(interaction.user.id)):
-            raise Refused("queue.blocked")
+        """Raise Refused for one who is blocked here."""
+        place = here_of(interaction).place
+        self._queue.check_not_blocked(place.person, place.community)
 
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
         """The same, and for one without the role that the owner requires."""
-        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.check_person(place.person, place.roles, place.community)
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a

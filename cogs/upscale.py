@@ -21,13 +21,13 @@ from bot.request import (
     UpscaleDraft,
     compose_upscale,
 )
-from bot.store import Store, discord_person
+from bot.store import Store
 from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -85,7 +85,8 @@ class UpscaleImage(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,

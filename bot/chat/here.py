@@ -6,7 +6,9 @@ from typing import Any, Final
 import discord
 
 from bot.chat.places import age_restricted
+from bot.errors import Refused
 from bot.levels import Levels, Place, Rules
+from bot.queue.blocked import Blocked
 from bot.settings.image_check import ImageCheck
 from bot.store import Discord, discord_community, discord_person
 from bot.texts.language import Say, Texts
@@ -44,15 +46,21 @@ class Here:
 class FindHere:
     """Finds it out. The command tree does so for each interaction, before anything else."""
 
-    def __init__(self, texts: Texts, levels: Levels) -> None:
+    def __init__(self, texts: Texts, levels: Levels, blocked: Blocked) -> None:
         self._texts = texts
         self._levels = levels
+        self._blocked = blocked
 
     async def __call__(self, interaction: discord.Interaction[Any]) -> None:
-        """Find it out for an interaction, which keeps it for `here_of`. Raises StoreError."""
+        """Find it out for an interaction, which keeps it for `here_of`.
+
+        Raises StoreError, and Refused in a server that the owner has blocked.
+        """
         nsfw = age_restricted(interaction.channel)
         place, locale = place_of(interaction), str(interaction.locale)
         interaction.extras[KEPT] = await self.at(place, locale, nsfw=nsfw)
+        if self._blocked.server(place.community):
+            raise Refused("queue.server_blocked")
 
     async def at(self, place: Place, locale: str, *, nsfw: bool) -> Here:
         """The same without an interaction. locale: unless the person has chosen another."""

@@ -154,4 +154,10 @@ def _smaller(
     shrink = math.sqrt(most / math.prod(size))
     step = model.family.pixel_step
     width, height = (max(model.min_side, math.floor(side * shrink / step) * step) for side in size)
+    while width * height > most and max(width, height) > model.min_side:
+        # A side was raised to the minimum: shorten the longer one.
+        if width >= height:
+            width -= step
+        else:
+            height -= step
     return width, height

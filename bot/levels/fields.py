@@ -102,8 +102,8 @@ class ChannelFields(LevelFields):
     owner lets servers do so. quota: images per person in 24 hours; cooldown: seconds between two
     requests of a person, both counted there. forced_negative: added to every negative prompt.
     forced_spoiler: every image is blurred. buttons: who may use those of a result.
-    reactions: whether the bot adds reactions to results. audit_channel: the ID of the channel that
-    is told of changes. image_check: what becomes of images that the check objects to.
+    reactions: whether the bot adds reactions to results. image_check: what becomes of images that
+    the check objects to.
     """
 
     paint: bool | None = None
@@ -126,16 +126,17 @@ class ChannelFields(LevelFields):
     forced_spoiler: bool | None = None
     buttons: Buttons | None = None
     reactions: bool | None = None
-    audit_channel: Id | None = None
     image_check: ImageCheck | None = None
 
 
 class ServerFields(ChannelFields):
-    """welcome: whether whoever invites the bot gets a first message. keep_days: days to keep images
-    that were asked for there; shorter than the owner's.
+    """welcome: whether whoever invites the bot gets a first message. audit_channel: the ID of the
+    channel that is told of changes and reports. keep_days: days to keep images that were asked for
+    there; shorter than the owner's.
     """
 
     welcome: bool | None = None
+    audit_channel: Id | None = None
     keep_days: Annotated[float, Field(ge=1, le=100_000)] | None = None
 
 

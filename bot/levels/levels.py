@@ -12,12 +12,15 @@ from bot.levels.level import Level
 from bot.levels.place import Place
 from bot.levels.resolving import resolve
 from bot.levels.rules import Caps, Rules
+from bot.levels.showing import SeenFrom
 from bot.store import Discord, LevelChange, LevelKey, Origin, Store
 
 log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 10_000
 """For how many servers, channels and people it is kept in memory what they have set."""
+TEXTS: Final = frozenset({"negative", "forced_negative"})
+"""Fields with prompts, which are kept nowhere else."""
 FIELDS: Final[Mapping[Level, type[LevelFields]]] = {
     Level.SERVER: ServerFields,
     Level.CHANNEL: ChannelFields,
@@ -62,22 +65,45 @@ class Levels:
             )
         )
 
+    async def seen_from(self, level: Level, place: Place) -> SeenFrom:
+        """What holds at `level`, and what it and those above it have set.
+
+        Raises ValueError if `place` has no such level.
+        """
+        _known_key(level, place)
+        order = [*FIELDS]
+        above = order[: order.index(level) + 1]
+        keys = {each: key_of(each, place) if each in above else None for each in order}
+        fields = await self._fields([key for key in keys.values() if key])
+        given = {each: _of(fields, keys, each) for each in order}
+        rules = resolve(
+            self.caps,
+            cast("ServerFields", given[Level.SERVER]),
+            cast("ChannelFields", given[Level.CHANNEL]),
+            cast("PersonFields", given[Level.PERSON]),
+            place,
+        )
+        return SeenFrom(level, rules, {each: given[each] for each in above})
+
     async def set_at(self, level: Level, place: Place) -> LevelFields:
         """What `level` itself has set there. Raises ValueError if `place` has no such level."""
         key = _known_key(level, place)
         return (await self._fields([key]))[key]
 
     async def change(self, level: Level, place: Place, changes: Mapping[str, Any]) -> LevelChange:
-        """Set these fields of `level`, and reset those that are None or empty.
+        """Set these fields of `level`, and reset those that are None or empty; `place.person` does.
 
-        Raises ValueError if `place` has no such level, or a value is not valid; see
+        An act is recorded for each; it says no one's texts, and nothing that a person has set for
+        themselves. Raises ValueError if `place` has no such level, or a value is not valid; see
         bot.levels.entering for what people enter.
         """
         key = _known_key(level, place)
         given = {name: value for name, value in changes.items() if value not in (None, ())}
         valid = FIELDS[level](**given).model_dump(mode="json", include=set(given))
         community = None if level is Level.PERSON else place.community
-        change = await self._store.levels.change(key, community, dict.fromkeys(changes) | valid)
+        written = dict.fromkeys(changes) | valid
+        unsaid = written if level is Level.PERSON else TEXTS
+        change = await self._store.levels.change(key, community, written, place.person, unsaid)
         self._changes += 1
         self._keep(key, _read(key, change.after))
         return change

@@ -59,6 +59,8 @@ def resolve(
     ):
         if cap != usual:
             sources[name] = Level.OWNER
+    if server.audit_channel is not None:
+        sources["audit_channel"] = Level.SERVER
     pixels = narrow("pixels_max", "max_megapixels", None, min)
     if caps.ping and person.ping is not None:
         sources["ping"] = Level.PERSON
@@ -86,7 +88,7 @@ def resolve(
         ping=caps.ping and person.ping is not False,
         compact=bool(_own("compact", person, sources)),
         reactions=narrow("reactions", "reactions", True, _both),
-        audit_channel=_nearest("audit_channel", shared, sources),
+        audit_channel=server.audit_channel,
         welcome=narrow("welcome", "welcome", True, _both),
         keep_days=narrow("keep_days", "keep_days", caps.keep_days, _shorter),
         image_check=narrow("image_check", "image_check", caps.image_check, _stricter_check),

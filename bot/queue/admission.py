@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from bot.errors import Refused
 from bot.levels import Rules
+from bot.queue.blocked import Blocked
 from bot.queue.demand import Claim, Demand
 from bot.queue.limits import (
     Limits,
@@ -20,30 +22,38 @@ from bot.store import Api, Discord, Job, NewJob, Store, Usage
 class Admission:
     """The limits, and what counts towards them.
 
-    limits: None for no limits. clock: returns seconds since the epoch.
+    limits: None for no limits. clock: returns seconds since the epoch. blocked: who may not.
     """
 
-    def __init__(self, store: Store, limits: Limits | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, limits: Limits | None, clock: Callable[[], float], blocked: Blocked
+    ) -> None:
+        self._blocked = blocked
         self._store = store
         self._limits = limits
         self._clock = clock
         self._demand = Demand()
 
-    def blocks(self, person: str) -> bool:
-        """Whether the owner has blocked `person`."""
-        return self._limits is not None and person in self._limits.blocked
+    def check_not_blocked(self, person: str, community: str | None) -> None:
+        """Raise Refused if `person` is blocked there."""
+        if self._limits is not None and person in self._limits.blocked:
+            raise Refused("queue.blocked")
+        self._blocked.check(person, community)
 
-    def check_person(self, person: str, roles: frozenset[int]) -> None:
-        """Raise Refused if `person`, with these roles, may never request anything."""
+    def check_person(self, person: str, roles: frozenset[int], community: str | None) -> None:
+        """Raise Refused if `person`, with these roles there, may never request anything."""
+        self._blocked.check(person, community)
         if self._limits is not None:
             check_person(self._limits, person, roles)
 
-    def screen(self, person: str, roles: frozenset[int]) -> None:
+    def screen(self, person: str, roles: frozenset[int], community: str | None) -> None:
         """Raise Refused if `person`, with these roles, may not request anything now.
 
         Checks what is known without waiting for anything: whether they are blocked or lack a role,
         and the cooldown. For asking before any work is done.
         """
+        self._blocked.check_open()
+        self._blocked.check(person, community)
         if self._limits is not None:
             self._screen(self._limits, person, roles)
 
@@ -62,6 +72,8 @@ class Admission:
         if self._demand.reserves(new.id):
             yield
             return
+        self._blocked.check_open()
+        self._blocked.check(new.origin.person, new.origin.community)
         limits = limits_for(new.origin, self._limits)
         person, community, count = new.origin.person, new.origin.community, new.request.images
         if limits is not None:

@@ -11,18 +11,18 @@ from bot.errors import AnsweredElsewhere, StoreError
 from bot.levels import Admit, admitted_as_it_is
 from bot.progress import Progress
 from bot.queue.admission import Admission
+from bot.queue.blocked import Blocked
 from bot.queue.entering import as_waiting
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
+from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
 
 log = logging.getLogger(__name__)
 
-PAUSED = "paused"
-"""The key of the store's setting that persists it."""
 HELD = 3.0
 """Seconds after which an accepted job is released even if its person could not be told yet."""
 SLOW = 1.5
@@ -50,9 +50,10 @@ class JobQueue:
         admit: Admit = admitted_as_it_is,
     ) -> None:
         self.lanes = tuple(lanes)
-        self.paused = False
+        self.blocked = Blocked()
+        self.still = Stillness(store, clock, self._still_or_not)
         self._store = store
-        self._admission = Admission(store, limits, clock)
+        self._admission = Admission(store, limits, clock, self.blocked)
         self._admit = admit
         self._clock = clock
         self._held_for = held
@@ -81,18 +82,20 @@ class JobQueue:
 
     # Entering
 
-    def blocks(self, person: str) -> bool:
-        """Whether the owner has blocked `person`."""
-        return self._admission.blocks(person)
+    def check_not_blocked(self, person: str, community: str | None = None) -> None:
+        """Raise Refused if `person` is blocked there."""
+        self._admission.check_not_blocked(person, community)
 
-    def check_person(self, person: str, roles: frozenset[int]) -> None:
-        """Raise Refused if `person`, with these roles, may never request anything."""
-        self._admission.check_person(person, roles)
+    def check_person(
+        self, person: str, roles: frozenset[int], community: str | None = None
+    ) -> None:
+        """Raise Refused if `person`, with these roles there, may never request anything."""
+        self._admission.check_person(person, roles, community)
 
-    def screen(self, person: str, roles: frozenset[int]) -> None:
+    def screen(self, person: str, roles: frozenset[int], community: str | None = None) -> None:
         """Raise Refused if `person` may not request anything now, as far as that is known without
         waiting: blocked, without a role, or too soon. For asking before any work is done."""
-        self._admission.screen(person, roles)
+        self._admission.screen(person, roles, community)
 
     @asynccontextmanager
     async def reserving(self, new: NewJob) -> AsyncIterator[None]:
@@ -219,8 +222,8 @@ class JobQueue:
         return None if running else self._forecast.jobs.get(job_id)
 
     async def restore(self, origins: tuple[str, ...]) -> None:
-        """At start-up: load whether the queue is paused, and learn from past jobs of `origins`."""
-        self.paused = bool(await self._store.setting(PAUSED))
+        """At start-up: load whether it stands still, and learn from past jobs of `origins`."""
+        await self.still.restore()
         self._forecast.remember(await self._store.painted(origins))
 
     async def line_up(self, jobs: Sequence[Job]) -> None:
@@ -272,7 +275,7 @@ class JobQueue:
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
         beside = running_on([lane for lane in self.lanes if lane not in free])
-        if self.paused or any(job.suspect for job in beside):
+        if self.still.now or any(job.suspect for job in beside):
             # A suspect runs alone.
             return None
         here = [lane.in_place for lane in free]
@@ -328,17 +331,7 @@ class JobQueue:
         self._look_again()  # a suspect waits until no other job is there
         self._moved()
 
-    # Pausing
-
-    async def pause(self) -> None:
-        """Start no more jobs until `unpause`, even after a restart."""
-        await self._store.set_setting(PAUSED, "yes")
-        self.paused = True
-        self._moved()
-
-    async def unpause(self) -> None:
-        await self._store.set_setting(PAUSED, "")
-        self.paused = False
+    def _still_or_not(self) -> None:
         self._look_again()
         self._moved()
 
@@ -369,7 +362,10 @@ class JobQueue:
         line = self._line.copy()
         for waiting in self._held.values():
             line.add(waiting)
-        return self._forecast.places(line, self.lanes, self._clock(), paused=self.paused)
+        still = self.still
+        return self._forecast.places(
+            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet
+        )
 
     async def standings(self) -> tuple[Ticket, ...]:
         """`places`, with the jobs; in a long queue, those of a moment ago."""

@@ -21,6 +21,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.worker.blocking import Blocking
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -48,6 +49,7 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    blocking: Blocking
     handover: Handover
     last_crash: Trace
 
@@ -78,6 +80,8 @@ class Core:
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
+            blocking = Blocking(backend.store, backend.queue, workers)
+            await blocking.load()
             yield cls(
                 settings=settings,
                 texts=texts,
@@ -86,6 +90,7 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                blocking=blocking,
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )

@@ -29,6 +29,7 @@ from bot.store.kept_images import KeptImage
 from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    ORIGINS,
     Api,
     CommandLine,
     Discord,
@@ -48,6 +49,7 @@ __all__ = [
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
     "EVERYWHERE",
+    "ORIGINS",
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",

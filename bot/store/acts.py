@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -99,6 +99,28 @@ class Acts:
         self.recorded()
         return act
 
+    async def announce(
+        self, note_id: str, text: str, actor: str, communities: Sequence[str]
+    ) -> bool:
+        """Keep a note to these servers, to be told to each once; returns False if it was before.
+
+        note_id: names it.
+        """
+
+        def announce(write: sqlite3.Connection) -> bool:
+            sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ?"
+            if write.execute(sql, (note_id, ActKind.MAINTENANCE)).fetchone():
+                return False
+            for community in communities:
+                details = {"text": text}
+                insert_act(write, ActKind.MAINTENANCE, actor, community, note_id, details)
+            return True
+
+        announced = await self._database.write(announce)
+        if announced:
+            self.recorded()
+        return announced
+
     def recorded(self) -> None:
         """To be called once acts that were inserted with other rows are committed."""
         self._recorded()
@@ -114,11 +136,15 @@ class Acts:
         )
         return [Act.from_row(row) for row in rows]
 
-    async def untold(self, after: int = 0) -> list[Act]:
-        """Up to UNTOLD_MAX acts that are to be told, with an id above `after`, oldest first."""
+    async def untold(self, after: int = 0, *, maintenance: bool = False) -> list[Act]:
+        """Up to UNTOLD_MAX acts that are to be told, with an id above `after`, oldest first.
+
+        maintenance: whether those are wanted that are notes to all servers, or all others.
+        """
         rows = await self._database.rows(
-            "SELECT * FROM acts WHERE told_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-            (after, UNTOLD_MAX),
+            "SELECT * FROM acts WHERE told_at IS NULL AND id > ? AND (kind = ?) = ?"
+            " ORDER BY id LIMIT ?",
+            (after, ActKind.MAINTENANCE, maintenance, UNTOLD_MAX),
         )
         return [Act.from_row(row) for row in rows]
 

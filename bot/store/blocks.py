@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias, cast
 
+from bot.errors import Refused
 from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database, Row
 from bot.store.jobs import now_ms
@@ -39,19 +40,11 @@ class Blocks:
 
     async def add(self, kind: BlockKind, blocked: str, *, within: str, actor: str) -> bool:
         """Block a person or a server; returns False if they were blocked already."""
-        values = (kind, blocked, within, actor, now_ms())
-
-        def insert(write: sqlite3.Connection) -> bool:
-            cursor = write.execute(
-                "INSERT INTO blocks (kind, blocked, within, actor, at) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
-                values,
+        return await self._done(
+            await self._database.write(
+                lambda write: insert_block(write, kind, blocked, within, actor)
             )
-            if cursor.rowcount:
-                self._record(write, ActKind.BLOCKED, kind, blocked, within, actor)
-            return bool(cursor.rowcount)
-
-        return await self._done(await self._database.write(insert))
+        )
 
     async def remove(self, kind: BlockKind, blocked: str, *, within: str, actor: str) -> bool:
         """Lift a block; returns False if there was none."""
@@ -62,7 +55,7 @@ class Blocks:
                 (kind, blocked, within),
             )
             if cursor.rowcount:
-                self._record(write, ActKind.UNBLOCKED, kind, blocked, within, actor)
+                _record(write, ActKind.UNBLOCKED, kind, blocked, within, actor)
             return bool(cursor.rowcount)
 
         return await self._done(await self._database.write(delete))
@@ -78,18 +71,54 @@ class Blocks:
         )
         return [Block.from_row(row) for row in rows]
 
-    @staticmethod
-    def _record(
-        write: sqlite3.Connection,
-        act: ActKind,
-        kind: BlockKind,
-        blocked: str,
-        within: str,
-        actor: str,
-    ) -> None:
-        insert_act(write, act, actor, within or None, blocked, {"what": kind})
-
     async def _done(self, changed: bool) -> bool:
         if changed:
             self._acts.recorded()
         return changed
+
+
+def insert_block(
+    write: sqlite3.Connection, kind: BlockKind, blocked: str, within: str, actor: str
+) -> bool:
+    """Within a transaction: as `Blocks.add`. `Acts.recorded` is to be called after."""
+    cursor = write.execute(
+        "INSERT INTO blocks (kind, blocked, within, actor, at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (kind, blocked, within, actor, now_ms()),
+    )
+    if cursor.rowcount:
+        _record(write, ActKind.BLOCKED, kind, blocked, within, actor)
+    return bool(cursor.rowcount)
+
+
+def check_not_blocked(write: sqlite3.Connection, person: str, community: str | None) -> None:
+    """Within the transaction that accepts a job: raise Refused if `person` is blocked there.
+
+    What is known in memory may be a moment behind.
+    """
+    rows = write.execute(
+        "SELECT kind, within FROM blocks WHERE kind = 'person' AND blocked = ?"
+        " AND within IN ('', ?) UNION ALL"
+        " SELECT kind, within FROM blocks WHERE kind = 'server' AND blocked = ? AND within = ''",
+        (person, community, community),
+    ).fetchall()
+    for row in rows:
+        raise Refused(refusal_of(row["kind"], row["within"]))
+
+
+def refusal_of(kind: BlockKind, within: str) -> str:
+    """The code of what one is told who is blocked like this."""
+    if kind == "server":
+        return "queue.server_blocked"
+    return "queue.blocked" if within == EVERYWHERE else "queue.blocked_here"
+
+
+def _record(
+    write: sqlite3.Connection,
+    act: ActKind,
+    kind: BlockKind,
+    blocked: str,
+    within: str,
+    actor: str,
+) -> None:
+    insert_act(write, act, actor, within or None, blocked, {"what": kind})

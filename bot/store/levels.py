@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database
 from bot.store.jobs import now_ms
 
@@ -36,8 +37,9 @@ class LevelChange:
 class LevelSettings:
     """One JSON object for each server, channel and person that has set anything."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, acts: Acts) -> None:
         self._database = database
+        self._acts = acts
 
     async def of(self, keys: Collection[LevelKey]) -> dict[LevelKey, dict[str, Any]]:
         """What is set at each of these, in one query; those where nothing is set are left out."""
@@ -51,14 +53,24 @@ class LevelSettings:
         return {(row["level"], row["place"]): _read(row["settings"]) for row in rows}
 
     async def change(
-        self, key: LevelKey, community: str | None, changes: Mapping[str, Any]
+        self,
+        key: LevelKey,
+        community: str | None,
+        changes: Mapping[str, Any],
+        actor: str,
+        unsaid: Collection[str] = (),
     ) -> LevelChange:
         """Set the fields in `changes`, and reset those that are None; the others stay as they are.
 
-        community: the server that the level belongs to; None for a person. Reads and writes in one
-        transaction, so that changes of different fields at the same time are all kept.
+        community: the server that the level belongs to; None for a person. actor: who changes it,
+        for the act that is recorded. unsaid: fields whose values the act does not say.
+        Reads and writes in one transaction, so that changes of different fields at the same time
+        are all kept.
         """
-        return await self._database.write(partial(_change, key, community, dict(changes)))
+        work = partial(_change, key, community, dict(changes), actor, unsaid)
+        change = await self._database.write(work)
+        self._acts.recorded()
+        return change
 
     async def forget(self, key: LevelKey) -> None:
         """Reset everything that is set there."""
@@ -67,7 +79,12 @@ class LevelSettings:
 
 
 def _change(
-    key: LevelKey, community: str | None, changes: dict[str, Any], write: sqlite3.Connection
+    key: LevelKey,
+    community: str | None,
+    changes: dict[str, Any],
+    actor: str,
+    unsaid: Collection[str],
+    write: sqlite3.Connection,
 ) -> LevelChange:
     row = write.execute(_FIND, key).fetchone()
     before = _read(row["settings"]) if row else {}
@@ -78,7 +95,32 @@ def _change(
         write.execute(_KEEP, (*key, community, text, now_ms()))
     else:
         write.execute(_FORGET, key)
+    for name in changes:
+        if before.get(name) != after.get(name):
+            said = () if name in unsaid else (before.get(name), after.get(name))
+            _record(write, key, community, actor, name, *said)
     return LevelChange(before, after)
+
+
+def _record(
+    write: sqlite3.Connection,
+    key: LevelKey,
+    community: str | None,
+    actor: str,
+    name: str,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    level, place = key
+    details = {"level": level, "name": name, "before": _said(before), "after": _said(after)}
+    act = insert_act(write, ActKind.SETTING_CHANGED, actor, community, place, details)
+    if community is None:
+        # What people set for themselves is nobody else's business.
+        write.execute("UPDATE acts SET told_at = at WHERE id = ?", (act,))
+
+
+def _said(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import Self
 
 from bot.store.acts import ActKind, Acts, insert_act
+from bot.store.blocks import insert_block
 from bot.store.database import Database, Row
+from bot.store.deletions import BEGIN
 from bot.store.jobs import Job, new_id, now_ms
 
 
@@ -79,26 +81,31 @@ class Reports:
         return Report.from_row(row) if row else None
 
     async def decide(
-        self, report: Report, decision: Decision, *, actor: str, community: str | None
+        self, report: Report, job: Job, decision: Decision, *, actor: str, within: str
     ) -> bool:
         """Decide an open report; returns False if someone was faster.
 
-        A result that is deleted settles all reports of it. community: of the job.
+        A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
+        reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
+        within: the server to block in, or everywhere.
         """
         now = now_ms()
 
         def update(write: sqlite3.Connection) -> bool:
             sql = (
                 "UPDATE reports SET decision = ?, decided_by = ?, decided_at = ?"
-                " WHERE decision IS NULL AND "
+                " WHERE decision IS NULL AND"
             )
             cursor = write.execute(f"{sql} id = ?", (decision, actor, now, report.id))
             if not cursor.rowcount:
                 return False
             if decision is Decision.DELETED:
-                write.execute(f"{sql} job_id = ?", (decision, actor, now, report.job_id))
+                write.execute(f"{sql} job_id = ?", (decision, actor, now, job.id))
+                write.execute(BEGIN, (now, job.id))
+            elif decision is Decision.BLOCKED:
+                insert_block(write, "person", job.person, within, actor)
             details = {"report": report.id, "decision": decision.value}
-            insert_act(write, ActKind.REPORT_DECIDED, actor, community, report.job_id, details)
+            insert_act(write, ActKind.REPORT_DECIDED, actor, job.community, job.id, details)
             return True
 
         return await self._done(await self._database.write(update))

@@ -69,11 +69,11 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.known_weights = KnownWeights(database)
         self.uploads = Uploads(database)
-        self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
-        self.levels = LevelSettings(database)
         self.acts = Acts(database)
+        self.levels = LevelSettings(database, self.acts)
+        self.deletions = Deletions(database, self.acts)
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
@@ -341,6 +341,15 @@ class Store:
             (_json(origins), limit),
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
+
+    async def failures(self, since: int) -> dict[str, int]:
+        """How many jobs have failed since then (ms since the epoch), by the code of the reason."""
+        rows = await self._database.rows(
+            "SELECT json_extract(error, '$.code') AS code, count(*) AS n FROM jobs"
+            " WHERE state = 'failed' AND finished_at >= ? GROUP BY code ORDER BY n DESC",
+            (since,),
+        )
+        return {row["code"] or "": row["n"] for row in rows}
 
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""

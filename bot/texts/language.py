@@ -101,6 +101,11 @@ class Texts:
 
         return say
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that there are files in, as locales."""
+        return tuple(self._languages)
+
     def speaks(self, locale: str) -> bool:
         """Whether there is a file for `locale`, or for its language."""
         return self._language(locale) is not None

@@ -8,10 +8,16 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import catalog
+from cogs.admin import blocking, broadcast, catalog, pausing, status
 from cogs.admin.group import Commands, OwnersGroup
 
-PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (catalog.commands,)
+PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
+    status.commands,
+    catalog.commands,
+    blocking.commands,
+    pausing.commands,
+    broadcast.commands,
+)
 """What each file adds to /admin."""
 
 

@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from bot.errors import Refused
+from bot.queue.blocked import Blocked
 from bot.store import EVERYWHERE, ActKind, Decision, Store
 from bot.store.acts import PAGE
+from bot.store.blocks import BlockKind
 from tests.store.factories import done, in_channel
 
 OWNER, ANNA, BEN = "discord:1", "discord:7", "discord:8"
@@ -82,14 +85,16 @@ async def test_a_person_reports_a_result_once(store: Store) -> None:
     ("decision", "left"), [(Decision.DELETED, 0), (Decision.BLOCKED, 1), (Decision.DISMISSED, 1)]
 )
 async def test_of_two_who_decide_one_wins(store: Store, decision: Decision, left: int) -> None:
-    job = await done(store, in_channel(guild_id=100))
+    done_job = await done(store, in_channel(guild_id=100))
+    job = await store.deliver(done_job, 20, 30)
+    assert job is not None
     await store.reports.add(job, ANNA, "why")
     await store.reports.add(job, BEN, "why too")
     first = await store.reports.find(str((await store.acts.untold())[0].details["report"]))
     assert first is not None
     decided = await asyncio.gather(
         *(
-            store.reports.decide(first, decision, actor=actor, community=SERVER)
+            store.reports.decide(first, job, decision, actor=actor, within=SERVER)
             for actor in (ANNA, BEN)
         )
     )
@@ -98,7 +103,11 @@ async def test_of_two_who_decide_one_wins(store: Store, decision: Decision, left
     assert now is not None
     assert (now.decision, now.decided_by) == (decision, ANNA if decided[0] else BEN)
     assert await store.reports.count_open() == left
-    assert (await untold(store))[2:] == [(ActKind.REPORT_DECIDED, SERVER, job.id)]
+    blocked = [(ActKind.BLOCKED, SERVER, job.person)] if decision is Decision.BLOCKED else []
+    assert (await untold(store))[2:] == [*blocked, (ActKind.REPORT_DECIDED, SERVER, job.id)]
+    assert bool(await store.blocks.within(SERVER)) == bool(blocked)
+    deleted = (await store.job(job.id)).deleted_at is not None
+    assert deleted == (decision is Decision.DELETED)
 
 
 async def test_an_entry_is_disabled_and_enabled_once(store: Store) -> None:
@@ -115,3 +124,32 @@ async def test_an_entry_is_disabled_and_enabled_once(store: Store) -> None:
         ActKind.ENTRY_DISABLED,
         ActKind.ENTRY_ENABLED,
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "blocked", "within", "refused"),
+    [
+        ("person", "discord:7", EVERYWHERE, "queue.blocked"),
+        ("person", "discord:7", "discord:100", "queue.blocked_here"),
+        ("person", "discord:7", "discord:200", None),
+        ("person", "discord:100", EVERYWHERE, None),
+        ("server", "discord:100", EVERYWHERE, "queue.server_blocked"),
+        ("server", "discord:7", EVERYWHERE, None),
+    ],
+)
+async def test_nothing_of_the_blocked_is_stored(
+    store: Store, kind: BlockKind, blocked: str, within: str, refused: str | None
+) -> None:
+    await store.blocks.add(kind, blocked, within=within, actor=OWNER)
+    memory = Blocked()
+    memory.hold(await store.blocks.all())
+    new = in_channel(user_id=7, guild_id=100)
+    if refused is None:
+        await store.accept(new)
+        memory.check(new.origin.person, new.origin.community)
+        return
+    with pytest.raises(Refused) as stored:
+        await store.accept(new)
+    with pytest.raises(Refused) as known:
+        memory.check(new.origin.person, new.origin.community)
+    assert stored.value.code == known.value.code == refused

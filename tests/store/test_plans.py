@@ -50,8 +50,12 @@ ASKED: dict[str, Ask] = {
         "discord:7", "x", Options(), community="discord:1", replace=True
     ),
     "delete_preset": lambda store: store.presets.delete("x"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "failures": lambda store: store.failures(0),
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
     "acts_count": lambda store: store.acts.count_untold(),
@@ -63,8 +67,8 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets)\b"
-    r"(?! USING (COVERING )?INDEX (jobs_by|images_kept|acts_untold|reports_open))"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets|level_settings)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

@@ -16,6 +16,7 @@ LANGUAGES = TEXTS._languages
 COUNTS = (0, 1, 2, 5)
 
 NEVER_ONE = {
+    "settings.invalid.forced": "a fixed limit",
     "prompt.long": "over the limit of 2,000 characters",
     "prompt.breaks": "over the limit of 32 parts",
     "prompt.chunks": "over the limit of 32 chunks, of 75 tokens each",

@@ -22,6 +22,8 @@ INPUT_MAX: Final = 4_000
 """Discord's own limit of a text input."""
 MORE_MAX: Final = 1_000
 REASON_MAX: Final = 1_000
+BROADCAST: Final = "text"
+BROADCAST_MAX: Final = 1_500
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
 NAME, PARTS = "name", "parts"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
@@ -84,6 +86,22 @@ class ReportFormId(CustomId):
     prefix: ClassVar[str] = "reportform"
 
     job_id: str
+
+
+@dataclass(frozen=True)
+class BroadcastFormId(CustomId):
+    """Shows the owner what a note to every server will look like."""
+
+    prefix: ClassVar[str] = "broadcastform"
+
+
+@dataclass(frozen=True)
+class BroadcastId(CustomId):
+    """Sends it. form_id: of what was entered, see bot.store.forms."""
+
+    prefix: ClassVar[str] = "broadcast"
+
+    form_id: str
 
 
 def edit_form(
@@ -240,6 +258,21 @@ def save_form(
                 max_values=len(options),
                 required=False,
             ),
+        )
+    )
+    return form
+
+
+def broadcast_form(say: Say) -> discord.ui.Modal:
+    form = _form(say("form.broadcast.title"), BroadcastFormId())
+    form.add_item(
+        _text(
+            say("form.broadcast.text"),
+            say("form.broadcast.hint"),
+            BROADCAST,
+            "",
+            BROADCAST_MAX,
+            required=True,
         )
     )
     return form

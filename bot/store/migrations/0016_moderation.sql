@@ -47,6 +47,7 @@ CREATE TABLE disabled_entries (
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX jobs_failed ON jobs (finished_at) WHERE state = 'failed';
 -- What happens to images that are flagged, and whether they were.
 ALTER TABLE discord_jobs ADD COLUMN image_check TEXT NOT NULL DEFAULT 'off';
 ALTER TABLE discord_jobs ADD COLUMN withheld TEXT CHECK (withheld IN ('shown', 'hidden'));
