@@ -16,6 +16,10 @@ from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
 from bot.levels import Caps, Enforcing, Levels
+from bot.moderation.owner_file import NAME as BLOCKED_WORDS
+from bot.moderation.owner_file import OwnerFile
+from bot.moderation.screening import Screening
+from bot.moderation.words import Words
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
@@ -24,6 +28,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
+from bot.worker.permits import Permits
 from bot.worker.workers import Workers
 from catalog import Demos, KeptFacts, LiveCatalog, Pace
 
@@ -73,7 +78,8 @@ class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
     engines: one for each lane of the queue, in the same order. levels: what servers, channels and
-    people have set, which the queue enforces.
+    people have set, which the queue enforces. words: that are blocked, which screening looks for.
+    permits: are asked before a job is generated.
     """
 
     settings: Settings
@@ -83,6 +89,9 @@ class Backend:
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
+    words: Words
+    screening: Screening
+    permits: Permits
     inspector: Inspector
 
     @classmethod
@@ -119,7 +128,18 @@ class Backend:
                 store, build_image_check(settings), lambda: catalog.current, settings.image_check
             )
             levels = Levels(store, caps_of(settings))
-            admit = Enforcing(levels, lambda: catalog.current)
+            file = OwnerFile(settings.catalog_dir.absolute() / BLOCKED_WORDS)
+            words = Words(store, lambda: catalog.current, file)
+            screening = Screening(
+                Enforcing(levels, lambda: catalog.current),
+                words,
+                levels,
+                store,
+                lambda: catalog.current,
+                negatives=settings.blocked_in_negatives,
+            )
+            permits = Permits()
+            permits.add(screening.recheck)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             yield cls(
                 settings=settings,
@@ -127,8 +147,11 @@ class Backend:
                 store=store,
                 levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, admit=admit),
+                queue=JobQueue(store, lanes, limits, admit=screening),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                words=words,
+                screening=screening,
+                permits=permits,
                 inspector=inspector,
             )
 
@@ -163,6 +186,7 @@ class Backend:
                 timeout=settings.job_timeout,
                 idle=settings.idle_minutes * 60 or None,
                 previews=partial(_shows_previews, engine),
+                permit=self.permits,
             )
             for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
         ]

@@ -59,14 +59,12 @@ class CatalogCog(commands.Cog):
         self._loaded = loaded
 
     @app_commands.command(description="command.models.description")
-    @app_commands.guild_only()
     async def models(self, interaction: Interaction) -> None:
         embed, view = await self.page(interaction, ModelsPageId(0))
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
     @app_commands.command(description="command.loras.description")
     @app_commands.describe(model="command.loras.model")
-    @app_commands.guild_only()
     async def loras(self, interaction: Interaction, model: str | None = None) -> None:
         embed, view = await self.page(interaction, LorasPageId(0, model or ""))
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
@@ -77,7 +75,6 @@ class CatalogCog(commands.Cog):
         return model_choices(text, here.offered(self._catalog.current), nsfw=here.nsfw)
 
     @app_commands.command(description="command.embeddings.description")
-    @app_commands.guild_only()
     async def embeddings(self, interaction: Interaction) -> None:
         embed, view = await self.page(interaction, EmbeddingsPageId(0))
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from bot.backend import Backend
 from bot.chat.audit import Audit
+from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
 from bot.chat.owners import Owners
+from bot.privacy import Exporter, Forgetter
 from bot.texts.language import Texts
 from bot.worker.blocking import Blocking
 from bot.worker.workers import Workers
@@ -19,9 +21,12 @@ class Services:
 
     texts: Texts
     find_here: FindHere
+    contexts: Contexts
     backend: Backend
     delivery: Delivery
     workers: Workers
+    forgetter: Forgetter
+    exporter: Exporter
     owners: Owners
     audit: Audit
     blocking: Blocking

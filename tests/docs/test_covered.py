@@ -67,8 +67,10 @@ class TestSlashCommands:
         named = {span for page in (README, *DOCS) for span in spans(page)}
         for name, command in SLASH.items():
             for option in command.parameters:
-                as_typed = f"/{name} {option.name}:"
-                assert option.name in named or any(as_typed in span for span in named), as_typed
+                as_typed = f"/{name} {option.display_name}:"
+                assert option.display_name in named or any(as_typed in span for span in named), (
+                    as_typed
+                )
 
     def test_the_reactions_are_those_that_the_bot_understands(self) -> None:
         for page in (README, FRENCH, USING):
