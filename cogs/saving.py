@@ -5,7 +5,10 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.errors import InvalidRequest, Refused
+from bot.moderation.texts import Checked
+from bot.moderation.words import Words
 from bot.request import Draft, Named, Options
+from bot.request.filling import fill
 from bot.request.keeping import checked_name, checked_options
 from bot.store.presets import OWN_MAX, SHARED_MAX, Kept, Presets
 from cogs.composing import Composing
@@ -16,9 +19,15 @@ SAMPLE = "x"
 
 
 class Saving:
-    def __init__(self, presets: Presets, composing: Composing) -> None:
+    """words: those that are blocked, also in negative prompts if `negatives` says so."""
+
+    def __init__(
+        self, presets: Presets, composing: Composing, words: Words, *, negatives: bool
+    ) -> None:
         self._presets = presets
         self._composing = composing
+        self._words = words
+        self._negatives = negatives
 
     async def save(
         self, interaction: Interaction, name: str, options: Options, *, replace: bool = False
@@ -33,6 +42,7 @@ class Saving:
         await self._composing.composed(interaction, typed, ())
         draft = Draft(prompt=SAMPLE, preset=name)
         await self._composing.composed(interaction, draft, (Named(name, options),))
+        await self._check_words(interaction, name, options)
         person = here_of(interaction).place.person
         match await self._presets.save(person, name, options, replace=replace):
             case Kept.TAKEN:
@@ -46,6 +56,9 @@ class Saving:
         place = here_of(interaction).place
         if place.community is None:
             raise Refused("presets.no_server")
+        # Everyone sees it in the list, wherever they are.
+        texts = [own.name, *self._texts(own.options)]
+        await self._words.check_names(texts, place.community)
         kept = await self._presets.save(
             place.person, own.name, own.options, community=place.community, replace=replace
         )
@@ -55,6 +68,25 @@ class Saving:
             case Kept.FULL:
                 raise Refused("presets.full_here", max=SHARED_MAX)
 
+    async def _check_words(self, interaction: Interaction, name: str, options: Options) -> None:
+        """Raise Refused if a word is blocked here."""
+        here = here_of(interaction)
+        texts = self._texts(options)
+        checked = Checked((name, *texts), templates=texts)
+        finding = await self._words.find(checked, here.place.community)
+        if finding.has("refuse"):
+            raise Refused("words.refused")
+        if finding.has("restrict") and not here.nsfw:
+            raise Refused("words.restricted")
+
+    def _texts(self, options: Options) -> tuple[str, ...]:
+        """What is typed in them, with a sample in its places."""
+        negative = options.negative if self._negatives else None
+        words = (fill(text, SAMPLE) for text in (options.prompt, negative) if text)
+        return (*words, *filter(None, (options.lora,)))
+
     @classmethod
     def of(cls, bot: ImagenBot) -> "Saving":
-        return cls(bot.services.backend.store.presets, Composing.of(bot))
+        backend = bot.services.backend
+        negatives = backend.settings.blocked_in_negatives
+        return cls(backend.store.presets, Composing.of(bot), backend.words, negatives=negatives)
