@@ -15,7 +15,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.markdown import one_line
 from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
@@ -35,7 +35,6 @@ Interaction = discord.Interaction[ImagenBot]
 Name = app_commands.Range[str, 1, NAME_MAX]
 
 
-@app_commands.guild_only()
 class PresetCog(
     commands.GroupCog, group_name="preset", group_description="command.preset.description"
 ):
@@ -147,9 +146,12 @@ class PresetCog(
     @app_commands.command(description="command.preset.share.description")
     @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
     async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
+        place = here_of(interaction).place
+        if place.community is None:
+            raise Refused("presets.no_server")
         _check_manages(interaction)
         own = await self._own(interaction, name)
-        await self._saving.share(interaction, own.named, replace=replace)
+        await self._saving.share(place.person, place.community, own.named, replace=replace)
         await self._record(interaction, ActKind.PRESET_SHARED, own.name)
         text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
         await _answer(interaction, text)

@@ -51,16 +51,12 @@ class Saving:
                 raise Refused("presets.full", max=OWN_MAX)
         return name
 
-    async def share(self, interaction: Interaction, own: Named, *, replace: bool) -> None:
+    async def share(self, person: str, community: str, own: Named, *, replace: bool) -> None:
         """Give the server a copy. Raises InvalidRequest or Refused."""
-        place = here_of(interaction).place
-        if place.community is None:
-            raise Refused("presets.no_server")
         # Everyone sees it in the list, wherever they are.
-        texts = [own.name, *self._texts(own.options)]
-        await self._words.check_names(texts, place.community)
+        await self._words.check_names([own.name, *self._texts(own.options)], community)
         kept = await self._presets.save(
-            place.person, own.name, own.options, community=place.community, replace=replace
+            person, own.name, own.options, community=community, replace=replace
         )
         match kept:
             case Kept.TAKEN:

@@ -1,6 +1,6 @@
 """Presets that people saved, and the owner's styles: suggestions, and the pages of a list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -127,7 +127,7 @@ def _entries(
             yield f"{style.key} · {say('presets.style')}", style.description, Options.of(style)
 
 
-def _shown(saved: Sequence[SavedPreset], catalog: Catalog, *, nsfw: bool) -> Iterator[SavedPreset]:
+def _shown(saved: Iterable[SavedPreset], catalog: Catalog, *, nsfw: bool) -> Iterator[SavedPreset]:
     """Those whose contents may be named here."""
     return (each for each in saved if offers_set(each.options, catalog, nsfw=nsfw))
 
