@@ -13,7 +13,16 @@ from pydantic import (
 
 from catalog.families import DEFAULT, Family
 from catalog.families.family import DraftPreset
-from catalog.limits import KEY_MAX, NAME_MAX, TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import (
+    KEY_MAX,
+    LICENCE_MAX,
+    NAME_MAX,
+    TAG_MAX,
+    TAGS_MAX,
+    TRIGGER_MAX,
+    WEIGHT_MAX,
+    WEIGHT_MIN,
+)
 from catalog.lines import CONTROL, one_line
 from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, SCHEDULERS, fitting
@@ -83,10 +92,12 @@ Description = Annotated[str, Field(max_length=1000)]
 Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
-Licence = Annotated[Line, Field(max_length=200)]
+Licence = Annotated[Line, Field(max_length=LICENCE_MAX)]
+Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX)]
 # TOML has lists where we keep tuples, so only the items are strict.
 Size = Annotated[tuple[int, int], Field(strict=False)]
 Triggers = Annotated[tuple[Trigger, ...], Field(strict=False, max_length=50)]
+Tags = Annotated[tuple[Tag, ...], Field(strict=False, max_length=TAGS_MAX)]
 Keys = Annotated[tuple[str, ...], Field(strict=False)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=DEFAULT.pixel_step)]
 
@@ -123,7 +134,7 @@ class _Entry(StrictTable):
     """What models and adapters have in common.
 
     enabled: whether it is offered. demo: it ships with the code, to try out the bot, and is offered
-    where demos are requested, whatever `enabled` says.
+    where demos are requested, whatever `enabled` says. tags: words to sort by, such as "anime".
     """
 
     key: str
@@ -137,6 +148,7 @@ class _Entry(StrictTable):
     nsfw: bool = False
     licence: Licence = ""
     url: Link = ""
+    tags: Tags = ()
 
     @model_validator(mode="after")
     def _key_is_sound(self) -> Self:
