@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from bot.choosing import Uses
 from bot.engine import Engine
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue, Lane
@@ -51,7 +52,7 @@ def _shows_previews(engine: Engine) -> bool:
 class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
-    engines: one for each lane of the queue, in the same order.
+    engines: one for each lane of the queue, in the same order. uses: what people have used.
     """
 
     settings: Settings
@@ -60,6 +61,7 @@ class Backend:
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
+    uses: Uses
 
     @classmethod
     @asynccontextmanager
@@ -90,18 +92,24 @@ class Backend:
         async with Store.open(settings.database.absolute()) as store:
             engine = build_engine(settings, preview_interval)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
+            uses = Uses(store)
             yield cls(
                 settings=settings,
                 catalog=catalog,
                 store=store,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits),
+                queue=JobQueue(store, lanes, limits, accepted=uses.accepted),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                uses=uses,
             )
 
     def loaded(self) -> frozenset[str]:
         """Keys of the models on the GPUs."""
         return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
+
+    def loaded_adapters(self) -> frozenset[str]:
+        """Keys of the LoRAs on the GPUs."""
+        return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
     def gpu_memory(self) -> dict[str, int]:
         """Bytes by kind, summed over all GPUs; see Engine.gpu_memory."""

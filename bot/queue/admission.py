@@ -19,10 +19,18 @@ from bot.store import Api, Job, NewJob, Store, Usage
 class Admission:
     """The limits, and what counts towards them.
 
-    limits: None for no limits. clock: returns seconds since the epoch.
+    limits: None for no limits. clock: returns seconds since the epoch. told: called with each job
+    that was accepted; it must return at once.
     """
 
-    def __init__(self, store: Store, limits: Limits | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits | None,
+        clock: Callable[[], float],
+        told: Callable[[Job], None] | None = None,
+    ) -> None:
+        self._told = told
         self._store = store
         self._limits = limits
         self._clock = clock
@@ -97,6 +105,8 @@ class Admission:
     def accepted(self, job: Job) -> None:
         """`job` was just requested and stored."""
         self._demand.asked(job.person, self._clock())
+        if self._told is not None:
+            self._told(job)
 
     def enter(self, job: Job) -> None:
         """`job` waits or runs, and takes the place that was reserved for it."""

@@ -35,7 +35,7 @@ class JobQueue:
     many ask at once, the lanes do not wait for Discord to take all the acknowledgements.
 
     lanes: where jobs run. limits: None for no limits; all jobs in this queue count towards them.
-    clock: returns seconds since the epoch.
+    clock: returns seconds since the epoch. accepted: called with each job once it is stored.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class JobQueue:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
         held: float = HELD,
+        accepted: Callable[[Job], None] | None = None,
     ) -> None:
         self.lanes = tuple(lanes)
         self.paused = False
         self._store = store
-        self._admission = Admission(store, limits, clock)
+        self._admission = Admission(store, limits, clock, accepted)
         self._clock = clock
         self._held_for = held
         self._line = Line()

@@ -33,6 +33,7 @@ from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
+from bot.store.uses import Uses
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -48,7 +49,7 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons.
+    cells: the images of comparisons. uses: of models and LoRAs.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -64,6 +65,7 @@ class Store:
         self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.uses = Uses(database)
 
     @classmethod
     @asynccontextmanager

@@ -41,6 +41,8 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
+    "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
 }
