@@ -8,7 +8,7 @@ from bot.choosing.ranking import ADAPTER, MODEL, Kind, Used
 from bot.store.uses import Use
 
 KEYS_MAX: Final = 200
-"""Entries of each kind that are remembered of one person; those not used for longest are dropped."""
+"""Entries of each kind that are remembered of a person; those not used for longest are dropped."""
 FAVOURITE: Final = 3
 """A result that its person keeps as a favourite counts as so many."""
 

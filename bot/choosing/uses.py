@@ -1,4 +1,4 @@
-"""Uses: what people have used, read from the store once and kept up to date as jobs are accepted."""
+"""Uses: what people used, read from the store once and kept up to date as jobs are accepted."""
 
 import asyncio
 import logging

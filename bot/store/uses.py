@@ -72,7 +72,7 @@ class Uses:
         return list(map(_use, rows))
 
     async def page(self, since: int, after: int, until: int) -> UsePage:
-        """Of at most PAGE finished jobs that were asked for by `until`, in the order of their start.
+        """Of at most PAGE finished jobs that were asked for by `until`, in order of their start.
 
         since, after: `last` of the page before; at first the time to begin at, in ms, and 0.
         """
