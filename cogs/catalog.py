@@ -13,13 +13,13 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.choices import model_choices
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import escaped
 from bot.chat.ui.pages import embeddings_page, loras_page, models_page, show_reading
 from bot.request import default_model, find_model
-from bot.texts.language import Say, Texts
+from bot.texts.language import Say
 from catalog import LiveCatalog, ModelEntry, locate_entry, problems_of
 
 Interaction = discord.Interaction[ImagenBot]
@@ -50,12 +50,10 @@ class CatalogCog(commands.Cog):
 
     def __init__(
         self,
-        texts: Texts,
         catalog: LiveCatalog,
         models_dir: Path,
         loaded: Callable[[], Collection[str]],
     ) -> None:
-        self._texts = texts
         self._catalog = catalog
         self._models_dir = models_dir
         self._loaded = loaded
@@ -75,8 +73,8 @@ class CatalogCog(commands.Cog):
 
     @loras.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        nsfw = age_restricted(interaction.channel)
-        return model_choices(text, self._catalog.current, nsfw=nsfw)
+        here = here_of(interaction)
+        return model_choices(text, here.offered(self._catalog.current), nsfw=here.nsfw)
 
     @app_commands.command(description="command.embeddings.description")
     @app_commands.guild_only()
@@ -91,9 +89,8 @@ class CatalogCog(commands.Cog):
 
         Raises InvalidRequest when the model is not offered here.
         """
-        say = self._texts.speaker(str(interaction.locale))
-        nsfw = age_restricted(interaction.channel)
-        catalog = self._catalog.current
+        here = here_of(interaction)
+        say, nsfw, catalog = here.say, here.nsfw, here.offered(self._catalog.current)
         chosen = find_model(catalog, wanted.model, nsfw=nsfw) if wanted.model else None
         if isinstance(wanted, ModelsPageId):
             offered = (*catalog.offered_models(nsfw=nsfw), *catalog.refused_models(nsfw=nsfw))
@@ -116,8 +113,8 @@ class CatalogCog(commands.Cog):
         show_reading(embed, say, catalog)
         view = discord.ui.View(timeout=None)
         if pages > 1:
-            here = replace(wanted, page=page, model=chosen.key if chosen else "")
-            before, after = replace(here, page=page - 1), replace(here, page=page + 1)
+            shown = replace(wanted, page=page, model=chosen.key if chosen else "")
+            before, after = replace(shown, page=page - 1), replace(shown, page=page + 1)
             view.add_item(_page_button(before, say("pages.previous"), enabled=page > 0))
             view.add_item(_page_button(after, say("pages.next"), enabled=page < pages - 1))
         return embed, view
@@ -159,7 +156,7 @@ def _page_button(to: PageId, label: str, *, enabled: bool) -> Routed:
 async def setup(bot: ImagenBot) -> None:
     backend = bot.services.backend
     models_dir = backend.settings.models_dir.absolute()
-    cog = CatalogCog(bot.services.texts, backend.catalog, models_dir, backend.loaded)
+    cog = CatalogCog(backend.catalog, models_dir, backend.loaded)
     await bot.add_cog(cog)
     for ids in (ModelsPageId, LorasPageId, EmbeddingsPageId):
         bot.components.add(PageButton(ids, cog))

@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
 from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
@@ -28,7 +28,6 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.store import discord_person
-from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.places import asked_by, postponing, roles_of
@@ -45,18 +44,16 @@ class Compare(commands.Cog):
 
     def __init__(
         self,
-        texts: Texts,
         catalog: LiveCatalog,
         queue: JobQueue,
         delivery: Delivery,
         adapters_max: int,
     ) -> None:
-        self._texts = texts
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
         self._adapters_max = adapters_max
-        self._complete = Completing(texts, catalog, queue)
+        self._complete = Completing(catalog, queue)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -105,16 +102,14 @@ class Compare(commands.Cog):
         self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
-        catalog = await self._catalog.knowing(*draft.names, *(ask.values for ask in asks))
-        here: dict[str, Any] = {
-            "nsfw": age_restricted(interaction.channel),
-            "adapters_max": self._adapters_max,
-        }
+        here, values_asked = here_of(interaction), (ask.values for ask in asks)
+        catalog = here.offered(await self._catalog.knowing(*draft.names, *values_asked))
+        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": self._adapters_max}
         # Composing every cell may take longer than the event loop can wait.
-        request = await asyncio.to_thread(compare, draft, asks, catalog, **here)
+        request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         notes: tuple[Notice, ...] = ()
         with suppress(UserError):  # one value may be right only together with an axis
-            notes = compose_with_notes(draft, catalog, **here).notes
+            notes = compose_with_notes(draft, catalog, **within).notes
         new = asked_by(
             interaction, request, kind="compare", hidden=hidden, spoiler=spoiler, warnings=notes
         )
@@ -155,9 +150,9 @@ class Compare(commands.Cog):
             return []
         typed = vars(interaction.namespace)
         draft = Draft.from_options({"prompt": "", **typed})
-        nsfw = age_restricted(interaction.channel)
-        catalog = self._catalog.current
-        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=nsfw)
+        here = here_of(interaction)
+        catalog = here.offered(self._catalog.current)
+        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=here.nsfw)
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
@@ -174,7 +169,6 @@ async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         Compare(
-            services.texts,
             backend.catalog,
             backend.queue,
             services.delivery,

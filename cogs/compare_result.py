@@ -10,7 +10,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.actions import CompareId
 from bot.chat.ui.forms import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compare_form
 from bot.chat.ui.picking import OpenCellId
@@ -38,7 +38,7 @@ class Comparer:
         job = await self.results.usable(interaction, job_id)
         if job.request.upscale is not None:
             raise Refused("action.enlarged")
-        say = self.results.say(interaction)
+        say = here_of(interaction).say
         await open_form(interaction, compare_form(say, CompareFormId(job_id), fields or {}))
 
     async def submit(
@@ -51,8 +51,8 @@ class Comparer:
                 compare_again,
                 job.request,
                 _asks(fields),
-                await self.results.catalog.knowing(*job.request.names, *fields.values()),
-                nsfw=age_restricted(interaction.channel),
+                await self.results.offered(interaction, *job.request.names, *fields.values()),
+                nsfw=here_of(interaction).nsfw,
                 adapters_max=self._adapters_max,
             )
             await self.results.ask(interaction, request, kind="compare", parent=job)

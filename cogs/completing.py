@@ -4,7 +4,7 @@ import discord
 from discord.app_commands import Choice
 
 from bot.chat.client import ImagenBot
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     model_choices,
@@ -18,7 +18,6 @@ from bot.queue import JobQueue
 from bot.request import default_model, find_model
 from bot.request.presets import schedulers_of
 from bot.store import discord_person
-from bot.texts.language import Texts
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
 from cogs.places import roles_of
 
@@ -29,39 +28,37 @@ Choices = list[Choice[str]]
 class Completing:
     """Completes from memory alone. Nothing is offered to those who would be refused anyway."""
 
-    def __init__(self, texts: Texts, catalog: LiveCatalog, queue: JobQueue) -> None:
-        self._texts = texts
+    def __init__(self, catalog: LiveCatalog, queue: JobQueue) -> None:
         self._catalog = catalog
         self._queue = queue
 
     def model(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        return model_choices(text, self._catalog.current, nsfw=age_restricted(interaction.channel))
+        catalog, nsfw = self._offered(interaction)
+        return model_choices(text, catalog, nsfw=nsfw)
 
     def lora(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
+        catalog, nsfw = self._offered(interaction)
         model = _chosen(interaction, catalog, nsfw=nsfw)
-        say = self._texts.speaker(str(interaction.locale))
+        say = here_of(interaction).say
         return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
 
     def size(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        nsfw = age_restricted(interaction.channel)
-        model = _chosen(interaction, self._catalog.current, nsfw=nsfw)
+        catalog, nsfw = self._offered(interaction)
+        model = _chosen(interaction, catalog, nsfw=nsfw)
         if model is None:
             return []
-        return size_choices(text, model, self._texts.speaker(str(interaction.locale)))
+        return size_choices(text, model, here_of(interaction).say)
 
     def scheduler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
+        catalog, nsfw = self._offered(interaction)
         model = _chosen(interaction, catalog, nsfw=nsfw)
         if model is None:
             return scheduler_choices(text, SCHEDULERS)
@@ -71,16 +68,20 @@ class Completing:
     def preset(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        catalog = self._catalog.current
-        nsfw = age_restricted(interaction.channel)
+        catalog, nsfw = self._offered(interaction)
         model = _chosen(interaction, catalog, nsfw=nsfw)
         return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
 
     def upscaler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
-        nsfw = age_restricted(interaction.channel)
-        return upscaler_choices(text, self._catalog.current, nsfw=nsfw)
+        catalog, nsfw = self._offered(interaction)
+        return upscaler_choices(text, catalog, nsfw=nsfw)
+
+    def _offered(self, interaction: Interaction) -> tuple[Catalog, bool]:
+        """What may be used here, and whether that includes what is marked NSFW."""
+        here = here_of(interaction)
+        return here.offered(self._catalog.current), here.nsfw
 
     def turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""

@@ -9,6 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery, mention
 from bot.chat.errors import UNREACHABLE
+from bot.chat.here import here_of
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
 from bot.files.erasing import erase
@@ -32,7 +33,7 @@ class Deleting:
     async def ask(self, interaction: Interaction, job: Job) -> None:
         """Whether they mean it. Raises Refused if they may not."""
         self._check(interaction, job)
-        say = self.results.say(interaction)
+        say = here_of(interaction).say
         view = discord.ui.View(timeout=None)
         danger = discord.ButtonStyle.danger
         view.add_item(routed_button(say("button.erase"), EraseId(job.id), "🗑️", danger))
@@ -62,7 +63,7 @@ class Deleting:
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
-        say = self.results.say(interaction)
+        say = here_of(interaction).say
         done = say("delete.done" if gone else "delete.still_shown")
         try:
             await interaction.edit_original_response(content=done, view=None)

@@ -9,7 +9,7 @@ import discord
 from bot.backend import Backend
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailsId
 from bot.chat.ui.details import command_of, details_embed, recipe_json
 from bot.store import Job
@@ -29,10 +29,10 @@ class Details:
 
     async def show(self, interaction: Interaction, job: Job) -> None:
         catalog = self._backend.catalog.current
-        check_may_repeat(job, catalog, nsfw=age_restricted(interaction.channel))
+        check_may_repeat(job, catalog, nsfw=here_of(interaction).nsfw)
         await interaction.response.defer(ephemeral=True, thinking=True)
         images = await self._backend.store.images(job.id)
-        embed = details_embed(self.results.say(interaction), job, images, await self._today(job))
+        embed = details_embed(here_of(interaction).say, job, images, await self._today(job))
         command = command_of(job.request)
         file = discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")
         content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"

@@ -9,7 +9,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.forms import entered, open_form
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.actions import EditId, UseId
 from bot.chat.ui.forms import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
@@ -62,7 +62,7 @@ class Editor:
         self.results.check_usable(interaction, job)
         if job.request.comparison is not None:
             raise Refused("action.open_first")
-        say = self.results.say(interaction)
+        say = here_of(interaction).say
         numbers = [image.n for image in await self._pictures.kept(job)]
         references = self.results.catalog.current.reference is not None
         view = uses_view(say, job.id, numbers, references=references)
@@ -78,10 +78,10 @@ class Editor:
         await self._open(interaction, form, fields)
 
     async def _open(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
-        models = best_models(
-            self.results.catalog.current, fields.model, nsfw=age_restricted(interaction.channel)
-        )
-        await open_form(interaction, edit_form(self.results.say(interaction), form, fields, models))
+        here = here_of(interaction)
+        offered = here.offered(self.results.catalog.current)
+        models = best_models(offered, fields.model, nsfw=here.nsfw)
+        await open_form(interaction, edit_form(here.say, form, fields, models))
 
     async def submit(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
         """Queue what was entered. A mistake is named, and the form can be opened again as it was.
@@ -148,11 +148,11 @@ class Editor:
             image=picked if form.role == START else await self._picture(start),
             reference=picked if form.role == REFERENCE else await self._picture(reference),
         )
-        catalog = await self.results.catalog.knowing(*draft.names)
+        catalog = await self.results.offered(interaction, *draft.names)
         composed = compose_with_notes(
             draft,
             catalog,
-            nsfw=age_restricted(interaction.channel),
+            nsfw=here_of(interaction).nsfw,
             # What was painted once stays possible, whatever the limit is now.
             adapters_max=max(self._adapters_max, len(old.adapters)),
             hashes=await self.results.store.known_weights.hashes(*draft.names),

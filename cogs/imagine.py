@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
@@ -26,7 +26,6 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.store import Store, discord_person
-from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
@@ -41,7 +40,6 @@ class Imagine(commands.Cog):
     def __init__(
         self,
         *,
-        texts: Texts,
         catalog: LiveCatalog,
         queue: JobQueue,
         store: Store,
@@ -56,7 +54,7 @@ class Imagine(commands.Cog):
         self._inputs = inputs
         self._attachments = Attachments(inputs)
         self._adapters_max = adapters_max
-        self._complete = Completing(texts, catalog, queue)
+        self._complete = Completing(catalog, queue)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -138,10 +136,11 @@ class Imagine(commands.Cog):
                 await self._delivery.acknowledge(interaction, ticket)
 
     async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
+        here = here_of(interaction)
         return compose_with_notes(
             draft,
-            await self._catalog.knowing(*draft.names),
-            nsfw=age_restricted(interaction.channel),
+            here.offered(await self._catalog.knowing(*draft.names)),
+            nsfw=here.nsfw,
             adapters_max=self._adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
         )
@@ -182,7 +181,6 @@ async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         Imagine(
-            texts=services.texts,
             catalog=backend.catalog,
             queue=backend.queue,
             store=backend.store,

@@ -19,7 +19,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
 from bot.chat.forms import entered, open_form
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.forms import edit_form
 from bot.chat.ui.info import (
     FILE_NAME,
@@ -74,7 +74,7 @@ class ImageInfos:
         """Show that of the first image of a message, ours or not. Raises as `of_file`."""
         job = await self.results.shown_by(interaction, message)
         if job is not None:
-            nsfw = age_restricted(interaction.channel)
+            nsfw = here_of(interaction).nsfw
             check_may_repeat(job, self._backend.catalog.current, nsfw=nsfw)
             await interaction.response.defer(ephemeral=True, thinking=True)
             await self._show(interaction, await self._read_kept(job))
@@ -92,10 +92,10 @@ class ImageInfos:
         if found is None or found.of != UseSettingsId.prefix:
             raise Refused("form.gone")
         fields = Fields(**found.fields)
-        nsfw = age_restricted(interaction.channel)
-        models = best_models(self._backend.catalog.current, fields.model, nsfw=nsfw)
-        say = self.results.say(interaction)
-        await open_form(interaction, edit_form(say, SettingsFormId(form_id), fields, models))
+        here = here_of(interaction)
+        offered = here.offered(self._backend.catalog.current)
+        models = best_models(offered, fields.model, nsfw=here.nsfw)
+        await open_form(interaction, edit_form(here.say, SettingsFormId(form_id), fields, models))
 
     async def submit(self, interaction: Interaction, fields: Fields) -> None:
         """Queue what was entered. A mistake is named, and the form opens again as it was."""
@@ -103,8 +103,8 @@ class ImageInfos:
             draft = draft_of(fields)
             composed = compose_with_notes(
                 draft,
-                await self._backend.catalog.knowing(*draft.names),
-                nsfw=age_restricted(interaction.channel),
+                await self.results.offered(interaction, *draft.names),
+                nsfw=here_of(interaction).nsfw,
                 adapters_max=self._backend.settings.max_adapters,
                 hashes=await self._backend.store.known_weights.hashes(*draft.names),
             )
@@ -116,17 +116,17 @@ class ImageInfos:
             await self._send_back(interaction, fields, error)
 
     async def _show(self, interaction: Interaction, info: ImageInfo) -> None:
-        nsfw = age_restricted(interaction.channel)
+        here = here_of(interaction)
         files = [*filter(None, [info.model]), *info.loras][:NAMES_READ]
-        catalog = await self._backend.catalog.knowing(*(file.name for file in files))
+        catalog = await self.results.offered(interaction, *(file.name for file in files))
         known = await self._backend.store.known_weights.recent()
         hashes = {key: (weights.sha256, weights.short) for key, weights in known.items()}
-        matches = matches_of(info, catalog, hashes, nsfw=nsfw)
+        matches = matches_of(info, catalog, hashes, nsfw=here.nsfw)
         most = self._backend.settings.max_adapters
         found: Usable | None = None
         with contextlib.suppress(UserError):  # there is no model to use it with
-            found = usable(info, matches, catalog, nsfw=nsfw, adapters_max=most)
-        say = self.results.say(interaction)
+            found = usable(info, matches, catalog, nsfw=here.nsfw, adapters_max=most)
+        say = here.say
         unmapped = found.unmapped if found else ()
         view = discord.utils.MISSING
         if found is not None:

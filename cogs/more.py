@@ -4,6 +4,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
+from bot.chat.here import here_of
 from bot.chat.ui.actions import MoreId, more_view, rows_of_more
 from bot.store import Discord
 from cogs.results import Results
@@ -22,7 +23,7 @@ class MoreButton(Component[MoreId]):
 
     async def use(self, interaction: Interaction, custom_id: MoreId) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
-        say = self._results.say(interaction)
+        say = here_of(interaction).say
         rows = rows_of_more(job.request, hidden=Discord.of(job.origin).hidden)
         view = more_view(say, job.id, rows)
         await interaction.response.send_message(say("more.choose"), view=view, ephemeral=True)

@@ -7,7 +7,8 @@ from typing import Any
 import discord
 
 from bot.chat.delivery import Delivery
-from bot.chat.places import age_restricted, permissions_in, sees
+from bot.chat.here import here_of
+from bot.chat.places import permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.progress import Notice
 from bot.request import GenerationRequest, is_gated
@@ -86,10 +87,10 @@ def asked_by(
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id,
-            locale=str(interaction.locale),
+            locale=here_of(interaction).locale,
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
-            age_restricted=age_restricted(interaction.channel),
+            age_restricted=here_of(interaction).nsfw,
             reply_to=shown.message_id if shown and here else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),

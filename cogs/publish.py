@@ -4,6 +4,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
+from bot.chat.here import here_of
 from bot.chat.ui.actions import PublishId
 from bot.errors import Refused
 from bot.store import Discord
@@ -29,7 +30,7 @@ class PublishButton(AskingComponent[PublishId]):
             raise Refused("publish.elsewhere", channel=origin.channel_id or 0)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._delivery.afterwards.publish(job)
-        await interaction.followup.send(self._results.say(interaction)("publish.done"))
+        await interaction.followup.send(here_of(interaction).say("publish.done"))
 
 
 async def setup(bot: ImagenBot) -> None:

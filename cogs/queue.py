@@ -10,14 +10,13 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.buttons import CancelId
 from bot.chat.ui.queue import job_choices, queue_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.request import is_gated
 from bot.store import Discord, Job, JobState, Store, discord_person
-from bot.texts.language import Texts
 from bot.worker.workers import Workers
 from catalog import LiveCatalog
 from cogs.places import can_see, moderates
@@ -29,9 +28,8 @@ class Queue(commands.Cog):
     """Shows the queue privately; lets people cancel their own jobs, and moderators any."""
 
     def __init__(
-        self, texts: Texts, catalog: LiveCatalog, store: Store, queue: JobQueue, workers: Workers
+        self, catalog: LiveCatalog, store: Store, queue: JobQueue, workers: Workers
     ) -> None:
-        self._texts = texts
         self._catalog = catalog
         self._store = store
         self._queue = queue
@@ -41,7 +39,7 @@ class Queue(commands.Cog):
     @app_commands.guild_only()
     async def queue(self, interaction: Interaction) -> None:
         embed = queue_embed(
-            self._texts.speaker(str(interaction.locale)),
+            here_of(interaction).say,
             await self._queue.standings(),
             running={job.id for job in self._queue.running},
             user_id=interaction.user.id,
@@ -63,7 +61,7 @@ class Queue(commands.Cog):
     async def _complete_job(self, interaction: Interaction, text: str) -> list[Choice[str]]:
         return job_choices(
             text,
-            self._texts.speaker(str(interaction.locale)),
+            here_of(interaction).say,
             await self._queue.standings(),
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
@@ -76,7 +74,7 @@ class Queue(commands.Cog):
     async def pause(self, interaction: Interaction) -> None:
         await _check_owner(interaction)
         await self._workers.pause()
-        say = self._texts.speaker(str(interaction.locale))
+        say = here_of(interaction).say
         await interaction.response.send_message(say("pause.done"), ephemeral=True)
 
     @app_commands.command(description="command.resume.description")
@@ -86,12 +84,12 @@ class Queue(commands.Cog):
         await _check_owner(interaction)
         await self._workers.unpause()
         waiting = len(self._queue) - len(self._queue.running)
-        say = self._texts.speaker(str(interaction.locale))
+        say = here_of(interaction).say
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
 
     def _gated(self, interaction: Interaction) -> Callable[[Job], bool]:
         """Whether what a job uses may not be named in the channel of `interaction`."""
-        if age_restricted(interaction.channel):
+        if here_of(interaction).nsfw:
             return lambda job: False
         return lambda job: is_gated(job.request, self._catalog.current)
 
@@ -125,7 +123,7 @@ class Queue(commands.Cog):
         left = await self._workers.withdraw(job_id)
         if left is None:
             raise Refused("cancel.ended")
-        say = self._texts.speaker(str(interaction.locale))
+        say = here_of(interaction).say
         told = say("cancel.stopping" if left.state is JobState.RUNNING else "cancel.done")
         await interaction.response.send_message(
             told, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
@@ -162,6 +160,6 @@ async def _check_owner(interaction: Interaction) -> None:
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
-    cog = Queue(services.texts, backend.catalog, backend.store, backend.queue, services.workers)
+    cog = Queue(backend.catalog, backend.store, backend.queue, services.workers)
     await bot.add_cog(cog)
     bot.components.add(CancelButton(cog))

@@ -6,6 +6,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery, mention
 from bot.chat.forms import entered, open_form
+from bot.chat.here import here_of
 from bot.chat.ui.actions import ReportId
 from bot.chat.ui.forms import REASON, ReportFormId, report_form
 from bot.chat.ui.markdown import shown
@@ -42,7 +43,7 @@ class Reports:
             raise
         if len(self._sent) > REMEMBERED:
             del self._sent[next(iter(self._sent))]
-        await interaction.followup.send(self.results.say(interaction)("report.done"))
+        await interaction.followup.send(here_of(interaction).say("report.done"))
 
     async def _tell(self, interaction: Interaction, job: Job, reason: str) -> None:
         origin = Discord.of(job.origin)
@@ -70,7 +71,7 @@ class ReportButton(Component[ReportId]):
 
     async def use(self, interaction: Interaction, custom_id: ReportId) -> None:
         job = await self._reports.results.shown(interaction, custom_id.job_id)
-        say = self._reports.results.say(interaction)
+        say = here_of(interaction).say
         await open_form(interaction, report_form(say, ReportFormId(job.id)))
 
 

@@ -1,6 +1,8 @@
 """Reactions on a result: 🔁 generates it again with the same seed, 🎲 with a new one."""
 
 import logging
+from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import discord
@@ -11,6 +13,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import NO_WAY
 from bot.chat.errors import sentence
+from bot.chat.here import FindHere, place_in
 from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
@@ -37,6 +40,7 @@ class Reroll(commands.Cog):
         self,
         bot: ImagenBot,
         texts: Texts,
+        find_here: FindHere,
         catalog: LiveCatalog,
         store: Store,
         queue: JobQueue,
@@ -44,6 +48,7 @@ class Reroll(commands.Cog):
     ) -> None:
         self._bot = bot
         self._texts = texts
+        self._find_here = find_here
         self._catalog = catalog
         self._store = store
         self._queue = queue
@@ -121,7 +126,6 @@ class Reroll(commands.Cog):
     def _asked(self, job: Job, payload: discord.RawReactionActionEvent) -> Discord:
         shown = Discord.of(job.origin)
         guild = self._bot.get_guild(payload.guild_id or 0)
-        channel = guild and guild.get_channel_or_thread(payload.channel_id)
         return Discord(
             user_id=payload.user_id,
             guild_id=payload.guild_id,
@@ -129,7 +133,7 @@ class Reroll(commands.Cog):
             reply_to=payload.message_id,
             locale=shown.locale,
             upload_limit=guild.filesize_limit if guild else shown.upload_limit,
-            age_restricted=age_restricted(channel),
+            age_restricted=age_restricted(self._channel(payload)),
             spoiler=shown.spoiler,
         )
 
@@ -138,18 +142,20 @@ class Reroll(commands.Cog):
     ) -> None:
         roles = roles_of(payload.member)
         self._queue.screen(discord_person(payload.user_id), roles)
-        catalog = await self._catalog.knowing(*job.request.names)
-        check_may_repeat(job, catalog, nsfw=asked.age_restricted)
-        check_offered(job.request, catalog, nsfw=asked.age_restricted)
+        place = place_in(self._channel(payload), asked, roles)
+        here = await self._find_here.at(place, asked.locale, nsfw=asked.age_restricted)
+        catalog = here.offered(await self._catalog.knowing(*job.request.names))
+        check_may_repeat(job, self._catalog.current, nsfw=here.nsfw)
+        check_offered(job.request, catalog, nsfw=here.nsfw)
         request, kind = repeated(
             job,
             catalog,
-            nsfw=asked.age_restricted,
+            nsfw=here.nsfw,
             same_seed=payload.emoji.name == SAME_SEED,
         )
         new = NewJob(
             request=request,
-            origin=asked,
+            origin=replace(asked, locale=here.locale),
             kind=kind,
             roles=roles,
             parent_id=job.id,
@@ -158,6 +164,11 @@ class Reroll(commands.Cog):
         with self._delivery.traffic.to(payload.channel_id):
             async with self._queue.accepting(new) as ticket:
                 await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
+
+    def _channel(self, payload: discord.RawReactionActionEvent) -> Any:
+        """None if it is not known."""
+        guild = self._bot.get_guild(payload.guild_id or 0)
+        return guild and guild.get_channel_or_thread(payload.channel_id)
 
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)
@@ -174,6 +185,7 @@ async def setup(bot: ImagenBot) -> None:
         Reroll(
             bot,
             services.texts,
+            services.find_here,
             backend.catalog,
             backend.store,
             backend.queue,

@@ -11,7 +11,8 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component, IdT
 from bot.chat.delivery import Delivery
 from bot.chat.errors import UNREACHABLE, sentence
-from bot.chat.places import age_restricted, may_ask
+from bot.chat.here import here_of
+from bot.chat.places import may_ask
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.forms import ReopenId
@@ -81,9 +82,6 @@ class Results:
             only_requester=backend.settings.buttons == "requester",
         )
 
-    def say(self, interaction: discord.Interaction[Any]) -> Say:
-        return self._texts.speaker(str(interaction.locale))
-
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
 
@@ -128,9 +126,12 @@ class Results:
     def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
         if self._only_requester and job.person != discord_person(interaction.user.id):
             raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
-        nsfw = age_restricted(interaction.channel)
-        check_may_repeat(job, self.catalog.current, nsfw=nsfw)
+        check_may_repeat(job, self.catalog.current, nsfw=here_of(interaction).nsfw)
         return job
+
+    async def offered(self, interaction: discord.Interaction[Any], *names: str | None) -> Catalog:
+        """What may be used here, from a catalog that knows what `names` may mean."""
+        return here_of(interaction).offered(await self.catalog.knowing(*names))
 
     async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer."""
@@ -141,9 +142,9 @@ class Results:
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
     ) -> None:
         """Queue the request of `job` again; raises as `ask`."""
-        nsfw = age_restricted(interaction.channel)
-        catalog = await self.catalog.knowing(*job.request.names)
+        catalog = await self.offered(interaction, *job.request.names)
         self.check_usable(interaction, job)
+        nsfw = here_of(interaction).nsfw
         request, kind = repeated(job, catalog, nsfw=nsfw, same_seed=same_seed)
         await self.ask(interaction, request, kind=kind, parent=job, catalog=catalog)
 
@@ -164,10 +165,10 @@ class Results:
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
         reached.
         """
-        nsfw = age_restricted(interaction.channel)
+        nsfw = here_of(interaction).nsfw
         if catalog is None:
-            catalog = await self.catalog.knowing(*request.names)
-        check_may_repeat(parent, catalog, nsfw=nsfw)
+            catalog = await self.offered(interaction, *request.names)
+        check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
         hidden = Discord.of(parent.origin).hidden
         new = asked_by(
@@ -193,7 +194,7 @@ class Results:
         self, interaction: discord.Interaction[Any], reopen: CustomId, error: UserError
     ) -> None:
         """Name the mistake in a form. reopen: the id of the button that opens it again."""
-        say = self.say(interaction)
+        say = here_of(interaction).say
         view = discord.ui.View(timeout=None)
         primary = discord.ButtonStyle.primary
         view.add_item(routed_button(say("button.reopen"), reopen, "✏️", primary))

@@ -23,7 +23,7 @@ class RetryButton(AskingComponent[RetryId]):
             raise Refused("lighter.gone")
         if job.person != discord_person(interaction.user.id):
             raise Refused("lighter.foreign")
-        catalog = await self._results.catalog.knowing(*job.request.names)
+        catalog = await self._results.offered(interaction, *job.request.names)
         request = lighter(job.request, catalog.family_of(job.request.model))
         if request is None:
             raise Refused("lighter.gone")

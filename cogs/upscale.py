@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.files.given import holding
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
@@ -22,7 +22,6 @@ from bot.request import (
     compose_upscale,
 )
 from bot.store import Store, discord_person
-from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
@@ -37,7 +36,6 @@ class UpscaleImage(commands.Cog):
     def __init__(
         self,
         *,
-        texts: Texts,
         catalog: LiveCatalog,
         queue: JobQueue,
         store: Store,
@@ -46,7 +44,7 @@ class UpscaleImage(commands.Cog):
         adapters_max: int,
     ) -> None:
         self._catalog = catalog
-        self._complete = Completing(texts, catalog, queue)
+        self._complete = Completing(catalog, queue)
         self._queue = queue
         self._store = store
         self._delivery = delivery
@@ -107,10 +105,11 @@ class UpscaleImage(commands.Cog):
                 await self._delivery.acknowledge(interaction, ticket)
 
     async def _compose(self, interaction: Interaction, draft: UpscaleDraft) -> GenerationRequest:
+        here = here_of(interaction)
         return compose_upscale(
             draft,
-            await self._catalog.knowing(*draft.names),
-            nsfw=age_restricted(interaction.channel),
+            here.offered(await self._catalog.knowing(*draft.names)),
+            nsfw=here.nsfw,
             adapters_max=self._adapters_max,
         )
 
@@ -127,7 +126,6 @@ async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         UpscaleImage(
-            texts=services.texts,
             catalog=backend.catalog,
             queue=backend.queue,
             store=backend.store,

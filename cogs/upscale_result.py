@@ -6,7 +6,7 @@ from typing import Any, Final
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.actions import UpscaleId
 from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
 from bot.errors import Refused
@@ -32,10 +32,10 @@ class UpscaleButton(AskingComponent[UpscaleId]):
     async def use(self, interaction: Interaction, custom_id: UpscaleId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
         images = shown_images(job, await self._pictures.kept(job))
-        view = ways_view(self._results.say(interaction), job, images)
+        say = here_of(interaction).say
+        view = ways_view(say, job, images)
         if view is None:
             raise Refused("action.large")
-        say = self._results.say(interaction)
         await interaction.response.send_message(say("pick.upscale"), view=view, ephemeral=True)
 
 
@@ -62,28 +62,29 @@ class EnlargeSelect(AskingComponent[EnlargeId]):
             return
         # Its image is encoded once more, which may take longer than Discord waits.
         await self._results.postpone(interaction, job)
+        here = here_of(interaction)
+        catalog = here.offered(self._results.catalog.current)
         async with holding(self._results.store, self._pictures.inputs) as keep:
             picture = await self._pictures.take(job, n, "image", keep)
             request = upscale_of(
                 job.request.alone(n),
                 0,
                 picture,
-                self._results.catalog.current,
-                nsfw=age_restricted(interaction.channel),
+                catalog,
+                nsfw=here.nsfw,
                 scale=scale,
                 mode=mode,
             )
             if mode != CRISP:
-                nsfw = age_restricted(interaction.channel)
-                check_offered(request, self._results.catalog.current, nsfw=nsfw)
+                check_offered(request, catalog, nsfw=here.nsfw)
             await self._results.ask(interaction, request, kind="upscale", parent=job)
 
     async def _again_larger(
         self, interaction: Interaction, job: Job, n: int, scale: float
     ) -> GenerationRequest:
         """The request of image `n` with a second pass."""
-        nsfw = age_restricted(interaction.channel)
-        catalog = await self._results.catalog.knowing(*job.request.names)
+        nsfw = here_of(interaction).nsfw
+        catalog = await self._results.offered(interaction, *job.request.names)
         draft = redraft(job.request, catalog, nsfw=nsfw, n=n, hires=scale)
         most = max(self._adapters_max, len(job.request.adapters))
         return compose(draft, catalog, nsfw=nsfw, adapters_max=most)

@@ -10,10 +10,9 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.places import age_restricted
+from bot.chat.here import here_of
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.wildcards import wildcard_choices, wildcards_meant, wildcards_page
-from bot.texts.language import Texts
 from catalog import LiveCatalog
 
 Interaction = discord.Interaction[ImagenBot]
@@ -34,8 +33,7 @@ class WildcardsPageId(CustomId):
 class WildcardsCog(commands.Cog):
     """Shows the wildcards privately, page by page."""
 
-    def __init__(self, texts: Texts, catalog: LiveCatalog) -> None:
-        self._texts = texts
+    def __init__(self, catalog: LiveCatalog) -> None:
         self._catalog = catalog
 
     @app_commands.command(description="command.wildcards.description")
@@ -50,7 +48,7 @@ class WildcardsCog(commands.Cog):
 
     @wildcards.autocomplete("search")
     async def _complete(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        nsfw = age_restricted(interaction.channel)
+        nsfw = here_of(interaction).nsfw
         found = wildcard_choices(text, self._catalog.current.wildcards, nsfw=nsfw)
         return [choice for choice in found if len(choice.value) <= SEARCH_MAX]
 
@@ -58,9 +56,9 @@ class WildcardsCog(commands.Cog):
         self, interaction: Interaction, wanted: WildcardsPageId
     ) -> tuple[discord.Embed, discord.ui.View]:
         """The wanted page, or the nearest that exists, and its buttons."""
-        say = self._texts.speaker(str(interaction.locale))
+        say = here_of(interaction).say
         wildcards = self._catalog.current.wildcards
-        names = wildcards_meant(wanted.search, wildcards, nsfw=age_restricted(interaction.channel))
+        names = wildcards_meant(wanted.search, wildcards, nsfw=here_of(interaction).nsfw)
         embed, page, pages = wildcards_page(say, names, wanted.page, wildcards=wildcards)
         view = discord.ui.View(timeout=None)
         if pages > 1:
@@ -88,6 +86,6 @@ class WildcardsPageButton(Component[WildcardsPageId]):
 
 
 async def setup(bot: ImagenBot) -> None:
-    cog = WildcardsCog(bot.services.texts, bot.services.backend.catalog)
+    cog = WildcardsCog(bot.services.backend.catalog)
     await bot.add_cog(cog)
     bot.components.add(WildcardsPageButton(cog))

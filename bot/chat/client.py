@@ -59,6 +59,7 @@ class ImagenBot(commands.AutoShardedBot):
     async def load(self, services: Services, extensions: Sequence[str]) -> None:
         """Load the cogs, giving them `services`. Call before login."""
         self.services = services
+        self.tree.find_here = services.find_here
         await self.tree.set_translator(CommandTranslator(self._texts))
         self.add_dynamic_items(Routed)
         for extension in extensions:

@@ -11,6 +11,7 @@ from discord import app_commands
 
 from bot.chat.copies import TOO_LATE
 from bot.chat.forms import entered
+from bot.chat.here import say_of
 from bot.chat.ui.markdown import cut_off, plain
 from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
@@ -62,7 +63,7 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         # No answer is taken any more, and a traceback would delay the answers to others, too.
         log.warning("interaction %d: answered too late (%d)", interaction.id, error.code)
         return
-    say = texts.speaker(str(interaction.locale))
+    say = say_of(interaction, texts)
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)

@@ -1,15 +1,18 @@
 """What holds for a person where they use the bot: language, age restriction, rules, offers."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import discord
 
 from bot.chat.places import age_restricted
 from bot.levels import Levels, Place, Rules
-from bot.store import discord_community, discord_person
+from bot.store import Discord, discord_community, discord_person
 from bot.texts.language import Say, Texts
 from catalog import Catalog
+
+KEPT: Final = "here"
+"""Where an interaction keeps it, in its `extras`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +32,58 @@ class Here:
 
 
 class FindHere:
-    """Finds it out for an interaction. `await find_here(interaction)`."""
+    """Finds it out. The command tree does so for each interaction, before anything else."""
 
     def __init__(self, texts: Texts, levels: Levels) -> None:
         self._texts = texts
         self._levels = levels
 
-    async def __call__(self, interaction: discord.Interaction[Any]) -> Here:
-        place = place_of(interaction)
+    async def __call__(self, interaction: discord.Interaction[Any]) -> None:
+        """Find it out for an interaction, which keeps it for `here_of`. Raises StoreError."""
+        nsfw = age_restricted(interaction.channel)
+        place, locale = place_of(interaction), str(interaction.locale)
+        interaction.extras[KEPT] = await self.at(place, locale, nsfw=nsfw)
+
+    async def at(self, place: Place, locale: str, *, nsfw: bool) -> Here:
+        """The same without an interaction. locale: unless the person has chosen another."""
         rules = await self._levels.rules(place)
-        locale = rules.language or str(interaction.locale)
-        return Here(
-            place=place,
-            locale=locale,
-            say=self._texts.speaker(locale),
-            nsfw=age_restricted(interaction.channel),
-            rules=rules,
-        )
+        locale = rules.language or locale
+        return Here(place, locale, self._texts.speaker(locale), nsfw, rules)
+
+
+def here_of(interaction: discord.Interaction[Any]) -> Here:
+    """What holds for the person of an interaction that has gone through the command tree."""
+    here: Here = interaction.extras[KEPT]
+    return here
+
+
+def say_of(interaction: discord.Interaction[Any], texts: Texts) -> Say:
+    """The same for its language alone, also where it could not be found out what holds."""
+    here: Here | None = interaction.extras.get(KEPT)
+    return here.say if here else texts.speaker(str(interaction.locale))
 
 
 def place_of(interaction: discord.Interaction[Any]) -> Place:
     """Where, and by whom, the interaction was made; a thread counts as its parent."""
-    channel, user = interaction.channel, interaction.user
-    parent = channel.parent_id if isinstance(channel, discord.Thread) else None
+    user, guild_id = interaction.user, interaction.guild_id
     roles = user.roles if isinstance(user, discord.Member) else ()
     return Place(
         person=discord_person(user.id),
-        community=None if interaction.guild_id is None else discord_community(interaction.guild_id),
-        channel_id=parent or interaction.channel_id,
+        community=None if guild_id is None else discord_community(guild_id),
+        channel_id=_parent_of(interaction.channel) or interaction.channel_id,
         roles=frozenset(role.id for role in roles),
     )
+
+
+def place_in(channel: Any, asked: Discord, roles: frozenset[int]) -> Place:
+    """The same for what was asked without an interaction. channel: None if it is not known."""
+    return Place(
+        person=asked.person,
+        community=asked.community,
+        channel_id=_parent_of(channel) or asked.channel_id,
+        roles=roles,
+    )
+
+
+def _parent_of(channel: Any) -> int | None:
+    return channel.parent_id if isinstance(channel, discord.Thread) else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.backend import Backend
 from bot.chat.delivery import Delivery
+from bot.chat.here import FindHere
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
 
@@ -13,6 +14,7 @@ class Services:
     """The parts of a bot that its commands, buttons and reactions use."""
 
     texts: Texts
+    find_here: FindHere
     backend: Backend
     delivery: Delivery
     workers: Workers

@@ -14,6 +14,7 @@ from discord.app_commands import CommandInvokeError
 
 from bot.chat.copies import Copies
 from bot.chat.errors import answer_error
+from bot.chat.here import FindHere
 from bot.errors import AnsweredElsewhere
 from bot.texts.language import Texts
 
@@ -24,9 +25,14 @@ REMEMBERED = 10_000
 
 
 class ImagenTree(app_commands.CommandTree[Any]):
-    """A CommandTree whose errors are answered in one sentence. `texts` is set by the client."""
+    """A CommandTree whose errors are answered in one sentence.
+
+    Before anything else it finds out what holds for the person there, see bot.chat.here. The client
+    sets `texts`, and `find_here` before login.
+    """
 
     texts: Texts
+    find_here: FindHere
 
     def __init__(self, client: discord.Client, **options: Any) -> None:
         super().__init__(client, **options)
@@ -44,7 +50,14 @@ class ImagenTree(app_commands.CommandTree[Any]):
         return True
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        return self.is_new(interaction) and not await self.copies.leave_to_the_other(interaction)
+        if not self.is_new(interaction) or await self.copies.leave_to_the_other(interaction):
+            return False
+        try:
+            await self.find_here(interaction)
+        except Exception as error:
+            await self.on_error(interaction, error)
+            return False
+        return True
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, /) -> None:
         original = error.original if isinstance(error, CommandInvokeError) else error
@@ -64,6 +77,7 @@ class ImagenTree(app_commands.CommandTree[Any]):
         if not self.is_new(interaction) or await self.copies.leave_to_the_other(interaction):
             return
         try:
+            await self.find_here(interaction)
             await action()
         except Exception as error:
             await self.on_error(interaction, error)

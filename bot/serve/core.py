@@ -13,6 +13,7 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
+from bot.levels import Levels
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, was_told_to_stop
@@ -44,6 +45,7 @@ class Core:
     settings: Settings
     texts: Texts
     backend: Backend
+    levels: Levels
     observers: Observers
     by_origin: ByOrigin
     following: Following
@@ -82,6 +84,7 @@ class Core:
                 settings=settings,
                 texts=texts,
                 backend=backend,
+                levels=Levels(backend.store),
                 observers=observers,
                 by_origin=by_origin,
                 following=following,

@@ -12,6 +12,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.here import FindHere
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
@@ -54,7 +55,9 @@ class DiscordBot:
                     ping_after=settings.ping_after,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                await client.load(Services(texts, backend, delivery, core.workers), extensions)
+                find_here = FindHere(texts, core.levels)
+                services = Services(texts, find_here, backend, delivery, core.workers)
+                await client.load(services, extensions)
                 client.on_connected(delivery.back)
                 yield cls(core, client, delivery, logged_in)
 

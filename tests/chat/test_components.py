@@ -17,6 +17,7 @@ from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.errors import Refused
 from bot.texts.language import Texts
+from tests.chat.found import find_nothing
 
 BUTTON, SELECT = 2, 3
 OUTDATED = "This button or menu no longer works. Please use the command again."
@@ -60,6 +61,7 @@ class Desk:
     def __init__(self) -> None:
         self.tree = ImagenTree(discord.Client(intents=discord.Intents.none()))
         self.tree.texts = Texts.read()
+        self.tree.find_here = cast("Any", find_nothing)
         self.components = Components(self.tree)
         self.draw = Draw()
         self.components.add(self.draw)
@@ -83,6 +85,7 @@ class Desk:
             client=self,
             user=SimpleNamespace(id=user),
             locale="en-US",
+            extras={},
             data={"custom_id": custom_id, "component_type": kind}
             | ({"values": ["red", "blue"]} if kind == SELECT else {}),
             message=SimpleNamespace(

@@ -16,6 +16,7 @@ from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
 from tests.chat.delivery.discord_fakes import http_error
+from tests.chat.found import find_nothing
 
 TEXTS = Texts.read()
 SAY = TEXTS.speaker()
@@ -29,6 +30,7 @@ class FakeInteraction:
     ) -> None:
         self.id = 7
         self.locale = "en-US"
+        self.extras: dict[str, object] = {}
         self.data = {"options": [{"name": "prompt", "value": "canarybird"}, {"name": "model"}]}
         self.told: list[tuple[str, str]] = []
         self._done = done
@@ -199,6 +201,7 @@ class TestAnswering:
     ) -> None:
         monkeypatch.setattr("bot.chat.tree.REMEMBERED", 2)
         tree: Any = ImagenTree(discord.Client(intents=discord.Intents.none()))
+        tree.find_here = find_nothing
         interactions: list[Any] = [SimpleNamespace(id=number) for number in range(4)]
         done: list[int] = []
 

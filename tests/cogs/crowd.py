@@ -11,7 +11,9 @@ from unittest.mock import create_autospec
 
 import discord
 
+from bot.chat.here import FindHere
 from bot.chat.ui.reactions import NEW_SEED
+from bot.levels import Levels
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import Job
@@ -87,7 +89,8 @@ class Crowd:
             channel.permissions_for = lambda _: permissions
             channel.is_nsfw = lambda: False
             guild.get_channel_or_thread = lambda _: channel
-            cog = Reroll(client, TEXTS, fixed(DEMO), desk.store, queue, desk.delivery)
+            find_here = FindHere(TEXTS, Levels(desk.store))
+            cog = Reroll(client, TEXTS, find_here, fixed(DEMO), desk.store, queue, desk.delivery)
             yield cls(desk, queue, cog, done, 400, bucket, permissions)
 
     def event(self, user_id: int, emoji: str = NEW_SEED) -> Any:

@@ -4,13 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import discord
-
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, Unfit
 from catalog.weight_files import Refusal
 from cogs.catalog import CatalogCog, ModelsPageId
 from tests.catalog.fixed import fixed
+from tests.chat.found import found_here
 
 
 async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: Path) -> None:
@@ -26,8 +24,8 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         "demo",
         unfit_models={"flux": unfit, "adult": unfit},
     )
-    cog = CatalogCog(Texts.read(), fixed(catalog), tmp_path, lambda: ())
-    interaction = SimpleNamespace(locale=discord.Locale.american_english, channel=None)
+    cog = CatalogCog(fixed(catalog), tmp_path, lambda: ())
+    interaction = SimpleNamespace(extras=found_here())
     embed, _ = await cog.page(cast("Any", interaction), ModelsPageId(0))
     assert [field.name for field in embed.fields] == ["Demo", "A file"]
     said = embed.fields[1].value or ""

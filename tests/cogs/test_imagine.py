@@ -11,12 +11,12 @@ from bot.errors import Refused
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import NewJob, Store
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
 from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
+from tests.chat.found import found_here
 
 CATALOG = Catalog(
     models={"base": ModelEntry(key="base", name="Base", path="org/base")},
@@ -73,6 +73,7 @@ def interaction(user: int) -> Any:
         channel=None,
         channel_id=3,
         locale="en-US",
+        extras=found_here(),
         filesize_limit=1_000_000,
         token="t",
         namespace=SimpleNamespace(model=None),
@@ -82,7 +83,6 @@ def interaction(user: int) -> Any:
 
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
     return Imagine(
-        texts=Texts.read(),
         catalog=catalog,
         queue=queue,
         store=cast("Any", NothingKnown()),

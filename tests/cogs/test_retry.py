@@ -18,6 +18,7 @@ from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.found import found_here
 from tests.cogs.crowd import DEMO, GUILD
 from tests.store.factories import in_channel, request
 
@@ -51,6 +52,7 @@ def press(desk: Desk, user_id: int = 7, *, nsfw: bool = False, missing: str = ""
     pressed = desk.interaction()
     pressed.channel, pressed.permissions = channel, permissions
     pressed.user = SimpleNamespace(id=user_id)
+    pressed.extras = found_here(nsfw=nsfw)
     pressed.locale, pressed.guild_id, pressed.filesize_limit = "en-US", GUILD, 10_000_000
     return pressed
 

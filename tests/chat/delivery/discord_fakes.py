@@ -10,6 +10,7 @@ import discord
 
 from bot.store import now_ms
 from bot.store.origins import DISCORD_EPOCH
+from tests.chat.found import found_here
 
 CHANNEL, DIRECT = 20, 21
 OLD = 20 * 60 * 1000
@@ -189,6 +190,7 @@ class FakeInteraction:
     """The message that answers it, whoever sent that."""
 
     def __post_init__(self) -> None:
+        self.extras = found_here()
         self.token = f"token-{len(self.world.webhooks)}"
         self.world.webhooks[self.token] = self
 

@@ -1,0 +1,19 @@
+"""What the command tree finds out about an interaction, for tests without one."""
+
+from typing import Any
+
+from bot.chat.here import KEPT, Here
+from bot.levels import Place, Rules
+from bot.texts.language import Texts
+
+TEXTS = Texts.read()
+
+
+def found_here(*, nsfw: bool = False) -> dict[str, Here]:
+    """The `extras` of an interaction in a place where nothing is set."""
+    place = Place(person="discord:7", community="discord:2", channel_id=3)
+    return {KEPT: Here(place, "en-US", TEXTS.speaker(), nsfw, Rules())}
+
+
+async def find_nothing(interaction: Any) -> None:
+    """Stands for FindHere where nobody asks."""
