@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from bot.choosing import Uses
+from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue, Lane
@@ -106,6 +106,11 @@ class Backend:
     def loaded(self) -> frozenset[str]:
         """Keys of the models on the GPUs."""
         return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
+
+    async def first_for(self, person: str, kind: Kind) -> tuple[str, ...]:
+        """Keys of the models or LoRAs that the person is offered first."""
+        loaded = self.loaded_adapters() if kind == ADAPTER else self.loaded()
+        return ranked(loaded, (await self.uses.of(person)).used(kind))
 
     def loaded_adapters(self) -> frozenset[str]:
         """Keys of the LoRAs on the GPUs."""

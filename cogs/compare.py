@@ -48,12 +48,13 @@ class Compare(commands.Cog):
         queue: JobQueue,
         delivery: Delivery,
         adapters_max: int,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
         self._adapters_max = adapters_max
-        self._complete = Completing(catalog, queue)
+        self._complete = complete
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -127,11 +128,11 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @compare.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @compare.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -173,5 +174,6 @@ async def setup(bot: ImagenBot) -> None:
             backend.queue,
             services.delivery,
             backend.settings.max_adapters,
+            Completing.of(bot),
         )
     )

@@ -46,6 +46,7 @@ class Imagine(commands.Cog):
         delivery: Delivery,
         inputs: Inputs,
         adapters_max: int,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
@@ -54,7 +55,7 @@ class Imagine(commands.Cog):
         self._inputs = inputs
         self._attachments = Attachments(inputs)
         self._adapters_max = adapters_max
-        self._complete = Completing(catalog, queue)
+        self._complete = complete
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -154,11 +155,11 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @imagine.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -187,5 +188,6 @@ async def setup(bot: ImagenBot) -> None:
             delivery=services.delivery,
             inputs=backend.inputs,
             adapters_max=backend.settings.max_adapters,
+            complete=Completing.of(bot),
         )
     )

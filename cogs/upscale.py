@@ -42,9 +42,10 @@ class UpscaleImage(commands.Cog):
         delivery: Delivery,
         inputs: Inputs,
         adapters_max: int,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
-        self._complete = Completing(catalog, queue)
+        self._complete = complete
         self._queue = queue
         self._store = store
         self._delivery = delivery
@@ -119,7 +120,7 @@ class UpscaleImage(commands.Cog):
 
     @upscale.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
 
 async def setup(bot: ImagenBot) -> None:
@@ -132,5 +133,6 @@ async def setup(bot: ImagenBot) -> None:
             delivery=services.delivery,
             inputs=backend.inputs,
             adapters_max=backend.settings.max_adapters,
+            complete=Completing.of(bot),
         )
     )

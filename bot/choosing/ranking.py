@@ -1,10 +1,12 @@
 """The order in which entries are offered to one person. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["model", "adapter"]
+First = Callable[[str, Kind], Awaitable[tuple[str, ...]]]
+"""Returns the keys to offer a person first."""
 MODEL: Final = "model"
 ADAPTER: Final = "adapter"
 

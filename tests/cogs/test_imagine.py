@@ -12,6 +12,7 @@ from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
+from cogs.completing import Completing
 from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
@@ -81,6 +82,10 @@ def interaction(user: int) -> Any:
     )
 
 
+async def nothing_first(person: str, kind: str) -> tuple[str, ...]:
+    return ()
+
+
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
     return Imagine(
         catalog=catalog,
@@ -89,6 +94,7 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
         adapters_max=4,
+        complete=Completing(catalog, queue, nothing_first),
     )
 
 

@@ -203,7 +203,7 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
         suppress(Refused),
     ):
         if way == "command":
-            cog = Compare(acting.catalog, desk.queue, desk.delivery, 4)
+            cog = Compare(acting.catalog, desk.queue, desk.delivery, 4, cast("Any", None))
             await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
         else:
             fields = {"axis": "steps", "values": "", "axis2": "", "values2": ""}
