@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot.backend import Backend
 from bot.chat.delivery import Delivery
 from bot.chat.here import FindHere
+from bot.previews import Previews
 from bot.texts.language import Texts
 from bot.worker.workers import Workers
 
@@ -18,3 +19,4 @@ class Services:
     backend: Backend
     delivery: Delivery
     workers: Workers
+    previews: Previews

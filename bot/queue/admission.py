@@ -13,7 +13,7 @@ from bot.queue.limits import (
     check_person,
     limits_for,
 )
-from bot.store import Api, Job, NewJob, Store, Usage
+from bot.store import Api, Job, NewJob, Previewing, Store, Usage
 
 
 class Admission:
@@ -97,7 +97,9 @@ class Admission:
         return partial(check_history, limits, count=new.request.images, now=now)
 
     def priority(self, new: NewJob) -> int:
-        """By the person's roles, or by the caller's key."""
+        """By the person's roles, or by the caller's key; below all others for previews."""
+        if isinstance(new.origin, Previewing):
+            return -1
         if isinstance(new.origin, Api):
             return new.origin.priority
         return 0 if self._limits is None else self._limits.priority(new.roles)

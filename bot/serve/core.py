@@ -14,13 +14,14 @@ from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
 from bot.levels import Levels
+from bot.previews import Pictures, Previews
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, was_told_to_stop
 from bot.process.signals import at_the_latest
 from bot.queue.limits import Limits
 from bot.settings import Settings
-from bot.store import Api, CommandLine, discord_person, now_ms
+from bot.store import Api, CommandLine, Previewing, discord_person, now_ms
 from bot.texts.language import Texts
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
@@ -50,6 +51,7 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    previews: Previews
     handover: Handover
     last_crash: Trace
 
@@ -80,6 +82,8 @@ class Core:
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
+            previews = previews_of(settings, backend, workers)
+            by_origin.pass_on(Previewing.name, previews.following)
             yield cls(
                 settings=settings,
                 texts=texts,
@@ -89,6 +93,7 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                previews=previews,
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )
@@ -130,7 +135,7 @@ class Core:
         store, queue = self.backend.store, self.backend.queue
         end = LastEnd(asked=await was_told_to_stop(store), crashed=self.last_crash.in_a_thread)
         claims = Claims(self.settings.data_dir.absolute())
-        unfinished = await recover(store, queue, origins, claims, end)
+        unfinished = await recover(store, queue, (*origins, Previewing.name), claims, end)
         await slow_down(store)
         async with self.backend.generating(self.workers), self.handover.offered(), interface:
             tasks = asyncio.gather(
@@ -138,6 +143,7 @@ class Core:
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
                 self._warm_up(online),
+                self._preview(online),
                 store.watch(),
             )
             try:
@@ -162,6 +168,11 @@ class Core:
         await online.wait()
         self.workers.warm_up()
 
+    async def _preview(self, online: asyncio.Event) -> None:
+        """Paint previews, if they are wanted."""
+        await online.wait()
+        await self.previews.run()
+
     async def _look_over(self, online: asyncio.Event) -> None:
         """Raises StoreError if the database is damaged."""
         await online.wait()
@@ -175,6 +186,21 @@ class Core:
             days=self.settings.keep_days,
             gib=self.settings.keep_gb,
         )
+
+
+def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previews:
+    """What paints previews, and finds those that are there."""
+    models_dir = settings.models_dir.absolute()
+    return Previews(
+        catalog=backend.catalog,
+        store=backend.store,
+        queue=backend.queue,
+        workers=workers,
+        pictures=Pictures(models_dir, settings.previews_dir.absolute()),
+        models_dir=models_dir,
+        images_dir=settings.images_dir.absolute(),
+        prompt=settings.previews_prompt,
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

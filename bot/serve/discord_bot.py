@@ -56,7 +56,9 @@ class DiscordBot:
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
                 find_here = FindHere(texts, core.levels)
-                services = Services(texts, find_here, backend, delivery, core.workers)
+                services = Services(
+                    texts, find_here, backend, delivery, core.workers, core.previews
+                )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
                 yield cls(core, client, delivery, logged_in)

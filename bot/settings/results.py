@@ -31,3 +31,12 @@ class ResultSettings(ApiSettings):
         description="ID of the channel that gets reports of images. If unset, the bot's owner gets "
         "them as direct messages.",
     )
+    previews_prompt: str = Field(
+        default="portrait of a red fox in a forest, soft morning light",
+        min_length=1,
+        max_length=500,
+        repr=False,
+        alias="IMAGEN_PREVIEWS_PROMPT",
+        description="What the preview pictures show that `/admin previews start` paints of each "
+        "model and LoRA, for `/models` and `/loras`.",
+    )

@@ -31,6 +31,7 @@ from bot.store.origins import (
     Discord,
     InteractionToken,
     Origin,
+    Previewing,
     discord_community,
     discord_person,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "NewJob",
     "Origin",
     "Painted",
+    "Previewing",
     "Store",
     "Usage",
     "discord_community",
