@@ -21,4 +21,6 @@ EXTENSIONS = (
     "cogs.catalog",
     "cogs.wildcards",
     "cogs.queue",
+    "cogs.browsing",
+    "cogs.paint_with",
 )

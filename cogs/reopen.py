@@ -3,12 +3,13 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.ui.forms import CompareFormId, EditFormId, ReopenId
+from bot.chat.ui.forms import CompareFormId, EditFormId, PaintFormId, ReopenId
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
 from cogs.compare_result import Comparer, comparer_of
 from cogs.edit import Editor, editor_of
+from cogs.paint_with import Painter, painter_of
 from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -17,10 +18,13 @@ Interaction = discord.Interaction[ImagenBot]
 class ReopenButton(AskingComponent[ReopenId]):
     ids = ReopenId
 
-    def __init__(self, results: Results, editor: Editor, comparer: Comparer) -> None:
+    def __init__(
+        self, results: Results, editor: Editor, comparer: Comparer, painter: Painter
+    ) -> None:
         super().__init__(results)
         self._editor = editor
         self._comparer = comparer
+        self._painter = painter
 
     async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
         person = discord_person(interaction.user.id)
@@ -30,10 +34,15 @@ class ReopenButton(AskingComponent[ReopenId]):
         if found.of.startswith(f"{EditFormId.prefix}:"):
             fields = Fields(**found.fields)
             await self._editor.reopen(interaction, EditFormId.parse(found.of), fields)
+        elif found.of.startswith(f"{PaintFormId.prefix}:"):
+            fields = Fields(**found.fields)
+            await self._painter.reopen(interaction, PaintFormId.parse(found.of), fields)
         else:
             form = CompareFormId.parse(found.of)
             await self._comparer.open(interaction, form.job_id, found.fields)
 
 
 async def setup(bot: ImagenBot) -> None:
-    bot.components.add(ReopenButton(Results.of(bot), editor_of(bot), comparer_of(bot)))
+    bot.components.add(
+        ReopenButton(Results.of(bot), editor_of(bot), comparer_of(bot), painter_of(bot))
+    )

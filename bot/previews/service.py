@@ -193,12 +193,11 @@ class Previews:
 
     def _queue_moved(self) -> None:
         queue = self._queue
-        others = len(queue) - (self._current is not None and self._current in queue)
-        if others:
+        own = self._current if self._current in queue else None
+        if len(queue) > (own is not None):
             self._busy_at = self._clock()
-        if others and self._current is not None and self._current in queue:
-            if self._withdrawing is None or self._withdrawing.done():
-                self._withdrawing = asyncio.create_task(self._workers.withdraw(self._current))
+            if own and (self._withdrawing is None or self._withdrawing.done()):
+                self._withdrawing = asyncio.create_task(self._workers.withdraw(own))
         self._moved.set()
 
     async def keep(self, job: Job) -> None:

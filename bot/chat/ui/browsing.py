@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 import discord
@@ -13,6 +12,7 @@ from bot.chat.ui.custom_id import CUSTOM_ID_MAX, CustomId, Routed
 from bot.chat.ui.forms import OPTION_LENGTH, OPTIONS_MAX, TITLE_MAX
 from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, alt_text
+from bot.previews import Shelf
 from bot.texts.language import Say
 
 PER_PAGE: Final = 5
@@ -24,14 +24,6 @@ WORDS: Final = "words"
 _KEPT: Final = "~"
 _APART: Final = "/"
 _ESCAPED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in "%:/~"})
-
-
-class Shelf(StrEnum):
-    """What is listed. The values are in the ids of old messages."""
-
-    MODELS = "models"
-    LORAS = "loras"
-    EMBEDDINGS = "embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,39 +79,32 @@ class SearchFormId(ListId):
     prefix: ClassVar[str] = "browseform"
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A filter as a field of a custom_id. kept: whether that is the id of a stored one."""
-
-    text: str = ""
-    kept: bool = False
-
-    @classmethod
-    def of(cls, limits: Filter) -> Self | None:
-        """None if it is too long for a custom_id."""
-        fields = (limits.model, limits.tag, limits.words)
-        text = _APART.join(field.translate(_ESCAPED) for field in fields)
-        longest = ListIdLength + len(text)
-        return cls(text.rstrip(_APART)) if longest <= CUSTOM_ID_MAX else None
-
-    @classmethod
-    def by(cls, form_id: str) -> Self:
-        """The one that is stored under this id."""
-        return cls(_KEPT + form_id)
+_ROOM: Final = CUSTOM_ID_MAX - len("browseform:embeddings:99999:")
 
 
-ListIdLength: Final = len("browseform:embeddings:99999:")
-
-
-def stored_as(of: str) -> str | None:
-    """The id under which the filter is stored; None if the field holds it itself."""
-    return of.removeprefix(_KEPT) if of.startswith(_KEPT) else None
+def packed(limits: Filter) -> str | None:
+    """The filter as a field of a custom_id; None if it is too long."""
+    fields = (limits.model, limits.tag, limits.words)
+    text = _APART.join(field.translate(_ESCAPED) for field in fields).rstrip(_APART)
+    return text if len(text) <= _ROOM else None
 
 
 def unpacked(of: str) -> Filter:
-    """The filter in the field of a custom_id. Raises ValueError."""
-    fields = [unquote(field) for field in of.split(_APART)] if of else []
+    """The filter in such a field. Raises ValueError."""
+    fields = [unquote(field) for field in of.split(_APART)]
+    if len(fields) > len(Filter.__slots__):
+        raise ValueError(f"{of!r}: not a filter")
     return Filter(*fields)
+
+
+def kept_as(form_id: str) -> str:
+    """A filter that is stored under this id, as such a field."""
+    return _KEPT + form_id
+
+
+def kept_in(of: str) -> str | None:
+    """The id under which the filter is stored; None if the field holds it itself."""
+    return of.removeprefix(_KEPT) if of.startswith(_KEPT) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +126,6 @@ class Listing:
     tags: Sequence[tuple[str, int]] = ()
     pictures: Mapping[str, str]
     empty: str
-    hint: str
     notes: Sequence[str] = ()
 
 
@@ -237,12 +221,8 @@ def _buttons(say: Say, listing: Listing) -> discord.ui.ActionRow[Any]:
     here = TurnId(listing.shelf, listing.page, listing.of)
     if listing.pages > 1:
         for page, code in ((listing.page - 1, "pages.previous"), (listing.page + 1, "pages.next")):
-            button = discord.ui.Button[Any](
-                label=say(code),
-                custom_id=str(replace(here, page=page)),
-                disabled=not 0 <= page < listing.pages,
-            )
-            row.add_item(Routed(button))
+            there = 0 <= page < listing.pages
+            row.add_item(_button(say(code), replace(here, page=page), disabled=not there))
     search = SearchId(listing.shelf, listing.page, listing.of)
     row.add_item(
         Routed(
@@ -250,9 +230,10 @@ def _buttons(say: Say, listing: Listing) -> discord.ui.ActionRow[Any]:
         )
     )
     if listing.limits.words or listing.limits.tag:
-        every = Packed.of(Filter(model=listing.limits.model))
-        first = TurnId(listing.shelf, 0, every.text if every else "")
-        row.add_item(
-            Routed(discord.ui.Button[Any](label=say("browse.everything"), custom_id=str(first)))
-        )
+        first = TurnId(listing.shelf, 0, packed(Filter(model=listing.limits.model)) or "")
+        row.add_item(_button(say("browse.everything"), first))
     return row
+
+
+def _button(label: str, to: ListId, **more: Any) -> Routed:
+    return Routed(discord.ui.Button[Any](label=label, custom_id=str(to), **more))

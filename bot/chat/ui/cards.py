@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.chat.ui.markdown import code, codes, cut_off, one_line, shown
+from bot.chat.ui.markdown import CODE_SHOWN, code, codes, cut_off, one_line, shown
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.texts.language import Say
 from catalog import (
@@ -19,9 +19,9 @@ from catalog import (
 
 Entry = ModelEntry | AdapterEntry | EmbeddingEntry
 
-CARD_MAX: Final = 700
+CARD_MAX: Final = 660
 """Characters; five of them stay under the 4,000 of one message."""
-WORDS_MAX: Final = 350
+WORDS_MAX: Final = 330
 """Of CARD_MAX, for trigger words; the label before them takes at most 20 more."""
 LINE_MAX: Final = 160
 """For each line but the description and the trigger words."""
@@ -104,7 +104,7 @@ def embedding_card(say: Say, entry: EmbeddingEntry, known: Known, *, facts: Embe
 def _copyable(words: Sequence[str]) -> str:
     """All of them in one code span, which is copied at once; in several if they are too long."""
     together = ", ".join(words)
-    return code(together) if len(together) <= CARD_MAX // 7 else codes(words, WORDS_MAX)
+    return code(together) if len(together) <= CODE_SHOWN else codes(words, WORDS_MAX)
 
 
 def _card(say: Say, entry: Entry, above: Sequence[str], below: Sequence[str], known: Known) -> Card:

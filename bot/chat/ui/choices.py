@@ -1,6 +1,6 @@
 """Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from discord.app_commands import Choice
@@ -72,6 +72,13 @@ def adapter_choices(
                 name = _with_triggers(name, entry, facts, say)
             choices.append(Choice(name=_cut(name), value=value))
     return choices
+
+
+def tag_choices(text: str, tags: Iterable[tuple[str, int]]) -> list[Choice[str]]:
+    """The tags that contain what was typed. tags: each with how many entries have it."""
+    wanted = text.strip().casefold()
+    found = [(tag, count) for tag, count in tags if wanted in tag]
+    return [Choice(name=_cut(f"{tag} · {count}"), value=tag) for tag, count in found[:CHOICES_MAX]]
 
 
 def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say) -> str:

@@ -13,14 +13,20 @@ T = TypeVar("T")
 
 
 def cut(entries: Sequence[T], page: int, size: int = PER_PAGE) -> tuple[Sequence[T], int, int]:
-    """The `size` entries of `page`, its number clamped to the range (from 0), and the page count."""
+    """The entries of `page`, its number clamped to the range (from 0), and the page count.
+
+    size: entries of a page.
+    """
     pages = max(1, -(-len(entries) // size))
     page = max(0, min(page, pages - 1))
     return entries[page * size : (page + 1) * size], page, pages
 
 
 def misfit_mark(say: Say, entry: AdapterEntry, why: Misfit, catalog: Catalog, *, nsfw: bool) -> str:
-    """A few words on why a LoRA does not fit. nsfw: whether models that are marked so may be named."""
+    """A few words on why a LoRA does not fit.
+
+    nsfw: whether models that are marked so may be named.
+    """
     if why.kind == "models":
         models = ", ".join(nameable(catalog.kept_to(entry.key), catalog, nsfw=nsfw))
         return say("loras.other_model", models=models) if models else say("loras.misfit")
