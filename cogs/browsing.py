@@ -1,12 +1,11 @@
 """The pages of the catalog: what is on them, turning, searching and filtering by tag."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import discord
 
@@ -32,44 +31,29 @@ from bot.chat.ui.browsing import (
     search_form,
     unpacked,
 )
-from bot.chat.ui.cards import Card, Entry, Known, adapter_card, embedding_card, model_card
+from bot.chat.ui.cards import Entry, Known, card_of
 from bot.chat.ui.markdown import escaped, one_line
 from bot.chat.ui.pages import cut
+from bot.chat.ui.shelves import shelve
 from bot.choosing import ADAPTER, MODEL, Kind, Uses
 from bot.errors import Refused, StoreError
 from bot.previews import Pictures, Shelf
-from bot.request import default_model, find_model
+from bot.request import default_model
 from bot.store import Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say
-from catalog import (
-    AdapterEntry,
-    Catalog,
-    EmbeddingFacts,
-    LiveCatalog,
-    Misfit,
-    ModelEntry,
-    locate_entry,
-    problems_of,
-)
-from catalog.search import fold
+from catalog import Catalog, LiveCatalog, ModelEntry, locate_entry, problems_of
 
 Interaction = discord.Interaction[ImagenBot]
-EntryT = TypeVar("EntryT", bound=Entry)
 
 KINDS: Final[dict[Shelf, Kind]] = {Shelf.MODELS: MODEL, Shelf.LORAS: ADAPTER}
+SENTENCES: Final = {
+    Shelf.MODELS: ("models.title", "models.empty", "models.hint"),
+    Shelf.LORAS: ("loras.title", "loras.empty", "loras.hint"),
+    Shelf.EMBEDDINGS: ("embeddings.title", "embeddings.empty", "embeddings.hint"),
+}
 FILTER: Final = "browse"
 """What a stored filter says that it is of, in place of a form's custom_id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shelved:
-    """The entries that a page is cut from. why: those that do not fit the chosen model."""
-
-    entries: Sequence[Entry]
-    tags: Sequence[tuple[str, int]]
-    model: ModelEntry | None
-    why: dict[str, Misfit]
 
 
 class Browsing:
@@ -122,24 +106,28 @@ class Browsing:
         """The page, with the pictures that it shows. Raises InvalidRequest."""
         here = here_of(interaction)
         catalog = here.offered(self._catalog.current)
-        shelved = await asyncio.to_thread(_shelved, catalog, shelf, limits, nsfw=here.nsfw)
+        shelved = await asyncio.to_thread(shelve, catalog, shelf, limits, nsfw=here.nsfw)
         listed, page, pages = cut(shelved.entries, page, PER_PAGE)
         shown = await self._pictures.of(shelf, listed)
         known = await self._known(interaction, here, shelf, listed, catalog)
+        title, empty, hint = SENTENCES[shelf]
         names = {key: f"{shelf}-{n}.webp" for n, key in enumerate(shown)}
         listing = Listing(
             shelf=shelf,
-            title=_title(here.say, shelf, shelved.model),
+            title=_title(here.say, title, shelved.model),
             of=await self._packed(interaction, limits),
             limits=limits,
-            cards=[_card(here, entry, known, shelved, catalog) for entry in listed],
+            cards=[
+                card_of(here.say, entry, known, shelved.why.get(entry.key), catalog, nsfw=here.nsfw)
+                for entry in listed
+            ],
             page=page,
             pages=pages,
             count=len(shelved.entries),
             tags=shelved.tags,
             pictures=names,
-            empty=here.say("browse.none" if limits.tag or limits.words else f"{shelf}.empty"),
-            notes=[here.say(f"{shelf}.hint"), *_reading(here.say, catalog)],
+            empty=here.say("browse.none" if limits.tag or limits.words else empty),
+            notes=[here.say(hint), *_reading(here.say, catalog)],
         )
         files = [discord.File(BytesIO(data), names[key]) for key, data in shown.items()]
         return listing_layout(here.say, listing), files
@@ -195,69 +183,8 @@ class Browsing:
         return states
 
 
-def offered_on(catalog: Catalog, shelf: Shelf, *, nsfw: bool) -> Sequence[Entry]:
-    """Everything that a list may show here, in order."""
-    if shelf is Shelf.MODELS:
-        return (*catalog.offered_models(nsfw=nsfw), *catalog.refused_models(nsfw=nsfw))
-    if shelf is Shelf.LORAS:
-        return catalog.offered_adapters(nsfw=nsfw)
-    return catalog.embeddings.offered(nsfw=nsfw)
-
-
-def tags_of(entries: Iterable[Entry]) -> list[tuple[str, int]]:
-    """The tags in lower case, the most usual first, with how many entries have each."""
-    counted = Counter(tag for entry in entries for tag in {tag.casefold() for tag in entry.tags})
-    return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-def _shelved(catalog: Catalog, shelf: Shelf, limits: Filter, *, nsfw: bool) -> Shelved:
-    """Raises InvalidRequest when the model is not offered here."""
-    model = find_model(catalog, limits.model, nsfw=nsfw) if limits.model else None
-    offered = offered_on(catalog, shelf, nsfw=nsfw)
-    entries = _found(catalog, shelf, offered, limits.words, nsfw=nsfw)
-    if wanted := limits.tag.casefold():
-        entries = [entry for entry in entries if wanted in map(str.casefold, entry.tags)]
-    why: dict[str, Misfit] = {}
-    if shelf is Shelf.LORAS:
-        key = model.key if model else None
-        why = {entry.key: no for entry in entries if (no := catalog.misfit(entry.key, key))}
-        entries = sorted(entries, key=lambda entry: entry.key in why)
-    return Shelved(entries, tags_of(offered), model, why)
-
-
-def _found(
-    catalog: Catalog, shelf: Shelf, offered: Sequence[Entry], words: str, *, nsfw: bool
-) -> Sequence[Entry]:
-    """Those of `offered` that match, the best first."""
-    if not words.strip():
-        return offered
-    most, found = len(offered), list[Entry]()
-    if shelf is Shelf.MODELS:
-        found += catalog.search_models(words, nsfw=nsfw, limit=most)
-    elif shelf is Shelf.LORAS:
-        found += catalog.search_adapters(words, nsfw=nsfw, limit=most)
-    keys, wanted = {entry.key for entry in found}, fold(words)
-    found += (
-        entry
-        for entry in offered
-        if entry.key not in keys
-        and (wanted in fold(f"{entry.key} {entry.name}") or wanted in map(fold, entry.tags))
-    )
-    return found
-
-
-def _title(say: Say, shelf: Shelf, model: ModelEntry | None) -> str:
-    return say("loras.title_for", model=one_line(model.name)) if model else say(f"{shelf}.title")
-
-
-def _card(here: Here, entry: Entry, known: Known, shelved: Shelved, catalog: Catalog) -> Card:
-    if isinstance(entry, ModelEntry):
-        return model_card(here.say, entry, known)
-    if isinstance(entry, AdapterEntry):
-        why = shelved.why.get(entry.key)
-        return adapter_card(here.say, entry, known, why=why, catalog=catalog, nsfw=here.nsfw)
-    facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
-    return embedding_card(here.say, entry, known, facts=facts)
+def _title(say: Say, title: str, model: ModelEntry | None) -> str:
+    return say("loras.title_for", model=one_line(model.name)) if model else say(title)
 
 
 def _reading(say: Say, catalog: Catalog) -> list[str]:

@@ -9,9 +9,10 @@ from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import SEARCH_MAX, Filter
 from bot.chat.ui.choices import tag_choices
+from bot.chat.ui.shelves import offered_on, tags_of
 from bot.previews import Shelf
 from catalog import LiveCatalog
-from cogs.browsing import Browsing, browsing_of, offered_on, tags_of
+from cogs.browsing import Browsing, browsing_of
 from cogs.completing import Choices, Completing
 
 Interaction = discord.Interaction[ImagenBot]

@@ -54,7 +54,19 @@ class Card:
     hint: str = ""
 
 
-def model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
+def card_of(
+    say: Say, entry: Entry, known: Known, why: Misfit | None, catalog: Catalog, *, nsfw: bool
+) -> Card:
+    """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
+    if isinstance(entry, ModelEntry):
+        return _model_card(say, entry, known)
+    if isinstance(entry, AdapterEntry):
+        return _adapter_card(say, entry, known, why=why, catalog=catalog, nsfw=nsfw)
+    facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
+    return _embedding_card(say, entry, known, facts=facts)
+
+
+def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
     marks = [say("models.default")] if entry.key == known.default else []
     marks += [say("models.loaded")] if entry.key in known.loaded else []
     marks += [known.states[entry.key]] if entry.key in known.states else []
@@ -69,7 +81,7 @@ def model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
     return _card(say, entry, [key], [f"-# {native}"], known)
 
 
-def adapter_card(
+def _adapter_card(
     say: Say,
     entry: AdapterEntry,
     known: Known,
@@ -78,7 +90,6 @@ def adapter_card(
     catalog: Catalog,
     nsfw: bool,
 ) -> Card:
-    """why: it does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
     facts = catalog.facts(entry.key) or AdapterFacts()
     weight = say("loras.weight", weight=f"{entry.default_weight:g}")
     marks = [say("models.loaded")] if entry.key in known.loaded else []
@@ -92,7 +103,9 @@ def adapter_card(
     return _card(say, entry, above, below, known)
 
 
-def embedding_card(say: Say, entry: EmbeddingEntry, known: Known, *, facts: EmbeddingFacts) -> Card:
+def _embedding_card(
+    say: Say, entry: EmbeddingEntry, known: Known, *, facts: EmbeddingFacts
+) -> Card:
     size = [say("embeddings.vectors", count=facts.vectors)] if facts.vectors else []
     name = code(f"embedding:{entry.key}")
     above = " · ".join([name, *size, *filter(None, [one_line(facts.base)])])
