@@ -29,6 +29,7 @@ from PIL import Image
 
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
+from bot.engine.image_check import ImageCheck
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Progress
@@ -38,6 +39,7 @@ from bot.request import GenerationRequest
 from bot.store import CommandLine, Job, NewJob, Store
 from bot.worker.attempt import Attempt
 from bot.worker.consumer import GpuConsumer
+from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.results import Result
 from bot.worker.workers import Workers
@@ -167,6 +169,7 @@ async def run(kind: str, count: int, jobs: int, engine: Engine, side: int, folde
             picture=lambda _: b"",
             observer=observer,
             notices=notices,
+            inspector=Inspector(store, ImageCheck(folder), lambda: offered, "off"),
             withdrawn=set(),
             images_dir=folder / "images",
             timeout=600,

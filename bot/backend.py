@@ -14,12 +14,15 @@ from typing import Self
 
 from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
+from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
+from bot.levels import Caps, Enforcing, Levels
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
+from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.workers import Workers
@@ -44,6 +47,24 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
     )
 
 
+def build_image_check(settings: Settings) -> ImageCheck:
+    token = settings.hub_token.get_secret_value().strip() if settings.hub_token else None
+    return ImageCheck(settings.models_dir.absolute(), hub_token=token)
+
+
+def caps_of(settings: Settings) -> Caps:
+    """What the owner has set that servers, channels and people stay within."""
+    return Caps(
+        buttons=settings.buttons,
+        ping=settings.ping_after > 0,
+        keep_days=settings.keep_days,
+        priority=settings.server_priority,
+        quota=settings.daily_pictures,
+        cooldown=settings.cooldown,
+        image_check=settings.image_check,
+    )
+
+
 def _shows_previews(engine: Engine) -> bool:
     return engine.preview_interval is not None
 
@@ -52,16 +73,19 @@ def _shows_previews(engine: Engine) -> bool:
 class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
-    engines: one for each lane of the queue, in the same order. uses: what people have used.
+    engines: one for each lane of the queue, in the same order. levels: what servers, channels and
+    people have set, which the queue enforces. uses: what people have used.
     """
 
     settings: Settings
     catalog: LiveCatalog
     store: Store
+    levels: Levels
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
     uses: Uses
+    inspector: Inspector
 
     @classmethod
     @asynccontextmanager
@@ -90,16 +114,25 @@ class Backend:
         # the event loop for a tenth of a second.
         gc.freeze()
         async with Store.open(settings.database.absolute()) as store:
+            if off := await store.disabled_entries.all():
+                await asyncio.to_thread(catalog.switch_off, off)
             engine = build_engine(settings, preview_interval)
+            inspector = Inspector(
+                store, build_image_check(settings), lambda: catalog.current, settings.image_check
+            )
+            levels = Levels(store, caps_of(settings))
+            admit = Enforcing(levels, lambda: catalog.current)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             uses = Uses(store)
             yield cls(
                 settings=settings,
                 catalog=catalog,
                 store=store,
+                levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, accepted=uses.accepted),
+                queue=JobQueue(store, lanes, limits, admit=admit, accepted=uses.accepted),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                inspector=inspector,
                 uses=uses,
             )
 
@@ -137,6 +170,7 @@ class Backend:
                 picture=self.inputs.read,
                 observer=observer,
                 notices=notices,
+                inspector=self.inspector,
                 withdrawn=withdrawn,
                 images_dir=settings.images_dir.absolute(),
                 timeout=settings.job_timeout,
@@ -156,3 +190,4 @@ class Backend:
                 yield
         finally:
             watching.cancel()
+            self.inspector.shut_down()

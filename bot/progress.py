@@ -30,6 +30,8 @@ class Progress:
     preview: a small JPEG of the unfinished `image`; None if there is no newer one (PAINTING).
     ready_at: when it will probably be ready, in seconds since the epoch; None if unknown (QUEUED).
     paused: whether the queue is paused (QUEUED).
+    resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not quiet
+        (QUEUED).
     """
 
     stage: Stage
@@ -44,6 +46,7 @@ class Progress:
     preview: bytes | None = field(default=None, repr=False)
     ready_at: int | None = None
     paused: bool = False
+    resumes_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.allowance import EVERYTHING, TAG, Allowance
+from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -14,11 +16,15 @@ from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
     FastPreset,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
+    StyleEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogError, Problem
+from catalog.style_index import Styles
+from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
@@ -26,20 +32,26 @@ from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "EVERYTHING",
     "SCHEDULERS",
+    "TAG",
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
     "AdapterEntry",
     "AdapterFacts",
+    "Allowance",
     "Catalog",
+    "CatalogChanges",
     "CatalogError",
     "Demos",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",
+    "EntryKind",
     "FastPreset",
     "FloatRange",
+    "ImageCheckEntry",
     "IntRange",
     "KeptFacts",
     "LiveCatalog",
@@ -49,6 +61,9 @@ __all__ = [
     "Pace",
     "Problem",
     "ReferenceEntry",
+    "StyleEntry",
+    "Styles",
+    "SwitchedOff",
     "Unfit",
     "UpscalerEntry",
     "UpscalerFacts",
@@ -56,6 +71,8 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "changes",
+    "entries_of",
     "locate",
     "locate_entry",
     "problems_of",

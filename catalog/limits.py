@@ -8,6 +8,7 @@ WEIGHT_MAX: Final = 5.0
 NAME_MAX: Final = 80
 KEY_MAX: Final = 48
 TRIGGER_MAX: Final = 100
+STYLE_TEXT_MAX: Final = 2_000
 TAG_MAX: Final = 40
 LICENCE_MAX: Final = 200
 """In characters."""

@@ -31,6 +31,8 @@ from catalog.search import fold
 from catalog.sidecars import SUFFIXES
 from catalog.snapshot import Catalog, CatalogError, CatalogUnreadable, Problem
 from catalog.stamps import Stamp, stamps_now
+from catalog.style_files import StyleReader
+from catalog.switching import SwitchedOff, without
 from catalog.unread import Unread
 from catalog.weight_files import CONFIG_FILE
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
@@ -97,15 +99,37 @@ class LiveCatalog:
         self._kept = kept
         self._headers = kept.load() if kept else HeaderCache()
         self._wildcards = WildcardReader(catalog_dir / WILDCARDS)
+        self._styles = StyleReader(catalog_dir)
         self._complaint = ""
         self._seen: _Seen | None = self._stamps(), self._changed()
-        self._current = self._read(pace)
+        self._off: SwitchedOff = ()
+        self._whole = self._current = self._read(pace)
         _report(self._current.problems, ())
 
     @property
     def current(self) -> Catalog:
         """The last good catalog; never touches the disk."""
         return self._current
+
+    @property
+    def whole(self) -> Catalog:
+        """The same with those entries enabled that were only switched off."""
+        return self._whole
+
+    def switch_off(self, entries: SwitchedOff) -> None:
+        """From now on, disable exactly these entries, whatever the files say. Blocks."""
+        with self._lock:
+            self._off = frozenset(entries)
+            self._current = without(self._whole, self._off)
+
+    def reload(self) -> None:
+        """Read the catalog now, whether or not a file has changed. Blocks.
+
+        Raises CatalogError if it cannot be used; the last good one stays in use then.
+        """
+        with self._lock:
+            self._news = True
+            self._renew(self._pace)
 
     def refresh(self) -> bool:
         """Read the catalog again if a file changed, or was read meanwhile. Blocks.
@@ -243,6 +267,17 @@ class LiveCatalog:
             self._kept.add(readings)
 
     def _refresh(self, pace: Pace | None) -> bool:
+        try:
+            return self._renew(pace)
+        except CatalogUnreadable as error:
+            if str(error) != self._complaint:
+                log.error("Keeping the last good catalog: %s", error)
+            self._complaint = str(error)
+        except CatalogError as error:
+            log.error("The changed catalog cannot be used, keeping the last good one: %s", error)
+        return False
+
+    def _renew(self, pace: Pace | None) -> bool:
         # Taken before reading, so that a change made meanwhile is noticed next time.
         seen = self._stamps(), self._changed()
         if seen == self._seen and not self._news:
@@ -251,21 +286,15 @@ class LiveCatalog:
         self._seen = seen
         try:
             fresh = self._read(pace)
-            if self._current.default and not fresh.default and not fresh.unread:
-                first = fresh.problems[0] if fresh.problems else "it is empty"
-                raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
-        except CatalogUnreadable as error:
+        except CatalogUnreadable:
             self._seen = None  # nothing may change until it can be read
-            if str(error) != self._complaint:
-                log.error("Keeping the last good catalog: %s", error)
-            self._complaint = str(error)
-            return False
-        except CatalogError as error:
-            log.error("The changed catalog cannot be used, keeping the last good one: %s", error)
-            return False
+            raise
+        if self._whole.default and not fresh.default and not fresh.unread:
+            first = fresh.problems[0] if fresh.problems else "it is empty"
+            raise CatalogError(f"{self._catalog_dir / MODELS_FILE} offers no model: {first}")
         self._seen, self._complaint = (seen[0], self._changed()), ""
-        _report(fresh.problems, self._current.problems)
-        self._current = fresh
+        _report(fresh.problems, self._whole.problems)
+        self._whole, self._current = fresh, without(fresh, self._off)
         if told:
             models, adapters = len(fresh.models), len(fresh.adapters)
             log.info("Catalog reloaded: %d models, %d LoRAs", models, adapters)
@@ -283,6 +312,7 @@ class LiveCatalog:
             demos=self._demos,
             headers=self._headers,
             wildcards=self._wildcards,
+            styles=self._styles,
         )
         if self._kept:
             self._kept.save(self._headers)
@@ -298,6 +328,7 @@ class LiveCatalog:
         # The folder of a snapshot changes when a file is downloaded into it.
         stamps += [_stamp(folder) for folder in self._snapshots()]
         stamps += self._wildcards.stamps()
+        stamps += self._styles.stamps()
         return tuple(stamps)
 
     def _adapter_folders(self) -> list[Path]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from catalog import dropins
 from catalog.collecting import uncollected
+from catalog.defaults import default_of, image_check_of, reference_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
@@ -21,13 +22,12 @@ from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
     ModelEntry,
-    ReferenceEntry,
     UpscalerEntry,
     explain,
 )
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
-from catalog.tables import EntryT, Table, is_there, parsed, read_tables
-from catalog.unfit import Unfit
+from catalog.style_files import StyleReader
+from catalog.tables import FileT, Table, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
@@ -50,14 +50,15 @@ def read_catalog(
     headers: HeaderCache | None = None,
     wanted: Collection[str] = (),
     wildcards: WildcardReader | None = None,
+    styles: StyleReader | None = None,
 ) -> Catalog:
-    """Read the TOML files and wildcards of `catalog_dir`, and the drop-ins of `models_dir`.
+    """Read the TOML files, wildcards and styles of `catalog_dir`, and the drop-ins of `models_dir`.
 
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated. Where it has no time to
     read a file, what is in that file is left out, and the catalog says that it is unread.
     wanted: keys of adapters whose files are read in any case; those that presets name always are.
-    wildcards: what has read the wildcards before, to read again only what has changed.
+    wildcards, styles: what has read them before, to read again only what has changed.
     Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
     may be read later.
     """
@@ -70,6 +71,7 @@ def read_catalog(
                 headers or HeaderCache(),
                 {*wanted},
                 wildcards or WildcardReader(catalog_dir / WILDCARDS),
+                styles or StyleReader(catalog_dir),
             )
     except OSError as error:
         raise CatalogUnreadable(f"the models and LoRAs cannot be read now: {error}") from error
@@ -82,6 +84,7 @@ def _read_catalog(
     headers: HeaderCache,
     wanted: set[str],
     wildcard_reader: WildcardReader,
+    style_reader: StyleReader,
 ) -> Catalog:
     headers.look_again()
     file = catalog_dir / MODELS_FILE
@@ -156,7 +159,7 @@ def _read_catalog(
     offered_embeddings = _embeddings(
         embeddings.entries, word_files, found_embeddings, headers, unread
     )
-    default, default_problems = _default(file, data, every_model, unfit)
+    default, default_problems = default_of(file, data, every_model, unfit)
     unknown = (
         default_problems,
         _unknown_adapters(file, models.entries, adapters.tables, every_adapter),
@@ -165,17 +168,21 @@ def _read_catalog(
     )
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [])
-    reference, reference_problems = _reference(file, data)
+    reference, reference_problems = reference_of(file, data)
+    image_check, check_problems = image_check_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
+    styles, style_problems = style_reader.read()
     return Catalog(
         models=MappingProxyType(every_model),
         adapters=MappingProxyType(every_adapter),
         default=default,
         reference=reference,
+        image_check=image_check,
         problems=(
             *models.problems,
             *unknown[0],
             *reference_problems,
+            *check_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],
@@ -186,6 +193,7 @@ def _read_catalog(
             *wildcard_problems,
             *upscalers.problems,
             *found_upscalers.problems,
+            *style_problems,
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
@@ -194,6 +202,7 @@ def _read_catalog(
         unread=tuple(unread),
         files=len(read),
         wildcards=wildcards,
+        styles=styles,
     )
 
 
@@ -268,7 +277,7 @@ def _embeddings(
     )
 
 
-def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+def _enabled(entries: Mapping[str, FileT]) -> dict[str, FileT]:
     """The same with every demo enabled."""
     return {
         key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
@@ -276,7 +285,7 @@ def _enabled(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
     }
 
 
-def _first(entries: Mapping[str, EntryT]) -> dict[str, EntryT]:
+def _first(entries: Mapping[str, FileT]) -> dict[str, FileT]:
     """The same with every demo before the others."""
     return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
 
@@ -331,43 +340,6 @@ def _facts(
             except NotReadYet as later:
                 unread.append(dropins.named(later.unread, file.stem, key))
     return facts
-
-
-def _default(
-    file: Path,
-    data: Mapping[str, Any],
-    models: Mapping[str, ModelEntry],
-    unfit: Mapping[str, Unfit],
-) -> tuple[str, list[Problem]]:
-    """The key of the default model, and problems with the one named in the file."""
-    offered = [model.key for model in models.values() if model.enabled and model.key not in unfit]
-    instead = offered[0] if offered else ""
-    named = data.get("default")
-    if isinstance(named, str) and named in offered:
-        return named, []
-    if not offered:
-        return "", [Problem(str(file), "default", "no enabled and valid model to offer")]
-    if named is None:
-        why = "default is missing"
-    elif not isinstance(named, str):
-        why = f"default must be the key of a model in quotes, got {named!r:.40}"
-    elif named in unfit and models[named].enabled:
-        why = f"default names {named!r}, but {unfit[named].verdict}"
-    elif named in models:
-        why = f"default names {named!r}, which is disabled"
-    else:
-        why = f"default must be the key of an enabled and valid model, got {named!r}"
-    return instead, [Problem(str(file), "default", f"{why}; using {instead!r}")]
-
-
-def _reference(file: Path, data: Mapping[str, Any]) -> tuple[ReferenceEntry | None, list[Problem]]:
-    fields = data.get("reference")
-    if fields is None:
-        return None, []
-    try:
-        return ReferenceEntry.model_validate(fields), []
-    except ValidationError as error:
-        return None, [Problem(str(file), "reference", explain(error))]
 
 
 def _unknown_adapters(

@@ -17,6 +17,7 @@ from catalog.limits import (
     KEY_MAX,
     LICENCE_MAX,
     NAME_MAX,
+    STYLE_TEXT_MAX,
     TAG_MAX,
     TAGS_MAX,
     TRIGGER_MAX,
@@ -28,6 +29,7 @@ from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, SCHEDULERS, fitting
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
+BUILT_IN_PRESETS: Final = ("draft", "fast")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -92,6 +94,7 @@ Description = Annotated[str, Field(max_length=1000)]
 Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
+StyleText = Annotated[str, Field(max_length=STYLE_TEXT_MAX)]
 Licence = Annotated[Line, Field(max_length=LICENCE_MAX)]
 Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX)]
 # TOML has lists where we keep tuples, so only the items are strict.
@@ -125,6 +128,20 @@ class ReferenceEntry(StrictTable):
     path: Source
     weight_name: WeightFile
     encoder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
+class ImageCheckEntry(StrictTable):
+    """The network that judges whether an image is for everyone; see bot.engine.image_check.
+
+    path: hub id or folder. folder: the one in it with the network, in diffusers' layout. revision:
+    commit, tag or branch on the hub.
+    """
+
+    path: Source
+    folder: Subfolder
     revision: Revision | None = None
     licence: Licence = ""
     url: Link = ""
@@ -291,6 +308,39 @@ class UpscalerEntry(_Entry):
     path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
         repository. Its architecture and factor are read from the file.
     """
+
+
+class StyleEntry(StrictTable):
+    """A style that users can paint in: words around their prompt, and options.
+
+    prompt, negative: with `{prompt}` where the prompt and the negative prompt go that were typed.
+    The options are named and written as in /imagine.
+    """
+
+    key: Name
+    name: Name
+    description: Description = ""
+    enabled: bool = True
+    nsfw: bool = False
+    prompt: StyleText = ""
+    negative: StyleText = ""
+    model: Line | None = None
+    lora: Annotated[str, Field(max_length=1000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100)] | None = None
+    size: Annotated[Line, Field(max_length=20)] | None = None
+    count: Annotated[int, Field(ge=1, le=4)] | None = None
+    scheduler: Scheduler | None = None
+    preset: Literal["draft", "fast"] | None = None
+    hires: Annotated[float, Field(ge=1, le=4)] | None = None
+    clip_skip: Annotated[int, Field(ge=2, le=12)] | None = None
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Self:
+        for name in (self.key, self.name):
+            if name.casefold() in BUILT_IN_PRESETS:
+                raise ValueError(f"must not be called {name}: that is a preset of the models")
+        return self
 
 
 # What pydantic's error types expect, worded for an owner who edits TOML.

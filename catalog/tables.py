@@ -10,11 +10,20 @@ from pydantic import ValidationError
 from rapidfuzz import fuzz, process
 
 from catalog.disk import may_pass, reason_of, status_of
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry, explain
+from catalog.schema import (
+    AdapterEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    StyleEntry,
+    UpscalerEntry,
+    explain,
+)
 from catalog.search import SIMILAR
 from catalog.snapshot import CatalogError, Problem
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, StyleEntry)
+FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+"""An entry with a weight file."""
 
 
 @dataclass(slots=True)
@@ -55,7 +64,7 @@ def read_tables(
     file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]
 ) -> Table[EntryT]:
     result: Table[EntryT] = Table()
-    known = {table, "default", "reference"} if table == "models" else {table}
+    known = {table, "default", "reference", "image_check"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
         hint = _nearest(key, sorted(known))
         reason = f"unknown key: only {_listed(sorted(known))} may be at the top level{hint}"

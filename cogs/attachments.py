@@ -11,6 +11,8 @@ from bot.errors import InvalidRequest
 from bot.files.given import Keep
 from bot.files.inputs import Inputs, check_file
 from bot.request import Picture
+from bot.settings.image_check import ImageCheck
+from bot.worker.image_check import Inspector
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,18 @@ def promised(field: str, attachment: discord.Attachment) -> Picture:
 class Attachments:
     """Downloads attachments and stores them as input images."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, inspector: Inspector) -> None:
         self._inputs = inputs
+        self._inspector = inspector
         self._downloads = asyncio.Semaphore(DOWNLOADS)
 
-    async def fetch(self, field: str, attachment: discord.Attachment, keep: Keep) -> Picture:
-        """Download and store one. Raises InvalidRequest if that fails."""
+    async def fetch(
+        self, field: str, attachment: discord.Attachment, keep: Keep, mode: ImageCheck
+    ) -> Picture:
+        """Download and store one. mode: of the image check.
+
+        Raises InvalidRequest if that fails, or it may not be used.
+        """
         try:
             async with self._downloads, asyncio.timeout(DOWNLOAD_TIMEOUT):
                 data = await attachment.read()
@@ -52,4 +60,5 @@ class Attachments:
             log.warning("cannot download an attachment: %s", type(error).__name__)
             raise InvalidRequest(field, "picture.unreachable") from error
         sha256 = await keep(data, field)
+        await self._inspector.check_input(mode, self._inputs.path(sha256), field)
         return Picture(sha256, *await self._inputs.size(sha256))

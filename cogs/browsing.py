@@ -39,7 +39,7 @@ from bot.choosing import ADAPTER, MODEL, Kind, Uses
 from bot.errors import Refused, StoreError
 from bot.previews import Pictures, Shelf
 from bot.request import default_model
-from bot.store import Store, discord_person
+from bot.store import Store
 from bot.store.forms import Entered
 from bot.texts.language import Say
 from catalog import Catalog, LiveCatalog, ModelEntry, locate_entry, problems_of
@@ -95,7 +95,7 @@ class Browsing:
                 return unpacked(custom_id.of)
             except ValueError as error:
                 raise Refused("error.component") from error
-        found = await self._store.forms.find(form_id, discord_person(interaction.user.id))
+        found = await self._store.forms.find(form_id, here_of(interaction).place.person)
         if found is None or found.of != FILTER:
             raise Refused("browse.old")
         return Filter(**found.fields)
@@ -137,7 +137,7 @@ class Browsing:
         if (text := packed(limits)) is not None:
             return text
         fields = {name: getattr(limits, name) for name in Filter.__slots__}
-        person = discord_person(interaction.user.id)
+        person = here_of(interaction).place.person
         return kept_as(await self._store.forms.keep(person, Entered(FILTER, fields)))
 
     async def _known(

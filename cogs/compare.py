@@ -15,6 +15,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
 from bot.errors import InvalidRequest, UserError
+from bot.levels.defaults import LORAS
 from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import (
@@ -27,10 +28,13 @@ from bot.request import (
     compare,
     compose_with_notes,
 )
-from bot.store import discord_person
+from bot.request.axes import LORA, WEIGHT, axis_named
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
+from cogs.defaults import filling, first_said
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -47,14 +51,15 @@ class Compare(commands.Cog):
         catalog: LiveCatalog,
         queue: JobQueue,
         delivery: Delivery,
-        adapters_max: int,
+        composing: Composing,
         complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
-        self._adapters_max = adapters_max
+        self._composing = composing
         self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -97,15 +102,27 @@ class Compare(commands.Cog):
         scheduler: str | None = None,
         preset: str | None = None,
         hires: float | None = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)
-        catalog = here.offered(await self._catalog.knowing(*draft.names, *values_asked))
-        within: dict[str, Any] = {"nsfw": here.nsfw, "adapters_max": self._adapters_max}
+        saved = await self._composing.saved(interaction, draft.preset)
+        names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
+        catalog = here.offered(await self._catalog.knowing(*names))
+        without = (LORAS,) if {axis_named(ask.name) for ask in asks} & {LORA, WEIGHT} else ()
+        most = self._composing.adapters_max
+        within: dict[str, Any] = {
+            "nsfw": here.nsfw,
+            "adapters_max": most,
+            "saved": saved,
+            "fill": filling(here, catalog, most, without=without),
+        }
         # Composing every cell may take longer than the event loop can wait.
         request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         notes: tuple[Notice, ...] = ()
@@ -144,7 +161,7 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
     async def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
         if axis is None or self._complete.turned_away(interaction):
@@ -153,7 +170,9 @@ class Compare(commands.Cog):
         draft = Draft.from_options({"prompt": "", **typed})
         here = here_of(interaction)
         catalog = here.offered(self._catalog.current)
-        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, nsfw=here.nsfw)
+        saved = await self._composing.saved(interaction, draft.preset)
+        within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
+        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
 
 
 def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
@@ -173,7 +192,7 @@ async def setup(bot: ImagenBot) -> None:
             backend.catalog,
             backend.queue,
             services.delivery,
-            backend.settings.max_adapters,
+            Composing.of(bot),
             Completing.of(bot),
         )
     )

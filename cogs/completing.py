@@ -10,7 +10,6 @@ from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     model_choices,
-    preset_choices,
     scheduler_choices,
     size_choices,
     upscaler_choices,
@@ -20,9 +19,7 @@ from bot.errors import Refused, UserError
 from bot.queue import JobQueue
 from bot.request import default_model, find_model
 from bot.request.presets import schedulers_of
-from bot.store import discord_person
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
-from cogs.places import roles_of
 
 Interaction = discord.Interaction[ImagenBot]
 Choices = list[Choice[str]]
@@ -49,28 +46,28 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        first = await self._first(discord_person(interaction.user.id), MODEL)
+        first = await self._first(here_of(interaction).place.person, MODEL)
         return model_choices(text, catalog, nsfw=nsfw, first=first)
 
     async def lora(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         return adapter_choices(
             text,
             catalog,
             here_of(interaction).say,
             nsfw=nsfw,
             model=model.key if model else None,
-            first=await self._first(discord_person(interaction.user.id), ADAPTER),
+            first=await self._first(here_of(interaction).place.person, ADAPTER),
         )
 
     def size(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         if model is None:
             return []
         return size_choices(text, model, here_of(interaction).say)
@@ -79,18 +76,11 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
+        model = chosen_model(interaction, catalog, nsfw=nsfw)
         if model is None:
             return scheduler_choices(text, SCHEDULERS)
         preset = interaction.namespace.preset
         return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
-
-    def preset(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = _chosen(interaction, catalog, nsfw=nsfw)
-        return [] if model is None else preset_choices(text, model, catalog, nsfw=nsfw)
 
     def upscaler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
@@ -105,15 +95,15 @@ class Completing:
 
     def turned_away(self, interaction: Interaction) -> bool:
         """Whether the user would be refused anyway; the sentence comes with the command."""
-        person, roles = discord_person(interaction.user.id), roles_of(interaction.user)
+        place = here_of(interaction).place
         try:
-            self._queue.check_person(person, roles)
+            self._queue.check_person(place.person, place.roles, place.community)
         except Refused:
             return True
         return False
 
 
-def _chosen(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
+def chosen_model(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
     """The model typed so far, by key or name, or the default; None if not offered here."""
     typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
     try:

@@ -46,29 +46,37 @@ class Deleting:
         job = await self.results.shown(interaction, job_id)
         self._check(interaction, job)
         await interaction.response.defer()
-        deletions = self.results.store.deletions
-        if not await deletions.begin(job.id):
+        deletions, by = self.results.store.deletions, discord_person(interaction.user.id)
+        moderator = None if by == job.person else by
+        if not await deletions.begin(job.id, moderator=moderator):
             # Users are quick: it may not be recorded yet that the result was delivered.
             await self._delivery.settled()
-            if not await deletions.begin(job.id):
+            if not await deletions.begin(job.id, moderator=moderator):
                 job = await self.results.store.job(job.id)
                 raise Refused("action.none" if job.deleted_at is None else "action.deleted")
-        log.info("job %s: deleted by user %d", job.id, interaction.user.id)
-        await erase(self.results.store, self._images_dir, job.id)
-        origin = Discord.of(job.origin)
-        notice = None
-        if origin.user_id != interaction.user.id:
-            everyone = self.results.say_in(origin.locale)
-            users = {"user": mention(interaction.user.id), "owner": mention(origin.user_id)}
-            notice = everyone("delete.notice", **users)
-        job = await self.results.store.job(job.id)  # its message may be another one by now
-        gone = await self._delivery.afterwards.take_down(job, notice)
+        gone = await self.finish(job, interaction.user.id)
         say = here_of(interaction).say
         done = say("delete.done" if gone else "delete.still_shown")
         try:
             await interaction.edit_original_response(content=done, view=None)
         except UNREACHABLE as error:
             log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
+
+    async def finish(self, job: Job, user_id: int) -> bool:
+        """Delete what is marked as deleted; returns whether its message no longer shows it.
+
+        user_id: who deletes it; the message names them unless it is theirs.
+        """
+        log.info("job %s: deleted by user %d", job.id, user_id)
+        await erase(self.results.store, self._images_dir, job.id)
+        origin = Discord.of(job.origin)
+        notice = None
+        if origin.user_id != user_id:
+            everyone = self.results.say_in(origin.locale)
+            users = {"user": mention(user_id), "owner": mention(origin.user_id)}
+            notice = everyone("delete.notice", **users)
+        job = await self.results.store.job(job.id)  # its message may be another one by now
+        return await self._delivery.afterwards.take_down(job, notice)
 
     def _check(self, interaction: Interaction, job: Job) -> None:
         own = job.person == discord_person(interaction.user.id)

@@ -20,16 +20,19 @@ from bot.request import (
     REFERENCE_WEIGHT,
     SEED_MAX,
     STRENGTH,
-    Composed,
     Draft,
     Picture,
-    compose_with_notes,
 )
-from bot.store import Store, discord_person
+from bot.settings.image_check import ImageCheck
+from bot.store import Store
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
+from cogs.defaults import first_said
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -45,17 +48,18 @@ class Imagine(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
-        adapters_max: int,
+        inspector: Inspector,
+        composing: Composing,
         complete: Completing,
     ) -> None:
-        self._catalog = catalog
         self._queue = queue
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
-        self._adapters_max = adapters_max
+        self._attachments = Attachments(inputs, inspector)
+        self._composing = composing
         self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -101,16 +105,19 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),
             reference=_promised("reference", reference),
         )
-        composed = await self._compose(interaction, draft)
+        composed = await self._composing.composed(interaction, draft)
         new = asked_by(
             interaction,
             composed.request,
@@ -125,33 +132,28 @@ class Imagine(commands.Cog):
             if image is not None or reference is not None:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction, hidden=hidden)
+                mode = here_of(interaction).image_check
                 draft = replace(
                     draft,
-                    image=await self._fetch("image", image, keep),
-                    reference=await self._fetch("reference", reference, keep),
+                    image=await self._fetch("image", image, keep, mode),
+                    reference=await self._fetch("reference", reference, keep, mode),
                 )
-                composed = await self._compose(interaction, draft)
+                composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
-    async def _compose(self, interaction: Interaction, draft: Draft) -> Composed:
-        here = here_of(interaction)
-        return compose_with_notes(
-            draft,
-            here.offered(await self._catalog.knowing(*draft.names)),
-            nsfw=here.nsfw,
-            adapters_max=self._adapters_max,
-            hashes=await self._store.known_weights.hashes(*draft.names),
-        )
-
     async def _fetch(
-        self, field: str, attachment: discord.Attachment | None, keep: Keep
+        self,
+        field: str,
+        attachment: discord.Attachment | None,
+        keep: Keep,
+        mode: ImageCheck,
     ) -> Picture | None:
         if attachment is None:
             return None
-        return await self._attachments.fetch(field, attachment, keep)
+        return await self._attachments.fetch(field, attachment, keep, mode)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -171,7 +173,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.preset(interaction, text)
+        return await self._complete_presets(interaction, text)
 
 
 def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
@@ -187,7 +189,8 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
-            adapters_max=backend.settings.max_adapters,
+            inspector=backend.inspector,
+            composing=Composing.of(bot),
             complete=Completing.of(bot),
         )
     )

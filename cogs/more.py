@@ -1,33 +1,41 @@
 """➕ More: the actions on a result that have no button of their own below it."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
-from bot.chat.ui.actions import MoreId, more_view, rows_of_more
+from bot.chat.ui.actions import EveryId, MoreId, Rows, more_view, rows_of_every, rows_of_more
 from bot.store import Discord
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
+IdT = TypeVar("IdT", MoreId, EveryId)
 
 
-class MoreButton(Component[MoreId]):
-    ids = MoreId
+class MoreButton(Component[IdT]):
+    """rows: which buttons it offers, of a request and whether its result is hidden."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, ids: type[IdT], rows: Callable[..., Rows]) -> None:
+        self.ids = ids
         self._results = results
+        self._rows = rows
 
-    async def check(self, interaction: Interaction, custom_id: MoreId) -> None:
+    async def check(self, interaction: Interaction, custom_id: IdT) -> None:
         self._results.check_may_use(interaction)
 
-    async def use(self, interaction: Interaction, custom_id: MoreId) -> None:
+    async def use(self, interaction: Interaction, custom_id: IdT) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
         say = here_of(interaction).say
-        rows = rows_of_more(job.request, hidden=Discord.of(job.origin).hidden)
+        rows = self._rows(job.request, hidden=Discord.of(job.origin).hidden)
         view = more_view(say, job.id, rows)
         await interaction.response.send_message(say("more.choose"), view=view, ephemeral=True)
 
 
 async def setup(bot: ImagenBot) -> None:
-    bot.components.add(MoreButton(Results.of(bot)))
+    results = Results.of(bot)
+    bot.components.add(MoreButton(results, MoreId, rows_of_more))
+    bot.components.add(MoreButton(results, EveryId, rows_of_every))

@@ -14,28 +14,28 @@ from bot.chat.ui.forms import PaintFormId, edit_form
 from bot.errors import Refused, UserError
 from bot.previews import Shelf
 from bot.queue import JobQueue
-from bot.request import Draft, compose_with_notes, default_model, find_adapter, find_model
+from bot.request import Draft, default_model, find_adapter, find_model
 from bot.request.changes import Fields, draft_of
-from bot.store import discord_person
 from catalog import Catalog, ModelEntry
 from cogs.browsing import picked
+from cogs.composing import Composing
 from cogs.edit import best_models
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, postponing
 from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
 
 
 class Painter:
-    """Opens the form, and queues what was entered. adapters_max: LoRAs that may be combined."""
+    """Opens the form, and queues what was entered."""
 
     def __init__(
-        self, results: Results, queue: JobQueue, delivery: Delivery, adapters_max: int
+        self, results: Results, queue: JobQueue, delivery: Delivery, composing: Composing
     ) -> None:
         self.results = results
         self._queue = queue
         self._delivery = delivery
-        self._adapters_max = adapters_max
+        self._composing = composing
 
     async def open(self, interaction: Interaction, shelf: Shelf, key: str) -> None:
         """Open it for an entry that is offered here. Raises InvalidRequest or Refused."""
@@ -60,24 +60,26 @@ class Painter:
 
         Raises Refused if this person may not ask for anything now.
         """
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         try:
             await self._ask(interaction, fields)
         except UserError as error:
             await self.results.send_back(interaction, form, asdict(fields), error)
 
     async def _ask(self, interaction: Interaction, fields: Fields) -> None:
-        draft = draft_of(fields)
-        catalog = await self.results.offered(interaction, *draft.names)
-        composed = compose_with_notes(
-            _with_default_negative(draft, catalog),
-            catalog,
-            nsfw=here_of(interaction).nsfw,
-            adapters_max=self._adapters_max,
-            hashes=await self.results.store.known_weights.hashes(*draft.names),
+        rules = here_of(interaction).rules
+        draft = _with_default_negative(draft_of(fields), self.results.catalog.current)
+        composed = await self._composing.composed(interaction, draft)
+        hidden = bool(rules.private)
+        new = asked_by(
+            interaction,
+            composed.request,
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=bool(rules.spoiler),
         )
-        new = asked_by(interaction, composed.request, warnings=composed.notes)
-        postpone = postponing(interaction, self._delivery)
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
@@ -150,10 +152,8 @@ class PaintForm(AskingComponent[PaintFormId]):
 
 def painter_of(bot: ImagenBot) -> Painter:
     """With the parts of `bot`."""
-    backend = bot.services.backend
-    return Painter(
-        Results.of(bot), backend.queue, bot.services.delivery, backend.settings.max_adapters
-    )
+    services = bot.services
+    return Painter(Results.of(bot), services.backend.queue, services.delivery, Composing.of(bot))
 
 
 async def setup(bot: ImagenBot) -> None:

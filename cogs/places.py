@@ -7,7 +7,7 @@ from typing import Any
 import discord
 
 from bot.chat.delivery import Delivery
-from bot.chat.here import here_of
+from bot.chat.here import here_of, parent_of
 from bot.chat.places import permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.progress import Notice
@@ -29,6 +29,14 @@ def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
     What they may do where they use the command does not matter.
     """
     return _permissions_there(interaction, asked).manage_messages
+
+
+def moderates_server(interaction: discord.Interaction[Any]) -> bool:
+    """Whether the user may delete other people's messages in the whole server, by their roles."""
+    member = interaction.user
+    if not isinstance(member, discord.Member):
+        return False
+    return member.guild_permissions.manage_messages
 
 
 def _permissions_there(
@@ -87,13 +95,15 @@ def asked_by(
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id,
-            locale=here_of(interaction).locale,
+            locale=here_of(interaction).locale_of(hidden=hidden),
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
             age_restricted=here_of(interaction).nsfw,
             reply_to=shown.message_id if shown and here else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
+            withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
+            parent_channel_id=parent_of(interaction.channel),
             token=interaction.token,
         ),
         roles=roles_of(interaction.user),

@@ -45,7 +45,8 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
-            paused=self._queue.paused,
+            paused=self._queue.still.paused,
+            resumes_at=self._queue.still.resumes_at,
         )
         await interaction.response.send_message(embed=embed, ephemeral=True)
 

@@ -13,14 +13,14 @@ from bot.chat.delivery import Delivery
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import NO_WAY
 from bot.chat.errors import sentence
-from bot.chat.here import FindHere, place_in
+from bot.chat.here import FindHere, parent_of, place_in
 from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
-from bot.errors import StoreError, UserError
+from bot.errors import Refused, StoreError, UserError
 from bot.queue import JobQueue
 from bot.request import check_offered
-from bot.store import Discord, Job, JobState, NewJob, Store, discord_person
+from bot.store import Discord, Job, JobState, NewJob, Store, discord_community, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.places import check_may_repeat, roles_of
@@ -102,7 +102,7 @@ class Reroll(commands.Cog):
             payload.emoji.name not in (SAME_SEED, NEW_SEED)
             or payload.member is None
             or self._by_a_bot(payload)
-            or self._queue.blocks(discord_person(payload.user_id))
+            or self._is_blocked(payload)
         ):
             return False
         guild = payload.member.guild
@@ -135,15 +135,18 @@ class Reroll(commands.Cog):
             upload_limit=guild.filesize_limit if guild else shown.upload_limit,
             age_restricted=age_restricted(self._channel(payload)),
             spoiler=shown.spoiler,
+            parent_channel_id=parent_of(self._channel(payload)),
         )
 
     async def _paint_again(
         self, job: Job, asked: Discord, payload: discord.RawReactionActionEvent
     ) -> None:
         roles = roles_of(payload.member)
-        self._queue.screen(discord_person(payload.user_id), roles)
         place = place_in(self._channel(payload), asked, roles)
+        self._queue.screen(place.person, roles, place.community)
         here = await self._find_here.at(place, asked.locale, nsfw=asked.age_restricted)
+        if here.rules.buttons == "requester" and job.person != asked.person:
+            raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         catalog = here.offered(await self._catalog.knowing(*job.request.names))
         check_may_repeat(job, self._catalog.current, nsfw=here.nsfw)
         check_offered(job.request, catalog, nsfw=here.nsfw)
@@ -155,7 +158,7 @@ class Reroll(commands.Cog):
         )
         new = NewJob(
             request=request,
-            origin=replace(asked, locale=here.locale),
+            origin=replace(asked, locale=here.locale_of(hidden=False)),
             kind=kind,
             roles=roles,
             parent_id=job.id,
@@ -164,6 +167,15 @@ class Reroll(commands.Cog):
         with self._delivery.traffic.to(payload.channel_id):
             async with self._queue.accepting(new) as ticket:
                 await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
+
+    def _is_blocked(self, payload: discord.RawReactionActionEvent) -> bool:
+        guild_id = payload.guild_id
+        community = None if guild_id is None else discord_community(guild_id)
+        try:
+            self._queue.check_not_blocked(discord_person(payload.user_id), community)
+        except Refused:
+            return True
+        return False
 
     def _channel(self, payload: discord.RawReactionActionEvent) -> Any:
         """None if it is not known."""

@@ -24,7 +24,7 @@ from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
-from cogs.places import asked_by, can_see, check_may_repeat, postponing, roles_of
+from cogs.places import asked_by, can_see, check_may_repeat, postponing
 
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
@@ -47,10 +47,7 @@ def repeated(
 
 
 class Results:
-    """What every action on a result needs.
-
-    only_requester: whether only the person who asked for an image may use its buttons.
-    """
+    """What every action on a result needs."""
 
     def __init__(
         self,
@@ -60,14 +57,12 @@ class Results:
         store: Store,
         queue: JobQueue,
         delivery: Delivery,
-        only_requester: bool,
     ) -> None:
         self.catalog = catalog
         self.store = store
         self._texts = texts
         self._queue = queue
         self._delivery = delivery
-        self._only_requester = only_requester
 
     @classmethod
     def of(cls, bot: ImagenBot) -> Self:
@@ -79,20 +74,20 @@ class Results:
             store=backend.store,
             queue=backend.queue,
             delivery=services.delivery,
-            only_requester=backend.settings.buttons == "requester",
         )
 
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
 
     def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
-        """Raise Refused for one whom the owner has blocked."""
-        if self._queue.blocks(discord_person(interaction.user.id)):
-            raise Refused("queue.blocked")
+        """Raise Refused for one who is blocked here."""
+        place = here_of(interaction).place
+        self._queue.check_not_blocked(place.person, place.community)
 
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
         """The same, and for one without the role that the owner requires."""
-        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+        place = here_of(interaction).place
+        self._queue.check_person(place.person, place.roles, place.community)
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
@@ -119,12 +114,13 @@ class Results:
         return None if job is None else self._checked(interaction, job)
 
     async def usable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
-        """The same for making something of it: only the requester may, if the owner says so, and
+        """The same for making something of it: only the requester may, if a level says so, and
         what was made for an age-restricted channel stays in such. Raises Refused."""
         return self.check_usable(interaction, await self.shown(interaction, job_id))
 
     def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
-        if self._only_requester and job.person != discord_person(interaction.user.id):
+        only_requester = here_of(interaction).rules.buttons == "requester"
+        if only_requester and job.person != discord_person(interaction.user.id):
             raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         check_may_repeat(job, self.catalog.current, nsfw=here_of(interaction).nsfw)
         return job

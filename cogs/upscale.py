@@ -21,11 +21,13 @@ from bot.request import (
     UpscaleDraft,
     compose_upscale,
 )
-from bot.store import Store, discord_person
+from bot.store import Store
+from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
-from cogs.places import asked_by, postponing, roles_of
+from cogs.defaults import first_said
+from cogs.places import asked_by, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -41,6 +43,7 @@ class UpscaleImage(commands.Cog):
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
+        inspector: Inspector,
         adapters_max: int,
         complete: Completing,
     ) -> None:
@@ -50,7 +53,7 @@ class UpscaleImage(commands.Cog):
         self._store = store
         self._delivery = delivery
         self._inputs = inputs
-        self._attachments = Attachments(inputs)
+        self._attachments = Attachments(inputs, inspector)
         self._adapters_max = adapters_max
 
     @app_commands.command(description="command.upscale.description")
@@ -78,10 +81,13 @@ class UpscaleImage(commands.Cog):
         prompt: str | None = None,
         model: str | None = None,
         strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
-        spoiler: bool = False,
-        hidden: bool = False,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
     ) -> None:
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,
@@ -99,7 +105,9 @@ class UpscaleImage(commands.Cog):
         ):
             # Fetching it may take longer than the three seconds allowed for an answer.
             await self._delivery.defer(interaction, hidden=hidden)
-            draft = replace(draft, image=await self._attachments.fetch("image", image, keep))
+            mode = here_of(interaction).image_check
+            kept = await self._attachments.fetch("image", image, keep, mode)
+            draft = replace(draft, image=kept)
             new = replace(new, request=await self._compose(interaction, draft))
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
@@ -132,6 +140,7 @@ async def setup(bot: ImagenBot) -> None:
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
+            inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
             complete=Completing.of(bot),
         )

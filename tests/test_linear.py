@@ -22,17 +22,17 @@ from bot.chat.ui import markdown
 from bot.chat.ui.choices import (
     adapter_choices,
     model_choices,
-    preset_choices,
     scheduler_choices,
     size_choices,
 )
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.presets import preset_choices
 from bot.engine.patches.names import Spellings
 from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import Draft, compose, dynamic, editing, emphasis, syntax, unicode_text
+from bot.request import Draft, Options, compose, dynamic, editing, emphasis, syntax, unicode_text
 from bot.request.dialects.composition import composes
 from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import without_forms
@@ -41,7 +41,9 @@ from bot.request.dialects.samplers import find_scheduler
 from bot.request.drawing import check_tags_outside, missing_words
 from bot.request.dynamic.chance import Chance
 from bot.request.embeddings import embeddings_of
+from bot.request.filling import fill
 from bot.request.offers import find_adapter, find_model
+from bot.request.options import is_gated_set
 from bot.settings import names_of
 from bot.settings.values import parts_of
 from bot.store import known_weights
@@ -253,6 +255,8 @@ READERS: dict[str, Reader] = {
     "prompt: embeddings": lambda text: embeddings_of(
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
     ),
+    "preset: filled in": lambda text: fill(f"{text}{{{{prompt}}|a}}", text),
+    "preset: gated": lambda text: is_gated_set(Options(prompt=text, lora=text), CATALOG),
     "prompt: direction": unicode_text.straight,
     "prompt: control characters": unicode_text.storable,
     "prompt: anything visible": unicode_text.visible,
@@ -267,7 +271,7 @@ READERS: dict[str, Reader] = {
     "completion of model": lambda text: model_choices(text, CATALOG, nsfw=False),
     "completion of size": lambda text: size_choices(text, MODEL, SAY),
     "completion of scheduler": lambda text: scheduler_choices(text, MODEL.schedulers),
-    "completion of preset": lambda text: preset_choices(text, MODEL, CATALOG, nsfw=False),
+    "completion of preset": lambda text: preset_choices(text, (), MODEL, CATALOG, SAY, nsfw=False),
     "custom_id": Routed.__discord_ui_compiled_template__.fullmatch,
     "custom_id: fields": Pressed.parse,
     "interaction's address": copies._CALLBACK.search,

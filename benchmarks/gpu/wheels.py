@@ -26,7 +26,7 @@ MOST: Final = 64 * 2**20
 IMPORTS: Final = """
 import benchmarks.gpu.__main__
 from benchmarks import bench_model
-from bot.engine.engine import LIBRARY_SETTINGS
+from bot.engine.importing import LIBRARY_SETTINGS
 from bot.engine import environment, kernels, memory, pipeline, preview, weights
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from diffusers.image_processor import VaeImageProcessor

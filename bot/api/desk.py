@@ -127,7 +127,9 @@ class Desk:
             raise TooManyCalls("api.uploads", limit=UPLOADS_MAX // 2**20)
         sha256 = await self._kept(inputs.keep(data, field, hold=True))
         try:
-            size = (await asyncio.to_thread(inputs.path(sha256).stat)).st_size
+            path, inspector = inputs.path(sha256), self.backend.inspector
+            await inspector.check_input(inspector.of_owner, path, field)
+            size = (await asyncio.to_thread(path.stat)).st_size
             await uploads.add(caller.id, sha256, size)
             return Picture(sha256, *await inputs.size(sha256))
         finally:
@@ -230,6 +232,8 @@ class Desk:
         inputs = self.backend.inputs
         if isinstance(given, bytes):
             sha256 = await self._kept(keep(given, field))
+            inspector = self.backend.inspector
+            await inspector.check_input(inspector.of_owner, inputs.path(sha256), field)
         elif await self.backend.store.uploads.usable(caller.id, given):
             sha256 = given
         else:

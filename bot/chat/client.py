@@ -64,9 +64,10 @@ class ImagenBot(commands.AutoShardedBot):
         self.add_dynamic_items(Routed)
         for extension in extensions:
             await self.load_extension(extension)
-        for command in self.tree.walk_commands():
-            if isinstance(command, discord.app_commands.Command):
-                localize(command, self._texts)
+        scopes = (None, *map(discord.Object, services.backend.settings.admin_servers))
+        commands = {each for scope in scopes for each in self.tree.walk_commands(guild=scope)}
+        for command in commands:
+            localize(command, self._texts)
 
     def on_connected(self, connected: Callable[[], None]) -> None:
         """Call `connected` whenever the connection is established or resumed."""

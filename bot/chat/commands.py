@@ -9,10 +9,14 @@ from discord.app_commands import locale_str
 from bot.texts.language import Texts
 
 
-def localize(command: app_commands.Command[Any, ..., Any], texts: Texts) -> None:
+def localize(
+    command: app_commands.Command[Any, ..., Any] | app_commands.Group, texts: Texts
+) -> None:
     """Replace the codes in the descriptions of `command` and its options with English text."""
     say = texts.speaker()
     command.description = say(command.description)
+    if isinstance(command, app_commands.Group):
+        return
     options = {option.name: str(option.description) for option in command.parameters}
     app_commands.describe(
         **{name: locale_str(say(code), code=code) for name, code in options.items()}

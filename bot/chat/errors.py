@@ -64,6 +64,10 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
         log.warning("interaction %d: answered too late (%d)", interaction.id, error.code)
         return
     say = say_of(interaction, texts)
+    if interaction.type is discord.InteractionType.autocomplete and isinstance(error, UserError):
+        with contextlib.suppress(*UNREACHABLE):  # no sentence can be shown to someone who types
+            await interaction.response.autocomplete([])
+        return
     text = sentence(error, say)
     if text is None:
         incident = secrets.token_hex(4)

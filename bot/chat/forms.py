@@ -27,6 +27,14 @@ def entered(interaction: discord.Interaction[Any]) -> dict[str, str]:
     return dict(_values(data.get("components", ())))
 
 
+def chosen(interaction: discord.Interaction[Any], custom_id: str) -> tuple[str, ...]:
+    """All values that were chosen in a select of a form."""
+    data: dict[str, Any] = {**(interaction.data or {})}
+    inner = (label.get("component", {}) for label in data.get("components", ()))
+    found = (select for select in inner if select.get("custom_id") == custom_id)
+    return tuple(str(value) for select in found for value in select.get("values") or ())
+
+
 def _values(components: Any) -> Any:
     for component in components:
         if component.get("type") == LABEL:

@@ -6,7 +6,10 @@ from typing import Any, Final
 import discord
 
 from bot.chat.places import age_restricted
+from bot.errors import Refused
 from bot.levels import Levels, Place, Rules
+from bot.queue.blocked import Blocked
+from bot.settings.image_check import ImageCheck
 from bot.store import Discord, discord_community, discord_person
 from bot.texts.language import Say, Texts
 from catalog import Catalog
@@ -25,24 +28,39 @@ class Here:
     nsfw: bool
     rules: Rules
 
+    @property
+    def image_check(self) -> ImageCheck:
+        """What is to happen to images that are flagged: nothing in an age-restricted channel."""
+        return "off" if self.nsfw else self.rules.image_check
+
     def offered(self, catalog: Catalog) -> Catalog:
         """`catalog` with what may be used here; what is only for age-restricted channels is still
         in it."""
         return self.rules.offered(catalog)
 
+    def locale_of(self, *, hidden: bool) -> str:
+        """The language of a job's messages. hidden: whether only the person sees them."""
+        return self.locale if hidden else self.rules.public_language or self.locale
+
 
 class FindHere:
     """Finds it out. The command tree does so for each interaction, before anything else."""
 
-    def __init__(self, texts: Texts, levels: Levels) -> None:
+    def __init__(self, texts: Texts, levels: Levels, blocked: Blocked) -> None:
         self._texts = texts
         self._levels = levels
+        self._blocked = blocked
 
     async def __call__(self, interaction: discord.Interaction[Any]) -> None:
-        """Find it out for an interaction, which keeps it for `here_of`. Raises StoreError."""
+        """Find it out for an interaction, which keeps it for `here_of`.
+
+        Raises StoreError, and Refused in a server that the owner has blocked.
+        """
         nsfw = age_restricted(interaction.channel)
         place, locale = place_of(interaction), str(interaction.locale)
         interaction.extras[KEPT] = await self.at(place, locale, nsfw=nsfw)
+        if self._blocked.server(place.community):
+            raise Refused("queue.server_blocked")
 
     async def at(self, place: Place, locale: str, *, nsfw: bool) -> Here:
         """The same without an interaction. locale: unless the person has chosen another."""
@@ -70,7 +88,7 @@ def place_of(interaction: discord.Interaction[Any]) -> Place:
     return Place(
         person=discord_person(user.id),
         community=None if guild_id is None else discord_community(guild_id),
-        channel_id=_parent_of(interaction.channel) or interaction.channel_id,
+        channel_id=parent_of(interaction.channel) or interaction.channel_id,
         roles=frozenset(role.id for role in roles),
     )
 
@@ -80,10 +98,11 @@ def place_in(channel: Any, asked: Discord, roles: frozenset[int]) -> Place:
     return Place(
         person=asked.person,
         community=asked.community,
-        channel_id=_parent_of(channel) or asked.channel_id,
+        channel_id=parent_of(channel) or asked.channel_id,
         roles=roles,
     )
 
 
-def _parent_of(channel: Any) -> int | None:
+def parent_of(channel: Any) -> int | None:
+    """The ID of the channel that a thread belongs to; None for anything else."""
     return channel.parent_id if isinstance(channel, discord.Thread) else None

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 from bot.backend import Backend
+from bot.chat.audit import Audit
 from bot.chat.delivery import Delivery
+from bot.chat.draining import Draining
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.previews import Previews
 from bot.texts.language import Texts
+from bot.worker.blocking import Blocking
 from bot.worker.workers import Workers
 
 
@@ -20,3 +24,7 @@ class Services:
     delivery: Delivery
     workers: Workers
     previews: Previews
+    owners: Owners
+    audit: Audit
+    blocking: Blocking
+    draining: Draining

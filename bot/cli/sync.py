@@ -20,7 +20,9 @@ async def sync(settings: Settings, extensions: Sequence[str], guild: int | None)
     async with DiscordBot.build(settings, extensions) as bot:
         try:
             await bot.client.login(settings.token.get_secret_value())
-            commands = await register(bot.client.tree, bot.core.backend.store, target)
+            commands = await register(
+                bot.client.tree, bot.core.backend.store, target, settings.admin_servers
+            )
         except discord.LoginFailure as error:
             raise SettingsError(REFUSED_LOGIN) from error
         except discord.HTTPException as error:

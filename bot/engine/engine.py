@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bot.engine.device import DeviceReport
-from bot.engine.importing import hide_torchvision, sparing_the_event_loop
+from bot.engine.importing import prepare_libraries, sparing_the_event_loop
 from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
@@ -24,18 +24,6 @@ if TYPE_CHECKING:
     from bot.engine.preview import Preview
 
 log = logging.getLogger(__name__)
-
-LIBRARY_SETTINGS: Final = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_XET": "1",  # its downloads cannot be stopped from a progress callback
-    "HF_HUB_VERBOSITY": "critical",
-    "DIFFUSERS_VERBOSITY": "critical",  # a truncated prompt would be logged at WARNING
-    "TRANSFORMERS_VERBOSITY": "critical",
-    "TOKENIZERS_PARALLELISM": "false",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it, matrix products differ between runs
-}
-"""Environment variables that the libraries read when they are imported."""
 
 
 class Engine:
@@ -240,8 +228,7 @@ class Engine:
         self._pipeline = None
 
     def _place(self) -> "Place":
-        os.environ.update(LIBRARY_SETTINGS)
-        hide_torchvision()
+        prepare_libraries()
         # Compiled code is reused from there after a restart.
         os.environ.setdefault(
             "TORCHINDUCTOR_CACHE_DIR", str(self._hashes_file.absolute().parent / "kernels")

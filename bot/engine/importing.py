@@ -8,6 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+LIBRARY_SETTINGS: Final = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_XET": "1",  # its downloads cannot be stopped from a progress callback
+    "HF_HUB_VERBOSITY": "critical",
+    "DIFFUSERS_VERBOSITY": "critical",  # a truncated prompt would be logged at WARNING
+    "TRANSFORMERS_VERBOSITY": "critical",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it, matrix products differ between runs
+}
+"""Environment variables that the libraries read when they are imported."""
 
 
 @contextmanager
@@ -30,6 +43,12 @@ def sparing_the_event_loop() -> Iterator[None]:
         gc.freeze()
         if collecting:
             gc.enable()
+
+
+def prepare_libraries() -> None:
+    """Set up what the libraries look at when they are imported. Idempotent."""
+    os.environ.update(LIBRARY_SETTINGS)
+    hide_torchvision()
 
 
 def hide_torchvision() -> None:

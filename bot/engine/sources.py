@@ -16,6 +16,7 @@ from catalog.locate import locate, locate_entry, second_file
 from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
+    ImageCheckEntry,
     ModelEntry,
     ReferenceEntry,
     UpscalerEntry,
@@ -179,6 +180,17 @@ class Sources:
             Source(adapter.parent, (adapter,)), Source(found.root / entry.encoder, tuple(encoder))
         )
 
+    def image_check(self, entry: ImageCheckEntry, subject: Subject) -> Source:
+        """The configuration and weights of the network that judges images."""
+        found = self._find(
+            entry.path,
+            lambda names: network_files(names, entry.folder, half=self._half),
+            subject,
+            revision=entry.revision,
+            folders=(entry.folder,),
+        )
+        return Source(found.root / entry.folder, found.files)
+
     def here(self, entry: ModelEntry) -> bool:
         """Whether everything that the model needs is on this machine; OSError as from `_find`."""
         return locate_entry(entry, self._models_dir).settled().available
@@ -281,11 +293,16 @@ def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
 
 def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
     """The files of an IP-Adapter: its own first, then its image encoder's."""
-    config = f"{entry.encoder}/config.json"
+    encoder = network_files(names, entry.encoder, half=half)
+    return (*single_file(names, entry.weight_name), *encoder)
+
+
+def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
+    """The files of a network in transformers' layout: its configuration, and its weights."""
+    config = f"{folder}/config.json"
     if config not in names:
         raise Unfit("reference.incomplete", part=config)
-    weights = _weight_files(names, f"{entry.encoder}/", "model", half=half)
-    return (*single_file(names, entry.weight_name), config, *sorted(weights))
+    return (config, *sorted(_weight_files(names, f"{folder}/", "model", half=half)))
 
 
 def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ class Subject:
     report, check_stop: of that job; see `Engine.paint`.
     """
 
-    kind: Literal["model", "adapter", "embedding", "reference", "upscaler"]
+    kind: Literal["model", "adapter", "embedding", "reference", "upscaler", "image_check"]
     key: str
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
@@ -32,8 +32,11 @@ class Subject:
 
         codes: one for each kind of entry that it can happen to, such as "model.missing" and
             "adapter.missing", written in full so that a search finds them. Raises ValueError when
-            none is for this kind.
+            none is for this kind. Of the image check, people are only told that it does not work.
         """
+        if self.kind == "image_check":
+            why = codes[0].partition(".")[2]
+            return JobFailed("check.unusable", **{**params, "why": why, "image_check": self.key})
         code = next((code for code in codes if code.startswith(f"{self.kind}.")), None)
         if code is None:
             raise ValueError(f"no error of a {self.kind} among {codes}")

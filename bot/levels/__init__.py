@@ -1,7 +1,25 @@
 """What a server, a channel and a person have set, and what therefore holds where they are."""
 
+from bot.levels.enforcing import Admit, Admitted, Enforcing, Gate, admitted_as_it_is, enforce
+from bot.levels.level import Level
 from bot.levels.levels import Levels
 from bot.levels.place import Place
-from bot.levels.rules import Rules
+from bot.levels.resolving import resolve
+from bot.levels.rules import Caps, Defaults, PlaceLimit, Rules
 
-__all__ = ["Levels", "Place", "Rules"]
+__all__ = [
+    "Admit",
+    "Admitted",
+    "Caps",
+    "Defaults",
+    "Enforcing",
+    "Gate",
+    "Level",
+    "Levels",
+    "Place",
+    "PlaceLimit",
+    "Rules",
+    "admitted_as_it_is",
+    "enforce",
+    "resolve",
+]

@@ -164,9 +164,9 @@ class Previews:
         while self._wanted.is_set():
             self._moved.clear()
             rest = self._busy_at + self._quiet - self._clock()
-            if not queue.paused and len(queue) == 0 and rest <= 0:
+            if not queue.still.now and len(queue) == 0 and rest <= 0:
                 return True
-            timeout = rest if len(queue) == 0 and not queue.paused else None
+            timeout = rest if len(queue) == 0 and not queue.still.now else None
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), timeout)
         return False

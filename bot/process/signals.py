@@ -37,6 +37,11 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
     return stop
 
 
+def stop_this_process() -> None:
+    """Stop as if the system had asked for it."""
+    signal.raise_signal(signal.SIGTERM)
+
+
 def _hang_up() -> Iterator[signal.Signals]:
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         yield signal.SIGHUP

@@ -8,7 +8,7 @@ take the same one.
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from bot.store.usage import Usage
+from bot.store.usage import Asked, Usage
 
 REMEMBERED = 10_000
 """For how many people the last request is kept, to refuse during the cooldown at once."""
@@ -16,12 +16,16 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One job, or a place reserved for one. images: how many; at: since when, in seconds."""
+    """One job, or a place reserved for one. images: how many; at: since when, in seconds.
+
+    channel: see bot.store.usage.Asked.
+    """
 
     person: str
     community: str | None
     images: int = 1
     at: float = 0.0
+    channel: int | None = None
 
 
 class Demand:
@@ -71,6 +75,10 @@ class Demand:
             usage,
             asked_at=max(times, default=None),
             images=(*usage.images, *(claim.at for claim in asking for _ in range(claim.images))),
+            asked=(
+                *usage.asked,
+                *(Asked(c.at, c.images, c.community, c.channel) for c in asking),
+            ),
             own=self._people[person],
             in_community=0 if community is None else self._communities[community],
             in_all=len(self),

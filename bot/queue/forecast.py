@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
+from math import ceil
 from operator import attrgetter
 from statistics import fmean
 
@@ -10,6 +11,7 @@ from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.lanes import Lane, saving_on
 from bot.queue.policy import InPlace, Line
+from bot.queue.quiet import QuietHours
 from bot.store import Job, Painted
 
 EXACT = 64
@@ -63,12 +65,21 @@ class Forecast:
             self._estimator.learn(Sample(job.request, job.lane_seconds, running[1]))
 
     def places(
-        self, line: Line, lanes: Sequence[Lane], now: float, *, paused: bool
+        self,
+        line: Line,
+        lanes: Sequence[Lane],
+        now: float,
+        *,
+        paused: bool,
+        quiet: QuietHours | None = None,
     ) -> Iterator[tuple[str, Progress]]:
         """Id, position and time of every job that is there now; consumes `line`.
 
         Times are None while they cannot be estimated; those of waiting jobs also while paused.
+        Quiet hours are waited out.
         """
+        quiet_until = quiet.until(now) if quiet else None
+        resumes_at = None if quiet_until is None else ceil(quiet_until)
         running = {
             job.id: Progress(Stage.QUEUED, position=position, ready_at=round(now))
             for position, job in enumerate(saving_on(lanes), start=1)
@@ -86,7 +97,7 @@ class Forecast:
                     position=len(running) + 1,
                     ready_at=None if at is None else round(at),
                 )
-            free.append(_Free(now if at is None else at, here, known=at is not None))
+            free.append(_Free(now if at is None else at, here, at is not None, quiet))
         in_order = self._in_order(line, free, dict(self.jobs))
         waiting = (
             (
@@ -96,6 +107,7 @@ class Forecast:
                     position=position,
                     ready_at=None if at is None or paused else round(at),
                     paused=paused,
+                    resumes_at=resumes_at,
                 ),
             )
             for position, (job_id, at) in enumerate(in_order, start=len(running) + 1)
@@ -150,12 +162,14 @@ class Forecast:
 class _Free:
     """A lane in the forecast: free from `until` on, with `here` loaded by then.
 
-    known: whether `until` is an estimate at all; False once a job cannot be estimated.
+    known: whether `until` is an estimate at all; False once a job cannot be estimated. quiet: when
+    none begins.
     """
 
     until: float
     here: InPlace
     known: bool
+    quiet: QuietHours | None
 
     ready: float | None = None
     """When the last job taken will be; None while that is not known."""
@@ -165,7 +179,8 @@ class _Free:
         if seconds is None:
             self.known = False
         else:
-            self.until += seconds
+            start = self.quiet.open_at(self.until) if self.quiet else self.until
+            self.until = start + seconds
         self.ready = self.until if self.known else None
 
 

@@ -3,11 +3,12 @@
 Checked in this order, each with its own message: blocked, role, cooldown, quota, queue size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
 from bot.errors import Refused
+from bot.levels import PlaceLimit
 from bot.store import Api, Origin
 from bot.store.usage import DAY, Usage
 
@@ -86,16 +87,39 @@ def check_history(limits: Limits, usage: Usage, *, count: int, now: float) -> No
     _check_quota(limits, usage, count, now)
 
 
+def check_places(places: Iterable[PlaceLimit], usage: Usage, *, count: int, now: float) -> None:
+    """Raise Refused if the cooldown or quota of one of these places does not allow `count` more
+    images there."""
+    for place in places:
+        there = usage.within(place.place)
+        again = _again(place.cooldown, there.asked_at, now)
+        if again is not None:
+            raise Refused(f"levels.cooldown.{place.level}", when=ceil(again))
+        if place.quota is None:
+            continue
+        over = len(there.images) + count - place.quota
+        if over > 0 and count > place.quota:
+            raise Refused(f"levels.quota_small.{place.level}", limit=place.quota, value=count)
+        if over > 0:
+            when = ceil(min(there.images[over - 1], now) + DAY)
+            raise Refused(f"levels.quota.{place.level}", limit=place.quota, when=when)
+
+
 def check_cooldown(limits: Limits, asked_at: float | None, now: float) -> None:
     """Raise Refused if the person asked too short a time ago.
 
     A time in the future, from when the clock was wrong, counts as now.
     """
-    if not limits.cooldown or asked_at is None:
-        return
-    again = min(asked_at, now) + limits.cooldown
-    if now < again:
+    if (again := _again(limits.cooldown, asked_at, now)) is not None:
         raise Refused("queue.cooldown", when=ceil(again))
+
+
+def _again(cooldown: float, asked_at: float | None, now: float) -> float | None:
+    """When the person may ask again; None if they may now."""
+    if not cooldown or asked_at is None:
+        return None
+    again = min(asked_at, now) + cooldown
+    return again if now < again else None
 
 
 def _check_quota(limits: Limits, usage: Usage, count: int, now: float) -> None:

@@ -4,24 +4,25 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from bot.errors import AnsweredElsewhere, StoreError
+from bot.levels import Admit, admitted_as_it_is
 from bot.progress import Progress
 from bot.queue.admission import Admission
+from bot.queue.blocked import Blocked
 from bot.queue.entering import as_waiting
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
+from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
 
 log = logging.getLogger(__name__)
 
-PAUSED = "paused"
-"""The key of the store's setting that persists it."""
 HELD = 3.0
 """Seconds after which an accepted job is released even if its person could not be told yet."""
 SLOW = 1.5
@@ -35,7 +36,8 @@ class JobQueue:
     many ask at once, the lanes do not wait for Discord to take all the acknowledgements.
 
     lanes: where jobs run. limits: None for no limits; all jobs in this queue count towards them.
-    clock: returns seconds since the epoch. accepted: called with each job once it is stored.
+    admit: checks each job before it is stored, see bot.levels.enforcing. clock: returns seconds
+    since the epoch. accepted: called with each job once it is stored.
     """
 
     def __init__(
@@ -45,12 +47,15 @@ class JobQueue:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
         held: float = HELD,
+        admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
         self.lanes = tuple(lanes)
-        self.paused = False
+        self.blocked = Blocked()
+        self.still = Stillness(store, clock, self._still_or_not)
         self._store = store
-        self._admission = Admission(store, limits, clock, accepted)
+        self._admission = Admission(store, limits, clock, self.blocked, accepted)
+        self._admit = admit
         self._clock = clock
         self._held_for = held
         self._line = Line()
@@ -78,33 +83,40 @@ class JobQueue:
 
     # Entering
 
-    def blocks(self, person: str) -> bool:
-        """Whether the owner has blocked `person`."""
-        return self._admission.blocks(person)
+    def check_not_blocked(self, person: str, community: str | None = None) -> None:
+        """Raise Refused if `person` is blocked there."""
+        self._admission.check_not_blocked(person, community)
 
-    def check_person(self, person: str, roles: frozenset[int]) -> None:
-        """Raise Refused if `person`, with these roles, may never request anything."""
-        self._admission.check_person(person, roles)
+    def check_person(
+        self, person: str, roles: frozenset[int], community: str | None = None
+    ) -> None:
+        """Raise Refused if `person`, with these roles there, may never request anything."""
+        self._admission.check_person(person, roles, community)
 
-    def screen(self, person: str, roles: frozenset[int]) -> None:
+    def screen(self, person: str, roles: frozenset[int], community: str | None = None) -> None:
         """Raise Refused if `person` may not request anything now, as far as that is known without
         waiting: blocked, without a role, or too soon. For asking before any work is done."""
-        self._admission.screen(person, roles)
+        self._admission.screen(person, roles, community)
 
-    def reserving(self, new: NewJob) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def reserving(self, new: NewJob) -> AsyncIterator[None]:
         """Keep a place for `new` while the block lasts, unless it is accepted in it.
 
         The place counts towards all limits, so nothing expensive is done for a job that would be
-        refused afterwards. Raises Refused when a limit is reached (see bot.queue.limits).
+        refused afterwards. Raises as `accept`.
         """
-        return self._admission.reserving(new)
+        admitted = await self._admit(new)
+        async with self._admission.reserving(admitted.new, admitted.rules):
+            yield
 
     async def accept(
         self, new: NewJob, slow: Callable[[], Awaitable[None]] | None = None
     ) -> Ticket:
-        """Store `new` as pending; raises Refused when a limit is reached (see bot.queue.limits).
+        """Store `new` as pending, as bot.levels.enforcing admits it.
 
-        slow: called once if that takes longer than SLOW seconds; it must not raise.
+        Raises Refused when a limit is reached (see bot.queue.limits), and UserError if it may not
+        be asked for there. slow: called once if that takes longer than SLOW seconds; it must not
+        raise.
         """
         accepting = asyncio.ensure_future(self._accept(new))
         try:
@@ -127,13 +139,15 @@ class JobQueue:
         await self.abandon(ticket)
 
     async def _accept(self, new: NewJob) -> Ticket:
-        async with self._admission.reserving(new):
+        admitted = await self._admit(new)
+        new, rules = admitted.new, admitted.rules
+        async with self._admission.reserving(new, rules):
             # Reads that may fail come first: once the job is stored, it must enter the queue.
             served, person = {}, new.origin.person
             if not self._line.knows(person):
                 served = await self._store.last_served([person])
-            new = replace(new, priority=self._admission.priority(new))
-            job = await self._store.accept(new, self._admission.recheck(new))
+            new = replace(new, priority=self._admission.priority(new, rules))
+            job = await self._store.accept(new, self._admission.recheck(new, rules))
             self._line.serve_all(served)
             self._admission.accepted(job)
             self._arrivals += 1
@@ -209,8 +223,8 @@ class JobQueue:
         return None if running else self._forecast.jobs.get(job_id)
 
     async def restore(self, origins: tuple[str, ...]) -> None:
-        """At start-up: load whether the queue is paused, and learn from past jobs of `origins`."""
-        self.paused = bool(await self._store.setting(PAUSED))
+        """At start-up: load whether it stands still, and learn from past jobs of `origins`."""
+        await self.still.restore()
         self._forecast.remember(await self._store.painted(origins))
 
     async def line_up(self, jobs: Sequence[Job]) -> None:
@@ -262,7 +276,7 @@ class JobQueue:
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
         beside = running_on([lane for lane in self.lanes if lane not in free])
-        if self.paused or any(job.suspect for job in beside):
+        if self.still.now or any(job.suspect for job in beside):
             # A suspect runs alone.
             return None
         here = [lane.in_place for lane in free]
@@ -318,17 +332,7 @@ class JobQueue:
         self._look_again()  # a suspect waits until no other job is there
         self._moved()
 
-    # Pausing
-
-    async def pause(self) -> None:
-        """Start no more jobs until `unpause`, even after a restart."""
-        await self._store.set_setting(PAUSED, "yes")
-        self.paused = True
-        self._moved()
-
-    async def unpause(self) -> None:
-        await self._store.set_setting(PAUSED, "")
-        self.paused = False
+    def _still_or_not(self) -> None:
         self._look_again()
         self._moved()
 
@@ -359,7 +363,10 @@ class JobQueue:
         line = self._line.copy()
         for waiting in self._held.values():
             line.add(waiting)
-        return self._forecast.places(line, self.lanes, self._clock(), paused=self.paused)
+        still = self.still
+        return self._forecast.places(
+            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet
+        )
 
     async def standings(self) -> tuple[Ticket, ...]:
         """`places`, with the jobs; in a long queue, those of a moment ago."""

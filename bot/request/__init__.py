@@ -7,12 +7,13 @@ from bot.request.compose import (
     ADAPTERS_MAX,
     COUNT_MAX,
     Composed,
-    Draft,
+    Fill,
     compose,
     compose_with_notes,
     draw_seed,
 )
 from bot.request.dialects.samplers import find_scheduler
+from bot.request.draft import Draft
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -37,6 +38,7 @@ from bot.request.offers import (
     find_upscaler,
     is_gated,
 )
+from bot.request.options import Named, Options
 from bot.request.parts import (
     AdapterUse,
     DrawnPrompts,
@@ -88,9 +90,12 @@ __all__ = [
     "Draft",
     "DrawnPrompts",
     "EmbeddingUse",
+    "Fill",
     "GenerationRequest",
     "Hires",
     "InitImage",
+    "Named",
+    "Options",
     "Picture",
     "Reference",
     "Template",

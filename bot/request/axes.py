@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from bot.errors import InvalidRequest, UserError
 from bot.request.cells import CELLS_MAX
-from bot.request.compose import Draft
 from bot.request.dialects.samplers import find_scheduler
+from bot.request.draft import Draft
 from bot.request.dynamic.variants import labelled_variants
 from bot.request.model import SEED_AXIS, SEED_MAX, Axis, GenerationRequest
 from bot.request.offers import find_adapter, find_model

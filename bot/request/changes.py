@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.errors import InvalidRequest, Mistakes, UserError
-from bot.request.compose import Draft
+from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.model import GenerationRequest
 from bot.request.pictures import HIRES_STRENGTH, Picture

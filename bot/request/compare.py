@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from bot.errors import InvalidRequest, UserError
+from bot.request.applying import Applied, apply_presets
 from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
-from bot.request.compose import ADAPTERS_MAX, Draft, compose, draw_seed
-from bot.request.model import RANDOM, Axis, Comparison, GenerationRequest
+from bot.request.compose import ADAPTERS_MAX, Fill, compose_applied, draw_seed
+from bot.request.draft import Draft
+from bot.request.model import RANDOM, SEED_AXIS, Axis, Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
+from bot.request.options import Named
 from bot.request.presets import find_preset
 from bot.request.redraft import redraft
 from bot.request.syntax import extract_tags
@@ -24,16 +26,23 @@ def compare(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
+    saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """The request for a sheet: `draft` with one value of each axis in every cell.
 
     Each cell is what `compose` makes of the draft with these values, so its image has the bytes
     that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
-    nsfw, adapters_max: see `compose`. Raises InvalidRequest or Refused.
+    nsfw, adapters_max, saved, fill: see `compose`. Raises InvalidRequest or Refused.
     """
+    applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
+    draft = applied.draft
     draft = replace(draft, seed=draw() if draft.seed in (None, RANDOM) else draft.seed, count=None)
-    place = _place(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+    # What an axis sets was asked for.
+    filled = applied.filled - {ask.name.strip().casefold() for ask in asks} - {SEED_AXIS}
+    applied = replace(applied, draft=draft, filled=filled)
+    place = _place(applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -53,25 +62,35 @@ def compare(
     return request
 
 
-def usual_values(draft: Draft, axis: str, catalog: Catalog, *, nsfw: bool) -> tuple[str, ...]:
+def usual_values(
+    draft: Draft, axis: str, catalog: Catalog, *, nsfw: bool, saved: Sequence[Named] = ()
+) -> tuple[str, ...]:
     """The values that the axis has if none are given; none where there is an error in the draft."""
     with suppress(UserError):
         draft = replace(draft, seed=draft.seed or 0, prompt=draft.prompt or "…")
-        place = _place(draft, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
+        applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
+        place = _place(applied, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
         return side_of(AxisAsk(axis), place).axis.values
     return ()
 
 
-def _place(draft: Draft, catalog: Catalog, *, nsfw: bool, adapters_max: int) -> Place:
+def _place(
+    applied: Applied, catalog: Catalog, *, nsfw: bool, adapters_max: int, fill: Fill | None = None
+) -> Place:
+    draft = applied.draft
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
-    return Place(
-        draft,
-        catalog,
-        nsfw,
-        model,
-        find_preset(draft.preset, model, catalog, nsfw=nsfw),
-        partial(compose, catalog=catalog, nsfw=nsfw, adapters_max=adapters_max),
-    )
+
+    def compose(draft: Draft) -> GenerationRequest:
+        return compose_applied(
+            replace(applied, draft=draft),
+            catalog,
+            nsfw=nsfw,
+            adapters_max=adapters_max,
+            fill=fill,
+        ).request
+
+    preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
+    return Place(draft, catalog, nsfw, model, preset, compose)
 
 
 def compare_again(

@@ -2,21 +2,27 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
+from bot.request.applying import Applied, apply_presets
 from bot.request.dialects import understand
 from bot.request.dialects.samplers import find_scheduler
+from bot.request.draft import Draft
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
 from bot.request.dynamic import Place
+from bot.request.filling import fill as put_in
+from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
 from bot.request.offers import default_model, find_adapter, find_model
+from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
@@ -27,61 +33,12 @@ from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 Chosen = tuple[AdapterEntry, AdapterUse]
 
 COUNT_MAX: Final = 4
+Fill: TypeAlias = Callable[[Draft], Draft]
+"""Puts values where a draft says nothing."""
 _NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 CLIP_SKIP: Final = (2, 2, 12)
 """Minimum, default, maximum: the layers of SDXL's smaller text encoder."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A request as typed; None for what was not given.
-
-    lora: `anime-style:0.6, detail:0.8:0.5`, or tags; adapters: further ones, parsed already.
-    size: `832x1216` or `16:9`.
-    hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
-    and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
-    image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
-    """
-
-    prompt: str = field(repr=False)
-    model: str | None = None
-    lora: str | None = None
-    negative: str | None = field(default=None, repr=False)
-    steps: int | None = None
-    guidance: float | None = None
-    seed: int | None = None
-    size: str | None = None
-    count: int | None = None
-    scheduler: str | None = None
-    preset: str | None = None
-    hires: float | None = None
-    hires_strength: float | None = None
-    hires_steps: int | None = None
-    clip_skip: int | None = None
-    image: Picture | None = None
-    strength: float | None = None
-    reference: Picture | None = None
-    reference_weight: float | None = None
-    adapters: tuple[AdapterAsk, ...] = ()
-
-    @property
-    def names(self) -> tuple[str | None, ...]:
-        """The texts in which models, LoRAs and embeddings are named."""
-        return (
-            *(self.prompt, self.negative, self.lora, self.model),
-            *(ask.name for ask in self.adapters),
-        )
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
-        """Make a draft of a command's options, which are named like the fields; others are ignored.
-
-        resolved: options converted already, which replace those in `options`.
-        """
-        values = {**options, **resolved}
-        known = {own.name: values[own.name] for own in fields(cls) if own.name in values}
-        return cls(**cast("dict[str, Any]", known))
 
 
 def draw_seed() -> int:
@@ -102,11 +59,13 @@ def compose(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
+    saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> GenerationRequest:
     """As `compose_with_notes`, without the notes."""
     return compose_with_notes(
-        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+        draft, catalog, nsfw=nsfw, adapters_max=adapters_max, saved=saved, draw=draw, fill=fill
     ).request
 
 
@@ -117,29 +76,79 @@ def compose_with_notes(
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
     hashes: Hashes = _NO_HASHES,
+    saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
 ) -> Composed:
     """Resolve and validate `draft`, whose prompts may be in the dialect of another program.
 
     nsfw: whether entries marked NSFW may be used where the result will be posted.
     adapters_max: how many LoRAs a user may combine, not counting one that a preset needs.
-    hashes: models may be named by theirs.
+    hashes: models may be named by theirs. saved: what else `draft.preset` may name besides the
+    presets of the models and the styles of the catalog; of two with one name, the first counts.
+    fill: puts a person's defaults where nothing was given, unless that is another image's
+    generation data; where the result is in error, it is not used.
     Raises InvalidRequest (a field's value is invalid) or Refused (a model, LoRA or embedding is not
     offered).
     """
+    applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
+    return compose_applied(
+        applied,
+        catalog,
+        nsfw=nsfw,
+        adapters_max=adapters_max,
+        hashes=hashes,
+        draw=draw,
+        fill=fill,
+    )
 
-    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+
+def compose_applied(
+    applied: Applied,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    hashes: Hashes = _NO_HASHES,
+    draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
+) -> Composed:
+    """As `compose_with_notes`, for a draft to which its presets have been applied."""
+    draft = applied.draft
+
+    def changed(options: Mapping[str, Any]) -> Draft:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
             model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
             changed = replace(changed, model=model or changed.model)
-        return _resolve(changed, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw)
+        return changed
+
+    def resolve(draft: Draft) -> GenerationRequest:
+        return _resolve(
+            replace(applied, draft=draft),
+            catalog,
+            nsfw=nsfw,
+            adapters_max=adapters_max,
+            draw=draw,
+        )
+
+    def attempt(options: Mapping[str, Any]) -> GenerationRequest:
+        return resolve(changed(options))
 
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
-    understood = understand(_clean(draft.prompt), negative, given, attempt, hashes)
-    return Composed(attempt(understood.options), understood.notes)
+    # What a preset says is the least of all: what the prompt itself asks for counts for more.
+    understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
+    notes = (*applied.notes, *understood.notes)
+    if fill is not None and not understood.pasted:
+        before = changed(understood.options)
+        usual = fill(before)
+        if before.negative is None and _replaces_negative(applied):
+            usual = replace(usual, negative=None)
+        with suppress(UserError):
+            return Composed(resolve(usual), notes)
+    return Composed(attempt(understood.options), notes)
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
@@ -149,23 +158,28 @@ def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -
 
 
 def _resolve(
-    draft: Draft,
+    applied: Applied,
     catalog: Catalog,
     *,
     nsfw: bool,
     adapters_max: int,
     draw: Callable[[], int],
 ) -> GenerationRequest:
-    typed = _clean(draft.prompt)
+    draft = applied.draft
+    typed = _prompt(applied)
     check_tags_outside(typed)
     prompt, tagged = extract_tags(typed)
     negative = _clean(draft.negative) if draft.negative is not None else None
     check_texts(prompt, negative or "")
 
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
-    _check_options(draft, model)
+    negative = _negative(negative, applied, model)
+    _check_options(replace(draft, negative=negative), model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
-    asks = (*tagged, *parse_adapters(draft.lora or ""), *draft.adapters)
+    listed = parse_adapters(draft.lora or "")
+    if "lora" in applied.filled:
+        listed = _unless_tagged(listed, tagged, catalog)
+    asks = (*tagged, *listed, *draft.adapters)
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
@@ -201,6 +215,40 @@ def _resolve(
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
     return worded(drawn, catalog, model=model, nsfw=nsfw)
+
+
+def _prompt(applied: Applied) -> str:
+    """What was typed, within the words of the presets."""
+    prompt = _clean(applied.draft.prompt)
+    for texts in applied.texts:
+        if texts.prompt is not None:
+            prompt = put_in(_clean(texts.prompt), prompt)
+    return prompt
+
+
+def _negative(typed: str | None, applied: Applied, model: ModelEntry) -> str | None:
+    """What was typed, or what the presets have in its place; None for the model's own."""
+    negative = typed
+    for text in (_clean(each.negative) for each in applied.texts if each.negative is not None):
+        if has_place(text):
+            negative = put_in(text, model.default_negative if negative is None else negative)
+        elif negative is None:
+            negative = text
+    return negative
+
+
+def _replaces_negative(applied: Applied) -> bool:
+    """Whether a preset has a negative prompt of its own, which counts for more than a default."""
+    texts = (each.negative for each in applied.texts)
+    return any(text is not None and not has_place(text) for text in texts)
+
+
+def _unless_tagged(
+    listed: Sequence[AdapterAsk], tagged: Sequence[AdapterAsk], catalog: Catalog
+) -> tuple[AdapterAsk, ...]:
+    """The LoRAs of a preset without those that the prompt itself names."""
+    named = {key for ask in tagged for key in catalog.adapters_called(ask.name)}
+    return tuple(ask for ask in listed if named.isdisjoint(catalog.adapters_called(ask.name)))
 
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:

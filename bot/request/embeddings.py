@@ -75,6 +75,12 @@ def embeddings_of(
     return tuple(uses.values())
 
 
+def marked(text: str) -> Iterator[str]:
+    """The names that are marked as those of embeddings."""
+    for mark in _MARKED.finditer(text):
+        yield mark["tag"] if mark["tag"] is not None else mark["run"].rstrip(_AFTER_A_NAME)
+
+
 def check_embeddings(
     uses: Sequence[EmbeddingUse], catalog: Catalog, *, model: ModelEntry, nsfw: bool
 ) -> None:

@@ -74,6 +74,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise InvalidRequest("model", "model.several", value=name, keys=shown)
     if not meant:
         check_read(catalog, name)
+        if catalog.withholds_model(name):
+            raise Refused("model.not_here", name=name)
         if near := catalog.nearest_models(name, nsfw=nsfw):
             raise InvalidRequest("model", "model.unknown", value=name, nearest=near)
         offered = tuple(entry.key for entry in catalog.offered_models(nsfw=nsfw)[:NAMES_SHOWN])
@@ -112,6 +114,8 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         if embedding in catalog.embeddings.offered(nsfw=nsfw, model=model):
             raise InvalidRequest("lora", "lora.embedding", value=name)
         check_read(catalog, name)
+        if catalog.withholds_adapter(name):
+            raise Refused("lora.not_here", name=name)
         if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
         fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]

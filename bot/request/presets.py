@@ -91,6 +91,8 @@ def _fast(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
             needed = catalog.adapters.get(fast.adapter)
             if needed is not None and needed.nsfw and not nsfw:
                 raise Refused("preset.nsfw", preset=FAST, model=model.key) from None
+            if needed is None and catalog.withholds_adapter(fast.adapter):
+                raise Refused("preset.not_here", preset=FAST, model=model.key) from None
             raise Refused(
                 "preset.adapter", preset=FAST, model=model.key, name=fast.adapter
             ) from None

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from bot.errors import UserError
-from bot.request.compose import Draft
+from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.model import GenerationRequest
 from bot.request.parts import AdapterUse

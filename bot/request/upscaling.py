@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bot.errors import InvalidRequest
-from bot.request.compose import ADAPTERS_MAX, Draft, compose, draw_seed
+from bot.request.compose import ADAPTERS_MAX, compose, draw_seed
+from bot.request.draft import Draft
 from bot.request.model import (
     CRISP,
     REPAINT,

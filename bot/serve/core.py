@@ -13,7 +13,6 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
-from bot.levels import Levels
 from bot.previews import Pictures, Previews
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
@@ -23,6 +22,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, Previewing, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.worker.blocking import Blocking
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
 from bot.worker.recovery import LastEnd, recover, tell
@@ -46,12 +46,12 @@ class Core:
     settings: Settings
     texts: Texts
     backend: Backend
-    levels: Levels
     observers: Observers
     by_origin: ByOrigin
     following: Following
     workers: Workers
     previews: Previews
+    blocking: Blocking
     handover: Handover
     last_crash: Trace
 
@@ -84,16 +84,18 @@ class Core:
             workers = backend.workers(observers)
             previews = previews_of(settings, backend, workers)
             by_origin.pass_on(Previewing.name, previews.following)
+            blocking = Blocking(backend.store, backend.queue, workers)
+            await blocking.load()
             yield cls(
                 settings=settings,
                 texts=texts,
                 backend=backend,
-                levels=Levels(backend.store),
                 observers=observers,
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
                 previews=previews,
+                blocking=blocking,
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )

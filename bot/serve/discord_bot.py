@@ -4,18 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import discord
 
+from bot.chat.audit import Audit, Destinations
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.status import EDIT_INTERVAL
+from bot.chat.draining import Draining
 from bot.chat.here import FindHere
+from bot.chat.owners import Owners
 from bot.chat.services import Services
 from bot.chat.sync import register_if_changed
 from bot.errors import SettingsError, StoreError
+from bot.levels import Levels, Place
+from bot.process.signals import stop_this_process
 from bot.queue.outlook import PART
 from bot.serve.core import Core
 from bot.settings import DISCORD_API_URL, Settings
@@ -29,6 +35,7 @@ class DiscordBot:
     core: Core
     client: ImagenBot
     delivery: Delivery
+    audit: Audit
     logged_in: asyncio.Event
 
     @classmethod
@@ -53,15 +60,39 @@ class DiscordBot:
                     logged_in=logged_in.wait,
                     copies=client.copies,
                     ping_after=settings.ping_after,
+                    levels=backend.levels,
                 )
                 core.by_origin.pass_on(Discord.name, delivery)
-                find_here = FindHere(texts, core.levels)
+                owners = Owners(client)
+                audit = Audit(
+                    store=backend.store,
+                    texts=texts,
+                    levels=backend.levels,
+                    catalog=backend.catalog,
+                    destinations=Destinations(
+                        client,
+                        owners,
+                        partial(_audit_channel, backend.levels),
+                        settings.report_channel,
+                    ),
+                )
                 services = Services(
-                    texts, find_here, backend, delivery, core.workers, core.previews
+                    texts=texts,
+                    find_here=FindHere(texts, backend.levels, backend.queue.blocked),
+                    backend=backend,
+                    delivery=delivery,
+                    workers=core.workers,
+                    previews=core.previews,
+                    owners=owners,
+                    audit=audit,
+                    blocking=core.blocking,
+                    draining=Draining(
+                        backend.queue, delivery, backend.store, audit, stop_this_process
+                    ),
                 )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, logged_in)
+                yield cls(core, client, delivery, audit, logged_in)
 
     async def connected(self) -> str | None:
         """A health check."""
@@ -101,11 +132,18 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store = self.core.backend.store
-        await register_if_changed(self.client.tree, store, self.core.settings.guild_id)
+        store, settings = self.core.backend.store, self.core.settings
+        await register_if_changed(
+            self.client.tree, store, settings.guild_id, settings.admin_servers
+        )
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""
         await self.client.copies.noticed.wait()
         with suppress(StoreError):  # it is logged, too
             await self.core.backend.store.set_setting(COPY_NOTICED, str(now_ms()))
+
+
+async def _audit_channel(levels: Levels, community: str) -> int | None:
+    """The ID of the channel that a server has chosen to be told of changes in."""
+    return (await levels.rules(Place(person="", community=community))).audit_channel

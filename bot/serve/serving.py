@@ -48,7 +48,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                 interface,
                 bot.connect,
                 bot.client.online,
-                (bot.register(), bot.remember_copies()),
+                (bot.register(), bot.remember_copies(), bot.audit.run(bot.client.online)),
             )
             await _until_stopped(core, serving, stop)
 

@@ -1,13 +1,15 @@
-"""The settings of what people can do with a result on Discord."""
+"""The settings of what people can do with a result on Discord, and of moderation there."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.api import ApiSettings
+from bot.settings.image_check import ImageCheck
+from bot.settings.servers import ServerSettings
+from bot.settings.values import Ids
 
 
-class ResultSettings(ApiSettings):
+class ResultSettings(ServerSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(
@@ -24,12 +26,27 @@ class ResultSettings(ApiSettings):
         description="Minutes after which people are mentioned once when their image is ready, "
         "because editing a message notifies no one; `0` never does.",
     )
+    image_check: ImageCheck = Field(
+        default="off",
+        alias="IMAGEN_IMAGE_CHECK",
+        description="What to do with images that Stable Diffusion's safety checker flags, outside "
+        "of age-restricted channels: `off` checks none, `spoiler` blurs them until someone clicks, "
+        "`private` sends them to their person alone, and `refuse` deletes them. A server can be "
+        "stricter, but not milder. An image that cannot be checked counts as flagged.",
+    )
     report_channel: int | None = Field(
         default=None,
         ge=1,
         alias="IMAGEN_REPORT_CHANNEL",
-        description="ID of the channel that gets reports of images. If unset, the bot's owner gets "
-        "them as direct messages.",
+        description="ID of the channel that is told of what the bot's owners change with `/admin`, "
+        "and of reports from servers that have no audit channel. If unset, the owners are told in "
+        "direct messages.",
+    )
+    admin_servers: Ids = Field(
+        default=(),
+        alias="IMAGEN_ADMIN_SERVERS",
+        description="IDs of servers, separated by commas, that have the command `/admin`, which "
+        "only the owners of the bot's application may use. If unset, there is no such command.",
     )
     previews_prompt: str = Field(
         default="portrait of a red fox in a forest, soft morning light",

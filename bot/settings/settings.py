@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.settings.results import ResultSettings
-from bot.settings.values import parts_of
+from bot.settings.values import Ids, parts_of
 from bot.variables import misspelled
 from catalog import Demos
 
@@ -21,9 +21,6 @@ DISCORD_API_URL = "https://discord.com/api/v10"
 ENV_FILE = Path(".env")
 SHARED = ("HF_TOKEN",)
 """Settings that other programs read as well."""
-
-Ids = Annotated[tuple[int, ...], NoDecode]
-"""Discord IDs, separated by commas."""
 
 
 def _as_written(value: object) -> str:
@@ -286,16 +283,6 @@ class Settings(ResultSettings):
         if url is not None and not re.fullmatch(r"https?://\S+", url):
             raise ValueError("must be a URL such as http://127.0.0.1:3128")
         return url
-
-    @field_validator("allowed_roles", "blocked_users", mode="before")
-    @classmethod
-    def _ids(cls, text: object) -> object:
-        if not isinstance(text, str):
-            return text
-        parts = parts_of(text)
-        if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
-            raise ValueError("must be IDs separated by commas, such as 123, 456")
-        return tuple(int(part) for part in parts)
 
     @field_validator("priority_roles", mode="before")
     @classmethod

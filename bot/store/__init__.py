@@ -1,6 +1,8 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
+from bot.store.acts import Act, ActKind
 from bot.store.api_keys import ApiKey
+from bot.store.blocks import EVERYWHERE, Block
 from bot.store.comparisons import (
     CELL,
     CELL_FAILED,
@@ -24,8 +26,10 @@ from bot.store.jobs import (
     now_ms,
 )
 from bot.store.kept_images import KeptImage
+from bot.store.levels import LevelChange, LevelKey
 from bot.store.origins import (
     DEFAULT_UPLOAD_LIMIT,
+    ORIGINS,
     Api,
     CommandLine,
     Discord,
@@ -35,6 +39,7 @@ from bot.store.origins import (
     discord_community,
     discord_person,
 )
+from bot.store.reports import Decision, Report
 from bot.store.store import COPY_NOTICED, Store
 from bot.store.usage import Usage
 
@@ -44,10 +49,16 @@ __all__ = [
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "EVERYWHERE",
+    "ORIGINS",
     "OWN_CRASHES_MAX",
+    "Act",
+    "ActKind",
     "Api",
     "ApiKey",
+    "Block",
     "CommandLine",
+    "Decision",
     "Discord",
     "Failure",
     "ImageRecord",
@@ -57,10 +68,13 @@ __all__ = [
     "JobState",
     "KeptImage",
     "Kind",
+    "LevelChange",
+    "LevelKey",
     "NewJob",
     "Origin",
     "Painted",
     "Previewing",
+    "Report",
     "Store",
     "Usage",
     "discord_community",

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 
+from bot.store.blocks import check_not_blocked
 from bot.store.jobs import Job, NewJob
 from bot.store.origins import SELECT_JOBS
 from bot.store.usage import ASKED, DAY, Usage, usage_of
@@ -20,6 +21,7 @@ def accept(
     """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds."""
     origin = new.origin
     origin.check_new(write)
+    check_not_blocked(write, origin.person, origin.community)
     if check is not None:
         check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
     write.execute(

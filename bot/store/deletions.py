@@ -1,11 +1,16 @@
 """Results that someone deleted: the images go, the job stays and says so."""
 
+import sqlite3
 from collections.abc import Sequence
 
+from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database
 from bot.store.jobs import now_ms
 
-ENDED = "('delivered', 'failed', 'cancelled')"
+BEGIN = (
+    "UPDATE jobs SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL"
+    " AND state IN ('delivered', 'failed', 'cancelled')"
+)
 
 
 class Deletions:
@@ -14,21 +19,32 @@ class Deletions:
     A process that dies there leaves images whose deletion is to be finished.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, acts: Acts) -> None:
         self._database = database
+        self._acts = acts
 
-    async def begin(self, job_id: str) -> bool:
+    async def begin(self, job_id: str, *, moderator: str | None = None) -> bool:
         """Note that the images of a job that has ended are deleted.
 
-        Returns False if there is no such job, it has not ended, or someone was faster.
+        moderator: who does it to another person's, which is an act. Returns False if there is no
+        such job, it has not ended, or someone was faster.
         """
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
-                f"UPDATE jobs SET deleted_at = ? WHERE id = ? AND state IN {ENDED}"  # noqa: S608
-                " AND deleted_at IS NULL",
-                (now_ms(), job_id),
-            )
-            return cursor.rowcount > 0
+        now = now_ms()
+
+        def begin(write: sqlite3.Connection) -> bool:
+            if not write.execute(BEGIN, (now, job_id)).rowcount:
+                return False
+            if moderator is not None:
+                sql = "SELECT person, community FROM jobs WHERE id = ?"
+                person, community = write.execute(sql, (job_id,)).fetchone()
+                kind, owner = ActKind.RESULT_DELETED, {"owner": person}
+                insert_act(write, kind, moderator, community, job_id, owner)
+            return True
+
+        begun = await self._database.write(begin)
+        if begun and moderator is not None:
+            self._acts.recorded()
+        return begun
 
     async def unfinished(self) -> Sequence[str]:
         """The jobs whose images are deleted but not forgotten."""

@@ -1,5 +1,6 @@
 """Which Discord messages show which jobs, and the interaction tokens to answer with."""
 
+from bot.settings.image_check import ImageCheck
 from bot.store.database import Database
 from bot.store.jobs import Job, now_ms
 from bot.store.origins import SELECT_JOBS
@@ -34,6 +35,17 @@ class Messages:
                 (message_id, job_id),
             )
             return cursor.rowcount > 0
+
+    async def restrict(self, job_id: str, mode: ImageCheck) -> None:
+        """Record that the job's images are blurred, or for its person alone."""
+        change = "spoiler = 1"
+        if mode == "private":
+            change = (
+                "withheld = coalesce(withheld, CASE hidden WHEN 0 THEN 'shown' ELSE 'hidden' END),"
+                " hidden = 1"
+            )
+        sql = f"UPDATE discord_jobs SET {change} WHERE job_id = ?"  # noqa: S608
+        await self._database.write(lambda write: write.execute(sql, (job_id,)))
 
     async def set_posting(self, job_id: str) -> int | None:
         """Record that a separate message is about to be sent.

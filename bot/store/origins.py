@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
 from bot.errors import AskedBefore, Refused
+from bot.settings.image_check import ImageCheck
 from bot.store.database import Row
 
 log = logging.getLogger(__name__)
@@ -179,12 +180,15 @@ class Unknown(Origin):
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
 
+    parent_channel_id: the channel of a thread; None if it was not asked in one.
     message_id: our message for the job, which shows first its status and finally its result.
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
     interaction_id: of the command or button; None for a reaction.
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    image_check: what is to happen to its images if they are flagged. withheld: they were, and are
+    for their person alone: `shown` if everyone saw the message until then, else `hidden`.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
     """
 
@@ -203,6 +207,9 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    image_check: ImageCheck = "off"
+    withheld: str | None = None
+    parent_channel_id: int | None = None
     token: str | None = field(default=None, repr=False, compare=False, metadata={"kept": False})
 
     def check_new(self, write: sqlite3.Connection) -> None:
@@ -235,6 +242,11 @@ class Discord(Origin):
     @property
     def community(self) -> str | None:
         return None if self.guild_id is None else discord_community(self.guild_id)
+
+    @property
+    def setting_channel(self) -> int | None:
+        """The channel whose settings hold there: a thread has those of its channel."""
+        return self.parent_channel_id or self.channel_id
 
 
 def discord_person(user_id: int) -> str:

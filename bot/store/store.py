@@ -16,20 +16,26 @@ from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
+from bot.store.acts import Acts
 from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up
+from bot.store.blocks import Blocks
 from bot.store.boot import boot_id
 from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
+from bot.store.disabled_entries import DisabledEntries
 from bot.store.forms import Forms
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
+from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.presets import Presets
+from bot.store.reports import Reports
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
@@ -49,7 +55,9 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons. uses: of models and LoRAs.
+    cells: the images of comparisons. levels: what servers, channels and people have set.
+    acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
+    presets: that people saved. uses: of models and LoRAs.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -62,10 +70,16 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.known_weights = KnownWeights(database)
         self.uploads = Uploads(database)
-        self.deletions = Deletions(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
         self.uses = Uses(database)
+        self.acts = Acts(database)
+        self.levels = LevelSettings(database, self.acts)
+        self.deletions = Deletions(database, self.acts)
+        self.blocks = Blocks(database, self.acts)
+        self.reports = Reports(database, self.acts)
+        self.disabled_entries = DisabledEntries(database, self.acts)
+        self.presets = Presets(database)
 
     @classmethod
     @asynccontextmanager
@@ -329,6 +343,15 @@ class Store:
             (_json(origins), limit),
         )
         return [painted for row in reversed(rows) if (painted := Painted.from_row(row))]
+
+    async def failures(self, since: int) -> dict[str, int]:
+        """How many jobs have failed since then (ms since the epoch), by the code of the reason."""
+        rows = await self._database.rows(
+            "SELECT json_extract(error, '$.code') AS code, count(*) AS n FROM jobs"
+            " WHERE state = 'failed' AND finished_at >= ? GROUP BY code ORDER BY n DESC",
+            (since,),
+        )
+        return {row["code"] or "": row["n"] for row in rows}
 
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""

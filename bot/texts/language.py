@@ -101,6 +101,11 @@ class Texts:
 
         return say
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that there are files in, as locales."""
+        return tuple(self._languages)
+
     def speaks(self, locale: str) -> bool:
         """Whether there is a file for `locale`, or for its language."""
         return self._language(locale) is not None
@@ -109,12 +114,17 @@ class Texts:
         """The sentence in exactly that language, or None; for Discord's localisation fields."""
         language = self._language(locale)
         sentence = self._languages[language].get(code) if language else None
-        return sentence if isinstance(sentence, str) else None
+        # Nothing is filled in there, so no brace is doubled.
+        return _undoubled(sentence) if isinstance(sentence, str) else None
 
     def _language(self, locale: str) -> str | None:
         """The name of the file for `locale`: its own, or its language's; None if there is none."""
         names = (locale, locale.split("-")[0])
         return next((name for name in names if name in self._languages), None)
+
+
+def _undoubled(sentence: str) -> str:
+    return sentence.replace("{{", "{").replace("}}", "}")
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Sentence]:

@@ -27,6 +27,7 @@ from bot.request import Cell, GenerationRequest, cells, paint_order
 from bot.store import CELL, CELL_FAILED, Failure, ImageRecord, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
+from bot.worker.image_check import Inspector
 from bot.worker.results import PaintedSheet
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Comparing:
         compressor: ThreadPoolExecutor,
         paint: Paint,
         lane: Lane,
+        inspector: Inspector,
         previews: Callable[[], bool],
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class Comparing:
         self._compressor = compressor
         self._paint = paint
         self._lane = lane
+        self._inspector = inspector
         self._previews = previews
 
     async def run(self, running: Attempt) -> PaintedSheet:
@@ -173,7 +176,10 @@ class Comparing:
         compressed: Compressed,
         sheet: _Sheet,
     ) -> None:
-        """Write the cell's file and record it, retrying until both succeed."""
+        """Write the cell's file and record it, retrying until both succeed.
+
+        One that the image check refuses is left out.
+        """
         job = running.job
         [painted] = painting.images
         name = image_name(cell.request.model, painted.seed, cell.n, len(job.request.each))
@@ -187,8 +193,16 @@ class Comparing:
 
         what = f"job {job.id}: a cell is generated, but cannot be saved"
         check = running.check_stop
+        inspect = partial(self._inspector.inspect, job, [painted.image])
+        try:
+            notices = await keep_trying(inspect, what, check=check)
+        except JobFailed as error:
+            compressed.drop()
+            sheet.failures[cell.n] = Failure.of(error)
+            return
         record = await keep_trying(lambda: asyncio.to_thread(save), what, check=check)
-        warnings = [*sheet.warnings, *(_of_cell(notice, cell) for notice in painting.warnings)]
+        said = (*painting.warnings, *notices)
+        warnings = [*sheet.warnings, *(_of_cell(notice, cell) for notice in said)]
         add = partial(self._store.cells.add, job, record, warnings)
         if not await keep_trying(add, what, check=check):
             raise PaintStopped(StopReason.CANCELLED)  # or another attempt has overtaken this one

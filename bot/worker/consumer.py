@@ -30,6 +30,7 @@ from bot.store import Job, Store, now_ms
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Adapt, Comparing
 from bot.worker.engine import ImageEngine
+from bot.worker.image_check import CheckedPreviews, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
@@ -64,7 +65,7 @@ class GpuConsumer:
     picture: reads the PNG file stored under a sha256, see `order_of`.
     timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
     idle: seconds without a job after which the engine frees the GPU's memory; None is never.
-    previews: whether people see images that are not finished.
+    previews: whether people see images that are not finished. inspector: looks at all of them.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class GpuConsumer:
         picture: Callable[[str], bytes],
         observer: JobObserver,
         notices: Notices,
+        inspector: Inspector,
         withdrawn: set[str],
         images_dir: Path,
         timeout: float,
@@ -93,13 +95,14 @@ class GpuConsumer:
         self._observer = observer
         self._images_dir = images_dir
         self._outcomes = Outcomes(store, observer, notices, images_dir)
-        self._saver = Saver(queue, store, self._outcomes, images_dir, self._leave)
+        self._previews = CheckedPreviews(inspector, self._report)
+        self._saver = Saver(queue, store, self._outcomes, inspector, images_dir, self._leave)
         self._timeout = timeout
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._comparing = Comparing(
-            store, images_dir, self._compressor, self._paint_patiently, lane, previews
+            store, images_dir, self._compressor, self._paint_patiently, lane, inspector, previews
         )
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
@@ -269,10 +272,10 @@ class GpuConsumer:
         result: Result | None = None
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
-        self._report(job, Progress(Stage.STARTING))
+        self._previews.report(job, Progress(Stage.STARTING))
         try:
             result = await self._result(running)
-            self._report(job, Progress(Stage.SAVING))
+            self._previews.report(job, Progress(Stage.SAVING))
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
             await self._outcomes.record(partial(self._store.lose, job, lost.loss), job)
@@ -351,7 +354,7 @@ class GpuConsumer:
 
         def report(progress: Progress) -> None:
             running.heard(progress)
-            loop.call_soon_threadsafe(self._report, running.job, adapt(progress))
+            loop.call_soon_threadsafe(self._previews.report, running.job, adapt(progress))
 
         def work(catalog: Catalog) -> Painting:
             running.check()

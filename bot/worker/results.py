@@ -1,11 +1,13 @@
 """What an attempt has made, ready to be saved: images, or the sheet of a comparison."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
+
+import PIL.Image
 
 from bot.files.images import Compressed, save_images, save_png
 from bot.files.metadata import compress_png
@@ -26,6 +28,10 @@ class Result(Protocol):
 
     @property
     def warnings(self) -> tuple[Notice, ...]: ...
+
+    @property
+    def unchecked(self) -> Sequence[PIL.Image.Image]:
+        """Those that have not been through the image check."""
 
     def save(self) -> tuple[ImageRecord, ...]:
         """Write the files. Blocks; raises OSError, and may then be called again."""
@@ -51,6 +57,10 @@ class PaintedImages:
     def warnings(self) -> tuple[Notice, ...]:
         return self.painting.warnings
 
+    @property
+    def unchecked(self) -> Sequence[PIL.Image.Image]:
+        return [painted.image for painted in self.painting.images]
+
     def save(self) -> tuple[ImageRecord, ...]:
         return save_images(self.painting, self.job, self.folder, self.compressed.of)
 
@@ -72,6 +82,10 @@ class PaintedSheet:
     images: Mapping[int, ImageRecord]
     failures: Mapping[int, Failure]
     warnings: tuple[Notice, ...]
+
+    @property
+    def unchecked(self) -> Sequence[PIL.Image.Image]:
+        return ()  # each cell was, before it was kept
 
     def save(self) -> tuple[ImageRecord, ...]:
         request = self.job.request

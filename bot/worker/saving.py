@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bot.queue import JobQueue
 from bot.store import ImageRecord, Job, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
+from bot.worker.image_check import Inspector
 from bot.worker.outcomes import Outcomes
 from bot.worker.results import Result
 
@@ -35,6 +37,7 @@ class Saver:
         queue: JobQueue,
         store: Store,
         outcomes: Outcomes,
+        inspector: Inspector,
         images_dir: Path,
         left: Callable[[str], None],
     ) -> None:
@@ -42,6 +45,7 @@ class Saver:
         self._queue = queue
         self._store = store
         self._outcomes = outcomes
+        self._inspector = inspector
         self._images_dir = images_dir
         self._left = left
         self._task: asyncio.Task[None] | None = None
@@ -90,7 +94,7 @@ class Saver:
         """Save the images to disk and the result to the store, retrying until both succeed.
 
         Returns None if the job is no longer in this attempt. Raises PaintStopped if it is stopped
-        while retrying.
+        while retrying, and JobFailed if the image check refuses them.
         """
         job = attempt.job
 
@@ -101,8 +105,11 @@ class Saver:
                 raise files_error(self._images_dir, error) from error
 
         async def finish() -> Job | None:
-            return await self._store.finish(job, result.recipe, images, result.warnings)
+            warnings = (*result.warnings, *notices)
+            return await self._store.finish(job, result.recipe, images, warnings)
 
         what = f"job {job.id}: generated, but its result cannot be saved"
+        inspect = partial(self._inspector.inspect, job, result.unchecked)
+        notices = await keep_trying(inspect, what, check=attempt.check_stop)
         images = await keep_trying(save, what, check=attempt.check_stop)
         return await keep_trying(finish, what, check=attempt.check_stop)

@@ -12,7 +12,7 @@ from bot.errors import EngineLost
 from bot.log import concerning, here
 from bot.queue import JobQueue
 from bot.queue.outlook import FEW
-from bot.store import Job, JobState, Store
+from bot.store import Failure, Job, JobState, Store
 from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
@@ -58,7 +58,8 @@ class Workers:
         """Run jobs while the block lasts."""
         unsubscribe = self._queue.subscribe(self._changed.set)
         tasks = [asyncio.create_task(consumer.run()) for consumer in self._consumers]
-        beside = [asyncio.create_task(work) for work in (self._fetch_ahead(), self._tell_places())]
+        works = (self._fetch_ahead(), self._tell_places(), self._queue.still.watch())
+        beside = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
@@ -93,21 +94,21 @@ class Workers:
         """Stop the job at its next step if a lane is running it; returns whether one is."""
         return any(consumer.cancel(job_id) for consumer in self._consumers)
 
-    async def withdraw(self, job_id: str) -> Job | None:
+    async def withdraw(self, job_id: str, why: Failure | None = None) -> Job | None:
         """Cancel a waiting job, or stop a running one at its next step.
 
-        Returns the job, *cancelled* or still *running*; None if it had already ended or does not
-        exist.
+        why: the reason that a waiting one has then failed for. Returns the job, which has ended or
+        is still *running*; None if it had already ended or does not exist.
         """
         job = await self._store.find(job_id)
         if job is None:
             return None
-        cancelled = await self._store.cancel(job) if job.state is JobState.PENDING else None
-        if cancelled is not None:
+        ended = await self._end(job, why) if job.state is JobState.PENDING else None
+        if ended is not None:
             log.info("job %s: cancelled while waiting", job_id)
             self._queue.leave(job_id)
-            self._notices.send(self._observer.failed(cancelled))
-            return cancelled
+            self._notices.send(self._observer.failed(ended))
+            return ended
         # It may have started just now.
         job = await self._store.job(job_id)
         if job.state is not JobState.RUNNING:
@@ -120,6 +121,9 @@ class Workers:
                 return None
         return job
 
+    async def _end(self, job: Job, why: Failure | None) -> Job | None:
+        return await self._store.fail(job, why) if why else await self._store.cancel(job)
+
     def _stop(self, job_id: str) -> None:
         if not self.cancel(job_id):
             # Its lane is about to begin it, or has ended it just now.
@@ -127,13 +131,13 @@ class Workers:
 
     async def pause(self) -> None:
         """Start no more jobs until `unpause`, and free the GPUs' memory after the running ones."""
-        await self._queue.pause()
+        await self._queue.still.pause(paused=True)
         log.info("paused")
         for consumer in self._consumers:
             consumer.rest()
 
     async def unpause(self) -> None:
-        await self._queue.unpause()
+        await self._queue.still.pause(paused=False)
         log.info("no longer paused")
 
     async def _tell_places(self) -> None:

@@ -89,7 +89,7 @@ class Crowd:
             channel.permissions_for = lambda _: permissions
             channel.is_nsfw = lambda: False
             guild.get_channel_or_thread = lambda _: channel
-            find_here = FindHere(TEXTS, Levels(desk.store))
+            find_here = FindHere(TEXTS, Levels(desk.store), desk.queue.blocked)
             cog = Reroll(client, TEXTS, find_here, fixed(DEMO), desk.store, queue, desk.delivery)
             yield cls(desk, queue, cog, done, 400, bucket, permissions)
 

@@ -13,6 +13,7 @@ from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
 from cogs.completing import Completing
+from cogs.composing import Composing
 from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
@@ -35,7 +36,7 @@ class NotLookedAt:
 
 
 class NothingKnown(NotLookedAt):
-    """A store that knows no hashes."""
+    """A store that knows no hashes, and whose presets must not be used."""
 
     async def hashes(self, *_: str | None) -> dict[str, tuple[str, ...]]:
         return {}
@@ -43,6 +44,10 @@ class NothingKnown(NotLookedAt):
     @property
     def known_weights(self) -> "NothingKnown":
         return self
+
+    @property
+    def presets(self) -> NotLookedAt:
+        return NotLookedAt()
 
 
 class Attachment:
@@ -87,13 +92,15 @@ async def nothing_first(person: str, kind: str) -> tuple[str, ...]:
 
 
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
+    store = cast("Any", NothingKnown())
     return Imagine(
         catalog=catalog,
         queue=queue,
-        store=cast("Any", NothingKnown()),
+        store=store,
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
-        adapters_max=4,
+        inspector=cast("Any", NotLookedAt()),
+        composing=Composing(catalog, store, 4),
         complete=Completing(catalog, queue, nothing_first),
     )
 
@@ -113,7 +120,7 @@ class TestWhoMayNotAsk:
         with pytest.raises(Refused, match=code):
             await IMAGINE(imagine, interaction(7), prompt=":" + "1" * 1_999)
 
-    @pytest.mark.parametrize("option", ["model", "lora", "size", "scheduler"])
+    @pytest.mark.parametrize("option", ["model", "lora", "size", "scheduler", "preset"])
     async def test_nothing_is_searched(
         self, limits: dict[str, Any], code: str, option: str
     ) -> None:
@@ -129,7 +136,6 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
-            only_requester=False,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

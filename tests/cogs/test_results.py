@@ -24,6 +24,7 @@ from bot.store import Job
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.compare import Compare
 from cogs.compare_result import Comparer
+from cogs.composing import Composing
 from cogs.edit import EditForm, Editor
 from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
@@ -85,7 +86,6 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
         store=desk.store,
         queue=queue_of(desk.store, limits=limits),
         delivery=desk.delivery,
-        only_requester=False,
     )
 
 
@@ -203,7 +203,13 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
         suppress(Refused),
     ):
         if way == "command":
-            cog = Compare(acting.catalog, desk.queue, desk.delivery, 4, cast("Any", None))
+            cog = Compare(
+                acting.catalog,
+                desk.queue,
+                desk.delivery,
+                Composing(acting.catalog, desk.store, 4),
+                cast("Any", None),
+            )
             await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
         else:
             fields = {"axis": "steps", "values": "", "axis2": "", "values2": ""}

@@ -38,7 +38,6 @@ def button(desk: Desk) -> RetryButton:
         store=desk.store,
         queue=desk.queue,
         delivery=desk.delivery,
-        only_requester=False,
     )
     return RetryButton(acting)
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from discord import app_commands
 from discord.ext import commands
+from discord.ext.commands import GroupCog
 
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.settings import names_of
@@ -26,31 +27,35 @@ FIGURES = ROOT / "docs" / "figures.md"
 
 
 def slash_commands() -> dict[str, app_commands.Command[Any, ..., Any]]:
-    """The commands that the cogs declare, by name."""
+    """The commands that the cogs declare, by name; those of a group as `group command`."""
     found = {}
     for extension in EXTENSIONS:
         for value in vars(import_module(extension)).values():
             if isinstance(value, commands.CogMeta) and value.__module__ == extension:
+                group = f"{value.__cog_group_name__} " if issubclass(value, GroupCog) else ""
                 for command in value.__cog_app_commands__:
                     assert isinstance(command, app_commands.Command)
-                    found[command.name] = command
+                    found[f"{group}{command.name}"] = command
     return found
 
 
 SLASH = slash_commands()
+FIRST_WORDS = {name.split()[0] for name in SLASH}
 
 
 class TestSlashCommands:
     def test_each_is_documented_and_each_documented_one_exists(self) -> None:
         for page in (README, FRENCH):
-            assert {f"/{name}" for name in SLASH} <= set(spans(page))
+            assert {f"/{name}" for name in FIRST_WORDS} <= set(spans(page))
         named = {
             match[1]
             for page in PAGES
             for span in spans(page)
             if (match := re.match(r"/([a-z]+)(?= |$)", span))
         }
-        assert named == SLASH.keys()
+        assert named == FIRST_WORDS
+        whole = {span for page in PAGES for span in spans(page)}
+        assert {f"/{name}" for name in SLASH if " " in name} <= whole
 
     @pytest.mark.parametrize("page", [README, FRENCH], ids=lambda page: page.name)
     def test_the_table_has_every_option_of_imagine_in_its_order(self, page: Path) -> None:
@@ -131,7 +136,7 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        model, lora, embedding, upscaler, flow, distilled, fast = blocks(CATALOG, "toml")
+        model, lora, embedding, upscaler, style, flow, distilled, fast = blocks(CATALOG, "toml")
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
@@ -144,9 +149,11 @@ class TestCatalog:
         (tmp_path / "loras.toml").write_text(f"{lora}\n{lcm}", encoding="utf-8")
         (tmp_path / "embeddings.toml").write_text(embedding, encoding="utf-8")
         (tmp_path / "upscalers.toml").write_text(upscaler, encoding="utf-8")
+        (tmp_path / "styles.toml").write_text(style, encoding="utf-8")
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
         assert "fine-hands" in catalog.embeddings.entries
+        assert "golden-hour" in catalog.styles.entries
         assert "sharp" in catalog.upscalers.entries
         assert {"my-model", "bigasp", "turbo", "quick"} <= catalog.models.keys()
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()

@@ -16,9 +16,9 @@ MENUS = {
 }
 AGAIN = ("same", "new", "menu again")
 """Actions that generate an image at once."""
-FORMS = ("edit", "use", "useas", "menu edit", "menu use")
+FORMS = ("edit", "use", "useas", "savepreset", "menu edit", "menu use")
 """Those that ask for something first."""
-MAKING = (*AGAIN, *FORMS, "editform")
+MAKING = (*AGAIN, *FORMS, "editform", "presetform")
 DELETING = ("delete", "menu delete")
 REPORTING = ("report", "reportform")
 ALL = (*MAKING, *DELETING, "erase", *REPORTING, "details", "publish")

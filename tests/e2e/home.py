@@ -85,6 +85,16 @@ UPSCALERS = """
 name = "Twice as large"
 path = "builtin:upscaler.safetensors"
 """
+STYLES = """
+[styles.misty]
+name = "Misty"
+prompt = "{prompt} in thick fog"
+negative = "{prompt}, sun"
+[styles.velvet-room]
+name = "Velvet room"
+prompt = "{prompt}, velvet"
+model = "adults"
+"""
 UNET = json.loads((BUILTINS_DIR / "flat/unet/config.json").read_text(encoding="utf-8"))
 WIDTH: int = UNET["block_out_channels"][-1]
 """The weight's shape of the layer QUERY in the demo model's UNet."""
@@ -149,6 +159,7 @@ class Home:
         self.catalog_dir.mkdir(parents=True)
         (self.catalog_dir / "models.toml").write_text(MODELS, encoding="utf-8")
         (self.catalog_dir / "upscalers.toml").write_text(UPSCALERS, encoding="utf-8")
+        (self.catalog_dir / "styles.toml").write_text(STYLES, encoding="utf-8")
         many = "".join(
             f'[loras.style-{n:03}]\nname = "Style {n}"\npath = "org/style-{n}"\n'
             for n in range(more_loras)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from bot.engine.engine import LIBRARY_SETTINGS
+from bot.engine.importing import LIBRARY_SETTINGS
 
 SERVER = Path(__file__).with_name("fork_server.py")
 OWN = ("IMAGEN_", "DISCORD_", "CHAOS_")

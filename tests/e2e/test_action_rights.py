@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ NOT_ALLOWED = "You're not allowed to use this here."
 GATED = "made for an age-restricted channel"
 SHOWN = "can see this already"
 FOREIGN = "Only <@{ada}> and moderators can delete this."
+NUMBERS = count()
 EVERY = {
     **dict.fromkeys(AGAIN, "queued"),
-    **dict.fromkeys(("edit", "menu edit", "useas", "report"), "form"),
+    **dict.fromkeys(("edit", "menu edit", "useas", "report", "savepreset"), "form"),
     **dict.fromkeys(("use", "menu use"), "Paint over this image"),
     "editform": "queued",
+    "presetform": "Saved.",
     "reportform": "The report has been sent.",
     "details": "Would it be the same today?",
     "publish": SHOWN,
@@ -78,6 +81,8 @@ class Hall:
             if action == "editform":
                 entered = {"prompt": CANARY, "negative": "", "model": "demo", "loras": ""}
                 entered["more"] = "seed: 8"
+            if action == "presetform":
+                entered = {"name": f"preset {next(NUMBERS)}", "prompt": CANARY}
             call = forged(self.playground, user, where, message, action, job_id, **entered)
             came = await outcome(call)
             text = wanted.format(ada=self.ada.id)
@@ -173,7 +178,8 @@ async def test_elsewhere_there_is_no_such_image(hall: Hall) -> None:
     await hall.check(eve, nothing, channel=playground.channel, result=result)
     other = playground.add_channel("other", playground.add_guild("other server"))
     # There nobody has the role of this server, which is what those who would generate are told.
-    roleless = ("same", "new", "edit", "use", "useas", "editform", "details", "publish")
+    roleless = ("same", "new", "edit", "use", "useas", "editform", "savepreset", "presetform")
+    roleless = (*roleless, "details", "publish")
     await hall.check(eve, {**nothing, **dict.fromkeys(roleless, NO_ROLE)}, channel=other)
     looking = dict.fromkeys(("delete", "erase", *REPORTING), GONE)
     await hall.check(eve, looking, channel=playground.dm(eve))

@@ -87,16 +87,27 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
         "width": 64,
         "height": 80,
         "count": 2,
+        "preset": "misty, draft",
+        "scheduler": "Euler",
     }
     accepted = await server.generate(**body)
     assert accepted["seed"] == 42
     status = await server.done(accepted["job_id"])
     options = ("--negative", "noise", "--lora", "frost:0.5", "--lora", "ember", "--steps", "10")
     more = ("--guidance", "8.5", "--seed", "42", "--size", "64x80", "--count", "2", "--json")
+    more += ("--preset", "Misty,draft", "--scheduler", "Euler")
     code, out, err = await call(home, "imagine", CANARY, *options, *more)
     assert (code, err) == (0, "")
-    here = [image["sha256"] for image in json.loads(out)["images"]]
-    assert [image["sha256"] for image in status["images"]] == here
+    done = json.loads(out)
+    assert [image["sha256"] for image in status["images"]] == [
+        image["sha256"] for image in done["images"]
+    ]
+    request = done["recipe"]["request"]
+    assert (request["prompt"], request["negative"], request["preset"]) == (
+        f"{CANARY} in thick fog",
+        "noise, sun",
+        "draft",
+    )
     assert status["metadata"]["loras"] == [
         {"name": "frost", "weight": 0.5},
         {"name": "ember", "weight": 0.75},
@@ -119,6 +130,8 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
         ({"steps": "many"}, "en", "steps: “many” won't work. It must be a whole number."),
         ({"seed": True}, "en", "seed"),
         ({"step": 30}, "en", "There's no field called step."),
+        ({"preset": "mist"}, "en", "There's no preset called “mist”. Did you mean"),
+        ({"preset": "draft, fast"}, "en", "The presets draft and fast can't be combined."),
         ({"width": 64}, "en", "height is missing"),
         ({"image": "?"}, "en", "image: this is neither"),
         ({"image": "0" * 64}, "en", "image: there's no uploaded image"),

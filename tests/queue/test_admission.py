@@ -94,7 +94,9 @@ class TestRefusals:
                 queue.screen(person, frozenset(roles))
             with pytest.raises(Refused, match=code):
                 queue.check_person(person, frozenset(roles))
-            assert queue.blocks(person) == (code == "blocked")
+        with pytest.raises(Refused, match="blocked"):
+            queue.check_not_blocked("discord:1")
+        queue.check_not_blocked("discord:2")
         queue.screen("discord:2", frozenset({50}))
         queue.check_person("discord:2", frozenset({50}))
 
@@ -102,7 +104,7 @@ class TestRefusals:
         queue = queue_of(store)
         queue.screen("discord:1", frozenset())
         queue.check_person("discord:1", frozenset())
-        assert not queue.blocks("discord:1")
+        queue.check_not_blocked("discord:1")
 
 
 class TestReserving:

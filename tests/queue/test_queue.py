@@ -124,14 +124,14 @@ async def test_a_person_who_cannot_be_told_in_the_end_loses_only_a_waiting_job(
     store: Store, started: bool
 ) -> None:
     queue = queue_of(store, held=0.0)
-    await queue.pause()
+    await queue.still.pause(paused=True)
     ids = []
 
     async def ask() -> None:
         async with queue.accepting(new_job()) as ticket:
             ids.append(ticket.job.id)
             if started:
-                await queue.unpause()
+                await queue.still.pause(paused=False)
                 await asyncio.wait_for(next_of(queue), 5)
             raise PermissionError
 
@@ -145,9 +145,10 @@ async def test_a_person_who_cannot_be_told_in_the_end_loses_only_a_waiting_job(
 async def test_who_is_blocked_is_known_without_the_store(store: Store) -> None:
     person = new_job(user_id=1).origin.person
     queue = queue_of(store, limits=Limits(blocked=frozenset({person})))
-    assert queue.blocks(person)
-    assert not queue.blocks(new_job(user_id=2).origin.person)
-    assert not queue_of(store).blocks(person)
+    with pytest.raises(Refused, match="blocked"):
+        queue.check_not_blocked(person)
+    queue.check_not_blocked(new_job(user_id=2).origin.person)
+    queue_of(store).check_not_blocked(person)
 
 
 async def test_a_refused_job_takes_no_place(store: Store) -> None:
@@ -254,7 +255,7 @@ async def test_what_cannot_be_lined_up_is_not_stored(
 
 async def test_the_next_in_line_waits_through_a_pause_and_a_restart(store: Store) -> None:
     queue = queue_of(store)
-    await queue.pause()
+    await queue.still.pause(paused=True)
     [job_id] = await entered(queue, of(1))
     waiting = asyncio.create_task(next_of(queue))
     for _ in range(10):
@@ -266,16 +267,16 @@ async def test_the_next_in_line_waits_through_a_pause_and_a_restart(store: Store
     queue = queue_of(store)
     await queue.restore(ORIGINS)
     await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
-    assert queue.paused
+    assert queue.still.paused
     waiting = asyncio.create_task(next_of(queue))
     for _ in range(10):
         await asyncio.sleep(0)
     assert not waiting.done()
-    await queue.unpause()
+    await queue.still.pause(paused=False)
     assert (await waiting).id == job_id
     again = queue_of(store)
     await again.restore(ORIGINS)
-    assert not again.paused
+    assert not again.still.paused
 
 
 async def test_every_change_of_the_line_is_told(store: Store) -> None:
@@ -288,8 +289,8 @@ async def test_every_change_of_the_line_is_told(store: Store) -> None:
     queue.subscribe(moved)
     [job_id] = await entered(queue, of(1))
     assert told == 1
-    await queue.pause()
-    await queue.unpause()
+    await queue.still.pause(paused=True)
+    await queue.still.pause(paused=False)
     assert told == 3
     queue.leave(job_id)
     assert told == 4
@@ -331,7 +332,7 @@ async def test_when_each_will_be_ready_is_learnt_and_said(store: Store) -> None:
     late = queue.places()[a].ready_at
     assert late is not None
     assert late > clock.now + 9
-    await queue.pause()
+    await queue.still.pause(paused=True)
     assert queue.places()[a].ready_at is None
 
 

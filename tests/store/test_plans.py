@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.request import Options
 from bot.store import JobState, Store
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
@@ -43,13 +44,33 @@ ASKED: dict[str, Ask] = {
     "form": lambda store: store.forms.find("x", "discord:7"),
     "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
     "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
+    "presets": lambda store: store.presets.of("discord:7", "discord:1"),
+    "own_preset": lambda store: store.presets.own("discord:7", "x"),
+    "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
+    "save_preset": lambda store: store.presets.save("discord:7", "x", Options(), replace=True),
+    "share_preset": lambda store: store.presets.save(
+        "discord:7", "x", Options(), community="discord:1", replace=True
+    ),
+    "delete_preset": lambda store: store.presets.delete("x"),
+    "levels": lambda store: store.levels.of(
+        [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
+    ),
     "deletions": lambda store: store.deletions.unfinished(),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
+    "failures": lambda store: store.failures(0),
+    "acts": lambda store: store.acts.page("discord:1"),
+    "acts_untold": lambda store: store.acts.untold(),
+    "acts_count": lambda store: store.acts.count_untold(),
+    "blocks_within": lambda store: store.blocks.within("discord:1"),
+    "report_made": lambda store: store.reports.made("x", "discord:7"),
+    "report": lambda store: store.reports.find("x"),
+    "reports_open": lambda store: store.reports.count_open(),
 }
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs)\b(?! USING (COVERING )?INDEX (jobs_by|images_kept))"
+    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets|level_settings)\b"
+    r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""
 

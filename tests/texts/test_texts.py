@@ -11,10 +11,18 @@ from typing import get_args
 import pytest
 
 from bot.chat.ui.markdown import plain
+from bot.chat.ui.settings import GROUPS
+from bot.levels import Level
+from bot.levels.entering import KINDS
+from bot.levels.fields import Buttons
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
-from bot.store import Kind
+from bot.request.keeping import Part
+from bot.settings.image_check import ImageCheck
+from bot.store import ActKind, Decision, Kind
 from bot.texts.language import Plural, Sentence, Texts, _flatten
+from catalog import EntryKind
+from cogs.settings.desk import LEVELS
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -23,12 +31,38 @@ ENGLISH = TEXTS._languages["en"]
 SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, Stage.DOWNLOADING)
 """Stages with their own sentence and parameters."""
 
+SETTINGS = {
+    "title": (Level.PERSON, Level.CHANNEL, Level.SERVER),
+    "own": (Level.PERSON, Level.CHANNEL, Level.SERVER),
+    "from": (Level.OWNER, Level.SERVER, Level.CHANNEL),
+    "group": GROUPS,
+    "name": KINDS,
+    "language": TEXTS.languages,
+    "choice": (*get_args(Buttons), *get_args(ImageCheck)),
+    "hint": ("loras", "size"),
+}
 EXPANSIONS = {
+    "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
+    "command.settings.levels.": LEVELS,
+    **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
+    "admin.kind.": get_args(EntryKind),
+    "admin.reload.": ["added", "removed", "changed"],
+    "acts.": [kind.value for kind in ActKind],
+    "report.button.": [decision.value for decision in Decision],
+    "report.decided.": [decision.value for decision in Decision],
+    "report.late.": [decision.value for decision in Decision],
+    **dict.fromkeys(
+        (
+            *("levels.no_painting.", "levels.cooldown."),
+            *("levels.quota.", "levels.quota_small."),
+        ),
+        (Level.SERVER, Level.CHANNEL),
+    ),
 }
 """What the f-strings that build a code can become."""
 

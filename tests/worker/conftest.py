@@ -15,6 +15,7 @@ from catalog import LiveCatalog
 from tests.catalog.fixed import fixed
 from tests.queue.lanes import queue_of
 from tests.worker.bench import Bench, Build
+from tests.worker.checking import FakeClassifier, inspector
 from tests.worker.fakes import CATALOG, FakeEngine, Watcher, Work, paint_at_once
 
 
@@ -30,6 +31,7 @@ def build(tmp_path: Path) -> Build:
         idle: float | None = None,
         picture: Callable[[str], bytes] | None = None,
         catalog: LiveCatalog | None = None,
+        classifier: FakeClassifier | None = None,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             queue, engine = queue_of(store), FakeEngine(work)
@@ -43,6 +45,7 @@ def build(tmp_path: Path) -> Build:
                 picture=picture or (lambda _: b""),
                 observer=observer,
                 notices=notices,
+                inspector=inspector(store, classifier),
                 withdrawn=withdrawn,
                 images_dir=tmp_path / "images",
                 timeout=timeout,

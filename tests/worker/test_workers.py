@@ -21,6 +21,7 @@ from bot.worker.workers import Workers
 from tests.catalog.fixed import fixed
 from tests.queue.lanes import entered, of
 from tests.store.factories import painting
+from tests.worker.checking import inspector
 from tests.worker.fakes import CATALOG, CheckStop, FakeEngine, Report, Watcher, eventually
 
 
@@ -67,6 +68,7 @@ async def two_lanes(folder: Path, work: Any) -> AsyncIterator[TwoLanes]:
                 picture=lambda _: b"",
                 observer=watcher,
                 notices=notices,
+                inspector=inspector(store),
                 withdrawn=withdrawn,
                 images_dir=folder / "images",
                 timeout=600,

@@ -68,7 +68,10 @@ class Options(BaseModel):
         description=f"0–{SEED_MAX}. The same seed gives the same image; -1 draws one.",
     )
     scheduler: str | None = None
-    preset: str | None = Field(default=None, description="`draft` or `fast`.")
+    preset: str | None = Field(
+        default=None,
+        description="`draft`, `fast` or a style of the server's, or several: `noir, fast`.",
+    )
     hires: Number | None = Field(default=None, description="Scale of a second pass: 1.25, 1.5, 2.")
     reference: str | None = Field(
         default=None,

@@ -86,7 +86,10 @@ class Generate(BaseModel):
     scheduler: str | None = Field(
         default=None, description="Sampling method.", examples=["DPM++ 2M Karras"]
     )
-    preset: str | None = Field(default=None, description="`draft` or `fast`.")
+    preset: str | None = Field(
+        default=None,
+        description="`draft`, `fast` or a style of the server's, or several: `noir, fast`.",
+    )
     hires: Number | None = Field(default=None, description="Scale of a second pass: 1.25, 1.5, 2.")
     image: str | None = Field(
         default=None,

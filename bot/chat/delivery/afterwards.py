@@ -1,7 +1,6 @@
 """What becomes of a result's message later: it is taken down, or shown to everyone."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +8,7 @@ import discord
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
-from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, only, send
+from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
@@ -17,9 +16,6 @@ from bot.errors import Refused
 from bot.store import Discord, Job, Store
 
 log = logging.getLogger(__name__)
-
-REPORTED_TO_MAX = 10
-"""Owners of a team who get a report."""
 
 
 class Afterwards:
@@ -104,42 +100,6 @@ class Afterwards:
                 limit = min(limit, content.largest) // 2
                 if refusal(error) is not Refusal.TOO_LARGE or limit == 0:
                     raise
-
-    async def report(self, channel_id: int | None, text: str) -> bool:
-        """Send a report to the channel, or else to the bot's owners; returns whether it arrived."""
-        try:
-            if channel_id is not None:
-                channel = self._client.get_partial_messageable(channel_id)
-                if await self._tell(channel, text):
-                    return True
-            arrived = [
-                await self._tell(await self._client.create_dm(owner), text)
-                for owner in await self._owners()
-            ]
-        except Exception as error:
-            if refusal(error) is None:
-                raise
-            log.error("a report could not be sent: %s", short(error))
-            return False
-        return any(arrived)
-
-    async def _owners(self) -> Sequence[discord.abc.Snowflake]:
-        application = await self._client.application_info()
-        if application.team is not None:
-            return application.team.members[:REPORTED_TO_MAX]
-        return [application.owner]
-
-    @staticmethod
-    async def _tell(channel: discord.abc.Messageable, text: str) -> bool:
-        """Returns whether it arrived: one place that takes no report must not lose it."""
-        try:
-            await channel.send(content=text, allowed_mentions=only(None))
-        except Exception as error:
-            if refusal(error) is None:
-                raise
-            log.error("a report was not taken: %s", short(error))
-            return False
-        return True
 
 
 def _notice(text: str, _: str | None) -> discord.ui.LayoutView:

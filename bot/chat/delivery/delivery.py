@@ -25,6 +25,7 @@ from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.traffic import Traffic
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import JobFailed, StoreError
+from bot.levels import Levels
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
@@ -62,6 +63,7 @@ class Delivery:
         logged_in: Callable[[], Awaitable[object]] | None = None,
         copies: Copies | None = None,
         ping_after: float = 0,
+        levels: Levels | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
 
@@ -70,6 +72,7 @@ class Delivery:
         logged_in: waits until the client has logged in; by default it already has.
         copies: notices other copies of the bot; by default, the client's requests are not counted.
         ping_after: minutes after which people are told that their result is ready; 0: never.
+        levels: what servers, channels and people have set; by default, with no caps of the owner's.
         """
         self._client = client
         self._store = store
@@ -90,7 +93,8 @@ class Delivery:
             interval=interval,
             job_timeout=job_timeout,
         )
-        self._results = Results(store, texts, catalog, images_dir, self._gate)
+        self._levels = levels or Levels(store)
+        self._results = Results(store, texts, catalog, images_dir, self._gate, self._levels)
         self.afterwards = Afterwards(client, store, self._sender, self._results, self._gate)
         self._ping_after = ping_after
         self._started_at = now_ms()
@@ -334,9 +338,10 @@ class Delivery:
         origin = Discord.of(job.origin)
         if origin.hidden or delivered.channel_id != origin.channel_id:
             return
-        if delivered.edited and self._waited_long(job):
+        rules = await self._levels.rules_of(origin)
+        if delivered.edited and rules.ping and self._waited_long(job):
             await self._call(job, delivered)
-        if job.request.upscale is None:
+        if rules.reactions and job.request.upscale is None:
             await self._invite(job, delivered)
 
     def _waited_long(self, job: Job) -> bool:

@@ -12,6 +12,15 @@ def is_news(job: Job) -> bool:
 
 def instead(say: Say, origin: Discord) -> str:
     """What a direct message says in place of one in the channel."""
+    if origin.withheld == "shown":
+        return say("check.direct", channel=f"<#{origin.channel_id}>")
     if origin.hidden:
         return say("delivery.late", channel=f"<#{origin.channel_id}>")
     return say("delivery.direct", channel=f"<#{origin.channel_id}>")
+
+
+def notice(say: Say, origin: Discord) -> str | None:
+    """What everyone who saw the message of a job is told if only its person may see the result."""
+    if origin.withheld != "shown":
+        return None
+    return say("check.notice", user=f"<@{origin.user_id}>")

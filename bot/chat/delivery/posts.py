@@ -26,6 +26,7 @@ class MessageContent:
     Discord lets a message with an embed become one of components, but not back.
     text: above the embed, or the heading of the layout.
     direct: replaces `text` in the direct message sent when the channel refuses; None: send none.
+    notice: what everyone is told instead, if only the person may see it.
     direct_embed, direct_layout: replace `embed` and `layout` there; None for the same.
     """
 
@@ -37,6 +38,7 @@ class MessageContent:
     alt_text: str = ""
     mention: int | None = None
     direct: str | None = None
+    notice: str | None = None
     direct_embed: discord.Embed | None = None
     direct_layout: Layout | None = None
 

@@ -15,6 +15,7 @@ from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
+from bot.levels import Levels
 from bot.request import GenerationRequest, cells
 from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
 from bot.texts.language import Texts
@@ -27,13 +28,20 @@ class Results:
     """Builds them from the store, the catalog and the files. images_dir: where these are."""
 
     def __init__(
-        self, store: Store, texts: Texts, catalog: LiveCatalog, images_dir: Path, gate: AgeGate
+        self,
+        store: Store,
+        texts: Texts,
+        catalog: LiveCatalog,
+        images_dir: Path,
+        gate: AgeGate,
+        levels: Levels,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
         """A finished job. limit: bytes per file.
@@ -56,6 +64,7 @@ class Results:
         notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
+        compact = (await self._levels.rules_of(origin)).compact
         layout = partial(
             result_layout,
             say,
@@ -71,15 +80,17 @@ class Results:
             ],
             notes=[*notes, *remarks],
             spoiler=origin.spoiler,
+            compact=compact,
         )
         in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden)
+        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
             uploads=uploads,
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
+            notice=direct.notice(say, origin),
             direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
         )
 

@@ -94,9 +94,9 @@ class Sender:
         """
         if (post := self.channel_post(job)) is not None:
             yield post
-        if (response := await self._response(job)) is not None:
-            yield response
         origin = Discord.of(job.origin)
+        if origin.withheld != "shown" and (response := await self._response(job)) is not None:
+            yield response
         if origin.hidden and origin.message_id is not None:
             channel = await self._client.create_dm(discord.Object(origin.user_id))
             if channel.id == origin.channel_id:
@@ -117,6 +117,12 @@ class Sender:
         post: how the message was reached while the job ran.
         Raises JobFailed when every route failed, TooLarge when the files must shrink, and Away.
         """
+        origin = Discord.of(job.origin)
+        if origin.withheld == "shown":
+            public = replace(job, origin=replace(origin, hidden=False))
+            if content.notice is not None:
+                return await self._deliver_withheld(job, public, content, post)
+            job = public
         channel = self.channel(job)
         async for way in self._edits(job, post):
             try:
@@ -149,6 +155,28 @@ class Sender:
         except Exception as error:
             self._classify(job, error, content)
             raise JobFailed("delivery.hidden") from error
+
+    async def _deliver_withheld(
+        self, job: Job, public: Job, content: MessageContent, post: Post | None
+    ) -> Delivered:
+        """To its person alone, and `content.notice` to those who saw its message until now.
+
+        public: the job as it was then.
+        """
+        if content.direct is None:
+            raise JobFailed("delivery.withheld")
+        try:
+            delivered = await self._send_direct(job, content)
+        except Exception as error:
+            self._classify(job, error, content)
+            raise JobFailed("delivery.withheld") from error
+        async for way in self._edits(public, post):
+            try:
+                await way.edit(MessageContent(text=content.notice))
+                break
+            except Exception as error:
+                self._classify(job, error)
+        return delivered
 
     async def _edits(self, job: Job, post: Post | None) -> AsyncIterator[Post]:
         """The routes to the existing message, best first."""

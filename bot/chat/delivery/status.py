@@ -221,7 +221,7 @@ class StatusBoard:
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
     """Whether a queued job's message is out of date in anything other than its position."""
-    if told is None or told.paused != place.paused:
+    if told is None or (told.paused, told.resumes_at) != (place.paused, place.resumes_at):
         return True
     if told.ready_at is None or place.ready_at is None:
         return told.ready_at != place.ready_at

@@ -75,6 +75,15 @@ class UseId(ActionId):
 
 
 @dataclass(frozen=True)
+class SavePresetId(ActionId):
+    """Opens the form to save what the result was made with as a preset."""
+
+    prefix: ClassVar[str] = "savepreset"
+    emoji: ClassVar[str] = "💾"
+    label: ClassVar[str] = "button.save_preset"
+
+
+@dataclass(frozen=True)
 class DetailsId(ActionId):
     prefix: ClassVar[str] = "details"
     emoji: ClassVar[str] = "ℹ️"
@@ -118,6 +127,15 @@ class MoreId(ActionId):
 
 
 @dataclass(frozen=True)
+class EveryId(ActionId):
+    """Offers all other actions, below a result that shows few."""
+
+    prefix: ClassVar[str] = "every"
+    emoji: ClassVar[str] = "➕"
+    label: ClassVar[str] = "button.more"
+
+
+@dataclass(frozen=True)
 class EraseId(CustomId):
     """Deletes the result, once the person said so."""
 
@@ -138,14 +156,19 @@ COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
-MORE: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, DetailsId, DeleteId),)
+COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
+"""Below a compact result."""
+MORE: Final[Rows] = ((UseId, SavePresetId, DetailsId, DeleteId, ReportId),)
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, SavePresetId, DetailsId, DeleteId),)
+MORE_ENLARGED: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
 MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
 
-def rows_below(request: GenerationRequest, *, hidden: bool) -> Rows:
+def rows_below(request: GenerationRequest, *, hidden: bool, compact: bool = False) -> Rows:
     """The buttons of a result."""
+    if compact:
+        return COMPACT if request.upscale is None else ((EveryId,),)
     if request.comparison is not None:
         rows = COMPARED
     elif request.upscale is not None:
@@ -159,9 +182,16 @@ def rows_of_more(request: GenerationRequest, *, hidden: bool) -> Rows:
     """The buttons that More offers."""
     if request.comparison is not None:
         return MORE_COMPARED
-    if request.upscale is not None or not hidden:
-        return MORE
-    return MORE_HIDDEN
+    if request.upscale is not None:
+        return MORE_ENLARGED
+    return MORE_HIDDEN if hidden else MORE
+
+
+def rows_of_every(request: GenerationRequest, *, hidden: bool) -> Rows:
+    """The buttons that a compact result leaves out."""
+    left = {*(kind for row in COMPACT for kind in row), MoreId}
+    rows = (*rows_below(request, hidden=hidden), *rows_of_more(request, hidden=hidden))
+    return tuple(tuple(kind for kind in row if kind not in left) for row in rows)
 
 
 def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:

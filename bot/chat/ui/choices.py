@@ -9,7 +9,6 @@ from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
 from bot.request.dialects.samplers import find_scheduler
-from bot.request.presets import presets_of
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
 from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
@@ -24,6 +23,11 @@ def model_choices(
     """The models that match, by key or name. first: keys that go before what matches as well."""
     found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX, first=first)
     return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
+
+
+def labelled(name: str, value: str) -> Choice[str]:
+    """One choice; a name that is too long is cut."""
+    return Choice(name=_cut(f"{name} · {value}"), value=value)
 
 
 def upscaler_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
@@ -104,15 +108,6 @@ def scheduler_choices(text: str, schedulers: Sequence[str]) -> list[Choice[str]]
         found = [meant, *(name for name in found if name != meant)]
     found = found or [*schedulers]
     return [Choice(name=name, value=name) for name in found[:CHOICES_MAX]]
-
-
-def preset_choices(
-    text: str, model: ModelEntry, catalog: Catalog, *, nsfw: bool
-) -> list[Choice[str]]:
-    """The presets that `model` has, and whose name contains what was typed."""
-    wanted = text.strip().casefold()
-    found = presets_of(model, catalog, nsfw=nsfw)
-    return [Choice(name=name, value=name) for name in found if wanted in name]
 
 
 def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:

@@ -1,12 +1,13 @@
 """Autocomplete choices for the values of an axis."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from discord.app_commands import Choice
 
 from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX, scheduler_choices
 from bot.errors import UserError
-from bot.request import Draft, default_model, find_model, usual_values
+from bot.request import Draft, Named, default_model, find_model, usual_values
 from bot.request.axes import LORA, MODEL, OFF, ON, SCHEDULER, SIZE
 from bot.request.presets import schedulers_of
 from bot.request.syntax import usual_sizes
@@ -14,14 +15,21 @@ from catalog import Catalog, ModelEntry
 
 
 def value_choices(
-    axis: str, text: str, draft: Draft, catalog: Catalog, *, nsfw: bool
+    axis: str,
+    text: str,
+    draft: Draft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    saved: Sequence[Named] = (),
 ) -> list[Choice[str]]:
     """The usual values in one choice; then what may follow the values typed so far.
 
-    draft: what the other options say. A choice of more than 100 characters, Discord's limit, is
-    left out.
+    draft: what the other options say. saved: see `compose`. A choice of more than 100 characters,
+    Discord's limit, is left out.
     """
-    found = [] if text.strip() else [", ".join(usual_values(draft, axis, catalog, nsfw=nsfw))]
+    usual = () if text.strip() else usual_values(draft, axis, catalog, nsfw=nsfw, saved=saved)
+    found = [", ".join(usual)]
     if text.strip() and text.strip() not in found:
         found.append(text.strip())
     head, comma, last = text.rpartition(",")

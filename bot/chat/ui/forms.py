@@ -1,6 +1,6 @@
 """The forms that buttons open: how they look, and the ids of the forms and of their fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -11,6 +11,7 @@ from bot.chat.ui.markdown import seen, shortened
 from bot.previews import Shelf
 from bot.request import AXES, PROMPT_MAX
 from bot.request.changes import Fields
+from bot.request.keeping import NAME_MAX, Part
 from bot.texts.language import Say
 from catalog import ModelEntry
 
@@ -22,7 +23,10 @@ INPUT_MAX: Final = 4_000
 """Discord's own limit of a text input."""
 MORE_MAX: Final = 1_000
 REASON_MAX: Final = 1_000
+BROADCAST: Final = "text"
+BROADCAST_MAX: Final = 1_500
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
+NAME, PARTS = "name", "parts"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
     "prompt",
     "negative",
@@ -77,12 +81,37 @@ class ReopenId(CustomId):
 
 
 @dataclass(frozen=True)
+class PresetFormId(CustomId):
+    """Saves what the result of a job was made with as a preset."""
+
+    prefix: ClassVar[str] = "presetform"
+
+    job_id: str
+
+
+@dataclass(frozen=True)
 class ReportFormId(CustomId):
     """Reports the result of a job."""
 
     prefix: ClassVar[str] = "reportform"
 
     job_id: str
+
+
+@dataclass(frozen=True)
+class BroadcastFormId(CustomId):
+    """Shows the owner what a note to every server will look like."""
+
+    prefix: ClassVar[str] = "broadcastform"
+
+
+@dataclass(frozen=True)
+class BroadcastId(CustomId):
+    """Sends it. form_id: of what was entered, see bot.store.forms."""
+
+    prefix: ClassVar[str] = "broadcast"
+
+    form_id: str
 
 
 def edit_form(
@@ -198,6 +227,68 @@ def report_form(say: Say, custom_id: ReportFormId) -> discord.ui.Modal:
             REASON,
             "",
             REASON_MAX,
+            required=True,
+        )
+    )
+    return form
+
+
+def save_form(
+    say: Say, custom_id: PresetFormId, entered: Mapping[str, str], parts: Collection[Part]
+) -> discord.ui.Modal:
+    """The form to save what a result was made with. entered: what is in its texts. parts: those
+    that are chosen."""
+    form = _form(say("form.preset.title"), custom_id)
+    form.add_item(
+        _text(
+            say("form.preset.name"),
+            say("form.preset.name_hint"),
+            NAME,
+            entered.get(NAME, ""),
+            NAME_MAX,
+            required=True,
+            long=False,
+        )
+    )
+    form.add_item(
+        _text(
+            say("form.edit.prompt"),
+            say("form.preset.prompt_hint"),
+            PROMPT,
+            entered.get(PROMPT, ""),
+            PROMPT_MAX,
+        )
+    )
+    options = [
+        discord.SelectOption(
+            label=say(f"form.preset.parts.{part}"), value=part, default=part in parts
+        )
+        for part in Part
+    ]
+    form.add_item(
+        discord.ui.Label(
+            text=say("form.preset.which"),
+            component=discord.ui.Select(
+                custom_id=PARTS,
+                options=options,
+                min_values=0,
+                max_values=len(options),
+                required=False,
+            ),
+        )
+    )
+    return form
+
+
+def broadcast_form(say: Say) -> discord.ui.Modal:
+    form = _form(say("form.broadcast.title"), BroadcastFormId())
+    form.add_item(
+        _text(
+            say("form.broadcast.text"),
+            say("form.broadcast.hint"),
+            BROADCAST,
+            "",
+            BROADCAST_MAX,
             required=True,
         )
     )

@@ -39,7 +39,11 @@ def status_embed(
     hidden: leave out its prompt and names, which may not be shown in the channel any more.
     """
     embed = discord.Embed(title=say(f"title.{job.kind}"), colour=BLURPLE)
-    about = [] if progress.ready_at is None else [say("status.ready", when=progress.ready_at)]
+    about = []
+    if progress.resumes_at is not None and not progress.paused:
+        about.append(say("status.resumes", when=progress.resumes_at))
+    if progress.ready_at is not None:
+        about.append(say("status.ready", when=progress.ready_at))
     if hidden:
         embed.description = say("status.hidden")
         progress = replace(progress, subject="…")

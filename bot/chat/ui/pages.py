@@ -8,6 +8,7 @@ from bot.texts.language import Say
 from catalog import UNKNOWN, AdapterEntry, AdapterFacts, Catalog, Misfit
 
 PER_PAGE = 6
+VALUE_MAX = 700  # six of them stay under the 6,000 characters of one message
 
 T = TypeVar("T")
 

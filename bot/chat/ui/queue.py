@@ -31,15 +31,22 @@ def queue_embed(
     sees: Callable[[Discord], bool],
     gated: Callable[[Job], bool],
     paused: bool,
+    resumes_at: int | None = None,
 ) -> discord.Embed:
     """line: the whole queue, in the order expected. running: ids of the running jobs.
 
     Shows only the prompts of `user_id`, and of others nothing that they asked where the user does
     not see it. sees: whether the user does. gated: whether the names of a job's models and LoRAs
-    may not be shown here.
+    may not be shown here. resumes_at: when the quiet hours end, in seconds since the epoch; None
+    if it is not quiet.
     """
-    embed = discord.Embed(title=say("line.title"), colour=YELLOW if paused else BLURPLE)
-    lines = [say("line.paused")] if paused else []
+    still = paused or resumes_at is not None
+    embed = discord.Embed(title=say("line.title"), colour=YELLOW if still else BLURPLE)
+    lines = []
+    if paused:
+        lines.append(say("line.paused"))
+    elif resumes_at is not None:
+        lines.append(say("line.quiet", when=resumes_at))
     if not line:
         lines.append(say("line.empty"))
     for ticket in line[:LISTED]:

@@ -40,6 +40,7 @@ def result_layout(
     notes: Sequence[str] = (),
     heading: str | None = None,
     spoiler: bool = False,
+    compact: bool = False,
     actions: Rows = SHOWN,
 ) -> discord.ui.LayoutView:
     """A finished job as a message.
@@ -48,7 +49,8 @@ def result_layout(
     request's; None if the catalog has it no more. upscaler: the name of what enlarged it. cells:
     those of a comparison that can be opened. notes: sentences, such as warnings, how a repeat
     compares, and which files were re-encoded. heading: stands above everything. spoiler: blurs the
-    images until someone clicks. actions: the buttons that are offered.
+    images until someone clicks. compact: leaves out what made them. actions: the buttons that are
+    offered.
     """
     request = job.request
     view = discord.ui.LayoutView(timeout=None)
@@ -64,9 +66,10 @@ def result_layout(
             for n, name in enumerate(files)
         ]
         view.add_item(discord.ui.MediaGallery(*items))
-    if request.prompt:
-        view.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
-    view.add_item(discord.ui.TextDisplay(_small(say, request, model, upscaler, images)))
+    if not compact:
+        if request.prompt:
+            view.add_item(discord.ui.TextDisplay(_prompts(request, len(images))))
+        view.add_item(discord.ui.TextDisplay(_small(say, request, model, upscaler, images)))
     if notes:
         said = discord.ui.TextDisplay[discord.ui.LayoutView](cut_off("\n".join(notes), NOTES_SHOWN))
         colour = discord.Colour.gold() if job.warnings else None

@@ -35,7 +35,9 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
     parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
     parser.add_argument("--scheduler", metavar="NAME", help="sampler, such as 'Euler a'")
-    parser.add_argument("--preset", metavar="P", help="draft or fast")
+    parser.add_argument(
+        "--preset", metavar="P", help="draft, fast or a style, or several of them: noir,fast"
+    )
     parser.add_argument(
         "--hires",
         metavar="SCALE",

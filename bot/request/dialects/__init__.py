@@ -28,11 +28,13 @@ OF_PROMPTS: Final = "dialect."
 class Understood:
     """options: by the names of a Draft's fields; to be put in place of what was typed.
 
-    notes: what the person should know, each once.
+    notes: what the person should know, each once. pasted: whether it is another image's generation
+    data, which say everything.
     """
 
     options: Options = field(repr=False)
     notes: tuple[Notice, ...]
+    pasted: bool = False
 
 
 def understand(
@@ -74,4 +76,4 @@ def understand(
         options["negative"], named = without_forms(negative)
         notes += named
     once = {(note.code, *note.params.values()): note for note in notes}
-    return Understood(options, tuple(once.values()))
+    return Understood(options, tuple(once.values()), pasted=read is not None)

@@ -8,3 +8,8 @@ CREATE TABLE level_settings (
     changed_at INTEGER NOT NULL,
     PRIMARY KEY (level, place)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX level_settings_of_community ON level_settings (community)
+    WHERE community IS NOT NULL;
+
+-- The channel that a thread belongs to: what is set for it holds in the thread.
+ALTER TABLE discord_jobs ADD COLUMN parent_channel_id INTEGER;

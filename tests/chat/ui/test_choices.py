@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from bot.chat.ui.choices import (
     adapter_choices,
     model_choices,
-    preset_choices,
     scheduler_choices,
     size_choices,
 )
+from bot.chat.ui.presets import preset_choices
 from bot.request import Draft, compose
 from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
@@ -260,6 +260,6 @@ class TestPresets:
             (lora, True, ["draft", "fast"]),
             (FLOW, False, []),
         ):
-            found = preset_choices("", model, CATALOG, nsfw=nsfw)
+            found = preset_choices("", (), model, CATALOG, SAY, nsfw=nsfw)
             assert values(found) == expected, model.key
-        assert values(preset_choices(" FA", fast, CATALOG, nsfw=False)) == ["fast"]
+        assert values(preset_choices(" FA", (), fast, CATALOG, SAY, nsfw=False)) == ["fast"]

@@ -1,0 +1,29 @@
+"""What moderators are told."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bot.chat.ui.markdown import code, cut_off
+from bot.store import Block
+from bot.texts.language import Say
+
+LISTED: Final = 30
+CONTENT_MAX: Final = 2_000
+
+
+def blocks_text(say: Say, blocks: Sequence[Block]) -> str:
+    """Who is blocked, by whom and since when."""
+    if not blocks:
+        return say("moderate.none")
+    lines = [say("moderate.list", count=len(blocks))]
+    for block in blocks[:LISTED]:
+        blocked, actor = (who.rpartition(":")[2] for who in (block.blocked, block.actor))
+        lines.append(
+            say(
+                "moderate.line",
+                blocked=code(blocked) if block.kind == "server" else f"<@{blocked}>",
+                actor=f"<@{actor}>",
+                when=block.at // 1000,
+            )
+        )
+    return cut_off("\n".join(lines), CONTENT_MAX)

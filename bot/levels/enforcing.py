@@ -1,0 +1,179 @@
+"""What holds in a place, enforced on a job before it is stored, however it was asked for."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeAlias
+
+from bot.errors import InvalidRequest, Refused
+from bot.levels.level import Level
+from bot.levels.levels import Levels
+from bot.levels.rules import Rules
+from bot.progress import Notice
+from bot.request import GenerationRequest, emphasis
+from bot.store import Discord, NewJob
+from catalog import Catalog
+
+ADDED: Final = "levels.negative_added"
+ADDED_AGAIN: Final = "levels.negative_again"
+
+
+class Gate(Protocol):
+    """A further check of every job. It may change the job, and must do so at once: no disk, no
+    database. Raises UserError to refuse it."""
+
+    def __call__(self, new: NewJob, rules: Rules, catalog: Catalog) -> NewJob: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A job as it may be stored, and the rules by which it may."""
+
+    new: NewJob
+    rules: Rules
+
+
+Admit: TypeAlias = Callable[[NewJob], Awaitable[Admitted]]
+"""Returns a job as it may be stored; raises UserError if it may not."""
+
+
+async def admitted_as_it_is(new: NewJob) -> Admitted:
+    """For a queue of jobs that nothing is checked of."""
+    return Admitted(new, Rules())
+
+
+class Enforcing:
+    """Checks each job by what holds where it was asked for.
+
+    catalog: returns the current one. gates: further checks, in this order.
+    """
+
+    def __init__(
+        self, levels: Levels, catalog: Callable[[], Catalog], gates: Sequence[Gate] = ()
+    ) -> None:
+        self._levels = levels
+        self._catalog = catalog
+        self._gates = tuple(gates)
+
+    async def __call__(self, new: NewJob) -> Admitted:
+        """See Admit."""
+        rules = await self._levels.rules_of(new.origin, new.roles)
+        catalog = self._catalog()
+        new = enforce(new, rules, catalog)
+        for gate in self._gates:
+            new = gate(new, rules, catalog)
+        return Admitted(new, rules)
+
+
+def enforce(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
+    """`new` as it may be stored: with what the levels add to it.
+
+    Raises Refused or InvalidRequest where they do not allow it.
+    """
+    if not rules.paint:
+        raise Refused(f"levels.no_painting.{rules.source('paint') or Level.SERVER}")
+    check_roles(rules, new.roles)
+    _check_caps(new.request, rules)
+    _check_entries(new.request, rules, catalog)
+    return _shown(_negated(new, rules, catalog), rules)
+
+
+def check_roles(rules: Rules, roles: frozenset[int]) -> None:
+    """Raise Refused for someone without a role that the server or the channel requires."""
+    for allowed in rules.roles:
+        if not roles & allowed:
+            first, *others = sorted(allowed)
+            if not others:
+                raise Refused("queue.role", role=first)
+            raise Refused("queue.roles", role=first, others=len(others))
+
+
+def _check_caps(request: GenerationRequest, rules: Rules) -> None:
+    if request.comparison is not None:
+        _at_most("values", "levels.cells", len(request.each), rules.cells_max)
+    for each in request.each:
+        _at_most("count", "levels.count", each.count, rules.count_max)
+        if each.model:
+            _at_most("steps", "levels.steps", each.steps, rules.steps_max)
+        if each.upscale is None:
+            _check_pixels(each, rules)
+        elif rules.upscale_max is not None and each.upscale.scale > rules.upscale_max:
+            if rules.upscale_max <= 1:
+                raise Refused("levels.no_upscaling")
+            raise InvalidRequest(
+                "scale", "levels.scale", value=each.upscale.scale, max=rules.upscale_max
+            )
+
+
+def _at_most(field: str, code: str, value: int, limit: int | None) -> None:
+    if limit is not None and value > limit:
+        raise InvalidRequest(field, code, value=value, max=limit)
+
+
+def _check_pixels(request: GenerationRequest, rules: Rules) -> None:
+    width, height = request.final_size
+    if rules.pixels_max is not None and width * height > rules.pixels_max:
+        raise InvalidRequest(
+            "size",
+            "levels.pixels",
+            value=f"{width}x{height}",
+            megapixels=width * height / 1e6,
+            max=rules.pixels_max / 1e6,
+        )
+
+
+def _check_entries(request: GenerationRequest, rules: Rules, catalog: Catalog) -> None:
+    """What is not in the catalog at all is refused elsewhere."""
+    for each in request.each:
+        if (model := catalog.models.get(each.model)) and not rules.models.holds(
+            model.key, model.tags
+        ):
+            raise Refused("model.not_here", name=model.key)
+        for use in each.adapters:
+            adapter = catalog.adapters.get(use.key)
+            if adapter and not rules.loras.holds(adapter.key, adapter.tags):
+                raise Refused("lora.not_here", name=adapter.key)
+
+
+def _negated(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
+    """With the texts that the levels add to every negative prompt, and a note that says so."""
+    request = new.request
+    for text in rules.forced_negative:
+        request = with_negative(request, text, catalog)
+    if request == new.request:
+        return new
+    notice = Notice(ADDED_AGAIN if new.kind == "reroll" else ADDED, {})
+    return replace(new, request=request, warnings=(*new.warnings, notice))
+
+
+def with_negative(request: GenerationRequest, text: str, catalog: Catalog) -> GenerationRequest:
+    """`request` with `text` at the end of each negative prompt that does not end with it.
+
+    Those of models that take no negative prompt stay as they are.
+    """
+    comparison = request.comparison
+    if comparison is not None:
+        cells = tuple(with_negative(cell, text, catalog) for cell in comparison.cells)
+        request = replace(request, comparison=replace(comparison, cells=cells))
+    if not request.model or not catalog.family_of(request.model).takes_negative:
+        return request
+    others = tuple(replace(each, negative=_ending(each.negative, text)) for each in request.others)
+    return replace(request, negative=_ending(request.negative, text), others=others)
+
+
+def _ending(negative: str, text: str) -> str:
+    if negative.endswith(text):
+        before = negative.removesuffix(text).removesuffix(", ")
+        # A bracket that is open before it would weaken it.
+        if negative == (emphasis.join((before, text)) if before else text):
+            return negative
+    return emphasis.join((negative, text)) if negative.strip() else text
+
+
+def _shown(new: NewJob, rules: Rules) -> NewJob:
+    """With how its images are shown: blurred everywhere, or if they are flagged."""
+    origin = new.origin
+    if not isinstance(origin, Discord):
+        return new
+    check = "off" if origin.age_restricted else rules.image_check
+    spoiler = origin.spoiler or rules.forced_spoiler
+    return replace(new, origin=replace(origin, spoiler=spoiler, image_check=check))

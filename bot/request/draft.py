@@ -1,0 +1,59 @@
+"""A request as typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, cast
+
+from bot.request.pictures import Picture
+from bot.request.syntax import AdapterAsk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request as typed; None for what was not given.
+
+    lora: `anime-style:0.6, detail:0.8:0.5`, or tags; adapters: further ones, parsed already.
+    size: `832x1216` or `16:9`.
+    hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
+    and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
+    image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
+    """
+
+    prompt: str = field(repr=False)
+    model: str | None = None
+    lora: str | None = None
+    negative: str | None = field(default=None, repr=False)
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int | None = None
+    size: str | None = None
+    count: int | None = None
+    scheduler: str | None = None
+    preset: str | None = None
+    hires: float | None = None
+    hires_strength: float | None = None
+    hires_steps: int | None = None
+    clip_skip: int | None = None
+    image: Picture | None = None
+    strength: float | None = None
+    reference: Picture | None = None
+    reference_weight: float | None = None
+    adapters: tuple[AdapterAsk, ...] = ()
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The texts in which models, LoRAs and embeddings are named."""
+        return (
+            *(self.prompt, self.negative, self.lora, self.model),
+            *(ask.name for ask in self.adapters),
+        )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], **resolved: object) -> Self:
+        """Make a draft of a command's options, which are named like the fields; others are ignored.
+
+        resolved: options converted already, which replace those in `options`.
+        """
+        values = {**options, **resolved}
+        known = {own.name: values[own.name] for own in fields(cls) if own.name in values}
+        return cls(**cast("dict[str, Any]", known))

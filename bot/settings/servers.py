@@ -1,0 +1,18 @@
+"""The settings of what servers may decide for themselves."""
+
+from pydantic import Field
+
+from bot.settings.api import ApiSettings
+
+
+class ServerSettings(ApiSettings):
+    """See docs/settings.md."""
+
+    server_priority: int = Field(
+        default=0,
+        ge=0,
+        le=99,
+        alias="IMAGEN_SERVER_PRIORITY",
+        description="The priority that jobs of a server's own priority roles get. They go ahead of "
+        "everyone's with a lower one, in all servers; `0` gives them none.",
+    )

@@ -1,0 +1,120 @@
+"""Reports of results: who reported what and why, and what became of it."""
+
+import sqlite3
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from bot.store.acts import ActKind, Acts, insert_act
+from bot.store.blocks import insert_block
+from bot.store.database import Database, Row
+from bot.store.deletions import BEGIN
+from bot.store.jobs import Job, new_id, now_ms
+
+
+class Decision(StrEnum):
+    DELETED = "deleted"
+    BLOCKED = "blocked"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """reporter, decided_by: people as of a job. decision: None while it is open. Times in ms."""
+
+    id: str
+    job_id: str
+    reporter: str
+    reason: str
+    made_at: int
+    decision: Decision | None = None
+    decided_by: str | None = None
+    decided_at: int | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        decision = row["decision"]
+        return cls(
+            id=row["id"],
+            job_id=row["job_id"],
+            reporter=row["reporter"],
+            reason=row["reason"],
+            made_at=row["made_at"],
+            decision=None if decision is None else Decision(decision),
+            decided_by=row["decided_by"],
+            decided_at=row["decided_at"],
+        )
+
+
+class Reports:
+    """Every report and decision is recorded as an act, in the same transaction."""
+
+    def __init__(self, database: Database, acts: Acts) -> None:
+        self._database = database
+        self._acts = acts
+
+    async def add(self, job: Job, reporter: str, reason: str) -> bool:
+        """Keep a report; returns False if that person has reported the result before."""
+        report_id = new_id()
+        values = (report_id, job.id, reporter, reason, now_ms())
+
+        def insert(write: sqlite3.Connection) -> bool:
+            cursor = write.execute(
+                "INSERT INTO reports (id, job_id, reporter, reason, made_at)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                values,
+            )
+            if cursor.rowcount:
+                details = {"report": report_id}
+                insert_act(write, ActKind.REPORTED, reporter, job.community, job.id, details)
+            return bool(cursor.rowcount)
+
+        return await self._done(await self._database.write(insert))
+
+    async def made(self, job_id: str, reporter: str) -> bool:
+        """Whether that person has reported the result."""
+        sql = "SELECT 1 FROM reports WHERE job_id = ? AND reporter = ?"
+        return await self._database.row(sql, (job_id, reporter)) is not None
+
+    async def find(self, report_id: str) -> Report | None:
+        row = await self._database.row("SELECT * FROM reports WHERE id = ?", (report_id,))
+        return Report.from_row(row) if row else None
+
+    async def decide(
+        self, report: Report, job: Job, decision: Decision, *, actor: str, within: str
+    ) -> bool:
+        """Decide an open report; returns False if someone was faster.
+
+        A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
+        reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
+        within: the server to block in, or everywhere.
+        """
+        now = now_ms()
+
+        def update(write: sqlite3.Connection) -> bool:
+            sql = (
+                "UPDATE reports SET decision = ?, decided_by = ?, decided_at = ?"
+                " WHERE decision IS NULL AND"
+            )
+            cursor = write.execute(f"{sql} id = ?", (decision, actor, now, report.id))
+            if not cursor.rowcount:
+                return False
+            if decision is Decision.DELETED:
+                write.execute(f"{sql} job_id = ?", (decision, actor, now, job.id))
+                write.execute(BEGIN, (now, job.id))
+            elif decision is Decision.BLOCKED:
+                insert_block(write, "person", job.person, within, actor)
+            details = {"report": report.id, "decision": decision.value}
+            insert_act(write, ActKind.REPORT_DECIDED, actor, job.community, job.id, details)
+            return True
+
+        return await self._done(await self._database.write(update))
+
+    async def count_open(self) -> int:
+        row = await self._database.row("SELECT count(*) AS n FROM reports WHERE decision IS NULL")
+        return int(row["n"]) if row else 0
+
+    async def _done(self, changed: bool) -> bool:
+        if changed:
+            self._acts.recorded()
+        return changed

@@ -1,0 +1,62 @@
+"""What a catalog says outside its entries: the default model, and the adapter for references."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from catalog.schema import ImageCheckEntry, ModelEntry, ReferenceEntry, explain
+from catalog.snapshot import Problem
+from catalog.unfit import Unfit
+
+
+def default_of(
+    file: Path,
+    data: Mapping[str, Any],
+    models: Mapping[str, ModelEntry],
+    unfit: Mapping[str, Unfit],
+) -> tuple[str, list[Problem]]:
+    """The key of the default model, and problems with the one named in the file."""
+    offered = [model.key for model in models.values() if model.enabled and model.key not in unfit]
+    instead = offered[0] if offered else ""
+    named = data.get("default")
+    if isinstance(named, str) and named in offered:
+        return named, []
+    if not offered:
+        return "", [Problem(str(file), "default", "no enabled and valid model to offer")]
+    if named is None:
+        why = "default is missing"
+    elif not isinstance(named, str):
+        why = f"default must be the key of a model in quotes, got {named!r:.40}"
+    elif named in unfit and models[named].enabled:
+        why = f"default names {named!r}, but {unfit[named].verdict}"
+    elif named in models:
+        why = f"default names {named!r}, which is disabled"
+    else:
+        why = f"default must be the key of an enabled and valid model, got {named!r}"
+    return instead, [Problem(str(file), "default", f"{why}; using {instead!r}")]
+
+
+def reference_of(
+    file: Path, data: Mapping[str, Any]
+) -> tuple[ReferenceEntry | None, list[Problem]]:
+    fields = data.get("reference")
+    if fields is None:
+        return None, []
+    try:
+        return ReferenceEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "reference", explain(error))]
+
+
+def image_check_of(
+    file: Path, data: Mapping[str, Any]
+) -> tuple[ImageCheckEntry | None, list[Problem]]:
+    fields = data.get("image_check")
+    if fields is None:
+        return None, []
+    try:
+        return ImageCheckEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "image_check", explain(error))]

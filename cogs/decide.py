@@ -1,0 +1,110 @@
+"""Deciding a report, by the buttons below it: delete the image, block its person, or dismiss it."""
+
+import discord
+from discord import app_commands
+
+from bot.chat.audit import Audit
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.delivery import Delivery
+from bot.chat.owners import Owners
+from bot.chat.ui.acts import DecideId, number_of, report_text
+from bot.errors import Refused
+from bot.store import (
+    EVERYWHERE,
+    Decision,
+    Discord,
+    Job,
+    JobState,
+    Report,
+    Store,
+    discord_person,
+)
+from bot.worker.blocking import Blocking
+from cogs.delete import Deleting, deleting_of
+from cogs.places import moderates, moderates_server
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Deciding(Component[DecideId]):
+    """For those who may delete other people's messages where the image is, in their server, and for
+    the owners everywhere."""
+
+    ids = DecideId
+
+    def __init__(
+        self,
+        store: Store,
+        owners: Owners,
+        audit: Audit,
+        delivery: Delivery,
+        blocking: Blocking,
+        deleting: Deleting,
+    ) -> None:
+        self._store = store
+        self._owners = owners
+        self._audit = audit
+        self._delivery = delivery
+        self._blocking = blocking
+        self._deleting = deleting
+
+    async def use(self, interaction: Interaction, custom_id: DecideId) -> None:
+        report = await self._store.reports.find(custom_id.report_id)
+        job = await self._store.find(report.job_id) if report else None
+        if report is None or job is None:
+            raise Refused("report.gone")
+        within = await self._within(interaction, job, custom_id.decision)
+        await interaction.response.defer()
+        won = report.decision is None and await self._decide(
+            interaction, report, job, custom_id.decision, within
+        )
+        decided = await self._store.reports.find(report.id) or report
+        say = await self._audit.say_in(interaction.guild if within else None)
+        text = report_text(say, decided, job)
+        await interaction.edit_original_response(content=text, view=None)
+        if not won:
+            by = number_of(decided.decided_by or "")
+            raise Refused(f"report.late.{decided.decision}", user=by)
+
+    async def _decide(
+        self, interaction: Interaction, report: Report, job: Job, decision: Decision, within: str
+    ) -> bool:
+        """Returns False if someone was faster."""
+        if decision is Decision.DELETED and job.state is JobState.DONE:
+            # Users are quick: it may not be recorded yet that the result was delivered.
+            await self._delivery.settled()
+            if (await self._store.job(job.id)).state is JobState.DONE:
+                raise Refused("action.none")
+        actor = discord_person(interaction.user.id)
+        if not await self._store.reports.decide(report, job, decision, actor=actor, within=within):
+            return False
+        if decision is Decision.DELETED:
+            await self._deleting.finish(job, interaction.user.id)
+        elif decision is Decision.BLOCKED:
+            await self._blocking.enforce("person", job.person, within)
+        return True
+
+    async def _within(self, interaction: Interaction, job: Job, decision: Decision) -> str:
+        """Where a block by this person holds. Raises MissingPermissions or Refused."""
+        if moderates(interaction, Discord.of(job.origin)):
+            if decision is Decision.BLOCKED and not moderates_server(interaction):
+                raise Refused("moderate.server_only")
+            return job.community or EVERYWHERE
+        if await self._owners.include(interaction.user.id):
+            return EVERYWHERE
+        raise app_commands.MissingPermissions(["manage_messages"])
+
+
+async def setup(bot: ImagenBot) -> None:
+    services = bot.services
+    bot.components.add(
+        Deciding(
+            services.backend.store,
+            services.owners,
+            services.audit,
+            services.delivery,
+            services.blocking,
+            deleting_of(bot),
+        )
+    )

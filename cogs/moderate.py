@@ -1,0 +1,85 @@
+"""/moderate: blocking people from using the bot in one server."""
+
+import discord
+from discord import app_commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import mention
+from bot.chat.here import here_of
+from bot.chat.ui.moderation import blocks_text
+from bot.errors import Refused
+from bot.store import Store, discord_person
+from bot.worker.blocking import Blocking
+from cogs.places import moderates_server
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Moderate(app_commands.Group):
+    """For those who may delete other people's messages in the whole server. Servers can grant a
+    command to anyone, so that is checked at each use."""
+
+    def __init__(self, store: Store, blocking: Blocking) -> None:
+        super().__init__(
+            name="moderate",
+            description="command.moderate.description",
+            default_permissions=discord.Permissions(manage_messages=True),
+            guild_only=True,
+        )
+        self._store = store
+        self._blocking = blocking
+
+    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
+        if not moderates_server(interaction):
+            raise app_commands.MissingPermissions(["manage_messages"])
+        return True
+
+    @app_commands.command(name="block", description="command.moderate.block.description")
+    @app_commands.describe(user="command.moderate.block.user")
+    async def block(self, interaction: Interaction, user: discord.User | discord.Member) -> None:
+        if user.id == interaction.user.id:
+            raise Refused("moderate.self")
+        if user.bot:
+            raise Refused("moderate.bot")
+        if isinstance(user, discord.Member) and user.guild_permissions.manage_messages:
+            raise Refused("moderate.moderator", user=user.id)
+        added = await self._blocking.block(
+            "person", discord_person(user.id), within=_here(interaction), actor=_actor(interaction)
+        )
+        await _answer(interaction, "moderate.blocked" if added else "moderate.already", user.id)
+
+    @app_commands.command(name="unblock", description="command.moderate.unblock.description")
+    @app_commands.describe(user="command.moderate.unblock.user")
+    async def unblock(self, interaction: Interaction, user: discord.User) -> None:
+        removed = await self._blocking.unblock(
+            "person", discord_person(user.id), within=_here(interaction), actor=_actor(interaction)
+        )
+        await _answer(interaction, "moderate.unblocked" if removed else "moderate.not", user.id)
+
+    @app_commands.command(name="list", description="command.moderate.list.description")
+    async def show(self, interaction: Interaction) -> None:
+        blocks = await self._store.blocks.within(_here(interaction))
+        text = blocks_text(here_of(interaction).say, blocks)
+        await interaction.response.send_message(text, ephemeral=True)
+
+
+async def _answer(interaction: Interaction, code: str, user_id: int) -> None:
+    say = here_of(interaction).say
+    await interaction.response.send_message(say(code, user=mention(user_id)), ephemeral=True)
+
+
+def _here(interaction: Interaction) -> str:
+    """The server. Raises Refused outside of one, where there is nothing to moderate."""
+    community = here_of(interaction).place.community
+    if community is None:
+        raise Refused("moderate.server_only")
+    return community
+
+
+def _actor(interaction: Interaction) -> str:
+    return discord_person(interaction.user.id)
+
+
+async def setup(bot: ImagenBot) -> None:
+    services = bot.services
+    bot.tree.add_command(Moderate(services.backend.store, services.blocking))

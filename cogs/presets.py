@@ -1,0 +1,292 @@
+"""/preset: sets of options that people save, use again, and share with their server."""
+
+from dataclasses import replace as replaced
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.delivery import Delivery
+from bot.chat.here import here_of
+from bot.chat.ui.custom_id import Routed
+from bot.chat.ui.markdown import one_line
+from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
+from bot.errors import InvalidRequest
+from bot.queue import JobQueue
+from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
+from bot.request.keeping import NAME_MAX
+from bot.request.options import LORA_MAX, is_gated_set
+from bot.store import ActKind, discord_person
+from bot.store.acts import Acts
+from bot.store.presets import Presets, SavedPreset
+from catalog import LiveCatalog
+from cogs.completing import Choices, Completing
+from cogs.completing_presets import CompletingPresets
+from cogs.composing import Composing
+from cogs.defaults import first_said
+from cogs.places import asked_by, postponing, roles_of
+from cogs.saving import Saving
+
+Interaction = discord.Interaction[ImagenBot]
+Name = app_commands.Range[str, 1, NAME_MAX]
+
+
+@app_commands.guild_only()
+class PresetCog(
+    commands.GroupCog, group_name="preset", group_description="command.preset.description"
+):
+    def __init__(
+        self,
+        *,
+        catalog: LiveCatalog,
+        queue: JobQueue,
+        delivery: Delivery,
+        presets: Presets,
+        acts: Acts,
+        composing: Composing,
+        saving: Saving,
+        complete: Completing,
+    ) -> None:
+        self._catalog = catalog
+        self._queue = queue
+        self._delivery = delivery
+        self._presets = presets
+        self._acts = acts
+        self._composing = composing
+        self._saving = saving
+        self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
+
+    @app_commands.command(description="command.preset.save.description")
+    @app_commands.describe(
+        name="command.preset.save.name",
+        prompt="command.preset.save.prompt",
+        negative="command.preset.save.negative",
+        model="command.imagine.model",
+        lora="command.imagine.lora",
+        steps="command.imagine.steps",
+        guidance="command.imagine.guidance",
+        seed="command.preset.save.seed",
+        size="command.imagine.size",
+        count="command.imagine.count",
+        scheduler="command.imagine.scheduler",
+        preset="command.preset.save.preset",
+        hires="command.imagine.hires",
+        clip_skip="command.preset.save.clip_skip",
+        replace="command.preset.save.replace",
+    )
+    @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
+    @app_commands.choices(preset=[Choice(name=name, value=name) for name in ("draft", "fast")])
+    async def save(
+        self,
+        interaction: Interaction,
+        name: Name,
+        prompt: app_commands.Range[str, 1, PROMPT_MAX] | None = None,
+        negative: app_commands.Range[str, 1, PROMPT_MAX] | None = None,
+        model: str | None = None,
+        lora: app_commands.Range[str, 1, LORA_MAX] | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: app_commands.Range[int, 0, SEED_MAX] | None = None,
+        size: str | None = None,
+        count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
+        scheduler: str | None = None,
+        preset: str | None = None,
+        hires: float | None = None,
+        clip_skip: int | None = None,
+        replace: bool = False,
+    ) -> None:
+        options = Options.from_dict(locals())
+        self._check_may_use(interaction)
+        name = await self._saving.save(interaction, name, options, replace=replace)
+        await _answer(interaction, here_of(interaction).say("presets.saved", name=one_line(name)))
+
+    @app_commands.command(description="command.preset.use.description")
+    @app_commands.describe(
+        name="command.preset.use.name",
+        prompt="command.preset.use.prompt",
+        seed="command.imagine.seed",
+        hidden="command.imagine.hidden",
+    )
+    async def use(
+        self,
+        interaction: Interaction,
+        name: str,
+        prompt: str = "",
+        seed: app_commands.Range[int, RANDOM, SEED_MAX] | None = None,
+        hidden: bool | None = None,
+    ) -> None:
+        rules = here_of(interaction).rules
+        hidden = first_said(hidden, rules.private)
+        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        draft = Draft(prompt=prompt, preset=name, seed=seed)
+        composed = await self._composing.composed(interaction, draft)
+        new = asked_by(
+            interaction,
+            composed.request,
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=first_said(None, rules.spoiler),
+        )
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
+        async with self._queue.accepting(new, postpone) as ticket:
+            await self._delivery.acknowledge(interaction, ticket)
+
+    @app_commands.command(name="list", description="command.preset.list.description")
+    @app_commands.describe(search="command.preset.list.search")
+    async def show(
+        self, interaction: Interaction, search: app_commands.Range[str, 1, SEARCH_MAX] | None = None
+    ) -> None:
+        wanted = PresetsPageId(0, (search or "").replace(":", " "))
+        embed, view = await self.page(interaction, wanted)
+        await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
+
+    @app_commands.command(description="command.preset.share.description")
+    @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
+    async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
+        _check_manages(interaction)
+        own = await self._own(interaction, name)
+        await self._saving.share(interaction, own.named, replace=replace)
+        await self._record(interaction, ActKind.PRESET_SHARED, own.name)
+        text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
+        await _answer(interaction, text)
+
+    @app_commands.command(description="command.preset.delete.description")
+    @app_commands.describe(name="command.preset.delete.name", shared="command.preset.delete.shared")
+    async def delete(self, interaction: Interaction, name: str, shared: bool = False) -> None:
+        if shared:
+            _check_manages(interaction)
+            found = await self._shared(interaction, name)
+        else:
+            found = await self._own(interaction, name)
+        await self._presets.delete(found.id)
+        if shared:
+            await self._record(interaction, ActKind.PRESET_DELETED, found.name)
+        text = here_of(interaction).say("presets.deleted", name=one_line(found.name))
+        await _answer(interaction, text)
+
+    async def page(
+        self, interaction: Interaction, wanted: PresetsPageId
+    ) -> tuple[discord.Embed, discord.ui.View]:
+        """The wanted page, or the nearest that exists, and its buttons."""
+        here = here_of(interaction)
+        saved = await self._presets.of(here.place.person, here.place.community)
+        # Their own, and the server's, are listed wherever what they name may be named.
+        catalog = self._catalog.current
+        embed, page, pages = presets_page(here.say, saved, catalog, wanted, nsfw=here.nsfw)
+        view = discord.ui.View(timeout=None)
+        if pages > 1:
+            for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
+                button = discord.ui.Button[discord.ui.View](
+                    label=here.say(label),
+                    custom_id=str(replaced(wanted, page=to)),
+                    disabled=not 0 <= to < pages,
+                )
+                view.add_item(Routed(button))
+        return embed, view
+
+    async def _own(self, interaction: Interaction, name: str) -> SavedPreset:
+        """Raises InvalidRequest if the person has none of that name that may be named here."""
+        found = await self._presets.own(here_of(interaction).place.person, name)
+        if found is None or not self._may_name(interaction, found):
+            raise InvalidRequest("name", "presets.not_yours", value=name)
+        return found
+
+    async def _shared(self, interaction: Interaction, name: str) -> SavedPreset:
+        community = here_of(interaction).place.community
+        found = await self._presets.shared(community, name) if community else None
+        if found is None or not self._may_name(interaction, found):
+            raise InvalidRequest("name", "presets.not_here", value=name)
+        return found
+
+    async def _record(self, interaction: Interaction, kind: ActKind, name: str) -> None:
+        place = here_of(interaction).place
+        await self._acts.record(
+            kind=kind, actor=place.person, community=place.community, subject=name
+        )
+
+    def _may_name(self, interaction: Interaction, found: SavedPreset) -> bool:
+        here = here_of(interaction)
+        return here.nsfw or not is_gated_set(found.options, self._catalog.current)
+
+    def _check_may_use(self, interaction: Interaction) -> None:
+        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+
+    @save.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
+        return await self._complete.model(interaction, text)
+
+    @save.autocomplete("lora")
+    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
+        return await self._complete.lora(interaction, text)
+
+    @save.autocomplete("size")
+    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.size(interaction, text)
+
+    @save.autocomplete("scheduler")
+    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.scheduler(interaction, text)
+
+    @use.autocomplete("name")
+    async def _complete_name(self, interaction: Interaction, text: str) -> Choices:
+        return await self._complete_presets(interaction, text)
+
+    @share.autocomplete("name")
+    async def _complete_own(self, interaction: Interaction, text: str) -> Choices:
+        return await self._complete_saved(interaction, text, shared=False)
+
+    @delete.autocomplete("name")
+    async def _complete_deletable(self, interaction: Interaction, text: str) -> Choices:
+        shared = bool(interaction.namespace.shared)
+        return await self._complete_saved(interaction, text, shared=shared)
+
+    async def _complete_saved(
+        self, interaction: Interaction, text: str, *, shared: bool
+    ) -> Choices:
+        here = here_of(interaction)
+        saved = await self._presets.of(here.place.person, here.place.community)
+        of_kind = [each for each in saved if (each.community is not None) == shared]
+        return saved_choices(text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw)
+
+
+class PresetsPageButton(Component[PresetsPageId]):
+    """Turns to the page named in its id."""
+
+    ids = PresetsPageId
+
+    def __init__(self, cog: PresetCog) -> None:
+        self._cog = cog
+
+    async def use(self, interaction: Interaction, custom_id: PresetsPageId) -> None:
+        embed, view = await self._cog.page(interaction, custom_id)
+        await interaction.response.edit_message(embed=embed, view=view)
+
+
+def _check_manages(interaction: Interaction) -> None:
+    """Raise MissingPermissions for one who may not change what is the server's."""
+    if not interaction.permissions.manage_guild:
+        raise app_commands.MissingPermissions(["manage_guild"])
+
+
+async def _answer(interaction: Interaction, text: str) -> None:
+    await interaction.response.send_message(text, ephemeral=True)
+
+
+async def setup(bot: ImagenBot) -> None:
+    services, backend = bot.services, bot.services.backend
+    cog = PresetCog(
+        catalog=backend.catalog,
+        queue=backend.queue,
+        delivery=services.delivery,
+        presets=backend.store.presets,
+        acts=backend.store.acts,
+        composing=Composing.of(bot),
+        saving=Saving.of(bot),
+        complete=Completing.of(bot),
+    )
+    await bot.add_cog(cog)
+    bot.components.add(PresetsPageButton(cog))

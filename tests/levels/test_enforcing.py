@@ -1,0 +1,229 @@
+"""What holds in a place, enforced on a job, and what is used where nothing was given."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.errors import UserError
+from bot.levels import Caps, Enforcing, Level, Levels, Place, Rules, enforce, resolve
+from bot.levels.defaults import with_defaults
+from bot.levels.enforcing import ADDED, ADDED_AGAIN, with_negative
+from bot.levels.fields import ChannelFields, PersonFields, ServerFields
+from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
+from bot.request.model import Axis
+from bot.store import CommandLine, Discord, NewJob, Store
+from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
+
+CATALOG = Catalog(
+    {
+        "base": ModelEntry(key="base", name="Base", path="org/base", tags=("real",)),
+        "small": ModelEntry(
+            key="small",
+            name="Small",
+            path="org/small",
+            size=(512, 512),
+            min_side=256,
+            max_side=768,
+            steps=IntRange(min=4, default=20, max=30),
+        ),
+        "adults": ModelEntry(key="adults", name="Adults", path="org/adults", nsfw=True),
+    },
+    {
+        "ink": AdapterEntry(key="ink", name="Ink", path="org/ink", tags=("black",)),
+        "only": AdapterEntry(key="only", name="Only", path="org/only", models=("small",)),
+    },
+    "base",
+)
+
+
+def asked(request: GenerationRequest | None = None, **fields: Any) -> NewJob:
+    made = request or compose(Draft(prompt="a fox", **fields), CATALOG, nsfw=True)
+    return NewJob(request=made, origin=Discord(user_id=1, guild_id=2, channel_id=3))
+
+
+def refusal(new: NewJob, server: ServerFields, channel: ChannelFields | None = None) -> str:
+    with pytest.raises(UserError) as error:
+        enforce(new, resolve(Caps(), server, channel or ChannelFields()), CATALOG)
+    return error.value.code
+
+
+def compared(count: int) -> GenerationRequest:
+    cell = compose(Draft(prompt="a fox", seed=1), CATALOG, nsfw=True)
+    axis = Axis("seed", tuple(map(str, range(count))))
+    cells = tuple(replace(cell, seed=n) for n in range(count))
+    return replace(cell, comparison=Comparison((axis,), cells))
+
+
+ENLARGED = replace(
+    compose(Draft(prompt="a"), CATALOG, nsfw=True),
+    model="",
+    upscale=Upscale("a" * 64, "builtin", 4.0, "crisp"),
+)
+
+
+@pytest.mark.parametrize(
+    ("server", "new", "code"),
+    [
+        ({"paint": False}, asked(), "levels.no_painting.server"),
+        ({"roles": (5,)}, asked(), "queue.role"),
+        ({"roles": (5, 6)}, asked(), "queue.roles"),
+        ({"max_steps": 29}, asked(), "levels.steps"),
+        ({"max_count": 1}, asked(count=2), "levels.count"),
+        ({"max_cells": 3}, asked(compared(4)), "levels.cells"),
+        ({"max_steps": 29}, asked(compared(4)), "levels.steps"),
+        ({"max_megapixels": 1.0}, asked(), "levels.pixels"),
+        ({"max_megapixels": 1.1}, asked(hires=1.5), "levels.pixels"),
+        ({"max_upscale": 2.0}, asked(ENLARGED), "levels.scale"),
+        ({"max_upscale": 1.0}, asked(ENLARGED), "levels.no_upscaling"),
+        ({"allow_models": ("small",)}, asked(), "model.not_here"),
+        ({"block_models": ("#real",)}, asked(), "model.not_here"),
+        ({"block_loras": ("#black",)}, asked(lora="ink"), "lora.not_here"),
+        ({"allow_loras": ("only",)}, asked(lora="ink"), "lora.not_here"),
+    ],
+)
+def test_what_is_not_allowed_is_refused(server: dict[str, Any], new: NewJob, code: str) -> None:
+    assert refusal(new, ServerFields(**server)) == code
+    enforce(new, resolve(Caps()), CATALOG)
+
+
+def test_what_a_channel_turns_off_is_said_to_be_off_there() -> None:
+    code = refusal(asked(), ServerFields(), ChannelFields(paint=False))
+    assert code == "levels.no_painting.channel"
+
+
+def test_the_forced_negative_is_added_once_to_every_text() -> None:
+    rules = resolve(Caps(), ServerFields(forced_negative="ugly"))
+    once = enforce(asked(negative="rain"), rules, CATALOG)
+    assert once.request.negative == "rain, ugly"
+    assert [notice.code for notice in once.warnings] == [ADDED]
+    assert enforce(once, rules, CATALOG) == once
+    repeated = enforce(replace(asked(negative="rain"), kind="reroll"), rules, CATALOG)
+    assert [notice.code for notice in repeated.warnings] == [ADDED_AGAIN]
+    sheet = enforce(asked(compared(2)), rules, CATALOG).request.comparison
+    assert sheet is not None
+    assert all(cell.negative.endswith("ugly") for cell in sheet.cells)
+    enlarged = enforce(asked(ENLARGED), rules, CATALOG)
+    assert (enlarged.request, enlarged.warnings) == (ENLARGED, ())
+
+
+@pytest.mark.parametrize("negative", ["(rain, ugly", "[rain, ugly", "", "ugly:0.1), ugly", "ugly"])
+def test_a_bracket_does_not_weaken_it(negative: str) -> None:
+    request = replace(compose(Draft(prompt="a"), CATALOG, nsfw=True), negative=negative)
+    made = with_negative(request, "ugly", CATALOG).negative
+    closed = {"(": ",) ugly", "[": ",] ugly"}.get(negative[:1], "")
+    assert made == (negative + closed or "ugly")
+
+
+def test_a_forced_spoiler() -> None:
+    rules = resolve(Caps(), ServerFields(forced_spoiler=True))
+    origin = enforce(asked(), rules, CATALOG).origin
+    assert isinstance(origin, Discord)
+    assert origin.spoiler
+
+
+async def test_every_gate_sees_the_job_and_elsewhere_nothing_holds(store: Store) -> None:
+    levels, seen = Levels(store), []
+
+    def gate(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
+        seen.append((rules.steps_max, catalog))
+        return replace(new, priority=9)
+
+    admit = Enforcing(levels, lambda: CATALOG, [gate])
+    place = Place(person="discord:1", community="discord:2", channel_id=3)
+    await levels.change(Level.SERVER, place, {"max_steps": 30})
+    assert (await admit(asked())).new.priority == 9
+    await levels.change(Level.SERVER, place, {"max_steps": 20})
+    with pytest.raises(UserError):
+        await admit(asked())
+    await admit(replace(asked(), origin=CommandLine()))
+    assert seen == [(30, CATALOG), (None, CATALOG)]
+
+
+# What is used where nothing was given
+
+
+def filled(draft: Draft, *, nsfw: bool = False, **levels: Any) -> Draft:
+    fields = {"server": ServerFields(), "channel": ChannelFields(), "person": PersonFields()}
+    rules = resolve(Caps(), **{**fields, **levels})
+    catalog = rules.offered(CATALOG)
+    return with_defaults(draft, rules, catalog, nsfw=nsfw, adapters_max=4)
+
+
+def test_a_persons_defaults() -> None:
+    mine = PersonFields(
+        model="small", loras="ink:0.5, only", size="16:9", steps=12, guidance=3, negative="rain"
+    )
+    draft = filled(Draft(prompt="a fox"), person=mine)
+    request = compose(draft, CATALOG, nsfw=False)
+    assert (request.model, request.steps, request.guidance) == ("small", 12, 3)
+    assert [use.key for use in request.adapters] == ["ink", "only"]
+    assert request.width / request.height == pytest.approx(16 / 9, 0.2)
+    assert request.negative == "rain"
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ({"model": "base"}, {"model": "base"}),
+        ({"steps": 9}, {"steps": 9}),
+        ({"lora": "only"}, {"lora": "only", "adapters": ()}),
+        ({"prompt": "a <lora:only:1>"}, {"adapters": ()}),
+        ({"size": "256x256"}, {"size": "256x256"}),
+        ({"preset": "fast"}, {"steps": None, "guidance": None, "scheduler": None}),
+        ({"negative": "snow"}, {"negative": "snow"}),
+    ],
+)
+def test_what_is_typed_counts_for_more(typed: dict[str, Any], kept: dict[str, Any]) -> None:
+    mine = PersonFields(
+        model="small", loras="ink", size="512x256", steps=12, guidance=3, negative="rain"
+    )
+    draft = filled(Draft(**{"prompt": "a fox", **typed}), person=mine)
+    assert {name: getattr(draft, name) for name in kept} == kept
+
+
+def test_the_nearest_that_is_allowed() -> None:
+    server = ServerFields(model="small", block_models=("base",), max_steps=10)
+    draft = filled(
+        Draft(prompt="a"), server=server, person=PersonFields(model="base", steps=50, loras="gone")
+    )
+    assert (draft.model, draft.steps, draft.adapters) == ("small", 10, ())
+    gated = filled(
+        Draft(prompt="a"), channel=ChannelFields(model="small"), person=PersonFields(model="adults")
+    )
+    assert gated.model == "small"
+
+
+@pytest.mark.parametrize("image", [None, Picture("a" * 64, 2000, 1000)])
+def test_a_size_that_nobody_typed_is_made_to_fit(image: Picture | None) -> None:
+    server = ServerFields(max_megapixels=0.5)
+    draft = filled(Draft(prompt="a", image=image), server=server, person=PersonFields(size="1:1"))
+    request = compose(draft, CATALOG, nsfw=False)
+    assert request.width * request.height <= 500_000
+    assert enforce(asked(request), resolve(Caps(), server), CATALOG)
+
+
+def test_steps_that_nobody_typed_are_lowered() -> None:
+    assert filled(Draft(prompt="a"), server=ServerFields(max_steps=12)).steps == 12
+    assert filled(Draft(prompt="a"), server=ServerFields(max_steps=90)).steps is None
+
+
+def test_pasted_generation_data_get_no_defaults() -> None:
+    pasted = "a fox\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 512x512"
+    rules = resolve(Caps(), person=PersonFields(negative="rain", loras="ink"))
+
+    def fill(draft: Draft) -> Draft:
+        return with_defaults(draft, rules, CATALOG, nsfw=False, adapters_max=4)
+
+    plain = compose(Draft(prompt=pasted), CATALOG, nsfw=False)
+    assert compose(Draft(prompt=pasted), CATALOG, nsfw=False, fill=fill) == plain
+    assert compose(Draft(prompt="a fox"), CATALOG, nsfw=False, fill=fill).negative == "rain"
+
+
+def test_a_default_that_is_in_error_is_left_out() -> None:
+    rules = resolve(Caps(), person=PersonFields(negative="{a|"))
+
+    def fill(draft: Draft) -> Draft:
+        return with_defaults(draft, rules, CATALOG, nsfw=False, adapters_max=4)
+
+    assert compose(Draft(prompt="a fox"), CATALOG, nsfw=False, fill=fill).negative == ""

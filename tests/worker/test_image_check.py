@@ -1,0 +1,169 @@
+"""Images that are looked at before anyone sees them."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import PIL.Image
+import pytest
+
+from bot.errors import InvalidRequest
+from bot.painting import Painting
+from bot.progress import Progress, Stage
+from bot.request import GenerationRequest
+from bot.settings.image_check import MILDEST_FIRST, ImageCheck
+from bot.store import Discord, Job, JobState, NewJob, Store
+from bot.worker.image_check import CheckedPreviews
+from tests.store.factories import in_channel, painting, request
+from tests.worker.bench import Build, Gate
+from tests.worker.checking import FakeClassifier, inspector
+from tests.worker.fakes import CheckStop, Report
+from tests.worker.test_comparing import SIX
+
+OFF: Final = "off"
+SPOILER: Final = "spoiler"
+PRIVATE: Final = "private"
+REFUSE: Final = "refuse"
+CLEAN, FLAGGED = (lambda _: False), (lambda _: True)
+
+
+def broken(_: PIL.Image.Image) -> bool:
+    raise RuntimeError("out of order")
+
+
+def asked(mode: ImageCheck, *, hidden: bool = False, **fields: Any) -> NewJob:
+    new = in_channel(request=fields.pop("request", request(adapters=())), **fields)
+    return replace(new, origin=replace(Discord.of(new.origin), image_check=mode, hidden=hidden))
+
+
+def jpeg(colour: str = "red") -> bytes:
+    data = io.BytesIO()
+    PIL.Image.new("RGB", (16, 8), colour).save(data, "JPEG")
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "hidden", "codes", "spoiler", "withheld"),
+    [
+        (OFF, FLAGGED, False, (), False, None),
+        (SPOILER, CLEAN, False, (), False, None),
+        (SPOILER, FLAGGED, False, ("check.flagged_spoiler",), True, None),
+        (SPOILER, broken, False, ("check.unknown_spoiler",), True, None),
+        (PRIVATE, CLEAN, False, (), False, None),
+        (PRIVATE, FLAGGED, False, ("check.flagged_private",), False, "shown"),
+        (PRIVATE, FLAGGED, True, ("check.flagged_private",), False, "hidden"),
+        (PRIVATE, broken, False, ("check.unknown_private",), False, "shown"),
+        (REFUSE, CLEAN, False, (), False, None),
+    ],
+)
+async def test_a_result_is_shown_as_the_verdict_says(
+    build: Build,
+    mode: ImageCheck,
+    flag: Any,
+    hidden: bool,
+    codes: tuple[str, ...],
+    spoiler: bool,
+    withheld: str | None,
+) -> None:
+    classifier = FakeClassifier(flag)
+    async with build(classifier=classifier) as bench:
+        done = await bench.ended(await bench.take(asked(mode, hidden=hidden)))
+        assert done.state is JobState.DONE
+        assert tuple(notice.code for notice in done.warnings) == codes
+        origin = Discord.of(done.origin)
+        assert (origin.spoiler, origin.withheld) == (spoiler, withheld)
+        assert origin.hidden == (hidden or withheld is not None)
+        assert bool(classifier.seen) == (mode != OFF)
+
+
+@pytest.mark.parametrize(("flag", "code"), [(FLAGGED, "check.refused"), (broken, "check.unusable")])
+async def test_what_is_refused_is_never_written(build: Build, flag: Any, code: str) -> None:
+    async with build(classifier=FakeClassifier(flag)) as bench:
+        failed = await bench.ended(await bench.take(asked(REFUSE)))
+        assert failed.state is JobState.FAILED
+        assert failed.error is not None
+        assert failed.error.code == code
+        assert await bench.store.images(failed.id) == ()
+        assert not [*bench.images.rglob("*.png")]
+        # The lane goes on.
+        assert (await bench.ended(await bench.take(asked(OFF)))).state is JobState.DONE
+
+
+async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
+    flagged = iter([True, False, False, True, False, False])
+    async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
+        done = await bench.ended(await bench.take(asked(REFUSE, request=SIX)))
+        assert done.state is JobState.DONE
+        kept = [image.n for image in await bench.store.images(done.id)]
+        assert len(kept) == 4 + 1  # and the sheet
+        assert [notice.code for notice in done.warnings].count("compare.failed") == 2
+
+
+async def test_a_sheet_is_for_its_person_alone_if_one_of_its_cells_is(build: Build) -> None:
+    flagged = iter([False, True, False, False, False, False])
+    async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
+        done = await bench.ended(await bench.take(asked(PRIVATE, request=SIX)))
+        assert Discord.of(done.origin).withheld == "shown"
+
+
+@pytest.mark.parametrize(("mode", "shown"), [(OFF, True), (SPOILER, False)])
+async def test_no_preview_is_shown_before_it_was_looked_at(
+    build: Build, mode: ImageCheck, shown: bool
+) -> None:
+    gate = Gate()
+
+    def work(wanted: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        report(Progress(Stage.PAINTING, step=1, steps=2, preview=jpeg()))
+        gate(wanted, report, check)
+        return painting(wanted)
+
+    async with build(work, classifier=FakeClassifier(FLAGGED)) as bench:
+        job_id = await bench.take(asked(mode))
+        await bench.watcher.until(
+            lambda: any(progress.step for _, progress in bench.watcher.reports)
+        )
+        gate.go_on.set()
+        await bench.ended(job_id)
+        seen = [p for _, p in bench.watcher.reports if p.preview is not None]
+        assert bool(seen) == shown
+
+
+async def test_a_clean_preview_is_shown_with_the_latest_step(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        job = await store.accept(asked(SPOILER))
+        shown: list[Progress] = []
+
+        def show(_: Job, progress: Progress) -> None:
+            shown.append(progress)
+
+        previews = CheckedPreviews(inspector(store, FakeClassifier(CLEAN)), show)
+        first = Progress(Stage.PAINTING, step=1, steps=9, preview=jpeg())
+        previews.report(job, first)
+        previews.report(job, Progress(Stage.PAINTING, step=4, steps=9))
+        assert previews._looking is not None
+        await previews._looking
+        assert [(p.step, p.preview) for p in shown] == [(1, None), (4, None), (4, first.preview)]
+        previews.report(job, first)
+        previews.report(job, Progress(Stage.SAVING))
+        await previews._looking
+        assert shown[-1] == Progress(Stage.SAVING)
+
+
+@pytest.mark.parametrize("mode", MILDEST_FIRST)
+@pytest.mark.parametrize(
+    ("flag", "code"), [(CLEAN, None), (FLAGGED, "check.input"), (broken, "check.unusable")]
+)
+async def test_an_input_that_is_flagged_is_refused_where_results_are(
+    tmp_path: Path, mode: ImageCheck, flag: Any, code: str | None
+) -> None:
+    path = tmp_path / "input.png"
+    PIL.Image.new("RGBA", (8, 8)).save(path)
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        checking = inspector(store, FakeClassifier(flag))
+        if mode != REFUSE or code is None:
+            await checking.check_input(mode, path, "image")
+            return
+        with pytest.raises(InvalidRequest) as refused:
+            await checking.check_input(mode, path, "image")
+        assert (refused.value.field, refused.value.code) == ("image", code)
