@@ -8,7 +8,7 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import blocking, broadcast, catalog, pausing, status
+from cogs.admin import blocking, broadcast, catalog, pausing, previews, status
 from cogs.admin.group import Commands, OwnersGroup
 
 PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
@@ -17,6 +17,7 @@ PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
     blocking.commands,
     pausing.commands,
     broadcast.commands,
+    previews.commands,
 )
 """What each file adds to /admin."""
 
