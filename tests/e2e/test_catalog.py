@@ -2,6 +2,7 @@
 
 import io
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from shutil import copytree
@@ -14,8 +15,10 @@ from PIL import Image
 from playground import ClientRefused, Interaction, Message, Playground, User
 from playground.components import TEXT, walk
 from tests.e2e.conftest import CANARY
-from tests.e2e.home import Bot, Home
+from tests.e2e.home import MODELS, Bot, Home
 from tests.e2e.results import facts
+from tests.e2e.test_life import until
+from tests.e2e.test_rights import SMALL
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -174,12 +177,20 @@ async def own(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Asy
     Image.new("RGB", (300, 200), "blue").save(models / "loras/lokr.png")
     (models / "loras/frost.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     home = Home(folder / "home", models)
+    (home.catalog_dir / "models.toml").write_text(
+        MODELS.replace("nsfw = true", SMALL), encoding="utf-8"
+    )
     with (home.catalog_dir / "loras.toml").open("a", encoding="utf-8") as file:
         file.write(TAGGED)
-    async with Playground() as playground, Bot(home, playground) as bot:
-        yield bot
-        assert playground.violations == []
-        assert CANARY not in bot.log
+    async with Playground() as playground:
+        tess = playground.user("tess")
+        playground.give_role(tess, playground.add_role("boss", "administrator"))
+        playground.core.world.owner = tess  # of the application
+        admin = {"IMAGEN_ADMIN_SERVERS": str(playground.guild.id)}
+        async with Bot(home, playground, **admin) as bot:
+            yield bot
+            assert playground.violations == []
+            assert CANARY not in bot.log
 
 
 async def test_pages_with_pictures_and_tags_outlast_a_restart(own: Bot) -> None:
@@ -238,3 +249,36 @@ async def test_what_is_for_age_restricted_channels_appears_nowhere_else(own: Bot
     there = await ada.slash("loras", tag="gold", channel=playground.nsfw_channel)
     assert "Secretly bare" in listed(there.message)
     assert sorted(colours(there.message)) == ["blue", "red"]
+
+
+async def test_previews_are_painted_also_after_a_crash(own: Bot) -> None:
+    tess = own.playground.user("tess")
+    folder = own.home.data_dir / "previews"
+
+    async def admin(command: str) -> str:
+        call = await tess.slash(f"admin previews {command}")
+        assert call.ephemeral
+        return call.message.content  # type: ignore[union-attr]
+
+    await own.playground.wait_commands("admin")
+    assert "No previews are being painted." in await admin("status")
+    assert "goes on after a restart" in await admin("start")
+    await until(lambda: any(folder.rglob("*.webp")))
+    await own.end(signal.SIGKILL)
+    await own.start()
+    await until(lambda: any((folder / "loras").glob("ember@*.webp")))
+    shown = await tess.slash("loras", search="ember")
+    [picture] = shown.message.attachments  # type: ignore[union-attr]
+    with Image.open(io.BytesIO(picture.data)) as image:
+        assert (image.format, image.size) == ("WEBP", (64, 64))
+    assert re.search("Painting previews|No previews", await admin("status"))
+    assert "Those that are there stay" in await admin("stop")
+    assert not any((folder / "loras").glob("gilded@*"))  # its owner's own picture shows it
+    # Nothing else of them is kept, and people are not told of them.
+    await until(lambda: not any(file.name.startswith("demo-1") for file in images(own)))
+    stranger = await own.playground.user("eve").slash("queue")
+    assert "fox" not in stranger.message.text  # type: ignore[union-attr]
+
+
+def images(own: Bot) -> list[Path]:
+    return [*(own.home.data_dir / "images").rglob("*.png")]
