@@ -158,21 +158,10 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
     page, eve = shown.message.text, playground.user("eve")
     asked = answers(playground)
     for custom_id in (
-        *(
-            "browse:loras:999999:",
-            "browse:loras:-999999:",
-            "browse:models:7:",
-            "browse:loras:0:demo",
-            "browse:loras:0:nobody",
-        ),
-        *(
-            "",
-            "loras",
-            "browse:loras:0:../x",
-            "browse:loras:1e9:",
-            "browse:loras:99999999:",
-            "x" * 100,
-        ),
+        *("browse:loras:999999:", "browse:loras:-999999:", "browse:models:7:"),
+        *("browse:loras:0:demo", "browse:loras:0:nobody", "browse:loras:0:~nobody"),
+        *("", "loras", "browse:loras:0:../x", "browse:loras:0:a/b/c/d", "browse:walls:0:"),
+        *("browse:loras:1e9:", "browse:loras:99999999:", "x" * 100),
     ):
         sent(playground, pressed(playground, eve, shown.message, custom_id).payload())
     # An existing button turns the page for anyone who presses it; it has no owner.
